@@ -1,0 +1,208 @@
+"""Exceptions of the package, and the checks that raise them.
+
+Every message has one shape: ``name=value`` that was given, the condition it breaks, and what to do.
+Non-convergence and a failed proof are results, not exceptions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "InvalidInputError",
+    "MissingExtraError",
+    "OutputError",
+    "SphereUFMError",
+    "UnreadableFileError",
+    "check_array",
+    "check_integer",
+    "check_labels",
+    "check_positive",
+]
+
+
+class SphereUFMError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InvalidInputError(SphereUFMError, ValueError):
+    """An argument, option or array breaks a stated condition."""
+
+
+class UnreadableFileError(SphereUFMError, OSError):
+    """A file is missing, damaged, or of a kind that is refused for safety."""
+
+
+class OutputError(SphereUFMError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingExtraError(SphereUFMError, ImportError):
+    """An optional library is needed; the message names the extra to install."""
+
+
+def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> int:
+    """Return ``value`` as an int of at least ``minimum``.
+
+    Parameters
+    ----------
+    name : str
+        Name shown in the message.
+    value : object
+        What the caller gave; booleans and floats with a fraction are refused.
+    minimum : int
+        Least allowed value.
+    remedy : str
+        What to do, appended to the message.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``value`` is no integer or is below ``minimum``.
+
+    Examples
+    --------
+    >>> check_integer("dim", 3, 1)
+    3
+    """
+    try:
+        number = int(value)  # type: ignore[call-overload]
+        exact = not isinstance(value, (bool, str)) and number == value
+    except (TypeError, ValueError, OverflowError):
+        exact = False
+    if not exact or number < minimum:
+        raise InvalidInputError(_message(f"{name}={value!r} must be an integer >= {minimum}", remedy))
+    return int(number)
+
+
+def check_positive(name: str, value: object, remedy: str = "") -> float:
+    """Return ``value`` as a finite float above zero.
+
+    Parameters
+    ----------
+    name, value, remedy
+        As in :func:`check_integer`.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``value`` is no number, not finite, or not positive.
+
+    Examples
+    --------
+    >>> check_positive("tau", 2)
+    2.0
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0.0) or isinstance(value, bool):
+        raise InvalidInputError(_message(f"{name}={value!r} must be a finite positive number", remedy))
+    return number
+
+
+def check_array(
+    name: str, value: ArrayLike, shape: Sequence[int | None] | None = None
+) -> NDArray[np.float64]:
+    """Return ``value`` as a float64 array of the given trailing shape with finite entries.
+
+    Parameters
+    ----------
+    name : str
+        Name shown in the message.
+    value : array_like
+        Real numbers.
+    shape : sequence of int or None, optional
+        Expected trailing axes; ``None`` stands for any length. Leading axes are batch axes.
+
+    Returns
+    -------
+    ndarray of float64
+        ``value`` itself where it already is one.
+
+    Raises
+    ------
+    InvalidInputError
+        If the entries are not real numbers, a shape differs, or an entry is NaN or infinite.
+
+    Examples
+    --------
+    >>> check_array("X", [[1, 0]], (1, None)).shape
+    (1, 2)
+    """
+    array = _real_array(name, value)
+    if shape is not None:
+        tail = array.shape[max(array.ndim - len(shape), 0) :]
+        fits = array.ndim >= len(shape) and all(s is None or s == t for s, t in zip(shape, tail, strict=True))
+        if not fits:
+            wanted = ", ".join("any" if s is None else str(s) for s in shape)
+            raise InvalidInputError(f"{name} has shape {array.shape}, but (..., {wanted}) is needed")
+    if not np.isfinite(array).all():
+        count = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise InvalidInputError(f"{name} has {count} NaN or infinite entries; remove or replace them first")
+    return array
+
+
+def check_labels(
+    name: str, value: ArrayLike, classes: int | None = None, length: int | None = None
+) -> NDArray[np.intp]:
+    """Return ``value`` as a vector of class numbers ``0 .. classes - 1``.
+
+    Parameters
+    ----------
+    name : str
+        Name shown in the message.
+    value : array_like, shape (N,)
+        Whole numbers (a float array is accepted when every entry is whole).
+    classes : int, optional
+        Number of classes; labels must be below it.
+    length : int, optional
+        Required length.
+
+    Raises
+    ------
+    InvalidInputError
+        If the labels are not a vector of whole numbers in range, or of another length.
+
+    Examples
+    --------
+    >>> check_labels("labels", [0, 1, 1], classes=2)
+    array([0, 1, 1])
+    """
+    array = np.asarray(value)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise InvalidInputError(
+            f"{name} has shape {array.shape} and type {array.dtype}, but a vector of whole numbers is needed"
+        )
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
+        raise InvalidInputError(f"{name} has entries that are not whole numbers; labels are 0, 1, ..., K - 1")
+    if length is not None and array.size != length:
+        raise InvalidInputError(f"{name} has length {array.size}, but there are {length} samples")
+    if array.size and (array.min() < 0 or (classes is not None and array.max() >= classes)):
+        upper = "K - 1" if classes is None else str(classes - 1)
+        raise InvalidInputError(
+            f"{name} runs from {array.min()} to {array.max()}, but labels must lie in 0 .. {upper}"
+        )
+    return array.astype(np.intp)
+
+
+def _real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Convert to float64, refusing complex numbers, strings and objects."""
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} is not a rectangular array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
+    return array.astype(np.float64, copy=False)
+
+
+def _message(fact: str, remedy: str) -> str:
+    """Join the broken condition and what to do about it."""
+    return f"{fact}; {remedy}" if remedy else fact
