@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The product of spheres: points, tangents, distances, random points; symmetry groups and their orbits."""

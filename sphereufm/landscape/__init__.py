@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Critical points: found, merged modulo symmetry, classified."""

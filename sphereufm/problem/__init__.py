@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The cost: losses, closed-form kernels, the problem itself, its theory, and the bridge to Pymanopt."""

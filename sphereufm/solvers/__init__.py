@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Riemannian solvers: one loop, many strategies."""

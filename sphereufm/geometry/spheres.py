@@ -1,0 +1,256 @@
+r"""Columnwise geometry of a product of unit spheres held in one array.
+
+A point is ``X`` of shape ``(..., d, M)``: batch axes first, one unit vector a column, so that each item is a
+point of the oblique manifold OB(d, M).  Spheres of smaller dimension share the array: their columns carry
+zeros in the rows they do not use (:class:`ProductOfSpheres` knows which), and every function below keeps
+such zeros.
+
+========  ==============  =============================================
+symbol    shape           meaning
+========  ==============  =============================================
+``X, Y``  ``(..., d, M)`` points
+``U, V``  ``(..., d, M)`` tangent vectors, ``<x_j, u_j> = 0``
+========  ==============  =============================================
+
+References
+----------
+N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, sections 3.6, 7.2 and 10.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError, check_integer
+
+__all__ = [
+    "Array",
+    "ProductOfSpheres",
+    "as_generator",
+    "column_norms",
+    "distance",
+    "exponential",
+    "logarithm",
+    "normalize",
+    "project",
+    "retract",
+    "tangent_norm",
+]
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+def column_norms(X: Array) -> Array:
+    """Euclidean norm of each column, shape ``(..., M)``.
+
+    Examples
+    --------
+    >>> column_norms(np.array([[3.0, 0.0], [4.0, 1.0]]))
+    array([5., 1.])
+    """
+    return np.sqrt(np.einsum("...dm,...dm->...m", X, X))
+
+
+def normalize(X: Array) -> Array:
+    """Divide each column by its norm.
+
+    Raises
+    ------
+    InvalidInputError
+        If a column is zero or not finite.
+
+    Examples
+    --------
+    >>> normalize(np.array([[3.0], [4.0]])).ravel()
+    array([0.6, 0.8])
+    """
+    largest = np.abs(X).max(axis=-2, keepdims=True)
+    if not (np.isfinite(largest).all() and (largest > 0.0).all()):
+        raise InvalidInputError("X has a zero or non-finite column; a point of a sphere needs a direction")
+    scaled = X / largest
+    return scaled / column_norms(scaled)[..., None, :]
+
+
+def project(X: Array, U: Array) -> Array:
+    """Subtract from each column of ``U`` its component along the same column of ``X``.
+
+    This is the orthogonal projection to the tangent space at ``X`` (Boumal, section 3.6).
+
+    Examples
+    --------
+    >>> project(np.array([[1.0], [0.0]]), np.array([[2.0], [3.0]])).ravel()
+    array([0., 3.])
+    """
+    return U - X * np.einsum("...dm,...dm->...m", X, U)[..., None, :]
+
+
+def tangent_norm(U: Array) -> Array:
+    """Frobenius norm of each item, shape ``(...)``.
+
+    Examples
+    --------
+    >>> float(tangent_norm(np.array([[3.0, 0.0], [0.0, 4.0]])))
+    5.0
+    """
+    return np.sqrt(np.einsum("...dm,...dm->...", U, U))
+
+
+def retract(X: Array, U: Array) -> Array:
+    """Metric projection retraction ``(x_j + u_j) / |x_j + u_j|``, of second order.
+
+    Examples
+    --------
+    >>> retract(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])).ravel()
+    array([0.70710678, 0.70710678])
+    """
+    moved = X + U
+    return moved / column_norms(moved)[..., None, :]
+
+
+def exponential(X: Array, U: Array) -> Array:
+    """Exponential map: each column follows its great circle for the length of its tangent.
+
+    The result is renormalised, so that long chains of steps do not drift from the sphere.
+
+    Examples
+    --------
+    >>> np.round(exponential(np.array([[1.0], [0.0]]), np.array([[0.0], [np.pi]])), 12).ravel()
+    array([-1.,  0.])
+    """
+    angle = column_norms(U)[..., None, :]
+    moved = np.cos(angle) * X + np.sinc(angle / np.pi) * U
+    return moved / column_norms(moved)[..., None, :]
+
+
+def logarithm(X: Array, Y: Array) -> Array:
+    """Shortest tangent ``U`` with ``exponential(X, U) = Y``; zero where columns agree.
+
+    The angle is ``2 atan2(|x - y|, |x + y|)``, accurate for near and for opposite columns.
+
+    Raises
+    ------
+    InvalidInputError
+        If two columns are exactly opposite: then the shortest path is not unique.
+
+    Examples
+    --------
+    >>> logarithm(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])).ravel()
+    array([0.        , 1.57079633])
+    """
+    angle = _angles(X, Y)
+    direction = project(X, Y - X)
+    length = column_norms(direction)
+    if ((length == 0.0) & (angle > 1.0)).any():
+        raise InvalidInputError("X and Y have opposite columns; the logarithm is not unique there")
+    return direction * (angle / np.where(length == 0.0, 1.0, length))[..., None, :]
+
+
+def distance(X: Array, Y: Array) -> Array:
+    """Riemannian distance ``sqrt(sum_j angle(x_j, y_j)^2)``, shape ``(...)``, in radians.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0], [0.0]])
+    >>> float(distance(X, -X)) == np.pi
+    True
+    """
+    return np.sqrt(np.square(_angles(X, Y)).sum(axis=-1))
+
+
+def _angles(X: Array, Y: Array) -> Array:
+    """Angle between columns; right from 1e-15 to antipodes, where the arc cosine is not."""
+    return 2.0 * np.arctan2(column_norms(X - Y), column_norms(X + Y))
+
+
+def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
+    """Return a generator: ``rng`` itself, or a new one seeded with it.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``rng`` is neither a generator nor an integer >= 0.
+
+    Examples
+    --------
+    >>> as_generator(0).integers(10) == as_generator(0).integers(10)
+    np.True_
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(check_integer("rng", rng, 0, "give a seed or a numpy.random.Generator"))
+
+
+@dataclass(frozen=True)
+class ProductOfSpheres:
+    """A product of unit spheres in one array.
+
+    Parameters
+    ----------
+    dims : tuple of int, length M
+        Column ``j`` lives on the unit sphere of ``R^dims[j]``.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no sphere, or a dimension is below one.
+
+    Examples
+    --------
+    >>> spheres = ProductOfSpheres.oblique(3, 4)
+    >>> spheres.shape, spheres.dimension
+    ((3, 4), 8)
+    >>> ProductOfSpheres((2, 3)).dimension
+    3
+    """
+
+    dims: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.dims:
+            raise InvalidInputError("dims=() must name at least one sphere")
+        for d in self.dims:
+            check_integer("dim", d, 1)
+
+    @classmethod
+    def oblique(cls, d: int, columns: int) -> ProductOfSpheres:
+        """All columns on the unit sphere of ``R^d``: the oblique manifold OB(d, columns)."""
+        return cls((check_integer("dim", d, 1),) * check_integer("columns", columns, 1))
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Shape ``(d, M)`` of one point."""
+        return max(self.dims), len(self.dims)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Dimension of the manifold, ``sum_j (dims[j] - 1)``."""
+        return sum(self.dims) - len(self.dims)
+
+    @cached_property
+    def is_oblique(self) -> bool:
+        """Whether all spheres have the same dimension."""
+        return len(set(self.dims)) == 1
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """True on the ``(d, M)`` entries that are in use."""
+        return np.arange(self.shape[0])[:, None] < np.array(self.dims)
+
+    def random_point(self, rng: int | np.random.Generator, batch: tuple[int, ...] = ()) -> Array:
+        """Draw uniform points, shape ``batch + (d, M)``."""
+        return normalize(self._gaussian(rng, batch))
+
+    def random_tangent(self, rng: int | np.random.Generator, X: Array) -> Array:
+        """Draw tangent vectors of unit Frobenius norm at ``X``, same shape as ``X``."""
+        U = project(X, self._gaussian(rng, X.shape[:-2]))
+        norm = tangent_norm(U)[..., None, None]
+        return U / np.where(norm == 0.0, 1.0, norm)
+
+    def _gaussian(self, rng: int | np.random.Generator, batch: tuple[int, ...]) -> Array:
+        """Standard normal entries, zero where a sphere has no such coordinate."""
+        return np.where(self.mask, as_generator(rng).standard_normal((*batch, *self.shape)), 0.0)

@@ -1,0 +1,286 @@
+r"""Symmetry groups of costs on products of spheres: O(d) from the left, and permutations of columns.
+
+The permutations that occur form a wreath product.  Columns are gathered in *blocks*, each block in *cells*:
+columns of one cell may be permuted among themselves, and blocks of one *kind* may change places as a whole,
+cell onto cell.  For the cross-entropy problem a block is a class: a cell with the classifier, and one cell
+for the samples of each weight.
+
+The orbit of a point ``X`` of rank ``r`` under O(d) has dimension ``r (2 d - r - 1) / 2``; its tangent space,
+the *vertical* space, is ``{Omega X : Omega skew}``, and the *horizontal* space is the rest of the tangent space.
+
+References
+----------
+N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, chapter 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import factorial, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+
+__all__ = [
+    "ColumnPermutations",
+    "SymmetryGroup",
+    "horizontal_part",
+    "numerical_rank",
+    "orbit_dimension",
+    "principal_frame",
+    "vertical_basis",
+    "vertical_part",
+]
+
+# A singular value counts for the rank when it exceeds this fraction of the largest.
+RANK_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class ColumnPermutations:
+    """A wreath product of permutations of columns.
+
+    Parameters
+    ----------
+    blocks : tuple of tuple of tuple of int
+        ``blocks[b][c]`` are the columns of cell ``c`` of block ``b``; every column lies in exactly one cell.
+    kinds : tuple of hashable
+        Blocks of equal kind are interchangeable; their cells have equal sizes, in order.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cells do not partition the columns, or blocks of one kind differ in shape.
+
+    Examples
+    --------
+    >>> ColumnPermutations.all_columns(3).order
+    6
+    >>> ColumnPermutations((((0,), (2, 3)), ((1,), (4, 5))), ("two", "two")).order
+    8
+    """
+
+    blocks: tuple[tuple[tuple[int, ...], ...], ...]
+    kinds: tuple[Hashable, ...]
+
+    def __post_init__(self) -> None:
+        columns = sorted(j for block in self.blocks for cell in block for j in cell)
+        if columns != list(range(len(columns))) or not columns:
+            raise InvalidInputError("blocks must name every column 0 .. M - 1 exactly once")
+        if len(self.kinds) != len(self.blocks):
+            raise InvalidInputError(f"kinds has {len(self.kinds)} entries for {len(self.blocks)} blocks")
+        shapes: dict[Hashable, tuple[int, ...]] = {}
+        for kind, block in zip(self.kinds, self.blocks, strict=True):
+            shape = tuple(len(cell) for cell in block)
+            if shapes.setdefault(kind, shape) != shape:
+                raise InvalidInputError(f"blocks of kind {kind!r} have cells of different sizes")
+
+    @classmethod
+    def trivial(cls, columns: int) -> ColumnPermutations:
+        """Only the identity."""
+        return cls(tuple(((j,),) for j in range(columns)), tuple(range(columns)))
+
+    @classmethod
+    def all_columns(cls, columns: int) -> ColumnPermutations:
+        """Every permutation of the columns."""
+        return cls(((tuple(range(columns)),),), (0,))
+
+    @cached_property
+    def columns(self) -> int:
+        """Number of columns ``M``."""
+        return sum(len(cell) for block in self.blocks for cell in block)
+
+    @cached_property
+    def order(self) -> int:
+        """Number of permutations in the group."""
+        cells = prod(factorial(len(cell)) for block in self.blocks for cell in block)
+        return cells * prod(factorial(self.kinds.count(kind)) for kind in set(self.kinds))
+
+    @cached_property
+    def cell_of(self) -> NDArray[np.intp]:
+        """Cell number of each column, counted through all blocks, shape ``(M,)``."""
+        numbers = np.empty(self.columns, dtype=np.intp)
+        for number, (_, _, cell) in enumerate(self._cells()):
+            numbers[list(cell)] = number
+        return numbers
+
+    @cached_property
+    def cell_kind(self) -> NDArray[np.intp]:
+        """Number of each column's (block kind, cell): equal where a permutation could relate two columns."""
+        numbers = np.empty(self.columns, dtype=np.intp)
+        names: dict[Hashable, int] = {}
+        for b, c, cell in self._cells():
+            numbers[list(cell)] = names.setdefault((self.kinds[b], c), len(names))
+        return numbers
+
+    @cached_property
+    def block_of(self) -> NDArray[np.intp]:
+        """Block number of each column, shape ``(M,)``."""
+        numbers = np.empty(self.columns, dtype=np.intp)
+        for b, _, cell in self._cells():
+            numbers[list(cell)] = b
+        return numbers
+
+    def random(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Draw a permutation ``s``; it acts by ``X -> X[..., s]``."""
+        s = np.empty(self.columns, dtype=np.intp)
+        for kind in dict.fromkeys(self.kinds):
+            members = [b for b, k in enumerate(self.kinds) if k == kind]
+            for b, image in zip(members, rng.permutation(members), strict=True):
+                for cell, target in zip(self.blocks[b], self.blocks[int(image)], strict=True):
+                    s[list(cell)] = rng.permutation(target)
+        return s
+
+    def contains(self, s: NDArray[np.intp]) -> bool:
+        """Whether ``X -> X[..., s]`` belongs to the group."""
+        if sorted(s.tolist()) != list(range(self.columns)):
+            return False
+        if (self.cell_kind[s] != self.cell_kind).any():
+            return False
+        images = {(int(b), int(self.block_of[t])) for b, t in zip(self.block_of, s, strict=True)}
+        return len(images) == len(self.blocks)
+
+    def _cells(self) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        """Yield block number, cell number in the block, and columns."""
+        for b, block in enumerate(self.blocks):
+            for c, cell in enumerate(block):
+                yield b, c, cell
+
+
+@dataclass(frozen=True)
+class SymmetryGroup:
+    """A group of maps ``X -> Q X[..., s]`` that leave a cost unchanged.
+
+    Parameters
+    ----------
+    orthogonal : bool
+        Whether every ``Q`` of O(d) belongs to it.
+    permutations : ColumnPermutations
+        The column permutations ``s``.
+
+    Examples
+    --------
+    >>> SymmetryGroup.none(3).permutations.order
+    1
+    """
+
+    orthogonal: bool
+    permutations: ColumnPermutations
+
+    @classmethod
+    def none(cls, columns: int) -> SymmetryGroup:
+        """Only the identity."""
+        return cls(False, ColumnPermutations.trivial(columns))
+
+    @classmethod
+    def rotations(cls, columns: int) -> SymmetryGroup:
+        """O(d) and no permutation."""
+        return cls(True, ColumnPermutations.trivial(columns))
+
+    @classmethod
+    def full(cls, columns: int) -> SymmetryGroup:
+        """O(d) and every permutation of the columns."""
+        return cls(True, ColumnPermutations.all_columns(columns))
+
+    def random_element(self, rng: np.random.Generator, d: int) -> tuple[Array, NDArray[np.intp]]:
+        """Draw ``(Q, s)``, ``Q`` of shape ``(d, d)``."""
+        Q = np.linalg.qr(rng.standard_normal((d, d)))[0] if self.orthogonal else np.eye(d)
+        return Q, self.permutations.random(rng)
+
+
+def numerical_rank(X: Array, tolerance: float = RANK_TOLERANCE) -> int:
+    """Count the singular values of ``X``, shape ``(d, M)``, above ``tolerance`` times the largest.
+
+    Examples
+    --------
+    >>> numerical_rank(np.array([[1.0, -1.0], [0.0, 0.0]]))
+    1
+    """
+    sigma = np.linalg.svd(X, compute_uv=False)
+    return int((sigma > tolerance * sigma[0]).sum())
+
+
+def principal_frame(X: Array, rank: int) -> Array:
+    """The same configuration in its own span: ``(rank, M)``, columns of unit norm.
+
+    The rows are ordered by singular value; the sign of each row is that of its largest entry.
+
+    Examples
+    --------
+    >>> principal_frame(np.array([[0.0, 0.0], [1.0, -1.0]]), 1)
+    array([[ 1., -1.]])
+    """
+    left, _, _ = np.linalg.svd(X, full_matrices=False)
+    Y = left[:, :rank].T @ X
+    top = np.abs(Y).argmax(axis=1)
+    Y *= np.where(Y[np.arange(rank), top] < 0.0, -1.0, 1.0)[:, None]
+    return Y / np.sqrt((Y * Y).sum(axis=0))
+
+
+def orbit_dimension(rank: int, d: int) -> int:
+    """Dimension ``r (2 d - r - 1) / 2`` of the O(d) orbit of a point of the given rank.
+
+    Examples
+    --------
+    >>> orbit_dimension(1, 3), orbit_dimension(3, 3)
+    (2, 3)
+    """
+    return rank * (2 * d - rank - 1) // 2
+
+
+def vertical_basis(X: Array, rank: int | None = None) -> Array:
+    """Orthonormal basis of the tangent space of the O(d) orbit, shape ``(orbit_dimension, d, M)``.
+
+    With ``X = L diag(sigma) R^T`` (rank r) it is spanned by ``(l_a r_b^T sigma_b - l_b r_a^T sigma_a)``,
+    ``a < b <= r``, and ``l_a r_b^T`` for ``a > r``, ``b <= r``: these are already orthogonal, so nothing
+    is decided by a threshold but the rank itself.
+
+    Examples
+    --------
+    >>> vertical_basis(np.eye(3)).shape
+    (3, 3, 3)
+    """
+    d, M = X.shape
+    left, sigma, right = np.linalg.svd(X, full_matrices=True)
+    r = numerical_rank(X) if rank is None else rank
+    basis = np.zeros((orbit_dimension(r, d), d, M))
+    row = 0
+    for b in range(r):
+        for a in range(b + 1, d):
+            V = sigma[b] * np.outer(left[:, a], right[b])
+            if a < r:
+                V -= sigma[a] * np.outer(left[:, b], right[a])
+            basis[row] = V / np.linalg.norm(V)
+            row += 1
+    return basis
+
+
+def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
+    """Orthogonal projection of ``U``, shape ``(..., d, M)``, to the tangent space of the orbit of ``X``.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> spin = np.array([[0.0, -1.0], [1.0, 0.0]])
+    >>> bool(np.allclose(vertical_part(X, spin), spin))
+    True
+    """
+    basis = vertical_basis(X, rank)
+    return np.einsum("...dm,qdm,qen->...en", U, basis, basis, optimize=True)
+
+
+def horizontal_part(X: Array, U: Array, rank: int | None = None) -> Array:
+    """``U`` without its vertical part.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> bool(np.allclose(horizontal_part(X, np.array([[0.0, -1.0], [1.0, 0.0]])), 0.0))
+    True
+    """
+    return U - vertical_part(X, U, rank)

@@ -1,0 +1,165 @@
+"""One point of the cross-entropy problem, with everything that a single forward pass gives.
+
+The forward pass (logits, exponentials) is kept when its arrays fit the problem's memory budget, and recomputed
+block by block where they do not; the answers are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem import kernels
+from sphereufm.problem.losses import LogitTerms
+from sphereufm.problem.multipliers import MultiplierMatrix
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["UFMEvaluation"]
+
+# arrays of K N numbers that a kept forward pass holds: G and the margins
+_KEPT_ARRAYS = 2
+
+
+class UFMEvaluation:
+    """Cost, gradient, Hessian products and multipliers at ``X``, shape ``(..., d, K + N)``.
+
+    Made by :meth:`UFMProblem.at`; attributes are computed when first asked for.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> point = problem.at(np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]]))
+    >>> round(float(point.cost), 6)
+    0.126928
+    """
+
+    def __init__(self, problem: UFMProblem, X: Array) -> None:
+        self.problem = problem
+        self.X = X
+
+    @property
+    def W(self) -> Array:
+        """Classifiers, a view of shape ``(..., d, K)``."""
+        return self.X[..., : self.problem.classes]
+
+    @property
+    def H(self) -> Array:
+        """Features, a view of shape ``(..., d, N)``."""
+        return self.X[..., self.problem.classes :]
+
+    @cached_property
+    def cost(self) -> Array:
+        """Cost in nats, shape ``(...)``."""
+        if "_first_order" in self.__dict__:
+            return self._first_order[0]
+        parts = zip(self._terms(), self.problem.blocks, strict=True)
+        return np.asarray(sum(term.cost @ block.weights for term, block in parts))
+
+    @cached_property
+    def log_cost(self) -> Array:
+        """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
+        problem = self.problem
+        tau_Wt = problem.tau * np.swapaxes(self.W, -1, -2)
+        parts = [
+            problem.loss.log_cost(tau_Wt @ self.H[..., block.samples], block.flat) + np.log(block.weights)
+            for block in problem.blocks
+        ]
+        return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
+
+    @property
+    def gradient(self) -> Array:
+        """Riemannian gradient, shape ``(..., d, K + N)``."""
+        return self._first_order[1]
+
+    @property
+    def alpha(self) -> Array:
+        """Sphere multipliers of the classifiers, shape ``(..., K)``."""
+        return self._first_order[2]
+
+    @property
+    def beta(self) -> Array:
+        """Sphere multipliers of the features, shape ``(..., N)``."""
+        return self._first_order[3]
+
+    @property
+    def multipliers(self) -> Array:
+        """``(alpha, beta)`` in one array, shape ``(..., K + N)``."""
+        return np.concatenate([self.alpha, self.beta], axis=-1)
+
+    @cached_property
+    def gradient_scale(self) -> Array:
+        """Sums of ``|G|`` that pull at each column, shape ``(..., K + N)``."""
+        return kernels.gradient_scales(self._terms(), self.problem.blocks)
+
+    @property
+    def euclidean_gradient(self) -> Array:
+        """Gradient in the surrounding space, shape ``(..., d, K + N)``."""
+        return self.gradient + self.X * self.multipliers[..., None, :]
+
+    def hessian_product(self, U: Array) -> Array:
+        """Riemannian Hessian applied to a tangent ``U``; shapes ``(..., d, K + N)``, batch axes broadcast."""
+        model = self.problem.loss, self.problem.tau
+        return kernels.hessian_product(
+            self._terms(), self.problem.blocks, self.X, U, (self.alpha, self.beta), model
+        )
+
+    @property
+    def multiplier_matrix(self) -> MultiplierMatrix:
+        """``S`` as an operator.
+
+        Raises
+        ------
+        InvalidInputError
+            If ``X`` is a stack of points: take one with ``problem.at(X[i])``.
+        """
+        if self.X.ndim != 2:
+            raise InvalidInputError(f"X has shape {self.X.shape}; S is given for one point (d, M) at a time")
+        return MultiplierMatrix(
+            alpha=self.alpha, beta=self.beta, terms=self._terms, blocks=self.problem.blocks
+        )
+
+    @property
+    def G(self) -> Array:
+        """``tau (P - Y) diag(omega)``, assembled, shape ``(..., K, N)``."""
+        return np.concatenate([term.G for term in self._terms()], axis=-1)
+
+    @cached_property
+    def _first_order(self) -> tuple[Array, Array, Array, Array]:
+        """Cost, gradient, alpha and beta in one pass."""
+        problem = self.problem
+        return kernels.evaluate(self._terms(), problem.blocks, self.W, self.H, problem.tau)
+
+    def _terms(self) -> Iterable[LogitTerms]:
+        """Forward terms block by block, kept when they fit the memory budget."""
+        kept = self.__dict__.get("_kept_terms")
+        if kept is not None:
+            return kept
+        problem = self.problem
+        stream = kernels.forward(problem.loss, self.W, self.H, problem.tau, problem.blocks)
+        logits = problem.classes * self.X.size // self.X.shape[-2]
+        if 8 * _KEPT_ARRAYS * logits > problem.memory_budget:
+            return stream
+        return _Recorder(stream, self.__dict__)
+
+
+class _Recorder:
+    """Passes terms on as they are made, so that each block is used in cache, and keeps the complete list."""
+
+    def __init__(self, stream: Iterable[LogitTerms], store: dict[str, object]) -> None:
+        self._stream = stream
+        self._store = store
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        seen = []
+        for term in self._stream:
+            seen.append(term)
+            yield term
+        self._store["_kept_terms"] = tuple(seen)

@@ -1,0 +1,79 @@
+"""What solvers and landscapes ask of a problem: a smooth cost on a product of spheres.
+
+``problem.at(X)`` makes an :class:`Evaluation`, which shares whatever its answers have in common (one forward
+pass).  Arrays carry batch axes first: ``X`` has shape ``(..., d, M)``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_norms
+from sphereufm.geometry.symmetry import SymmetryGroup
+
+__all__ = ["Evaluation", "SphereProblem", "relative_gradient_norm"]
+
+
+class Evaluation(Protocol):
+    """Everything a problem knows at one point, or at each of a stack of points."""
+
+    @property
+    def X(self) -> Array:
+        """The point, shape ``(..., d, M)``, unit columns."""
+
+    @property
+    def cost(self) -> Array:
+        """Cost, shape ``(...)``."""
+
+    @property
+    def gradient(self) -> Array:
+        """Riemannian gradient, shape ``(..., d, M)``."""
+
+    @property
+    def gradient_scale(self) -> Array:
+        """Positive scale of each column's gradient, shape ``(..., M)``; zero only where it underflows."""
+
+    def hessian_product(self, U: Array) -> Array:
+        """Riemannian Hessian applied to a tangent ``U``, shape ``(..., d, M)``."""
+
+
+class SphereProblem(Protocol):
+    """A smooth cost on a product of spheres with a declared symmetry group."""
+
+    @property
+    def spheres(self) -> ProductOfSpheres:
+        """The manifold."""
+
+    @property
+    def symmetry(self) -> SymmetryGroup:
+        """A group that leaves the cost unchanged."""
+
+    def at(self, X: Array) -> Evaluation:
+        """Evaluate at ``X``, shape ``(..., d, M)``."""
+
+    def in_dimension(self, r: int) -> SphereProblem:
+        """The same cost for columns in ``R^r``; only where the whole of O(d) is a symmetry."""
+
+
+def relative_gradient_norm(point: Evaluation) -> Array:
+    """Largest columnwise relative gradient norm, shape ``(...)``.
+
+    The maximum over columns ``j`` of ``|grad_j| / gradient_scale_j``.  For the cross-entropy problem the
+    scale is the sum of the absolute weights with which other columns pull at column ``j``; it means the same
+    at every temperature, where a global scale hides a wrong column behind larger ones.  Where a scale has
+    underflown to zero the result is infinite: nothing is known of that column.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> float(relative_gradient_norm(problem.at(X)))
+    0.0
+    """
+    scale = point.gradient_scale
+    size = column_norms(point.gradient)
+    ratio = np.divide(size, scale, out=np.full_like(size, np.inf), where=scale > 0.0)
+    return ratio.max(axis=-1)

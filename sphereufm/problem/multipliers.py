@@ -1,0 +1,147 @@
+r"""The multiplier matrix ``S`` of a point, and the bound on the global minimum that it gives.
+
+``S = [[-diag(alpha), G], [G^T, -diag(beta)]]``, shape ``(M, M)``.  Cross-entropy is convex in the logits and
+the logits are linear in the Gram matrix ``Q = X^T X``, so for every feasible point ``X'``
+
+    f(X') >= f(X) + trace(S Q') / 2 >= f(X) + M min(0, lambda_min(S)) / 2.
+
+This is weak duality for the semidefinite relaxation (Burer-Monteiro).  ``S`` is kept as an operator; it is
+made dense only when it is small.
+
+With ``beta < sigma`` entrywise, ``S + sigma I`` is positive semidefinite exactly when the ``K x K`` Schur
+complement ``diag(sigma - alpha) - G diag(1 / (sigma - beta)) G^T`` is.
+
+References
+----------
+N. Boumal, V. Voroninski, A. Bandeira, *The non-convex Burer-Monteiro approach works on smooth semidefinite
+programs*, 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.kernels import SampleBlock
+from sphereufm.problem.losses import LogitTerms
+
+__all__ = ["MultiplierMatrix"]
+
+_DENSE_LIMIT = 600
+_ZERO_SHIFT = 1e-15
+_SHIFT_PRECISION = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultiplierMatrix:
+    """``S`` at one point, as an operator.
+
+    Attributes
+    ----------
+    alpha : ndarray, shape (K,)
+    beta : ndarray, shape (N,)
+        Sphere multipliers of classifiers and features.
+    """
+
+    alpha: Array
+    beta: Array
+    terms: Callable[[], Iterable[LogitTerms]]
+    blocks: tuple[SampleBlock, ...]
+
+    @property
+    def size(self) -> int:
+        """``M = K + N``."""
+        return int(self.alpha.size + self.beta.size)
+
+    def __matmul__(self, c: Array) -> Array:
+        """Return ``S c`` for ``c`` of shape ``(M,)`` or ``(M, m)``."""
+        K = self.alpha.size
+        multipliers = np.concatenate([self.alpha, self.beta])
+        out = -(multipliers * c.T).T
+        for term, block in zip(self.terms(), self.blocks, strict=True):
+            i = slice(K + block.samples.start, K + block.samples.stop)
+            out[:K] += term.G @ c[i]
+            out[i] += term.G.T @ c[:K]
+        return out
+
+    def dense(self) -> Array:
+        """Return ``S`` as an array, shape ``(M, M)``.
+
+        Raises
+        ------
+        InvalidInputError
+            If ``M`` exceeds 20,000 (3 GB).
+        """
+        if self.size > 20_000:
+            raise InvalidInputError(f"size={self.size} must be at most 20000 for a dense S; use S @ vector")
+        K = self.alpha.size
+        S = np.diag(-np.concatenate([self.alpha, self.beta]))
+        for term, block in zip(self.terms(), self.blocks, strict=True):
+            i = slice(K + block.samples.start, K + block.samples.stop)
+            S[:K, i] = term.G
+            S[i, :K] = term.G.T
+        return S
+
+    def schur_complement(self, shift: float) -> Array:
+        """Return ``diag(shift - alpha) - G diag(1 / (shift - beta)) G^T``, shape ``(K, K)``.
+
+        ``shift`` must exceed every ``beta``.
+        """
+        C = np.diag(shift - self.alpha)
+        for term, block in zip(self.terms(), self.blocks, strict=True):
+            C -= (term.G / (shift - self.beta[block.samples])) @ term.G.T
+        return C
+
+    def min_eigenvalue(self) -> float:
+        """Least eigenvalue of ``S`` in floating point (never above zero in exact arithmetic).
+
+        Dense up to 600 columns; beyond, by bisection on the sign of the ``K x K`` Schur complement, rounded
+        towards minus infinity: to 0.1 percent, or to 1e-15 of a bound of the norm, whichever is larger.
+        """
+        if self.size <= _DENSE_LIMIT:
+            return float(np.linalg.eigvalsh(self.dense())[0])
+        return -self._least_shift()
+
+    def guaranteed_decrease(self) -> float:
+        """Upper bound ``-M min(0, lambda_min) / 2`` on ``f(X) - min f``, in floating point.
+
+        The least eigenvalue is lowered by its own rounding error (``1e-15 M^(1/2)`` of the norm of ``S``), so
+        the bound is not broken by rounding; it is numerical all the same, not proved.
+        """
+        slack = 1e-15 * np.sqrt(self.size) * self._norm_bound()
+        return 0.5 * self.size * max(0.0, slack - self.min_eigenvalue())
+
+    def _norm_bound(self) -> float:
+        """Largest absolute row sum, which bounds the spectral norm."""
+        rows = np.abs(self.alpha)
+        top = 0.0
+        for term, block in zip(self.terms(), self.blocks, strict=True):
+            size = np.abs(term.G)
+            rows = rows + size.sum(axis=1)
+            top = max(top, float((size.sum(axis=0) + np.abs(self.beta[block.samples])).max()))
+        return max(top, float(rows.max()))
+
+    def _least_shift(self) -> float:
+        """Approximate from above the least ``sigma >= 0`` with ``S + sigma I >= 0``."""
+        norm = self._norm_bound()
+        low, high = max(_ZERO_SHIFT * norm, float(self.beta.max())), norm
+        if self._is_psd(_ZERO_SHIFT * norm):
+            return _ZERO_SHIFT * norm
+        while high > (1.0 + _SHIFT_PRECISION) * low:
+            # by the geometric mean, since the least shift may be anywhere between rounding and the norm
+            shift = float(np.sqrt(low * high)) if high > 2.0 * low else 0.5 * (low + high)
+            if self._is_psd(shift):
+                high = shift
+            else:
+                low = shift
+        return high
+
+    def _is_psd(self, shift: float) -> bool:
+        """Whether ``S + shift I`` is positive semidefinite in floating point."""
+        if not shift > self.beta.max():
+            return False
+        return bool(np.linalg.eigvalsh(self.schur_complement(shift))[0] >= 0.0)
