@@ -1,0 +1,166 @@
+"""What a landscape is made of: critical points, families of them, and their kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.spectrum import HessianSpectrum
+
+__all__ = ["CriticalFamily", "CriticalPoint", "CriticalPointKind", "LandscapeVerdict", "Status", "embed"]
+
+
+class CriticalPointKind(Enum):
+    """What a critical point is; the value is the meaning."""
+
+    GLOBAL_MINIMUM = "global minimiser: the multiplier matrix is positive semidefinite, or the gap is zero"
+    STRICT_SADDLE = "the Riemannian Hessian has a negative eigenvalue"
+    SPURIOUS_LOCAL_MINIMUM = "local minimiser, and a lower point is exhibited"
+    LOCAL_MINIMUM = "local minimiser; neither shown global nor is a lower point known"
+    DEGENERATE = "no negative eigenvalue, but zero eigenvalues beyond the orbit: second order does not decide"
+
+
+class Status(Enum):
+    """How far a statement about a point can be trusted."""
+
+    PROVED = "the independent checker accepted a certificate"
+    NUMERICAL = "floating point says so"
+    UNDECIDED = "neither a proof nor floating point decides"
+
+
+class LandscapeVerdict(Enum):
+    """Whether every critical point is a global minimiser or a strict saddle."""
+
+    BENIGN = "every critical point is a global minimiser or a strict saddle"
+    NOT_BENIGN = "a critical point that is neither a global minimiser nor a strict saddle is exhibited"
+    UNDECIDED = "neither follows from what is known; a search is no proof"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CriticalPoint:
+    """One class of critical points modulo the problem's symmetry.
+
+    Attributes
+    ----------
+    X : ndarray, shape (rank, M)
+        A representative in its own span; :func:`embed` puts it back into ``R^d``.
+    cost : float
+        In nats (for the cross-entropy problem).
+    relative_gradient_norm : float
+    rank : int
+    spectrum : HessianSpectrum
+        In ``R^d``.
+    kind : CriticalPointKind
+    status : Status
+    hits : int
+        Searches that ended in this class; zero for points listed by counting.
+    optimality_gap : float or None
+        Upper bound on the distance of the cost from the global minimum, in floating point.
+    gap_method : str or None
+    """
+
+    X: Array
+    cost: float
+    relative_gradient_norm: float
+    rank: int
+    spectrum: HessianSpectrum
+    kind: CriticalPointKind
+    status: Status = Status.NUMERICAL
+    hits: int = 0
+    optimality_gap: float | None = None
+    gap_method: str | None = None
+
+    @property
+    def morse_index(self) -> int:
+        """Negative Hessian eigenvalues in ``R^d``."""
+        return self.spectrum.morse_index
+
+    @property
+    def nullity(self) -> int:
+        """Zero Hessian eigenvalues beyond the orbit."""
+        return self.spectrum.nullity
+
+    @property
+    def orbit_dimension(self) -> int:
+        """Dimension of the O(d) orbit."""
+        return self.spectrum.orbit_dimension
+
+    @property
+    def min_eigenvalue(self) -> float | None:
+        """Least horizontal eigenvalue, None where there is none."""
+        return self.spectrum.min_eigenvalue
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CriticalFamily:
+    """A connected family of critical points that is no single orbit, as one entry.
+
+    Attributes
+    ----------
+    name : str
+        For example ``"collapsed-classifiers"``.
+    cost : float
+        Equal on the whole family.
+    members : tuple of CriticalPoint
+        Members that were found or constructed; ranges below are over these only.
+    kind : CriticalPointKind
+        ``DEGENERATE`` if one exhibited member is; else what all of them are.
+    """
+
+    name: str
+    cost: float
+    members: tuple[CriticalPoint, ...]
+    kind: CriticalPointKind
+    status: Status = Status.NUMERICAL
+    hits: int = 0
+    optimality_gap: float | None = None
+    gap_method: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Least and largest rank of a member."""
+        return _range(m.rank for m in self.members)
+
+    @property
+    def morse_index(self) -> tuple[int, int]:
+        """Least and largest Morse index of a member."""
+        return _range(m.morse_index for m in self.members)
+
+    @property
+    def nullity(self) -> tuple[int, int]:
+        """Least and largest nullity of a member."""
+        return _range(m.nullity for m in self.members)
+
+    @property
+    def orbit_dimension(self) -> tuple[int, int]:
+        """Least and largest orbit dimension of a member."""
+        return _range(m.orbit_dimension for m in self.members)
+
+    @property
+    def min_eigenvalue(self) -> tuple[float, float] | None:
+        """Range of the least eigenvalue, None where no member has one."""
+        values = [m.min_eigenvalue for m in self.members if m.min_eigenvalue is not None]
+        return (min(values), max(values)) if values else None
+
+
+def embed(X: Array, d: int) -> Array:
+    """Put a configuration of ``R^r`` into ``R^d`` by zero rows, shape ``(..., d, M)``.
+
+    Examples
+    --------
+    >>> embed(np.array([[1.0, -1.0]]), 2)
+    array([[ 1., -1.],
+           [ 0.,  0.]])
+    """
+    padding = np.zeros((*X.shape[:-2], d - X.shape[-2], X.shape[-1]))
+    return np.concatenate([X, padding], axis=-2)
+
+
+def _range(values: Iterable[int]) -> tuple[int, int]:
+    """Least and largest of some integers."""
+    listed = list(values)
+    return min(listed), max(listed)
