@@ -1,0 +1,157 @@
+"""Reading saved features, labels and classifiers from files that need not be trusted.
+
+One module a format; a file is opened by what it contains, never by its name.  Everything is read in row
+blocks (:class:`~sphereufm.features.readers.source.ArraySource`); nothing a file names is ever called.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.keys import Role, choose_key
+from sphereufm.features.readers.npy import NPY_MAGIC, open_npy
+from sphereufm.features.readers.npz import open_npz
+from sphereufm.features.readers.source import (
+    ArraySource,
+    JoinedSource,
+    MemorySource,
+    RefusedSource,
+    finite_blocks,
+)
+from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.zips import read_zip_directory
+
+__all__ = [
+    "ArraySource",
+    "JoinedSource",
+    "MemorySource",
+    "RefusedSource",
+    "finite_blocks",
+    "is_path",
+    "open_array",
+    "open_arrays",
+    "split_spec",
+]
+
+_MAGIC_BYTES = 16
+
+
+def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
+    """Return all arrays that a file offers, by key, without loading any.
+
+    Parameters
+    ----------
+    path : str or path
+        An ``.npy`` or ``.npz`` file; the content decides, not the name.
+
+    Returns
+    -------
+    dict of str to ArraySource
+        A file of one array has the key ``"array"``. Entries that are refused (pickled objects) are listed
+        as :class:`~sphereufm.features.readers.source.RefusedSource` and raise when they are read.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing, damaged, of unknown kind, or refused for safety.
+    MissingExtraError
+        If the format needs a library of the extra ``features`` that is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, os
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "f.npz")
+    ...     np.savez(path, features=np.ones((4, 2)), labels=np.array([0, 1, 0, 1]))
+    ...     {key: array.shape for key, array in open_arrays(path).items()}
+    {'features': (4, 2), 'labels': (4,)}
+    """
+    return _open_file(StoredFile.at(path))
+
+
+def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySource:
+    """Return the array that ``spec`` names, or that plays ``role`` by convention.
+
+    Parameters
+    ----------
+    spec : str or path
+        ``"FILE"`` or ``"FILE:KEY"``.
+    role : {"features", "labels", "classifier", "bias"}
+        What it is for.
+
+    Raises
+    ------
+    UnreadableFileError
+        As for :func:`open_arrays`, or if the array itself is refused.
+    InvalidInputError
+        If the key is not there, or no array or several fit the role.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, os
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "f.npz")
+    ...     np.savez(path, a=np.ones((4, 2)), b=np.zeros((4, 2)))
+    ...     float(open_array(path + ":b").read().sum())
+    0.0
+    """
+    path, key = split_spec(spec)
+    arrays = open_arrays(path)
+    array = arrays[choose_key(arrays, role, key)]
+    if isinstance(array, RefusedSource):
+        array.refuse()
+    return array
+
+
+def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Split ``"FILE:KEY"`` at the first colon that leaves an existing path; a path object has no key.
+
+    Examples
+    --------
+    >>> split_spec("no-such-file.npz:feats")
+    ('no-such-file.npz', 'feats')
+    """
+    text = os.fspath(spec)
+    if not isinstance(spec, str) or is_path(text):
+        return text, None
+    cuts = [i for i, letter in enumerate(text) if letter == ":" and 0 < i < len(text) - 1]
+    for cut in cuts:
+        if is_path(text[:cut]):
+            return text[:cut], text[cut + 1 :]
+    # Nothing exists: the message about the missing file should not show the key.
+    return (text[: cuts[-1]], text[cuts[-1] + 1 :]) if cuts else (text, None)
+
+
+def is_path(path: str) -> bool:
+    """Whether a path, or a glob pattern, names something.
+
+    Examples
+    --------
+    >>> is_path("no-such-file.npz")
+    False
+    """
+    try:
+        return Path(path).exists() or (glob.has_magic(path) and next(glob.iglob(path), None) is not None)
+    except (OSError, ValueError):
+        return False
+
+
+def _open_file(file: StoredFile) -> dict[str, ArraySource]:
+    """Choose the reader by the first bytes."""
+    name = file.path.name
+    magic = file.read_at(0, _MAGIC_BYTES)
+    if magic.startswith(NPY_MAGIC):
+        return open_npy(file, name)
+    if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return open_npz(file, name, read_zip_directory(file))
+    raise UnreadableFileError(f"{name} {_unknown(magic)}; known are .npy and .npz")
+
+
+def _unknown(magic: bytes) -> str:
+    """What a file that no reader takes seems to be."""
+    if not magic:
+        return "is empty"
+    return "is of unknown kind"

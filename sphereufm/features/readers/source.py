@@ -1,0 +1,233 @@
+"""Arrays that are read in row blocks: the interface, and the sources that need no file.
+
+Statistics see saved features only through :class:`ArraySource`, so that a file of any size costs one block
+of memory.  Rows come first, as frameworks save them: ``(N, d)`` features, ``(N,)`` labels, ``(K, d)``
+classifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
+
+__all__ = ["AnyArray", "ArraySource", "JoinedSource", "MemorySource", "RefusedSource", "finite_blocks"]
+
+AnyArray: TypeAlias = NDArray[Any]
+
+
+class ArraySource(Protocol):
+    """One array in a file, in several shards or in memory, never wholly loaded unless asked.
+
+    Attributes
+    ----------
+    name : str
+        What was chosen, for people: ``"file.npz:feats"``.
+    shape : tuple of int
+        Rows first.
+    dtype : numpy.dtype
+        Type of the blocks, in native byte order; bfloat16 and float8 arrive as float32.
+    """
+
+    @property
+    def name(self) -> str:
+        """What was chosen, for people."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the blocks."""
+        ...
+
+    def blocks(self, rows: int) -> Iterator[AnyArray]:
+        """Consecutive contiguous blocks of at most ``rows`` rows; one block may reuse the memory of the last."""
+        ...
+
+    def read(self) -> AnyArray:
+        """Return the whole array (labels, classifiers)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemorySource:
+    """An array that is in memory already.
+
+    Examples
+    --------
+    >>> source = MemorySource(name="features", array=np.arange(6.0).reshape(3, 2))
+    >>> [block.shape for block in source.blocks(2)]
+    [(2, 2), (1, 2)]
+    """
+
+    name: str
+    array: AnyArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, rows first."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries."""
+        return self.array.dtype
+
+    def blocks(self, rows: int) -> Iterator[AnyArray]:
+        """Row blocks; views where the array is contiguous."""
+        step = check_integer("rows", rows, 1)
+        for start in range(0, self.array.shape[0], step):
+            yield np.ascontiguousarray(self.array[start : start + step])
+
+    def read(self) -> AnyArray:
+        """Return the array itself."""
+        return self.array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RefusedSource:
+    """An entry of a file that is there but is not read, with the reason.
+
+    It is listed so that it can be named in messages; using it raises.
+    """
+
+    name: str
+    reason: str
+    shape: tuple[int, ...] = ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Object: nothing that can be computed with."""
+        return np.dtype(object)
+
+    def blocks(self, rows: int) -> Iterator[AnyArray]:
+        """Raise the reason."""
+        self.refuse()
+
+    def read(self) -> AnyArray:
+        """Raise the reason."""
+        self.refuse()
+
+    def refuse(self) -> NoReturn:
+        """Raise UnreadableFileError with the reason."""
+        raise UnreadableFileError(f"{self.name} is refused: {self.reason}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JoinedSource:
+    """Several arrays of equal row shape, one after the other (shards, lists of batches).
+
+    Examples
+    --------
+    >>> parts = tuple(MemorySource(name=n, array=np.ones((2, 3))) for n in "ab")
+    >>> JoinedSource.of("ab", parts).shape
+    (4, 3)
+    """
+
+    name: str
+    parts: tuple[ArraySource, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
+        """Join ``parts``.
+
+        Raises
+        ------
+        UnreadableFileError
+            If the parts differ in the shape of a row, or number and text types are mixed.
+        """
+        tails = {part.shape[1:] for part in parts}
+        if not parts or len(tails) != 1 or not all(part.shape for part in parts):
+            shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
+            raise UnreadableFileError(f"{name} cannot be joined, its parts differ in row shape: {shapes}")
+        dtype = np.result_type(*(part.dtype for part in parts))
+        return cls(
+            name=name, parts=parts, shape=(sum(p.shape[0] for p in parts), *parts[0].shape[1:]), dtype=dtype
+        )
+
+    def blocks(self, rows: int) -> Iterator[AnyArray]:
+        """Row blocks; small parts are gathered, so that blocks are full but for the last."""
+        step = check_integer("rows", rows, 1)
+        buffer = np.empty((min(step, self.shape[0]), *self.shape[1:]), self.dtype)
+        filled = 0
+        for part in self.parts:
+            for block in part.blocks(step):
+                taken = 0
+                while taken < len(block):
+                    count = min(len(block) - taken, step - filled)
+                    buffer[filled : filled + count] = block[taken : taken + count]
+                    filled, taken = filled + count, taken + count
+                    if filled == step:
+                        yield buffer
+                        filled = 0
+        if filled:
+            yield buffer[:filled]
+
+    def read(self) -> AnyArray:
+        """Return all parts in one array."""
+        return np.concatenate([part.read() for part in self.parts]).astype(self.dtype, copy=False)
+
+
+def finite_blocks(source: ArraySource, rows: int) -> Iterator[AnyArray]:
+    """Yield the row blocks of ``source``, stopping at the first row that holds NaN or infinity.
+
+    Parameters
+    ----------
+    source : ArraySource
+        Features, shape ``(N, d)``.
+    rows : int
+        Largest number of rows in a block.
+
+    Yields
+    ------
+    ndarray
+        The blocks of ``source``, unchanged.
+
+    Raises
+    ------
+    InvalidInputError
+        If an entry is not finite; the message names the first such row, counted from 0.
+
+    Examples
+    --------
+    >>> source = MemorySource(name="features", array=np.array([[1.0], [np.nan]]))
+    >>> list(finite_blocks(source, 10))
+    Traceback (most recent call last):
+        ...
+    sphereufm.errors.InvalidInputError: features row 1 holds nan; remove or replace NaN and infinite entries first
+    """
+    start = 0
+    for block in source.blocks(rows):
+        if not _all_finite(block):
+            row = int(np.argmax(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))
+            entries = block[row].ravel()
+            value = float(entries[~np.isfinite(entries)][0].real)
+            raise InvalidInputError(
+                f"{source.name} row {start + row} holds {value}; remove or replace NaN and infinite entries first"
+            )
+        yield block
+        start += len(block)
+
+
+def _all_finite(block: AnyArray) -> bool:
+    """Whether every entry is finite; one pass without temporaries in the usual case."""
+    if block.dtype.kind not in "fc":
+        return True
+    if block.dtype.char in "fd":
+        flat = block.reshape(-1)
+        # A sum of squares is finite only if every entry is; overflow falls through to the exact test.
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                return True
+    return bool(np.isfinite(block).all())
