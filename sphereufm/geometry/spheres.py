@@ -5,12 +5,12 @@ point of the oblique manifold OB(d, M).  Spheres of smaller dimension share the 
 zeros in the rows they do not use (:class:`ProductOfSpheres` knows which), and every function below keeps
 such zeros.
 
-========  ==============  =============================================
-symbol    shape           meaning
-========  ==============  =============================================
-``X, Y``  ``(..., d, M)`` points
-``U, V``  ``(..., d, M)`` tangent vectors, ``<x_j, u_j> = 0``
-========  ==============  =============================================
+========  ===============  =============================================
+symbol    shape            meaning
+========  ===============  =============================================
+``X, Y``  ``(..., d, M)``  points
+``U, V``  ``(..., d, M)``  tangent vectors, ``<x_j, u_j> = 0``
+========  ===============  =============================================
 
 References
 ----------

@@ -1,0 +1,75 @@
+"""Sphinx configuration: `python -m sphinx -W -b html docs docs/_build/html`."""
+
+import importlib
+import re
+from pathlib import Path
+
+import sphereufm
+
+project = "sphereufm"
+author = "the sphereufm developers"
+copyright = "2026, the sphereufm developers"  # Sphinx reads this name
+release = sphereufm.__version__
+version = release
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "_templates", "reference/generated/public-names.rst"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+# docstrings give the types in words
+autodoc_preserve_defaults = True
+numpydoc_show_class_members = False
+
+html_theme = "furo"
+html_title = f"sphereufm {release}"
+html_theme_options = {"navigation_with_keys": True}
+
+
+def _write_public_names() -> None:
+    """Write the table of the names that ``import sphereufm`` offers, each linked to the module that defines it."""
+    names = []
+    for name in getattr(sphereufm, "__all__", []):
+        thing = getattr(sphereufm, name)
+        module = getattr(thing, "__module__", None)
+        if module and module.startswith("sphereufm.") and hasattr(importlib.import_module(module), name):
+            names.append(f"   ~{module}.{name}")
+    table = [".. autosummary::", "", *names] if names else []
+    folder = Path(__file__).parent / "reference" / "generated"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "public-names.rst").write_text("\n".join(table) + "\n", encoding="utf-8")
+
+
+def _show_formulas(app, what, name, obj, options, lines):
+    """Mark indented blocks of a docstring's leading text as literal: they are formulas, shown as they stand."""
+    end = next((i for i, line in enumerate(lines) if i and re.fullmatch(r"-{3,}", line)), len(lines))
+    marked = []
+    text = ""  # the last line of unindented text; "::" when the block needs no mark
+    for i, line in enumerate(lines):
+        starts_block = i < end and line.startswith("    ") and marked and not marked[-1].strip()
+        if starts_block and text and not text.endswith("::") and not text.startswith((".. ", "* ", "- ")):
+            marked += ["::", ""]
+            text = "::"
+        elif line.strip() and not line.startswith(" "):
+            text = line
+        marked.append(line)
+    lines[:] = marked
+
+
+_write_public_names()
+
+
+def setup(app):
+    """Connect the docstring hook, ahead of numpydoc's."""
+    app.connect("autodoc-process-docstring", _show_formulas, priority=100)
