@@ -67,9 +67,18 @@ def _show_formulas(app, what, name, obj, options, lines):
     lines[:] = marked
 
 
+def _leave_out_absent_pages(app, docname, source):
+    """Take pages that are not written yet out of the start page's table of contents."""
+    if docname == "index":
+        for page in ("theory", "certificates", "proofs", "threat-model"):
+            if page not in app.env.found_docs:
+                source[0] = source[0].replace(f"\n{page}\n", "\n")
+
+
 _write_public_names()
 
 
 def setup(app):
-    """Connect the docstring hook, ahead of numpydoc's."""
+    """Connect the hooks; the one for docstrings comes ahead of numpydoc's."""
+    app.connect("source-read", _leave_out_absent_pages)
     app.connect("autodoc-process-docstring", _show_formulas, priority=100)
