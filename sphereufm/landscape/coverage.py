@@ -1,21 +1,27 @@
 r"""How much of its own basins a multi-start search has seen.
 
-With ``n`` converged searches of which ``f1`` ended in classes met exactly once, the Good-Turing estimate of the unseen mass
-(the probability that the next search finds something new) is ``f1 / n``; with probability ``1 - delta`` the mass is below
+Two figures for the *unseen mass*, the probability that one more search would end in a class not met so far:
 
-    f1 / n + (sqrt(2) + sqrt(3)) sqrt(log(3 / delta) / n)
+* the Good-Turing estimate ``f1 / n``, with ``f1`` classes met exactly once in ``n`` converged searches;
+* an upper bound at a stated confidence, by hold-out: of the ``m`` searches of the second half, ``k`` ended in
+  classes that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass unseen by the first half, and the
+  Clopper-Pearson bound for it bounds what both halves have missed.
 
-(McAllester and Schapire, *On the convergence rate of Good-Turing estimators*, COLT 2000, in the form of Orlitsky and
-Suresh).  It speaks of the search's own distribution: a class without a basin of attraction is never counted.
+Both speak of the search's own distribution: a critical point that no start is attracted to is not counted.
+
+References
+----------
+I. J. Good, *The population frequencies of species and the estimation of population parameters*, Biometrika 1953.
+C. Clopper, E. Pearson, *The use of confidence or fiducial limits*, Biometrika 1934.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Coverage", "good_turing"]
+__all__ = ["Coverage", "coverage_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +38,8 @@ class Coverage:
     unseen_mass : float or None
         Good-Turing estimate, None without a converged search.
     unseen_bound : float or None
-        Upper bound at confidence 95 percent.
+        Upper bound at ``confidence``, None with fewer than two converged searches.
+    confidence : float
     """
 
     rank: int
@@ -42,10 +49,11 @@ class Coverage:
     singletons: int
     unseen_mass: float | None
     unseen_bound: float | None
+    confidence: float
 
 
-def good_turing(rank: int, starts: int, hits: Sequence[int], confidence: float = 0.95) -> Coverage:
-    """Coverage from the number of searches that ended in each class.
+def coverage_of(rank: int, starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
+    """Coverage from the class in which each converged search ended, in the order of the (independent) starts.
 
     Parameters
     ----------
@@ -53,30 +61,40 @@ def good_turing(rank: int, starts: int, hits: Sequence[int], confidence: float =
         The stratum.
     starts : int
         Searches begun.
-    hits : sequence of int
-        Positive hit counts, one a class.
+    ends : sequence of hashable
+        One class label a converged search.
     confidence : float
         Of the upper bound, between 0 and 1.
 
     Examples
     --------
-    >>> coverage = good_turing(2, 10, [5, 4, 1])
-    >>> coverage.unseen_mass, coverage.unseen_bound
-    (0.1, 1.0)
+    >>> coverage = coverage_of(2, 10, ["a", "b", "a", "b", "a", "a", "b", "c"])
+    >>> coverage.unseen_mass, round(coverage.unseen_bound, 3)
+    (0.125, 0.751)
     """
-    n = sum(hits)
-    singletons = sum(h == 1 for h in hits)
-    mass = singletons / n if n else None
-    bound = None
-    if mass is not None:
-        width = (math.sqrt(2.0) + math.sqrt(3.0)) * math.sqrt(math.log(3.0 / (1.0 - confidence)) / n)
-        bound = min(1.0, mass + width)
+    hits = Counter(ends)
+    n = len(ends)
+    singletons = sum(h == 1 for h in hits.values())
     return Coverage(
         rank=rank,
         starts=starts,
         converged=n,
         classes=len(hits),
         singletons=singletons,
-        unseen_mass=mass,
-        unseen_bound=bound,
+        unseen_mass=singletons / n if n else None,
+        unseen_bound=_hold_out_bound(ends, confidence) if n > 1 else None,
+        confidence=confidence,
     )
+
+
+def _hold_out_bound(ends: Sequence[Hashable], confidence: float) -> float:
+    """Clopper-Pearson upper bound for the mass that the first half had not seen."""
+    from scipy.special import betaincinv
+
+    half = len(ends) // 2
+    seen = set(ends[:half])
+    later = ends[half:]
+    new = sum(end not in seen for end in later)
+    if new == len(later):
+        return 1.0
+    return float(betaincinv(new + 1, len(later) - new, confidence))

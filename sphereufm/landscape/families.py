@@ -1,9 +1,10 @@
 r"""Families of critical points that are not single orbits, recognised by exact structure.
 
-*Collapsed classifiers*: all ``w_k`` equal one ``w``.  Then every softmax is uniform, ``f = log K`` (weights summing to one),
-``G`` is a constant ``G_0``, every ``beta_i`` vanishes, and ``X`` is critical exactly when each ``sum_i (G_0)_ki h_i`` is a
-multiple of ``w``: linear conditions on the parts of ``H`` normal to ``w``.  The family has several strata (rank one up to
-``min(d, N - K + 2)`` when no class is empty) and large dimension; multi-start counts drown in it unless it is merged.
+*Collapsed classifiers*: all ``w_k`` equal one ``w``.  Then every softmax is uniform, ``f = log K`` (weights summing
+to one), ``G`` is a constant ``G_0``, every ``beta_i`` vanishes, and ``X`` is critical exactly when each
+``sum_i (G_0)_ki h_i`` is a multiple of ``w``: linear conditions on the parts of ``H`` normal to ``w``.  The family has
+several strata (rank one up to ``min(d, N - K + 2)`` when no class is empty) and large dimension; multi-start
+counts drown in it unless it is merged.
 """
 
 from __future__ import annotations

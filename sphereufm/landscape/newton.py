@@ -1,8 +1,8 @@
 r"""Search for critical points of every index: regularised Newton on the squared gradient, batched over starts.
 
 Each column's gradient is divided by its own scale ``D_j`` (see
-:func:`~sphereufm.problem.interface.relative_gradient_norm`), so that the search means the same at every temperature.  With
-``g = D^{-1/2} grad`` and ``Hess`` scaled alike, one step is the Levenberg-Marquardt step for ``|g|^2 / 2``,
+:func:`~sphereufm.problem.interface.relative_gradient_norm`), so that the search means the same at every
+temperature.  With ``g = D^{-1/2} grad`` and ``Hess`` scaled alike, one step is the Levenberg-Marquardt step for ``|g|^2 / 2``,
 
     s = -Hess (Hess^2 + sigma^2)^{-1} g = -Re (Hess + i sigma)^{-1} g,
 
@@ -102,14 +102,11 @@ def find_critical_points(
     norms = np.full(size, np.inf)
     sigma = np.full(size, _FIRST_DAMPING)
     stuck = np.zeros(size, dtype=np.intp)
-    active = np.arange(size)
-    iteration = 0
-    point = problem.at(X)
-    norms[:] = _norms(point)
+    norms[:] = _norms(problem.at(X))
     active = np.flatnonzero(norms > tolerance)
-    for iteration in range(1, max_iterations + 1):
-        if not active.size:
-            break
+    iterations = 0
+    while active.size and iterations < max_iterations:
+        iterations += 1
         step = _step(problem, X[active], sigma[active])
         moved = retract(X[active], step.move)
         merit = _merit(problem.at(moved), step.scale)
@@ -123,7 +120,9 @@ def find_critical_points(
         active = active[(norms[active] > tolerance) & (stuck[active] < _REJECTIONS)]
         if callback is not None:
             callback(finished=size - active.size)
-    return CriticalSearch(X=X, relative_gradient_norm=norms, converged=norms <= tolerance, iterations=iteration)
+    return CriticalSearch(
+        X=X, relative_gradient_norm=norms, converged=norms <= tolerance, iterations=iterations
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -178,7 +177,7 @@ def _positive(scale: Array) -> Array:
 
 
 def _next_damping(sigma: Array, better: NDArray[np.bool_], good: NDArray[np.bool_], norm: Array) -> Array:
-    """Smaller after a good step (and at most the gradient's order, for quadratic convergence), larger after a rejection."""
+    """Smaller after a good step (at most the gradient's order: quadratic convergence), larger after a rejection."""
     shrunk = np.where(good, 0.1 * sigma, 0.5 * sigma)
     shrunk = np.where(better & (norm < 1e-3), np.minimum(shrunk, norm), shrunk)
     return np.clip(np.where(better, shrunk, 4.0 * sigma), _LEAST_DAMPING, _LARGEST_DAMPING)

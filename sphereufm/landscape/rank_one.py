@@ -85,7 +85,9 @@ def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.ra
 def _kinds(permutations: ColumnPermutations) -> list[tuple[tuple[int, ...], int]]:
     """Cell sizes and number of blocks of each kind, in order of first appearance."""
     order = dict.fromkeys(permutations.kinds)
-    shapes = {k: tuple(len(c) for c in b) for k, b in zip(permutations.kinds, permutations.blocks, strict=True)}
+    shapes = {
+        k: tuple(len(c) for c in b) for k, b in zip(permutations.kinds, permutations.blocks, strict=True)
+    }
     return [(shapes[kind], permutations.kinds.count(kind)) for kind in order]
 
 

@@ -1,0 +1,77 @@
+"""The command line: parsing, exit codes, printing; no mathematics.
+
+Exit codes: 0 the claim holds, 1 it does not, 2 bad input, 3 undecided or not converged, 70 an internal error,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from sphereufm import __version__
+from sphereufm.cli.features import features
+from sphereufm.cli.solve import solve
+from sphereufm.cli.verify import verify
+from sphereufm.errors import SphereUFMError
+
+__all__ = ["cli", "main"]
+
+_BAD_INPUT = 2
+_INTERNAL = 70
+_INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
+)
+@click.version_option(__version__, prog_name="sphereufm")
+@click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
+def cli(debug: bool) -> None:
+    """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
+
+
+for command in (verify, solve, features):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Words after the program's name; by default those of the process.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the exit code.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(args=words, prog_name="sphereufm", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(_BAD_INPUT)
+    except SphereUFMError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:  # the last line of defence: one sentence, not a traceback
+        if "--debug" in words:
+            traceback.print_exc()
+        else:
+            name = type(error).__name__
+            click.echo(f"Internal error ({name}: {error}); run again with `sphereufm --debug ...`", err=True)
+        sys.exit(_INTERNAL)

@@ -1,0 +1,151 @@
+"""Options that several commands share: the problem, and where results go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+
+__all__ = ["json_option", "output_options", "prepare_output", "problem_options", "seed_option"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object to standard output and nothing else."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+
+
+def problem_options(command: _Command) -> _Command:
+    """Add the options that describe a cross-entropy problem; see :func:`problem_from_options`."""
+    options = (
+        click.option("--classes", type=int, metavar="K", help="Number of classes."),
+        click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
+        click.option("--class-sizes", metavar="n1,n2,...", help="Samples of each class, where they differ."),
+        click.option(
+            "--weights",
+            metavar="FILE|w1,w2,...",
+            help="Positive sample weights, in the order of the classes.",
+        ),
+        click.option("--dim", type=int, required=True, metavar="d", help="Feature dimension."),
+        click.option(
+            "--tau", required=True, metavar="t", help="Inverse temperature; 0.1 and 1/3 are taken exactly."
+        ),
+        click.option("--loss", default="cross-entropy", show_default=True, help="Loss of the logits."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def problem_from_options(
+    *,
+    classes: int | None,
+    per_class: int | None,
+    class_sizes: str | None,
+    weights: str | None,
+    dim: int,
+    tau: str,
+    loss: str,
+) -> Any:
+    """Build the :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe.
+
+    Raises
+    ------
+    InvalidInputError
+        If the options contradict each other or describe no problem.
+    """
+    from sphereufm.problem.ufm import UFMProblem
+
+    sizes = _class_sizes(classes, per_class, class_sizes)
+    given = None if weights is None else _weights(weights)
+    return UFMProblem(class_sizes=sizes, dim=dim, tau=tau, weights=given, loss=loss)
+
+
+def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | None) -> list[int]:
+    """Combine --classes, --per-class and --class-sizes."""
+    if class_sizes is not None:
+        if per_class is not None:
+            raise InvalidInputError("--per-class and --class-sizes contradict each other; give one of them")
+        sizes = [_whole("--class-sizes", word) for word in class_sizes.split(",")]
+        if classes is not None and classes != len(sizes):
+            raise InvalidInputError(f"--classes={classes} contradicts --class-sizes of {len(sizes)} entries")
+        return sizes
+    if classes is None or per_class is None:
+        raise InvalidInputError("give --classes K with --per-class n, or --class-sizes n1,n2,...")
+    if classes < 2:
+        raise InvalidInputError(
+            f"--classes={classes} must be at least 2; with a single class the cost is constant"
+        )
+    return [per_class] * classes
+
+
+def _whole(name: str, word: str) -> int:
+    """Read one whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise InvalidInputError(
+            f"{name} has {word.strip()!r}, but whole numbers joined by commas are needed"
+        ) from None
+
+
+def _weights(text: str) -> list[str] | list[float]:
+    """Weights as a list on the command line, or from a file (.npy, .npz, or text with one number a line)."""
+    if not os.path.exists(text):
+        words = [word.strip() for word in text.split(",")]
+        if any(os.sep in word or word.endswith((".npy", ".npz", ".txt", ".csv")) for word in words):
+            raise UnreadableFileError(f"--weights={text!r}: there is no such file")
+        return words
+    if text.endswith((".npy", ".npz")):
+        from sphereufm.features.readers import open_array
+
+        return [float(w) for w in open_array(text, "labels").read()]
+    try:
+        return Path(text).read_text(encoding="utf-8").replace(",", " ").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableFileError(f"--weights={text!r} cannot be read as text: {error}") from error
+
+
+def output_options(command: _Command) -> _Command:
+    """Add ``--out`` and ``--force``."""
+    out = click.option(
+        "--out",
+        type=click.Path(file_okay=True, path_type=Path),
+        metavar="DIR",
+        help="Write results to this folder.",
+    )
+    force = click.option("--force", is_flag=True, help="Replace results that are already there.")
+    decorated: _Command = out(force(command))
+    return decorated
+
+
+def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool) -> None:
+    """Create the folder and make sure, before any work, that the named files can be written.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written, or a file is there already and ``force`` is off.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".sphereufm-{os.getpid()}.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"--out={folder} cannot be written: {error.strerror}; choose another folder"
+        ) from error
+    present = [name for name in names if (folder / name).exists()]
+    if present and not force:
+        raise OutputError(f"--out={folder} already holds {', '.join(present)}; use --force to replace them")

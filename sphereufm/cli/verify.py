@@ -1,0 +1,177 @@
+"""``sphereufm verify``: the main job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sphereufm.cli.options import (
+    json_option,
+    output_options,
+    prepare_output,
+    problem_from_options,
+    problem_options,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+    from sphereufm.landscape.result import LandscapeReport
+
+__all__ = ["verify"]
+
+_CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
+_LONGEST_TABLE = 60
+
+
+@click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
+@problem_options
+@click.option("--starts", type=click.IntRange(min=1), metavar="B", help="Random starts in each rank.")
+@seed_option
+@output_options
+@json_option
+def verify(
+    starts: int | None, seed: int, out: Path | None, force: bool, as_json: bool, **problem_words: Any
+) -> int:
+    """Find and classify the critical points of a problem, and say whether its landscape is benign.
+
+    Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
+    """
+    from rich.console import Console
+
+    from sphereufm.landscape.verify import verify_landscape
+
+    problem = problem_from_options(**problem_words)
+    prepare_output(out, ("landscape.json", "landscape.png"), force)
+    with _Progress() as progress:
+        report = verify_landscape(problem, starts=starts, rng=seed, progress=progress)
+    if out is not None:
+        from sphereufm.plots import save_landscape
+
+        report.save(out / "landscape.json")
+        save_landscape(report, out / "landscape.png")
+    if as_json:
+        click.echo(json.dumps(report.to_json(), allow_nan=False))
+    else:
+        console = Console()
+        console.print(_table(report))
+        console.print(_verdict_lines(report), highlight=False)
+        if out is not None:
+            console.print(f"Written: {out / 'landscape.json'}, {out / 'landscape.png'}", highlight=False)
+    if not report.complete:
+        raise KeyboardInterrupt
+    return _CODES[report.verdict.name]
+
+
+class _Progress:
+    """A progress bar on standard error, one task a stage; silent where that is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description:>10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total)
+        self._bar.update(self._tasks[stage], completed=done, total=total)
+
+
+def _table(report: LandscapeReport) -> Table:
+    """The classes, sorted by cost."""
+    from rich.table import Table
+
+    table = Table(title=_title(report))
+    for name in ("cost", "rank", "Morse index", "nullity", "least eigenvalue"):
+        table.add_column(name, justify="right")
+    for name in ("kind", "status"):
+        table.add_column(name)
+    table.add_column("hits", justify="right")
+    for entry in report.critical[:_LONGEST_TABLE]:
+        table.add_row(*_cells(entry))
+    hidden = len(report.critical) - _LONGEST_TABLE
+    if hidden > 0:
+        table.add_row("...", "", "", "", "", f"{hidden} more classes (all with --json or --out)", "", "")
+    return table
+
+
+def _title(report: LandscapeReport) -> str:
+    """What was verified, in one line."""
+    problem: Any = report.problem
+    sizes = ",".join(map(str, problem.class_sizes)) if problem.classes <= 12 else f"{problem.classes} classes"
+    weights = "" if problem.exact_weights is None else ", weighted"
+    return f"class sizes {sizes}, d = {problem.dim}, tau = {problem.tau:g}{weights}"
+
+
+def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
+    """One row of the table."""
+    kind = entry.kind.name if not hasattr(entry, "members") else f"{entry.kind.name} ({entry.name})"
+    least = entry.min_eigenvalue
+    return (
+        f"{entry.cost:.6g}",
+        _number(entry.rank),
+        _number(entry.morse_index),
+        _number(entry.nullity),
+        _number(least, ".3g"),
+        kind,
+        entry.status.name,
+        str(entry.hits),
+    )
+
+
+def _number(value: float | tuple[float, float] | None, form: str = "g") -> str:
+    """One number, a range, or a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, tuple):
+        low, high = value
+        return format(low, form) if low == high else f"{low:{form}} .. {high:{form}}"
+    return format(value, form)
+
+
+def _verdict_lines(report: LandscapeReport) -> str:
+    """The verdict in words, what it rests on, and what was searched."""
+    basis = {
+        "theorem": "by Theorem S (d >= max(K, 3)): every critical point is a global minimiser or a strict saddle",
+        "completeness": "the list of critical points was proved complete",
+        "counterexample": "a critical point that is neither a global minimiser nor a strict saddle is exhibited",
+        None: "no theorem applies and no counterexample was found; this search is no proof",
+    }[report.basis]
+    lines = [f"Verdict: {report.verdict.name} ({basis})"]
+    for c in report.coverage:
+        bound = (
+            ""
+            if c.unseen_bound is None
+            else f", unseen mass below {c.unseen_bound:.1%} at {c.confidence:.0%}"
+        )
+        lines.append(
+            f"  rank {c.rank}: {c.converged} of {c.starts} searches converged, {c.classes} classes met{bound}"
+        )
+    if report.rank_one is not None:
+        lines.append(f"  rank 1: {report.rank_one.classes} classes, counted exactly")
+    lines.append("  Rows are numerical; the list is a lower bound on the set of critical points.")
+    lines += [f"  Note: {note}" for note in report.notes]
+    return "\n".join(lines)

@@ -1,0 +1,259 @@
+"""The landscape of a problem as found: its classes, its verdict, and its file format ``sphereufm-landscape/1``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.landscape.coverage import Coverage
+from sphereufm.landscape.points import (
+    CriticalFamily,
+    CriticalPoint,
+    CriticalPointKind,
+    LandscapeVerdict,
+    Status,
+)
+from sphereufm.landscape.spectrum import HessianSpectrum
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.theory import TheoremCheck
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["FORMAT", "LandscapeReport", "RankOneCount", "load_report"]
+
+FORMAT = "sphereufm-landscape/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOneCount:
+    """Classes of sign patterns: how many there are, exactly, and how many of them are listed."""
+
+    classes: int
+    listed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LandscapeReport:
+    """Everything that one run of :func:`~sphereufm.landscape.verify.verify_landscape` found.
+
+    Attributes
+    ----------
+    problem : SphereProblem
+    critical : tuple of CriticalPoint and CriticalFamily
+        Sorted by cost.  A lower bound on the set of critical points: a search is no proof of completeness.
+    verdict : LandscapeVerdict
+    basis : str or None
+        ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdict UNDECIDED.
+    theorem : TheoremCheck or None
+        Whether Theorem S applies; None for problems it does not speak of.
+    coverage : tuple of Coverage
+        One for each rank that was searched.
+    rank_one : RankOneCount or None
+    notes : tuple of str
+        What a reader should know: limits reached, interruptions, contradictions.
+    seed : int or None
+    complete : bool
+        False where the run was interrupted.
+    """
+
+    problem: SphereProblem
+    critical: tuple[CriticalPoint | CriticalFamily, ...]
+    verdict: LandscapeVerdict
+    basis: str | None
+    theorem: TheoremCheck | None
+    coverage: tuple[Coverage, ...]
+    rank_one: RankOneCount | None
+    notes: tuple[str, ...]
+    seed: int | None
+    complete: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON data, format ``sphereufm-landscape/1``."""
+        from sphereufm import __version__
+
+        theorem = {"name": "S", "applies": bool(self.theorem is not None and self.theorem.applies)}
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "problem": problem_to_json(self.problem),
+            "theorem": theorem,
+            "verdict": self.verdict.name,
+            "basis": self.basis,
+            "critical": [_entry_to_json(entry) for entry in self.critical],
+            "coverage": {
+                "ranks": [asdict(c) for c in self.coverage],
+                "rank_one": None if self.rank_one is None else asdict(self.rank_one),
+            },
+            "notes": list(self.notes),
+            "seed": self.seed,
+            "complete": self.complete,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON: to a temporary name beside ``path``, then renamed.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            aside.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+            os.replace(aside, target)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
+    """Read a report back; its points can be used as starts.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing, no JSON, or not of this format.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read as a landscape report: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise UnreadableFileError(
+            f"{path} is not of format {FORMAT}; write one with `sphereufm verify --out`"
+        )
+    try:
+        return _report_from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def problem_to_json(problem: SphereProblem) -> dict[str, Any]:
+    """Describe a problem, exactly for the cross-entropy problem."""
+    if not isinstance(problem, UFMProblem):
+        return {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
+    ordered = bool((np.diff(problem.labels) >= 0).all())
+    return {
+        "classes": problem.classes,
+        "class_sizes": list(problem.class_sizes),
+        "samples": problem.samples,
+        "labels": None if ordered else problem.labels.tolist(),
+        "dim": problem.dim,
+        "tau": problem.tau,
+        "exact_tau": str(problem.exact_tau),
+        "weights": None if problem.exact_weights is None else [str(w) for w in problem.exact_weights],
+        "loss": problem.loss.name,
+    }
+
+
+def problem_from_json(data: Mapping[str, Any]) -> UFMProblem:
+    """Rebuild a cross-entropy problem from :func:`problem_to_json`."""
+    if "class_sizes" not in data:
+        raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
+    labels = data["labels"]
+    return UFMProblem(
+        class_sizes=data["class_sizes"],
+        labels=labels,
+        dim=data["dim"],
+        tau=data["exact_tau"],
+        weights=data["weights"],
+        loss=data["loss"],
+    )
+
+
+def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
+    """One row of the report."""
+    if isinstance(entry, CriticalFamily):
+        own: dict[str, Any] = {
+            "family": entry.name,
+            "rank": list(entry.rank),
+            "morse_index": list(entry.morse_index),
+            "nullity": list(entry.nullity),
+            "orbit_dimension": list(entry.orbit_dimension),
+            "min_eigenvalue": None if entry.min_eigenvalue is None else list(entry.min_eigenvalue),
+            "members": [_entry_to_json(m) for m in entry.members],
+        }
+    else:
+        own = {
+            "family": None,
+            "rank": entry.rank,
+            "morse_index": entry.morse_index,
+            "nullity": entry.nullity,
+            "orbit_dimension": entry.orbit_dimension,
+            "min_eigenvalue": entry.min_eigenvalue,
+            "relative_gradient_norm": entry.relative_gradient_norm,
+            "eigenvalues": entry.spectrum.eigenvalues.tolist(),
+            "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
+            "normal_copies": entry.spectrum.normal_copies,
+            "point": entry.X.tolist(),
+        }
+    return {
+        "cost": entry.cost,
+        "kind": entry.kind.name,
+        "status": entry.status.name,
+        "hits": entry.hits,
+        "certificate": None,
+        "optimality_gap": entry.optimality_gap,
+        "gap_method": entry.gap_method,
+        **own,
+    }
+
+
+def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
+    """Inverse of :meth:`LandscapeReport.to_json`."""
+    from sphereufm.problem.theory import theorem_s
+
+    problem = problem_from_json(data["problem"])
+    rank_one = data["coverage"]["rank_one"]
+    return LandscapeReport(
+        problem=problem,
+        critical=tuple(_entry_from_json(entry) for entry in data["critical"]),
+        verdict=LandscapeVerdict[data["verdict"]],
+        basis=data["basis"],
+        theorem=theorem_s(problem),
+        coverage=tuple(Coverage(**c) for c in data["coverage"]["ranks"]),
+        rank_one=None if rank_one is None else RankOneCount(**rank_one),
+        notes=tuple(data["notes"]),
+        seed=data["seed"],
+        complete=bool(data["complete"]),
+    )
+
+
+def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
+    """Inverse of :func:`_entry_to_json`."""
+    common: dict[str, Any] = {
+        "cost": float(data["cost"]),
+        "kind": CriticalPointKind[data["kind"]],
+        "status": Status[data["status"]],
+        "hits": int(data["hits"]),
+        "optimality_gap": data["optimality_gap"],
+        "gap_method": data["gap_method"],
+    }
+    if data["family"] is not None:
+        members = tuple(m for m in map(_entry_from_json, data["members"]) if isinstance(m, CriticalPoint))
+        return CriticalFamily(name=data["family"], members=members, **common)
+    spectrum = HessianSpectrum(
+        eigenvalues=np.array(data["eigenvalues"], dtype=np.float64),
+        normal_eigenvalues=np.array(data["normal_eigenvalues"], dtype=np.float64),
+        normal_copies=int(data["normal_copies"]),
+        orbit_dimension=int(data["orbit_dimension"]),
+        morse_index=int(data["morse_index"]),
+        nullity=int(data["nullity"]),
+    )
+    X = np.array(data["point"], dtype=np.float64)
+    if X.ndim != 2 or not math.isfinite(float(np.abs(X).max())):
+        raise ValueError("a point is no finite matrix")
+    return CriticalPoint(
+        X=X,
+        rank=int(data["rank"]),
+        spectrum=spectrum,
+        relative_gradient_norm=float(data["relative_gradient_norm"]),
+        **common,
+    )

@@ -1,0 +1,121 @@
+"""Figures.  They draw what others computed, and compute nothing; the only importer of matplotlib."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphereufm.errors import OutputError
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
+from sphereufm.landscape.result import LandscapeReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["landscape_figure", "save_landscape"]
+
+# colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
+_STYLE = {
+    CriticalPointKind.GLOBAL_MINIMUM: ("#009E73", "*", "global minimum"),
+    CriticalPointKind.STRICT_SADDLE: ("#0072B2", "o", "strict saddle"),
+    CriticalPointKind.SPURIOUS_LOCAL_MINIMUM: ("#D55E00", "X", "spurious local minimum"),
+    CriticalPointKind.LOCAL_MINIMUM: ("#E69F00", "P", "local minimum, not decided"),
+    CriticalPointKind.DEGENERATE: ("#CC79A7", "D", "degenerate"),
+}
+# beyond this ratio of costs the axis is logarithmic
+_LOG_RATIO = 1e3
+
+
+def landscape_figure(report: LandscapeReport) -> Figure:
+    """Draw the fingerprint of a landscape: cost against Morse index, one mark a class.
+
+    Parameters
+    ----------
+    report : LandscapeReport
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window; families are bars from their least to their largest index.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=12)
+    >>> landscape_figure(report).axes[0].get_xlabel()
+    'Morse index'
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    for kind, (colour, marker, label) in _STYLE.items():
+        _draw_kind(axes, report, kind, color=colour, marker=marker, label=label)
+    costs = [entry.cost for entry in report.critical]
+    if min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
+        axes.set_yscale("log")
+    axes.set_xlabel("Morse index")
+    axes.set_ylabel("cost (nats)")
+    axes.set_title(_title(report), fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="best", frameon=False, fontsize=9)
+    return figure
+
+
+def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
+    """Write :func:`landscape_figure` as PNG: to a temporary name beside ``path``, then renamed.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        landscape_figure(report).savefig(aside, format="png", dpi=150)
+        os.replace(aside, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **style: Any) -> None:
+    """Marks for the points, bars for the families of one kind."""
+    points = [e for e in report.critical if e.kind is kind and not isinstance(e, CriticalFamily)]
+    families = [e for e in report.critical if e.kind is kind and isinstance(e, CriticalFamily)]
+    if points:
+        size = 110 if kind is CriticalPointKind.GLOBAL_MINIMUM else 36
+        axes.scatter(
+            [p.morse_index for p in points],
+            [p.cost for p in points],
+            s=size,
+            alpha=0.85,
+            linewidths=0,
+            **style,
+        )
+    for family in families:
+        low, high = family.morse_index
+        axes.plot(
+            [low, high], [family.cost] * 2, lw=5, alpha=0.4, solid_capstyle="round", color=style["color"]
+        )
+        axes.annotate(
+            family.name,
+            (high, family.cost),
+            xytext=(6, 0),
+            textcoords="offset points",
+            fontsize=8,
+            va="center",
+        )
+
+
+def _title(report: LandscapeReport) -> str:
+    """Instance and verdict."""
+    problem: Any = report.problem
+    sizes = getattr(problem, "class_sizes", None)
+    if sizes is None:
+        return report.verdict.name
+    shown = ", ".join(map(str, sizes)) if len(sizes) <= 8 else f"{len(sizes)} classes"
+    return f"class sizes {shown};  d = {problem.dim},  tau = {problem.tau:g}:  {report.verdict.name}"
