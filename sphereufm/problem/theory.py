@@ -1,0 +1,277 @@
+r"""Theorems on the cross-entropy problem as executable statements: hypotheses, minimum, collapsed points.
+
+Theorem S: for ``K >= 2`` and ``d >= max(K, 3)``, with any ``tau > 0``, labels and positive sample weights, every
+critical point is a global minimiser or a strict saddle.
+
+Minimum: where all classes carry the same total weight and ``d >= K - 1``,
+
+    min f = log(1 + (K - 1) exp(-K tau / (K - 1))),
+
+attained exactly at ``h_i = w_{y_i}`` with ``W`` a simplex equiangular tight frame,
+``W^T W = (K I - 1 1^T) / (K - 1)`` (neural collapse).  Costs are in nats.
+
+References
+----------
+C. Yaras, P. Wang, Z. Zhu, L. Balzano, Q. Qu, *Neural Collapse with Normalized Features: A Geometric Analysis
+over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.geometry.spheres import Array, normalize
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = [
+    "TheoremCheck",
+    "collapsed_point",
+    "global_minimum",
+    "has_equal_class_weights",
+    "log_global_minimum",
+    "nonnegative_minimum",
+    "published_theorem",
+    "simplex_etf",
+    "theorem_s",
+]
+
+# log1p(e^t) equals e^t to half an ulp below this
+_LOG1P_IS_LINEAR = -36.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoremCheck:
+    """Whether a theorem speaks about an instance.
+
+    Attributes
+    ----------
+    name : str
+        Name of the theorem.
+    applies : bool
+        Whether every hypothesis holds.  ``False`` claims nothing about the landscape.
+    reasons : tuple of str
+        The hypotheses that fail, in words; empty when the theorem applies.
+    """
+
+    name: str
+    applies: bool
+    reasons: tuple[str, ...]
+
+
+def theorem_s(problem: UFMProblem) -> TheoremCheck:
+    """Check the hypotheses of Theorem S: ``K >= 2`` and ``d >= max(K, 3)``, cross-entropy.
+
+    Where it applies, every critical point is a global minimiser (with ``S >= 0``) or a strict saddle.  The
+    temperature, the labels (unbalanced, empty classes) and the positive sample weights do not matter.
+
+    Examples
+    --------
+    >>> theorem_s(UFMProblem(class_sizes=(5, 0, 2), dim=3, tau=40.0)).applies
+    True
+    >>> theorem_s(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)).reasons
+    ('d=2 is below max(K, 3)=3',)
+    """
+    K, d = problem.classes, problem.dim
+    least = max(K, 3)
+    failures = _not_cross_entropy(problem)
+    if K < 2:
+        failures.append(f"K={K} is below 2")
+    if d < least:
+        failures.append(f"d={d} is below max(K, 3)={least}")
+    return TheoremCheck(name="S", applies=not failures, reasons=tuple(failures))
+
+
+def published_theorem(problem: UFMProblem) -> TheoremCheck:
+    """Check the hypotheses of the theorem of Yaras et al. (2022), as commonly quoted.
+
+    Balanced, ``d > K`` and ``tau < 2 (d - 2) / (1 + (K mod 2) / K)``.  The conditions are quoted from secondary
+    sources and not verified against the paper; Theorem S needs none of the three.
+
+    Examples
+    --------
+    >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1.0)).applies
+    True
+    >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=3.0)).reasons
+    ('tau=3.0 is not below 2 (d - 2) / (1 + (K mod 2) / K) = 3',)
+    """
+    K, d = problem.classes, problem.dim
+    limit = Fraction(2 * (d - 2)) / (1 + Fraction(K % 2, K))
+    failures = _not_cross_entropy(problem)
+    if not problem.is_balanced:
+        failures.append("the problem is not balanced with equal weights")
+    if d <= K:
+        failures.append(f"d={d} is not above K={K}")
+    if problem.exact_tau >= limit:
+        failures.append(f"tau={problem.tau} is not below 2 (d - 2) / (1 + (K mod 2) / K) = {limit}")
+    name = "Yaras et al. 2022, as commonly quoted"
+    return TheoremCheck(name=name, applies=not failures, reasons=tuple(failures))
+
+
+def has_equal_class_weights(problem: UFMProblem) -> bool:
+    """Whether all classes carry exactly the same total weight (balanced classes with equal weights do).
+
+    Examples
+    --------
+    >>> has_equal_class_weights(UFMProblem(class_sizes=(1, 2), dim=2, tau=1.0, weights=(2, 1, 1)))
+    True
+    """
+    if problem.exact_weights is None:
+        return len(set(problem.class_sizes)) == 1
+    totals = [Fraction(0)] * problem.classes
+    for y, weight in zip(problem.labels.tolist(), problem.exact_weights, strict=True):
+        totals[y] += weight
+    return len(set(totals)) == 1
+
+
+def global_minimum(problem: UFMProblem) -> float | None:
+    """Return ``min f = log(1 + (K - 1) exp(-K tau / (K - 1)))`` in nats where it is known in closed form.
+
+    Returns
+    -------
+    float or None
+        ``None`` where classes carry different total weights, or ``d < K - 1``.  Accurate to a few ulps for the
+        exact rational ``tau``; zero where it underflows (``tau`` above about 700): see
+        :func:`log_global_minimum`.
+
+    Examples
+    --------
+    >>> round(global_minimum(UFMProblem(class_sizes=(2, 2, 2, 2), dim=3, tau=1)), 10)
+    0.5826576531
+    >>> global_minimum(UFMProblem(class_sizes=(2, 1), dim=3, tau=1)) is None
+    True
+    """
+    return _collapse_cost(problem, _simplex_margin(problem))
+
+
+def log_global_minimum(problem: UFMProblem) -> float | None:
+    """Return the natural logarithm of :func:`global_minimum`, finite also where the minimum underflows.
+
+    Examples
+    --------
+    >>> round(log_global_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1000)), 6)
+    -2000.0
+    """
+    margin = _simplex_margin(problem)
+    if margin is None:
+        return None
+    log_sum = math.log(problem.classes - 1) - float(margin)
+    if log_sum < _LOG1P_IS_LINEAR:
+        return log_sum
+    value = _collapse_cost(problem, margin)
+    return None if value is None else math.log(value)
+
+
+def nonnegative_minimum(problem: UFMProblem) -> float | None:
+    """Return ``min f`` over entrywise nonnegative (ReLU) features, ``log(1 + (K - 1) exp(-tau sqrt(K / (K - 1))))``.
+
+    Attained where the classes have orthonormal features ``h_k`` and ``w_k`` is parallel to ``h_k - mean(h)``.
+
+    Returns
+    -------
+    float or None
+        Nats; ``None`` where classes carry different total weights, or ``d < K``.
+
+    Examples
+    --------
+    >>> round(nonnegative_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)), 6)
+    0.217622
+    """
+    K = problem.classes
+    if not _minimum_is_known(problem, K):
+        return None
+    return math.log1p((K - 1) * math.exp(-problem.tau * math.sqrt(K / (K - 1))))
+
+
+def simplex_etf(classes: int, dim: int) -> Array:
+    """Return ``K`` unit vectors in ``R^d`` with all inner products ``-1 / (K - 1)``.
+
+    The rows are a Helmert basis of the space orthogonal to ``(1, ..., 1)``, so every entry is exact to rounding.
+
+    Parameters
+    ----------
+    classes : int
+        ``K >= 2``.
+    dim : int
+        ``d >= K - 1``; further rows are zero.
+
+    Returns
+    -------
+    ndarray, shape (d, K)
+
+    Raises
+    ------
+    InvalidInputError
+        If ``classes < 2`` or ``dim < classes - 1``: there is no such frame.
+
+    Examples
+    --------
+    >>> np.round(simplex_etf(3, 2), 6)
+    array([[ 0.866025, -0.866025,  0.      ],
+           [ 0.5     ,  0.5     , -1.      ]])
+    """
+    K = check_integer("classes", classes, 2)
+    d = check_integer("dim", dim, 1)
+    if d < K - 1:
+        raise InvalidInputError(
+            f"dim={d} must be at least classes - 1 = {K - 1}; no simplex frame exists below"
+        )
+    r = np.arange(1, K)
+    W = np.zeros((d, K))
+    W[: K - 1] = np.tri(K - 1, K)
+    W[r - 1, r] = -r
+    W[: K - 1] *= np.sqrt(K / ((K - 1.0) * r * (r + 1.0)))[:, None]
+    return normalize(W)
+
+
+def collapsed_point(problem: UFMProblem) -> Array:
+    """Return a collapsed point: ``W`` a simplex frame and every feature at its own classifier, ``(d, K + N)``.
+
+    A global minimiser where classes carry equal total weights; for other weights the point is collapsed but in
+    general not critical.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``d < K - 1``.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=1.0)
+    >>> bool(np.isclose(problem.cost(collapsed_point(problem)), global_minimum(problem), rtol=1e-15))
+    True
+    """
+    W = simplex_etf(problem.classes, problem.dim)
+    return np.concatenate([W, W[:, problem.labels]], axis=1)
+
+
+def _not_cross_entropy(problem: UFMProblem) -> list[str]:
+    """The failed hypothesis on the loss, if it is another one."""
+    name = problem.loss.name
+    return [] if name == "cross-entropy" else [f"the loss is {name}, not cross-entropy"]
+
+
+def _minimum_is_known(problem: UFMProblem, least_dim: int) -> bool:
+    """Whether the hypotheses shared by both closed forms hold."""
+    return (
+        problem.loss.name == "cross-entropy" and problem.dim >= least_dim and has_equal_class_weights(problem)
+    )
+
+
+def _simplex_margin(problem: UFMProblem) -> Fraction | None:
+    """``K tau / (K - 1)``, exactly: how far the own logit leads at the minimum."""
+    K = problem.classes
+    return problem.exact_tau * K / (K - 1) if _minimum_is_known(problem, K - 1) else None
+
+
+def _collapse_cost(problem: UFMProblem, margin: Fraction | None) -> float | None:
+    """``log1p((K - 1) exp(-margin))`` with the rounding of the margin put back to first order."""
+    if margin is None:
+        return None
+    high = float(margin)
+    low = float(margin - Fraction(high))
+    return math.log1p((problem.classes - 1) * math.exp(-high) * (1.0 - low))
