@@ -22,6 +22,12 @@ from sphereufm.features.readers.source import (
     finite_blocks,
 )
 from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.torch_files import (
+    LEGACY_MAGIC,
+    is_torch_zip,
+    open_torch_legacy,
+    open_torch_zip,
+)
 from sphereufm.features.readers.zips import read_zip_directory
 
 __all__ = [
@@ -146,7 +152,10 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     if magic.startswith(NPY_MAGIC):
         return open_npy(file, name)
     if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return open_npz(file, name, read_zip_directory(file))
+        entries = read_zip_directory(file)
+        return (open_torch_zip if is_torch_zip(entries) else open_npz)(file, name, entries)
+    if magic.startswith(b"\x80") and tuple(magic[2:14]) == LEGACY_MAGIC:
+        return open_torch_legacy(file, name)
     raise UnreadableFileError(f"{name} {_unknown(magic)}; known are .npy and .npz")
 
 

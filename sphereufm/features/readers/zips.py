@@ -32,6 +32,7 @@ _CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _MAX_DIRECTORY = 2**24
 _MARK32 = 0xFFFFFFFF
+_MARKS = (0xFFFF, _MARK32, _MARK32)
 _PIECE = 2**20
 
 
@@ -110,16 +111,18 @@ def _find_directory(file: StoredFile) -> tuple[int, int, int]:
     end = file.size - window + at
     if end + _END.size + comment != file.size or (disk, first_disk) != (0, 0) or here != count:
         raise _damaged(file, "its end record does not fit the file")
-    if _MARK32 in (size, begin) or count == 0xFFFF:
-        locator = file.read_at(end - _END64_LOCATOR.size, _END64_LOCATOR.size) if end >= 76 else b""
-        if locator[:4] == b"PK\x06\x07":
-            record_at = _END64_LOCATOR.unpack(locator)[2]
-            if record_at + _END64.size > end:
-                raise _damaged(file, "its zip64 record does not fit the file")
-            record = _END64.unpack(file.read_at(record_at, _END64.size))
-            if record[0] != b"PK\x06\x06":
-                raise _damaged(file, "its zip64 record is missing")
-            count, size, begin, end = record[7], record[8], record[9], record_at
+    # torch writes the 64-bit record into every archive, others only where a number needs it.
+    at = end - _END64_LOCATOR.size
+    locator = file.read_at(at, _END64_LOCATOR.size) if at >= 0 else b""
+    if locator[:4] == b"PK\x06\x07":
+        end = _END64_LOCATOR.unpack(locator)[2]
+        record = file.read_at(end, _END64.size) if end + _END64.size <= at else b""
+        if record[:4] != b"PK\x06\x06":
+            raise _damaged(file, "its zip64 record is not where it should be")
+        wide = _END64.unpack(record)[7:10]
+        if any(w != n and n != m for w, n, m in zip(wide, (count, size, begin), _MARKS, strict=True)):
+            raise _damaged(file, "its two end records differ")
+        count, size, begin = wide
     if size > _MAX_DIRECTORY or count > MAX_ENTRIES or begin + size != end:
         raise _damaged(file, "its directory does not fit the file")
     return begin, size, count
