@@ -76,7 +76,10 @@ def test_python_of_the_page_runs(page: Path) -> None:
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "console")], ids=name)
 def test_commands_of_the_page_run(page: Path, tmp_path: Path) -> None:
     # commands of one page share a directory that looks like a clone, and run in the page's order
-    shutil.copytree(ROOT / "tests" / "data", tmp_path / "tests" / "data")
+    if (ROOT / "tests" / "data").exists():
+        shutil.copytree(ROOT / "tests" / "data", tmp_path / "tests" / "data")
+    elif "tests/data" in page.read_text(encoding="utf-8"):
+        pytest.skip("tests/data does not exist yet")
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     for block in blocks(page, "console"):
         for command in commands(block):
