@@ -79,7 +79,7 @@ _HOME = {
     "verify_landscape": "landscape.verify",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

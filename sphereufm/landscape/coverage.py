@@ -4,8 +4,8 @@ Two figures for the *unseen mass*, the probability that one more search would en
 
 * the Good-Turing estimate ``f1 / n``, with ``f1`` classes met exactly once in ``n`` converged searches;
 * an upper bound at a stated confidence, by hold-out: of the ``m`` searches of the second half, ``k`` ended in
-  classes that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass unseen by the first half, and the
-  Clopper-Pearson bound for it bounds what both halves have missed.
+  classes that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass
+  unseen by the first half, and the Clopper-Pearson bound for it bounds what both halves have missed.
 
 Both speak of the search's own distribution: a critical point that no start is attracted to is not counted.
 

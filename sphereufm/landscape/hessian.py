@@ -1,7 +1,7 @@
 """The Riemannian Hessian as a matrix, in tangent coordinates, for any problem of the interface.
 
-Problems that know the structure of their Hessian (the cross-entropy problem: an arrow matrix) hand out its blocks; for
-all others the matrix is built column by column from Hessian-vector products.
+Problems that know the structure of their Hessian (the cross-entropy problem: an arrow matrix) hand out its
+blocks; for all others the matrix is built column by column from Hessian-vector products.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Merge critical points that differ by an element of the symmetry group only.
 
-Candidates are grouped by cost and by invariants of the group, to a tolerance; two of a group are one class only when an
-explicit group element that maps one to the other has been found.
+Candidates are grouped by cost and by invariants of the group, to a tolerance; two of a group are one class
+only when an explicit group element that maps one to the other has been found.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ With eigenpairs ``(lambda_i, v_i)`` of the (column-scaled) Hessian, ascending, o
 
     s = sum_{i < k} <v_i, g> / |lambda_i| v_i - sum_{i >= k} <v_i, g> / |lambda_i| v_i :
 
-uphill along the ``k`` softest directions, downhill along all others.  Its only stable fixed points are critical points of
-index ``k``; ``k = 0`` is a descent method.  It brings starts near such points; the regularised Newton search of
-:mod:`~sphereufm.landscape.newton` finishes them.
+uphill along the ``k`` softest directions, downhill along all others.  Its only stable fixed points are
+critical points of index ``k``; ``k = 0`` is a descent method.  It brings starts near such points; the
+regularised Newton search of :mod:`~sphereufm.landscape.newton` finishes them.
 
 References
 ----------

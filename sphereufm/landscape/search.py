@@ -1,8 +1,9 @@
 """Search for critical points rank by rank.
 
-A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own, smallest
-dimension.  In every rank a third of the starts goes straight to the regularised Newton search (any index), and
-the others are first led towards a target index: zero (minimisers), and small positive ones.
+A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in
+its own, smallest dimension.  In every rank a third of the starts goes straight to the regularised Newton
+search (any index), and the others are first led towards a target index: zero (minimisers), and small positive
+ones.
 """
 
 from __future__ import annotations

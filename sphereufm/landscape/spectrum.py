@@ -1,17 +1,18 @@
 r"""Hessian spectra that know the symmetry: orbit directions are removed exactly, not by a threshold.
 
-At a critical point the Riemannian Hessian vanishes along the orbit of O(d).  Its spectrum on the *horizontal* space (the
-orthogonal complement of the orbit's tangent space, Frobenius metric) decides what the point is.
+At a critical point the Riemannian Hessian vanishes along the orbit of O(d).  Its spectrum on the *horizontal*
+space (the orthogonal complement of the orbit's tangent space, Frobenius metric) decides what the point is.
 
 A point of rank ``r < d`` is studied in its own span ``R^r``.  In the ``d - r`` directions normal to the span the
-Hessian is ``d - r`` copies of a matrix ``S`` of shape ``(M, M)`` (the multiplier matrix), of which ``r`` eigenvalues vanish
-with the rows of ``X``: these are orbit directions too.  So
+Hessian is ``d - r`` copies of a matrix ``S`` of shape ``(M, M)`` (the multiplier matrix), of which ``r``
+eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
 
     morse_index = index in R^r + (d - r) n_-(S),        nullity = nullity in R^r + (d - r) (dim ker S - r).
 
-Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of inertia that
-changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``) apart from zero.
-An eigenvalue counts as zero below 1e-9 of the largest; all this is floating point, and proofs override it.
+Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
+inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
+apart from zero. An eigenvalue counts as zero below 1e-9 of the largest; all this is floating point, and proofs
+override it.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
 
 def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum in the span, orbit directions removed."""
-    d, M = X.shape
+    d = X.shape[0]
     basis = vertical_basis(X, d)
     stacked = np.broadcast_to(X, basis.shape)
     vertical = np.swapaxes(to_coordinates(stacked, basis), -1, -2).reshape(len(basis), -1).T

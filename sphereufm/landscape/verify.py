@@ -80,8 +80,9 @@ def verify_landscape(
 ) -> LandscapeReport:
     """Find the critical points of a problem modulo its symmetry, classify them, and draw a verdict.
 
-    Every rank ``r = 2 .. min(d, K + 1)`` is searched in ``R^r``; points of rank one are counted exactly.  The verdict never
-    rests on the search: BENIGN needs Theorem S, NOT_BENIGN an exhibited point, all else is UNDECIDED.
+    Every rank ``r = 2 .. min(d, K + 1)`` is searched in ``R^r``; points of rank one are counted exactly.  The
+    verdict never rests on the search: BENIGN needs Theorem S, NOT_BENIGN an exhibited point, all else is
+    UNDECIDED.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def verify_landscape(
 
 def _check_size(problem: SphereProblem) -> None:
     """Refuse problems whose Hessians cannot be taken apart."""
-    d, M = problem.spheres.shape
+    M = problem.spheres.shape[1]
     highest = max(_ranks(problem), default=1)
     unknowns = (highest - 1) * M
     if max(unknowns, M) > _LARGEST:

@@ -122,7 +122,8 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     T_W, R = T[..., :K, :, :], T[..., K:, :, :]
     W, H, G = point.W, point.H, np.swapaxes(point.G, -1, -2)
     batch = W.shape[:-2]
-    curvature = tau**2 * problem.weights[:, None, None] * _softmax_covariance(G, problem.labels, tau * problem.weights)
+    covariance = _softmax_covariance(G, problem.labels, tau * problem.weights)
+    curvature = tau**2 * problem.weights[:, None, None] * covariance
     Th = np.einsum("...kda,...dn->...nka", T_W, H, optimize=True)
     Rw = np.swapaxes(R, -1, -2) @ W[..., None, :, :]
     A = _sum_classifier_blocks(curvature, Th)
