@@ -11,9 +11,13 @@ import os
 from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.arrow import open_arrow
+from sphereufm.features.readers.hdf5 import find_hdf5_magic, open_hdf5
 from sphereufm.features.readers.keys import Role, choose_key
 from sphereufm.features.readers.npy import NPY_MAGIC, open_npy
 from sphereufm.features.readers.npz import open_npz
+from sphereufm.features.readers.safetensors_files import looks_like_safetensors, open_safetensors
+from sphereufm.features.readers.shards import is_pattern, open_shards
 from sphereufm.features.readers.source import (
     ArraySource,
     JoinedSource,
@@ -51,7 +55,8 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     Parameters
     ----------
     path : str or path
-        An ``.npy`` or ``.npz`` file; the content decides, not the name.
+        A file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet or
+        Feather, or a directory or glob pattern of such files; the content decides, not the name.
 
     Returns
     -------
@@ -75,7 +80,10 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     ...     {key: array.shape for key, array in open_arrays(path).items()}
     {'features': (4, 2), 'labels': (4,)}
     """
-    return _open_file(StoredFile.at(path))
+    place = os.fspath(path)
+    if os.path.isdir(place) or is_pattern(place):
+        return open_shards(place, _open_file)
+    return _open_file(StoredFile.at(place))
 
 
 def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySource:
@@ -156,11 +164,23 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
         return (open_torch_zip if is_torch_zip(entries) else open_npz)(file, name, entries)
     if magic.startswith(b"\x80") and tuple(magic[2:14]) == LEGACY_MAGIC:
         return open_torch_legacy(file, name)
-    raise UnreadableFileError(f"{name} {_unknown(magic)}; known are .npy and .npz")
+    if magic.startswith(b"PAR1"):
+        return open_arrow(file, name, "parquet")
+    if magic.startswith(b"ARROW1\0\0"):
+        return open_arrow(file, name, "feather")
+    if looks_like_safetensors(magic):
+        return open_safetensors(file, name)
+    if find_hdf5_magic(file):
+        return open_hdf5(file, name)
+    raise UnreadableFileError(f"{name} {_unknown(magic)}")
 
 
 def _unknown(magic: bytes) -> str:
     """What a file that no reader takes seems to be."""
     if not magic:
-        return "is empty"
-    return "is of unknown kind"
+        return "is empty; give a file of saved arrays"
+    if magic.startswith(b"\x80"):
+        return "is a pickle, which is never loaded; save plain arrays, for example with numpy.savez"
+    if magic.startswith(b"FEA1"):
+        return "is a Feather file of the first version; write it again with a recent pyarrow"
+    return "is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet and Feather"

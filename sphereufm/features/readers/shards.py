@@ -1,0 +1,144 @@
+"""Directories and patterns of files that hold one data set in pieces.
+
+Files are taken in natural order (``part-2`` before ``part-10``).  Arrays are joined by their keys; an array
+without a key (``.npy``, a bare tensor) goes by its file's name without the running number, so that
+``feats_000.npy feats_001.npy labels_000.npy labels_001.npy`` gives ``feats`` and ``labels``.  A missing
+number, or a shard without one of the arrays, is an error: rows would slip against labels.  So is one array in
+files of different names (``train_0.npz``, ``test_0.npz``): two data sets are never silently joined.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.limits import MAX_ENTRIES
+from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
+from sphereufm.features.readers.stored import StoredFile
+
+__all__ = ["is_pattern", "open_shards"]
+
+_SUFFIXES = (
+    *(".npy", ".npz", ".safetensors", ".h5", ".hdf5", ".hdf", ".parquet", ".pq", ".feather", ".arrow"),
+    *(".pt", ".pth", ".bin", ".ckpt"),
+)
+_NUMBER = re.compile(r"^(.*?)[-_. ]*(\d+)(?:[-_]of[-_](\d+))?$")
+
+Opener = Callable[[StoredFile], dict[str, ArraySource]]
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path is a glob pattern, and no existing file.
+
+    Examples
+    --------
+    >>> is_pattern("part-*.npy"), is_pattern("part.npy")
+    (True, False)
+    """
+    return glob.has_magic(path) and not os.path.lexists(path)
+
+
+def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
+    """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows.
+
+    Parameters
+    ----------
+    path : str
+        A directory (its files, not those of its folders) or a glob pattern.
+    open_file : callable
+        Opens one file.
+
+    Raises
+    ------
+    UnreadableFileError
+        If there is no data file, one is damaged, a number is missing, or arrays do not fit together.
+    """
+    title = os.path.basename(path.rstrip("/\\")) or path
+    grouped: dict[str, list[tuple[str, ArraySource]]] = {}
+    keyed: set[frozenset[str]] = set()
+    for where in _files(path):
+        arrays = open_file(_within(where, path))
+        bare = set(arrays) == {"array"}
+        if not bare:
+            keyed.add(frozenset(arrays))
+        for key, array in arrays.items():
+            grouped.setdefault(_stem(where.name) if bare else key, []).append((where.name, array))
+    if len(keyed) > 1:
+        raise UnreadableFileError(f"{title}: its files hold different arrays; name one file, or a pattern")
+    for key, parts in grouped.items():
+        _check_complete(f"{title}:{key}", [name for name, _ in parts])
+    return {key: _join(f"{title}:{key}", parts) for key, parts in grouped.items()}
+
+
+def _files(path: str) -> list[Path]:
+    """The data files, in natural order."""
+    if is_pattern(path):
+        places = [Path(p) for p in glob.iglob(path)]
+        chosen = [p for p in places if p.is_file()]
+    else:
+        with os.scandir(path) as entries:
+            chosen = [
+                Path(e.path)
+                for e in entries
+                if os.path.splitext(e.name)[1].lower() in _SUFFIXES and e.is_file()
+            ]
+    if not chosen or len(chosen) > MAX_ENTRIES:
+        raise UnreadableFileError(
+            f"path={path!r} holds {len(chosen)} data files; give a file or a folder of files"
+        )
+    return sorted(chosen, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in _parts(p.name)])
+
+
+def _parts(name: str) -> list[str]:
+    """A name cut into texts and numbers."""
+    return [part for part in re.split(r"([0-9]+)", name) if part]
+
+
+def _within(where: Path, path: str) -> StoredFile:
+    """A file of the directory; a link that leads out of it is refused."""
+    folder = Path(os.path.realpath(where.parent))
+    if where.is_symlink() and folder not in Path(os.path.realpath(where)).parents:
+        raise UnreadableFileError(
+            f"{where.name} in {os.path.basename(path) or path} is a link to another folder; name that folder instead"
+        )
+    return StoredFile.at(where)
+
+
+def _stem(name: str) -> str:
+    """The name of a file without suffix and running number."""
+    stem = Path(name).stem
+    match = _NUMBER.match(stem)
+    return (match.group(1) if match else stem) or "array"
+
+
+def _check_complete(title: str, names: list[str]) -> None:
+    """The files of one array must have one name and all numbers between the first and the last."""
+    if len(names) == 1:
+        return
+    stems = sorted({_stem(name) for name in names})
+    matches = [match for name in names if (match := _NUMBER.match(Path(name).stem))]
+    if len(stems) > 1 or len(matches) != len(names):
+        raise UnreadableFileError(
+            f"{title} lies in files of different names {stems[:4]}; name one, or a pattern"
+        )
+    numbers = {int(match.group(2)) for match in matches}
+    missing = sorted(set(range(min(numbers), min(max(numbers), min(numbers) + MAX_ENTRIES))) - numbers)[:3]
+    totals = {int(match.group(3)) for match in matches if match.group(3)} or {len(names)}
+    if missing or len(numbers) != len(names) or totals != {len(names)}:
+        raise UnreadableFileError(
+            f"{title} has {len(names)} shards, but their numbers say that some are missing: {missing or totals}"
+        )
+
+
+def _join(title: str, parts: list[tuple[str, ArraySource]]) -> ArraySource:
+    """One array of all shards."""
+    refused = [part for _, part in parts if isinstance(part, RefusedSource)]
+    if refused or len(parts) == 1:
+        return refused[0] if refused else parts[0][1]
+    if any(not part.shape for _, part in parts):
+        return RefusedSource(name=title, reason="it has no rows to join over the shards")
+    return JoinedSource.of(f"{title} ({len(parts)} files)", tuple(part for _, part in parts))
