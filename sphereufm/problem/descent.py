@@ -1,0 +1,241 @@
+r"""Directions of negative curvature, as the proof of Theorem S constructs them.
+
+With ``g_i`` the columns of ``G`` and ``alpha, beta`` the sphere multipliers, a critical point that is no global
+minimiser has ``<U, Hess U> < 0`` along one of three explicit tangents, for ``d >= max(K, 3)``:
+
+* **A**, all classifiers equal: ``u_k = b`` and ``v_i = -t b`` for one class ``k``, one sample ``i`` of another class
+  and a unit ``b`` orthogonal to ``w_k`` and ``h_i``.  Both the curvature of the loss and ``beta`` vanish along
+  ``v``, so the form in ``(u, v)`` is ``[[*, G_ki], [G_ki, 0]]`` with ``G_ki > 0``: indefinite.
+* **B**, columns that do not span ``R^d``: ``a c^T`` with ``a`` orthogonal to all columns, ``c`` in ``R^M``.  There
+  ``<U, Hess U> = c^T S c``, and ``S`` is not positive semidefinite.
+* **invertible**, ``W`` of full column rank: some ``beta_i > 0``, and ``v_i`` with ``W^T v_i = 1``.  A common shift of
+  the logits has no curvature, so ``<U, Hess U> = -beta_i |v_i|^2``.
+
+Which case a numerical point belongs to cannot be decided by a threshold (from ``tau = 20`` on there are points with
+coincident classifiers and ``|beta| / |g| < 1e-8`` that are not collapsed).  So every direction that is defined is
+tried, its curvature is evaluated anew with the Hessian itself, and the most negative one is returned.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array, project, tangent_norm
+from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.multipliers import MultiplierMatrix
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = [
+    "DescentDirection",
+    "collapsed_direction",
+    "descent_direction",
+    "invertible_direction",
+    "rank_deficient_direction",
+]
+
+_EPS = sys.float_info.epsilon
+_DENSE_LIMIT = 600
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DescentDirection:
+    """A tangent vector and the curvature of the cost along it.
+
+    Attributes
+    ----------
+    case : {"A", "B", "invertible"}
+        Case of the proof that it is taken from.
+    U : ndarray, shape (d, K + N)
+        Tangent at the point, of unit Frobenius norm.
+    curvature : float
+        ``<U, Hess U>``, evaluated with the Hessian-vector product (numerical).
+    rounding : float
+        Estimate of the rounding error of ``curvature``.
+    """
+
+    case: Literal["A", "B", "invertible"]
+    U: Array
+    curvature: float
+    rounding: float
+
+
+def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Return the most negative curvature among the proof's directions at ``X``.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    X : ndarray, shape (d, K + N)
+        Point with unit columns; the theorem speaks of critical points, the curvature is right at any.
+
+    Returns
+    -------
+    DescentDirection or None
+        ``None`` where no direction has a curvature below minus its rounding error.  At a critical point within
+        the hypotheses of Theorem S this suggests a global minimiser; elsewhere it means nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``X`` is not one point of the manifold.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> X = np.zeros((3, 4))
+    >>> X[0] = 1.0  # all columns equal: critical, cost log 2
+    >>> found = descent_direction(problem, X)
+    >>> found.case, round(found.curvature, 4)
+    ('B', -0.5)
+    """
+    tried = [
+        direction(problem, X)
+        for direction in (collapsed_direction, rank_deficient_direction, invertible_direction)
+    ]
+    negative = [found for found in tried if found is not None and found.curvature < -found.rounding]
+    return min(negative, key=lambda found: found.curvature, default=None)
+
+
+def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Direction of case A, with ``t`` from the least eigenvector of the form in ``(u_k, v_i)``.
+
+    Defined at every point of ``d >= 3``; its curvature is sure to be negative where all classifiers are equal.
+    Class, sample and ``b`` are chosen to make it so.
+
+    Returns
+    -------
+    DescentDirection or None
+        ``None`` for ``d < 3``.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> X = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> round(collapsed_direction(problem, X).curvature, 6)
+    -0.25
+    """
+    point = _single_point(problem, X)
+    if problem.dim < 3:
+        return None
+    G = point.G
+    i = G.argmax(axis=1)
+    pull = G[np.arange(problem.classes), i]
+    # least eigenvalue of [[-alpha_k, G_ki], [G_ki, 0]], the form where b is orthogonal to all features
+    k = int(np.argmin(-point.alpha - np.hypot(point.alpha, 2.0 * pull)))
+    b = _flattest_direction(point, G[k], k, problem.classes + int(i[k]))
+    pair = np.zeros((2, *problem.shape))
+    pair[0, :, k] = pair[1, :, problem.classes + i[k]] = b
+    form = np.einsum("pdm,qdm->pq", pair, point.hessian_product(pair))
+    weights = np.linalg.eigh(0.5 * (form + form.T))[1][:, 0]
+    return _direction("A", point, np.einsum("p,pdm->dm", weights, pair))
+
+
+def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Direction ``a c^T`` of case B: ``c`` the least eigenvector of ``S``, ``a`` the least singular vector of ``X``.
+
+    Where the columns of ``X`` span ``R^d``, ``a`` is not orthogonal to them and the tangent part is taken; the
+    curvature is then not ``c^T S c``, but it is still the curvature that is reported.
+
+    Returns
+    -------
+    DescentDirection or None
+        ``None`` where the tangent part vanishes (``d = 1``).
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = np.array([[1.0, 1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> found = rank_deficient_direction(problem, X)
+    >>> bool(np.isclose(found.curvature, problem.at(X).multiplier_matrix.min_eigenvalue()))
+    True
+    """
+    point = _single_point(problem, X)
+    left = np.linalg.svd(point.X, full_matrices=problem.dim > point.X.shape[1])[0]
+    return _direction("B", point, np.outer(left[:, -1], _least_eigenvector(point.multiplier_matrix)))
+
+
+def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Direction of the invertible branch: ``W^T v_i = 1`` for the sample with the largest ``beta_i``.
+
+    For ``d = K`` this is ``v_i = W^{-T} 1``; in larger dimensions the shortest solution is taken, and where ``W`` is
+    singular the best approximation.  Its tangent part is used: at a critical point with ``beta_i != 0`` the vector
+    is tangent already.
+
+    Returns
+    -------
+    DescentDirection or None
+        ``None`` for ``d < K``, or where the tangent part vanishes.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = np.array([[0.6, -0.6, -1.0, 1.0], [0.8, 0.8, 0.0, 0.0]])
+    >>> found = invertible_direction(problem, X)
+    >>> bool(np.isclose(found.curvature, -problem.at(X).beta[0]))
+    True
+    """
+    point = _single_point(problem, X)
+    if problem.dim < problem.classes:
+        return None
+    U = np.zeros(problem.shape)
+    v = np.linalg.lstsq(point.W.T, np.ones(problem.classes))[0]
+    U[:, problem.classes + int(point.beta.argmax())] = v
+    return _direction("invertible", point, U)
+
+
+def _single_point(problem: UFMProblem, X: Array) -> UFMEvaluation:
+    """Evaluate at one checked point."""
+    X = problem.check_point(X)
+    if X.ndim != 2:
+        raise InvalidInputError(f"X has shape {X.shape}; give one point (d, M) at a time")
+    return problem.at(X)
+
+
+def _direction(
+    case: Literal["A", "B", "invertible"], point: UFMEvaluation, U: Array
+) -> DescentDirection | None:
+    """Tangent part of ``U``, normalised, with its curvature; none where nothing but rounding is left of it."""
+    tangent = project(point.X, U)
+    norm = float(tangent_norm(tangent))
+    if not norm > 1e-8 * float(tangent_norm(U)):
+        return None
+    tangent = project(point.X, tangent / norm)
+    tangent /= tangent_norm(tangent)
+    curvature = float((tangent * point.hessian_product(tangent)).sum())
+    pull = float((point.gradient_scale * np.square(tangent).sum(axis=0)).sum())
+    # each term of the Hessian is at most 2 |G| |u|^2, the curvature of the loss tau times that
+    rounding = 64.0 * _EPS * (1.0 + point.problem.tau) * pull
+    tangent.flags.writeable = False
+    return DescentDirection(case=case, U=tangent, curvature=curvature, rounding=rounding)
+
+
+def _flattest_direction(point: UFMEvaluation, G_k: Array, k: int, column: int) -> Array:
+    """Unit ``b`` orthogonal to ``w_k`` and to a feature column, with the least loss curvature along ``u_k = b``."""
+    tau = point.problem.tau
+    q = np.abs(G_k) / (tau * point.problem.weights)
+    # tau^2 omega_i p_k (1 - p_k) is tau |G_ki| (1 - q_i) for the own class and for the others alike
+    curved = (point.H * (tau * np.abs(G_k) * (1.0 - q))) @ point.H.T
+    frame = np.linalg.qr(point.X[:, [k, column]], mode="complete")[0][:, 2:]
+    flattest: Array = frame @ np.linalg.eigh(frame.T @ curved @ frame)[1][:, 0]
+    return flattest
+
+
+def _least_eigenvector(S: MultiplierMatrix) -> Array:
+    """Eigenvector of the least eigenvalue of ``S``: dense when small, else from the ``K x K`` Schur complement."""
+    if S.size <= _DENSE_LIMIT:
+        vectors: Array = np.linalg.eigh(S.dense())[1]
+        return vectors[:, 0]
+    c: Array = np.zeros(S.size)
+    shift = -S.min_eigenvalue()
+    if not shift > S.beta.max():
+        c[S.alpha.size + int(S.beta.argmax())] = 1.0
+        return c
+    c[: S.alpha.size] = np.linalg.eigh(S.schur_complement(shift))[1][:, 0]
+    c[S.alpha.size :] = -(S @ c)[S.alpha.size :] / (shift - S.beta)
+    c /= np.linalg.norm(c)
+    return c
