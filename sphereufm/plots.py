@@ -103,11 +103,10 @@ def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **s
         )
         axes.annotate(
             family.name,
-            (high, family.cost),
-            xytext=(6, 0),
+            (low, family.cost),
+            xytext=(-2, 5),
             textcoords="offset points",
             fontsize=8,
-            va="center",
         )
 
 

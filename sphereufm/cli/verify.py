@@ -27,6 +27,7 @@ __all__ = ["verify"]
 
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
 _LONGEST_TABLE = 60
+_PIPE_WIDTH = 140
 
 
 @click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
@@ -59,10 +60,11 @@ def verify(
         click.echo(json.dumps(report.to_json(), allow_nan=False))
     else:
         console = Console()
-        console.print(_table(report))
-        console.print(_verdict_lines(report), highlight=False)
+        # a pipe or a file has no width of its own: give the table all it needs
+        console.print(_table(report), width=None if console.is_terminal else _PIPE_WIDTH)
+        click.echo(_verdict_lines(report))
         if out is not None:
-            console.print(f"Written: {out / 'landscape.json'}, {out / 'landscape.png'}", highlight=False)
+            click.echo(f"Written: {out / 'landscape.json'}, {out / 'landscape.png'}")
     if not report.complete:
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem import theory
+from sphereufm.problem.examples import orthogonal_collapsed_point, turned_sample_point
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.theory import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["constructed_starts"]
@@ -29,7 +30,7 @@ def constructed_starts(problem: SphereProblem) -> list[Array]:
     if not isinstance(problem, UFMProblem):
         return []
     starts = []
-    for build in (theory.collapsed_point, theory.turned_sample_point, theory.orthogonal_collapsed_point):
+    for build in (collapsed_point, turned_sample_point, orthogonal_collapsed_point):
         try:
             starts.append(build(problem))
         except InvalidInputError:

@@ -39,7 +39,7 @@ __all__ = ["Progress", "verify_landscape"]
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 # Members of a family that are classified for each rank, beyond which more add nothing to the ranges.
-_MEMBERS_A_RANK = 16
+_MEMBERS_A_RANK = 64
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
 

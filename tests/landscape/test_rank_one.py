@@ -1,0 +1,61 @@
+"""Sign patterns modulo symmetry: counted, listed, and against brute force."""
+
+import itertools
+from math import comb
+
+import numpy as np
+import pytest
+
+from sphereufm.geometry.symmetry import ColumnPermutations
+from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
+from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.ufm import UFMProblem
+
+
+def canonical(signs, permutations):
+    """Plus counts of each cell, blocks of a kind sorted, the smaller of both signs."""
+    keys = []
+    for sign in (1, -1):
+        blocks = zip(permutations.kinds, permutations.blocks, strict=True)
+        key = sorted((repr(kind), tuple(sum(sign * signs[j] > 0 for j in cell) for cell in b)) for kind, b in blocks)
+        keys.append(tuple(key))
+    return min(keys)
+
+
+GROUPS = [
+    ColumnPermutations.trivial(5),
+    ColumnPermutations.all_columns(6),
+    UFMProblem(class_sizes=(2, 2), dim=3, tau=1).symmetry.permutations,
+    UFMProblem(class_sizes=(2, 1, 0), dim=3, tau=1).symmetry.permutations,
+    UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1).symmetry.permutations,
+    UFMProblem(class_sizes=(2, 2), dim=3, tau=1, weights=[1, 2, 2, 1]).symmetry.permutations,
+    ColumnPermutations((((0, 1),), ((2, 3),), ((4,),)), ("pair", "pair", "one")),
+    ColumnPermutations((((0, 1),), ((2, 3),), ((4, 5),)), ("pair", "pair", "pair")),
+]
+
+
+@pytest.mark.parametrize("permutations", GROUPS)
+def test_count_and_list_agree_with_brute_force(permutations):
+    every = itertools.product((1.0, -1.0), repeat=permutations.columns)
+    classes = {canonical(signs, permutations) for signs in every}
+    listed = sign_patterns(permutations, 10_000)
+    assert count_sign_patterns(permutations) == len(classes) == len(listed)
+    assert {canonical(signs, permutations) for signs in listed} == classes
+
+
+def test_large_groups_are_counted_exactly_and_listed_in_part():
+    permutations = UFMProblem(class_sizes=(114,) * 4, dim=3, tau=1).symmetry.permutations
+    # 230 types of class, multisets of four, and those that a common sign leaves alone: pairs of opposite types
+    assert count_sign_patterns(permutations) == (comb(233, 4) + comb(116, 2)) // 2
+    listed = sign_patterns(permutations, 20, 0)
+    assert listed.shape == (20, 460)
+    assert len({canonical(signs, permutations) for signs in listed}) == 20
+    np.testing.assert_array_equal(listed, sign_patterns(permutations, 20, 0))
+
+
+def test_every_pattern_is_critical():
+    problem = UFMProblem(class_sizes=(2, 1), dim=3, tau=3)
+    for signs in sign_patterns(problem.symmetry.permutations, 1000):
+        X = np.zeros(problem.shape)
+        X[0] = signs
+        assert float(relative_gradient_norm(problem.at(X))) <= 1e-15

@@ -1,0 +1,174 @@
+"""The main job on instances whose answers are known."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
+from sphereufm.landscape.result import load_report
+from sphereufm.landscape.verify import verify_landscape
+from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.ufm import UFMProblem
+
+KIND = CriticalPointKind
+
+
+@pytest.fixture(scope="module")
+def benign():
+    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=1))
+
+
+def isolated(report):
+    return [entry for entry in report.critical if not isinstance(entry, CriticalFamily)]
+
+
+def test_verdict_rests_on_the_theorem(benign):
+    assert (benign.verdict, benign.basis) == (LandscapeVerdict.BENIGN, "theorem")
+    assert {entry.kind for entry in benign.critical} == {KIND.GLOBAL_MINIMUM, KIND.STRICT_SADDLE}
+
+
+def test_collapsed_family_is_one_entry(benign):
+    families = [entry for entry in benign.critical if isinstance(entry, CriticalFamily)]
+    assert [f.name for f in families] == ["collapsed-classifiers"]
+    assert families[0].cost == pytest.approx(math.log(3), rel=1e-12)
+    assert families[0].kind is KIND.STRICT_SADDLE
+    assert families[0].rank[0] == 1
+
+
+def test_rows_are_critical_sorted_and_distinct(benign):
+    costs = [entry.cost for entry in benign.critical]
+    assert costs == sorted(costs)
+    problem = benign.problem
+    for entry in isolated(benign):
+        X = embed(entry.X, problem.dim)
+        assert float(relative_gradient_norm(problem.at(X))) <= 1e-11
+        assert float(problem.cost(X)) == pytest.approx(entry.cost, rel=1e-12)
+    assert len({round(cost, 6) for cost in costs}) == len(costs)
+
+
+def test_all_ten_rank_one_classes_are_there(benign):
+    assert benign.rank_one.classes == 10
+    family = next(entry for entry in benign.critical if isinstance(entry, CriticalFamily))
+    in_family = sum(member.rank == 1 and member.X.shape[0] == 1 for member in family.members)
+    assert sum(entry.rank == 1 for entry in isolated(benign)) + min(in_family, 4) >= 10
+
+
+def test_another_seed_finds_the_same_classes(benign):
+    other = verify_landscape(benign.problem, rng=7)
+    mine = [(round(e.cost, 9), e.kind) for e in benign.critical]
+    assert mine == [(round(e.cost, 9), e.kind) for e in other.critical]
+
+
+def test_same_seed_same_report(benign):
+    again = verify_landscape(benign.problem)
+    assert json.dumps(again.to_json()) == json.dumps(benign.to_json())
+
+
+@pytest.mark.parametrize("dim", [3, 4, 5])
+def test_golden_values_of_two_classes_in_every_dimension(dim):
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=dim, tau=1))
+    golden = [0.126928, 0.562335, 0.626928, 0.693147, 1.126928, 1.626928, 2.126928]
+    np.testing.assert_allclose([entry.cost for entry in report.critical], golden, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dim", "tau", "spurious", "lower"),
+    [((1, 1, 1), 2, 12, 0.456902, 3.045996e-08), ((1,) * 6, 4, 1, 0.937285, 0.936054)],
+)
+def test_spurious_local_minimisers_are_found_with_a_lower_point(sizes, dim, tau, spurious, lower):
+    report = verify_landscape(UFMProblem(class_sizes=sizes, dim=dim, tau=tau))
+    assert (report.verdict, report.basis) == (LandscapeVerdict.NOT_BENIGN, "counterexample")
+    found = [entry.cost for entry in report.critical if entry.kind is KIND.SPURIOUS_LOCAL_MINIMUM]
+    assert any(cost == pytest.approx(spurious, abs=1.1e-6) for cost in found)
+    assert report.critical[0].cost == pytest.approx(lower, rel=1e-6)
+    assert all(lower < cost for cost in found)
+
+
+def test_lowest_known_point_without_a_bound_is_not_called_global():
+    report = verify_landscape(UFMProblem(class_sizes=(1,) * 6, dim=4, tau=1))
+    assert report.critical[0].kind is KIND.LOCAL_MINIMUM
+
+
+def test_degenerate_collapsed_point_in_the_plane():
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=2, tau=5))
+    assert (report.verdict, report.basis) == (LandscapeVerdict.NOT_BENIGN, "counterexample")
+    family = next(entry for entry in report.critical if isinstance(entry, CriticalFamily))
+    assert family.kind is KIND.DEGENERATE
+
+
+def test_a_search_alone_decides_nothing():
+    """d = K - 1 with few samples: open, and nothing was found."""
+    report = verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=3, tau=1), starts=60)
+    assert (report.verdict, report.basis) == (LandscapeVerdict.UNDECIDED, None)
+    assert any("proves nothing" in note for note in report.notes)
+
+
+def test_identical_samples_counterexample_is_never_benign():
+    report = verify_landscape(UFMProblem(class_sizes=(114,) * 4, dim=3, tau="3.6"), starts=2)
+    assert report.verdict is LandscapeVerdict.NOT_BENIGN
+    spurious = [entry for entry in report.critical if entry.kind is KIND.SPURIOUS_LOCAL_MINIMUM]
+    assert spurious[0].cost == pytest.approx(0.0371212, abs=1e-7)
+    assert spurious[0].min_eigenvalue == pytest.approx(2.534e-4, rel=1e-3)
+
+
+def test_near_coincident_classes_stay_apart():
+    report = verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1))
+    near = [entry.cost for entry in report.critical if 2.1121 < entry.cost < 2.1123]
+    np.testing.assert_allclose(near, [2.112182, 2.112199], atol=1e-6)
+
+
+def test_one_dimension_is_a_finite_set():
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=1, tau=1))
+    assert report.verdict is LandscapeVerdict.NOT_BENIGN
+    assert all(entry.min_eigenvalue is None and entry.morse_index in (0, (0, 0)) for entry in report.critical)
+
+
+def test_unbalanced_weighted_and_empty_classes():
+    for problem in (
+        UFMProblem(class_sizes=(3, 0, 1), dim=3, tau=2),
+        UFMProblem(class_sizes=(2, 1), dim=3, tau=1, weights=["0.5", "1/3", 2]),
+    ):
+        report = verify_landscape(problem, starts=24)
+        assert report.verdict is LandscapeVerdict.BENIGN
+        assert report.critical[0].kind is KIND.GLOBAL_MINIMUM
+
+
+def test_report_survives_a_round_trip(benign, tmp_path):
+    path = tmp_path / "landscape.json"
+    benign.save(path)
+    back = load_report(path)
+    assert back.to_json() == benign.to_json()
+    starts = [entry.X for entry in isolated(back)]
+    again = verify_landscape(back.problem, starts=3, initial_points=starts)
+    assert len(again.critical) == len(benign.critical)
+
+
+def test_damaged_reports_are_refused(benign, tmp_path):
+    path = tmp_path / "landscape.json"
+    with pytest.raises(UnreadableFileError, match="cannot be read"):
+        load_report(path)
+    for text in ("{", "[]", '{"format": "other"}', '{"format": "sphereufm-landscape/1"}'):
+        path.write_text(text)
+        with pytest.raises(UnreadableFileError):
+            load_report(path)
+
+
+def test_bad_starts_and_too_large_problems_are_refused():
+    with pytest.raises(InvalidInputError, match="starts=0"):
+        verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=0)
+    with pytest.raises(InvalidInputError, match="unknowns"):
+        verify_landscape(UFMProblem(class_sizes=(5000, 5000), dim=3, tau=1))
+
+
+def test_interruption_keeps_what_was_found():
+    def stop(stage, done, total):
+        if stage == "rank 3":
+            raise KeyboardInterrupt
+
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), progress=stop)
+    assert not report.complete
+    assert len(report.critical) == 7
+    assert any("interrupted" in note for note in report.notes)

@@ -1,0 +1,73 @@
+"""The arrow Hessian against Hessian-vector products, and its solves against dense linear algebra."""
+
+import numpy as np
+import pytest
+
+from sphereufm.geometry.tangent import from_coordinates, to_coordinates
+from sphereufm.problem.hessian import arrow_hessian
+from sphereufm.problem.ufm import UFMProblem
+
+PROBLEMS = [
+    UFMProblem(class_sizes=(3, 1, 2), dim=4, tau=3, weights=[1, 2, 1, 1, 1, 2]),
+    UFMProblem(class_sizes=(1, 1), dim=2, tau="0.01"),
+    UFMProblem(class_sizes=(2, 0, 1, 1), dim=3, tau=20),
+    UFMProblem(labels=[2, 0, 1, 0, 2], dim=5, tau=1),
+]
+
+
+def matrix_from_products(problem, x):
+    """Column by column, from the Hessian-vector product."""
+    d, M = problem.shape
+    e = d - 1
+    units = np.swapaxes(np.eye(M * e).reshape(M * e, M, e), -1, -2)
+    points = np.broadcast_to(x, (M * e, d, M))
+    images = problem.at(x).hessian_product(from_coordinates(points, units))
+    return np.swapaxes(to_coordinates(points, images), -1, -2).reshape(M * e, M * e)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_dense_form_equals_hessian_products(problem):
+    X = problem.spheres.random_point(0, (3,))
+    dense = arrow_hessian(problem.at(X)).dense()
+    for x, matrix in zip(X, dense, strict=True):
+        expected = matrix_from_products(problem, x)
+        np.testing.assert_allclose(matrix, expected, rtol=1e-12, atol=1e-14 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_damped_step_is_the_levenberg_marquardt_step(problem):
+    X = problem.spheres.random_point(1, (2,))
+    point = problem.at(X)
+    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2)
+    arrow = arrow_hessian(point)
+    sigma = np.array([0.3, 2.0])
+    steps = arrow.damped_newton_step(g, sigma)
+    for H, gradient, s, step in zip(arrow.dense(), g, sigma, steps, strict=True):
+        expected = -np.linalg.solve(H @ H + s**2 * np.eye(len(H)), H @ gradient.ravel())
+        np.testing.assert_allclose(step.ravel(), expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+
+
+def test_scaling_is_a_congruence():
+    problem = PROBLEMS[0]
+    point = problem.at(problem.spheres.random_point(2))
+    s = np.linspace(0.5, 2.0, problem.shape[1])
+    factors = np.repeat(s, problem.dim - 1)
+    arrow = arrow_hessian(point)
+    np.testing.assert_allclose(
+        arrow.scaled(s).dense(), arrow.dense() * np.outer(factors, factors), rtol=1e-13, atol=0
+    )
+
+
+def test_small_curvature_keeps_its_relative_accuracy():
+    """At tau = 20 the collapsed Hessian is of order 1e-13 and still accurate: tau^2 omega p_j is not lost."""
+    import mpmath
+
+    problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=20)
+    X = np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    matrix = arrow_hessian(problem.at(X)).dense()
+    mpmath.mp.dps = 60
+    p = 1 / (1 + mpmath.exp(40))
+    # along h_0 the curvature term vanishes (W C W^T points along h_0), and -beta_0 = 2 tau omega_0 p is left
+    assert matrix[2, 2] == pytest.approx(float(2 * 20 * p / 2), rel=1e-12)
+
+
