@@ -1,1 +1,47 @@
-"""Placeholder."""
+"""Certificates in ball arithmetic: exact statements about explicit points, in files that anyone can re-check.
+
+The provers write *candidates*; a claim is PROVED when the independent checker accepts it.
+"""
+
+from sphereufm.certify.certificate import (
+    BenignClaim,
+    Certificate,
+    Claim,
+    CollapsedClaim,
+    CriticalClaim,
+    ExactInstance,
+    ExactPoint,
+    ExpressionInstance,
+    GapClaim,
+    GlobalMinimumClaim,
+    IndexClaim,
+    ProofStatus,
+    RankOneClaim,
+    SpuriousClaim,
+    StrictSaddleClaim,
+)
+from sphereufm.certify.json_format import read_certificate, write_certificate
+from sphereufm.certify.prove import prove_benign, prove_gap, prove_point
+
+__all__ = [
+    "BenignClaim",
+    "Certificate",
+    "Claim",
+    "CollapsedClaim",
+    "CriticalClaim",
+    "ExactInstance",
+    "ExactPoint",
+    "ExpressionInstance",
+    "GapClaim",
+    "GlobalMinimumClaim",
+    "IndexClaim",
+    "ProofStatus",
+    "RankOneClaim",
+    "SpuriousClaim",
+    "StrictSaddleClaim",
+    "prove_benign",
+    "prove_gap",
+    "prove_point",
+    "read_certificate",
+    "write_certificate",
+]

@@ -1,0 +1,123 @@
+"""Exact numbers of certificates: rationals and dyadics as text.
+
+A *rational* is ``"18/5"``; a *dyadic* is ``"0x1.8p+1"`` (as :meth:`float.hex` writes it, with more digits allowed). Both are
+kept as :class:`fractions.Fraction`, so nothing is rounded between a file and a proof.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from sphereufm.errors import InvalidInputError
+
+__all__ = ["dyadic_text", "parse_dyadic", "parse_rational", "rational_text", "round_dyadic"]
+
+_RATIONAL = re.compile(r"(-?[0-9]{1,60})(?:/([0-9]{1,60}))?", re.ASCII)
+_DYADIC = re.compile(r"(-?)0x([0-9a-f])(?:\.([0-9a-f]{1,130}))?p([+-][0-9]{1,5})", re.ASCII)
+MAX_EXPONENT = 16000  # docs/certificates.md, section 2
+
+
+def parse_rational(text: object) -> Fraction:
+    """Return the rational that ``text`` states.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``text`` is not ``-?digits(/digits)?``, or the denominator is zero.
+
+    Examples
+    --------
+    >>> parse_rational("18/5")
+    Fraction(18, 5)
+    """
+    match = _RATIONAL.fullmatch(text) if isinstance(text, str) else None
+    denominator = int(match.group(2) or "1") if match else 0
+    if match is None or denominator == 0:
+        raise InvalidInputError(
+            f"rational={str(text)[:40]!r} must look like '18/5', with a nonzero denominator"
+        )
+    return Fraction(int(match.group(1)), denominator)
+
+
+def rational_text(value: Fraction) -> str:
+    """Return ``value`` as ``"p/q"``, or ``"p"`` for whole numbers.
+
+    Examples
+    --------
+    >>> rational_text(Fraction(36, 10))
+    '18/5'
+    """
+    return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+
+
+def parse_dyadic(text: object) -> Fraction:
+    """Return exactly the number that the hexadecimal ``text`` states.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``text`` is not of the form ``-?0xD.DDDp+E`` or its exponent is beyond 16000.
+
+    Examples
+    --------
+    >>> parse_dyadic("0x1.8p+1")
+    Fraction(3, 1)
+    """
+    match = _DYADIC.fullmatch(text) if isinstance(text, str) else None
+    if match is None or abs(int(match.group(4))) > MAX_EXPONENT:
+        raise InvalidInputError(f"dyadic={str(text)[:40]!r} must look like '0x1.8p+1', exponent within 16000")
+    sign, head, tail, exponent = match.groups()
+    digits = head + (tail or "")
+    power = int(exponent) - 4 * (len(digits) - 1)
+    mantissa = int(digits, 16) * (-1 if sign else 1)
+    return Fraction(mantissa << power) if power >= 0 else Fraction(mantissa, 1 << -power)
+
+
+def dyadic_text(value: Fraction) -> str:
+    """Return a number with a power of two as denominator in hexadecimal, exactly.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``value`` is no dyadic number, or has more digits than a certificate may hold.
+
+    Examples
+    --------
+    >>> dyadic_text(Fraction(3)), dyadic_text(Fraction(-5, 16)), dyadic_text(Fraction(0))
+    ('0x1.8p+1', '-0x1.4p-2', '0x0p+0')
+    """
+    numerator, denominator = abs(value.numerator), value.denominator
+    if denominator & (denominator - 1):
+        raise InvalidInputError(f"value={value} must be a dyadic number; round it with round_dyadic first")
+    if numerator == 0:
+        return "0x0p+0"
+    bits = numerator.bit_length() - 1
+    exponent = bits - (denominator.bit_length() - 1)
+    digits = -(-bits // 4)
+    tail = (
+        format((numerator - (1 << bits)) << (4 * digits - bits), f"0{digits}x").rstrip("0") if digits else ""
+    )
+    if len(tail) > 130 or abs(exponent) > MAX_EXPONENT:
+        raise InvalidInputError(
+            "value has more digits than a certificate may hold; round it with round_dyadic"
+        )
+    return f"{'-' if value < 0 else ''}0x1{'.' + tail if tail else ''}p{exponent:+d}"
+
+
+def round_dyadic(value: Fraction, bits: int) -> Fraction:
+    """Return ``value`` truncated towards zero to ``bits`` significant bits.
+
+    Examples
+    --------
+    >>> round_dyadic(Fraction(1, 3), 2)
+    Fraction(1, 4)
+    """
+    if value == 0:
+        return value
+    shift = bits - (abs(value.numerator).bit_length() - value.denominator.bit_length())
+    scaled = abs(value) * (Fraction(2) ** shift)
+    whole = int(scaled)
+    excess = max(whole.bit_length() - bits, 0)
+    rounded = Fraction((whole >> excess) << excess) / (Fraction(2) ** shift)
+    return -rounded if value < 0 else rounded

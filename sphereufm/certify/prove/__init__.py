@@ -1,0 +1,5 @@
+"""Provers: each module proposes one kind of claim and verifies it in ball arithmetic. Candidates until a checker accepts them."""
+
+from sphereufm.certify.prove.point import prove_benign, prove_gap, prove_point
+
+__all__ = ["prove_benign", "prove_gap", "prove_point"]

@@ -1,0 +1,116 @@
+"""Float preparations for a proof: group equal samples, find the rank, rotate into R^r. Nothing here is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sphereufm.certify.certificate import ExactInstance, ExactPoint, Groups
+from sphereufm.certify.prove.gauge import Columns
+from sphereufm.errors import InvalidInputError, check_array
+
+__all__ = ["Candidate", "as_candidate", "exact_columns", "likely_ranks", "own_space"]
+
+Array = NDArray[np.float64]
+SAME_FEATURE = 1e-6
+RANK_THRESHOLDS = (1e-6, 1e-3, 1e-10)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidate:
+    """Columns in floats, one feature per group.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (rows, K + g)
+    groups : tuple or None
+        Samples of each feature; None when every sample has its own.
+    """
+
+    columns: Array
+    groups: Groups | None
+
+
+def as_candidate(
+    instance: ExactInstance, X: ArrayLike | ExactPoint, tolerance: float = SAME_FEATURE
+) -> Candidate:
+    """Return ``X`` with equal samples merged.
+
+    Parameters
+    ----------
+    instance : ExactInstance
+    X : array_like, shape (r, K + N), or ExactPoint
+        Rows up to ``instance.dim``. A point that is merged already stays as it is.
+    tolerance : float
+        Features of one class and weight that differ by less, in every entry, are merged into their mean.
+
+    Raises
+    ------
+    InvalidInputError
+        If the shape does not fit the instance, or a column is zero.
+    """
+    if isinstance(X, ExactPoint):
+        return Candidate(columns=X.array, groups=X.groups)
+    array = check_array("X", X, (None, instance.classes + instance.samples))
+    if array.ndim != 2 or not 1 <= array.shape[0] <= instance.dim:
+        raise InvalidInputError(f"X has shape {array.shape}, but (r, M) with r <= {instance.dim} is needed")
+    lengths = np.linalg.norm(array, axis=0)
+    if not lengths.min() > 0:
+        raise InvalidInputError("X has a zero column; columns must be unit vectors")
+    members = _equal_samples(instance, array[:, instance.classes :], tolerance)
+    K = instance.classes
+    merged = [array[:, K + np.array(group)].mean(axis=1) for group in members]
+    columns = np.column_stack([array[:, :K], *merged])
+    groups = tuple(_ranges(group) for group in members)
+    distinct = len(groups) == instance.samples
+    return Candidate(columns=columns / np.linalg.norm(columns, axis=0), groups=None if distinct else groups)
+
+
+def likely_ranks(columns: Array) -> list[int]:
+    """Return the ranks worth trying, the likeliest first."""
+    singular = np.linalg.svd(columns, compute_uv=False)
+    return list(dict.fromkeys(int((singular > t * singular[0]).sum()) for t in RANK_THRESHOLDS))
+
+
+def own_space(columns: Array, rank: int) -> Array:
+    """Return the columns in coordinates of their leading ``rank`` directions; as they are when that is every row."""
+    if rank == columns.shape[0]:
+        return columns
+    left = np.linalg.svd(columns, full_matrices=False)[0][:, :rank]
+    rotated: Array = left.T @ columns
+    return rotated
+
+
+def exact_columns(columns: Array) -> Columns:
+    """Return float columns as exact numbers."""
+    return tuple(tuple(Fraction(float(value)) for value in column) for column in columns.T)
+
+
+def _equal_samples(instance: ExactInstance, H: Array, tolerance: float) -> list[list[int]]:
+    """Group samples that share label, weight and feature, in order of their first member."""
+    groups: list[list[int]] = []
+    kinds: dict[Any, list[int]] = {}
+    for i in range(H.shape[1]):
+        known = kinds.setdefault((instance.label(i), instance.weight(i)), [])
+        if known:
+            representatives = H[:, [groups[g][0] for g in known]]
+            distance = np.abs(representatives - H[:, i : i + 1]).max(axis=0)
+            nearest = int(distance.argmin())
+            if distance[nearest] <= tolerance:
+                groups[known[nearest]].append(i)
+                continue
+        known.append(len(groups))
+        groups.append([i])
+    return groups
+
+
+def _ranges(members: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return sorted sample numbers as half-open ranges."""
+    breaks = [j for j in range(1, len(members)) if members[j] != members[j - 1] + 1]
+    starts, stops = [0, *breaks], [*breaks, len(members)]
+    return tuple((members[a], members[b - 1] + 1) for a, b in zip(starts, stops, strict=True))

@@ -1,0 +1,155 @@
+"""Claim ``collapsed``: an exact member of the collapsed family lies near a point (docs/proofs.md, Lemma 10).
+
+With all ``w_k = e_1``, the features of each class k must have ``sum m omega bar(h) = t``, rows 2 .. r, for one t. Each class moves by its own
+shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk test in r - 1 unknowns shows that some small c_k does it exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from flint import arb, arb_mat
+from numpy.typing import NDArray
+
+from sphereufm.certify.balls import UFMBalls, ball, floats
+from sphereufm.certify.certificate import CollapsedClaim, ExactPoint, Groups
+from sphereufm.certify.prove.candidate import exact_columns
+from sphereufm.certify.prove.gauge import Columns
+
+__all__ = ["prove_collapsed"]
+
+Array = NDArray[np.float64]
+COINCIDENT = 1e-4
+DROPPED = 1e-7
+
+
+def prove_collapsed(
+    problem: UFMBalls, columns: Array, groups: Groups | None
+) -> tuple[ExactPoint, CollapsedClaim] | None:
+    """Return a rotated point with the claim that a collapsed member lies near it, or None.
+
+    Parameters
+    ----------
+    problem : UFMBalls
+        With the grouping of ``columns``.
+    columns : ndarray, shape (rows, K + g)
+        Near a member: all classifiers within 1e-4 of each other.
+    groups : tuple or None
+    """
+    K = problem.classes
+    if K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > COINCIDENT:
+        return None
+    H = _rotated(columns[:, :K].mean(axis=1), columns[:, K:])
+    if H.shape[0] < 2:
+        return None
+    mass = np.array([float(m * o) for m, o in zip(problem.counts, problem.omega, strict=True)])
+    target = _common_target(problem, H, mass)
+    H = _settled(problem, H, mass, target)
+    W = np.zeros((H.shape[0], K))
+    W[0] = 1.0
+    exact = exact_columns(np.hstack([W, H]))
+    radius = Fraction(0)
+    for k in sorted(set(problem.labels)):
+        reached = _class_radius(problem, exact[K:], k, [Fraction(float(t)) for t in target])
+        if reached is None:
+            return None
+        radius = max(radius, reached)
+    claim = CollapsedClaim(radius=radius, target=tuple(Fraction(float(t)) for t in target))
+    return ExactPoint(columns=exact, groups=groups), claim
+
+
+def _rotated(w: Array, H: Array) -> Array:
+    """Return H in coordinates with w first and then only the directions that H uses."""
+    basis = np.linalg.qr(np.column_stack([w, np.eye(len(w))]))[0]
+    basis[:, 0] = w / np.linalg.norm(w)
+    rest = basis[:, 1:].T @ H
+    left, singular, _ = np.linalg.svd(rest, full_matrices=False)
+    kept = left[:, singular > DROPPED * np.sqrt(H.shape[1])]
+    rows: Array = np.vstack([basis[:, :1].T @ H, kept.T @ rest])
+    return rows / np.linalg.norm(rows, axis=0)
+
+
+def _common_target(problem: UFMBalls, H: Array, mass: Array) -> Array:
+    """Return the float mean of the classes' sums, or zero where a class is empty."""
+    present = sorted(set(problem.labels))
+    if len(present) < problem.classes:
+        return np.zeros(H.shape[0] - 1)
+    labels = np.array(problem.labels)
+    sums = [(H[1:, labels == k] * mass[labels == k]).sum(axis=1) for k in present]
+    mean: Array = np.mean(sums, axis=0)
+    return mean
+
+
+def _settled(problem: UFMBalls, H: Array, mass: Array, target: Array) -> Array:
+    """Return H after a few float Newton steps in the shifts, so that the claimed radius is tiny."""
+    H, labels = H.copy(), np.array(problem.labels)
+    for k in set(problem.labels):
+        members = labels == k
+        for _ in range(6):
+            part, weight = H[:, members], mass[members]
+            gap = target - (part[1:] * weight).sum(axis=1)
+            slope = weight.sum() * np.eye(len(target)) - (part[1:] * weight) @ part[1:].T
+            shift = np.linalg.lstsq(slope, gap, rcond=1e-12)[0]
+            if not np.abs(shift).max() < 0.1:
+                break
+            part[1:] += shift[:, None]
+            H[:, members] = part / np.linalg.norm(part, axis=0)
+    return H
+
+
+def _class_radius(
+    problem: UFMBalls, features: Columns, k: int, target: Sequence[Fraction]
+) -> Fraction | None:
+    """Return how far the features of class k may have to move, where a Krawczyk test proves that they can."""
+    members = [g for g, label in enumerate(problem.labels) if label == k]
+    mass = [ball(problem.counts[g] * problem.omega[g]) for g in members]
+    chosen = [features[g] for g in members]
+    size = len(target)
+    zero = [arb(0)] * size
+    residual = arb_mat([[a - ball(t)] for a, t in zip(_sum(chosen, mass, zero), target, strict=True)])
+    middle = floats(_slope(chosen, mass, zero))
+    try:
+        inverse = np.linalg.inv(middle)
+    except np.linalg.LinAlgError:
+        return None
+    Y = arb_mat(inverse.tolist())
+    step = max(value.abs_upper() for value in (Y * residual).entries())
+    reach = (4 * step + arb((1, -60))).upper()
+    shifts = [arb(0, reach)] * size
+    product = (Y * _slope(chosen, mass, shifts)).tolist()
+    q = max(
+        sum(abs((1 if i == j else 0) - v) for j, v in enumerate(row)).upper() for i, row in enumerate(product)
+    )
+    if not step + q * reach < reach:
+        return None
+    moved = [abs(a - ball(b)) for h in chosen for a, b in zip(_shifted(h, shifts)[0], h, strict=True)]
+    mantissa, power = max(value.upper() for value in moved).man_exp()
+    return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1)
+
+
+def _shifted(h: Sequence[Fraction], c: Sequence[arb]) -> tuple[list[arb], arb]:
+    """Return ``n(h + (0, c))`` and the length ``|h + (0, c)|``."""
+    v = [ball(h[0]), *[ball(a) + b for a, b in zip(h[1:], c, strict=True)]]
+    length = sum((a * a for a in v), arb(0)).sqrt()
+    return [a / length for a in v], length
+
+
+def _sum(chosen: Sequence[Sequence[Fraction]], mass: Sequence[arb], c: Sequence[arb]) -> list[arb]:
+    """Return ``sum mass bar(n(h + (0, c)))``."""
+    total = [arb(0)] * len(c)
+    for h, m in zip(chosen, mass, strict=True):
+        total = [a + m * b for a, b in zip(total, _shifted(h, c)[0][1:], strict=True)]
+    return total
+
+
+def _slope(chosen: Sequence[Sequence[Fraction]], mass: Sequence[arb], c: Sequence[arb]) -> arb_mat:
+    """Return the derivative of :func:`_sum` in c."""
+    size = len(c)
+    total = arb_mat(size, size)
+    for h, m in zip(chosen, mass, strict=True):
+        n, length = _shifted(h, c)
+        tangent = [[(1 if a == b else 0) - n[a + 1] * n[b + 1] for b in range(size)] for a in range(size)]
+        total += arb_mat(tangent) * (m / length)
+    return total
