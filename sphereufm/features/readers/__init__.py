@@ -46,7 +46,7 @@ __all__ = [
     "split_spec",
 ]
 
-_MAGIC_BYTES = 16
+_MAGIC_BYTES = 32
 
 
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
@@ -162,7 +162,7 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         entries = read_zip_directory(file)
         return (open_torch_zip if is_torch_zip(entries) else open_npz)(file, name, entries)
-    if magic.startswith(b"\x80") and tuple(magic[2:14]) == LEGACY_MAGIC:
+    if magic.startswith(b"\x80") and LEGACY_MAGIC in magic:
         return open_torch_legacy(file, name)
     if magic.startswith(b"PAR1"):
         return open_arrow(file, name, "parquet")

@@ -249,9 +249,9 @@ def _store(m: _Machine, items: list[Any]) -> None:
     if len(items) % 2:
         raise m.refuse("has a key without a value")
     for key, value in zip(items[::2], items[1::2], strict=True):
-        # Large integers and tuples as keys can be made to collide, or to take 2^60 steps to hash.
-        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31)):
-            raise m.refuse("has a dictionary key that is neither a text nor a small integer")
+        # Tuples can take 2^60 steps to hash; integers hash modulo 2^61 - 1, and larger ones can all be equal.
+        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**61 - 1)):
+            raise m.refuse("has a dictionary key that is neither a text nor an integer below 2^61")
         target[key] = value
 
 

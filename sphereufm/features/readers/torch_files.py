@@ -28,8 +28,8 @@ __all__ = ["LEGACY_MAGIC", "is_torch_zip", "open_torch_legacy", "open_torch_zip"
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 
-LEGACY_MAGIC = (0x8A, 0x0A, *_MAGIC_NUMBER.to_bytes(10, "little"))
-"""The pickled magic number, behind the two bytes of the pickle protocol."""
+LEGACY_MAGIC = b"\x8a\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")
+"""The pickled magic number; it stands near the start, behind the pickle's protocol and frame."""
 
 
 def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:

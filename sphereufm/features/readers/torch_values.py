@@ -204,7 +204,7 @@ class TorchBuilder:
         count = math.prod(lengths)
         itemsize = _itemsize(dtype)
         span = 1 + sum((n - 1) * s for n, s in zip(lengths, steps, strict=True)) if count else 0
-        if (offset + span) * itemsize > storage.nbytes:
+        if count and (offset + span) * itemsize > storage.nbytes:
             raise self._refuse(
                 f"a tensor of shape {lengths} ends {(offset + span) * itemsize - storage.nbytes} bytes behind "
                 "its storage; the file is damaged or hostile"
