@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,27 @@ _PIPE_WIDTH = 140
 
 @click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
 @problem_options
-@click.option("--starts", type=click.IntRange(min=1), metavar="B", help="Random starts in each rank.")
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    default="standard",
+    show_default=True,
+    help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick).",
+)
+@click.option(
+    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
+)
 @seed_option
 @output_options
 @json_option
 def verify(
-    starts: int | None, seed: int, out: Path | None, force: bool, as_json: bool, **problem_words: Any
+    effort: str,
+    starts: int | None,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+    **problem_words: Any,
 ) -> int:
     """Find and classify the critical points of a problem, and say whether its landscape is benign.
 
@@ -45,12 +61,15 @@ def verify(
     """
     from rich.console import Console
 
+    from sphereufm.landscape.search import Effort
     from sphereufm.landscape.verify import verify_landscape
 
     problem = problem_from_options(**problem_words)
     prepare_output(out, ("landscape.json", "landscape.png"), force)
     with _Progress() as progress:
-        report = verify_landscape(problem, starts=starts, rng=seed, progress=progress)
+        report = verify_landscape(
+            problem, effort=Effort[effort.upper()], starts=starts, rng=seed, progress=progress
+        )
     if out is not None:
         from sphereufm.plots import save_landscape
 
@@ -59,9 +78,8 @@ def verify(
     if as_json:
         click.echo(json.dumps(report.to_json(), allow_nan=False))
     else:
-        console = Console()
         # a pipe or a file has no width of its own: give the table all it needs
-        console.print(_table(report), width=None if console.is_terminal else _PIPE_WIDTH)
+        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(report))
         click.echo(_verdict_lines(report))
         if out is not None:
             click.echo(f"Written: {out / 'landscape.json'}, {out / 'landscape.png'}")
@@ -163,17 +181,22 @@ def _verdict_lines(report: LandscapeReport) -> str:
         None: "no theorem applies and no counterexample was found; this search is no proof",
     }[report.basis]
     lines = [f"Verdict: {report.verdict.name} ({basis})"]
-    for c in report.coverage:
+    for name, c in report.coverage.items():
         bound = (
             ""
             if c.unseen_bound is None
             else f", unseen mass below {c.unseen_bound:.1%} at {c.confidence:.0%}"
         )
         lines.append(
-            f"  rank {c.rank}: {c.converged} of {c.starts} searches converged, {c.classes} classes met{bound}"
+            f"  {name}: {c.converged} of {c.starts} searches converged, {c.classes} classes met{bound}"
         )
     if report.rank_one is not None:
-        lines.append(f"  rank 1: {report.rank_one.classes} classes, counted exactly")
+        some = (
+            ""
+            if report.rank_one.listed == report.rank_one.classes
+            else f", {report.rank_one.listed} of them listed"
+        )
+        lines.append(f"  rank 1: {report.rank_one.classes} classes, counted exactly{some}")
     lines.append("  Rows are numerical; the list is a lower bound on the set of critical points.")
     lines += [f"  Note: {note}" for note in report.notes]
     return "\n".join(lines)

@@ -26,11 +26,10 @@ __all__ = ["Coverage", "coverage_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Coverage of one stratum (one rank).
+    """Coverage of one stratum: one rank, or one fixed-point space.
 
     Attributes
     ----------
-    rank : int
     starts, converged : int
         Searches begun, and ended at a critical point.
     classes, singletons : int
@@ -42,7 +41,6 @@ class Coverage:
     confidence : float
     """
 
-    rank: int
     starts: int
     converged: int
     classes: int
@@ -52,13 +50,11 @@ class Coverage:
     confidence: float
 
 
-def coverage_of(rank: int, starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
+def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
     """Coverage from the class in which each converged search ended, in the order of the (independent) starts.
 
     Parameters
     ----------
-    rank : int
-        The stratum.
     starts : int
         Searches begun.
     ends : sequence of hashable
@@ -68,7 +64,7 @@ def coverage_of(rank: int, starts: int, ends: Sequence[Hashable], confidence: fl
 
     Examples
     --------
-    >>> coverage = coverage_of(2, 10, ["a", "b", "a", "b", "a", "a", "b", "c"])
+    >>> coverage = coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"])
     >>> coverage.unseen_mass, round(coverage.unseen_bound, 3)
     (0.125, 0.751)
     """
@@ -76,7 +72,6 @@ def coverage_of(rank: int, starts: int, ends: Sequence[Hashable], confidence: fl
     n = len(ends)
     singletons = sum(h == 1 for h in hits.values())
     return Coverage(
-        rank=rank,
         starts=starts,
         converged=n,
         classes=len(hits),

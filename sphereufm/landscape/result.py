@@ -53,8 +53,8 @@ class LandscapeReport:
         ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdict UNDECIDED.
     theorem : TheoremCheck or None
         Whether Theorem S applies; None for problems it does not speak of.
-    coverage : tuple of Coverage
-        One for each rank that was searched.
+    coverage : mapping of str to Coverage
+        One for each stratum that was searched, by name (``"rank 2"``, ``"S_3 x S_1"``).
     rank_one : RankOneCount or None
     notes : tuple of str
         What a reader should know: limits reached, interruptions, contradictions.
@@ -68,7 +68,7 @@ class LandscapeReport:
     verdict: LandscapeVerdict
     basis: str | None
     theorem: TheoremCheck | None
-    coverage: tuple[Coverage, ...]
+    coverage: Mapping[str, Coverage]
     rank_one: RankOneCount | None
     notes: tuple[str, ...]
     seed: int | None
@@ -88,7 +88,7 @@ class LandscapeReport:
             "basis": self.basis,
             "critical": [_entry_to_json(entry) for entry in self.critical],
             "coverage": {
-                "ranks": [asdict(c) for c in self.coverage],
+                "strata": [{"stratum": name, **asdict(c)} for name, c in self.coverage.items()],
                 "rank_one": None if self.rank_one is None else asdict(self.rank_one),
             },
             "notes": list(self.notes),
@@ -218,7 +218,7 @@ def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         verdict=LandscapeVerdict[data["verdict"]],
         basis=data["basis"],
         theorem=theorem_s(problem),
-        coverage=tuple(Coverage(**c) for c in data["coverage"]["ranks"]),
+        coverage={c.pop("stratum"): Coverage(**c) for c in map(dict, data["coverage"]["strata"])},
         rank_one=None if rank_one is None else RankOneCount(**rank_one),
         notes=tuple(data["notes"]),
         seed=data["seed"],

@@ -1,26 +1,27 @@
-"""Search for critical points rank by rank.
+"""Search one stratum for critical points: batches of starts until its coverage is good enough.
 
-A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in
-its own, smallest dimension.  In every rank a third of the starts goes straight to the regularised Newton
-search (any index), and the others are first led towards a target index: zero (minimisers), and small positive
-ones.
+A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own,
+smallest dimension.  In every batch a third of the starts goes straight to the regularised Newton search (any
+index), and the others are first led towards a target index: zero (minimisers), and small positive ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry import numerical_rank, principal_frame
+from sphereufm.landscape.coverage import Coverage, coverage_of
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.saddles import follow_eigenvectors
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["Found", "SearchSettings", "default_starts", "search_rank"]
+__all__ = ["Effort", "Found", "SearchSettings", "default_starts", "reduced", "search_stratum"]
 
 # Bytes of Hessian blocks that one batch of starts may take.
 _BATCH_BYTES = 1 << 28
@@ -29,20 +30,31 @@ _EIGENVECTOR_LIMIT = 150
 _HIGHEST_TARGET = 6
 
 
+class Effort(Enum):
+    """How hard to search: (wanted bound on the unseen mass, most batches in a stratum)."""
+
+    QUICK = (1.0, 1)
+    STANDARD = (0.05, 6)
+    THOROUGH = (0.01, 40)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """How hard to search.
 
     Attributes
     ----------
+    effort : Effort
+        When to stop adding batches of starts.
     starts : int or None
-        Starts in each rank; None chooses by size, see :func:`default_starts`.
+        Exactly so many starts in each stratum; None leaves the number to ``effort``.
     tolerance : float
         Relative gradient norm of an accepted point.
     max_iterations : int
         Of the Newton search.
     """
 
+    effort: Effort = Effort.STANDARD
     starts: int | None = None
     tolerance: float = 1e-12
     max_iterations: int = 200
@@ -50,7 +62,7 @@ class SearchSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """One converged search.
+    """One critical point.
 
     Attributes
     ----------
@@ -66,7 +78,7 @@ class Found:
 
 
 def default_starts(unknowns: int) -> int:
-    """Starts for a search with so many unknowns: 256 for small problems, fewer for large ones, at least 12.
+    """Starts in one batch for a search with so many unknowns: 256 for small problems, at least 12.
 
     Examples
     --------
@@ -76,55 +88,75 @@ def default_starts(unknowns: int) -> int:
     return int(np.clip(20_000 // max(unknowns, 1), 12, 256))
 
 
-def search_rank(
+def search_stratum(
     problem: SphereProblem,
     rng: np.random.Generator,
     settings: SearchSettings,
-    callback: Callable[[int], None] | None = None,
-) -> tuple[list[Found], int]:
-    """Search one stratum: the problem as given, on spheres of dimension at least one.
+    enter: Callable[[Array], Hashable | None],
+    told: Callable[[int, int], None],
+) -> Coverage:
+    """Search the problem as given, on spheres of dimension at least one.
 
     Parameters
     ----------
     problem : SphereProblem
-        Already in the dimension to search.
+        Already in the dimension, or on the subspace, to search.
     rng : Generator
     settings : SearchSettings
-    callback : callable, optional
-        Called with the number of starts that have ended.
+    enter : callable
+        Takes each critical point, shape ``(d, M)``; returns the label of its class, None to leave it out.
+    told : callable
+        ``told(done, total)`` after each batch; ``total`` may grow.
 
     Returns
     -------
-    found : list of Found
-        Converged searches in the order of their starts.
-    starts : int
-        Searches begun.
+    Coverage
     """
-    starts = settings.starts or default_starts(problem.spheres.dimension)
-    size = max(1, min(starts, _BATCH_BYTES // _bytes_per_start(problem)))
-    found: list[Found] = []
-    for begin in range(0, starts, size):
-        numbers = np.arange(begin, min(begin + size, starts))
-        X = problem.spheres.random_point(rng, (len(numbers),))
-        X = _led_to_target(problem, X, numbers)
-        search = find_critical_points(
-            problem, X, tolerance=settings.tolerance, max_iterations=settings.max_iterations
-        )
-        found += [reduced(problem, x) for x in search.X[search.converged]]
-        if callback is not None:
-            callback(int(numbers[-1]) + 1)
-    return found, starts
+    batch = settings.starts or default_starts(problem.spheres.dimension)
+    most = 1 if settings.starts else settings.effort.value[1]
+    ends: list[Hashable] = []
+    coverage = coverage_of(0, ends)
+    for number in range(most):
+        told(number * batch, (number + 1) * batch)
+        for X in _one_batch(problem, rng, settings, number * batch, batch):
+            label = enter(X)
+            if label is not None:
+                ends.append(label)
+        coverage = coverage_of((number + 1) * batch, ends)
+        told((number + 1) * batch, (number + 1) * batch)
+        if coverage.unseen_bound is not None and coverage.unseen_bound <= settings.effort.value[0]:
+            break
+    return coverage
 
 
 def reduced(problem: SphereProblem, X: Array) -> Found:
     """Rank, configuration in its own span, and cost of one critical point, shape ``(d, M)``."""
-    if not problem.symmetry.orthogonal:
-        return Found(X=X, rank=numerical_rank(X), cost=float(problem.at(X).cost))
     rank = numerical_rank(X)
+    if not problem.symmetry.orthogonal:
+        return Found(X=X, rank=rank, cost=float(problem.at(X).cost))
     frame = principal_frame(X, rank)
     if rank == 1:
         frame = np.sign(frame)
     return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
+
+
+def _one_batch(
+    problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
+) -> list[Array]:
+    """Converged ends of ``count`` starts, in their order, in pieces that fit the memory."""
+    size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
+    found: list[Array] = []
+    for begin in range(first, first + count, size):
+        numbers = np.arange(begin, min(begin + size, first + count))
+        starts = problem.spheres.random_point(rng, (len(numbers),))
+        search = find_critical_points(
+            problem,
+            _led_to_target(problem, starts, numbers),
+            tolerance=settings.tolerance,
+            max_iterations=settings.max_iterations,
+        )
+        found.extend(search.X[search.converged])
+    return found
 
 
 def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
