@@ -27,8 +27,8 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-# docstrings give the types in words
+# docstrings give the types in words, with shapes
+autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
 
@@ -51,8 +51,8 @@ def _write_public_names() -> None:
     (folder / "public-names.rst").write_text("\n".join(table) + "\n", encoding="utf-8")
 
 
-def _show_formulas(app, what, name, obj, options, lines):
-    """Mark indented blocks of a docstring's leading text as literal: they are formulas, shown as they stand."""
+def _show_as_meant(app, what, name, obj, options, lines):
+    """Show indented blocks of a docstring's leading text as they stand (formulas), and initials as no list."""
     end = next((i for i, line in enumerate(lines) if i and re.fullmatch(r"-{3,}", line)), len(lines))
     marked = []
     text = ""  # the last line of unindented text; "::" when the block needs no mark
@@ -63,7 +63,7 @@ def _show_formulas(app, what, name, obj, options, lines):
             text = "::"
         elif line.strip() and not line.startswith(" "):
             text = line
-        marked.append(line)
+        marked.append(re.sub(r"^(\s*[A-Z])\. ", r"\1\. ", line))
     lines[:] = marked
 
 
@@ -81,4 +81,4 @@ _write_public_names()
 def setup(app):
     """Connect the hooks; the one for docstrings comes ahead of numpydoc's."""
     app.connect("source-read", _leave_out_absent_pages)
-    app.connect("autodoc-process-docstring", _show_formulas, priority=100)
+    app.connect("autodoc-process-docstring", _show_as_meant, priority=100)
