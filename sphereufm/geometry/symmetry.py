@@ -263,6 +263,17 @@ def vertical_basis(X: Array, rank: int | None = None) -> Array:
 def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
     """Orthogonal projection of ``U``, shape ``(..., d, M)``, to the tangent space of the orbit of ``X``.
 
+    The skew matrix with ``Omega X`` nearest to ``U`` solves ``Omega Q + Q Omega = U X^T - X U^T`` with ``Q = X
+    X^T``: entry by entry in the eigenbasis of ``Q``.  No basis of the orbit is formed, so ``d`` and ``M`` may
+    be large.
+
+    Parameters
+    ----------
+    X : ndarray, shape (d, M)
+    U : ndarray, shape (..., d, M)
+    rank : int, optional
+        Rank of ``X``, where it is known better than by its singular values.
+
     Examples
     --------
     >>> X = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -270,8 +281,19 @@ def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
     >>> bool(np.allclose(vertical_part(X, spin), spin))
     True
     """
-    basis = vertical_basis(X, rank)
-    return np.einsum("...dm,qdm,qen->...en", U, basis, basis, optimize=True)
+    left, sigma, right = np.linalg.svd(X, full_matrices=False)
+    r = int((sigma > RANK_TOLERANCE * sigma[0]).sum()) if rank is None else rank
+    if len(left) > left.shape[1]:
+        left = np.linalg.qr(left, mode="complete")[0]
+    squares = np.zeros(len(left))
+    squares[:r] = np.square(sigma[:r])
+    total = squares[:, None] + squares
+    # rows of X in the eigenbasis: sigma_a times the right singular vectors
+    rows = np.zeros((len(left), X.shape[1]))
+    rows[:r] = sigma[:r, None] * right[:r]
+    C = (left.T @ U) @ rows.T
+    omega = np.divide(C - np.swapaxes(C, -1, -2), total, out=np.zeros_like(C), where=total > 0.0)
+    return left @ (omega @ rows)
 
 
 def horizontal_part(X: Array, U: Array, rank: int | None = None) -> Array:
