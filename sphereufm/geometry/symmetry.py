@@ -281,10 +281,8 @@ def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
     >>> bool(np.allclose(vertical_part(X, spin), spin))
     True
     """
-    left, sigma, right = np.linalg.svd(X, full_matrices=False)
+    left, sigma, right = np.linalg.svd(X, full_matrices=X.shape[0] > X.shape[1])
     r = int((sigma > RANK_TOLERANCE * sigma[0]).sum()) if rank is None else rank
-    if len(left) > left.shape[1]:
-        left = np.linalg.qr(left, mode="complete")[0]
     squares = np.zeros(len(left))
     squares[:r] = np.square(sigma[:r])
     total = squares[:, None] + squares
