@@ -3,9 +3,9 @@ r"""Directions of negative curvature, as the proof of Theorem S constructs them.
 With ``g_i`` the columns of ``G`` and ``alpha, beta`` the sphere multipliers, a critical point that is no global
 minimiser has ``<U, Hess U> < 0`` along one of three explicit tangents, for ``d >= max(K, 3)``:
 
-* **A**, all classifiers equal: ``u_k = b`` and ``v_i = -t b`` for one class ``k``, one sample ``i`` of another class
-  and a unit ``b`` orthogonal to ``w_k`` and ``h_i``.  Both the curvature of the loss and ``beta`` vanish along
-  ``v``, so the form in ``(u, v)`` is ``[[*, G_ki], [G_ki, 0]]`` with ``G_ki > 0``: indefinite.
+* **A**, all classifiers equal: ``u_k = b`` and ``v_i = -t b`` for one class ``k``, one sample ``i`` and a unit ``b``
+  orthogonal to ``w_k`` and ``h_i``.  Both the curvature of the loss and ``beta`` vanish along ``v``, so the form in
+  ``(u, v)`` is ``[[*, G_ki], [G_ki, 0]]``, indefinite since ``G_ki`` is not zero.
 * **B**, columns that do not span ``R^d``: ``a c^T`` with ``a`` orthogonal to all columns, ``c`` in ``R^M``.  There
   ``<U, Hess U> = c^T S c``, and ``S`` is not positive semidefinite.
 * **invertible**, ``W`` of full column rank: some ``beta_i > 0``, and ``v_i`` with ``W^T v_i = 1``.  A common shift of
@@ -123,7 +123,7 @@ def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | Non
     if problem.dim < 3:
         return None
     G = point.G
-    i = G.argmax(axis=1)
+    i = np.abs(G).argmax(axis=1)
     pull = G[np.arange(problem.classes), i]
     # least eigenvalue of [[-alpha_k, G_ki], [G_ki, 0]], the form where b is orthogonal to all features
     k = int(np.argmin(-point.alpha - np.hypot(point.alpha, 2.0 * pull)))

@@ -93,7 +93,8 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
         In floats.  The closed form carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with
         ``rho = 4 eps (1 + tau) sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below
         the rounding error ``eps f`` of the cost.  The multiplier bound cannot resolve less than about
-        ``1e-15 K sum(|G|)``.  Where the cost underflows, the smallest normal number is returned instead of zero.
+        ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost underflows, the smallest normal number is returned and not
+        zero, and the multiplier bound is left out.
 
     Raises
     ------
@@ -200,19 +201,22 @@ def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
     ``V <- normalize(V B)`` is block coordinate ascent of ``sum_i |V g_i|``, whose maximum over all ``V`` with unit
     columns is the least value of ``(sum a + sum b) / 2``.
     """
+    K, N = point.problem.classes, point.problem.samples
     beta = float(point.beta.sum())
+    # beta and b are sums of K terms, then of N
+    slack = _EPS * (4.0 * K + np.sqrt(N)) * float(point.gradient_scale[K:].sum())
     best = np.inf
     for _ in range(_MOST_LIFTS):
         B, sum_b = _pulls(point, V)
-        bound = _least_sum(V, B, sum_b, point.problem.samples) + beta
+        bound = max(0.0, _least_sum(V, B, sum_b, N) + beta) + slack
         if bound > _WORTHWHILE * best:
-            return max(0.0, min(bound, best))
+            return min(bound, best)
         best = bound
         moved = V @ B
         if not (column_norms(moved) > _SMALLEST).all():
             break
         V = normalize(moved)
-    return max(0.0, best)
+    return best
 
 
 def _pulls(point: UFMEvaluation, V: Array) -> tuple[Array, float]:

@@ -25,7 +25,7 @@ from fractions import Fraction
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
-from sphereufm.geometry.spheres import Array, normalize
+from sphereufm.geometry.spheres import Array
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = [
@@ -224,8 +224,9 @@ def simplex_etf(classes: int, dim: int) -> Array:
     W = np.zeros((d, K))
     W[: K - 1] = np.tri(K - 1, K)
     W[r - 1, r] = -r
+    # not normalised again: each entry is right to an ulp, while a floating sum of K squares is not
     W[: K - 1] *= np.sqrt(K / ((K - 1.0) * r * (r + 1.0)))[:, None]
-    return normalize(W)
+    return W
 
 
 def collapsed_point(problem: UFMProblem) -> Array:
