@@ -23,6 +23,10 @@ __all__ = ["prove_collapsed"]
 Array = NDArray[np.float64]
 COINCIDENT = 1e-4
 DROPPED = 1e-7
+# Where a class has one feature, orthogonal to w, the target is the most that it can reach: aim a little lower.
+SHRINKS = (0.0, 1e-6, 1e-4)
+NEWTON_STEPS = 60
+LARGEST_SHIFT = 0.3
 
 
 def prove_collapsed(
@@ -46,18 +50,31 @@ def prove_collapsed(
         return None
     mass = np.array([float(m * o) for m, o in zip(problem.counts, problem.omega, strict=True)])
     target = _common_target(problem, H, mass)
+    for shrink in SHRINKS:
+        if shrink:
+            H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), shrink)
+        member = _member_near(problem, H, mass, target * (1 - shrink), groups)
+        if member is not None:
+            return member
+    return None
+
+
+def _member_near(
+    problem: UFMBalls, H: Array, mass: Array, target: Array, groups: Groups | None
+) -> tuple[ExactPoint, CollapsedClaim] | None:
+    """Return the point and the claim for one target, where every class is proved to reach it."""
     H = _settled(problem, H, mass, target)
-    W = np.zeros((H.shape[0], K))
+    W = np.zeros((H.shape[0], problem.classes))
     W[0] = 1.0
     exact = exact_columns(np.hstack([W, H]))
+    common = tuple(Fraction(float(t)) for t in target)
     radius = Fraction(0)
     for k in sorted(set(problem.labels)):
-        reached = _class_radius(problem, exact[K:], k, [Fraction(float(t)) for t in target])
+        reached = _class_radius(problem, exact[problem.classes :], k, common)
         if reached is None:
             return None
         radius = max(radius, reached)
-    claim = CollapsedClaim(radius=radius, target=tuple(Fraction(float(t)) for t in target))
-    return ExactPoint(columns=exact, groups=groups), claim
+    return ExactPoint(columns=exact, groups=groups), CollapsedClaim(radius=radius, target=common)
 
 
 def _rotated(w: Array, H: Array) -> Array:
@@ -67,8 +84,9 @@ def _rotated(w: Array, H: Array) -> Array:
     rest = basis[:, 1:].T @ H
     left, singular, _ = np.linalg.svd(rest, full_matrices=False)
     kept = left[:, singular > DROPPED * np.sqrt(H.shape[1])]
-    rows: Array = np.vstack([basis[:, :1].T @ H, kept.T @ rest])
-    return rows / np.linalg.norm(rows, axis=0)
+    rows = np.vstack([basis[:, :1].T @ H, kept.T @ rest])
+    unit: Array = rows / np.linalg.norm(rows, axis=0)
+    return unit
 
 
 def _common_target(problem: UFMBalls, H: Array, mass: Array) -> Array:
@@ -87,13 +105,14 @@ def _settled(problem: UFMBalls, H: Array, mass: Array, target: Array) -> Array:
     H, labels = H.copy(), np.array(problem.labels)
     for k in set(problem.labels):
         members = labels == k
-        for _ in range(6):
+        for _ in range(NEWTON_STEPS):
             part, weight = H[:, members], mass[members]
             gap = target - (part[1:] * weight).sum(axis=1)
             slope = weight.sum() * np.eye(len(target)) - (part[1:] * weight) @ part[1:].T
             shift = np.linalg.lstsq(slope, gap, rcond=1e-12)[0]
-            if not np.abs(shift).max() < 0.1:
+            if np.abs(shift).max() < 1e-17:
                 break
+            shift /= max(np.abs(shift).max() / LARGEST_SHIFT, 1.0)
             part[1:] += shift[:, None]
             H[:, members] = part / np.linalg.norm(part, axis=0)
     return H

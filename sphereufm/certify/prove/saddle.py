@@ -106,7 +106,8 @@ def _steepest(H: NDArray[np.float64], weights: NDArray[np.generic]) -> NDArray[n
     size = np.abs(scaled).max() or 1.0
     vector = np.linalg.eigh((scaled + scaled.T) / (2 * size))[1][:, 0] / roots
     step = 2.0 ** (np.ceil(np.log2(np.abs(vector).max())) - DIRECTION_BITS)
-    return np.round(vector / step) * step
+    rounded: NDArray[np.float64] = np.round(vector / step) * step
+    return rounded
 
 
 def _project_block(H: NDArray[np.float64], x: NDArray[np.float64], block: slice) -> None:
