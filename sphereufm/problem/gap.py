@@ -119,7 +119,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
         bounds["closed-form"] = max(_closed_form_gap(problem, X, bounds["cost"], least), _SMALLEST)
     multiplier = _multiplier_gap(problem, X, bounds["cost"])
     if multiplier is not None:
-        bounds["multiplier-bound"] = max(multiplier, _SMALLEST)
+        bounds["multiplier-bound"] = max(float(multiplier), _SMALLEST)
     method = min(bounds, key=bounds.__getitem__)
     return OptimalityGap(value=bounds[method], method=method, bounds=bounds)
 
@@ -205,10 +205,10 @@ def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
     beta = float(point.beta.sum())
     # beta and b are sums of K terms, then of N
     slack = _EPS * (4.0 * K + np.sqrt(N)) * float(point.gradient_scale[K:].sum())
-    best = np.inf
+    best = float("inf")
     for _ in range(_MOST_LIFTS):
         B, sum_b = _pulls(point, V)
-        bound = max(0.0, _least_sum(V, B, sum_b, N) + beta) + slack
+        bound: float = max(0.0, _least_sum(V, B, sum_b, N) + beta) + slack
         if bound > _WORTHWHILE * best:
             return min(bound, best)
         best = bound

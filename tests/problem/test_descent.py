@@ -129,7 +129,7 @@ def test_least_eigenvector_of_a_large_S(start):
 
 
 @given(problems(max_classes=4, max_tau=12.0), seeds)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_theorem_s_at_every_critical_point_met(problem, seed):
     """A global minimiser to rounding, or an explicit direction of negative curvature: never neither."""
     problem = in_theorem_s(problem)
@@ -191,6 +191,23 @@ def test_every_critical_value_of_two_classes_but_the_least_is_left(cost, count):
     here = [X for X in points if abs(float(problem.cost(X)) - cost) < 1e-6]
     assert here
     assert all((descent_direction(problem, X) is not None) == bool(count) for X in here)
+
+
+@given(problems(max_classes=4, min_tau=1.0, max_tau=6.0), seeds)
+@settings(max_examples=30)
+def test_critical_points_one_dimension_short_with_negative_beta_are_minimisers(problem, seed):
+    """The lemma at ``d = K - 1``: ``rank W = d`` and ``beta < 0`` imply ``S >= 0``."""
+    problem = problem.in_dimension(problem.classes - 1)
+    assume(problem.dim >= 2)
+    X = local_minimum(problem, problem.spheres.random_point(seed), steps=300)
+    assume(X is not None)
+    sigma = np.linalg.svd(X[:, : problem.classes], compute_uv=False)
+    point = problem.at(X)
+    negative = bool(sigma[-1] > 1e-2 and point.beta.max() < -1e-6)
+    event(f"hypotheses of the lemma hold: {negative}")
+    if negative:
+        assert np.linalg.eigvalsh(point.multiplier_matrix.dense())[0] > -1e-9
+        assert optimality_gap(problem, X).value < 1e-8
 
 
 # --- failures outside the hypotheses
