@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.arrow import open_arrow
-from sphereufm.features.readers.hdf5 import find_hdf5_magic, open_hdf5
+from sphereufm.features.readers.hdf5 import find_hdf5_magic
+from sphereufm.features.readers.isolated import open_isolated
 from sphereufm.features.readers.keys import Role, choose_key
 from sphereufm.features.readers.npy import NPY_MAGIC, open_npy
 from sphereufm.features.readers.npz import open_npz
@@ -165,13 +165,13 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     if magic.startswith(b"\x80") and LEGACY_MAGIC in magic:
         return open_torch_legacy(file, name)
     if magic.startswith(b"PAR1"):
-        return open_arrow(file, name, "parquet")
+        return open_isolated(file, name, "parquet")
     if magic.startswith(b"ARROW1\0\0"):
-        return open_arrow(file, name, "feather")
+        return open_isolated(file, name, "feather")
     if looks_like_safetensors(magic):
         return open_safetensors(file, name)
     if find_hdf5_magic(file):
-        return open_hdf5(file, name)
+        return open_isolated(file, name, "hdf5")
     raise UnreadableFileError(f"{name} {_unknown(magic)}")
 
 

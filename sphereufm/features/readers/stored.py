@@ -90,7 +90,7 @@ class StoredFile:
         """Return ``size`` bytes from ``offset``, fewer at the end of the file."""
         with self.open() as handle:
             handle.seek(offset)
-            return _read_up_to(handle, size)
+            return _read_up_to(handle, min(size, max(self.size - offset, 0)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -206,7 +206,8 @@ def _check_name(file: StoredFile, raw: bytes, flags: int) -> str:
 
 def _check_layout(file: StoredFile, entries: list[ZipEntry], end: int) -> None:
     """Entries must follow one another without sharing bytes, before the directory."""
-    for entry, following in zip(entries, [e.header for e in entries[1:]] + [end], strict=True):
+    starts = [entry.header for entry in entries] + [end]
+    for entry, following in zip(entries, starts[1:], strict=True):
         if entry.start + entry.packed > following:
             raise _damaged(file, f"entry {entry.name!r} overlaps the next one")
 
