@@ -164,7 +164,7 @@ def _copy(path):
     return content
 
 
-MEMORY = os.memfd_create("variant")
+MEMORY = os.memfd_create("variant") if hasattr(os, "memfd_create") else -1
 VARIANT = f"/proc/self/fd/{MEMORY}"
 ACTIONS = {"whole": whole, "truncate": truncate, "flip": flip}
 

@@ -1,0 +1,206 @@
+"""safetensors, HDF5, Parquet and Feather against what the libraries wrote."""
+
+import builtins
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sphereufm.errors import MissingExtraError, UnreadableFileError
+from sphereufm.features import load_features, open_array, open_arrays
+from sphereufm.features.readers import isolated
+
+
+@pytest.fixture
+def numbers():
+    return np.random.default_rng(3).standard_normal((100, 4)).astype(np.float32)
+
+
+def check(source, expected):
+    """Blocks of several sizes, and the whole, equal the expected array."""
+    assert source.shape == expected.shape
+    assert source.dtype == expected.dtype
+    for rows in (7, 100):
+        blocks = [block.copy() for block in source.blocks(rows)]
+        assert [len(block) for block in blocks[:-1]] == [rows] * (len(blocks) - 1)
+        assert np.array_equal(np.concatenate(blocks), expected)
+    assert np.array_equal(source.read(), expected)
+
+
+def test_safetensors(tmp_path, numbers):
+    writer = pytest.importorskip("safetensors.numpy")
+    arrays = {
+        "features": numbers,
+        "labels": np.arange(100) % 3,
+        "half": numbers.astype(np.float16),
+        "flags": numbers > 0,
+        "bytes": np.arange(256, dtype=np.uint8),
+        "scalar": np.array(2.5),
+        "nothing": np.zeros((0, 4), np.float32),
+    }
+    writer.save_file(arrays, tmp_path / "x.safetensors", metadata={"format": "np"})
+    found = open_arrays(tmp_path / "x.safetensors")
+    assert set(found) == set(arrays)
+    for key in ("features", "labels", "half", "flags", "bytes"):
+        check(found[key], arrays[key])
+    assert found["scalar"].read() == 2.5
+    assert found["nothing"].read().shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"])
+def test_narrow_floats_arrive_as_float32(tmp_path, name):
+    """All bit patterns of the type, widened exactly."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    kind = np.dtype(getattr(ml_dtypes, name))
+    codes = {
+        "bfloat16": "BF16",
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
+        "float8_e8m0fnu": "F8_E8M0",
+    }
+    raw = np.arange(2 ** (8 * kind.itemsize), dtype=f"u{kind.itemsize}").tobytes()
+    count = len(raw) // kind.itemsize
+    header = f'{{"x":{{"dtype":"{codes[name]}","shape":[{count}],"data_offsets":[0,{len(raw)}]}}}}'.encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + raw)
+    found = open_array(tmp_path / "x.safetensors").read()
+    assert found.dtype == np.float32
+    assert np.array_equal(found, np.frombuffer(raw, kind).astype(np.float32), equal_nan=True)
+    finite = np.isfinite(found)
+    code = f"u{kind.itemsize}"
+    assert np.array_equal(found[finite].astype(kind).view(code), np.frombuffer(raw, code)[finite])
+
+
+def test_bfloat16_by_its_definition(tmp_path):
+    """A bfloat16 is the upper half of a float32."""
+    pytest.importorskip("ml_dtypes")
+    upper = np.array([0x3F80, 0xC049, 0x0001, 0x7F80], np.uint16)
+    header = b'{"x":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}'
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + upper.tobytes())
+    expected = (upper.astype(np.uint32) << 16).view(np.float32)
+    assert np.array_equal(open_array(tmp_path / "x.safetensors").read(), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"libver": "latest"}, {"userblock_size": 1024}])
+def test_hdf5(tmp_path, numbers, options):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w", **options) as file:
+        file["train/features"] = numbers
+        file.create_dataset(
+            "train/labels", data=np.arange(100) % 3, chunks=(30,), compression="gzip", shuffle=True
+        )
+        file.create_dataset("packed", data=numbers, compression="lzf", fletcher32=True)
+        file["big"] = numbers.astype(">f8")
+        file["scalar"] = 2.5
+        file["names"] = ["a", "b"]
+    found = open_arrays(tmp_path / "x.h5")
+    check(found["train/features"], numbers)
+    check(found["train/labels"], np.arange(100) % 3)
+    check(found["packed"], numbers)
+    check(found["big"], numbers.astype(np.float64))
+    assert found["scalar"].read() == 2.5
+    with pytest.raises(UnreadableFileError, match="is refused: its entries have type object"):
+        found["names"].read()
+    assert load_features(tmp_path / "x.h5").classes == 3
+
+
+def table(numbers):
+    """A table with every layout of features that people use."""
+    pyarrow = pytest.importorskip("pyarrow")
+    flat = pyarrow.array(numbers.ravel())
+    return pyarrow.table(
+        {
+            "fixed": pyarrow.FixedSizeListArray.from_arrays(flat, 4),
+            "lists": pyarrow.array(list(numbers)),
+            "label": np.arange(100, dtype=np.int32) % 3,
+            "name": ["x"] * 100,
+            **{f"f{i}": numbers[:, i] for i in range(4)},
+        }
+    )
+
+
+def check_table(path, numbers):
+    found = open_arrays(path)
+    for key in ("fixed", "lists", "columns"):
+        check(found[key], numbers)
+    check(found["f2"], numbers[:, 2])
+    check(found["label"], np.arange(100, dtype=np.int32) % 3)
+    with pytest.raises(UnreadableFileError, match="it holds string"):
+        found["name"].read()
+
+
+def test_parquet(tmp_path, numbers):
+    made = table(numbers)
+    pytest.importorskip("pyarrow.parquet").write_table(made, tmp_path / "x.parquet", row_group_size=30)
+    check_table(tmp_path / "x.parquet", numbers)
+
+
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4"])
+def test_feather(tmp_path, numbers, compression):
+    made = table(numbers)
+    writer = pytest.importorskip("pyarrow.feather")
+    writer.write_feather(made, tmp_path / "x.feather", compression=compression, chunksize=33)
+    check_table(tmp_path / "x.feather", numbers)
+
+
+def test_stopping_early_leaves_no_process(tmp_path, numbers):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = numbers
+    started = []
+    original = subprocess.Popen
+
+    class Recorded(original):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    source = open_array(tmp_path / "x.h5")
+    isolated.subprocess.Popen = Recorded
+    try:
+        blocks = source.blocks(10)
+        next(blocks)
+        blocks.close()
+    finally:
+        isolated.subprocess.Popen = original
+    assert [process.returncode is not None for process in started] == [True]
+
+
+@pytest.mark.parametrize(
+    ("content", "library"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "h5py"),
+        (b"PAR1" + bytes(20), "pyarrow"),
+        (b"ARROW1\0\0" + bytes(20), "pyarrow"),
+    ],
+)
+def test_missing_libraries_are_named(tmp_path, monkeypatch, content, library):
+    (tmp_path / "x").write_bytes(content)
+    monkeypatch.setattr(isolated.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        MissingExtraError, match=rf'needs {library}; install it with pip install "sphereufm\[features\]"'
+    ):
+        open_arrays(tmp_path / "x")
+
+
+def test_missing_ml_dtypes_is_named(tmp_path, monkeypatch):
+    header = b'{"x":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header + bytes(2))
+    original = builtins.__import__
+
+    def without(name, *more):
+        if name == "ml_dtypes":
+            raise ImportError(name)
+        return original(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"sphereufm\[features\]"):
+        open_arrays(tmp_path / "x")
+
+
+def test_importing_the_readers_imports_no_library():
+    probe = (
+        "import sys, sphereufm.features; print({'h5py', 'pyarrow', 'ml_dtypes', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
