@@ -25,6 +25,7 @@ from sphereufm.features.readers.stored import StoredFile
 __all__ = ["blocks", "describe", "load"]
 
 _MAX_METADATA = 2**24
+_FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}  # integers have numpy's names
 _FAILURES = (OSError, ValueError, TypeError, KeyError, OverflowError, NotImplementedError)
 
 
@@ -136,7 +137,10 @@ def _open_feather(pyarrow: Any, file: StoredFile, source: Any) -> Any:
             batch.validate(full=True)
             yield batch.select(list(columns))
 
-    return reader.schema, reader.count_rows(), batches
+    if hasattr(reader, "count_rows"):
+        return reader.schema, reader.count_rows(), batches
+    counts = (reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+    return reader.schema, sum(counts), batches  # before pyarrow 23
 
 
 def _check_footer(file: StoredFile, form: str) -> None:
@@ -175,7 +179,7 @@ def _column(pyarrow: Any, file: StoredFile, field: Any, rows: int, batches: Any)
         inner, shape = inner.value_type, (rows, _first_length(field.name, batches))
     if not (types.is_integer(inner) or types.is_floating(inner)):
         return Listed(key=field.name, refused=f"it holds {field.type}"[:200])
-    dtype = np.dtype(inner.to_pandas_dtype()).str
+    dtype = np.dtype(_FLOATS.get(str(inner), str(inner))).str
     return Listed(key=field.name, columns=(field.name,), shape=shape, dtype=dtype, stored=file.size)
 
 

@@ -181,6 +181,10 @@ def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
         raise _died(file)
     if "error" in message:
         raise UnreadableFileError(str(message["error"]))
+    if "failure" in message:
+        raise UnreadableFileError(
+            f"{file.path.name} cannot be read, its library failed with {message['failure']}"
+        )
     return message
 
 

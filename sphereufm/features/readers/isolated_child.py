@@ -37,6 +37,9 @@ def main() -> None:
             _send(answer, {"error": str(error)})
         except MemoryError:
             _send(answer, {"error": f"{file.path.name} claims more memory than it should need"})
+        except Exception as error:
+            # The last stop before the process ends: the parent must hear of it, or it would blame the file.
+            _send(answer, {"failure": f"{type(error).__name__}: {error}"[:500]})
     os._exit(0)  # without the libraries' own ends, which may crash on what they have read
 
 
