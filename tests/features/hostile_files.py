@@ -269,6 +269,7 @@ def tensors():
         "storage-view": tensor(storage(tail=(("0", 0, 6),))),
         "storage-twice": [tensor(), tensor(storage("IntStorage"))],
         "storage-kind-dtype": tensor(storage("float32")),
+        "escape": {"\x1b[2J\n": [2**70, 1]},
         "one-name-twice": {"a": {"b": tensor()}, "a.b": tensor()},
         "integer-too-wide": [2**70, 1],
     }
@@ -364,6 +365,7 @@ def npzs():
             _npy(np.arange(1000.0)) + bytes(2**24), claimed=_npy(np.arange(1000.0))
         ),
         "npz-endless-stream.npz": _packed(_npy(np.arange(1000.0)), finish=False),
+        "npz-escape.npz": archive({"\x1b[2J\nx" * 50 + ".npy": _npy(descr="'|O'")}),
         "npz-nothing.npz": archive({"readme.txt": b"x"}),
         "npz-empty.npz": archive({}),
         "npz-bzip2.npz": archive({"x.npy": _npy()}, zipfile.ZIP_BZIP2),
@@ -486,6 +488,7 @@ def safetensors():
         "kind-wide": made(one(kind='"F64"')),
         "extra-field": made(one(more=',"evil":1')),
         "twice": made('{"x":{"dtype":"F32","shape":[6],"data_offsets":[0,24]},' + one()[1:]),
+        "escape": made('{"\\u001b[2J\\n":{"dtype":"F64","shape":[6],"data_offsets":[0,24]}}'),
         "list": made("{]", bytes(24)),
         "nested": made('{"x":' + "[" * 100_000),
         "nested-objects": made('{"x":' * 100_000),
@@ -516,6 +519,7 @@ def others():
         "folder-empty": os.mkdir,
         "folder-link": _folder_with_link,
         "folder-gap": lambda path: _folder(path, {"x_0.npy": _npy(), "x_2.npy": _npy()}),
+        "folder-epochs": lambda path: _folder(path, {"epoch_0.npy": _npy(), "epoch_1.npy": _npy()}),
         "folder-total": lambda path: _folder(path, {"x-1-of-3.npy": _npy(), "x-2-of-3.npy": _npy()}),
         "folder-mixed": lambda path: _folder(
             path, {"a_0.npz": archive({"x.npy": _npy()}), "b_0.npz": archive({"x.npy": _npy()})}
@@ -607,6 +611,7 @@ def hdf5s():
         "ragged": case(lambda f, h: f.create_dataset("x", (2,), h.vlen_dtype(np.float32))),
         "compound": case(lambda f, h: f.create_dataset("x", (2,), np.dtype([("a", "f4")]))),
         "plugin": case(plugin),
+        "escape": case(lambda f, h: f.create_dataset("\x1b[2J\nx", (2,), np.dtype([("\x1b[2J\n", "f4")]))),
         "null": case(lambda f, h: f.create_dataset("x", dtype="f4")),
         "deep": case(deep),
         "cycle": case(lambda f, h: f.create_group("a").__setitem__("b", f["/"])),
@@ -649,6 +654,7 @@ def tables():
         "nested": lambda pa: pa.table({"x": pa.array([[[1.0]], [[2.0]]])}),
         "dates": lambda pa: pa.table({"x": pa.array([1, 2], pa.timestamp("ns"))}),
         "twice": twice,
+        "escape": lambda pa: pa.table({"\x1b[2J\nx": pa.array(["a", "b"])}),
         "no-columns": lambda pa: pa.table({}),
     }
     return {

@@ -155,7 +155,7 @@ def is_path(path: str) -> bool:
 
 def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     """Choose the reader by the first bytes."""
-    name = file.path.name
+    name = file.name
     magic = file.read_at(0, _MAGIC_BYTES)
     if magic.startswith(NPY_MAGIC):
         return open_npy(file, name)

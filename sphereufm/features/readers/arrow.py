@@ -126,7 +126,7 @@ def _open_feather(pyarrow: Any, file: StoredFile, source: Any) -> Any:
     """Open an Arrow file; every batch is checked by the library before it is used."""
     reader = pyarrow.ipc.open_file(source)
     if reader.num_record_batches > MAX_ENTRIES:
-        raise UnreadableFileError(f"{file.path.name} is refused: it has too many record batches")
+        raise UnreadableFileError(f"{file.name} is refused: it has too many record batches")
 
     def batches(columns: tuple[str, ...], rows: int) -> Iterator[Any]:
         wanted = [reader.schema.get_field_index(column) for column in columns]
@@ -149,7 +149,7 @@ def _check_footer(file: StoredFile, form: str) -> None:
     magic, length = (b"PAR1", tail[2:6]) if form == "parquet" else (b"ARROW1", tail[:4])
     claimed = int.from_bytes(length, "little")
     if len(tail) < 10 or not tail.endswith(magic) or claimed > min(file.size, _MAX_METADATA):
-        raise UnreadableFileError(f"{file.path.name} is truncated, or its footer is too long; save it again")
+        raise UnreadableFileError(f"{file.name} is truncated, or its footer is too long; save it again")
 
 
 def _check_groups(file: StoredFile, metadata: Any) -> None:
@@ -162,11 +162,9 @@ def _check_groups(file: StoredFile, metadata: Any) -> None:
             packed, plain = column.total_compressed_size, column.total_uncompressed_size
             total += packed
             if packed < 0 or plain < 0 or plain > max(FREE_BYTES, STREAM_EXPANSION * packed):
-                raise UnreadableFileError(f"{file.path.name} is refused: a column claims {plain} bytes")
+                raise UnreadableFileError(f"{file.name} is refused: a column claims {plain} bytes")
     if total > file.size:
-        raise UnreadableFileError(
-            f"{file.path.name} is refused: its columns claim more bytes than the file has"
-        )
+        raise UnreadableFileError(f"{file.name} is refused: its columns claim more bytes than the file has")
 
 
 def _column(pyarrow: Any, file: StoredFile, field: Any, rows: int, batches: Any) -> Listed:

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 import numpy as np
 
 from sphereufm.errors import MissingExtraError, UnreadableFileError, check_integer
-from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, check_shape
+from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, check_shape, printable
 from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, read_exactly
 
@@ -129,9 +129,9 @@ def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArrayS
 
 def _source(file: StoredFile, name: str, form: Format, item: dict[str, Any]) -> ArraySource:
     """One described array, with its shape and type checked again on this side."""
-    title = f"{name}:{item['key']}"
+    title = f"{name}:{printable(item['key'])}"
     if item["refused"]:
-        return RefusedSource(name=title, reason=item["refused"])
+        return RefusedSource(name=title, reason=printable(item["refused"]))
     listed = Listed(**{**item, "columns": tuple(item["columns"]), "shape": check_shape(title, item["shape"])})
     dtype = np.dtype(listed.dtype)
     if dtype.kind not in "biufc" or not dtype.isnative:
@@ -157,7 +157,7 @@ def _child(file: StoredFile, form: Format, task: dict[str, Any]) -> Iterator[Bin
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=2**20
     )
     if process.stdin is None or process.stdout is None:
-        raise UnreadableFileError(f"{file.path.name} cannot be read: no pipe to the reading process")
+        raise UnreadableFileError(f"{file.name} cannot be read: no pipe to the reading process")
     try:
         with process.stdin as orders:
             orders.write(json.dumps(order).encode())
@@ -180,10 +180,10 @@ def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise _died(file)
     if "error" in message:
-        raise UnreadableFileError(str(message["error"]))
+        raise UnreadableFileError(printable(str(message["error"]), 600))
     if "failure" in message:
         raise UnreadableFileError(
-            f"{file.path.name} cannot be read, its library failed with {message['failure']}"
+            f"{file.name} cannot be read, its library failed with {printable(str(message['failure']))}"
         )
     return message
 
@@ -191,5 +191,5 @@ def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
 def _died(file: StoredFile) -> UnreadableFileError:
     """The child is gone without a word."""
     return UnreadableFileError(
-        f"{file.path.name} is damaged or hostile: the library that reads it crashed or ran out of memory"
+        f"{file.name} is damaged or hostile: the library that reads it crashed or ran out of memory"
     )

@@ -36,7 +36,7 @@ def main() -> None:
         except SphereUFMError as error:
             _send(answer, {"error": str(error)})
         except MemoryError:
-            _send(answer, {"error": f"{file.path.name} claims more memory than it should need"})
+            _send(answer, {"error": f"{file.name} claims more memory than it should need"})
         except Exception as error:
             # The last stop before the process ends: the parent must hear of it, or it would blame the file.
             _send(answer, {"failure": f"{type(error).__name__}: {error}"[:500]})
@@ -47,7 +47,7 @@ def _work(order: dict[str, Any], file: StoredFile, answer: BinaryIO) -> None:
     """List the arrays, or send the blocks of one."""
     from sphereufm.features.readers import arrow, hdf5
 
-    form, name = order["format"], file.path.name
+    form, name = order["format"], file.name
     library = hdf5.load() if form == "hdf5" else arrow.load()
     rows = order.get("rows")
     _limit(file.size, 0 if rows is None else 2 * _block_bytes(order["listed"], rows))

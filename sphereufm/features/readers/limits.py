@@ -20,6 +20,7 @@ __all__ = [
     "WHOLE_EXPANSION",
     "check_expansion",
     "check_shape",
+    "printable",
 ]
 
 FREE_BYTES = 64 * 2**20
@@ -64,6 +65,20 @@ def check_expansion(name: str, delivered: int, stored: int, limit: int = STREAM_
             f"{name} claims {delivered} bytes from {stored} stored ones, above the limit of {limit} times; "
             "save it uncompressed if it is genuine"
         )
+
+
+def printable(text: str, limit: int = 120) -> str:
+    r"""Return ``text`` fit for a message: control characters escaped, and not longer than ``limit``.
+
+    Names in a file are the file's to choose; raw, they could move a terminal's cursor or fill the screen.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    short = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)
 
 
 def check_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError, check_integer
-from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion
+from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, printable
 from sphereufm.features.readers.npy import NPY_PREFIX, NpyHeader, parse_npy_header, stored_npy
 from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, deliver
@@ -105,7 +105,7 @@ def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[
     for entry in entries.values():
         if entry.name.endswith(".npy"):
             key = entry.name.removesuffix(".npy")
-            found[key] = _open_entry(file, f"{name}:{key}", entry)
+            found[key] = _open_entry(file, f"{name}:{printable(key)}", entry)
     if not found:
         raise UnreadableFileError(f"{name} is a zip archive without arrays; expected .npy entries")
     return found

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape
+from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape, printable
 from sphereufm.features.readers.narrow import narrow_dtype
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides
@@ -82,7 +82,7 @@ def open_safetensors(file: StoredFile, name: str) -> dict[str, ArraySource]:
     for key, fields in header.items():
         begin, end, shape, kind = _fields(name, fields)
         ranges.append((begin, end))
-        found[key] = _tensor(file, f"{name}:{key}", 8 + length + begin, end - begin, shape, kind)
+        found[key] = _tensor(file, f"{name}:{printable(key)}", 8 + length + begin, end - begin, shape, kind)
     _check_cover(name, sorted(ranges), file.size - 8 - length)
     if not found:
         raise UnreadableFileError(f"{name} holds no tensors")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import MAX_ENTRIES
+from sphereufm.features.readers.limits import MAX_ENTRIES, printable
 from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 
@@ -26,6 +26,7 @@ _SUFFIXES = (
     *(".npy", ".npz", ".safetensors", ".h5", ".hdf5", ".hdf", ".parquet", ".pq", ".feather", ".arrow"),
     *(".pt", ".pth", ".bin", ".ckpt"),
 )
+_SERIES = ("epoch", "ep", "step", "iter", "iteration", "checkpoint", "ckpt")
 _NUMBER = re.compile(r"^(.*?)[-_. ]*(\d+)(?:[-_]of[-_](\d+))?$")
 
 Opener = Callable[[StoredFile], dict[str, ArraySource]]
@@ -70,8 +71,8 @@ def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
     if len(keyed) > 1:
         raise UnreadableFileError(f"{title}: its files hold different arrays; name one file, or a pattern")
     for key, parts in grouped.items():
-        _check_complete(f"{title}:{key}", [name for name, _ in parts])
-    return {key: _join(f"{title}:{key}", parts) for key, parts in grouped.items()}
+        _check_complete(f"{title}:{printable(key)}", [name for name, _ in parts])
+    return {key: _join(f"{title}:{printable(key)}", parts) for key, parts in grouped.items()}
 
 
 def _files(path: str) -> list[Path]:
@@ -121,6 +122,10 @@ def _check_complete(title: str, names: list[str]) -> None:
         return
     stems = sorted({_stem(name) for name in names})
     matches = [match for name in names if (match := _NUMBER.match(Path(name).stem))]
+    if stems[0].lower().endswith(_SERIES):
+        raise UnreadableFileError(
+            f"{title} lies in files that look like epochs of one training ({names[0]}, ...), not like shards; name one"
+        )
     if len(stems) > 1 or len(matches) != len(names):
         raise UnreadableFileError(
             f"{title} lies in files of different names {stems[:4]}; name one, or a pattern"

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError, check_integer
-from sphereufm.features.readers.limits import check_expansion
+from sphereufm.features.readers.limits import check_expansion, printable
 from sphereufm.features.readers.narrow import delivered_dtype
 from sphereufm.features.readers.source import AnyArray
 
@@ -62,9 +62,14 @@ class StoredFile:
             raise UnreadableFileError(f"path={str(where)!r} is not a regular file; give a saved file")
         used = getattr(status, "st_blocks", 0) * 512
         if used:
-            check_expansion(f"{where.name} (a file with holes)", status.st_size, used)
+            check_expansion(f"{printable(where.name)} (a file with holes)", status.st_size, used)
         stamp = (status.st_dev, status.st_ino, status.st_mtime_ns)
         return cls(path=where, size=status.st_size, stamp=stamp)
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return printable(self.path.name)
 
     def open(self) -> BinaryIO:
         """Open the file for reading.
@@ -83,7 +88,7 @@ class StoredFile:
         status = os.fstat(handle.fileno())
         if (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size) != (*self.stamp, self.size):
             handle.close()
-            raise UnreadableFileError(f"{self.path.name} changed while it was read; read a finished file")
+            raise UnreadableFileError(f"{self.name} changed while it was read; read a finished file")
         return handle
 
     def read_at(self, offset: int, size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import check_expansion
+from sphereufm.features.readers.limits import check_expansion, printable
 from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource
 from sphereufm.features.readers.torch_values import TensorRef
 
@@ -104,7 +104,7 @@ class _Walk:
 
     def title(self, path: tuple[str, ...]) -> str:
         """Name of an array for messages."""
-        return f"{self.file}:{'.'.join(path)}" if path else self.file
+        return f"{self.file}:{printable('.'.join(path))}" if path else self.file
 
     def add(self, path: tuple[str, ...], source: ArraySource) -> None:
         """Keep an array under its joined name."""
@@ -141,7 +141,7 @@ def _columns(items: list[Any]) -> dict[str, list[Any]] | None:
         rows, names = [list(item) for item in items], [str(i) for i in range(len(first))]
     else:
         return None
-    if len(items) < 2 or not names or len(set(names)) != len(names):
+    if not names or len(set(names)) != len(names):
         return None
     columns = [list(column) for column in zip(*rows, strict=True)]
     if not all(_are_batches(column) for column in columns):

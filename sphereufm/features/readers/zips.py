@@ -214,4 +214,4 @@ def _check_layout(file: StoredFile, entries: list[ZipEntry], end: int) -> None:
 
 def _damaged(file: StoredFile, fact: str) -> UnreadableFileError:
     """Name the archive and what is wrong with it."""
-    return UnreadableFileError(f"{file.path.name} is a damaged or hostile archive: {fact}; save it again")
+    return UnreadableFileError(f"{file.name} is a damaged or hostile archive: {fact}; save it again")
