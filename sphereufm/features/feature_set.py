@@ -57,6 +57,12 @@ class FeatureSet:
         Its bias, read-only.
     chosen : tuple of str
         What was read for which role, to be printed: ``"features: f.npz:feats (60000, 512) float32"``.
+
+    Examples
+    --------
+    >>> saved = feature_set_from_arrays([[1.0, 0.0], [0.0, 1.0]], [0, 1], classifier=[[1.0, 0.0], [0.0, 1.0]])
+    >>> saved.features.shape, saved.labels, saved.bias
+    ((2, 2), array([0, 1]), None)
     """
 
     features: ArraySource

@@ -3,6 +3,7 @@
 import builtins
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,6 +142,16 @@ def test_feather(tmp_path, numbers, compression):
     writer = pytest.importorskip("pyarrow.feather")
     writer.write_feather(made, tmp_path / "x.feather", compression=compression, chunksize=33)
     check_table(tmp_path / "x.feather", numbers)
+
+
+@pytest.mark.parametrize("rows", [50, 99, 101, 200])
+def test_tables_with_other_rows_than_claimed(tmp_path, numbers, rows):
+    made = table(numbers)
+    pytest.importorskip("pyarrow.parquet").write_table(made, tmp_path / "x.parquet")
+    source = open_array(f"{tmp_path}/x.parquet:fixed")
+    liar = replace(source, listed=replace(source.listed, shape=(rows, 4)))
+    with pytest.raises(UnreadableFileError, match="has not the"):
+        list(liar.blocks(30))
 
 
 def test_stopping_early_leaves_no_process(tmp_path, numbers):

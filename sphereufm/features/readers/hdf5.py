@@ -39,7 +39,15 @@ def load() -> Any:
 
 
 def find_hdf5_magic(file: StoredFile) -> bool:
-    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it."""
+    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     find_hdf5_magic(StoredFile.at(handle.name))
+    False
+    """
     at = 0
     while at + 8 <= min(file.size, 2**20):
         if file.read_at(at, 8) == _MAGIC:

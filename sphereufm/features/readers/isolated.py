@@ -5,7 +5,8 @@ does it in Parquet's size statistics).  So the library runs in a child process t
 bounded memory, and sends descriptions and row blocks through a pipe; if it dies, that is one clear error
 here.  While this process computes on one block, the child decodes the next.
 
-The child sends lines of JSON; a line with ``"rows"`` is followed by that many rows of plain numbers.
+The child sends lines of JSON; a line with ``"rows"`` is followed by that many rows of plain numbers, and the
+last line says that this is the end.
 Everything it sends is checked against what was asked.
 """
 
@@ -85,6 +86,7 @@ class IsolatedArray:
                 part = buffer[: min(step, self.shape[0] - start)]
                 self._receive(pipe, part, len(part))
                 yield part
+            self._expect(pipe, {"end": True})
 
     def read(self) -> AnyArray:
         """Return the whole array, if it is in proportion to its bytes in the file."""
@@ -95,13 +97,20 @@ class IsolatedArray:
         if whole.size:
             with _child(self.file, self.format, {"listed": asdict(self.listed), "rows": rows}) as pipe:
                 self._receive(pipe, whole, rows)
+                self._expect(pipe, {"end": True})
         return whole
 
     def _receive(self, pipe: BinaryIO, part: AnyArray, rows: int) -> None:
         """Take one block from the child."""
-        if _line(pipe, self.file).get("rows") != rows:
-            raise UnreadableFileError(f"{self.name} has not the {self.shape} numbers it claims")
+        self._expect(pipe, {"rows": rows})
         read_exactly(pipe, part.reshape(-1).view(np.uint8).data, self.name)
+
+    def _expect(self, pipe: BinaryIO, message: dict[str, Any]) -> None:
+        """The child must say just this next: more or fewer rows than claimed are an error."""
+        if _line(pipe, self.file) != message:
+            raise UnreadableFileError(
+                f"{self.name} has not the {self.shape} numbers it claims; save it again"
+            )
 
 
 def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArraySource]:

@@ -70,6 +70,7 @@ def _work(order: dict[str, Any], file: StoredFile, answer: BinaryIO) -> None:
         _send(answer, {"rows": len(block) if block.ndim else 1})
         answer.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         answer.flush()
+    _send(answer, {"end": True})
 
 
 def _block_bytes(listed: dict[str, Any], rows: int) -> int:

@@ -65,6 +65,14 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
     ------
     InvalidInputError
         If ``key`` is not in the file, or nothing fits, or more than one does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sphereufm.features.readers.source import MemorySource
+    >>> arrays = {k: MemorySource(name=k, array=np.ones((2, 2))) for k in ("feats", "other")}
+    >>> choose_key(arrays, "features"), choose_key(arrays, "features", "other")
+    ('feats', 'other')
     """
     if key is not None:
         if key not in arrays:

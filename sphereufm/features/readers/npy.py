@@ -89,6 +89,15 @@ def open_npy(file: StoredFile, name: str) -> dict[str, ArraySource]:
     ------
     UnreadableFileError
         If the header is damaged, holds objects, or does not describe all bytes of the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     np.save(handle, np.ones((3, 4)))
+    ...     handle.flush()
+    ...     open_npy(StoredFile.at(handle.name), "x")["array"].shape
+    (3, 4)
     """
     header = parse_npy_header(name, file.read_at(0, NPY_PREFIX))
     if header.size != file.size:

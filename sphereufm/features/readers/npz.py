@@ -100,6 +100,18 @@ def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[
     ------
     UnreadableFileError
         If the archive holds no array, or an entry does not have the size its header describes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sphereufm.features.readers.zips import read_zip_directory
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     np.savez_compressed(handle, a=np.ones((3, 4)))
+    ...     handle.flush()
+    ...     file = StoredFile.at(handle.name)
+    ...     arrays = open_npz(file, "x.npz", read_zip_directory(file))
+    ...     arrays["a"].name, float(arrays["a"].read().sum())
+    ('x.npz:a', 12.0)
     """
     found: dict[str, ArraySource] = {}
     for entry in entries.values():

@@ -158,15 +158,18 @@ class _Machine:
 
 
 def _protocol(m: _Machine) -> None:
+    """Check the number of the protocol."""
     if m.take(1)[0] > 5:
         raise m.refuse("has an unknown protocol")
 
 
 def _frame(m: _Machine) -> None:
-    m.take(8)  # only a hint for buffering
+    """Skip the length of a frame, which is only a hint for buffering."""
+    m.take(8)
 
 
 def _mark(m: _Machine) -> None:
+    """Begin a group of values."""
     m.marks.append(m.stack)
     m.stack = []
     m.containers += 1
@@ -175,6 +178,8 @@ def _mark(m: _Machine) -> None:
 
 
 def _constant(value: Any) -> Callable[[_Machine], None]:
+    """Operation that pushes a constant."""
+
     def push(m: _Machine) -> None:
         m.stack.append(value)
 
@@ -182,6 +187,8 @@ def _constant(value: Any) -> Callable[[_Machine], None]:
 
 
 def _numeric(form: str) -> Callable[[_Machine], None]:
+    """Operation that pushes a number of a struct format."""
+
     def push(m: _Machine) -> None:
         m.stack.append(m.number(form))
 
@@ -189,6 +196,7 @@ def _numeric(form: str) -> Callable[[_Machine], None]:
 
 
 def _long(m: _Machine) -> None:
+    """Push an integer of up to 16 bytes."""
     count = m.take(1)[0]
     if count > 16:
         raise m.refuse("has an integer of more than 16 bytes")
@@ -196,6 +204,8 @@ def _long(m: _Machine) -> None:
 
 
 def _text(form: str) -> Callable[[_Machine], None]:
+    """Operation that pushes a text; its length has the struct format."""
+
     def push(m: _Machine) -> None:
         m.stack.append(m.take(m.number(form)).decode("utf-8"))
 
@@ -203,6 +213,8 @@ def _text(form: str) -> Callable[[_Machine], None]:
 
 
 def _bytes(form: str) -> Callable[[_Machine], None]:
+    """Operation that pushes bytes; their length has the struct format."""
+
     def push(m: _Machine) -> None:
         m.stack.append(m.take(m.number(form)))
 
@@ -210,6 +222,8 @@ def _bytes(form: str) -> Callable[[_Machine], None]:
 
 
 def _tuple(count: int) -> Callable[[_Machine], None]:
+    """Operation that replaces the last values by a tuple of them."""
+
     def push(m: _Machine) -> None:
         if len(m.stack) < count:
             raise m.refuse("takes more values than it pushed")
@@ -221,25 +235,30 @@ def _tuple(count: int) -> Callable[[_Machine], None]:
 
 
 def _tuple_mark(m: _Machine) -> None:
+    """Push the values since the mark as a tuple."""
     m.hold(tuple(m.since_mark()))
 
 
 def _append(m: _Machine) -> None:
+    """Append one value to the list below it."""
     value = m.stack.pop()
     _target(m, list).append(value)
 
 
 def _appends(m: _Machine) -> None:
+    """Append the values since the mark to the list below them."""
     items = m.since_mark()
     _target(m, list).extend(items)
 
 
 def _set_item(m: _Machine) -> None:
+    """Store one value under the key below it."""
     value, key = m.stack.pop(), m.stack.pop()
     _store(m, [key, value])
 
 
 def _set_items(m: _Machine) -> None:
+    """Store keys and values since the mark."""
     _store(m, m.since_mark())
 
 
@@ -263,6 +282,8 @@ def _target(m: _Machine, kind: type) -> Any:
 
 
 def _put(form: str) -> Callable[[_Machine], None]:
+    """Operation that keeps the top value under a number."""
+
     def put(m: _Machine) -> None:
         m.memo[m.number(form)] = m.stack[-1]
 
@@ -270,6 +291,8 @@ def _put(form: str) -> Callable[[_Machine], None]:
 
 
 def _get(form: str) -> Callable[[_Machine], None]:
+    """Operation that pushes the value kept under a number."""
+
     def get(m: _Machine) -> None:
         m.stack.append(m.memo[m.number(form)])
 
@@ -277,6 +300,7 @@ def _get(form: str) -> Callable[[_Machine], None]:
 
 
 def _memoize(m: _Machine) -> None:
+    """Keep the top value under the next number."""
     m.memo[len(m.memo)] = m.stack[-1]
 
 
@@ -291,11 +315,13 @@ def _line(m: _Machine) -> str:
 
 
 def _global(m: _Machine) -> None:
+    """Push the mark of a name given as two lines."""
     module = _line(m)
     _push_global(m, module, _line(m))
 
 
 def _stack_global(m: _Machine) -> None:
+    """Push the mark of a name given by the two top values."""
     name, module = m.stack.pop(), m.stack.pop()
     if not (isinstance(name, str) and isinstance(module, str)):
         raise m.refuse("names something by what is no text")
@@ -311,6 +337,7 @@ def _push_global(m: _Machine, module: str, name: str) -> None:
 
 
 def _reduce(m: _Machine) -> None:
+    """Hand an allowed mark and its arguments to the builder."""
     arguments, function = m.stack.pop(), m.stack.pop()
     if not (isinstance(function, Global) and isinstance(arguments, tuple)):
         raise m.refuse("calls something that is no allowed name")
@@ -318,6 +345,7 @@ def _reduce(m: _Machine) -> None:
 
 
 def _build(m: _Machine) -> None:
+    """Accept, and ignore, the version numbers of a state dict."""
     state = m.stack.pop()
     # A state dict carries version numbers as an attribute; they are not needed.
     if not (
@@ -327,6 +355,7 @@ def _build(m: _Machine) -> None:
 
 
 def _persistent(m: _Machine) -> None:
+    """Hand a persistent id to the builder."""
     m.hold(m.builder.persistent(m.stack.pop()))
 
 

@@ -70,6 +70,16 @@ def open_safetensors(file: StoredFile, name: str) -> dict[str, ArraySource]:
     ------
     UnreadableFileError
         If the header is damaged or too long, or its byte ranges do not cover the file in turn.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> header = b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     written = handle.write(struct.pack("<Q", len(header)) + header + np.ones(2, "<f4").tobytes())
+    ...     handle.flush()
+    ...     open_safetensors(StoredFile.at(handle.name), "f")["x"].read()
+    array([1., 1.], dtype=float32)
     """
     (length,) = struct.unpack("<Q", file.read_at(0, 8))
     if length > _MAX_HEADER or 8 + length > file.size:

@@ -57,6 +57,16 @@ def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
     ------
     UnreadableFileError
         If there is no data file, one is damaged, a number is missing, or arrays do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from sphereufm.features.readers.npy import open_npy
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i in range(3):
+    ...         np.save(f"{folder}/feats_{i}.npy", np.ones((2, 4)))
+    ...     {key: array.shape for key, array in open_shards(folder, lambda f: open_npy(f, f.name)).items()}
+    {'feats': (6, 4)}
     """
     title = os.path.basename(path.rstrip("/\\")) or path
     grouped: dict[str, list[tuple[str, ArraySource]]] = {}

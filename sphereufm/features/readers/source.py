@@ -98,6 +98,13 @@ class RefusedSource:
     """An entry of a file that is there but is not read, with the reason.
 
     It is listed so that it can be named in messages; using it raises.
+
+    Examples
+    --------
+    >>> RefusedSource(name="f.npz:meta", reason="it holds pickled objects").read()
+    Traceback (most recent call last):
+        ...
+    sphereufm.errors.UnreadableFileError: f.npz:meta is refused: it holds pickled objects
     """
 
     name: str

@@ -117,6 +117,18 @@ class StoredArray:
         inside the file.
     negate, conjugate : bool
         Lazy sign and conjugation, as torch saves them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     np.arange(6, dtype="<f4").tofile(handle.name)
+    ...     file = StoredFile.at(handle.name)
+    ...     every_other = StoredArray(
+    ...         name="x", file=file, offset=0, stored=np.dtype("<f4"), shape=(3,), strides=(2,)
+    ...     )
+    ...     every_other.read()
+    array([0., 2., 4.], dtype=float32)
     """
 
     name: str
@@ -214,6 +226,14 @@ def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
     ------
     UnreadableFileError
         If the file ends first.
+
+    Examples
+    --------
+    >>> import io
+    >>> buffer = bytearray(3)
+    >>> read_exactly(io.BytesIO(b"abcd"), memoryview(buffer), "x")
+    >>> buffer
+    bytearray(b'abc')
     """
     done = 0
     while done < len(view):

@@ -115,6 +115,14 @@ class TorchBuilder:
     ----------
     name : str
         The file, for messages.
+
+    Examples
+    --------
+    >>> builder = TorchBuilder("f.pt")
+    >>> builder.reduce(builder.allowed["torch", "Size"], ((2, 3),))
+    (2, 3)
+    >>> print(builder.refuse_global("os", "system"))
+    f.pt is refused: it names 'os' 'system', which saved tensors do not need; save plain tensors
     """
 
     def __init__(self, name: str) -> None:

@@ -57,6 +57,16 @@ def read_zip_directory(file: StoredFile) -> dict[str, ZipEntry]:
     UnreadableFileError
         If the archive is damaged, lies about sizes, repeats or overlaps entries, names paths outside itself,
         is encrypted, or uses another method than stored or deflated.
+
+    Examples
+    --------
+    >>> import tempfile, zipfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     with zipfile.ZipFile(handle, "w") as archive:
+    ...         archive.writestr("a.txt", "four")
+    ...     handle.flush()
+    ...     {name: entry.size for name, entry in read_zip_directory(StoredFile.at(handle.name)).items()}
+    {'a.txt': 4}
     """
     try:
         begin, size, count = _find_directory(file)
@@ -77,6 +87,17 @@ def inflate(file: StoredFile, entry: ZipEntry) -> Iterator[bytes]:
     ------
     UnreadableFileError
         If the stream is damaged, longer or shorter than declared, or its checksum differs at the end.
+
+    Examples
+    --------
+    >>> import tempfile, zipfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
+    ...         archive.writestr("a.txt", "four")
+    ...     handle.flush()
+    ...     file = StoredFile.at(handle.name)
+    ...     b"".join(inflate(file, read_zip_directory(file)["a.txt"]))
+    b'four'
     """
     machine = zlib.decompressobj(-15)
     left, produced, crc, tail = entry.packed, 0, 0, b""
