@@ -6,7 +6,7 @@ block by block where they do not; the answers are the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,13 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import kernels
-from sphereufm.problem.losses import LogitTerms
+from sphereufm.problem.losses import BlockTerms, KeptTerms, LogitTerms
 from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["UFMEvaluation"]
-
-# arrays of K N numbers that a kept forward pass holds: G and the margins
-_KEPT_ARRAYS = 2
-
 
 class UFMEvaluation:
     """Cost, gradient, Hessian products and multipliers at ``X``, shape ``(..., d, K + N)``.
@@ -82,17 +78,17 @@ class UFMEvaluation:
     @property
     def alpha(self) -> Array:
         """Sphere multipliers of the classifiers, shape ``(..., K)``."""
-        return self._first_order[2]
+        return self.multipliers[..., : self.problem.classes]
 
     @property
     def beta(self) -> Array:
         """Sphere multipliers of the features, shape ``(..., N)``."""
-        return self._first_order[3]
+        return self.multipliers[..., self.problem.classes :]
 
     @property
     def multipliers(self) -> Array:
         """``(alpha, beta)`` in one array, shape ``(..., K + N)``."""
-        return np.concatenate([self.alpha, self.beta], axis=-1)
+        return self._first_order[2]
 
     @cached_property
     def gradient_scale(self) -> Array:
@@ -106,10 +102,11 @@ class UFMEvaluation:
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``; shapes ``(..., d, K + N)``, batch axes broadcast."""
-        model = self.problem.loss, self.problem.tau
-        return kernels.hessian_product(
-            self._terms(), self.problem.blocks, self.X, U, (self.alpha, self.beta), model
-        )
+        problem = self.problem
+        model = problem.loss, problem.tau, problem.classes
+        # the multipliers first: where nothing was kept yet, they make the pass that keeps it
+        multipliers = self.multipliers
+        return kernels.hessian_product(self._terms(), problem.blocks, self.X, U, multipliers, model)
 
     @property
     def multiplier_matrix(self) -> MultiplierMatrix:
@@ -129,37 +126,34 @@ class UFMEvaluation:
     @property
     def G(self) -> Array:
         """``tau (P - Y) diag(omega)``, assembled, shape ``(..., K, N)``."""
-        return np.concatenate([term.G for term in self._terms()], axis=-1)
+        problem = self.problem
+        G = np.empty((*self.X.shape[:-2], problem.classes, problem.samples))
+        for term, block in zip(self._terms(), problem.blocks, strict=True):
+            G[..., block.samples] = term.G
+        return G
 
     @cached_property
-    def _first_order(self) -> tuple[Array, Array, Array, Array]:
-        """Cost, gradient, alpha and beta in one pass."""
-        problem = self.problem
-        return kernels.evaluate(self._terms(), problem.blocks, self.W, self.H, problem.tau)
+    def _first_order(self) -> tuple[Array, Array, Array]:
+        """Cost, gradient and multipliers in one pass."""
+        return kernels.evaluate(self._terms(), self.problem.blocks, self.X, self.problem.classes)
 
-    def _terms(self) -> Iterable[LogitTerms]:
+    def _terms(self) -> Iterable[BlockTerms]:
         """Forward terms block by block, kept when they fit the memory budget."""
-        kept = self.__dict__.get("_kept_terms")
+        kept: Iterable[BlockTerms] | None = self.__dict__.get("_kept_terms")
         if kept is not None:
             return kept
         problem = self.problem
-        stream = kernels.forward(problem.loss, self.W, self.H, problem.tau, problem.blocks)
-        logits = problem.classes * self.X.size // self.X.shape[-2]
-        if 8 * _KEPT_ARRAYS * logits > problem.memory_budget:
-            return stream
-        return _Recorder(stream, self.__dict__)
+        X = self.X
+        logits = X.size // X.shape[-2] // X.shape[-1] * problem.classes * problem.samples
+        keep = np.empty(logits) if 8 * logits <= problem.memory_budget else None
+        stream = kernels.forward(problem.loss, self.W, self.H, problem.tau, problem.blocks, keep)
+        return stream if keep is None else self._recorded(stream)
 
-
-class _Recorder:
-    """Passes terms on as they are made, so that each block is used in cache, and keeps the complete list."""
-
-    def __init__(self, stream: Iterable[LogitTerms], store: dict[str, object]) -> None:
-        self._stream = stream
-        self._store = store
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def _recorded(self, stream: Iterable[LogitTerms]) -> Iterator[BlockTerms]:
+        """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""
         seen = []
-        for term in self._stream:
-            seen.append(term)
-            yield term
-        self._store["_kept_terms"] = tuple(seen)
+        for term in stream:
+            kept = KeptTerms(term.cost, term.G, term.p)
+            seen.append(kept)
+            yield kept
+        self.__dict__["_kept_terms"] = tuple(seen)

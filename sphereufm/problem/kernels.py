@@ -13,11 +13,10 @@ symbol          shape            meaning
 ==============  ===============  ==========================================================
 
 Riemannian gradient: ``H G^T - W diag(alpha)``, ``W G - H diag(beta)``.  Riemannian Hessian along
-``(U, V)``: the projection of ``V G^T + H Gdot^T - U diag(alpha)`` and ``U G + W Gdot - V diag(beta)``.  Inner products with features
-are taken in the space of the ``K`` logits (``<h_i, W g_i> = sum_k G_ki Z_ki / tau``), which costs ``K N`` and
-not ``d N``.
+``(U, V)``: the projection of ``V G^T + H Gdot^T - U diag(alpha)`` and ``U G + W Gdot - V diag(beta)``.
 
 A block holds about 65,000 logits, so that the elementwise passes between two matrix products stay in cache.
+Temporary arrays are made once and used by all blocks: fresh memory costs more than the arithmetic done in it.
 """
 
 from __future__ import annotations
@@ -28,11 +27,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.geometry.spheres import Array, project
-from sphereufm.problem.losses import LogitTerms, Loss
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.losses import BlockTerms, LogitTerms, Loss
 
 __all__ = [
     "SampleBlock",
+    "block_of",
     "evaluate",
     "forward",
     "gradient_scales",
@@ -63,6 +63,15 @@ class SampleBlock:
     weights: Array
     scale: Array
 
+    @property
+    def size(self) -> int:
+        """Number of samples ``n``."""
+        return self.flat.size
+
+    def columns(self, classes: int) -> slice:
+        """Which columns of ``X``."""
+        return slice(classes + self.samples.start, classes + self.samples.stop)
+
 
 def sample_blocks(
     labels: NDArray[np.intp], weights: Array, classes: int, tau: float
@@ -84,53 +93,97 @@ def sample_blocks(
     return tuple(blocks)
 
 
+def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
+    """The block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
+
+    Parameters
+    ----------
+    buffer : ndarray
+        At least ``prod(shape) N`` numbers.
+    shape : tuple of int
+        Axes before the samples.
+    samples : slice
+
+    Examples
+    --------
+    >>> block_of(np.arange(10.0), (2,), slice(2, 4))
+    array([[4., 5.],
+           [6., 7.]])
+    """
+    rows = 1
+    for length in shape:
+        rows *= length
+    part = buffer[rows * samples.start : rows * samples.stop]
+    return part.reshape(*shape, samples.stop - samples.start)
+
+
 def forward(
-    loss: Loss, W: Array, H: Array, tau: float, blocks: Iterable[SampleBlock]
+    loss: Loss, W: Array, H: Array, tau: float, blocks: Iterable[SampleBlock], keep: Array | None = None
 ) -> Iterator[LogitTerms]:
-    """Yield the forward pass block by block: one matrix product and one exponential."""
-    tau_Wt = tau * np.swapaxes(W, -1, -2)
+    """Yield the forward pass block by block: one matrix product and one exponential.
+
+    Parameters
+    ----------
+    loss, W, H, tau, blocks
+        As in the module's table.
+    keep : ndarray, shape (prod(...) K N,), optional
+        Receives ``G`` of all blocks, in the layout of :func:`block_of`.
+
+    Notes
+    -----
+    Margins, and ``G`` without ``keep``, share their memory with the next block: use a block before asking for
+    the next one.
+    """
+    tau_Wt = tau * W.mT
+    shape = (*W.shape[:-2], W.shape[-1])
+    margins = _Scratch(shape)
+    gradients = _Scratch(shape)
     for block in blocks:
-        yield loss.forward(tau_Wt @ H[..., block.samples], block.flat, block.scale)
+        G = gradients.get(block.size) if keep is None else block_of(keep, shape, block.samples)
+        Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.size))
+        yield loss.forward(Z, block.flat, block.scale, G)
 
 
 def evaluate(
-    terms: Iterable[LogitTerms], blocks: Iterable[SampleBlock], W: Array, H: Array, tau: float
-) -> tuple[Array, Array, Array, Array]:
+    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int
+) -> tuple[Array, Array, Array]:
     """Cost, Riemannian gradient and multipliers from one pass over the forward terms.
 
     Returns
     -------
     cost : ndarray, shape (...)
     gradient : ndarray, shape (..., d, K + N)
-    alpha : ndarray, shape (..., K)
-    beta : ndarray, shape (..., N)
+    multipliers : ndarray, shape (..., K + N)
+        ``alpha`` and ``beta``.
     """
-    K, N = W.shape[-1], H.shape[-1]
-    W = np.ascontiguousarray(W)
-    gradient = np.empty((*W.shape[:-1], K + N))
+    K = classes
+    W = np.ascontiguousarray(X[..., :K])
+    cost = np.zeros(X.shape[:-2])
+    gradient = np.empty(X.shape)
     gradient_W = np.zeros(W.shape)
-    beta = np.empty((*W.shape[:-2], N))
-    cost = np.zeros(W.shape[:-2])
+    multipliers = np.empty((*X.shape[:-2], X.shape[-1]))
+    radial = _Scratch(X.shape[:-1])
     for term, block in zip(terms, blocks, strict=True):
-        i = block.samples
-        H_block = H[..., i]
+        columns = block.columns(K)
         cost += term.cost @ block.weights
-        gradient_W += H_block @ np.swapaxes(term.G, -1, -2)
-        beta[..., i] = np.einsum("...kn,...kn->...n", term.G, term.E) / tau
-        pull = W @ term.G
-        np.subtract(pull, H_block * beta[..., None, i], out=gradient[..., K + i.start : K + i.stop])
-    alpha = np.einsum("...dk,...dk->...k", W, gradient_W)
-    np.subtract(gradient_W, W * alpha[..., None, :], out=gradient[..., :K])
-    return cost, gradient, alpha, beta
+        gradient_W += X[..., columns] @ term.G.mT
+        np.matmul(W, term.G, out=gradient[..., columns])
+        if len(blocks) > 1:
+            multipliers[..., columns] = _make_tangent(X, gradient, columns, radial)
+    gradient[..., :K] = gradient_W
+    # one block is small: its columns and the classifiers take one call together
+    rest = slice(0, K if len(blocks) > 1 else None)
+    multipliers[..., rest] = _make_tangent(X, gradient, rest, _Scratch(X.shape[:-1]))
+    return cost, gradient, multipliers
 
 
 def hessian_product(
-    terms: Iterable[LogitTerms],
-    blocks: Iterable[SampleBlock],
+    terms: Iterable[BlockTerms],
+    blocks: tuple[SampleBlock, ...],
     X: Array,
     U: Array,
-    multipliers: tuple[Array, Array],
-    model: tuple[Loss, float],
+    multipliers: Array,
+    model: tuple[Loss, float, int],
 ) -> Array:
     """Riemannian Hessian applied to the tangent ``U``, six matrix products a pass.
 
@@ -140,37 +193,40 @@ def hessian_product(
         Forward pass at ``X`` and its blocks.
     X, U : ndarray, shape (..., d, K + N)
         Point and tangent vector; batch axes broadcast.
-    multipliers : tuple of ndarray
-        ``(alpha, beta)``.
+    multipliers : ndarray, shape (..., K + N)
+        ``alpha`` and ``beta``.
     model : tuple
-        ``(loss, tau)``.
+        ``(loss, tau, K)``.
     """
-    alpha, beta = multipliers
-    loss, tau = model
-    K = alpha.shape[-1]
-    W, H, U_W, V = X[..., :K], X[..., K:], np.ascontiguousarray(U[..., :K]), U[..., K:]
-    W = np.ascontiguousarray(W)
-    Wt, Ut = np.swapaxes(W, -1, -2), np.swapaxes(U_W, -1, -2)
+    loss, tau, K = model
+    W, U_W = np.ascontiguousarray(X[..., :K]), np.ascontiguousarray(U[..., :K])
+    tau_Wt, tau_Ut = tau * W.mT, tau * U_W.mT
     out = np.empty(np.broadcast_shapes(X.shape, U.shape))
-    out_W = -U_W * alpha[..., None, :]
+    out_W = np.zeros((*out.shape[:-1], K))
+    logits, more_logits = _Scratch((*out.shape[:-2], K)), _Scratch((*out.shape[:-2], K))
+    column_space = _Scratch(out.shape[:-1])
     for term, block in zip(terms, blocks, strict=True):
-        i = block.samples
-        H_block, V_block = H[..., i], V[..., i]
-        D = Ut @ H_block
-        normal = np.einsum("...kn,...kn->...n", term.G, D)
-        D += Wt @ V_block
-        G_dot = loss.curvature(term, D, block.flat, tau, block.scale)
-        normal += np.einsum("...kn,...kn->...n", G_dot, term.E) / tau
-        out_W = out_W + (V_block @ np.swapaxes(term.G, -1, -2) + H_block @ np.swapaxes(G_dot, -1, -2))
-        change = U_W @ term.G
-        change += W @ G_dot
-        change -= V_block * beta[..., None, i]
-        np.subtract(change, H_block * normal[..., None, :], out=out[..., K + i.start : K + i.stop])
-    out[..., :K] = project(W, out_W)
+        columns = block.columns(K)
+        H, V = X[..., columns], U[..., columns]
+        D = np.matmul(tau_Ut, H, out=logits.get(block.size))
+        D += np.matmul(tau_Wt, V, out=more_logits.get(block.size))
+        G_dot = loss.curvature(term, D, block.flat, block.scale)
+        out_W += V @ term.G.mT
+        out_W += H @ G_dot.mT
+        change = np.matmul(U_W, term.G, out=out[..., columns])
+        change += np.matmul(W, G_dot, out=column_space.get(block.size))
+        if len(blocks) > 1:
+            _subtract_scaled(out, U, multipliers, columns, column_space)
+            _make_tangent(X, out, columns, column_space)
+    out[..., :K] = out_W
+    rest = slice(0, K if len(blocks) > 1 else None)
+    remaining = _Scratch(out.shape[:-1])
+    _subtract_scaled(out, U, multipliers, rest, remaining)
+    _make_tangent(X, out, rest, remaining)
     return out
 
 
-def gradient_scales(terms: Iterable[LogitTerms], blocks: Iterable[SampleBlock]) -> Array:
+def gradient_scales(terms: Iterable[BlockTerms], blocks: Iterable[SampleBlock]) -> Array:
     """Sums of ``|G|`` over samples (for each ``w_k``) and over classes (for each ``h_i``), ``(..., K + N)``."""
     rows: Array | None = None
     columns = []
@@ -181,3 +237,33 @@ def gradient_scales(terms: Iterable[LogitTerms], blocks: Iterable[SampleBlock]) 
         columns.append(size.sum(axis=-2))
     assert rows is not None
     return np.concatenate([rows, *columns], axis=-1)
+
+
+class _Scratch:
+    """Memory of the size of the first, largest block, which later blocks use again."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._first: Array | None = None
+
+    def get(self, columns: int) -> Array:
+        """C-contiguous array of the given shape and number of columns, with arbitrary content."""
+        if self._first is None:
+            self._first = np.empty((*self._shape, columns))
+        if self._first.shape[-1] == columns:
+            return self._first
+        return block_of(self._first.reshape(-1), self._shape, slice(0, columns))
+
+
+def _subtract_scaled(out: Array, U: Array, factors: Array, columns: slice, scratch: _Scratch) -> None:
+    """Subtract from the given columns of ``out`` those of ``U`` times their factors."""
+    part = out[..., columns]
+    part -= np.multiply(U[..., columns], factors[..., None, columns], out=scratch.get(part.shape[-1]))
+
+
+def _make_tangent(X: Array, out: Array, columns: slice, scratch: _Scratch) -> Array:
+    """Project the given columns of ``out`` to the tangent space at ``X``; return what was along ``X``."""
+    part = out[..., columns]
+    along = np.einsum("...dm,...dm->...m", X[..., columns], part)
+    part -= np.multiply(X[..., columns], along[..., None, :], out=scratch.get(part.shape[-1]))
+    return along

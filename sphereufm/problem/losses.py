@@ -11,7 +11,7 @@ symbol      shape            meaning
 ``E``       ``(..., K, n)``  margins ``z_j - z_y``; zero at ``y``
 ``G``       ``(..., K, n)``  ``scale (P - Y)``, the derivative by ``W^T H``
 ``p``       ``(..., n)``     softmax probability of the sample's own class
-``D``       ``(..., K, n)``  change of ``W^T H`` along a direction
+``D``       ``(..., K, n)``  change of ``Z`` along a direction
 ==========  ===============  ===================================================================
 
 Cross-entropy is ``log1p(sum_{j != y} exp(z_j - z_y))`` and ``G`` is assembled from the terms of that sum, never
@@ -21,21 +21,45 @@ as ``P - Y``: so both keep full relative accuracy when the cost is 1e-33, where 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["LOSSES", "CrossEntropy", "LogitTerms", "Loss"]
+__all__ = ["LOSSES", "BlockTerms", "CrossEntropy", "KeptTerms", "LogitTerms", "Loss"]
 
-# exp overflows beyond 709; margins are at most 2 tau, and K terms of exp(600) still sum without overflow.
+# exp overflows beyond 709; K terms of exp(600) sum without overflow, and the reciprocal times a sample weight
+# stays a normal number.
 _LARGEST_SAFE_MARGIN = 600.0
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class LogitTerms:
+class BlockTerms(Protocol):
+    """What derivatives need of a block's forward pass: the attributes of :class:`LogitTerms` but the margins."""
+
+    @property
+    def cost(self) -> Array:
+        """Loss of each sample, shape ``(..., n)``."""
+
+    @property
+    def G(self) -> Array:
+        """Weighted derivative, shape ``(..., K, n)``."""
+
+    @property
+    def p(self) -> Array:
+        """Own probability, shape ``(..., n)``."""
+
+
+class KeptTerms(NamedTuple):
+    """The part of :class:`LogitTerms` that is worth keeping."""
+
+    cost: Array
+    G: Array
+    p: Array
+
+
+class LogitTerms(NamedTuple):
     """What a loss knows about one block of samples after its forward pass.
 
     Attributes
@@ -44,16 +68,16 @@ class LogitTerms:
         Loss of each sample, in nats, not weighted.
     G : ndarray, shape (..., K, n)
         Weighted derivative by ``W^T H``.
-    E : ndarray, shape (..., K, n)
-        Margins ``z_j - z_y``.
     p : ndarray, shape (..., n)
         Probability of the sample's own class.
+    E : ndarray, shape (..., K, n)
+        Margins ``z_j - z_y``.
     """
 
     cost: Array
     G: Array
-    E: Array
     p: Array
+    E: Array
 
 
 class Loss(Protocol):
@@ -63,12 +87,10 @@ class Loss(Protocol):
     def name(self) -> str:
         """Name on the command line and in files."""
 
-    def forward(self, Z: Array, flat: NDArray[np.intp], scale: Array) -> LogitTerms:
+    def forward(self, Z: Array, flat: NDArray[np.intp], scale: Array, out: Array | None = None) -> LogitTerms:
         """Value and first derivative of one block."""
 
-    def curvature(
-        self, terms: LogitTerms, D: Array, flat: NDArray[np.intp], tau: float, scale: Array
-    ) -> Array:
+    def curvature(self, terms: BlockTerms, D: Array, flat: NDArray[np.intp], scale: Array) -> Array:
         """Derivative of ``G`` along ``D``, shape ``(..., K, n)``."""
 
     def log_cost(self, Z: Array, flat: NDArray[np.intp]) -> Array:
@@ -82,14 +104,14 @@ class CrossEntropy:
     Examples
     --------
     >>> terms = CrossEntropy().forward(np.array([[0.0], [0.0]]), np.array([0]), np.array([1.0]))
-    >>> float(terms.cost[0]) == np.log(2.0), terms.G.ravel()
+    >>> bool(terms.cost[0] == np.log(2.0)), terms.G.ravel()
     (True, array([-0.5,  0.5]))
     """
 
     name: str = "cross-entropy"
 
-    def forward(self, Z: Array, flat: NDArray[np.intp], scale: Array) -> LogitTerms:
-        """Return cost, ``G``, margins and own probability; ``Z`` is overwritten by the margins.
+    def forward(self, Z: Array, flat: NDArray[np.intp], scale: Array, out: Array | None = None) -> LogitTerms:
+        """Return the block's terms; ``Z`` is overwritten by the margins.
 
         Parameters
         ----------
@@ -97,41 +119,38 @@ class CrossEntropy:
             Logits, C-contiguous.
         flat, scale
             As in the module's table.
+        out : ndarray, shape (..., K, n), optional
+            C-contiguous array that receives ``G``.
         """
-        E = _margins(Z, flat)
+        E = _subtract_own(Z, flat)
         if E.max() > _LARGEST_SAFE_MARGIN:
-            return _forward_shifted(E, flat, scale)
-        G = np.exp(E)
-        flat_G = _flatten(G)
-        flat_G[..., flat] = 0.0
+            return _forward_shifted(E, flat, scale, out)
+        G = np.exp(E, out=out)
+        _set_own(G, flat, 0.0)
         others = G.sum(axis=-2)
         p = 1.0 / (1.0 + others)
         weight = scale * p
         G *= weight[..., None, :]
-        flat_G[..., flat] = -weight * others
-        return LogitTerms(np.log1p(others), G, E, p)
+        _set_own(G, flat, -weight * others)
+        return LogitTerms(np.log1p(others), G, p, E)
 
-    def curvature(
-        self, terms: LogitTerms, D: Array, flat: NDArray[np.intp], tau: float, scale: Array
-    ) -> Array:
-        """Return ``tau^2 omega (diag(p) - p p^T) D`` column by column; ``D`` is overwritten.
+    def curvature(self, terms: BlockTerms, D: Array, flat: NDArray[np.intp], scale: Array) -> Array:
+        """Return ``tau omega (diag(p) - p p^T) D`` column by column; ``D``, C-contiguous, is overwritten.
 
         ``D_y`` is subtracted first (the curvature ignores a common shift), so that only the small
         probabilities ``p_j``, ``j != y``, enter, and nothing cancels.
         """
-        flat_D = _flatten(D)
-        D -= flat_D[..., flat][..., None, :]
+        D = _subtract_own(D, flat)
         mean = np.einsum("...kn,...kn->...n", terms.G, D) / scale
         D -= mean[..., None, :]
         D *= terms.G
-        D *= tau
-        flat_D[..., flat] = -tau * scale * terms.p * mean
+        _set_own(D, flat, -scale * terms.p * mean)
         return D
 
     def log_cost(self, Z: Array, flat: NDArray[np.intp]) -> Array:
         """Return ``log(cost)`` of each sample; ``Z`` is overwritten by the margins."""
-        E = _margins(Z, flat)
-        _flatten(E)[..., flat] = -np.inf
+        E = _subtract_own(Z, flat)
+        _set_own(E, flat, -np.inf)
         top = E.max(axis=-2)
         log_sum = top + np.log(np.exp(E - top[..., None, :]).sum(axis=-2))
         # log(log1p(e^t)) = t - e^t / 2 + ... below -36, where e^t is under half an ulp of one
@@ -144,27 +163,37 @@ LOSSES: dict[str, Loss] = {"cross-entropy": CrossEntropy()}
 
 def _flatten(Z: Array) -> Array:
     """View of the last two axes as one."""
-    return Z.reshape(*Z.shape[:-2], Z.shape[-2] * Z.shape[-1])
+    return Z.reshape(*Z.shape[:-2], -1)
 
 
-def _margins(Z: Array, flat: NDArray[np.intp]) -> Array:
-    """Subtract each sample's own logit, in place."""
-    Z -= _flatten(Z)[..., flat][..., None, :]
+def _subtract_own(Z: Array, flat: NDArray[np.intp]) -> Array:
+    """Subtract each sample's own entry from its column, in place."""
+    # plain indexing of a vector is several times quicker than the same with an ellipsis
+    own = Z.reshape(-1)[flat] if Z.ndim == 2 else _flatten(Z)[..., flat]
+    Z -= own[..., None, :]
     return Z
 
 
-def _forward_shifted(E: Array, flat: NDArray[np.intp], scale: Array) -> LogitTerms:
+def _set_own(Z: Array, flat: NDArray[np.intp], value: Array | float) -> None:
+    """Assign each sample's own entry, in place."""
+    if Z.ndim == 2:
+        Z.reshape(-1)[flat] = value
+    else:
+        _flatten(Z)[..., flat] = value
+
+
+def _forward_shifted(E: Array, flat: NDArray[np.intp], scale: Array, out: Array | None) -> LogitTerms:
     """Forward pass where ``exp`` of a margin may overflow: the largest margin is taken out first."""
     top = E.max(axis=-2)
-    G = np.exp(E - top[..., None, :])
-    flat_G = _flatten(G)
-    flat_G[..., flat] = 0.0
+    G = np.subtract(E, top[..., None, :], out=out)
+    np.exp(G, out=G)
+    _set_own(G, flat, 0.0)
     others = G.sum(axis=-2)
     own = np.exp(-top)
     total = others + own
     weight = scale / total
     G *= weight[..., None, :]
-    flat_G[..., flat] = -weight * others
+    _set_own(G, flat, -weight * others)
     # top = 0 where the own logit is the largest: there log1p keeps the accuracy of small costs
     cost = np.where(top > 0.0, top + np.log(total), np.log1p(others))
-    return LogitTerms(cost, G, E, own / total)
+    return LogitTerms(cost, G, own / total, E)

@@ -27,7 +27,7 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.kernels import SampleBlock
-from sphereufm.problem.losses import LogitTerms
+from sphereufm.problem.losses import BlockTerms
 
 __all__ = ["MultiplierMatrix"]
 
@@ -49,7 +49,7 @@ class MultiplierMatrix:
 
     alpha: Array
     beta: Array
-    terms: Callable[[], Iterable[LogitTerms]]
+    terms: Callable[[], Iterable[BlockTerms]]
     blocks: tuple[SampleBlock, ...]
 
     @property
