@@ -82,9 +82,9 @@ def attempt(path, read=read_everything):
                 events.append(f"open {file} {mode}")
         elif event == "os.kill" and details[1] == signal.SIGKILL:
             return  # the end of the process below
-        elif event == "subprocess.Popen":
+        elif event in ("subprocess.Popen", "os.posix_spawn"):
             # Libraries run in a process of their own; nothing else may be started.
-            if details[1] != [sys.executable, "-P", "-c", isolated._START, PACKAGE]:
+            if list(details[1]) != [sys.executable, "-P", "-c", isolated._START, PACKAGE]:
                 events.append(f"{event} {details!r}"[:200])
         elif event.startswith(FORBIDDEN) and event not in HARMLESS:
             events.append(f"{event} {details!r}"[:200])
