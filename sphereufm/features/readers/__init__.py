@@ -16,6 +16,7 @@ from sphereufm.features.readers.isolated import open_isolated
 from sphereufm.features.readers.keys import Role, choose_key
 from sphereufm.features.readers.npy import NPY_MAGIC, open_npy
 from sphereufm.features.readers.npz import open_npz
+from sphereufm.features.readers.ranges import row_range
 from sphereufm.features.readers.safetensors_files import looks_like_safetensors, open_safetensors
 from sphereufm.features.readers.shards import is_pattern, open_shards
 from sphereufm.features.readers.source import (
@@ -43,6 +44,7 @@ __all__ = [
     "is_path",
     "open_array",
     "open_arrays",
+    "row_range",
     "split_spec",
 ]
 

@@ -183,7 +183,12 @@ class JoinedSource:
 
     def read(self) -> AnyArray:
         """Return all parts in one array."""
-        return np.concatenate([part.read() for part in self.parts]).astype(self.dtype, copy=False)
+        whole = np.empty(self.shape, self.dtype)
+        start = 0
+        for part in self.parts:
+            whole[start : start + part.shape[0]] = part.read()
+            start += part.shape[0]
+        return whole
 
 
 def finite_blocks(source: ArraySource, rows: int) -> Iterator[AnyArray]:
