@@ -1,1 +1,22 @@
-"""Riemannian solvers: one loop, many strategies."""
+"""Riemannian solvers on products of spheres: one loop, many strategies, one start or a batch.
+
+:func:`solve` runs one start, :func:`solve_batch` many at once.  ``SOLVERS`` names every solver; a configured
+instance (``LBFGS(memory=20)``) can be given instead of a name.
+"""
+
+from __future__ import annotations
+
+from sphereufm.solvers.descent import BarzilaiBorwein as BarzilaiBorwein
+from sphereufm.solvers.descent import SteepestDescent as SteepestDescent
+from sphereufm.solvers.lbfgs import LBFGS as LBFGS
+from sphereufm.solvers.result import Calls as Calls
+from sphereufm.solvers.result import History as History
+from sphereufm.solvers.result import Progress as Progress
+from sphereufm.solvers.result import Settings as Settings
+from sphereufm.solvers.result import SolverResult as SolverResult
+from sphereufm.solvers.solve import SOLVERS as SOLVERS
+from sphereufm.solvers.solve import solve as solve
+from sphereufm.solvers.solve import solve_batch as solve_batch
+from sphereufm.solvers.stop import StopReason as StopReason
+from sphereufm.solvers.strategy import Solver as Solver
+from sphereufm.solvers.trust_region import TrustRegion as TrustRegion

@@ -1,0 +1,144 @@
+"""Steepest descent, with Armijo line search or with Barzilai-Borwein steps; batched.
+
+References
+----------
+B. Iannazzo, M. Porcelli, *The Riemannian Barzilai-Borwein method with nonmonotone line search and the matrix geometric
+mean computation*, IMA J. Numer. Anal. 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array, project
+from sphereufm.solvers.line_search import armijo_search
+from sphereufm.solvers.oracle import Oracle, Points, inner
+from sphereufm.solvers.strategy import Step
+
+__all__ = ["BarzilaiBorwein", "SteepestDescent"]
+
+_FIRST_MOVE = 0.3
+_LONGEST_MOVE = 1.5
+_GROWTH = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteepestDescent:
+    """Riemannian gradient descent with Armijo backtracking; the first trial is twice the last step.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> solve(problem, rng=0, solver=SteepestDescent()).converged
+    True
+    """
+
+    name: str = field(default="steepest-descent", init=False)
+
+    def start(self, oracle: Oracle, points: Points) -> _Armijo:
+        """Begin a run at ``points``."""
+        return _Armijo(oracle, points)
+
+
+class _Armijo:
+    """Step lengths of each item, zero before the first step."""
+
+    def __init__(self, oracle: Oracle, points: Points) -> None:
+        self.oracle = oracle
+        self.t = np.zeros(points.cost.size)
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.t = self.t[rows]
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.t[rows] = 0.0
+
+    def step(self, points: Points) -> Step:
+        """Descend along the negative gradient."""
+        ray = self.oracle.ray(points, -points.gradient)
+        fresh = self.t == 0.0
+        longest = np.maximum(ray.longest, 1e-300)
+        first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
+        found = armijo_search(self.oracle, points, ray, first, points.cost)
+        self.t = found.t
+        return Step(found.points, found.failed & fresh, found.non_finite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarzilaiBorwein:
+    """Gradient descent with Barzilai-Borwein steps and a non-monotone line search.
+
+    Parameters
+    ----------
+    window : int
+        A step is accepted against the largest of so many last costs.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> solve(problem, rng=0, solver=BarzilaiBorwein()).converged
+    True
+    """
+
+    window: int = 10
+    name: str = field(default="barzilai-borwein", init=False)
+
+    def __post_init__(self) -> None:
+        check_integer("window", self.window, 1)
+
+    def start(self, oracle: Oracle, points: Points) -> _Spectral:
+        """Begin a run at ``points``."""
+        return _Spectral(oracle, points, self.window)
+
+
+class _Spectral:
+    """Next step lengths (zero: none known) and the last costs of each item."""
+
+    def __init__(self, oracle: Oracle, points: Points, window: int) -> None:
+        self.oracle = oracle
+        self.t = np.zeros(points.cost.size)
+        self.costs = np.full((points.cost.size, window), -np.inf)
+        self.place = 0
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.t, self.costs = self.t[rows], self.costs[rows]
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.t[rows] = 0.0
+        self.costs[rows] = -np.inf
+
+    def step(self, points: Points) -> Step:
+        """Descend along the negative gradient by the spectral step."""
+        ray = self.oracle.ray(points, -points.gradient)
+        fresh = self.t == 0.0
+        longest = np.maximum(ray.longest, 1e-300)
+        first = np.where(fresh, _FIRST_MOVE, np.minimum(self.t * longest, _LONGEST_MOVE)) / longest
+        self.place = (self.place + 1) % self.costs.shape[1]
+        self.costs[:, self.place] = points.cost
+        found = armijo_search(self.oracle, points, ray, first, self.costs.max(axis=1))
+        failed = found.failed
+        self.t = np.where(
+            failed, 0.0, self._spectral(points, found.points, -found.t[:, None, None] * points.gradient)
+        )
+        self.costs[failed] = -np.inf
+        return Step(found.points, failed & fresh, found.non_finite)
+
+    def _spectral(self, old: Points, new: Points, s: Array) -> Array:
+        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>``, old vectors transported by projection."""
+        s = project(new.X, s)
+        y = new.gradient - project(new.X, old.gradient)
+        curvature = inner(s, y)
+        top, bottom = (inner(s, s), curvature) if self.place % 2 else (curvature, inner(y, y))
+        return np.where(curvature > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0)

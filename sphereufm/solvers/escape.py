@@ -1,0 +1,170 @@
+r"""Leaving saddles: negative curvature where the gradient vanishes.
+
+At a point whose gradient meets the tolerance three questions are asked, the cheapest first.
+
+1. Cross-entropy problems: is ``S + sigma diag(scale)`` positive semidefinite for a small ``sigma``?  Then the point is
+   a global minimiser within ``sigma sum(scale) / 2`` (numerical), and there is nothing to leave.  With ``beta`` below
+   the shift that is a question about a ``K x K`` Schur complement.
+2. Does one of the explicit directions of Theorem S's proof have negative curvature?
+3. Does a Lanczos process on the Hessian, started from a random tangent, find a negative Ritz value?
+
+Hessians are scaled by the columns' gradient scales, ``D^{-1/2} Hess D^{-1/2}``, so that "negative" means the same at
+every temperature.  A few dozen Lanczos steps can miss weak negative curvature: none found is no proof of a minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array, project, retract, tangent_norm
+from sphereufm.problem.descent import descent_direction
+from sphereufm.problem.interface import Evaluation, SphereProblem
+from sphereufm.problem.kernels import forward
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["global_minima", "negative_curvature", "slide"]
+
+# share of a column's scale by which S may fall short of being positive semidefinite
+_SHIFT = 1e-7
+_LANCZOS_STEPS = 40
+# a Ritz value counts as negative below this share of the largest
+_NEGATIVE = 1e-6
+# a Ritz pair is accurate when its residual is below this share of its value
+_RESIDUAL = 0.1
+_HALVINGS = 40
+
+
+def global_minima(problem: SphereProblem, X: Array) -> NDArray[np.bool_]:
+    """Where the multiplier matrix shows, up to a small shift, that a point is a global minimiser.
+
+    Numerical: ``f(X) - min f <= 5e-8 sum(scale)`` in floating point.  ``False`` means nothing.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (B, d, M)
+
+    Examples
+    --------
+    >>> from sphereufm.problem.theory import collapsed_point
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
+    >>> global_minima(problem, collapsed_point(problem)[None])
+    array([ True])
+    """
+    if not isinstance(problem, UFMProblem):
+        return np.zeros(X.shape[0], dtype=bool)
+    K = problem.classes
+    point = problem.at(X)
+    scale = point.gradient_scale
+    # in units of the largest scale, so that nothing underflows
+    unit = scale.max(axis=-1, keepdims=True)
+    scale = scale / unit
+    low = _SHIFT * scale[:, K:] - point.beta / unit
+    possible = (low > 0.0).all(axis=-1) & (scale[:, :K] > 0.0).all(axis=-1)
+    low[~possible] = 1.0
+    C = (_SHIFT * scale[:, :K] - point.alpha / unit)[:, :, None] * np.eye(K)
+    for term, block in zip(
+        forward(problem.loss, point.W, point.H, problem.tau, problem.blocks), problem.blocks, strict=True
+    ):
+        G = term.G / unit[:, :, None]
+        C -= (G / low[:, None, block.samples]) @ np.swapaxes(G, -1, -2)
+    root = np.sqrt(np.where(possible[:, None], scale[:, :K], 1.0))
+    return possible & (np.linalg.eigvalsh(C / (root[:, :, None] * root[:, None, :]))[:, 0] >= 0.0)
+
+
+def negative_curvature(
+    problem: SphereProblem, point: Evaluation, rng: np.random.Generator, afford: Callable[[], bool]
+) -> tuple[Array, float] | None:
+    """Return a unit tangent and the negative curvature along it, or ``None`` where none was found.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    point : Evaluation
+        At one point ``X``, shape (d, M).
+    rng : numpy.random.Generator
+        For the first Lanczos vector.
+    afford : callable
+        Called before each Hessian product; false ends the search.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
+    >>> X = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -1.0], [0.0] * 6, [0.0] * 6])
+    >>> _, curvature = negative_curvature(problem, problem.at(X), np.random.default_rng(0), lambda: True)
+    >>> curvature < 0.0
+    True
+    """
+    if isinstance(problem, UFMProblem) and problem.dim > 1 and afford():
+        known = descent_direction(problem, point.X)
+        if known is not None and known.curvature < -_NEGATIVE * _curvature_scale(point, known.U):
+            return known.U, known.curvature
+    scale = point.gradient_scale
+    root = 1.0 / np.sqrt(np.where(scale > 0.0, scale, scale.max()))
+    if not np.isfinite(root).all():
+        return None
+    U = _lanczos(point, root, project(point.X, problem.spheres.random_tangent(rng, point.X) / root), afford)
+    if U is None or not afford():
+        return None
+    U = project(point.X, U * root)
+    U /= tangent_norm(U)
+    curvature = float(np.vdot(U, point.hessian_product(U)))
+    return (U, curvature) if curvature < 0.0 else None
+
+
+def slide(
+    problem: SphereProblem, point: Evaluation, U: Array, curvature: float, afford: Callable[[], bool]
+) -> Array | None:
+    """Return a lower point along ``U`` or ``-U``, downhill first, or ``None``.
+
+    The step ``t`` is halved from 1 until ``f(R(X, t U)) <= f(X) + t^2 curvature / 8``.
+    """
+    if float(np.vdot(point.gradient, U)) > 0.0:
+        U = -U
+    cost = float(point.cost)
+    t = 1.0
+    for _ in range(_HALVINGS):
+        for sign in (1.0, -1.0):
+            if not afford():
+                return None
+            X = retract(point.X, sign * t * U)
+            if float(problem.at(X).cost) < cost + 0.125 * t * t * curvature:
+                return X
+        t *= 0.5
+    return None
+
+
+def _curvature_scale(point: Evaluation, U: Array) -> float:
+    """Curvature that a tangent would have if every column had the size of its gradient scale."""
+    return float((point.gradient_scale * np.square(U).sum(axis=0)).sum())
+
+
+def _lanczos(point: Evaluation, root: Array, start: Array, afford: Callable[[], bool]) -> Array | None:
+    """Ritz vector of the least Ritz value if that is negative, with full reorthogonalisation."""
+    norm = tangent_norm(start)
+    if not norm > 0.0:
+        return None
+    basis = [start / norm]
+    T = np.zeros((_LANCZOS_STEPS + 1, _LANCZOS_STEPS + 1))
+    for k in range(_LANCZOS_STEPS):
+        if not afford():
+            return None
+        image = project(point.X, point.hessian_product(basis[k] * root) * root)
+        T[k, k] = np.vdot(basis[k], image)
+        for _ in range(2):
+            for vector in basis:
+                image = image - np.vdot(vector, image) * vector
+        beta = float(tangent_norm(image))
+        values, vectors = np.linalg.eigh(T[: k + 1, : k + 1])
+        least, largest = float(values[0]), float(np.abs(values).max())
+        negative = least < -_NEGATIVE * largest
+        if negative and (beta * abs(vectors[-1, 0]) < _RESIDUAL * -least or k == _LANCZOS_STEPS - 1):
+            return np.asarray(np.tensordot(vectors[:, 0], np.array(basis), axes=1))
+        if beta <= 1e-12 * largest or k == _LANCZOS_STEPS - 1:
+            return np.asarray(np.tensordot(vectors[:, 0], np.array(basis), axes=1)) if negative else None
+        T[k, k + 1] = T[k + 1, k] = beta
+        basis.append(image / beta)
+    return None

@@ -1,0 +1,236 @@
+"""The one loop that drives every solver: stop tests, saddle escape, and an honest result.
+
+Items of a batch run in lock step and leave the batch as they stop, each for its own reason.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.solvers.escape import global_minima, negative_curvature, slide
+from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, relative_norms
+from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
+from sphereufm.solvers.result import Calls, Settings, SolverResult
+from sphereufm.solvers.stop import StopReason
+from sphereufm.solvers.strategy import Solver, Step, Strategy
+
+__all__ = ["run"]
+
+# iterations without a lower cost or a smaller gradient that mean that there is nothing left to gain
+_PATIENCE = 100
+_MOST_ESCAPES = 50
+# the optimality gap costs about as much as a few iterations
+_GAP_EVERY = 5
+_REASONS = list(StopReason)
+
+
+def run(
+    problem: SphereProblem,
+    starts: Array,
+    solver: Solver,
+    settings: Settings,
+    rng: np.random.Generator,
+    watch: Watch,
+) -> tuple[SolverResult, ...]:
+    """Run the solver from each of the starts, shape (B, d, M), and return one result for each.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import LBFGS
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> starts = problem.spheres.random_point(0, (3,))
+    >>> results = run(problem, starts, LBFGS(), Settings(), np.random.default_rng(0), Watch())
+    >>> [result.stop_reason.name for result in results]
+    ['GRADIENT_TOLERANCE', 'GRADIENT_TOLERANCE', 'GRADIENT_TOLERANCE']
+    """
+    batch = _Batch(problem, starts, settings, rng, watch)
+    strategy = solver.start(batch.oracle, batch.points)
+    step: Step | None = None
+    batch.observe()
+    while True:
+        batch.leave_saddles(strategy)
+        batch.retire(batch.verdicts(step), strategy)
+        if not batch.oracle.items.size:
+            return batch.results(solver.name)
+        rescaled = batch.oracle.rescale(batch.points)
+        if rescaled.any():
+            strategy.forget(rescaled)
+        step = strategy.step(batch.points)
+        batch.advance(step)
+
+
+class _Batch:
+    """All items, and the points of those that still run."""
+
+    def __init__(
+        self,
+        problem: SphereProblem,
+        starts: Array,
+        settings: Settings,
+        rng: np.random.Generator,
+        watch: Watch,
+    ) -> None:
+        size = starts.shape[0]
+        self.problem, self.settings, self.rng, self.watch = problem, settings, rng, watch
+        self.clock = Clock(settings.max_seconds)
+        self.oracle = Oracle(problem, size, settings.max_calls, self.clock.expired)
+        self.points = self.oracle.at(starts)
+        self.iteration = 0
+        # of all items
+        self.X = starts.copy()
+        self.reasons = [StopReason.NO_PROGRESS] * size
+        self.iterations = np.zeros(size, dtype=np.intp)
+        self.seconds = np.zeros(size)
+        self.escaped = np.zeros(size, dtype=np.intp)
+        self.logs: list[list[tuple[float, ...]]] = [[] for _ in range(size)]
+        # of the running items
+        self.best_cost = np.full(size, np.inf)
+        self.best_norm = np.full(size, np.inf)
+        self.idle = np.zeros(size, dtype=np.intp)
+        self.settled = np.zeros(size, dtype=bool)
+        self.interrupted = np.zeros(size, dtype=bool)
+
+    def observe(self) -> None:
+        """Show the points to callback and recorder."""
+        self.interrupted = self.watch.observe(self.oracle, self.points, self.iteration, self.clock, self.logs)
+
+    def advance(self, step: Step) -> None:
+        """Take over the outcome of an iteration."""
+        self.iteration += 1
+        moved = step.points
+        lower = moved.cost < self.best_cost - self.points.noise
+        smaller = moved.relative_norm < 0.9 * self.best_norm
+        self.best_cost = np.fmin(moved.cost, self.best_cost)
+        self.best_norm = np.fmin(moved.relative_norm, self.best_norm)
+        self.idle = np.where(lower | smaller, 0, self.idle + 1)
+        self.points = moved
+        self.observe()
+
+    def leave_saddles(self, strategy: Strategy) -> None:
+        """Look for negative curvature at items that meet the tolerance, and move those that have it."""
+        self.settled = self.points.relative_norm <= self.settings.tolerance
+        if not self.settings.escape_saddles or not self.settled.any():
+            return
+        rows = np.flatnonzero(
+            self.settled
+            & (self.points.least_scale > LEAST_SCALE)
+            & (self.escaped[self.oracle.items] < _MOST_ESCAPES)
+            & self.oracle.affordable(1)
+        )
+        if not rows.size:
+            return
+        self.oracle.charge("cost", rows)
+        for row in rows[~global_minima(self.problem, self.points.X[rows])].tolist():
+            X = self._lower_point(row)
+            if X is not None:
+                self._move(row, X, strategy)
+
+    def _lower_point(self, row: int) -> Array | None:
+        """A point below a saddle, or nothing."""
+
+        def spend(kind: str) -> bool:
+            # two calls are kept back for the first-order information at the new point
+            here = np.array([row])
+            if self.clock.expired() or not self.oracle.affordable(3)[row]:
+                return False
+            self.oracle.charge(kind, here)
+            return True
+
+        if not spend("cost"):
+            return None
+        point = self.problem.at(self.points.X[row])
+        found = negative_curvature(self.problem, point, self.rng, lambda: spend("hessian"))
+        return None if found is None else slide(self.problem, point, *found, lambda: spend("cost"))
+
+    def _move(self, row: int, X: Array, strategy: Strategy) -> None:
+        """Put an item somewhere else."""
+        rows = np.array([row])
+        moved = self.oracle.at(X[None], rows)
+        self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
+        self.settled[row] = bool(moved.relative_norm[0] <= self.settings.tolerance)
+        self.escaped[self.oracle.items[row]] += 1
+        mask = np.zeros(self.oracle.items.size, dtype=bool)
+        mask[row] = True
+        strategy.forget(mask)
+
+    def verdicts(self, step: Step | None) -> NDArray[np.intp]:
+        """Number of each running item's stop reason, or -1; the first that applies."""
+        verdict = np.full(self.oracle.items.size, -1)
+
+        def mark(where: NDArray[np.bool_] | bool, reason: StopReason) -> None:
+            verdict[(verdict < 0) & where] = _REASONS.index(reason)
+
+        points, settings = self.points, self.settings
+        if step is None:
+            mark(~points.finite, StopReason.NON_FINITE)
+        if self.settled.any():
+            mark(self.settled & (points.least_scale <= LEAST_SCALE), StopReason.UNDERFLOW)
+            mark(self.settled, StopReason.GRADIENT_TOLERANCE)
+        if settings.gap_tolerance is not None and self.iteration % _GAP_EVERY == 0:
+            mark(self._within_gap(settings.gap_tolerance), StopReason.GAP_TOLERANCE)
+        if self.interrupted.any():
+            mark(self.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
+        if step is not None and step.stalled.any():
+            mark(step.stalled & step.non_finite, StopReason.NON_FINITE)
+        if settings.max_calls is not None:
+            mark(~self.oracle.affordable(2), StopReason.CALL_LIMIT)
+        mark(self.clock.expired(), StopReason.TIME_LIMIT)
+        mark(self.iteration >= settings.max_iterations, StopReason.ITERATION_LIMIT)
+        if step is not None:
+            mark(step.stalled | (self.idle >= _PATIENCE), StopReason.NO_PROGRESS)
+        return verdict
+
+    def _within_gap(self, tolerance: float) -> NDArray[np.bool_]:
+        """Where the numerical optimality gap is small enough."""
+        return np.array([gap_at(self.problem, X) <= tolerance for X in self.points.X], dtype=bool)
+
+    def retire(self, verdict: NDArray[np.intp], strategy: Strategy) -> None:
+        """Store the items that have a verdict, and go on with the others."""
+        done = verdict >= 0
+        if not done.any():
+            return
+        items = self.oracle.items[done]
+        self.X[items] = self.points.X[done]
+        self.iterations[items] = self.iteration
+        self.seconds[items] = self.clock.seconds()
+        for item, number in zip(items.tolist(), verdict[done].tolist(), strict=True):
+            self.reasons[item] = _REASONS[number]
+        rest = ~done
+        self.oracle.keep(rest)
+        if rest.any():
+            self.points = self.points.take(rest)
+            strategy.keep(rest)
+        for name in ("best_cost", "best_norm", "idle", "settled", "interrupted"):
+            setattr(self, name, getattr(self, name)[rest])
+
+    def results(self, solver: str) -> tuple[SolverResult, ...]:
+        """Measure every point anew, and report."""
+        point = self.problem.at(self.X)
+        cost = np.asarray(point.cost)
+        gradient = point.gradient
+        relative = relative_norms(gradient, point.gradient_scale)
+        results = []
+        for i, reason in enumerate(self.reasons):
+            X = self.X[i].copy()
+            X.flags.writeable = False
+            calls = dict(zip(("cost", "gradient", "hessian"), self.oracle.counts[:, i].tolist(), strict=True))
+            results.append(
+                SolverResult(
+                    X=X,
+                    cost=float(cost[i]) if np.isfinite(cost[i]) else np.inf,
+                    gradient_norm=frobenius(gradient[i]) if np.isfinite(relative[i]) else np.inf,
+                    relative_gradient_norm=float(relative[i]) if np.isfinite(relative[i]) else np.inf,
+                    stop_reason=reason,
+                    iterations=int(self.iterations[i]),
+                    calls=Calls(**calls),
+                    seconds=float(self.seconds[i]),
+                    escaped_saddles=int(self.escaped[i]),
+                    solver=solver,
+                    history=history(self.logs[i]) if self.watch.record else None,
+                )
+            )
+        return tuple(results)

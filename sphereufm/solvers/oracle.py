@@ -1,0 +1,257 @@
+r"""What a strategy sees of a problem: costs, gradients and Hessian products in a scaled metric, counted.
+
+Columns are measured in the metric ``<u, v> = sum_j r_j^2 <u_j, v_j>`` with one positive factor ``r_j`` a column.  In
+the coordinates ``u' = r u`` it is the Euclidean one, so strategies work with
+
+    gradient'  = gradient / (r c),      Hess' u' = Hess (u' / r) / (r c),      cost' = cost / c,
+
+and are not aware of it.  ``c`` is the *unit* of an item, a power of two that keeps squares of gradients away from
+underflow (at ``tau = 300`` the gradient itself is 1e-195, for K = 3).
+
+==========  ===============  ==========================================================
+symbol      shape            meaning
+==========  ===============  ==========================================================
+``X``       ``(B, d, M)``    points, one for each item of the batch that is still running
+``U``       ``(B, d, M)``    tangent vectors in the scaled coordinates
+``r``       ``(M,)``         factors of the metric
+``rows``    ``(b,)``         positions of some items in the batch
+==========  ===============  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array, column_norms
+from sphereufm.problem.interface import Evaluation, SphereProblem
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "metric_factors", "relative_norms"]
+
+Rows = NDArray[np.intp]
+
+_EPS = np.finfo(np.float64).eps
+_TINY = np.finfo(np.float64).tiny
+# a cost is a sum of terms as large as the gradient's scales; so many roundings of such a sum are noise
+_NOISE = 8.0 * _EPS
+# gradients of this size have cubes that do not underflow, though they fall by a tolerance of 1e-12 further
+_LEAST_IN_UNITS = 1e-60
+# a column whose scale is smaller has lost digits of its gradient: nothing is claimed about it
+LEAST_SCALE = 1e-290
+_ARRAYS = ("X", "gradient", "cost", "noise", "relative_norm", "largest_scale", "least_scale")
+
+
+@dataclass(slots=True, eq=False)
+class Points:
+    """First-order information at one point of each item.
+
+    Attributes
+    ----------
+    X, gradient : ndarray, shape (B, d, M)
+        The gradient is in scaled coordinates.
+    cost, noise : ndarray, shape (B,)
+        Cost in units, and the size of its rounding error.
+    relative_norm : ndarray, shape (B,)
+        Largest columnwise relative gradient norm (columns that underflow are left out).
+    largest_scale, least_scale : ndarray, shape (B,)
+        Extreme gradient scales over the columns, not in units.
+    evaluation : Evaluation or None
+        What the problem knows at ``X``; ``None`` if the points come from several evaluations.
+    """
+
+    X: Array
+    gradient: Array
+    cost: Array
+    noise: Array
+    relative_norm: Array
+    largest_scale: Array
+    least_scale: Array
+    evaluation: Evaluation | None
+
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """Whether cost and gradient are finite, shape (B,)."""
+        return np.isfinite(self.cost) & np.isfinite(self.relative_norm)
+
+    def take(self, rows: Rows | NDArray[np.bool_]) -> Points:
+        """The same for some items."""
+        return Points(**{name: getattr(self, name)[rows] for name in _ARRAYS}, evaluation=None)
+
+    def replace(self, rows: Rows | NDArray[np.bool_], other: Points) -> Points:
+        """A copy with some items taken from ``other``, which holds only those."""
+        arrays = {name: getattr(self, name).copy() for name in _ARRAYS}
+        for name, array in arrays.items():
+            array[rows] = getattr(other, name)
+        return Points(**arrays, evaluation=None)
+
+
+def inner(U: Array, V: Array) -> Array:
+    """Inner product of each item, shape (B,)."""
+    return np.einsum("bdm,bdm->b", U, V)
+
+
+def metric_factors(problem: SphereProblem) -> Array:
+    """Factors ``r`` of the metric, shape (M,).
+
+    For the cross-entropy problem a classifier weighs 1 and a feature ``K omega_i`` (``K / N`` for equal weights):
+    then both kinds of column see curvatures of the same order.  Other problems keep the Frobenius metric.
+
+    Examples
+    --------
+    >>> metric_factors(UFMProblem(class_sizes=(4, 4), dim=3, tau=1.0))[-1]
+    np.float64(0.5)
+    """
+    r = np.ones(problem.spheres.shape[1])
+    if isinstance(problem, UFMProblem):
+        r[problem.classes :] = np.sqrt(problem.classes * problem.weights)
+    return r
+
+
+class Oracle:
+    """Evaluates a problem for a batch of items, counts per item, and knows what budget is left.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    size : int
+        Number of items.
+    max_calls : int, optional
+        Calls that each item may spend.
+    expired : callable
+        Whether the time is over.
+    """
+
+    def __init__(
+        self, problem: SphereProblem, size: int, max_calls: int | None, expired: Callable[[], bool]
+    ) -> None:
+        self.problem = problem
+        self.expired = expired
+        self.factors = metric_factors(problem)
+        self.is_scaled = bool((self.factors != 1.0).any())
+        self.items = np.arange(size)
+        self.unit = np.ones(size)
+        # rows: cost, gradient, hessian
+        self.counts = np.zeros((3, size), dtype=np.intp)
+        self._budget = np.iinfo(np.intp).max if max_calls is None else max_calls
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.items = self.items[rows]
+        self.unit = self.unit[rows]
+
+    def affordable(self, calls: int) -> NDArray[np.bool_]:
+        """Which of the running items may spend so many further calls."""
+        return self.counts[:, self.items].sum(axis=0) + calls <= self._budget
+
+    def charge(self, kind: str, rows: Rows) -> None:
+        """Count one call of a kind for the items ``rows``."""
+        self.counts[("cost", "gradient", "hessian").index(kind), self.items[rows]] += 1
+
+    def at(self, X: Array, rows: Rows | None = None) -> Points:
+        """Cost and gradient at one point of each item, or of the items ``rows``."""
+        items, unit = (self.items, self.unit) if rows is None else (self.items[rows], self.unit[rows])
+        self.counts[:2, items] += 1
+        evaluation = self.problem.at(X)
+        gradient, scale = evaluation.gradient, evaluation.gradient_scale
+        cost = np.asarray(evaluation.cost) / unit
+        gradient = gradient / unit[:, None, None] if (unit != 1.0).any() else gradient
+        least, largest = scale.min(axis=-1), scale.max(axis=-1)
+        noise = _NOISE * (np.abs(cost) + scale.sum(axis=-1) / unit)
+        relative = relative_norms(gradient, scale / unit[:, None], unit)
+        if self.is_scaled:
+            gradient = gradient / self.factors
+        return Points(X, gradient, cost, noise, relative, largest, least, evaluation)
+
+    def hessian(
+        self, points: Points, U: Array, working: NDArray[np.bool_], rows: Rows | None = None
+    ) -> Array:
+        """Scaled Hessian applied to ``U``; counted for the items that are ``working``."""
+        items, unit = (self.items, self.unit) if rows is None else (self.items[rows], self.unit[rows])
+        self.counts[2, items[working]] += 1
+        if points.evaluation is None:
+            points.evaluation = self.problem.at(points.X)
+        if self.is_scaled:
+            product = points.evaluation.hessian_product(U / self.factors) / self.factors
+        else:
+            product = points.evaluation.hessian_product(U)
+        return product / unit[:, None, None] if (unit != 1.0).any() else product
+
+    def ray(self, points: Points, U: Array) -> Ray:
+        """The curve ``t -> R(X, t U)``."""
+        move = U / self.factors if self.is_scaled else U
+        squares = np.einsum("bdm,bdm->bm", move, move)
+        return Ray(points.X, U, move, squares, inner(points.gradient, U))
+
+    def rescale(self, points: Points) -> NDArray[np.bool_]:
+        """Choose new units where gradients have become tiny; returns where that happened."""
+        tiny = (points.largest_scale < _LEAST_IN_UNITS * self.unit) & (points.largest_scale > _TINY)
+        if tiny.any():
+            unit = np.where(
+                tiny, np.exp2(np.floor(np.log2(np.maximum(points.largest_scale, _TINY)))), self.unit
+            )
+            ratio = self.unit / unit
+            points.cost = points.cost * ratio
+            points.noise = points.noise * ratio
+            points.gradient = points.gradient * ratio[:, None, None]
+            self.unit = unit
+        return tiny
+
+
+@dataclass(slots=True, eq=False)
+class Ray:
+    """Curves ``t -> R(X, t U)`` from one point of each item.
+
+    Attributes
+    ----------
+    X : ndarray, shape (B, d, M)
+    U, move : ndarray, shape (B, d, M)
+        Tangent in scaled and in plain coordinates.
+    squares : ndarray, shape (B, M)
+        Squared length of each column of ``move``.
+    slope : ndarray, shape (B,)
+        Derivative of the cost at ``t = 0``.
+    """
+
+    X: Array
+    U: Array
+    move: Array
+    squares: Array
+    slope: Array
+
+    @property
+    def longest(self) -> Array:
+        """Length of the longest column of ``move``, shape (B,)."""
+        return np.sqrt(self.squares.max(axis=-1))
+
+    def take(self, rows: Rows) -> Ray:
+        """The same for some items."""
+        return Ray(self.X[rows], self.U[rows], self.move[rows], self.squares[rows], self.slope[rows])
+
+    def at(self, t: Array) -> Array:
+        """Points ``R(X, t U)``."""
+        moved = self.X + t[:, None, None] * self.move
+        moved /= column_norms(moved)[:, None, :]
+        return moved
+
+    def slope_at(self, t: Array, points: Points) -> Array:
+        """Derivative of the cost along the curve, ``sum_j <grad_j, u_j> / |x_j + t u_j|``, at ``points``."""
+        stretch = np.sqrt(1.0 + np.square(t)[:, None] * self.squares)
+        return (np.einsum("bdm,bdm->bm", points.gradient, self.U) / stretch).sum(axis=-1)
+
+
+def relative_norms(gradient: Array, scale: Array, unit: Array | float = 1.0) -> Array:
+    """Largest ``|grad_j| / scale_j``, NaN where an entry is not finite; columns that underflow are left out.
+
+    ``gradient`` and ``scale`` are in units.
+    """
+    if (scale.min(axis=-1) < _LEAST_IN_UNITS).any():
+        # divide before squaring, which would underflow
+        plain = scale * np.asarray(unit)[..., None]
+        ratio = column_norms(gradient / np.where(plain > LEAST_SCALE, scale, np.inf)[..., None, :])
+    else:
+        ratio = column_norms(gradient) / scale
+    return np.where(np.isfinite(ratio).all(axis=-1), ratio.max(axis=-1), np.nan)

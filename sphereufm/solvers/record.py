@@ -1,0 +1,147 @@
+"""Clock, recorder and callback of a run: none of their time is charged to the solver."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.gap import optimality_gap
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.oracle import Oracle, Points
+from sphereufm.solvers.result import Calls, History, Progress
+
+__all__ = ["Callback", "Clock", "Watch", "frobenius", "gap_at", "history"]
+
+Callback = Callable[[Progress], object]
+
+
+class Clock:
+    """Seconds since it was made, without those for which it was paused."""
+
+    def __init__(self, limit: float | None) -> None:
+        self._limit = np.inf if limit is None else limit
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._start
+
+    def expired(self) -> bool:
+        """Whether the limit has passed."""
+        return self.seconds() >= self._limit
+
+    def uncharged(self, since: float) -> None:
+        """Do not charge the time since ``seconds()`` was ``since``."""
+        self._start += self.seconds() - since
+
+
+def frobenius(U: Array) -> float:
+    """Frobenius norm that does not underflow in its squares."""
+    largest = float(np.abs(U).max())
+    if not largest > 0.0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(U / largest))
+
+
+def gap_at(problem: SphereProblem, X: Array) -> float:
+    """Numerical optimality gap at one point; NaN for problems that have none."""
+    return optimality_gap(problem, X).value if isinstance(problem, UFMProblem) else np.nan
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """Shows each iterate to a callback, and keeps it if that was asked for.
+
+    Attributes
+    ----------
+    callback : callable or None
+        Called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
+    record : bool
+        Whether to keep a history.
+    """
+
+    callback: Callback | None = None
+    record: bool = False
+
+    def observe(
+        self,
+        oracle: Oracle,
+        points: Points,
+        iteration: int,
+        clock: Clock,
+        logs: list[list[tuple[float, ...]]],
+    ) -> NDArray[np.bool_]:
+        """Look at every running item; returns where the callback asked to stop."""
+        stop = np.zeros(oracle.items.size, dtype=bool)
+        if self.callback is None and not self.record:
+            return stop
+        now = clock.seconds()
+        for row, item in enumerate(oracle.items.tolist()):
+            progress = _progress(oracle, points, row, iteration, now)
+            if self.record:
+                calls = progress.calls
+                logs[item].append(
+                    (
+                        iteration,
+                        progress.cost,
+                        progress.gradient_norm,
+                        progress.relative_gradient_norm,
+                        gap_at(oracle.problem, progress.X),
+                        calls.cost,
+                        calls.gradient,
+                        calls.hessian,
+                        now,
+                    )
+                )
+            if self.callback is not None:
+                stop[row] = bool(self.callback(progress))
+        clock.uncharged(now)
+        return stop
+
+
+def history(log: list[tuple[float, ...]]) -> History:
+    """Columns of a log as arrays."""
+    columns = list(zip(*log, strict=True))
+
+    def whole(i: int) -> NDArray[np.intp]:
+        return np.array(columns[i], dtype=np.intp)
+
+    def real(i: int) -> Array:
+        return np.array(columns[i], dtype=np.float64)
+
+    return History(
+        iteration=whole(0),
+        cost=real(1),
+        gradient_norm=real(2),
+        relative_gradient_norm=real(3),
+        gap=real(4),
+        cost_calls=whole(5),
+        gradient_calls=whole(6),
+        hessian_calls=whole(7),
+        seconds=real(8),
+    )
+
+
+def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds: float) -> Progress:
+    """One item as the callback sees it: plain units and the plain metric."""
+    item, unit = int(oracle.items[row]), float(oracle.unit[row])
+    X = points.X[row].view()
+    X.flags.writeable = False
+    return Progress(
+        item=item,
+        iteration=iteration,
+        X=X,
+        cost=float(points.cost[row]) * unit,
+        gradient_norm=frobenius(points.gradient[row] * oracle.factors) * unit,
+        relative_gradient_norm=float(points.relative_norm[row]),
+        seconds=seconds,
+        calls=Calls(
+            **dict(zip(("cost", "gradient", "hessian"), oracle.counts[:, item].tolist(), strict=True))
+        ),
+    )

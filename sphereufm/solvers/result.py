@@ -1,0 +1,183 @@
+"""What goes into a run and what comes out of it: settings, progress, history, result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_integer, check_positive
+from sphereufm.geometry.spheres import Array
+from sphereufm.solvers.stop import StopReason
+
+__all__ = ["Calls", "History", "Progress", "Settings", "SolverResult"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """When a run stops; limits that are ``None`` do not apply.
+
+    Parameters
+    ----------
+    tolerance : float
+        Stop when the relative gradient norm of every column is at most this: ``max_j |grad_j| / scale_j``, see
+        :func:`~sphereufm.problem.interface.relative_gradient_norm`.
+    max_iterations : int
+    max_seconds : float, optional
+        Wall time.  Checked between evaluations, so a run exceeds it by one evaluation at most.
+    max_calls : int, optional
+        Cost, gradient and Hessian calls in all; never exceeded.
+    gap_tolerance : float, optional
+        Stop when :func:`~sphereufm.problem.gap.optimality_gap` is at most this, in nats; cross-entropy problems only.
+    escape_saddles : bool
+        Whether to look for negative curvature where the gradient meets the tolerance, and to leave along it.
+
+    Raises
+    ------
+    InvalidInputError
+        If a tolerance or limit is not positive.
+
+    Examples
+    --------
+    >>> Settings(tolerance=1e-6).max_iterations
+    10000
+    """
+
+    tolerance: float = 1e-9
+    max_iterations: int = 10_000
+    max_seconds: float | None = None
+    max_calls: int | None = None
+    gap_tolerance: float | None = None
+    escape_saddles: bool = True
+
+    def __post_init__(self) -> None:
+        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
+        check_integer("max_iterations", self.max_iterations, 0)
+        if self.max_calls is not None:
+            check_integer("max_calls", self.max_calls, 2, "the start alone needs a cost and a gradient")
+        for name in ("max_seconds", "gap_tolerance"):
+            value = getattr(self, name)
+            if value is not None:
+                check_positive(name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """How often a run asked for each thing; the final re-measurement is not counted.
+
+    Examples
+    --------
+    >>> Calls(cost=3, gradient=3, hessian=10).total
+    16
+    """
+
+    cost: int = 0
+    gradient: int = 0
+    hessian: int = 0
+
+    @property
+    def total(self) -> int:
+        """Sum of all kinds."""
+        return self.cost + self.gradient + self.hessian
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Progress:
+    """One iterate of one run, as a callback sees it.
+
+    Attributes
+    ----------
+    item : int
+        Which start of a batch; 0 for a single run.
+    iteration : int
+    X : ndarray, shape (d, M)
+        Read-only.
+    cost, gradient_norm, relative_gradient_norm, seconds : float
+    calls : Calls
+    """
+
+    item: int
+    iteration: int
+    X: Array
+    cost: float
+    gradient_norm: float
+    relative_gradient_norm: float
+    seconds: float
+    calls: Calls
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class History:
+    """A run iterate by iterate, from the start (iteration 0) to the returned point; arrays of length ``T``.
+
+    Attributes
+    ----------
+    iteration : ndarray of int
+    cost, gradient_norm, relative_gradient_norm : ndarray of float
+    gap : ndarray of float
+        :func:`~sphereufm.problem.gap.optimality_gap` (numerical); NaN for problems that have none.
+    cost_calls, gradient_calls, hessian_calls : ndarray of int
+        Calls so far.
+    seconds : ndarray of float
+        Since the start of the run, without the time spent on recording.
+    """
+
+    iteration: NDArray[np.intp]
+    cost: Array
+    gradient_norm: Array
+    relative_gradient_norm: Array
+    gap: Array
+    cost_calls: NDArray[np.intp]
+    gradient_calls: NDArray[np.intp]
+    hessian_calls: NDArray[np.intp]
+    seconds: Array
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            getattr(self, field.name).flags.writeable = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SolverResult:
+    """Where a run ended, re-measured there.
+
+    Attributes
+    ----------
+    X : ndarray, shape (d, M)
+        Last point, unit columns, read-only.
+    cost : float
+        Cost at ``X``; infinite if not even the start had a finite cost.
+    gradient_norm : float
+        Frobenius norm of the Riemannian gradient at ``X``.
+    relative_gradient_norm : float
+        Largest columnwise relative gradient norm at ``X``.
+    stop_reason : StopReason
+    iterations : int
+    calls : Calls
+    seconds : float
+        Wall time.  For an item of a batch: until that item stopped.
+    escaped_saddles : int
+        How many times the run left a saddle along negative curvature.
+    solver : str
+        Name of the solver.
+    history : History or None
+        Given if it was asked for.
+    """
+
+    X: Array
+    cost: float
+    gradient_norm: float
+    relative_gradient_norm: float
+    stop_reason: StopReason
+    iterations: int
+    calls: Calls
+    seconds: float
+    escaped_saddles: int
+    solver: str
+    history: History | None = None
+
+    @property
+    def converged(self) -> bool:
+        """Whether a tolerance was met."""
+        return self.stop_reason.converged

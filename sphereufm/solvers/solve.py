@@ -1,0 +1,171 @@
+"""The public face of the solvers: checks, defaults, and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.geometry.spheres import Array, as_generator, column_norms
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.descent import BarzilaiBorwein, SteepestDescent
+from sphereufm.solvers.lbfgs import LBFGS
+from sphereufm.solvers.loop import run
+from sphereufm.solvers.record import Callback, Watch
+from sphereufm.solvers.result import Settings, SolverResult
+from sphereufm.solvers.strategy import Solver
+from sphereufm.solvers.trust_region import TrustRegion
+
+__all__ = ["SOLVERS", "solve", "solve_batch"]
+
+_OFF_SPHERE = 1e-8
+
+SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType(
+    {
+        "trust-region": TrustRegion,
+        "lbfgs": LBFGS,
+        "steepest-descent": SteepestDescent,
+        "barzilai-borwein": BarzilaiBorwein,
+    }
+)
+
+
+def solve(
+    problem: SphereProblem,
+    start: ArrayLike | None = None,
+    *,
+    rng: int | np.random.Generator = 0,
+    solver: str | Solver = "trust-region",
+    settings: Settings | None = None,
+    callback: Callback | None = None,
+    record: bool = False,
+) -> SolverResult:
+    """Minimise a cost on a product of spheres from one start.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        For example a :class:`~sphereufm.problem.ufm.UFMProblem`.
+    start : array_like, shape (d, M), optional
+        Unit columns; a random point drawn with ``rng`` if not given.
+    rng : int or numpy.random.Generator
+        Seed; also for the random tangent of the saddle escape.
+    solver : str or Solver
+        A name of ``SOLVERS``, or a configured instance.
+    settings : Settings, optional
+        Tolerances and limits.
+    callback : callable, optional
+        Called with a :class:`Progress` at every iterate; a true answer stops the run.
+    record : bool
+        Whether to keep a :class:`History`.
+
+    Returns
+    -------
+    SolverResult
+        Not converging is a result, with its reason, and not an error.  Convergence means that the gradient is
+        small and that no negative curvature was found; it does not prove a minimum.
+
+    Raises
+    ------
+    InvalidInputError
+        If the start is no point of the manifold, the solver unknown, or a gap tolerance is asked of a problem
+        without a gap.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> result = solve(problem, rng=0)
+    >>> result.stop_reason.name, round(result.cost, 9)
+    ('GRADIENT_TOLERANCE', 0.368981135)
+    """
+    generator = as_generator(rng)
+    if start is None:
+        starts = problem.spheres.random_point(generator, (1,))
+    else:
+        starts = _check_starts(problem, start, "start", 2)[None]
+    return _run(problem, starts, generator, solver, settings, Watch(callback, record))[0]
+
+
+def solve_batch(
+    problem: SphereProblem,
+    starts: ArrayLike | int,
+    *,
+    rng: int | np.random.Generator = 0,
+    solver: str | Solver = "trust-region",
+    settings: Settings | None = None,
+    callback: Callback | None = None,
+    record: bool = False,
+) -> tuple[SolverResult, ...]:
+    """Minimise from many starts at once; each stops on its own.
+
+    Parameters
+    ----------
+    starts : array_like, shape (B, d, M), or int
+        Starting points, or how many to draw with ``rng``.
+    problem, rng, solver, settings, callback, record
+        As for :func:`solve`.  Limits of calls and iterations hold for each start, the time limit for all together.
+
+    Returns
+    -------
+    tuple of SolverResult, length B
+
+    Raises
+    ------
+    InvalidInputError
+        As for :func:`solve`.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> results = solve_batch(problem, 8, rng=0)
+    >>> {round(result.cost, 9) for result in results}
+    {0.368981135}
+    """
+    generator = as_generator(rng)
+    if isinstance(starts, (int, np.integer)):
+        count = check_integer("starts", starts, 1)
+        points = problem.spheres.random_point(generator, (count,))
+    else:
+        points = _check_starts(problem, starts, "starts", 3)
+    return _run(problem, points, generator, solver, settings, Watch(callback, record))
+
+
+def _run(
+    problem: SphereProblem,
+    starts: Array,
+    rng: np.random.Generator,
+    solver: str | Solver,
+    settings: Settings | None,
+    watch: Watch,
+) -> tuple[SolverResult, ...]:
+    """Resolve names and defaults."""
+    settings = Settings() if settings is None else settings
+    if settings.gap_tolerance is not None and not isinstance(problem, UFMProblem):
+        raise InvalidInputError(
+            f"gap_tolerance={settings.gap_tolerance} needs a problem with an optimality gap (a UFMProblem)"
+        )
+    if isinstance(solver, str):
+        if solver not in SOLVERS:
+            raise InvalidInputError(f"solver={solver!r} must be one of {', '.join(SOLVERS)}, or an instance")
+        solver = SOLVERS[solver]()
+    return run(problem, starts, solver, settings, rng, watch)
+
+
+def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:
+    """Copy of the starting points with columns normalised to rounding."""
+    X = check_array(name, value, problem.spheres.shape)
+    if X.ndim != ndim:
+        raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
+    if (X[..., ~problem.spheres.mask] != 0.0).any():
+        raise InvalidInputError(
+            f"{name} has nonzero entries in rows that a column does not use; set them to zero"
+        )
+    norms = column_norms(X)
+    off = float(np.abs(norms - 1.0).max(initial=0.0))
+    if off > _OFF_SPHERE:
+        raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
+    return X / norms[..., None, :]

@@ -1,0 +1,321 @@
+r"""Riemannian trust regions with truncated conjugate gradients that remember, batched.
+
+The path of truncated CG does not depend on the radius, and its iterates only grow.  So one run yields the minimiser on
+the path for the radius ``Delta_0`` and for ``Delta_0 / 4, Delta_0 / 16, ...``: they are kept (*levels*), and after a
+rejection the next one is taken without a further Hessian product.
+
+The actual decrease ``f - f_+`` cancels near convergence.  Where it is not well above the rounding error of the
+costs it is replaced by the trapezoidal rule ``-(phi'(0) + phi'(1)) / 2`` along the step, which uses gradients alone.
+
+References
+----------
+P.-A. Absil, C. Baker, K. Gallivan, *Trust-region methods on Riemannian manifolds*, Found. Comput. Math. 2007.
+N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, section 6.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array, project
+from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
+from sphereufm.solvers.strategy import Step
+
+__all__ = ["TrustRegion", "actual_decrease"]
+
+_LEVELS = 8
+_SHRINK = 0.25
+_ACCEPT = 0.1
+_GOOD = 0.75
+_LARGEST_RESIDUAL = 0.1
+# inner iterations stop where the outer test would be met with this margin
+_MARGIN = 0.2
+_LEAST_RADIUS = 1e-14
+# costs that differ by fewer roundings than this are compared by slopes
+_TRUSTED = 1e3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustRegion:
+    """Trust regions with truncated conjugate gradients.
+
+    Parameters
+    ----------
+    max_inner : int, optional
+        Hessian products in one iteration; the dimension of the manifold if not given.
+    tolerance : float
+        Inner iterations do not solve beyond this relative gradient norm; give the run's tolerance.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> solve(problem, rng=0, solver=TrustRegion()).converged
+    True
+    """
+
+    max_inner: int | None = None
+    tolerance: float = 1e-9
+    name: str = field(default="trust-region", init=False)
+
+    def __post_init__(self) -> None:
+        if self.max_inner is not None:
+            check_integer("max_inner", self.max_inner, 1)
+
+    def start(self, oracle: Oracle, points: Points) -> _Run:
+        """Begin a run at ``points``."""
+        most = oracle.problem.spheres.dimension if self.max_inner is None else self.max_inner
+        return _Run(oracle, points, max(most, 1), self.tolerance)
+
+
+class _Run:
+    """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
+
+    def __init__(self, oracle: Oracle, points: Points, max_inner: int, tolerance: float) -> None:
+        size = points.cost.size
+        self.oracle, self.max_inner, self.tolerance = oracle, max_inner, tolerance
+        # half a turn of every column
+        self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
+        self.radius = np.full(size, self.largest / 8.0)
+        self.path = _Path.empty(points.X)
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.radius, self.path = self.radius[rows], self.path.take(rows)
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.radius[rows] = self.largest / 8.0
+        self.path.level[rows] = _LEVELS
+
+    def step(self, points: Points) -> Step:
+        """Try the step for the current radius."""
+        self._solve_where_needed(points)
+        U, predicted, boundary = self.path.current()
+        ray = self.oracle.ray(points, U)
+        none = np.zeros(self.radius.size, dtype=bool)
+        if not self.oracle.affordable(2).all():
+            return Step(points, none, none)
+        trial = self.oracle.at(ray.at(np.ones(self.radius.size)))
+        rho = _ratio(actual_decrease(points, trial, ray), predicted)
+        accepted = trial.finite & (rho > _ACCEPT)
+        self._next_radius(rho, accepted, boundary)
+        moved = trial if accepted.all() else points
+        if accepted.any() and not accepted.all():
+            moved = points.replace(accepted, trial.take(accepted))
+        stalled = (self.radius < _LEAST_RADIUS * self.largest) | ~(predicted > 0.0)
+        return Step(moved, stalled & ~accepted, ~trial.finite)
+
+    def _solve_where_needed(self, points: Points) -> None:
+        """Truncated CG for the items whose kept steps are used up or out of date."""
+        needed = self.path.level >= _LEVELS
+        if not needed.any():
+            return
+        if needed.all():
+            self.path = self._truncated_cg(points, np.arange(needed.size), self.radius)
+        else:
+            rows = np.flatnonzero(needed)
+            self.path.put(rows, self._truncated_cg(points.take(rows), rows, self.radius[rows]))
+
+    def _next_radius(self, rho: Array, accepted: NDArray[np.bool_], boundary: NDArray[np.bool_]) -> None:
+        """Shrink to the next kept step after a rejection; grow after a good step to the boundary."""
+        length = self.path.length()
+        grown = np.minimum(2.0 * self.radius, self.largest)
+        poor = np.minimum(self.radius, np.maximum(length, 1e-300)) * _SHRINK
+        after = np.where(rho < 0.25, poor, np.where((rho > _GOOD) & boundary, grown, self.radius))
+        self.path.skip_to_shorter(length)
+        self.radius = np.where(accepted, after, np.where(self.path.level < _LEVELS, self.path.radius(), poor))
+        self.path.level[accepted] = _LEVELS
+
+    def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> _Path:
+        """Steihaug's method from zero, keeping the step for every level's radius."""
+        path = _Path.empty(points.X)
+        path.start(radius)
+        r = points.gradient
+        square = inner(r, r)
+        target = _target(points.relative_norm, self.tolerance) * np.sqrt(square)
+        s, p = np.zeros_like(r), -r
+        ss, sp, pp = np.zeros_like(square), np.zeros_like(square), square.copy()
+        model = np.zeros_like(square)
+        working = square > 0.0
+        everyone = None if rows.size == self.radius.size else rows
+        for _ in range(self.max_inner):
+            # two calls are kept back for the trial
+            working &= self.oracle.affordable(3)[rows]
+            if not working.any() or self.oracle.expired():
+                break
+            image = self.oracle.hessian(points, p, working, everyone)
+            curvature, slope = inner(p, image), -square
+            alpha = np.divide(square, curvature, out=np.full_like(square, np.inf), where=curvature > 0.0)
+            bounded = np.where(np.isfinite(alpha), alpha, 0.0)
+            ahead = np.where(curvature > 0.0, ss + 2.0 * bounded * sp + bounded**2 * pp, np.inf)
+            path.cross(working, ahead, (s, p), (ss, sp, pp), (model, slope, curvature))
+            working &= ahead < path.radii[:, 0] ** 2
+            if not working.any():
+                break
+            a = np.where(working, bounded, 0.0)
+            s = s + a[:, None, None] * p
+            model = model + a * slope + 0.5 * a * a * curvature
+            r = r + a[:, None, None] * image
+            before, square = square, np.where(working, inner(r, r), square)
+            ss = np.where(working, ahead, ss)
+            working &= np.sqrt(square) > target
+            beta = square / np.where(before > 0.0, before, 1.0)
+            p = project(points.X, -r + beta[:, None, None] * p)
+            sp, pp = inner(s, p), inner(p, p)
+        path.close(s, ss, model)
+        return path
+
+
+@dataclass(slots=True, eq=False)
+class _Path:
+    """Steps of one truncated CG for a falling sequence of radii.
+
+    Attributes
+    ----------
+    steps : list of ndarray, shape (B, d, M)
+        Step for each level; made when first needed.
+    radii, squares, decrease : ndarray, shape (B, L)
+        Radius, squared length of the step, and predicted decrease of each level.
+    crossed : ndarray of bool, shape (B, L)
+        Whether the step ends on the level's boundary.
+    level : ndarray of int, shape (B,)
+        Which level is in use; ``L`` if none is.
+    """
+
+    steps: list[Array | None]
+    radii: Array
+    squares: Array
+    decrease: Array
+    crossed: NDArray[np.bool_]
+    level: NDArray[np.intp]
+
+    @classmethod
+    def empty(cls, X: Array) -> _Path:
+        """No steps yet."""
+        shape = (X.shape[0], _LEVELS)
+        return cls(
+            steps=[None] * _LEVELS,
+            radii=np.zeros(shape),
+            squares=np.zeros(shape),
+            decrease=np.zeros(shape),
+            crossed=np.zeros(shape, dtype=bool),
+            level=np.full(X.shape[0], _LEVELS, dtype=np.intp),
+        )
+
+    def take(self, rows: NDArray[np.bool_]) -> _Path:
+        """The same for some items."""
+        steps = [None if s is None else s[rows] for s in self.steps]
+        return _Path(
+            steps,
+            self.radii[rows],
+            self.squares[rows],
+            self.decrease[rows],
+            self.crossed[rows],
+            self.level[rows],
+        )
+
+    def put(self, rows: NDArray[np.intp], other: _Path) -> None:
+        """Take over some items from ``other``, which holds only those."""
+        for k, new in enumerate(other.steps):
+            if new is not None:
+                self._step_array(k, self.level.size, new)[rows] = new
+        for name in ("radii", "squares", "decrease", "crossed", "level"):
+            getattr(self, name)[rows] = getattr(other, name)
+
+    def start(self, radius: Array) -> None:
+        """Set the levels' radii."""
+        self.radii = radius[:, None] * _SHRINK ** np.arange(_LEVELS)
+        self.level = np.zeros(radius.size, dtype=np.intp)
+
+    def cross(
+        self,
+        working: NDArray[np.bool_],
+        ahead: Array,
+        vectors: tuple[Array, Array],
+        norms: tuple[Array, Array, Array],
+        models: tuple[Array, Array, Array],
+    ) -> None:
+        """Keep ``s + t p`` on the boundary of every level that the next iterate would leave."""
+        leaving = working[:, None] & ~self.crossed & (ahead[:, None] >= self.radii**2)
+        if not leaving.any():
+            return
+        (s, p), (ss, sp, pp), (model, slope, curvature) = vectors, norms, models
+        for k in np.flatnonzero(leaving.any(axis=0)).tolist():
+            here = leaving[:, k]
+            room = np.maximum(self.radii[:, k] ** 2 - ss, 0.0)
+            # positive root of pp t^2 + 2 sp t = room, in the form that does not cancel
+            t = room / np.where(here, sp + np.sqrt(sp * sp + pp * room), 1.0)
+            self._step_array(k, here.size, s)[here] = (s + t[:, None, None] * p)[here]
+            self.squares[here, k] = self.radii[here, k] ** 2
+            self.decrease[here, k] = -(model + t * slope + 0.5 * t * t * curvature)[here]
+            self.crossed[:, k] |= here
+
+    def close(self, s: Array, ss: Array, model: Array) -> None:
+        """The last iterate is the step for every radius that was not crossed."""
+        for k in range(_LEVELS):
+            rest = ~self.crossed[:, k]
+            if rest.any():
+                self._step_array(k, rest.size, s)[rest] = s[rest]
+                self.squares[rest, k] = ss[rest]
+                self.decrease[rest, k] = -model[rest]
+
+    def current(self) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Step in use, its predicted decrease, and whether it ends on the boundary."""
+        rows = np.arange(self.level.size)
+        levels = np.unique(self.level)
+        if levels.size == 1:
+            first = self.steps[int(levels[0])]
+            assert first is not None
+            U = first
+        else:
+            U = np.empty_like(next(s for s in self.steps if s is not None))
+            for k in levels.tolist():
+                here = self.level == k
+                kept = self.steps[k]
+                assert kept is not None
+                U[here] = kept[here]
+        return U, self.decrease[rows, self.level], self.crossed[rows, self.level]
+
+    def length(self) -> Array:
+        """Length of the step in use."""
+        return np.sqrt(self.squares[np.arange(self.level.size), self.level])
+
+    def radius(self) -> Array:
+        """Radius of the level in use (of the last one where none is)."""
+        return self.radii[np.arange(self.level.size), np.minimum(self.level, _LEVELS - 1)]
+
+    def skip_to_shorter(self, length: Array) -> None:
+        """Go to the first level whose radius is below ``length``."""
+        self.level = (self.radii >= 0.999 * length[:, None]).sum(axis=1)
+
+    def _step_array(self, k: int, size: int, like: Array) -> Array:
+        """The array of a level, made when first needed."""
+        array = self.steps[k]
+        if array is None:
+            array = self.steps[k] = np.zeros((size, *like.shape[1:]))
+        return array
+
+
+def actual_decrease(points: Points, trial: Points, ray: Ray) -> Array:
+    """``f - f_+`` at ``t = 1``, from slopes where the costs cancel, shape (B,)."""
+    difference = points.cost - trial.cost
+    slopes = -0.5 * (ray.slope + ray.slope_at(np.ones(difference.size), trial))
+    return np.where(np.abs(difference) > _TRUSTED * points.noise, difference, slopes)
+
+
+def _ratio(actual: Array, predicted: Array) -> Array:
+    """Actual over predicted decrease; minus infinity where either means nothing."""
+    ratio = actual / np.where(predicted > 0.0, predicted, 1.0)
+    return np.where((predicted > 0.0) & np.isfinite(ratio), ratio, -np.inf)
+
+
+def _target(relative_norm: Array, tolerance: float) -> Array:
+    """Relative residual at which inner iterations stop: quadratic convergence, but nothing beyond the tolerance."""
+    enough = _MARGIN * tolerance / np.maximum(relative_norm, 1e-300)
+    return np.minimum(_LARGEST_RESIDUAL, np.maximum(relative_norm, enough))
