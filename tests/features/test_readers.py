@@ -83,6 +83,12 @@ def test_npz_through_numpy_in_zip64_form(tmp_path, numbers):
     assert np.array_equal(open_array(tmp_path / "x.npz").read(), numbers)
 
 
+@pytest.mark.parametrize("key", ["a:b", "layer/fc.weight", "größe", "with space"])
+def test_keys_of_any_kind(tmp_path, key):
+    np.savez(tmp_path / "x.npz", **{key: np.ones((2, 2)), "other": np.zeros((2, 2))})
+    assert open_array(f"{tmp_path}/x.npz:{key}").read().sum() == 4
+
+
 def test_scalar_entry(tmp_path):
     np.savez(tmp_path / "x.npz", epoch=np.float64(3.0))
     assert open_arrays(tmp_path / "x.npz")["epoch"].read() == 3.0

@@ -133,8 +133,10 @@ def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> List
         return Listed(key=key, refused=f"its entries have type {dtype}")
     if dataset.shape is None:
         return Listed(key=key, refused="it is empty")
+    reason = _refused_storage(dataset)
+    if reason:
+        return Listed(key=key, refused=reason)
     shape = check_shape(title, dataset.shape)
-    _check_filters(title, dataset)
     size, stored = math.prod(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
     if stored > file.size or (dataset.chunks is None and size != stored):
         raise UnreadableFileError(f"{title} claims {size} bytes, but the file stores {stored} for it")
@@ -142,13 +144,12 @@ def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> List
     return Listed(key=key, columns=(key,), shape=shape, dtype=native, stored=stored)
 
 
-def _check_filters(title: str, dataset: Any) -> None:
-    """Only filters that need no plugin, and chunks that fit in memory."""
+def _refused_storage(dataset: Any) -> str:
+    """Why a dataset's chunks are not read: a filter that needs a plugin, or chunks too large for memory."""
     plist = dataset.id.get_create_plist()
     used = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
     if not used <= _FILTERS:
-        raise UnreadableFileError(f"{title} is refused: it is compressed by a plugin; use gzip or lzf")
+        return "it is compressed by a plugin; use gzip or lzf"
     if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MAX_CHUNK:
-        raise UnreadableFileError(
-            f"{title} is refused: its chunks of {dataset.chunks} take more than {_MAX_CHUNK} bytes; use smaller ones"
-        )
+        return f"its chunks of {dataset.chunks} take more than {_MAX_CHUNK} bytes; use smaller ones"
+    return ""

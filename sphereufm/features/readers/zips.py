@@ -220,7 +220,7 @@ def _check_name(file: StoredFile, raw: bytes, flags: int) -> str:
     """Decode an entry's name; it must be a plain relative path."""
     name = raw.decode("utf-8" if flags & 0x800 else "cp437")
     parts = name.split("/")
-    if not name or "\0" in name or "\\" in name or ".." in parts or parts[0] == "" or ":" in parts[0]:
+    if not name or "\0" in name or "\\" in name or ".." in parts or parts[0] == "" or parts[0][1:] == ":":
         raise _damaged(file, f"entry name {name[:80]!r} is not a plain relative path")
     return name
 
