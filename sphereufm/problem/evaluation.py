@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UFMEvaluation"]
 
+
 class UFMEvaluation:
     """Cost, gradient, Hessian products and multipliers at ``X``, shape ``(..., d, K + N)``.
 
@@ -102,10 +103,17 @@ class UFMEvaluation:
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``; shapes ``(..., d, K + N)``, batch axes broadcast."""
+        # the multipliers first: where nothing was kept yet, they make the pass that keeps it
+        return self._hessian_product(U, self.multipliers)
+
+    def euclidean_hessian_product(self, U: Array) -> Array:
+        """Derivative of :attr:`euclidean_gradient` along any ``U``; shapes as in :meth:`hessian_product`."""
+        return self._hessian_product(U, None)
+
+    def _hessian_product(self, U: Array, multipliers: Array | None) -> Array:
+        """Riemannian with the multipliers, Euclidean without."""
         problem = self.problem
         model = problem.loss, problem.tau, problem.classes
-        # the multipliers first: where nothing was kept yet, they make the pass that keeps it
-        multipliers = self.multipliers
         return kernels.hessian_product(self._terms(), problem.blocks, self.X, U, multipliers, model)
 
     @property

@@ -42,6 +42,8 @@ __all__ = [
 
 _BLOCK_LOGITS = 1 << 16
 _SMALLEST_BLOCK = 64
+# rows of a block of columns that are scaled and subtracted at a time, so that the product stays in cache
+_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -94,7 +96,7 @@ def sample_blocks(
 
 
 def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
-    """The block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
+    """Return the block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
 
     Parameters
     ----------
@@ -162,18 +164,17 @@ def evaluate(
     gradient = np.empty(X.shape)
     gradient_W = np.zeros(W.shape)
     multipliers = np.empty((*X.shape[:-2], X.shape[-1]))
-    radial = _Scratch(X.shape[:-1])
     for term, block in zip(terms, blocks, strict=True):
         columns = block.columns(K)
         cost += term.cost @ block.weights
         gradient_W += X[..., columns] @ term.G.mT
         np.matmul(W, term.G, out=gradient[..., columns])
         if len(blocks) > 1:
-            multipliers[..., columns] = _make_tangent(X, gradient, columns, radial)
+            multipliers[..., columns] = _make_tangent(X, gradient, columns)
     gradient[..., :K] = gradient_W
     # one block is small: its columns and the classifiers take one call together
     rest = slice(0, K if len(blocks) > 1 else None)
-    multipliers[..., rest] = _make_tangent(X, gradient, rest, _Scratch(X.shape[:-1]))
+    multipliers[..., rest] = _make_tangent(X, gradient, rest)
     return cost, gradient, multipliers
 
 
@@ -182,10 +183,10 @@ def hessian_product(
     blocks: tuple[SampleBlock, ...],
     X: Array,
     U: Array,
-    multipliers: Array,
+    multipliers: Array | None,
     model: tuple[Loss, float, int],
 ) -> Array:
-    """Riemannian Hessian applied to the tangent ``U``, six matrix products a pass.
+    """Hessian applied to ``U``, six matrix products a pass.
 
     Parameters
     ----------
@@ -193,8 +194,8 @@ def hessian_product(
         Forward pass at ``X`` and its blocks.
     X, U : ndarray, shape (..., d, K + N)
         Point and tangent vector; batch axes broadcast.
-    multipliers : ndarray, shape (..., K + N)
-        ``alpha`` and ``beta``.
+    multipliers : ndarray, shape (..., K + N), or None
+        ``alpha`` and ``beta`` for the Riemannian Hessian along a tangent ``U``; none for the Euclidean one.
     model : tuple
         ``(loss, tau, K)``.
     """
@@ -215,14 +216,14 @@ def hessian_product(
         out_W += H @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
         change += np.matmul(W, G_dot, out=column_space.get(block.size))
-        if len(blocks) > 1:
-            _subtract_scaled(out, U, multipliers, columns, column_space)
-            _make_tangent(X, out, columns, column_space)
+        if multipliers is not None and len(blocks) > 1:
+            _subtract_scaled(out, U, multipliers[..., columns], columns)
+            _make_tangent(X, out, columns)
     out[..., :K] = out_W
-    rest = slice(0, K if len(blocks) > 1 else None)
-    remaining = _Scratch(out.shape[:-1])
-    _subtract_scaled(out, U, multipliers, rest, remaining)
-    _make_tangent(X, out, rest, remaining)
+    if multipliers is not None:
+        rest = slice(0, K if len(blocks) > 1 else None)
+        _subtract_scaled(out, U, multipliers[..., rest], rest)
+        _make_tangent(X, out, rest)
     return out
 
 
@@ -255,15 +256,17 @@ class _Scratch:
         return block_of(self._first.reshape(-1), self._shape, slice(0, columns))
 
 
-def _subtract_scaled(out: Array, U: Array, factors: Array, columns: slice, scratch: _Scratch) -> None:
-    """Subtract from the given columns of ``out`` those of ``U`` times their factors."""
-    part = out[..., columns]
-    part -= np.multiply(U[..., columns], factors[..., None, columns], out=scratch.get(part.shape[-1]))
+def _subtract_scaled(out: Array, U: Array, factors: Array, columns: slice) -> None:
+    """Subtract from the given columns of ``out`` those of ``U`` times their factors, ``(..., n)``."""
+    scale = factors[..., None, :]
+    for start in range(0, out.shape[-2], _ROWS):
+        rows = slice(start, start + _ROWS)
+        part = out[..., rows, columns]
+        part -= U[..., rows, columns] * scale
 
 
-def _make_tangent(X: Array, out: Array, columns: slice, scratch: _Scratch) -> Array:
+def _make_tangent(X: Array, out: Array, columns: slice) -> Array:
     """Project the given columns of ``out`` to the tangent space at ``X``; return what was along ``X``."""
-    part = out[..., columns]
-    along = np.einsum("...dm,...dm->...m", X[..., columns], part)
-    part -= np.multiply(X[..., columns], along[..., None, :], out=scratch.get(part.shape[-1]))
+    along = np.einsum("...dm,...dm->...m", X[..., columns], out[..., columns])
+    _subtract_scaled(out, X, along, columns)
     return along

@@ -41,6 +41,7 @@ __all__ = ["Number", "UFMProblem"]
 Number: TypeAlias = float | int | str | Fraction
 
 _MEMORY_BUDGET = 256 << 20
+_MOST_SIZES_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, init=False)
@@ -75,7 +76,9 @@ class UFMProblem:
 
     Examples
     --------
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1)
+    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau="0.1")
+    >>> problem
+    UFMProblem(class_sizes=(2, 2), dim=3, tau=1/10, loss='cross-entropy')
     >>> problem.shape
     (3, 6)
     >>> X = problem.spheres.random_point(0)
@@ -123,6 +126,24 @@ class UFMProblem:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        few = self.classes <= _MOST_SIZES_SHOWN
+        sizes = (
+            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
+        )
+        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
+        weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
+        return f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{weights}, loss={self.loss.name!r})"
+
+    def __getstate__(self) -> dict[str, object]:
+        # what is derived from the fields is made again on the other side
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            # arrays come out of a pickle writeable
+            object.__setattr__(self, name, _read_only(value) if isinstance(value, np.ndarray) else value)
 
     @property
     def samples(self) -> int:
@@ -226,8 +247,8 @@ class UFMProblem:
         return self._with(tau=check_positive("tau", exact_tau), exact_tau=exact_tau)
 
     def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
-        """Return the problem as a ``pymanopt.Problem``; see :func:`sphereufm.problem.pymanopt_bridge.to_pymanopt`."""
-        from sphereufm.problem.pymanopt_bridge import to_pymanopt
+        """Return the problem as a ``pymanopt.Problem``; see :func:`sphereufm.problem.pymanopt_export.to_pymanopt`."""
+        from sphereufm.problem.pymanopt_export import to_pymanopt
 
         return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
 
