@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["UFMEvaluation"]
 
+# of each logit that is kept: one entry of G
+_BYTES = 8
+
 
 class UFMEvaluation:
     """Cost, gradient, Hessian products and multipliers at ``X``, shape ``(..., d, K + N)``.
@@ -41,6 +44,10 @@ class UFMEvaluation:
     def __init__(self, problem: UFMProblem, X: Array) -> None:
         self.problem = problem
         self.X = X
+        # plain attributes: a cached_property takes a lock in Python 3.11, which shows at small sizes
+        self._kept: tuple[BlockTerms, ...] | None = None
+        self._cost: Array | None = None
+        self._derivatives: tuple[Array, Array] | None = None
 
     @property
     def W(self) -> Array:
@@ -52,13 +59,12 @@ class UFMEvaluation:
         """Features, a view of shape ``(..., d, N)``."""
         return self.X[..., self.problem.classes :]
 
-    @cached_property
+    @property
     def cost(self) -> Array:
         """Cost in nats, shape ``(...)``."""
-        if "_first_order" in self.__dict__:
-            return self._first_order[0]
-        parts = zip(self._terms(), self.problem.blocks, strict=True)
-        return np.asarray(sum(term.cost @ block.weights for term, block in parts))
+        if self._cost is None:
+            self._cost = kernels.total_cost(self._terms(), self.problem.blocks)
+        return self._cost
 
     @cached_property
     def log_cost(self) -> Array:
@@ -74,7 +80,7 @@ class UFMEvaluation:
     @property
     def gradient(self) -> Array:
         """Riemannian gradient, shape ``(..., d, K + N)``."""
-        return self._first_order[1]
+        return self._first_order[0]
 
     @property
     def alpha(self) -> Array:
@@ -89,7 +95,7 @@ class UFMEvaluation:
     @property
     def multipliers(self) -> Array:
         """``(alpha, beta)`` in one array, shape ``(..., K + N)``."""
-        return self._first_order[2]
+        return self._first_order[1]
 
     @cached_property
     def gradient_scale(self) -> Array:
@@ -140,28 +146,36 @@ class UFMEvaluation:
             G[..., block.samples] = term.G
         return G
 
-    @cached_property
-    def _first_order(self) -> tuple[Array, Array, Array]:
-        """Cost, gradient and multipliers in one pass."""
-        return kernels.evaluate(self._terms(), self.problem.blocks, self.X, self.problem.classes)
+    @property
+    def _first_order(self) -> tuple[Array, Array]:
+        """Gradient and multipliers; the cost comes with them."""
+        if self._derivatives is None:
+            problem = self.problem
+            cost, *derivatives = kernels.evaluate(self._terms(), problem.blocks, self.X, problem.classes)
+            if self._cost is None:
+                self._cost = cost
+            self._derivatives = derivatives[0], derivatives[1]
+        return self._derivatives
 
     def _terms(self) -> Iterable[BlockTerms]:
         """Forward terms block by block, kept when they fit the memory budget."""
-        kept: Iterable[BlockTerms] | None = self.__dict__.get("_kept_terms")
-        if kept is not None:
-            return kept
-        problem = self.problem
-        X = self.X
-        logits = X.size // X.shape[-2] // X.shape[-1] * problem.classes * problem.samples
-        keep = np.empty(logits) if 8 * logits <= problem.memory_budget else None
-        stream = kernels.forward(problem.loss, self.W, self.H, problem.tau, problem.blocks, keep)
-        return stream if keep is None else self._recorded(stream)
+        if self._kept is not None:
+            return self._kept
+        problem, X = self.problem, self.X
+        points = 1 if X.ndim == 2 else X.size // (X.shape[-2] * X.shape[-1])
+        logits = points * problem.classes * problem.labels.size
+        arguments = problem.loss, self.W, self.H, problem.tau, problem.blocks
+        if _BYTES * logits > problem.memory_budget:
+            return kernels.forward(*arguments)
+        if len(problem.blocks) == 1:
+            self._kept = (kernels.forward_one(*arguments),)
+            return self._kept
+        return self._recorded(kernels.forward(*arguments, keep=np.empty(logits)))
 
     def _recorded(self, stream: Iterable[LogitTerms]) -> Iterator[BlockTerms]:
         """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""
         seen = []
-        for term in stream:
-            kept = KeptTerms(term.cost, term.G, term.p)
-            seen.append(kept)
-            yield kept
-        self.__dict__["_kept_terms"] = tuple(seen)
+        for cost, G, own, _ in stream:
+            seen.append(KeptTerms(cost, G, own))
+            yield seen[-1]
+        self._kept = tuple(seen)

@@ -28,16 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses import BlockTerms, LogitTerms, Loss
+from sphereufm.problem.losses import BlockTerms, KeptTerms, LogitTerms, Loss
 
 __all__ = [
     "SampleBlock",
     "block_of",
     "evaluate",
     "forward",
+    "forward_one",
     "gradient_scales",
     "hessian_product",
     "sample_blocks",
+    "total_cost",
 ]
 
 _BLOCK_LOGITS = 1 << 16
@@ -52,8 +54,8 @@ class SampleBlock:
 
     Attributes
     ----------
-    samples : slice
-        Which columns of ``H``.
+    samples, columns : slice
+        Which columns of ``H``, and of ``X = [W H]``.
     flat : ndarray of int, shape (n,)
         Place of each sample's own class in the flattened ``(K, n)`` block.
     weights, scale : ndarray, shape (n,)
@@ -61,18 +63,10 @@ class SampleBlock:
     """
 
     samples: slice
+    columns: slice
     flat: NDArray[np.intp]
     weights: Array
     scale: Array
-
-    @property
-    def size(self) -> int:
-        """Number of samples ``n``."""
-        return self.flat.size
-
-    def columns(self, classes: int) -> slice:
-        """Which columns of ``X``."""
-        return slice(classes + self.samples.start, classes + self.samples.stop)
 
 
 def sample_blocks(
@@ -89,9 +83,10 @@ def sample_blocks(
     blocks = []
     for start in range(0, labels.size, step):
         samples = slice(start, min(start + step, labels.size))
+        columns = slice(classes + samples.start, classes + samples.stop)
         n = samples.stop - start
         flat = labels[samples] * n + np.arange(n)
-        blocks.append(SampleBlock(samples, flat, weights[samples], tau * weights[samples]))
+        blocks.append(SampleBlock(samples, columns, flat, weights[samples], tau * weights[samples]))
     return tuple(blocks)
 
 
@@ -120,7 +115,7 @@ def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
 
 
 def forward(
-    loss: Loss, W: Array, H: Array, tau: float, blocks: Iterable[SampleBlock], keep: Array | None = None
+    loss: Loss, W: Array, H: Array, tau: float, blocks: tuple[SampleBlock, ...], keep: Array | None = None
 ) -> Iterator[LogitTerms]:
     """Yield the forward pass block by block: one matrix product and one exponential.
 
@@ -138,12 +133,28 @@ def forward(
     """
     tau_Wt = tau * W.mT
     shape = (*W.shape[:-2], W.shape[-1])
-    margins = _Scratch(shape)
-    gradients = _Scratch(shape)
+    margins, gradients = _Scratch(shape), _Scratch(shape)
     for block in blocks:
-        G = gradients.get(block.size) if keep is None else block_of(keep, shape, block.samples)
-        Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.size))
+        Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.flat.size))
+        G = gradients.get(block.flat.size) if keep is None else block_of(keep, shape, block.samples)
         yield loss.forward(Z, block.flat, block.scale, G)
+
+
+def forward_one(loss: Loss, W: Array, H: Array, tau: float, blocks: tuple[SampleBlock, ...]) -> KeptTerms:
+    """Forward pass of a problem with a single block, in memory of its own."""
+    (block,) = blocks
+    Z = W.mT @ H
+    Z *= tau
+    cost, G, own, _ = loss.forward(Z, block.flat, block.scale)
+    return KeptTerms(cost, G, own)
+
+
+def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> Array:
+    """Weighted sum of the losses, shape ``(...)``."""
+    cost: Array | float = 0.0
+    for term, block in zip(terms, blocks, strict=True):
+        cost = cost + term.cost @ block.weights
+    return np.asarray(cost)
 
 
 def evaluate(
@@ -158,24 +169,27 @@ def evaluate(
     multipliers : ndarray, shape (..., K + N)
         ``alpha`` and ``beta``.
     """
-    K = classes
-    W = np.ascontiguousarray(X[..., :K])
-    cost = np.zeros(X.shape[:-2])
+    several = len(blocks) > 1
+    W = X[..., :classes]
+    if several:
+        W = np.ascontiguousarray(W)
+    cost: Array | float = 0.0
     gradient = np.empty(X.shape)
-    gradient_W = np.zeros(W.shape)
-    multipliers = np.empty((*X.shape[:-2], X.shape[-1]))
+    gradient_W = None
+    parts = []
     for term, block in zip(terms, blocks, strict=True):
-        columns = block.columns(K)
-        cost += term.cost @ block.weights
-        gradient_W += X[..., columns] @ term.G.mT
-        np.matmul(W, term.G, out=gradient[..., columns])
-        if len(blocks) > 1:
-            multipliers[..., columns] = _make_tangent(X, gradient, columns)
-    gradient[..., :K] = gradient_W
-    # one block is small: its columns and the classifiers take one call together
-    rest = slice(0, K if len(blocks) > 1 else None)
-    multipliers[..., rest] = _make_tangent(X, gradient, rest)
-    return cost, gradient, multipliers
+        cost = cost + term.cost @ block.weights
+        pull = X[..., block.columns] @ term.G.mT
+        gradient_W = pull if gradient_W is None else np.add(gradient_W, pull, out=gradient_W)
+        np.matmul(W, term.G, out=gradient[..., block.columns])
+        if several:
+            parts.append(_make_tangent(X, gradient, block.columns))
+    gradient[..., :classes] = gradient_W
+    if not several:
+        # one block is small: its columns and the classifiers take one call together
+        return np.asarray(cost), gradient, _make_tangent(X, gradient, slice(None))
+    alpha = _make_tangent(X, gradient, slice(classes))
+    return np.asarray(cost), gradient, np.concatenate([alpha, *parts], axis=-1)
 
 
 def hessian_product(
@@ -207,15 +221,15 @@ def hessian_product(
     logits, more_logits = _Scratch((*out.shape[:-2], K)), _Scratch((*out.shape[:-2], K))
     column_space = _Scratch(out.shape[:-1])
     for term, block in zip(terms, blocks, strict=True):
-        columns = block.columns(K)
+        columns = block.columns
         H, V = X[..., columns], U[..., columns]
-        D = np.matmul(tau_Ut, H, out=logits.get(block.size))
-        D += np.matmul(tau_Wt, V, out=more_logits.get(block.size))
+        D = np.matmul(tau_Ut, H, out=logits.get(block.flat.size))
+        D += np.matmul(tau_Wt, V, out=more_logits.get(block.flat.size))
         G_dot = loss.curvature(term, D, block.flat, block.scale)
         out_W += V @ term.G.mT
         out_W += H @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
-        change += np.matmul(W, G_dot, out=column_space.get(block.size))
+        change += np.matmul(W, G_dot, out=column_space.get(block.flat.size))
         if multipliers is not None and len(blocks) > 1:
             _subtract_scaled(out, U, multipliers[..., columns], columns)
             _make_tangent(X, out, columns)

@@ -10,7 +10,7 @@ symbol      shape            meaning
 ``scale``   ``(n,)``         ``tau omega_i``
 ``E``       ``(..., K, n)``  margins ``z_j - z_y``; zero at ``y``
 ``G``       ``(..., K, n)``  ``scale (P - Y)``, the derivative by ``W^T H``
-``p``       ``(..., n)``     softmax probability of the sample's own class
+``own``     ``(..., n)``     ``scale p_y``, from the softmax probability of the sample's own class
 ``D``       ``(..., K, n)``  change of ``Z`` along a direction
 ==========  ===============  ===================================================================
 
@@ -47,8 +47,8 @@ class BlockTerms(Protocol):
         """Weighted derivative, shape ``(..., K, n)``."""
 
     @property
-    def p(self) -> Array:
-        """Own probability, shape ``(..., n)``."""
+    def own(self) -> Array:
+        """Weighted probability of the own class, shape ``(..., n)``."""
 
 
 class KeptTerms(NamedTuple):
@@ -56,7 +56,7 @@ class KeptTerms(NamedTuple):
 
     cost: Array
     G: Array
-    p: Array
+    own: Array
 
 
 class LogitTerms(NamedTuple):
@@ -68,15 +68,15 @@ class LogitTerms(NamedTuple):
         Loss of each sample, in nats, not weighted.
     G : ndarray, shape (..., K, n)
         Weighted derivative by ``W^T H``.
-    p : ndarray, shape (..., n)
-        Probability of the sample's own class.
+    own : ndarray, shape (..., n)
+        ``scale p``, with the probability ``p`` of the sample's own class.
     E : ndarray, shape (..., K, n)
         Margins ``z_j - z_y``.
     """
 
     cost: Array
     G: Array
-    p: Array
+    own: Array
     E: Array
 
 
@@ -127,12 +127,11 @@ class CrossEntropy:
             return _forward_shifted(E, flat, scale, out)
         G = np.exp(E, out=out)
         _set_own(G, flat, 0.0)
-        others = G.sum(axis=-2)
-        p = 1.0 / (1.0 + others)
-        weight = scale * p
-        G *= weight[..., None, :]
-        _set_own(G, flat, -weight * others)
-        return LogitTerms(np.log1p(others), G, p, E)
+        others = np.add.reduce(G, axis=-2)
+        own = scale / (1.0 + others)
+        _set_own(G, flat, -others)
+        G *= own[..., None, :]
+        return LogitTerms(np.log1p(others), G, own, E)
 
     def curvature(self, terms: BlockTerms, D: Array, flat: NDArray[np.intp], scale: Array) -> Array:
         """Return ``tau omega (diag(p) - p p^T) D`` column by column; ``D``, C-contiguous, is overwritten.
@@ -144,7 +143,7 @@ class CrossEntropy:
         mean = np.einsum("...kn,...kn->...n", terms.G, D) / scale
         D -= mean[..., None, :]
         D *= terms.G
-        _set_own(D, flat, -scale * terms.p * mean)
+        _set_own(D, flat, -terms.own * mean)
         return D
 
     def log_cost(self, Z: Array, flat: NDArray[np.intp]) -> Array:
@@ -188,12 +187,11 @@ def _forward_shifted(E: Array, flat: NDArray[np.intp], scale: Array, out: Array 
     G = np.subtract(E, top[..., None, :], out=out)
     np.exp(G, out=G)
     _set_own(G, flat, 0.0)
-    others = G.sum(axis=-2)
-    own = np.exp(-top)
-    total = others + own
-    weight = scale / total
-    G *= weight[..., None, :]
-    _set_own(G, flat, -weight * others)
+    others = np.add.reduce(G, axis=-2)
+    shifted = np.exp(-top)
+    total = others + shifted
+    _set_own(G, flat, -others)
+    G *= (scale / total)[..., None, :]
     # top = 0 where the own logit is the largest: there log1p keeps the accuracy of small costs
     cost = np.where(top > 0.0, top + np.log(total), np.log1p(others))
-    return LogitTerms(cost, G, own / total, E)
+    return LogitTerms(cost, G, scale * (shifted / total), E)
