@@ -6,9 +6,12 @@ instance (``LBFGS(memory=20)``) can be given instead of a name.
 
 from __future__ import annotations
 
+from sphereufm.solvers.conjugate import ConjugateGradient as ConjugateGradient
+from sphereufm.solvers.cubic import AdaptiveCubic as AdaptiveCubic
 from sphereufm.solvers.descent import BarzilaiBorwein as BarzilaiBorwein
 from sphereufm.solvers.descent import SteepestDescent as SteepestDescent
 from sphereufm.solvers.lbfgs import LBFGS as LBFGS
+from sphereufm.solvers.newton import NewtonPolish as NewtonPolish
 from sphereufm.solvers.result import Calls as Calls
 from sphereufm.solvers.result import History as History
 from sphereufm.solvers.result import Progress as Progress

@@ -81,6 +81,10 @@ class _Run:
         self.gram = np.zeros((B, 2 * memory, 2 * memory))
         self.gamma = np.zeros(B)
         self.slot = 0
+        self.ring = np.arange(memory)
+        # older[slot][i, j]: whether slot i is not younger than slot j when the next pair goes to ``slot``
+        age = (self.ring - self.ring[:, None]) % memory
+        self.older = (age[:, :, None] <= age[:, None, :]).astype(np.float64)
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         self.pairs, self.gram, self.gamma = self.pairs[rows], self.gram[rows], self.gamma[rows]
@@ -116,24 +120,23 @@ class _Run:
         return -project(points.X, h.reshape(points.X.shape))
 
     def _correction(self, g: Array, gamma: Array) -> Array:
-        """``(H - gamma) grad`` by the compact form, oldest pair first."""
+        """``(H - gamma) grad`` by the compact form.
+
+        Slots are not put in order of age: ``R`` keeps the entries ``<s_i, y_j>`` with ``i`` not younger than ``j``,
+        and is a triangular matrix with rows and columns permuted alike.
+        """
         m = self.memory
-        order = (self.slot + np.arange(m)) % m
-        both = np.concatenate([order, m + order])
-        gram = self.gram[:, both[:, None], both]
-        R = np.triu(gram[:, :m, m:])
-        diagonal = np.einsum("bii->bi", R).copy()
+        R = self.gram[:, :m, m:] * self.older[self.slot]
+        diagonal = R[:, self.ring, self.ring]
         # an empty slot has no curvature; one on the diagonal keeps R invertible and contributes nothing
-        np.einsum("bii->bi", R)[:] = np.where(diagonal > 0.0, diagonal, 1.0)
+        R[:, self.ring, self.ring] = np.where(diagonal > 0.0, diagonal, 1.0)
         inverse = np.linalg.inv(R)
-        seen = (self.pairs @ g[:, :, None])[:, both, 0]
-        u, v = seen[:, :m], seen[:, m:] * gamma[:, None]
-        w = (inverse @ u[:, :, None])[:, :, 0]
-        middle = diagonal * w + gamma[:, None] * (gram[:, m:, m:] @ w[:, :, None])[:, :, 0] - v
-        c = np.empty((g.shape[0], 2 * m))
-        c[:, order] = (np.swapaxes(inverse, -1, -2) @ middle[:, :, None])[:, :, 0]
-        c[:, m + order] = -gamma[:, None] * w
-        return (c[:, None, :] @ self.pairs)[:, 0]
+        seen = self.pairs @ g[:, :, None]
+        w = inverse @ seen[:, :m]
+        gamma = gamma[:, None, None]
+        middle = diagonal[:, :, None] * w + gamma * (self.gram[:, m:, m:] @ w - seen[:, m:])
+        c = np.concatenate([inverse.transpose(0, 2, 1) @ middle, -gamma * w], axis=1)
+        return (c.transpose(0, 2, 1) @ self.pairs)[:, 0]
 
     def _store(self, old: Points, new: Points) -> None:
         """Write the newest pair over the oldest; zeros where its curvature is not positive."""
@@ -150,8 +153,8 @@ class _Run:
         self.gamma = np.where(good, curvature / np.where(good, square, 1.0), self.gamma)
         self.pairs[:, slot] = s.reshape(s.shape[0], -1)
         self.pairs[:, m + slot] = y.reshape(y.shape[0], -1)
-        products = self.pairs @ np.swapaxes(self.pairs[:, [slot, m + slot]], -1, -2)
-        for column, place in enumerate((slot, m + slot)):
-            self.gram[:, :, place] = products[:, :, column]
-            self.gram[:, place, :] = products[:, :, column]
+        places = [slot, m + slot]
+        products = self.pairs @ self.pairs[:, places].transpose(0, 2, 1)
+        self.gram[:, :, places] = products
+        self.gram[:, places, :] = products.transpose(0, 2, 1)
         self.slot = (slot + 1) % m

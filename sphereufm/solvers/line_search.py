@@ -6,7 +6,7 @@ With ``phi(t)`` the cost along the curve, a step is accepted if it satisfies the
 
 or, where costs differ by rounding only, the approximate ones, which use slopes alone:
 
-    (2 delta - 1) phi'(0) >= phi'(t) >= sigma phi'(0)   and   phi(t) <= phi(0) + noise.
+    (2 delta - 1) phi'(0) >= phi'(t) >= sigma phi'(0)   and   |phi(t) - phi(0)| <= noise.
 
 References
 ----------
@@ -83,7 +83,7 @@ def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: 
             break
         everyone = todo.size == size
         here = ray if everyone else ray.take(todo)
-        step = t[todo]
+        step = t if everyone else t[todo]
         trial = oracle.at(here.at(step), None if everyone else todo)
         finite = trial.finite
         slope = here.slope_at(step, trial)
@@ -154,10 +154,11 @@ def _decreases(
     reference: Array, noise: Array, ray: Ray, trial: Points, slope: Array, step: Array
 ) -> NDArray[np.bool_]:
     """Sufficient decrease in cost, or in slope where costs cannot tell."""
-    enough = trial.cost <= reference + _DECREASE * step * ray.slope
-    by_slope = (trial.cost <= reference + noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)
+    gain = reference - trial.cost
+    enough = gain >= -_DECREASE * step * ray.slope
     # a decrease below rounding proves nothing: there the slope decides alone
-    told = np.abs(step * ray.slope) > noise
+    told = (np.abs(step * ray.slope) > noise) | (gain > noise)
+    by_slope = (np.abs(gain) <= noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)
     return trial.finite & ((enough & told) | by_slope)
 
 

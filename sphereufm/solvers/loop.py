@@ -19,8 +19,8 @@ from sphereufm.solvers.strategy import Solver, Step, Strategy
 
 __all__ = ["run"]
 
-# iterations without a lower cost or a smaller gradient that mean that there is nothing left to gain
-_PATIENCE = 100
+# evaluations without a lower cost or a smaller gradient that mean that there is nothing left to gain
+_PATIENCE = 2000
 _MOST_ESCAPES = 50
 # the optimality gap costs about as much as a few iterations
 _GAP_EVERY = 5
@@ -52,13 +52,14 @@ def run(
     step: Step | None = None
     batch.observe()
     while True:
-        batch.leave_saddles(strategy)
+        batch.leave_saddles(strategy, step)
         batch.retire(batch.verdicts(step), strategy)
         if not batch.oracle.items.size:
             return batch.results(solver.name)
         rescaled = batch.oracle.rescale(batch.points)
         if rescaled.any():
             strategy.forget(rescaled)
+            batch.best_cost[rescaled] = np.inf
         step = strategy.step(batch.points)
         batch.advance(step)
 
@@ -77,7 +78,7 @@ class _Batch:
         size = starts.shape[0]
         self.problem, self.settings, self.rng, self.watch = problem, settings, rng, watch
         self.clock = Clock(settings.max_seconds)
-        self.oracle = Oracle(problem, size, settings.max_calls, self.clock.expired)
+        self.oracle = Oracle(problem, size, settings, self.clock.expired)
         self.points = self.oracle.at(starts)
         self.iteration = 0
         # of all items
@@ -90,8 +91,9 @@ class _Batch:
         # of the running items
         self.best_cost = np.full(size, np.inf)
         self.best_norm = np.full(size, np.inf)
-        self.idle = np.zeros(size, dtype=np.intp)
+        self.gained_at = np.zeros(size, dtype=np.intp)
         self.settled = np.zeros(size, dtype=bool)
+        self.stuck = np.zeros(size, dtype=bool)
         self.interrupted = np.zeros(size, dtype=bool)
 
     def observe(self) -> None:
@@ -106,17 +108,29 @@ class _Batch:
         smaller = moved.relative_norm < 0.9 * self.best_norm
         self.best_cost = np.fmin(moved.cost, self.best_cost)
         self.best_norm = np.fmin(moved.relative_norm, self.best_norm)
-        self.idle = np.where(lower | smaller, 0, self.idle + 1)
+        self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
         self.points = moved
         self.observe()
 
-    def leave_saddles(self, strategy: Strategy) -> None:
-        """Look for negative curvature at items that meet the tolerance, and move those that have it."""
+    def _evaluations(self) -> NDArray[np.intp]:
+        """Cost calls of the running items so far."""
+        return self.oracle.counts[0, self.oracle.items]
+
+    def leave_saddles(self, strategy: Strategy, step: Step | None) -> None:
+        """Look for negative curvature at items that meet the tolerance or are stuck, and move those that have it.
+
+        Items can be stuck short of the tolerance: at low temperatures the scales of columns differ by many orders,
+        and the cost does not feel the smallest.
+        """
         self.settled = self.points.relative_norm <= self.settings.tolerance
-        if not self.settings.escape_saddles or not self.settled.any():
+        self.stuck = self._evaluations() - self.gained_at >= _PATIENCE
+        if step is not None:
+            self.stuck |= step.stalled
+        if not self.settings.escape_saddles or not (self.settled | self.stuck).any():
             return
+        failing = np.zeros_like(self.stuck) if step is None else step.non_finite
         rows = np.flatnonzero(
-            self.settled
+            (self.settled | (self.stuck & ~failing))
             & (self.points.least_scale > LEAST_SCALE)
             & (self.escaped[self.oracle.items] < _MOST_ESCAPES)
             & self.oracle.affordable(1)
@@ -152,6 +166,8 @@ class _Batch:
         moved = self.oracle.at(X[None], rows)
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
         self.settled[row] = bool(moved.relative_norm[0] <= self.settings.tolerance)
+        self.stuck[row] = False
+        self.gained_at[row] = self._evaluations()[row]
         self.escaped[self.oracle.items[row]] += 1
         mask = np.zeros(self.oracle.items.size, dtype=bool)
         mask[row] = True
@@ -174,14 +190,13 @@ class _Batch:
             mark(self._within_gap(settings.gap_tolerance), StopReason.GAP_TOLERANCE)
         if self.interrupted.any():
             mark(self.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
-        if step is not None and step.stalled.any():
-            mark(step.stalled & step.non_finite, StopReason.NON_FINITE)
+        if step is not None and self.stuck.any():
+            mark(self.stuck & step.non_finite, StopReason.NON_FINITE)
         if settings.max_calls is not None:
             mark(~self.oracle.affordable(2), StopReason.CALL_LIMIT)
         mark(self.clock.expired(), StopReason.TIME_LIMIT)
         mark(self.iteration >= settings.max_iterations, StopReason.ITERATION_LIMIT)
-        if step is not None:
-            mark(step.stalled | (self.idle >= _PATIENCE), StopReason.NO_PROGRESS)
+        mark(self.stuck, StopReason.NO_PROGRESS)
         return verdict
 
     def _within_gap(self, tolerance: float) -> NDArray[np.bool_]:
@@ -204,7 +219,7 @@ class _Batch:
         if rest.any():
             self.points = self.points.take(rest)
             strategy.keep(rest)
-        for name in ("best_cost", "best_norm", "idle", "settled", "interrupted"):
+        for name in ("best_cost", "best_norm", "gained_at", "settled", "stuck", "interrupted"):
             setattr(self, name, getattr(self, name)[rest])
 
     def results(self, solver: str) -> tuple[SolverResult, ...]:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.result import Settings
 
 __all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "metric_factors", "relative_norms"]
 
@@ -119,14 +120,14 @@ class Oracle:
     problem : SphereProblem
     size : int
         Number of items.
-    max_calls : int, optional
-        Calls that each item may spend.
+    settings : Settings
+        For the tolerance, and the calls that each item may spend.
     expired : callable
         Whether the time is over.
     """
 
     def __init__(
-        self, problem: SphereProblem, size: int, max_calls: int | None, expired: Callable[[], bool]
+        self, problem: SphereProblem, size: int, settings: Settings, expired: Callable[[], bool]
     ) -> None:
         self.problem = problem
         self.expired = expired
@@ -134,9 +135,11 @@ class Oracle:
         self.is_scaled = bool((self.factors != 1.0).any())
         self.items = np.arange(size)
         self.unit = np.ones(size)
+        self._in_units = False
         # rows: cost, gradient, hessian
         self.counts = np.zeros((3, size), dtype=np.intp)
-        self._budget = np.iinfo(np.intp).max if max_calls is None else max_calls
+        self.tolerance = settings.tolerance
+        self._budget = np.iinfo(np.intp).max if settings.max_calls is None else settings.max_calls
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
@@ -157,11 +160,13 @@ class Oracle:
         self.counts[:2, items] += 1
         evaluation = self.problem.at(X)
         gradient, scale = evaluation.gradient, evaluation.gradient_scale
-        cost = np.asarray(evaluation.cost) / unit
-        gradient = gradient / unit[:, None, None] if (unit != 1.0).any() else gradient
+        cost = np.asarray(evaluation.cost)
         least, largest = scale.min(axis=-1), scale.max(axis=-1)
-        noise = _NOISE * (np.abs(cost) + scale.sum(axis=-1) / unit)
-        relative = relative_norms(gradient, scale / unit[:, None], unit)
+        noise = _NOISE * (np.abs(cost) + scale.sum(axis=-1))
+        if self._in_units:
+            cost, noise = cost / unit, noise / unit
+            gradient, scale = gradient / unit[:, None, None], scale / unit[:, None]
+        relative = relative_norms(gradient, scale, unit)
         if self.is_scaled:
             gradient = gradient / self.factors
         return Points(X, gradient, cost, noise, relative, largest, least, evaluation)
@@ -178,7 +183,13 @@ class Oracle:
             product = points.evaluation.hessian_product(U / self.factors) / self.factors
         else:
             product = points.evaluation.hessian_product(U)
-        return product / unit[:, None, None] if (unit != 1.0).any() else product
+        return product / unit[:, None, None] if self._in_units else product
+
+    def product(self, points: Points, row: int) -> Callable[[Array], Array]:
+        """Scaled Hessian of one item as a function of ``U``, shape (d, M)."""
+        alone = points if points.cost.size == 1 else points.take(np.array([row]))
+        rows, yes = np.array([row]), np.ones(1, dtype=bool)
+        return lambda U: self.hessian(alone, U[None], yes, rows)[0]
 
     def ray(self, points: Points, U: Array) -> Ray:
         """The curve ``t -> R(X, t U)``."""
@@ -198,6 +209,7 @@ class Oracle:
             points.noise = points.noise * ratio
             points.gradient = points.gradient * ratio[:, None, None]
             self.unit = unit
+            self._in_units = True
         return tiny
 
 

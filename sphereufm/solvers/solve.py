@@ -12,9 +12,12 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.conjugate import ConjugateGradient
+from sphereufm.solvers.cubic import AdaptiveCubic
 from sphereufm.solvers.descent import BarzilaiBorwein, SteepestDescent
 from sphereufm.solvers.lbfgs import LBFGS
 from sphereufm.solvers.loop import run
+from sphereufm.solvers.newton import NewtonPolish
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
 from sphereufm.solvers.strategy import Solver
@@ -30,6 +33,9 @@ SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType(
         "lbfgs": LBFGS,
         "steepest-descent": SteepestDescent,
         "barzilai-borwein": BarzilaiBorwein,
+        "conjugate-gradient": ConjugateGradient,
+        "adaptive-cubic": AdaptiveCubic,
+        "newton": NewtonPolish,
     }
 )
 

@@ -47,8 +47,6 @@ class TrustRegion:
     ----------
     max_inner : int, optional
         Hessian products in one iteration; the dimension of the manifold if not given.
-    tolerance : float
-        Inner iterations do not solve beyond this relative gradient norm; give the run's tolerance.
 
     Examples
     --------
@@ -60,7 +58,6 @@ class TrustRegion:
     """
 
     max_inner: int | None = None
-    tolerance: float = 1e-9
     name: str = field(default="trust-region", init=False)
 
     def __post_init__(self) -> None:
@@ -70,15 +67,15 @@ class TrustRegion:
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
         most = oracle.problem.spheres.dimension if self.max_inner is None else self.max_inner
-        return _Run(oracle, points, max(most, 1), self.tolerance)
+        return _Run(oracle, points, max(most, 1))
 
 
 class _Run:
     """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
 
-    def __init__(self, oracle: Oracle, points: Points, max_inner: int, tolerance: float) -> None:
+    def __init__(self, oracle: Oracle, points: Points, max_inner: int) -> None:
         size = points.cost.size
-        self.oracle, self.max_inner, self.tolerance = oracle, max_inner, tolerance
+        self.oracle, self.max_inner = oracle, max_inner
         # half a turn of every column
         self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
         self.radius = np.full(size, self.largest / 8.0)
@@ -138,7 +135,7 @@ class _Run:
         path.start(radius)
         r = points.gradient
         square = inner(r, r)
-        target = _target(points.relative_norm, self.tolerance) * np.sqrt(square)
+        target = _target(points.relative_norm, self.oracle.tolerance) * np.sqrt(square)
         s, p = np.zeros_like(r), -r
         ss, sp, pp = np.zeros_like(square), np.zeros_like(square), square.copy()
         model = np.zeros_like(square)
