@@ -45,7 +45,7 @@ _SCALE_SEED = 0
 _SYMMETRY_TOLERANCE = 1e-8
 
 
-def from_pymanopt(problem: pymanopt.Problem, *, symmetry: SymmetryGroup | None = None) -> SphereProblem:
+def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = None) -> SphereProblem:
     """Put a Pymanopt problem on spheres behind the interface of this package.
 
     Parameters

@@ -1,0 +1,293 @@
+"""Any Pymanopt problem on spheres behind our interface."""
+
+import autograd.numpy as anp
+import numpy as np
+import pymanopt
+import pytest
+from pymanopt.manifolds import Euclidean, Grassmann, Oblique, Product, Sphere, Stiefel
+from pymanopt.manifolds.sphere import SphereSubspaceIntersection
+
+import sphereufm
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import exponential, project
+from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.pymanopt_bridge import from_pymanopt
+from sphereufm.problem.ufm import UFMProblem
+
+A = np.diag([1.0, 2.0, 4.0])
+
+
+def rayleigh(manifold):
+    @pymanopt.function.autograd(manifold)
+    def cost(x):
+        return anp.sum(x * anp.dot(A, x))
+
+    return pymanopt.Problem(manifold, cost)
+
+
+def mixed():
+    """A cost on Sphere(3) x Sphere(2, 2) x Oblique(5, 4) that couples all three."""
+    manifold = Product([Sphere(3), Sphere(2, 2), Oblique(5, 4)])
+    B = np.random.default_rng(1).normal(size=(4, 5))
+
+    @pymanopt.function.autograd(manifold)
+    def cost(x, m, Y):
+        return anp.sum(x**3) + anp.exp(anp.sum(anp.dot(m, m))) + anp.sum(anp.dot(B, Y) ** 3) * x[0]
+
+    return pymanopt.Problem(manifold, cost)
+
+
+def mixed_cost(X):
+    """The same, written for the padded array."""
+    B = np.random.default_rng(1).normal(size=(4, 5))
+    x, m, Y = X[:3, 0], X[:4, 1].reshape(2, 2), X[:, 2:]
+    return (x**3).sum() + np.exp((m @ m).sum()) + ((B @ Y) ** 3).sum() * x[0]
+
+
+def assert_derivatives_belong_to_cost(problem, seed=0):
+    """Gradient and Hessian against central differences along geodesics, in the interface's own terms."""
+    X = problem.spheres.random_point(seed)
+    U = problem.spheres.random_tangent(seed + 1, X)
+    h = 1e-4
+    ahead, behind = exponential(X, h * U), exponential(X, -h * U)
+    point = problem.at(X)
+    slope = float(problem.at(ahead).cost - problem.at(behind).cost) / (2.0 * h)
+    size = max(1.0, float(point.gradient_scale.max()))
+    assert abs(float((point.gradient * U).sum()) - slope) < 1e-6 * size
+    change = project(X, problem.at(ahead).gradient - problem.at(behind).gradient) / (2.0 * h)
+    np.testing.assert_allclose(point.hessian_product(U), change, rtol=0, atol=1e-5 * size)
+    for value in (point.gradient, point.hessian_product(U)):
+        np.testing.assert_allclose((X * value).sum(axis=0), 0.0, atol=1e-14 * size)
+        assert (value[~problem.spheres.mask] == 0.0).all()
+
+
+def test_rayleigh_quotient_on_the_sphere():
+    problem = from_pymanopt(rayleigh(Sphere(3)))
+    assert problem.spheres.dims == (3,)
+    x = np.array([[0.6], [0.8], [0.0]])
+    point = problem.at(x)
+    assert float(point.cost) == pytest.approx(0.36 + 2.0 * 0.64)
+    np.testing.assert_allclose(point.gradient, 2.0 * (A @ x - float(point.cost) * x), atol=1e-15)
+    u = np.array([[0.0], [0.0], [1.0]])
+    np.testing.assert_allclose(point.hessian_product(u), 2.0 * (4.0 - float(point.cost)) * u, atol=1e-15)
+
+
+@pytest.mark.parametrize("manifold", [Sphere(3), Sphere(3, 2), Oblique(3, 4)], ids=str)
+def test_derivatives_on_single_manifolds(manifold):
+    assert_derivatives_belong_to_cost(from_pymanopt(rayleigh(manifold)))
+
+
+def test_spheres_of_matrices_become_one_column_row_by_row():
+    original = rayleigh(Sphere(3, 2))
+    problem = from_pymanopt(original)
+    assert problem.spheres.dims == (6,)
+    X = problem.spheres.random_point(0)
+    np.testing.assert_allclose(problem.cost(X), original.cost(X.reshape(3, 2)), rtol=1e-15)
+
+
+def test_products_become_padded_columns():
+    problem = from_pymanopt(mixed())
+    assert problem.spheres.dims == (3, 4, 5, 5, 5, 5)
+    X = problem.spheres.random_point(3, (4,))
+    np.testing.assert_allclose(problem.cost(X), [mixed_cost(x) for x in X], rtol=1e-13)
+    assert_derivatives_belong_to_cost(problem)
+
+
+def test_batch_axes_are_looped_over_and_broadcast():
+    problem = from_pymanopt(mixed())
+    X = problem.spheres.random_point(0, (2, 1))
+    U = problem.spheres.random_tangent(1, np.broadcast_to(X, (2, 3, 5, 6)))
+    stack = problem.at(X)
+    product = stack.hessian_product(U)
+    assert (stack.cost.shape, stack.gradient.shape, product.shape) == ((2, 1), (2, 1, 5, 6), (2, 3, 5, 6))
+    assert stack.gradient_scale.shape == (2, 1, 6)
+    for i, j in np.ndindex(2, 3):
+        one = problem.at(X[i, 0])
+        np.testing.assert_array_equal(stack.gradient[i, 0], one.gradient)
+        np.testing.assert_array_equal(product[i, j], one.hessian_product(U[i, j]))
+
+
+def supplied(manifold, **names):
+    """The Rayleigh quotient with derivatives written by hand."""
+    functions = {
+        "euclidean_gradient": lambda x: 2.0 * A @ x,
+        "euclidean_hessian": lambda x, u: 2.0 * A @ u,
+        "riemannian_gradient": lambda x: project(x, 2.0 * A @ x),
+        "riemannian_hessian": lambda x, u: project(x, 2.0 * A @ u) - u * (x * (2.0 * A @ x)).sum(axis=0),
+    }
+    wrap = pymanopt.function.numpy(manifold)
+    cost = wrap(lambda x: (x * (A @ x)).sum())
+    return pymanopt.Problem(manifold, cost, **{name: wrap(functions[name]) for name in names})
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "riemannian"])
+def test_supplied_derivatives(kind):
+    manifold = Oblique(3, 2)
+    names = dict.fromkeys((f"{kind}_gradient", f"{kind}_hessian"))
+    problem, automatic = from_pymanopt(supplied(manifold, **names)), from_pymanopt(rayleigh(manifold))
+    X = problem.spheres.random_point(0)
+    U = problem.spheres.random_tangent(1, X)
+    np.testing.assert_allclose(problem.gradient(X), automatic.gradient(X), atol=1e-14)
+    np.testing.assert_allclose(problem.hessian_product(X, U), automatic.hessian_product(X, U), atol=1e-14)
+
+
+def test_supplied_riemannian_derivatives_on_a_product():
+    """Pymanopt's own solvers fail on these; nothing is lost on the way to us."""
+    manifold = Product([Sphere(3), Sphere(2)])
+    c, e = np.array([1.0, -2.0, 0.5]), np.array([0.3, 2.0])
+    wrap = pymanopt.function.numpy(manifold)
+
+    def normal_free(x, v):
+        return v - x * (x @ v)
+
+    problem = from_pymanopt(
+        pymanopt.Problem(
+            manifold,
+            wrap(lambda x, y: x @ c + y @ e),
+            riemannian_gradient=wrap(lambda x, y: [normal_free(x, c), normal_free(y, e)]),
+            riemannian_hessian=wrap(lambda x, y, u, v: [-u * (x @ c), -v * (y @ e)]),
+        )
+    )
+    assert_derivatives_belong_to_cost(problem)
+
+
+def test_missing_derivatives_are_named():
+    manifold = Oblique(3, 2)
+    with pytest.raises(InvalidInputError, match=r"has no gradient .*; supply euclidean_gradient or use"):
+        from_pymanopt(supplied(manifold))
+    first_order = from_pymanopt(supplied(manifold, euclidean_gradient=None))
+    X = first_order.spheres.random_point(0)
+    assert np.isfinite(first_order.gradient(X)).all()
+    with pytest.raises(InvalidInputError, match=r"has no hessian .*; supply euclidean_hessian or use"):
+        first_order.hessian_product(X, X)
+
+
+def test_our_own_problem_there_and_back():
+    ours = UFMProblem(class_sizes=(2, 1, 2), dim=3, tau=4)
+    X = ours.spheres.random_point(0, (2,))
+    U = ours.spheres.random_tangent(1, X)
+    for derivatives in ("closed-form", "autograd"):
+        for manifold in ("oblique", "product"):
+            exported = ours.to_pymanopt(derivatives=derivatives, manifold=manifold)
+            back = sphereufm.from_pymanopt(exported, symmetry=ours.symmetry)
+            assert back.spheres == ours.spheres
+            np.testing.assert_allclose(back.cost(X), ours.cost(X), rtol=1e-13)
+            np.testing.assert_allclose(back.gradient(X), ours.gradient(X), atol=1e-13)
+            np.testing.assert_allclose(back.hessian_product(X, U), ours.hessian_product(X, U), atol=1e-13)
+
+
+def test_smaller_dimension_under_declared_rotations():
+    ours = UFMProblem(class_sizes=(1, 2), dim=4, tau=3)
+    back = from_pymanopt(ours.to_pymanopt(), symmetry=ours.symmetry)
+    flat, expected = back.in_dimension(2), ours.in_dimension(2)
+    X = expected.spheres.random_point(0)
+    U = expected.spheres.random_tangent(1, X)
+    assert flat.spheres == expected.spheres
+    np.testing.assert_allclose(flat.cost(X), expected.cost(X), rtol=1e-14)
+    np.testing.assert_allclose(flat.gradient(X), expected.gradient(X), atol=1e-14)
+    np.testing.assert_allclose(flat.hessian_product(X, U), expected.hessian_product(X, U), atol=1e-14)
+    again = flat.in_dimension(3)
+    assert again.spheres.shape == (3, 5)
+    assert_derivatives_belong_to_cost(again)
+    with pytest.raises(InvalidInputError, match="r=5 must be at most 4"):
+        back.in_dimension(5)
+    with pytest.raises(InvalidInputError, match="r=0 must"):
+        back.in_dimension(0)
+    with pytest.raises(InvalidInputError, match=r"declare O\(d\) a symmetry"):
+        from_pymanopt(ours.to_pymanopt()).in_dimension(2)
+
+
+def test_scales_are_positive_fixed_and_follow_the_units_of_the_cost():
+    problem = from_pymanopt(mixed())
+    X = problem.spheres.random_point(0, (2,))
+    scale = problem.at(X).gradient_scale
+    assert (scale > 0.0).all()
+    np.testing.assert_array_equal(scale[0], scale[1])
+    assert len(np.unique(scale[0, 2:])) == 1
+    assert len(np.unique(scale[0])) == 3
+    larger = pymanopt.function.autograd(Sphere(3))(lambda x: 1000.0 * anp.sum(x * anp.dot(A, x)))
+    x = problem.spheres.random_point(1)[:3, :1] / np.linalg.norm(problem.spheres.random_point(1)[:3, 0])
+    small, large = from_pymanopt(rayleigh(Sphere(3))), from_pymanopt(pymanopt.Problem(Sphere(3), larger))
+    np.testing.assert_allclose(
+        relative_gradient_norm(large.at(x)), relative_gradient_norm(small.at(x)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0])
+def test_scales_where_the_cost_ignores_a_factor(factor):
+    manifold = Product([Sphere(3), Sphere(2)])
+    cost = pymanopt.function.autograd(manifold)(lambda x, y: factor * x[0] + 0.0 * y[0])
+    problem = from_pymanopt(pymanopt.Problem(manifold, cost))
+    assert (problem.scales > 0.0).all()
+    assert problem.scales[0] == problem.scales[1]
+
+
+def test_critical_points_of_a_rayleigh_quotient_are_the_eigenvectors():
+    problem = from_pymanopt(rayleigh(Sphere(3)))
+    for k in range(3):
+        point = problem.at(np.eye(3)[:, k : k + 1])
+        assert float(relative_gradient_norm(point)) == 0.0
+        curvatures = [
+            float((u * point.hessian_product(u)).sum())
+            for u in (np.eye(3)[:, j : j + 1] for j in range(3) if j != k)
+        ]
+        expected = [2.0 * (A[j, j] - A[k, k]) for j in range(3) if j != k]
+        np.testing.assert_allclose(curvatures, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "manifold",
+    [Stiefel(3, 2), Grassmann(3, 2), Euclidean(3), SphereSubspaceIntersection(np.eye(3)[:, :2])],
+    ids=str,
+)
+@pytest.mark.parametrize("product", [False, True])
+def test_other_manifolds_are_refused(manifold, product):
+    space = Product([Sphere(2), manifold]) if product else manifold
+    cost = pymanopt.function.autograd(space)(lambda *x: anp.sum(x[-1]))
+    with pytest.raises(InvalidInputError, match="must be a Sphere or Oblique, or a Product of them"):
+        from_pymanopt(pymanopt.Problem(space, cost))
+
+
+def test_what_is_no_pymanopt_problem_is_refused():
+    with pytest.raises(InvalidInputError, match=r"must be a pymanopt\.Problem"):
+        from_pymanopt(UFMProblem(class_sizes=(1, 1), dim=2, tau=1))
+
+
+def test_symmetries_that_do_not_hold_are_refused():
+    with pytest.raises(InvalidInputError, match="symmetry changes the cost from"):
+        from_pymanopt(rayleigh(Oblique(3, 2)), symmetry=SymmetryGroup.rotations(2))
+    weighted = UFMProblem(class_sizes=(1, 1), dim=2, tau=1, weights=[1, 2])
+    with pytest.raises(InvalidInputError, match="symmetry changes the cost from"):
+        from_pymanopt(weighted.to_pymanopt(), symmetry=SymmetryGroup.full(4))
+    swap = SymmetryGroup(False, ColumnPermutations.all_columns(2))
+    assert from_pymanopt(rayleigh(Oblique(3, 2)), symmetry=swap).symmetry == swap
+
+
+def test_symmetries_of_another_size_are_refused():
+    with pytest.raises(InvalidInputError, match="symmetry permutes 3 columns, but points have 2"):
+        from_pymanopt(rayleigh(Oblique(3, 2)), symmetry=SymmetryGroup.none(3))
+    with pytest.raises(InvalidInputError, match="must be equal where"):
+        from_pymanopt(mixed(), symmetry=SymmetryGroup.rotations(6))
+
+
+def test_points_and_derivatives_of_the_wrong_shape_are_refused():
+    manifold = Oblique(3, 2)
+    problem = from_pymanopt(rayleigh(manifold))
+    with pytest.raises(InvalidInputError, match="X has shape"):
+        problem.at(np.ones((2, 3)))
+    with pytest.raises(InvalidInputError, match="U has shape"):
+        problem.hessian_product(problem.spheres.random_point(0), np.ones((3, 3)))
+    wrap = pymanopt.function.numpy(manifold)
+    broken = pymanopt.Problem(
+        manifold, wrap(lambda x: 0.0), riemannian_gradient=wrap(lambda x: np.full((3, 2), np.nan))
+    )
+    with pytest.raises(InvalidInputError, match="derivative has 6 NaN or infinite entries"):
+        from_pymanopt(broken)
+
+
+def test_random_numbers_of_numpy_are_not_touched():
+    np.random.seed(5)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    from_pymanopt(mixed()).cost(from_pymanopt(mixed()).spheres.random_point(0))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
