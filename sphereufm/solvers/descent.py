@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import check_integer
-from sphereufm.geometry.spheres import Array, project
+from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.line_search import armijo_search
 from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategy import Step
@@ -129,16 +129,18 @@ class _Spectral:
         self.costs[:, self.place] = points.cost
         found = armijo_search(self.oracle, points, ray, first, self.costs.max(axis=1))
         failed = found.failed
-        self.t = np.where(
-            failed, 0.0, self._spectral(points, found.points, -found.t[:, None, None] * points.gradient)
-        )
-        self.costs[failed] = -np.inf
+        self.t = self._spectral(points, found.points)
+        if failed.any():
+            self.t[failed] = 0.0
+            self.costs[failed] = -np.inf
         return Step(found.points, failed & fresh, found.non_finite)
 
-    def _spectral(self, old: Points, new: Points, s: Array) -> Array:
-        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>``, old vectors transported by projection."""
-        s = project(new.X, s)
-        y = new.gradient - project(new.X, old.gradient)
+    def _spectral(self, old: Points, new: Points) -> Array:
+        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>`` with differences in the surrounding space."""
+        s = new.X - old.X
+        if self.oracle.is_scaled:
+            s *= self.oracle.factors
+        y = new.gradient - old.gradient
         curvature = inner(s, y)
         top, bottom = (inner(s, s), curvature) if self.place % 2 else (curvature, inner(y, y))
         return np.where(curvature > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0)

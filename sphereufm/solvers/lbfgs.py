@@ -59,7 +59,7 @@ class LBFGS:
     ('GRADIENT_TOLERANCE', 0.368981135)
     """
 
-    memory: int = 7
+    memory: int = 5
     name: str = field(default="lbfgs", init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +79,8 @@ class _Run:
         self.memory = memory
         self.pairs = np.zeros((B, 2 * memory, d * M))
         self.gram = np.zeros((B, 2 * memory, 2 * memory))
+        # pairs times the gradient at the current point
+        self.seen = np.zeros((B, 2 * memory, 1))
         self.gamma = np.zeros(B)
         self.slot = 0
         self.ring = np.arange(memory)
@@ -88,10 +90,12 @@ class _Run:
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         self.pairs, self.gram, self.gamma = self.pairs[rows], self.gram[rows], self.gamma[rows]
+        self.seen = self.seen[rows]
 
     def forget(self, rows: NDArray[np.bool_]) -> None:
         self.pairs[rows] = 0.0
         self.gram[rows] = 0.0
+        self.seen[rows] = 0.0
         self.gamma[rows] = 0.0
 
     def step(self, points: Points) -> Step:
@@ -112,14 +116,14 @@ class _Run:
 
     def _direction(self, points: Points) -> Array:
         """``-P H grad``."""
-        g = points.gradient.reshape(points.gradient.shape[0], -1)
         if not self.gamma.any():
             return -points.gradient
         gamma = np.where(self.gamma > 0.0, self.gamma, 1.0)
-        h = gamma[:, None] * g + self._correction(g, gamma)
-        return -project(points.X, h.reshape(points.X.shape))
+        h = self._correction(gamma).reshape(points.X.shape)
+        h += gamma[:, None, None] * points.gradient
+        return -project(points.X, h)
 
-    def _correction(self, g: Array, gamma: Array) -> Array:
+    def _correction(self, gamma: Array) -> Array:
         """``(H - gamma) grad`` by the compact form.
 
         Slots are not put in order of age: ``R`` keeps the entries ``<s_i, y_j>`` with ``i`` not younger than ``j``,
@@ -131,7 +135,7 @@ class _Run:
         # an empty slot has no curvature; one on the diagonal keeps R invertible and contributes nothing
         R[:, self.ring, self.ring] = np.where(diagonal > 0.0, diagonal, 1.0)
         inverse = np.linalg.inv(R)
-        seen = self.pairs @ g[:, :, None]
+        seen = self.seen
         w = inverse @ seen[:, :m]
         gamma = gamma[:, None, None]
         middle = diagonal[:, :, None] * w + gamma * (self.gram[:, m:, m:] @ w - seen[:, m:])
@@ -151,10 +155,14 @@ class _Run:
             s[~good] = 0.0
             y[~good] = 0.0
         self.gamma = np.where(good, curvature / np.where(good, square, 1.0), self.gamma)
-        self.pairs[:, slot] = s.reshape(s.shape[0], -1)
-        self.pairs[:, m + slot] = y.reshape(y.shape[0], -1)
-        places = [slot, m + slot]
-        products = self.pairs @ self.pairs[:, places].transpose(0, 2, 1)
-        self.gram[:, :, places] = products
-        self.gram[:, places, :] = products.transpose(0, 2, 1)
+        news = np.stack(
+            [s.reshape(s.shape[0], -1), y.reshape(s.shape[0], -1), new.gradient.reshape(s.shape[0], -1)],
+            axis=1,
+        )
+        self.pairs[:, [slot, m + slot]] = news[:, :2]
+        # one pass over the pairs for all three
+        products = self.pairs @ news.transpose(0, 2, 1)
+        self.gram[:, :, [slot, m + slot]] = products[:, :, :2]
+        self.gram[:, [slot, m + slot], :] = products[:, :, :2].transpose(0, 2, 1)
+        self.seen = products[:, :, 2:]
         self.slot = (slot + 1) % m

@@ -125,10 +125,11 @@ def armijo_search(oracle: Oracle, points: Points, ray: Ray, first: Array, refere
             break
         everyone = todo.size == size
         here = ray if everyone else ray.take(todo)
-        step = t[todo]
+        step = t if everyone else t[todo]
         trial = oracle.at(here.at(step), None if everyone else todo)
         slope = here.slope_at(step, trial)
-        done = _decreases(reference[todo], points.noise[todo], here, trial, slope, step)
+        bounds = (reference, points.noise) if everyone else (reference[todo], points.noise[todo])
+        done = _decreases(*bounds, here, trial, slope, step)
         if everyone and done.all():
             return Searched(trial, step, ~trial.finite)
         non_finite[todo] = ~trial.finite

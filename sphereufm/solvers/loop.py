@@ -86,6 +86,7 @@ class _Batch:
         self.reasons = [StopReason.NO_PROGRESS] * size
         self.iterations = np.zeros(size, dtype=np.intp)
         self.seconds = np.zeros(size)
+        self.calls = np.zeros((3, size), dtype=np.intp)
         self.escaped = np.zeros(size, dtype=np.intp)
         self.logs: list[list[tuple[float, ...]]] = [[] for _ in range(size)]
         # of the running items
@@ -114,7 +115,7 @@ class _Batch:
 
     def _evaluations(self) -> NDArray[np.intp]:
         """Cost calls of the running items so far."""
-        return self.oracle.counts[0, self.oracle.items]
+        return self.oracle.counts[0]
 
     def leave_saddles(self, strategy: Strategy, step: Step | None) -> None:
         """Look for negative curvature at items that meet the tolerance or are stuck, and move those that have it.
@@ -176,6 +177,8 @@ class _Batch:
     def verdicts(self, step: Step | None) -> NDArray[np.intp]:
         """Number of each running item's stop reason, or -1; the first that applies."""
         verdict = np.full(self.oracle.items.size, -1)
+        if self._all_go_on(step):
+            return verdict
 
         def mark(where: NDArray[np.bool_] | bool, reason: StopReason) -> None:
             verdict[(verdict < 0) & where] = _REASONS.index(reason)
@@ -199,6 +202,19 @@ class _Batch:
         mark(self.stuck, StopReason.NO_PROGRESS)
         return verdict
 
+    def _all_go_on(self, step: Step | None) -> bool:
+        """Quick check that no item stops, which is so after most iterations."""
+        return not (
+            step is None
+            or self.settled.any()
+            or self.stuck.any()
+            or self.interrupted.any()
+            or self.settings.gap_tolerance is not None
+            or self.settings.max_calls is not None
+            or self.clock.expired()
+            or self.iteration >= self.settings.max_iterations
+        )
+
     def _within_gap(self, tolerance: float) -> NDArray[np.bool_]:
         """Where the numerical optimality gap is small enough."""
         return np.array([gap_at(self.problem, X) <= tolerance for X in self.points.X], dtype=bool)
@@ -212,6 +228,7 @@ class _Batch:
         self.X[items] = self.points.X[done]
         self.iterations[items] = self.iteration
         self.seconds[items] = self.clock.seconds()
+        self.calls[:, items] = self.oracle.counts[:, done]
         for item, number in zip(items.tolist(), verdict[done].tolist(), strict=True):
             self.reasons[item] = _REASONS[number]
         rest = ~done
@@ -232,7 +249,7 @@ class _Batch:
         for i, reason in enumerate(self.reasons):
             X = self.X[i].copy()
             X.flags.writeable = False
-            calls = dict(zip(("cost", "gradient", "hessian"), self.oracle.counts[:, i].tolist(), strict=True))
+            calls = dict(zip(("cost", "gradient", "hessian"), self.calls[:, i].tolist(), strict=True))
             results.append(
                 SolverResult(
                     X=X,

@@ -43,7 +43,7 @@ _NOISE = 8.0 * _EPS
 _LEAST_IN_UNITS = 1e-60
 # a column whose scale is smaller has lost digits of its gradient: nothing is claimed about it
 LEAST_SCALE = 1e-290
-_ARRAYS = ("X", "gradient", "cost", "noise", "relative_norm", "largest_scale", "least_scale")
+_ARRAYS = ("X", "gradient", "cost", "noise", "relative_norm", "total_scale", "least_scale", "finite")
 
 
 @dataclass(slots=True, eq=False)
@@ -58,10 +58,13 @@ class Points:
         Cost in units, and the size of its rounding error.
     relative_norm : ndarray, shape (B,)
         Largest columnwise relative gradient norm (columns that underflow are left out).
-    largest_scale, least_scale : ndarray, shape (B,)
-        Extreme gradient scales over the columns, not in units.
+    total_scale, least_scale : ndarray, shape (B,)
+        Sum and minimum of the columns' gradient scales, not in units.
+    finite : ndarray of bool, shape (B,)
+        Whether cost and gradient are finite.
     evaluation : Evaluation or None
-        What the problem knows at ``X``; ``None`` if the points come from several evaluations.
+        What the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points come from several
+        evaluations.
     """
 
     X: Array
@@ -69,14 +72,10 @@ class Points:
     cost: Array
     noise: Array
     relative_norm: Array
-    largest_scale: Array
+    total_scale: Array
     least_scale: Array
+    finite: NDArray[np.bool_]
     evaluation: Evaluation | None
-
-    @property
-    def finite(self) -> NDArray[np.bool_]:
-        """Whether cost and gradient are finite, shape (B,)."""
-        return np.isfinite(self.cost) & np.isfinite(self.relative_norm)
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> Points:
         """The same for some items."""
@@ -136,54 +135,66 @@ class Oracle:
         self.items = np.arange(size)
         self.unit = np.ones(size)
         self._in_units = False
-        # rows: cost, gradient, hessian
+        # rows: cost, gradient, hessian; of the running items
         self.counts = np.zeros((3, size), dtype=np.intp)
         self.tolerance = settings.tolerance
-        self._budget = np.iinfo(np.intp).max if settings.max_calls is None else settings.max_calls
+        self._budget = settings.max_calls
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
-        self.items = self.items[rows]
-        self.unit = self.unit[rows]
+        self.items, self.unit, self.counts = self.items[rows], self.unit[rows], self.counts[:, rows]
 
     def affordable(self, calls: int) -> NDArray[np.bool_]:
         """Which of the running items may spend so many further calls."""
-        return self.counts[:, self.items].sum(axis=0) + calls <= self._budget
+        if self._budget is None:
+            return np.ones(self.items.size, dtype=bool)
+        return self.counts.sum(axis=0) + calls <= self._budget
 
     def charge(self, kind: str, rows: Rows) -> None:
         """Count one call of a kind for the items ``rows``."""
-        self.counts[("cost", "gradient", "hessian").index(kind), self.items[rows]] += 1
+        self.counts[("cost", "gradient", "hessian").index(kind), rows] += 1
 
     def at(self, X: Array, rows: Rows | None = None) -> Points:
         """Cost and gradient at one point of each item, or of the items ``rows``."""
-        items, unit = (self.items, self.unit) if rows is None else (self.items[rows], self.unit[rows])
-        self.counts[:2, items] += 1
-        evaluation = self.problem.at(X)
-        gradient, scale = evaluation.gradient, evaluation.gradient_scale
-        cost = np.asarray(evaluation.cost)
-        least, largest = scale.min(axis=-1), scale.max(axis=-1)
-        noise = _NOISE * (np.abs(cost) + scale.sum(axis=-1))
+        self.counts[:2, slice(None) if rows is None else rows] += 1
+        evaluation = self._evaluate(X)
+        shape = X.shape[0], X.shape[2]
+        gradient = evaluation.gradient.reshape(X.shape)
+        scale = evaluation.gradient_scale.reshape(shape)
+        cost = np.asarray(evaluation.cost).reshape(shape[:1])
+        least, total = np.minimum.reduce(scale, axis=-1), np.add.reduce(scale, axis=-1)
+        noise = _NOISE * (np.abs(cost) + total)
         if self._in_units:
+            unit = self.unit if rows is None else self.unit[rows]
             cost, noise = cost / unit, noise / unit
             gradient, scale = gradient / unit[:, None, None], scale / unit[:, None]
-        relative = relative_norms(gradient, scale, unit)
+            relative = relative_norms(gradient, scale, unit)
+        else:
+            relative = relative_norms(gradient, scale)
         if self.is_scaled:
             gradient = gradient / self.factors
-        return Points(X, gradient, cost, noise, relative, largest, least, evaluation)
+        finite = np.isfinite(relative) & np.isfinite(cost)
+        return Points(X, gradient, cost, noise, relative, total, least, finite, evaluation)
+
+    def _evaluate(self, X: Array) -> Evaluation:
+        """The problem at ``X``; a single point without its batch axis, which is quicker."""
+        return self.problem.at(X[0] if X.shape[0] == 1 else X)
 
     def hessian(
         self, points: Points, U: Array, working: NDArray[np.bool_], rows: Rows | None = None
     ) -> Array:
         """Scaled Hessian applied to ``U``; counted for the items that are ``working``."""
-        items, unit = (self.items, self.unit) if rows is None else (self.items[rows], self.unit[rows])
-        self.counts[2, items[working]] += 1
+        self.counts[2, working if rows is None else rows[working]] += 1
         if points.evaluation is None:
-            points.evaluation = self.problem.at(points.X)
+            points.evaluation = self._evaluate(points.X)
+        V = U / self.factors if self.is_scaled else U
+        product = points.evaluation.hessian_product(V[0] if V.shape[0] == 1 else V).reshape(U.shape)
         if self.is_scaled:
-            product = points.evaluation.hessian_product(U / self.factors) / self.factors
-        else:
-            product = points.evaluation.hessian_product(U)
-        return product / unit[:, None, None] if self._in_units else product
+            product = product / self.factors
+        if self._in_units:
+            unit = self.unit if rows is None else self.unit[rows]
+            product = product / unit[:, None, None]
+        return product
 
     def product(self, points: Points, row: int) -> Callable[[Array], Array]:
         """Scaled Hessian of one item as a function of ``U``, shape (d, M)."""
@@ -199,10 +210,10 @@ class Oracle:
 
     def rescale(self, points: Points) -> NDArray[np.bool_]:
         """Choose new units where gradients have become tiny; returns where that happened."""
-        tiny = (points.largest_scale < _LEAST_IN_UNITS * self.unit) & (points.largest_scale > _TINY)
+        tiny = (points.total_scale < _LEAST_IN_UNITS * self.unit) & (points.total_scale > _TINY)
         if tiny.any():
             unit = np.where(
-                tiny, np.exp2(np.floor(np.log2(np.maximum(points.largest_scale, _TINY)))), self.unit
+                tiny, np.exp2(np.floor(np.log2(np.maximum(points.total_scale, _TINY)))), self.unit
             )
             ratio = self.unit / unit
             points.cost = points.cost * ratio
@@ -256,14 +267,15 @@ class Ray:
 
 
 def relative_norms(gradient: Array, scale: Array, unit: Array | float = 1.0) -> Array:
-    """Largest ``|grad_j| / scale_j``, NaN where an entry is not finite; columns that underflow are left out.
+    """Largest ``|grad_j| / scale_j``, not finite where an entry is not; columns that underflow are left out.
 
     ``gradient`` and ``scale`` are in units.
     """
-    if (scale.min(axis=-1) < _LEAST_IN_UNITS).any():
+    if np.minimum.reduce(scale, axis=None) < _LEAST_IN_UNITS:
         # divide before squaring, which would underflow
         plain = scale * np.asarray(unit)[..., None]
         ratio = column_norms(gradient / np.where(plain > LEAST_SCALE, scale, np.inf)[..., None, :])
     else:
         ratio = column_norms(gradient) / scale
-    return np.where(np.isfinite(ratio).all(axis=-1), ratio.max(axis=-1), np.nan)
+    # the maximum of anything and NaN is NaN
+    return np.maximum.reduce(ratio, axis=-1)

@@ -142,6 +142,6 @@ def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds:
         relative_gradient_norm=float(points.relative_norm[row]),
         seconds=seconds,
         calls=Calls(
-            **dict(zip(("cost", "gradient", "hessian"), oracle.counts[:, item].tolist(), strict=True))
+            **dict(zip(("cost", "gradient", "hessian"), oracle.counts[:, row].tolist(), strict=True))
         ),
     )

@@ -1,0 +1,240 @@
+"""Other people's solvers behind one interface: ``run(problem, start, gauge, limit)``.
+
+Every peer gets the same start and is stopped by the same gauge: whenever it evaluates a gradient, the gauge measures
+the columnwise relative gradient norm of the point anew (that time is not charged) and ends the run when it meets the
+tolerance.  So no peer pays for a stop test of its own that is stricter, and none profits from a laxer one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array, column_norms, project
+from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["PEERS", "Gauge", "Stopped", "available_peers"]
+
+
+class Stopped(Exception):
+    """The gauge ended the run."""
+
+
+@dataclass(eq=False)
+class Gauge:
+    """Counts calls, measures points independently, and ends the run.
+
+    Attributes
+    ----------
+    problem : SphereProblem
+    tolerance : float
+        Relative gradient norm to reach.
+    limit : float
+        Seconds that are charged at most.
+    """
+
+    problem: SphereProblem
+    tolerance: float
+    limit: float
+    cost: int = 0
+    gradient: int = 0
+    hessian: int = 0
+    best: float = np.inf
+    X: Array | None = None
+    free: float = 0.0
+    begun: float = field(default_factory=time.perf_counter)
+    _last: Array | None = None
+
+    def seconds(self) -> float:
+        """Seconds charged so far."""
+        return time.perf_counter() - self.begun - self.free
+
+    def look(self, X: Array) -> None:
+        """Measure a point at which the peer evaluated a gradient."""
+        entered = time.perf_counter()
+        if self._last is None or not np.array_equal(X, self._last):
+            self._last = np.array(X)
+            unit = X / column_norms(X)
+            norm = float(relative_gradient_norm(self.problem.at(unit)))
+            if norm < self.best:
+                self.best, self.X = norm, unit
+        self.free += time.perf_counter() - entered
+        if self.best <= self.tolerance or self.seconds() > self.limit:
+            raise Stopped
+
+
+Runner = Callable[[SphereProblem, Array, Gauge], None]
+
+
+def _pymanopt_functions(problem: SphereProblem, gauge: Gauge, derivatives: str) -> Any:
+    """A ``pymanopt.Problem`` whose closures count and are gauged."""
+    import pymanopt
+    from pymanopt.manifolds import Oblique
+
+    space = Oblique(*problem.spheres.shape)
+    if isinstance(problem, UFMProblem):
+        inner = problem.to_pymanopt(derivatives=derivatives)
+        functions = inner.cost, inner.euclidean_gradient, inner.euclidean_hessian
+    else:
+        functions = _closed_forms(problem)
+
+    @pymanopt.function.numpy(space)
+    def cost(X: Array) -> float:
+        gauge.cost += 1
+        return functions[0](X)
+
+    @pymanopt.function.numpy(space)
+    def gradient(X: Array) -> Array:
+        gauge.gradient += 1
+        value = functions[1](X)
+        gauge.look(X)
+        return value
+
+    @pymanopt.function.numpy(space)
+    def hessian(X: Array, U: Array) -> Array:
+        gauge.hessian += 1
+        return functions[2](X, U)
+
+    return pymanopt.Problem(space, cost, euclidean_gradient=gradient, euclidean_hessian=hessian)
+
+
+def _closed_forms(problem: Any) -> tuple[Callable[..., Any], ...]:
+    """Euclidean closed forms with a one-point store, as the export of the cross-entropy problem has."""
+    store: list[Any] = [None]
+
+    def at(X: Array) -> Any:
+        if store[0] is None or not np.array_equal(store[0].X, X):
+            store[0] = problem.at(np.array(X))
+        return store[0]
+
+    return (
+        lambda X: float(at(X).cost),
+        lambda X: at(X).euclidean_gradient,
+        lambda X, U: at(X).euclidean_hessian_product(U),
+    )
+
+
+def _pymanopt(optimizer: str, derivatives: str) -> Runner:
+    """Pymanopt's solvers; limits so wide that only the gauge ends a run."""
+
+    def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
+        from pymanopt import optimizers
+
+        exported = _pymanopt_functions(problem, gauge, derivatives)
+        solver = getattr(optimizers, optimizer)(
+            max_time=10.0 * gauge.limit,
+            max_iterations=10**7,
+            min_gradient_norm=1e-300,
+            min_step_size=1e-300,
+            verbosity=0,
+        )
+        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        solver.run(exported, initial_point=start.copy())
+
+    return run
+
+
+def _scipy(method: str) -> Runner:
+    """SciPy on the normalised parametrisation ``f(x / |x|)``, column by column."""
+
+    def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
+        from scipy.optimize import minimize
+
+        shape = start.shape
+        store: list[Any] = [None, None, None]
+
+        def at(x: Array) -> tuple[Any, Array]:
+            if store[0] is None or not np.array_equal(store[0], x):
+                X = x.reshape(shape)
+                norms = column_norms(X)
+                store[:] = [x.copy(), problem.at(X / norms), norms]
+            return store[1], store[2]
+
+        def both(x: Array) -> tuple[float, Array]:
+            gauge.cost += 1
+            gauge.gradient += 1
+            point, norms = at(x)
+            value = float(point.cost), (point.gradient / norms).ravel()
+            gauge.look(x.reshape(shape))
+            return value
+
+        def product(x: Array, v: Array) -> Array:
+            gauge.hessian += 1
+            point, norms = at(x)
+            V, U, g = v.reshape(shape), point.X, point.gradient
+            along = np.einsum("dm,dm->m", U, V)
+            across = project(U, V)
+            bend = U * np.einsum("dm,dm->m", across, g) + g * along
+            return ((point.hessian_product(across) - bend) / norms**2).ravel()
+
+        options: dict[str, Any] = {"maxiter": 10**7}
+        if method == "L-BFGS-B":
+            options |= {"maxfun": 10**7, "ftol": 0.0, "gtol": 0.0}
+        else:
+            options |= {"gtol": 0.0}
+        hessp = product if method == "trust-ncg" else None
+        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        minimize(both, start.ravel(), jac=True, hessp=hessp, method=method, options=options)
+
+    return run
+
+
+def _geoopt(optimizer: str, rate: float) -> Runner:
+    """Geoopt's optimisers with autograd of torch, full batch, on columns as rows of ``Sphere()``."""
+
+    def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
+        import geoopt
+        import torch
+
+        if not isinstance(problem, UFMProblem):
+            raise NotImplementedError("only the cross-entropy problem is written in torch here")
+        torch.set_num_threads(1)
+        K, tau = problem.classes, problem.tau
+        labels = torch.tensor(np.array(problem.labels), dtype=torch.long)
+        weights = torch.tensor(np.array(problem.weights))
+        X = geoopt.ManifoldParameter(torch.tensor(start.T.copy()), manifold=geoopt.Sphere())
+        solver = getattr(geoopt.optim, optimizer)([X], lr=rate)
+
+        def closure() -> Any:
+            gauge.cost += 1
+            gauge.gradient += 1
+            solver.zero_grad()
+            logits = tau * X[K:] @ X[:K].T
+            loss = (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).sum()
+            loss.backward()
+            gauge.look(X.detach().numpy().T)
+            return loss
+
+        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        while True:
+            solver.step(closure)
+
+    return run
+
+
+PEERS: dict[str, Runner] = {
+    "pymanopt-sd-autograd": _pymanopt("SteepestDescent", "autograd"),
+    "pymanopt-cg-autograd": _pymanopt("ConjugateGradient", "autograd"),
+    "pymanopt-tr-autograd": _pymanopt("TrustRegions", "autograd"),
+    "pymanopt-sd": _pymanopt("SteepestDescent", "closed-form"),
+    "pymanopt-cg": _pymanopt("ConjugateGradient", "closed-form"),
+    "pymanopt-tr": _pymanopt("TrustRegions", "closed-form"),
+    "scipy-lbfgsb": _scipy("L-BFGS-B"),
+    "scipy-trust-ncg": _scipy("trust-ncg"),
+    # rates by one trial each over 0.01 .. 10 on K = 10, N = 100, tau = 5
+    "geoopt-rsgd": _geoopt("RiemannianSGD", 1.0),
+    "geoopt-radam": _geoopt("RiemannianAdam", 0.01),
+}
+
+
+def available_peers() -> list[str]:
+    """Names of the peers whose packages are installed here."""
+    from importlib.util import find_spec
+
+    needed = {"pymanopt": "pymanopt", "scipy": "scipy", "geoopt": "geoopt"}
+    return [name for name in PEERS if find_spec(needed[name.split("-", 1)[0]]) is not None]
