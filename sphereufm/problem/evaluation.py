@@ -151,10 +151,12 @@ class UFMEvaluation:
         """Gradient and multipliers; the cost comes with them."""
         if self._derivatives is None:
             problem = self.problem
-            cost, *derivatives = kernels.evaluate(self._terms(), problem.blocks, self.X, problem.classes)
+            cost, gradient, multipliers = kernels.evaluate(
+                self._terms(), problem.blocks, self.X, problem.classes, problem.tau
+            )
             if self._cost is None:
                 self._cost = cost
-            self._derivatives = derivatives[0], derivatives[1]
+            self._derivatives = gradient, multipliers
         return self._derivatives
 
     def _terms(self) -> Iterable[BlockTerms]:
@@ -175,7 +177,7 @@ class UFMEvaluation:
     def _recorded(self, stream: Iterable[LogitTerms]) -> Iterator[BlockTerms]:
         """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""
         seen = []
-        for cost, G, own, _ in stream:
-            seen.append(KeptTerms(cost, G, own))
+        for term in stream:
+            seen.append(KeptTerms(term.cost, term.G, term.own, term.tau_beta))
             yield seen[-1]
         self._kept = tuple(seen)

@@ -158,9 +158,11 @@ def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> 
 
 
 def evaluate(
-    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int
+    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int, tau: float
 ) -> tuple[Array, Array, Array]:
     """Cost, Riemannian gradient and multipliers from one pass over the forward terms.
+
+    ``beta`` is ``sum_k G_ki Z_ki / tau`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
 
     Returns
     -------
@@ -183,7 +185,8 @@ def evaluate(
         gradient_W = pull if gradient_W is None else np.add(gradient_W, pull, out=gradient_W)
         np.matmul(W, term.G, out=gradient[..., block.columns])
         if several:
-            parts.append(_make_tangent(X, gradient, block.columns))
+            beta = None if term.tau_beta is None else term.tau_beta / tau
+            parts.append(_make_tangent(X, gradient, block.columns, beta))
     gradient[..., :classes] = gradient_W
     if not several:
         # one block is small: its columns and the classifiers take one call together
@@ -279,8 +282,9 @@ def _subtract_scaled(out: Array, U: Array, factors: Array, columns: slice) -> No
         part -= U[..., rows, columns] * scale
 
 
-def _make_tangent(X: Array, out: Array, columns: slice) -> Array:
+def _make_tangent(X: Array, out: Array, columns: slice, along: Array | None = None) -> Array:
     """Project the given columns of ``out`` to the tangent space at ``X``; return what was along ``X``."""
-    along = np.einsum("...dm,...dm->...m", X[..., columns], out[..., columns])
+    if along is None:
+        along = np.einsum("...dm,...dm->...m", X[..., columns], out[..., columns])
     _subtract_scaled(out, X, along, columns)
     return along

@@ -50,13 +50,18 @@ class BlockTerms(Protocol):
     def own(self) -> Array:
         """Weighted probability of the own class, shape ``(..., n)``."""
 
+    @property
+    def tau_beta(self) -> Array | None:
+        """``sum_k G_ki Z_ki``, shape ``(..., n)``, if known."""
+
 
 class KeptTerms(NamedTuple):
-    """The part of :class:`LogitTerms` that is worth keeping."""
+    """The part of :class:`LogitTerms` that is worth keeping; ``tau_beta`` only where it will be asked for."""
 
     cost: Array
     G: Array
     own: Array
+    tau_beta: Array | None = None
 
 
 class LogitTerms(NamedTuple):
@@ -78,6 +83,11 @@ class LogitTerms(NamedTuple):
     G: Array
     own: Array
     E: Array
+
+    @property
+    def tau_beta(self) -> Array:
+        """``sum_k G_ki Z_ki``, shape ``(..., n)``, from the margins: columns of ``G`` sum to zero."""
+        return np.einsum("...kn,...kn->...n", self.G, self.E)
 
 
 class Loss(Protocol):

@@ -69,5 +69,3 @@ def test_small_curvature_keeps_its_relative_accuracy():
     p = 1 / (1 + mpmath.exp(40))
     # along h_0 the curvature term vanishes (W C W^T points along h_0), and -beta_0 = 2 tau omega_0 p is left
     assert matrix[2, 2] == pytest.approx(float(2 * 20 * p / 2), rel=1e-12)
-
-
