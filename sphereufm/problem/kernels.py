@@ -44,8 +44,8 @@ __all__ = [
 
 _BLOCK_LOGITS = 1 << 16
 _SMALLEST_BLOCK = 64
-# rows of a block of columns that are scaled and subtracted at a time, so that the product stays in cache
-_ROWS = 64
+# entries that are scaled and subtracted at a time, so that the product stays in cache
+_TILE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -171,28 +171,28 @@ def evaluate(
     multipliers : ndarray, shape (..., K + N)
         ``alpha`` and ``beta``.
     """
-    several = len(blocks) > 1
     W = X[..., :classes]
-    if several:
+    if len(blocks) > 1:
         W = np.ascontiguousarray(W)
     cost: Array | float = 0.0
     gradient = np.empty(X.shape)
     gradient_W = None
-    parts = []
+    betas = []
     for term, block in zip(terms, blocks, strict=True):
         cost = cost + term.cost @ block.weights
         pull = X[..., block.columns] @ term.G.mT
         gradient_W = pull if gradient_W is None else np.add(gradient_W, pull, out=gradient_W)
         np.matmul(W, term.G, out=gradient[..., block.columns])
-        if several:
-            beta = None if term.tau_beta is None else term.tau_beta / tau
-            parts.append(_make_tangent(X, gradient, block.columns, beta))
+        if term.tau_beta is not None:
+            betas.append(term.tau_beta / tau)
     gradient[..., :classes] = gradient_W
-    if not several:
-        # one block is small: its columns and the classifiers take one call together
-        return np.asarray(cost), gradient, _make_tangent(X, gradient, slice(None))
-    alpha = _make_tangent(X, gradient, slice(classes))
-    return np.asarray(cost), gradient, np.concatenate([alpha, *parts], axis=-1)
+    if betas:
+        alpha = _column_products(W, gradient[..., :classes])
+        multipliers = np.concatenate([alpha, *betas], axis=-1)
+    else:
+        multipliers = _column_products(X, gradient)
+    _subtract_scaled(gradient, X, multipliers)
+    return np.asarray(cost), gradient, multipliers
 
 
 def hessian_product(
@@ -233,14 +233,10 @@ def hessian_product(
         out_W += H @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
         change += np.matmul(W, G_dot, out=column_space.get(block.flat.size))
-        if multipliers is not None and len(blocks) > 1:
-            _subtract_scaled(out, U, multipliers[..., columns], columns)
-            _make_tangent(X, out, columns)
     out[..., :K] = out_W
     if multipliers is not None:
-        rest = slice(0, K if len(blocks) > 1 else None)
-        _subtract_scaled(out, U, multipliers[..., rest], rest)
-        _make_tangent(X, out, rest)
+        _subtract_scaled(out, U, multipliers)
+        _subtract_scaled(out, X, _column_products(X, out))
     return out
 
 
@@ -273,18 +269,20 @@ class _Scratch:
         return block_of(self._first.reshape(-1), self._shape, slice(0, columns))
 
 
-def _subtract_scaled(out: Array, U: Array, factors: Array, columns: slice) -> None:
-    """Subtract from the given columns of ``out`` those of ``U`` times their factors, ``(..., n)``."""
-    scale = factors[..., None, :]
-    for start in range(0, out.shape[-2], _ROWS):
-        rows = slice(start, start + _ROWS)
-        part = out[..., rows, columns]
-        part -= U[..., rows, columns] * scale
+def _column_products(X: Array, Y: Array) -> Array:
+    """Inner products of columns, shape ``(..., M)``."""
+    return np.einsum("...dm,...dm->...m", X, Y)
 
 
-def _make_tangent(X: Array, out: Array, columns: slice, along: Array | None = None) -> Array:
-    """Project the given columns of ``out`` to the tangent space at ``X``; return what was along ``X``."""
-    if along is None:
-        along = np.einsum("...dm,...dm->...m", X[..., columns], out[..., columns])
-    _subtract_scaled(out, X, along, columns)
-    return along
+def _subtract_scaled(out: Array, U: Array, factors: Array) -> None:
+    """Subtract from ``out`` the columns of ``U`` times their factors, ``(..., M)``, in tiles of few, long rows."""
+    d, M = out.shape[-2:]
+    width = min(M, _TILE)
+    height = max(1, _TILE // width)
+    for left in range(0, M, width):
+        columns = slice(left, left + width)
+        scale = factors[..., None, columns]
+        for top in range(0, d, height):
+            rows = slice(top, top + height)
+            part = out[..., rows, columns]
+            part -= U[..., rows, columns] * scale
