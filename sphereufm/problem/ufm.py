@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Number", "UFMProblem"]
 
 Number: TypeAlias = float | int | str | Fraction
+_Item = TypeVar("_Item")
 
 _MEMORY_BUDGET = 256 << 20
 _MOST_SIZES_SHOWN = 10
@@ -108,7 +109,7 @@ class UFMProblem:
         loss: str = "cross-entropy",
         memory_budget: int = _MEMORY_BUDGET,
     ) -> None:
-        if loss not in LOSSES:
+        if not isinstance(loss, str) or loss not in LOSSES:
             raise InvalidInputError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
         K, y = _classes_and_labels(class_sizes, labels, classes)
         exact_tau = _exact_positive("tau", tau, "logits are tau * W.T @ H")
@@ -267,7 +268,7 @@ def _classes_and_labels(
     K = None if classes is None else check_integer("classes", classes, 1)
     sizes = None
     if class_sizes is not None:
-        sizes = [check_integer("class_sizes entry", n, 0) for n in class_sizes]
+        sizes = [check_integer("class_sizes entry", n, 0) for n in _sequence("class_sizes", class_sizes)]
         if K is not None and len(sizes) != K:
             raise InvalidInputError(f"classes={K} contradicts class_sizes of {len(sizes)} entries")
         K = len(sizes)
@@ -309,13 +310,22 @@ def _weights(weights: Iterable[Number] | None, samples: int) -> tuple[tuple[Frac
     """Exact relative weights (None when all are equal) and float weights that sum to one."""
     if weights is None:
         return None, np.full(samples, 1.0 / samples)
-    exact = tuple(_exact_positive("weight", w, "sample weights are relative and positive") for w in weights)
+    remedy = "sample weights are relative and positive"
+    exact = tuple(_exact_positive("weight", w, remedy) for w in _sequence("weights", weights))
     if len(exact) != samples:
         raise InvalidInputError(f"weights has length {len(exact)}, but there are {samples} samples")
     if len(set(exact)) == 1:
         return None, np.full(samples, 1.0 / samples)
     total = sum(exact)
     return exact, np.array([float(w / total) for w in exact])
+
+
+def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
+    """Return the values as a list, refusing what holds none."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InvalidInputError(f"{name}={values!r} must be a sequence with one entry each") from None
 
 
 def _read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -11,6 +11,7 @@ import sphereufm
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import exponential, project
 from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.landscape.newton import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.pymanopt_bridge import from_pymanopt
 from sphereufm.problem.ufm import UFMProblem
@@ -234,6 +235,15 @@ def test_critical_points_of_a_rayleigh_quotient_are_the_eigenvectors():
         ]
         expected = [2.0 * (A[j, j] - A[k, k]) for j in range(3) if j != k]
         np.testing.assert_allclose(curvatures, expected, rtol=1e-15)
+
+
+def test_the_search_for_critical_points_runs_on_it():
+    problem = from_pymanopt(rayleigh(Sphere(3)))
+    found = find_critical_points(problem, problem.spheres.random_point(0, (30,)))
+    assert found.converged.all()
+    eigenvectors = np.abs(found.X[:, :, 0])
+    np.testing.assert_allclose(np.sort(eigenvectors, axis=1), [[0.0, 0.0, 1.0]] * 30, atol=1e-9)
+    assert set(eigenvectors.argmax(axis=1)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ BAD = [
     ({"tau": True}, r"tau=True must"),
     ({"class_sizes": (2, -1)}, r"class_sizes entry=-1 must be an integer >= 0"),
     ({"class_sizes": (2, 1.5)}, r"class_sizes entry=1\.5 must"),
+    ({"class_sizes": 5}, r"class_sizes=5 must be a sequence"),
+    ({"class_sizes": "23"}, r"class_sizes entry='2' must"),
     ({"class_sizes": (0, 0)}, r"there is no sample"),
     ({"class_sizes": ()}, r"there is no sample"),
     ({"class_sizes": (5,)}, r"classes=1 must be at least 2; with a single class the cost is constant"),
@@ -51,6 +53,8 @@ BAD = [
     ({"weights": [1, 1, 1, 1, -1]}, r"weight=-1 must be positive"),
     ({"weights": [1, 1, 1, 1, float("inf")]}, r"weight=inf must"),
     ({"weights": [1, 1, 1, 1, "x"]}, r"weight='x' must"),
+    ({"weights": 2.0}, r"weights=2\.0 must be a sequence"),
+    ({"loss": []}, r"loss=\[\] must be one of"),
     ({"loss": "hinge"}, r"loss='hinge' must be one of cross-entropy"),
     ({"memory_budget": -1}, r"memory_budget=-1 must"),
 ]
