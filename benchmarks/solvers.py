@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from solvers_peers import PEERS, Gauge, Stopped, available_peers
-from suites import SUITES, Instance
+from suites import SUITES
 from threadpoolctl import threadpool_limits
 
 from sphereufm.geometry.spheres import Array
@@ -134,25 +134,31 @@ def charged(m: Measurement, limit: float) -> float:
 
 
 def ratios(measurements: list[Measurement], ours: str, limit: float) -> dict[str, dict[str, float]]:
-    """For each other solver: geometric mean and least over instances of its time over ours (starts: geometric mean)."""
-    table: dict[tuple[str, str], list[float]] = {}
+    """Time of each other solver over ours: per instance by the geometric mean over starts, then over instances.
+
+    ``geometric_mean`` charges failures the limit; ``where_reached`` leaves instances with a failure out.
+    """
+    logs: dict[tuple[str, str], list[float]] = {}
+    failed: set[tuple[str, str]] = set()
     for m in measurements:
-        table.setdefault((m.solver, m.instance), []).append(np.log(charged(m, limit)))
-    mean = {key: float(np.mean(logs)) for key, logs in table.items()}
-    instances = {m.instance for m in measurements}
+        key = m.solver, m.instance
+        logs.setdefault(key, []).append(float(np.log(charged(m, limit))))
+        if not m.reached:
+            failed.add(key)
+    mean = {key: float(np.mean(values)) for key, values in logs.items()}
     out: dict[str, dict[str, float]] = {}
     for solver in {m.solver for m in measurements} - {ours}:
-        logs = [
-            mean[solver, i] - mean[ours, i] for i in instances if (solver, i) in mean and (ours, i) in mean
-        ]
-        if logs:
-            failures = sum(not m.reached for m in measurements if m.solver == solver)
-            out[solver] = {
-                "geometric_mean": float(np.exp(np.mean(logs))),
-                "least": float(np.exp(min(logs))),
-                "most": float(np.exp(max(logs))),
-                "failures": failures,
-            }
+        shared = [i for s, i in mean if s == solver and (ours, i) in mean]
+        gains = {i: mean[solver, i] - mean[ours, i] for i in shared}
+        fair = [gain for i, gain in gains.items() if (solver, i) not in failed]
+        out[solver] = {
+            "geometric_mean": float(np.exp(np.mean(list(gains.values())))),
+            "least": float(np.exp(min(gains.values()))),
+            "most": float(np.exp(max(gains.values()))),
+            "where_reached": float(np.exp(np.mean(fair))) if fair else float("nan"),
+            "instances_reached": len(fair),
+            "instances": len(gains),
+        }
     return out
 
 
@@ -230,8 +236,8 @@ def main() -> None:
     table = ratios(measurements, solvers[0], options.limit)
     for solver, row in sorted(table.items(), key=lambda item: item[1]["geometric_mean"]):
         print(
-            f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  "
-            f"(least {row['least']:.2f}, most {row['most']:.1f}; failures {row['failures']:g})"
+            f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  (least {row['least']:.2f}, most {row['most']:.1f}; "
+            f"where it got there {row['where_reached']:.2f}, on {row['instances_reached']:g} of {row['instances']:g})"
         )
     if options.out is not None:
         data = {

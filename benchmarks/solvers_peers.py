@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+# at the top: libraries that are loaded later would escape the limit of one BLAS thread
+from scipy.optimize import minimize
+
 from sphereufm.geometry.spheres import Array, column_norms, project
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
@@ -143,8 +146,6 @@ def _scipy(method: str) -> Runner:
     """SciPy on the normalised parametrisation ``f(x / |x|)``, column by column."""
 
     def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
-        from scipy.optimize import minimize
-
         shape = start.shape
         store: list[Any] = [None, None, None]
 

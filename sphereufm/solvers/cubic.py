@@ -30,6 +30,9 @@ _GROW = 5.0
 # the space grows until the model's gradient is below theta |s|^2 sigma, or this share of |g|
 _THETA = 0.5
 _LARGEST_RESIDUAL = 0.1
+# after a rejection the regularisation is at least this share of the Hessian's size: less would not be felt, and
+# let rounding move along the Hessian's kernel (orbits of a symmetry)
+_FELT = 1e-10
 _MOST_REJECTIONS = 25
 
 
@@ -101,8 +104,11 @@ class _Run:
         accepted = rho > _ACCEPT
         factor = np.where(rho > _GOOD, _SHRINK, np.where(accepted, 1.0, _GROW))
         self.sigma = np.maximum(self.sigma * factor, 1e-300)
-        for row in np.flatnonzero(accepted).tolist():
-            self.spaces[row] = None
+        for row, space in enumerate(self.spaces):
+            if accepted[row]:
+                self.spaces[row] = None
+            elif space is not None and space.size:
+                self.sigma[row] = max(self.sigma[row], _FELT * space.largest)
         self.rejections = np.where(accepted, 0, self.rejections + 1)
         stalled = (self.rejections > _MOST_REJECTIONS) | ~(accepted | (decrease > 0.0))
         moved = trial if accepted.all() else points
@@ -120,7 +126,7 @@ class _Run:
         sigma = float(self.sigma[row])
         while True:
             if space.size:
-                y, model, residual = space.cubic(sigma)
+                y, _, residual = space.cubic(sigma)
                 length = float(np.linalg.norm(y))
                 share = min(_LARGEST_RESIDUAL, float(points.relative_norm[row]))
                 if residual <= max(share * space.norm, _THETA * sigma * length * length * share):

@@ -24,6 +24,10 @@ __all__ = ["BarzilaiBorwein", "SteepestDescent"]
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
 _GROWTH = 2.0
+# steps up to 2 (1 - delta) / L are accepted where the curvature is L: a small delta lets the iterates swing
+_DECREASE = 0.2
+# spectral steps are to be changed rarely
+_LEAST_DECREASE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ class _Armijo:
         fresh = self.t == 0.0
         longest = np.maximum(ray.longest, 1e-300)
         first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
-        found = armijo_search(self.oracle, points, ray, first, points.cost)
+        found = armijo_search(self.oracle, points, ray, first, points.cost, _DECREASE)
         self.t = found.t
         return Step(found.points, found.failed & fresh, found.non_finite)
 
@@ -127,7 +131,7 @@ class _Spectral:
         first = np.where(fresh, _FIRST_MOVE, np.minimum(self.t * longest, _LONGEST_MOVE)) / longest
         self.place = (self.place + 1) % self.costs.shape[1]
         self.costs[:, self.place] = points.cost
-        found = armijo_search(self.oracle, points, ray, first, self.costs.max(axis=1))
+        found = armijo_search(self.oracle, points, ray, first, self.costs.max(axis=1), _LEAST_DECREASE)
         failed = found.failed
         self.t = self._spectral(points, found.points)
         if failed.any():

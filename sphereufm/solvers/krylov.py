@@ -59,6 +59,11 @@ class Krylov:
         """Dimension of the space."""
         return len(self.diagonal)
 
+    @property
+    def largest(self) -> float:
+        """Largest entry of ``T`` in absolute value."""
+        return max(*map(abs, self.diagonal), *self.off)
+
     def grow(self) -> bool:
         """Add one dimension; false if the space is invariant already."""
         if self.exhausted:
@@ -70,8 +75,7 @@ class Krylov:
                 image = image - np.vdot(vector, image) * vector
         length = float(np.linalg.norm(image))
         self.off.append(length)
-        largest = max(*map(abs, self.diagonal), *self.off)
-        if length <= _INVARIANT * largest or len(self.basis) == image.size:
+        if length <= _INVARIANT * self.largest or len(self.basis) == image.size:
             self.exhausted = True
             self.off[-1] = 0.0
         else:

@@ -105,7 +105,9 @@ def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: 
     return Searched(best, best_t, non_finite)
 
 
-def armijo_search(oracle: Oracle, points: Points, ray: Ray, first: Array, reference: Array) -> Searched:
+def armijo_search(
+    oracle: Oracle, points: Points, ray: Ray, first: Array, reference: Array, delta: float
+) -> Searched:
     """Halve the step until ``phi(t) <= reference + delta t phi'(0)`` (or the approximate Wolfe condition holds).
 
     Parameters
@@ -114,6 +116,8 @@ def armijo_search(oracle: Oracle, points: Points, ray: Ray, first: Array, refere
         First trial steps.
     reference : ndarray, shape (B,)
         The current cost, or a larger recent one for a non-monotone search.
+    delta : float
+        Share of the decrease to first order that is asked for.
     """
     size = first.size
     t = first.copy()
@@ -129,7 +133,7 @@ def armijo_search(oracle: Oracle, points: Points, ray: Ray, first: Array, refere
         trial = oracle.at(here.at(step), None if everyone else todo)
         slope = here.slope_at(step, trial)
         bounds = (reference, points.noise) if everyone else (reference[todo], points.noise[todo])
-        done = _decreases(*bounds, here, trial, slope, step)
+        done = _decreases(bounds, (delta, step), here, trial, slope)
         if everyone and done.all():
             return Searched(trial, step, ~trial.finite)
         non_finite[todo] = ~trial.finite
@@ -147,16 +151,18 @@ def _conditions(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Sufficient decrease, and the curvature condition."""
     todo, step, sigma = where
-    decrease = _decreases(points.cost[todo], points.noise[todo], ray, trial, slope, step)
+    bounds = points.cost[todo], points.noise[todo]
+    decrease = _decreases(bounds, (_DECREASE, step), ray, trial, slope)
     return decrease, slope >= sigma * ray.slope
 
 
 def _decreases(
-    reference: Array, noise: Array, ray: Ray, trial: Points, slope: Array, step: Array
+    bounds: tuple[Array, Array], asked: tuple[float, Array], ray: Ray, trial: Points, slope: Array
 ) -> NDArray[np.bool_]:
     """Sufficient decrease in cost, or in slope where costs cannot tell."""
+    (reference, noise), (delta, step) = bounds, asked
     gain = reference - trial.cost
-    enough = gain >= -_DECREASE * step * ray.slope
+    enough = gain >= -delta * step * ray.slope
     # a decrease below rounding proves nothing: there the slope decides alone
     told = (np.abs(step * ray.slope) > noise) | (gain > noise)
     by_slope = (np.abs(gain) <= noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)

@@ -21,6 +21,9 @@ __all__ = ["run"]
 
 # evaluations without a lower cost or a smaller gradient that mean that there is nothing left to gain
 _PATIENCE = 2000
+# evaluations without a lower cost after which negative curvature is looked for
+_LOOK = 500
+_GAIN = 0.9
 _MOST_ESCAPES = 50
 # the optimality gap costs about as much as a few iterations
 _GAP_EVERY = 5
@@ -93,6 +96,7 @@ class _Batch:
         self.best_cost = np.full(size, np.inf)
         self.best_norm = np.full(size, np.inf)
         self.gained_at = np.zeros(size, dtype=np.intp)
+        self.lowered_at = np.zeros(size, dtype=np.intp)
         self.settled = np.zeros(size, dtype=bool)
         self.stuck = np.zeros(size, dtype=bool)
         self.interrupted = np.zeros(size, dtype=bool)
@@ -105,11 +109,13 @@ class _Batch:
         """Take over the outcome of an iteration."""
         self.iteration += 1
         moved = step.points
-        lower = moved.cost < self.best_cost - self.points.noise
-        smaller = moved.relative_norm < 0.9 * self.best_norm
-        self.best_cost = np.fmin(moved.cost, self.best_cost)
-        self.best_norm = np.fmin(moved.relative_norm, self.best_norm)
+        # the marks move only when they are beaten clearly, so that many small gains add up
+        lower = moved.cost < self.best_cost - moved.noise
+        smaller = moved.relative_norm < _GAIN * self.best_norm
+        self.best_cost = np.where(lower, moved.cost, self.best_cost)
+        self.best_norm = np.where(smaller, moved.relative_norm, self.best_norm)
         self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
+        self.lowered_at = np.where(lower, self._evaluations(), self.lowered_at)
         self.points = moved
         self.observe()
 
@@ -118,20 +124,22 @@ class _Batch:
         return self.oracle.counts[0]
 
     def leave_saddles(self, strategy: Strategy, step: Step | None) -> None:
-        """Look for negative curvature at items that meet the tolerance or are stuck, and move those that have it.
+        """Look for negative curvature at items that meet the tolerance or linger, and move those that have it.
 
-        Items can be stuck short of the tolerance: at low temperatures the scales of columns differ by many orders,
+        Items can linger short of the tolerance: at low temperatures the scales of columns differ by many orders,
         and the cost does not feel the smallest.
         """
         self.settled = self.points.relative_norm <= self.settings.tolerance
         self.stuck = self._evaluations() - self.gained_at >= _PATIENCE
         if step is not None:
             self.stuck |= step.stalled
-        if not self.settings.escape_saddles or not (self.settled | self.stuck).any():
+        lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
+        if not self.settings.escape_saddles or not (self.settled | lingering).any():
             return
+        self.lowered_at[lingering] = self._evaluations()[lingering]
         failing = np.zeros_like(self.stuck) if step is None else step.non_finite
         rows = np.flatnonzero(
-            (self.settled | (self.stuck & ~failing))
+            (self.settled | (lingering & ~failing))
             & (self.points.least_scale > LEAST_SCALE)
             & (self.escaped[self.oracle.items] < _MOST_ESCAPES)
             & self.oracle.affordable(1)
@@ -168,7 +176,7 @@ class _Batch:
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
         self.settled[row] = bool(moved.relative_norm[0] <= self.settings.tolerance)
         self.stuck[row] = False
-        self.gained_at[row] = self._evaluations()[row]
+        self.gained_at[row] = self.lowered_at[row] = self._evaluations()[row]
         self.escaped[self.oracle.items[row]] += 1
         mask = np.zeros(self.oracle.items.size, dtype=bool)
         mask[row] = True
@@ -236,7 +244,7 @@ class _Batch:
         if rest.any():
             self.points = self.points.take(rest)
             strategy.keep(rest)
-        for name in ("best_cost", "best_norm", "gained_at", "settled", "stuck", "interrupted"):
+        for name in ("best_cost", "best_norm", "gained_at", "lowered_at", "settled", "stuck", "interrupted"):
             setattr(self, name, getattr(self, name)[rest])
 
     def results(self, solver: str) -> tuple[SolverResult, ...]:
