@@ -28,7 +28,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.solvers import SOLVERS, Settings, solve
 
-TOLERANCE = 1e-9
 # what a solver's own test may miss by: it sees the same number up to rounding
 _SLACK = 1.0 + 1e-6
 _SHORT_RUN = 1.0
@@ -59,6 +58,7 @@ class Task:
     problem: SphereProblem
     seed: int
     limit: float
+    tolerance: float
 
     @property
     def start(self) -> Array:
@@ -70,7 +70,9 @@ def run_ours(task: Task, name: str) -> Measurement:
     """Run one of our solvers, and measure its answer anew."""
     problem, start, limit = task.problem, task.start, task.limit
     begun = time.perf_counter()
-    result = solve(problem, start, solver=name, settings=Settings(tolerance=TOLERANCE, max_seconds=limit))
+    result = solve(
+        problem, start, solver=name, settings=Settings(tolerance=task.tolerance, max_seconds=limit)
+    )
     seconds = time.perf_counter() - begun
     point = problem.at(result.X)
     norm = float(relative_gradient_norm(point))
@@ -78,7 +80,7 @@ def run_ours(task: Task, name: str) -> Measurement:
         instance=task.instance,
         seed=task.seed,
         solver=name,
-        reached=norm <= TOLERANCE * _SLACK,
+        reached=norm <= task.tolerance * _SLACK,
         seconds=seconds,
         relative_gradient_norm=norm,
         cost_value=float(point.cost),
@@ -90,14 +92,14 @@ def run_ours(task: Task, name: str) -> Measurement:
 def run_peer(task: Task, name: str) -> Measurement:
     """Run a peer under the gauge."""
     problem, start, limit = task.problem, task.start, task.limit
-    gauge = Gauge(problem, TOLERANCE, limit)
+    gauge = Gauge(problem, task.tolerance, limit)
     note = "returned"
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             PEERS[name](problem, start, gauge)
     except Stopped:
-        note = "reached" if gauge.best <= TOLERANCE else "time limit"
+        note = "reached" if gauge.best <= task.tolerance else "time limit"
     except Exception as error:  # a peer's crash is a failure of that peer, and is shown as one
         note = f"{type(error).__name__}: {error}"[:200]
     seconds = gauge.seconds()
@@ -105,7 +107,7 @@ def run_peer(task: Task, name: str) -> Measurement:
         instance=task.instance,
         seed=task.seed,
         solver=name,
-        reached=gauge.best <= TOLERANCE,
+        reached=gauge.best <= task.tolerance,
         seconds=seconds,
         relative_gradient_norm=gauge.best,
         cost_value=float("nan") if gauge.X is None else float(problem.at(gauge.X).cost),
@@ -189,22 +191,28 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
-def run_suite(suite: str, names: list[str], seeds: int, limit: float, repeats: int) -> list[Measurement]:
+def run_suite(names: list[str], options: argparse.Namespace) -> list[Measurement]:
     """Every solver from every start on every instance, printed as it goes."""
     measurements = []
-    for instance in SUITES[suite]:
+    for instance in SUITES[options.suite]:
         problem = instance.make()
         for name in names:
-            for seed in range(seeds):
-                task = Task(instance=instance.name, problem=problem, seed=seed, limit=limit)
-                m = measure(task, name, repeats)
+            for seed in range(options.seeds):
+                task = Task(
+                    instance=instance.name,
+                    problem=problem,
+                    seed=seed,
+                    limit=options.limit,
+                    tolerance=options.tolerance,
+                )
+                m = measure(task, name, options.repeats)
                 measurements.append(m)
                 print(
                     f"{m.instance:28s} {m.solver:22s} {m.seed:2d} {1e3 * m.seconds:10.2f} ms  "
                     f"f {m.cost:6d} g {m.gradient:6d} H {m.hessian:6d}  {m.relative_gradient_norm:.1e}  {m.note}",
                     flush=True,
                 )
-                if not m.reached and m.seconds >= limit:
+                if not m.reached and m.seconds >= options.limit:
                     # a solver that takes the whole limit once is not tried from the other starts
                     break
     return measurements
@@ -220,6 +228,7 @@ def main() -> None:
         "--solvers", default="barzilai-borwein,lbfgs,trust-region", help="ours; the first is the yardstick"
     )
     parser.add_argument("--peers", default="", help="comma-separated names, or 'all' that are installed")
+    parser.add_argument("--tolerance", type=float, default=1e-9, help="relative gradient norm to reach")
     parser.add_argument("--seeds", type=int, default=3, help="starts 0 .. seeds - 1 of each instance")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds charged to a failure")
     parser.add_argument("--repeats", type=int, default=3)
@@ -230,20 +239,18 @@ def main() -> None:
         available_peers() if options.peers == "all" else [name for name in options.peers.split(",") if name]
     )
     with threadpool_limits(limits=1):
-        measurements = run_suite(
-            options.suite, solvers + peers, options.seeds, options.limit, options.repeats
-        )
+        measurements = run_suite(solvers + peers, options)
     table = ratios(measurements, solvers[0], options.limit)
     for solver, row in sorted(table.items(), key=lambda item: item[1]["geometric_mean"]):
         print(
-            f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  (least {row['least']:.2f}, most {row['most']:.1f}; "
-            f"where it got there {row['where_reached']:.2f}, on {row['instances_reached']:g} of {row['instances']:g})"
+            f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  "
+            f"(least {row['least']:.2f}, most {row['most']:.1f}; where it got there {row['where_reached']:.2f}, on {row['instances_reached']:g} of {row['instances']:g})"
         )
     if options.out is not None:
         data = {
             "format": "sphereufm-solver-benchmark/1",
             "suite": options.suite,
-            "tolerance": TOLERANCE,
+            "tolerance": options.tolerance,
             "limit": options.limit,
             "machine": machine(),
             "ratios": {"ours": solvers[0], "others": table},

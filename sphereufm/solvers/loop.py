@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.escape import global_minima, negative_curvature, slide
-from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, relative_norms
+from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, Points, relative_norms
 from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
 from sphereufm.solvers.result import Calls, Settings, SolverResult
 from sphereufm.solvers.stop import StopReason
@@ -23,6 +23,7 @@ __all__ = ["run"]
 _PATIENCE = 2000
 # evaluations without a lower cost after which negative curvature is looked for
 _LOOK = 500
+_MARK_EVERY = 10
 _GAIN = 0.9
 _MOST_ESCAPES = 50
 # the optimality gap costs about as much as a few iterations
@@ -56,7 +57,8 @@ def run(
     batch.observe()
     while True:
         batch.leave_saddles(strategy, step)
-        batch.retire(batch.verdicts(step), strategy)
+        if batch.some_may_stop(step):
+            batch.retire(batch.verdicts(step), strategy)
         if not batch.oracle.items.size:
             return batch.results(solver.name)
         rescaled = batch.oracle.rescale(batch.points)
@@ -109,15 +111,19 @@ class _Batch:
         """Take over the outcome of an iteration."""
         self.iteration += 1
         moved = step.points
-        # the marks move only when they are beaten clearly, so that many small gains add up
-        lower = moved.cost < self.best_cost - moved.noise
-        smaller = moved.relative_norm < _GAIN * self.best_norm
-        self.best_cost = np.where(lower, moved.cost, self.best_cost)
-        self.best_norm = np.where(smaller, moved.relative_norm, self.best_norm)
-        self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
-        self.lowered_at = np.where(lower, self._evaluations(), self.lowered_at)
+        if self.iteration % _MARK_EVERY == 0:
+            self._mark(moved)
         self.points = moved
         self.observe()
+
+    def _mark(self, points: Points) -> None:
+        """Note gains; the marks move only when they are beaten clearly, so that many small gains add up."""
+        lower = points.cost < self.best_cost - points.noise
+        smaller = points.relative_norm < _GAIN * self.best_norm
+        self.best_cost = np.where(lower, points.cost, self.best_cost)
+        self.best_norm = np.where(smaller, points.relative_norm, self.best_norm)
+        self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
+        self.lowered_at = np.where(lower, self._evaluations(), self.lowered_at)
 
     def _evaluations(self) -> NDArray[np.intp]:
         """Cost calls of the running items so far."""
@@ -130,11 +136,11 @@ class _Batch:
         and the cost does not feel the smallest.
         """
         self.settled = self.points.relative_norm <= self.settings.tolerance
-        self.stuck = self._evaluations() - self.gained_at >= _PATIENCE
-        if step is not None:
-            self.stuck |= step.stalled
-        lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
-        if not self.settings.escape_saddles or not (self.settled | lingering).any():
+        lingering = self.stuck = np.zeros_like(self.settled) if step is None else step.stalled
+        if self.iteration % _MARK_EVERY == 0:
+            self.stuck = self.stuck | (self._evaluations() - self.gained_at >= _PATIENCE)
+            lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
+        if not (self.settled.any() or lingering.any()) or not self.settings.escape_saddles:
             return
         self.lowered_at[lingering] = self._evaluations()[lingering]
         failing = np.zeros_like(self.stuck) if step is None else step.non_finite
@@ -175,6 +181,7 @@ class _Batch:
         moved = self.oracle.at(X[None], rows)
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
         self.settled[row] = bool(moved.relative_norm[0] <= self.settings.tolerance)
+        self.stuck = self.stuck.copy()
         self.stuck[row] = False
         self.gained_at[row] = self.lowered_at[row] = self._evaluations()[row]
         self.escaped[self.oracle.items[row]] += 1
@@ -185,8 +192,6 @@ class _Batch:
     def verdicts(self, step: Step | None) -> NDArray[np.intp]:
         """Number of each running item's stop reason, or -1; the first that applies."""
         verdict = np.full(self.oracle.items.size, -1)
-        if self._all_go_on(step):
-            return verdict
 
         def mark(where: NDArray[np.bool_] | bool, reason: StopReason) -> None:
             verdict[(verdict < 0) & where] = _REASONS.index(reason)
@@ -210,17 +215,15 @@ class _Batch:
         mark(self.stuck, StopReason.NO_PROGRESS)
         return verdict
 
-    def _all_go_on(self, step: Step | None) -> bool:
-        """Quick check that no item stops, which is so after most iterations."""
-        return not (
+    def some_may_stop(self, step: Step | None) -> bool:
+        """Quick check, which is false after most iterations."""
+        return (
             step is None
-            or self.settled.any()
-            or self.stuck.any()
-            or self.interrupted.any()
+            or bool((self.settled | self.stuck | self.interrupted).any())
             or self.settings.gap_tolerance is not None
             or self.settings.max_calls is not None
-            or self.clock.expired()
             or self.iteration >= self.settings.max_iterations
+            or self.clock.expired()
         )
 
     def _within_gap(self, tolerance: float) -> NDArray[np.bool_]:

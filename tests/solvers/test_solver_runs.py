@@ -44,7 +44,7 @@ def saddle_runs():
             yield pytest.param(solver, problem, start, id=f"{name}, {solver}", marks=marks)
 
 
-@pytest.mark.parametrize(("solver", "problem", "start"), saddle_runs())
+@pytest.mark.parametrize(("solver", "problem", "start"), list(saddle_runs()))
 def test_exact_saddles_are_left_for_the_global_minimum(solver, problem, start):
     assert np.abs(problem.gradient(start)).max() < 1e-13
     result = solve(problem, start, solver=solver)
