@@ -242,10 +242,9 @@ def main() -> None:
         measurements = run_suite(solvers + peers, options)
     table = ratios(measurements, solvers[0], options.limit)
     for solver, row in sorted(table.items(), key=lambda item: item[1]["geometric_mean"]):
-        print(
-            f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  "
-            f"(least {row['least']:.2f}, most {row['most']:.1f}; where it got there {row['where_reached']:.2f}, on {row['instances_reached']:g} of {row['instances']:g})"
-        )
+        spread = f"least {row['least']:.2f}, most {row['most']:.1f}"
+        fair = f"{row['where_reached']:.2f} on the {row['instances_reached']:g} of {row['instances']:g} it solved"
+        print(f"{solver:22s} / {solvers[0]}: {row['geometric_mean']:8.2f}  ({spread}; {fair})")
     if options.out is not None:
         data = {
             "format": "sphereufm-solver-benchmark/1",
