@@ -255,7 +255,10 @@ class _Batch:
         point = self.problem.at(self.X)
         cost = np.asarray(point.cost)
         gradient = point.gradient
-        relative = relative_norms(gradient, point.gradient_scale)
+        scale = point.gradient_scale
+        # where a column's scale has underflown, nothing is known of that column
+        known = scale.min(axis=-1) > LEAST_SCALE
+        relative = np.where(known, relative_norms(gradient, scale), np.inf)
         results = []
         for i, reason in enumerate(self.reasons):
             X = self.X[i].copy()
@@ -265,7 +268,7 @@ class _Batch:
                 SolverResult(
                     X=X,
                     cost=float(cost[i]) if np.isfinite(cost[i]) else np.inf,
-                    gradient_norm=frobenius(gradient[i]) if np.isfinite(relative[i]) else np.inf,
+                    gradient_norm=frobenius(gradient[i]),
                     relative_gradient_norm=float(relative[i]) if np.isfinite(relative[i]) else np.inf,
                     stop_reason=reason,
                     iterations=int(self.iterations[i]),

@@ -44,8 +44,10 @@ class Clock:
 def frobenius(U: Array) -> float:
     """Frobenius norm that does not underflow in its squares."""
     largest = float(np.abs(U).max())
-    if not largest > 0.0 or not np.isfinite(largest):
-        return largest
+    if not np.isfinite(largest):
+        return np.inf
+    if largest == 0.0:
+        return 0.0
     return largest * float(np.linalg.norm(U / largest))
 
 

@@ -151,7 +151,7 @@ class SolverResult:
     gradient_norm : float
         Frobenius norm of the Riemannian gradient at ``X``.
     relative_gradient_norm : float
-        Largest columnwise relative gradient norm at ``X``.
+        Largest columnwise relative gradient norm at ``X``; infinite where a column's scale has underflown.
     stop_reason : StopReason
     iterations : int
     calls : Calls

@@ -264,6 +264,7 @@ def test_extreme_temperatures(solver):
     frozen = solve(PROBLEM.with_tau(5000.0), collapsed_point(PROBLEM), solver=solver)
     assert frozen.stop_reason is StopReason.UNDERFLOW
     assert not frozen.converged
+    assert frozen.relative_gradient_norm == np.inf
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
