@@ -15,20 +15,22 @@ N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, section 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_integer
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, project
+from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
+from sphereufm.solvers.preconditioner import block_preconditioner, check_block_structure
+from sphereufm.solvers.step_path import LEVELS, SHRINK, StepPath
 from sphereufm.solvers.strategy import Step
 
 __all__ = ["TrustRegion", "actual_decrease"]
 
-_LEVELS = 8
-_SHRINK = 0.25
 _ACCEPT = 0.1
 _GOOD = 0.75
 _LARGEST_RESIDUAL = 0.1
@@ -47,6 +49,15 @@ class TrustRegion:
     ----------
     max_inner : int, optional
         Hessian products in one iteration; the dimension of the manifold if not given.
+    preconditioner : {None, "block"}
+        ``"block"``: the Hessian's own block structure, for cross-entropy problems (see
+        :mod:`sphereufm.solvers.preconditioner`).  It saves Hessian products, but costs ``N (K d)^2 d`` a step: rarely
+        worth it where the default metric fits.
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is none of the above; at the start of a run, if the problem has no such blocks.
 
     Examples
     --------
@@ -58,28 +69,33 @@ class TrustRegion:
     """
 
     max_inner: int | None = None
+    preconditioner: str | None = None
     name: str = field(default="trust-region", init=False)
 
     def __post_init__(self) -> None:
         if self.max_inner is not None:
             check_integer("max_inner", self.max_inner, 1)
+        if self.preconditioner not in (None, "block"):
+            raise InvalidInputError(f"preconditioner={self.preconditioner!r} must be None or 'block'")
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
         most = oracle.problem.spheres.dimension if self.max_inner is None else self.max_inner
-        return _Run(oracle, points, max(most, 1))
+        if self.preconditioner is not None:
+            check_block_structure(oracle.problem)
+        return _Run(oracle, points, max(most, 1), self.preconditioner is not None)
 
 
 class _Run:
     """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
 
-    def __init__(self, oracle: Oracle, points: Points, max_inner: int) -> None:
+    def __init__(self, oracle: Oracle, points: Points, max_inner: int, blocks: bool = False) -> None:
         size = points.cost.size
-        self.oracle, self.max_inner = oracle, max_inner
+        self.oracle, self.max_inner, self.blocks = oracle, max_inner, blocks
         # half a turn of every column
         self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
         self.radius = np.full(size, self.largest / 8.0)
-        self.path = _Path.empty(points.X)
+        self.path = StepPath.empty(points.X)
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
@@ -88,7 +104,7 @@ class _Run:
     def forget(self, rows: NDArray[np.bool_]) -> None:
         """Start afresh with some items."""
         self.radius[rows] = self.largest / 8.0
-        self.path.level[rows] = _LEVELS
+        self.path.level[rows] = LEVELS
 
     def step(self, points: Points) -> Step:
         """Try the step for the current radius."""
@@ -110,7 +126,7 @@ class _Run:
 
     def _solve_where_needed(self, points: Points) -> None:
         """Truncated CG for the items whose kept steps are used up or out of date."""
-        needed = self.path.level >= _LEVELS
+        needed = self.path.level >= LEVELS
         if not needed.any():
             return
         if needed.all():
@@ -123,20 +139,30 @@ class _Run:
         """Shrink to the next kept step after a rejection; grow after a good step to the boundary."""
         length = self.path.length()
         grown = np.minimum(2.0 * self.radius, self.largest)
-        poor = np.minimum(self.radius, np.maximum(length, 1e-300)) * _SHRINK
+        poor = np.minimum(self.radius, np.maximum(length, 1e-300)) * SHRINK
         after = np.where(rho < 0.25, poor, np.where((rho > _GOOD) & boundary, grown, self.radius))
         self.path.skip_to_shorter(length)
-        self.radius = np.where(accepted, after, np.where(self.path.level < _LEVELS, self.path.radius(), poor))
-        self.path.level[accepted] = _LEVELS
+        self.radius = np.where(accepted, after, np.where(self.path.level < LEVELS, self.path.radius(), poor))
+        self.path.level[accepted] = LEVELS
 
-    def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> _Path:
+    def _inverse(self, points: Points) -> Callable[[Array], Array]:
+        """The preconditioner's inverse at the points; the identity if there is none."""
+        problem = self.oracle.problem
+        if not self.blocks or not isinstance(problem, UFMProblem):
+            return lambda R: R
+        return block_preconditioner(problem, points.X, self.oracle.factors).solve
+
+    def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> StepPath:
         """Steihaug's method from zero, keeping the step for every level's radius."""
-        path = _Path.empty(points.X)
+        path = StepPath.empty(points.X)
         path.start(radius)
+        invert = self._inverse(points)
         r = points.gradient
-        square = inner(r, r)
-        target = _target(points.relative_norm, self.oracle.tolerance) * np.sqrt(square)
-        s, p = np.zeros_like(r), -r
+        z = invert(r)
+        residual, square = np.sqrt(inner(r, r)), inner(r, z)
+        target = _target(points.relative_norm, self.oracle.tolerance) * residual
+        s, p = np.zeros_like(r), -z
+        # squared lengths and products in the preconditioner's metric
         ss, sp, pp = np.zeros_like(square), np.zeros_like(square), square.copy()
         model = np.zeros_like(square)
         working = square > 0.0
@@ -159,144 +185,15 @@ class _Run:
             s = s + a[:, None, None] * p
             model = model + a * slope + 0.5 * a * a * curvature
             r = r + a[:, None, None] * image
-            before, square = square, np.where(working, inner(r, r), square)
+            z = invert(r)
+            before, square = square, np.where(working, inner(r, z), square)
             ss = np.where(working, ahead, ss)
-            working &= np.sqrt(square) > target
+            working &= (np.sqrt(inner(r, r)) > target) & (square > 0.0)
             beta = square / np.where(before > 0.0, before, 1.0)
-            p = project(points.X, -r + beta[:, None, None] * p)
-            sp, pp = inner(s, p), inner(p, p)
+            p = project(points.X, -z + beta[:, None, None] * p)
+            sp, pp = beta * (sp + a * pp), square + beta**2 * pp
         path.close(s, ss, model)
         return path
-
-
-@dataclass(slots=True, eq=False)
-class _Path:
-    """Steps of one truncated CG for a falling sequence of radii.
-
-    Attributes
-    ----------
-    steps : list of ndarray, shape (B, d, M)
-        Step for each level; made when first needed.
-    radii, squares, decrease : ndarray, shape (B, L)
-        Radius, squared length of the step, and predicted decrease of each level.
-    crossed : ndarray of bool, shape (B, L)
-        Whether the step ends on the level's boundary.
-    level : ndarray of int, shape (B,)
-        Which level is in use; ``L`` if none is.
-    """
-
-    steps: list[Array | None]
-    radii: Array
-    squares: Array
-    decrease: Array
-    crossed: NDArray[np.bool_]
-    level: NDArray[np.intp]
-
-    @classmethod
-    def empty(cls, X: Array) -> _Path:
-        """No steps yet."""
-        shape = (X.shape[0], _LEVELS)
-        return cls(
-            steps=[None] * _LEVELS,
-            radii=np.zeros(shape),
-            squares=np.zeros(shape),
-            decrease=np.zeros(shape),
-            crossed=np.zeros(shape, dtype=bool),
-            level=np.full(X.shape[0], _LEVELS, dtype=np.intp),
-        )
-
-    def take(self, rows: NDArray[np.bool_]) -> _Path:
-        """The same for some items."""
-        steps = [None if s is None else s[rows] for s in self.steps]
-        return _Path(
-            steps,
-            self.radii[rows],
-            self.squares[rows],
-            self.decrease[rows],
-            self.crossed[rows],
-            self.level[rows],
-        )
-
-    def put(self, rows: NDArray[np.intp], other: _Path) -> None:
-        """Take over some items from ``other``, which holds only those."""
-        for k, new in enumerate(other.steps):
-            if new is not None:
-                self._step_array(k, self.level.size, new)[rows] = new
-        for name in ("radii", "squares", "decrease", "crossed", "level"):
-            getattr(self, name)[rows] = getattr(other, name)
-
-    def start(self, radius: Array) -> None:
-        """Set the levels' radii."""
-        self.radii = radius[:, None] * _SHRINK ** np.arange(_LEVELS)
-        self.level = np.zeros(radius.size, dtype=np.intp)
-
-    def cross(
-        self,
-        working: NDArray[np.bool_],
-        ahead: Array,
-        vectors: tuple[Array, Array],
-        norms: tuple[Array, Array, Array],
-        models: tuple[Array, Array, Array],
-    ) -> None:
-        """Keep ``s + t p`` on the boundary of every level that the next iterate would leave."""
-        leaving = working[:, None] & ~self.crossed & (ahead[:, None] >= self.radii**2)
-        if not leaving.any():
-            return
-        (s, p), (ss, sp, pp), (model, slope, curvature) = vectors, norms, models
-        for k in np.flatnonzero(leaving.any(axis=0)).tolist():
-            here = leaving[:, k]
-            room = np.maximum(self.radii[:, k] ** 2 - ss, 0.0)
-            # positive root of pp t^2 + 2 sp t = room, in the form that does not cancel
-            t = room / np.where(here, sp + np.sqrt(sp * sp + pp * room), 1.0)
-            self._step_array(k, here.size, s)[here] = (s + t[:, None, None] * p)[here]
-            self.squares[here, k] = self.radii[here, k] ** 2
-            self.decrease[here, k] = -(model + t * slope + 0.5 * t * t * curvature)[here]
-            self.crossed[:, k] |= here
-
-    def close(self, s: Array, ss: Array, model: Array) -> None:
-        """The last iterate is the step for every radius that was not crossed."""
-        for k in range(_LEVELS):
-            rest = ~self.crossed[:, k]
-            if rest.any():
-                self._step_array(k, rest.size, s)[rest] = s[rest]
-                self.squares[rest, k] = ss[rest]
-                self.decrease[rest, k] = -model[rest]
-
-    def current(self) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """Step in use, its predicted decrease, and whether it ends on the boundary."""
-        rows = np.arange(self.level.size)
-        levels = np.unique(self.level)
-        if levels.size == 1:
-            first = self.steps[int(levels[0])]
-            assert first is not None
-            U = first
-        else:
-            U = np.empty_like(next(s for s in self.steps if s is not None))
-            for k in levels.tolist():
-                here = self.level == k
-                kept = self.steps[k]
-                assert kept is not None
-                U[here] = kept[here]
-        return U, self.decrease[rows, self.level], self.crossed[rows, self.level]
-
-    def length(self) -> Array:
-        """Length of the step in use."""
-        return np.sqrt(self.squares[np.arange(self.level.size), self.level])
-
-    def radius(self) -> Array:
-        """Radius of the level in use (of the last one where none is)."""
-        return self.radii[np.arange(self.level.size), np.minimum(self.level, _LEVELS - 1)]
-
-    def skip_to_shorter(self, length: Array) -> None:
-        """Go to the first level whose radius is below ``length``."""
-        self.level = (self.radii >= 0.999 * length[:, None]).sum(axis=1)
-
-    def _step_array(self, k: int, size: int, like: Array) -> Array:
-        """The array of a level, made when first needed."""
-        array = self.steps[k]
-        if array is None:
-            array = self.steps[k] = np.zeros((size, *like.shape[1:]))
-        return array
 
 
 def actual_decrease(points: Points, trial: Points, ray: Ray) -> Array:
