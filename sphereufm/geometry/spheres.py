@@ -32,6 +32,7 @@ __all__ = [
     "Array",
     "ProductOfSpheres",
     "as_generator",
+    "column_angles",
     "column_norms",
     "distance",
     "exponential",
@@ -142,7 +143,7 @@ def logarithm(X: Array, Y: Array) -> Array:
     >>> logarithm(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])).ravel()
     array([0.        , 1.57079633])
     """
-    angle = _angles(X, Y)
+    angle = column_angles(X, Y)
     direction = project(X, Y - X)
     length = column_norms(direction)
     if ((length == 0.0) & (angle > 1.0)).any():
@@ -159,11 +160,20 @@ def distance(X: Array, Y: Array) -> Array:
     >>> float(distance(X, -X)) == np.pi
     True
     """
-    return np.sqrt(np.square(_angles(X, Y)).sum(axis=-1))
+    return np.sqrt(np.square(column_angles(X, Y)).sum(axis=-1))
 
 
-def _angles(X: Array, Y: Array) -> Array:
-    """Angle between columns; right from 1e-15 to antipodes, where the arc cosine is not."""
+def column_angles(X: Array, Y: Array) -> Array:
+    """Angle between corresponding columns, shape ``(..., M)``, in radians.
+
+    ``2 atan2(|x - y|, |x + y|)`` is right from 1e-15 to antipodes, where the arc cosine is not.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 1.0], [0.0, 0.0]])
+    >>> column_angles(X, np.array([[0.0, 1.0], [1.0, 1e-12]]))
+    array([1.57079633e+00, 1.00000000e-12])
+    """
     return 2.0 * np.arctan2(column_norms(X - Y), column_norms(X + Y))
 
 
