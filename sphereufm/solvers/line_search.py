@@ -87,8 +87,10 @@ def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: 
         trial = oracle.at(here.at(step), None if everyone else todo)
         finite = trial.finite
         slope = here.slope_at(step, trial)
-        decrease, curved = _conditions(points, here, trial, slope, (todo, step, sigma))
-        done = decrease & curved
+        gain, noise = points.cost[todo] - trial.cost, points.noise[todo]
+        decrease = _lower(trial, gain, -step * here.slope, noise, _DECREASE)
+        decrease |= _lower_by_slope(here, trial, gain, noise, slope)
+        done = decrease & (slope >= sigma * here.slope)
         if everyone and done.all():
             return Searched(trial, step, ~finite)
         non_finite[todo] = ~finite
@@ -131,9 +133,12 @@ def armijo_search(
         here = ray if everyone else ray.take(todo)
         step = t if everyone else t[todo]
         trial = oracle.at(here.at(step), None if everyone else todo)
-        slope = here.slope_at(step, trial)
-        bounds = (reference, points.noise) if everyone else (reference[todo], points.noise[todo])
-        done = _decreases(bounds, (delta, step), here, trial, slope)
+        expected = -step * here.slope
+        gain = (reference if everyone else reference[todo]) - trial.cost
+        noise = points.noise if everyone else points.noise[todo]
+        done = _lower(trial, gain, expected, noise, delta)
+        if not done.all():
+            done |= _lower_by_slope(here, trial, gain, noise, here.slope_at(step, trial))
         if everyone and done.all():
             return Searched(trial, step, ~trial.finite)
         non_finite[todo] = ~trial.finite
@@ -146,27 +151,15 @@ def armijo_search(
     return Searched(best, best_t, non_finite)
 
 
-def _conditions(
-    points: Points, ray: Ray, trial: Points, slope: Array, where: tuple[NDArray[np.intp], Array, float]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Sufficient decrease, and the curvature condition."""
-    todo, step, sigma = where
-    bounds = points.cost[todo], points.noise[todo]
-    decrease = _decreases(bounds, (_DECREASE, step), ray, trial, slope)
-    return decrease, slope >= sigma * ray.slope
+def _lower(trial: Points, gain: Array, expected: Array, noise: Array, delta: float) -> NDArray[np.bool_]:
+    """Sufficient decrease in cost; a decrease below rounding proves nothing."""
+    told = np.maximum(expected, gain) > noise
+    return trial.finite & told & (gain >= delta * expected)
 
 
-def _decreases(
-    bounds: tuple[Array, Array], asked: tuple[float, Array], ray: Ray, trial: Points, slope: Array
-) -> NDArray[np.bool_]:
-    """Sufficient decrease in cost, or in slope where costs cannot tell."""
-    (reference, noise), (delta, step) = bounds, asked
-    gain = reference - trial.cost
-    enough = gain >= -delta * step * ray.slope
-    # a decrease below rounding proves nothing: there the slope decides alone
-    told = (np.abs(step * ray.slope) > noise) | (gain > noise)
-    by_slope = (np.abs(gain) <= noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)
-    return trial.finite & ((enough & told) | by_slope)
+def _lower_by_slope(ray: Ray, trial: Points, gain: Array, noise: Array, slope: Array) -> NDArray[np.bool_]:
+    """Sufficient decrease in slope, where costs cannot tell."""
+    return trial.finite & (np.abs(gain) <= noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)
 
 
 def _next_trial(low: Array, high: Array, low_slope: Array, high_slope: Array) -> Array:
