@@ -132,7 +132,8 @@ class _Run:
                 if residual <= max(share * space.norm, _THETA * sigma * length * length * share):
                     break
             # two calls are kept back for the trial
-            if space.size >= self.most or not self.oracle.affordable(3)[row] or not space.grow():
+            spent = space.size >= self.most or not self.oracle.affordable(3)[row]
+            if spent or (space.size and self.oracle.expired()) or not space.grow():
                 break
         if not space.size:
             return np.zeros_like(points.X[row]), 0.0

@@ -29,6 +29,8 @@ __all__ = ["global_minima", "negative_curvature", "slide"]
 
 # share of a column's scale by which S may fall short of being positive semidefinite
 _SHIFT = 1e-7
+# Hessian products that the proof's directions take, at most
+_DIRECTION_PRODUCTS = 5
 _LANCZOS_STEPS = 40
 # a Ritz value counts as negative below this share of the largest
 _NEGATIVE = 1e-6
@@ -98,7 +100,11 @@ def negative_curvature(
     >>> curvature < 0.0
     True
     """
-    if isinstance(problem, UFMProblem) and problem.dim > 1 and afford():
+    if (
+        isinstance(problem, UFMProblem)
+        and problem.dim > 1
+        and all(afford() for _ in range(_DIRECTION_PRODUCTS))
+    ):
         known = descent_direction(problem, point.X)
         if known is not None and known.curvature < -_NEGATIVE * _curvature_scale(point, known.U):
             return known.U, known.curvature

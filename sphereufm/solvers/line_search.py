@@ -77,9 +77,9 @@ def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: 
     low_slope, high_slope = ray.slope.copy(), np.full(size, np.nan)
     best, best_t, non_finite = points, np.zeros(size), np.zeros(size, dtype=bool)
     todo = np.arange(size)
-    for _ in range(_MOST_TRIALS):
+    for trials in range(_MOST_TRIALS):
         todo = todo[oracle.affordable(2)[todo]]
-        if not todo.size or (oracle.expired() and best_t.all()):
+        if not todo.size or (trials and oracle.expired()):
             break
         everyone = todo.size == size
         here = ray if everyone else ray.take(todo)
@@ -125,9 +125,9 @@ def armijo_search(
     t = first.copy()
     best, best_t, non_finite = points, np.zeros(size), np.zeros(size, dtype=bool)
     todo = np.arange(size)
-    for _ in range(_MOST_TRIALS):
+    for trials in range(_MOST_TRIALS):
         todo = todo[oracle.affordable(2)[todo]]
-        if not todo.size:
+        if not todo.size or (trials and oracle.expired()):
             break
         everyone = todo.size == size
         here = ray if everyone else ray.take(todo)

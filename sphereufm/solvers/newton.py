@@ -113,7 +113,7 @@ class _Run:
         # two calls are kept back for the trial
         most = min(self.oracle.problem.spheres.dimension, _LARGEST_SPACE)
         while space.size < most and self.oracle.affordable(3)[row]:
-            if not space.grow():
+            if (space.size and self.oracle.expired()) or not space.grow():
                 break
             y, residual = space.least_residual()
             if residual <= target:

@@ -25,7 +25,7 @@ class Settings:
         :func:`~sphereufm.problem.interface.relative_gradient_norm`.
     max_iterations : int
     max_seconds : float, optional
-        Wall time.  Checked between evaluations, so a run exceeds it by one evaluation at most.
+        Wall time, looked at after every evaluation; measuring the result takes one more.
     max_calls : int, optional
         Cost, gradient and Hessian calls in all; never exceeded.
     gap_tolerance : float, optional

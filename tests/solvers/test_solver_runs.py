@@ -330,3 +330,14 @@ def test_bad_settings():
         solve(odd_cycle(5), settings=Settings(gap_tolerance=1e-3))
     with pytest.raises(InvalidInputError, match="starts=0"):
         solve_batch(PROBLEM, 0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_time_is_looked_at_after_every_evaluation(solver, monkeypatch):
+    # a clock that advances by one second with every reading
+    ticks = iter(range(10**6))
+    monkeypatch.setattr("sphereufm.solvers.record.time.perf_counter", lambda: float(next(ticks)))
+    problem = Counting(odd_cycle(9))
+    result = solve(problem, rng=0, solver=solver, settings=Settings(max_seconds=12.0, tolerance=1e-14))
+    assert result.stop_reason is StopReason.TIME_LIMIT
+    assert problem.evaluations + problem.products < 20
