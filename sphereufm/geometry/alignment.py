@@ -51,7 +51,7 @@ __all__ = [
     "invariants",
 ]
 
-_WORK = 20_000
+WORK = 20_000
 # A finished frame costs as much as this many columns that are tried.
 _STEPS_A_MATCHING = 10
 # Rounds of matching and rotating; more than two are needed only near the tolerance.
@@ -80,7 +80,7 @@ class Alignment:
 
 
 def align(
-    X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = _WORK
+    X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK
 ) -> Alignment | None:
     """Find an element of the group that carries ``X`` to ``Y``.
 
@@ -129,7 +129,7 @@ def align(
     possible, places = possible_preimages(X, Y, symmetry, tolerance)
     if not possible.any(axis=1).all():
         return None
-    frame = choose_frame(Y, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
+    frame = choose_frame(Y, symmetry.permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
     candidates = [places[possible[f]] for f in frame.columns]
     return search(X, Y, symmetry.permutations, frame, candidates, tolerance, Work(work))
 

@@ -33,7 +33,7 @@ __all__ = ["canonical_key", "column_profiles", "invariants"]
 _POWERS = (1, 2, 3, 4)
 _COORDINATES = 4
 # (sqrt(5) - 1) / 2: its multiples are spread evenly modulo one (Weyl), and no small fraction is near it
-_GOLDEN = 0.6180339887498949
+GOLDEN = 0.6180339887498949
 
 
 def invariants(X: Array, symmetry: SymmetryGroup) -> Array:
@@ -93,7 +93,7 @@ def canonical_key(X: Array, symmetry: SymmetryGroup, decimals: int = 6) -> tuple
     """
     scale = 10.0 ** min(check_integer("decimals", decimals, 1), 12)
     numbers = [number for part in _parts(X, symmetry) for number in (part.mean(), np.square(part).mean())]
-    return tuple(int(bucket) for bucket in np.floor(np.array(numbers) * scale + _GOLDEN))
+    return tuple(int(bucket) for bucket in np.floor(np.array(numbers) * scale + GOLDEN))
 
 
 def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
@@ -142,13 +142,13 @@ def _parts(X: Array, symmetry: SymmetryGroup) -> list[Array]:
 
 def _kind_weights(permutations: ColumnPermutations) -> Array:
     """Weight in (1/2, 1] of each column, different for different cell kinds."""
-    return 1.0 - np.remainder(permutations.cell_kind * _GOLDEN, 1.0) / 2.0
+    return 1.0 - np.remainder(permutations.cell_kind * GOLDEN, 1.0) / 2.0
 
 
 def _directions(d: int) -> Array:
     """A few fixed unit vectors, shape ``(min(d, 4), d)``: the axes themselves where there are few."""
     if d <= _COORDINATES:
         return np.eye(d)
-    angles = np.arange(1, _COORDINATES + 1)[:, None] * np.arange(1, d + 1) * (2.0 * np.pi * _GOLDEN)
+    angles = np.arange(1, _COORDINATES + 1)[:, None] * np.arange(1, d + 1) * (2.0 * np.pi * GOLDEN)
     V = np.cos(angles)
     return V / np.linalg.norm(V, axis=1, keepdims=True)
