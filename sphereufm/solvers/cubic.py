@@ -27,9 +27,8 @@ _ACCEPT = 0.1
 _GOOD = 0.9
 _SHRINK = 0.1
 _GROW = 5.0
-# the space grows until the model's gradient is below theta |s|^2 sigma, or this share of |g|
+# the space grows until the model's gradient is below theta |s|^2 sigma, or the forcing term
 _THETA = 0.5
-_LARGEST_RESIDUAL = 0.1
 # after a rejection the regularisation is at least this share of the Hessian's size: less would not be felt, and
 # let rounding move along the Hessian's kernel (orbits of a symmetry)
 _FELT = 1e-10
@@ -128,7 +127,7 @@ class _Run:
             if space.size:
                 y, _, residual = space.cubic(sigma)
                 length = float(np.linalg.norm(y))
-                share = min(_LARGEST_RESIDUAL, float(points.relative_norm[row]))
+                share = float(self.oracle.forcing(points.relative_norm[row : row + 1])[0])
                 if residual <= max(share * space.norm, _THETA * sigma * length * length * share):
                     break
             # two calls are kept back for the trial

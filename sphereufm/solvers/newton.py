@@ -22,7 +22,6 @@ from sphereufm.solvers.trust_region import TrustRegion
 
 __all__ = ["NewtonPolish"]
 
-_LARGEST_RESIDUAL = 0.1
 _LONGEST_MOVE = 0.5
 _HALVINGS = 12
 # full reorthogonalisation makes larger spaces dear
@@ -108,7 +107,7 @@ class _Run:
     def _newton_step(self, points: Points, row: int) -> Array:
         """Solve to a residual that gives quadratic convergence."""
         space = Krylov(points.gradient[row], self.oracle.product(points, row))
-        target = min(_LARGEST_RESIDUAL, float(points.relative_norm[row])) * space.norm
+        target = float(self.oracle.forcing(points.relative_norm[row : row + 1])[0]) * space.norm
         y = np.zeros(0)
         # two calls are kept back for the trial
         most = min(self.oracle.problem.spheres.dimension, _LARGEST_SPACE)

@@ -33,9 +33,6 @@ __all__ = ["TrustRegion", "actual_decrease"]
 
 _ACCEPT = 0.1
 _GOOD = 0.75
-_LARGEST_RESIDUAL = 0.1
-# inner iterations stop where the outer test would be met with this margin
-_MARGIN = 0.2
 _LEAST_RADIUS = 1e-14
 # costs that differ by fewer roundings than this are compared by slopes
 _TRUSTED = 1e3
@@ -160,7 +157,7 @@ class _Run:
         r = points.gradient
         z = invert(r)
         residual, square = np.sqrt(inner(r, r)), inner(r, z)
-        target = _target(points.relative_norm, self.oracle.tolerance) * residual
+        target = self.oracle.forcing(points.relative_norm) * residual
         s, p = np.zeros_like(r), -z
         # squared lengths and products in the preconditioner's metric
         ss, sp, pp = np.zeros_like(square), np.zeros_like(square), square.copy()
@@ -207,9 +204,3 @@ def _ratio(actual: Array, predicted: Array) -> Array:
     """Actual over predicted decrease; minus infinity where either means nothing."""
     ratio = actual / np.where(predicted > 0.0, predicted, 1.0)
     return np.where((predicted > 0.0) & np.isfinite(ratio), ratio, -np.inf)
-
-
-def _target(relative_norm: Array, tolerance: float) -> Array:
-    """Relative residual at which inner iterations stop: quadratic convergence, but nothing beyond the tolerance."""
-    enough = _MARGIN * tolerance / np.maximum(relative_norm, 1e-300)
-    return np.minimum(_LARGEST_RESIDUAL, np.maximum(relative_norm, enough))
