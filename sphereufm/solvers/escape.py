@@ -14,15 +14,17 @@ every temperature.  A few dozen Lanczos steps can miss weak negative curvature: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, project, retract, tangent_norm
 from sphereufm.problem.descent import descent_direction
+from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.kernels import forward
+from sphereufm.problem.losses import BlockTerms
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["global_minima", "negative_curvature", "slide"]
@@ -39,7 +41,7 @@ _RESIDUAL = 0.1
 _HALVINGS = 40
 
 
-def global_minima(problem: SphereProblem, X: Array) -> NDArray[np.bool_]:
+def global_minima(problem: SphereProblem, point: Evaluation) -> NDArray[np.bool_]:
     """Where the multiplier matrix shows, up to a small shift, that a point is a global minimiser.
 
     Numerical: ``f(X) - min f <= 5e-8 sum(scale)`` in floating point.  ``False`` means nothing.
@@ -47,34 +49,48 @@ def global_minima(problem: SphereProblem, X: Array) -> NDArray[np.bool_]:
     Parameters
     ----------
     problem : SphereProblem
-    X : ndarray, shape (B, d, M)
+    point : Evaluation
+        At ``X`` of shape (d, M) or (B, d, M).
+
+    Returns
+    -------
+    ndarray of bool, shape () or (B,)
 
     Examples
     --------
     >>> from sphereufm.problem.theory import collapsed_point
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
-    >>> global_minima(problem, collapsed_point(problem)[None])
-    array([ True])
+    >>> bool(global_minima(problem, problem.at(collapsed_point(problem))))
+    True
     """
-    if not isinstance(problem, UFMProblem):
-        return np.zeros(X.shape[0], dtype=bool)
+    if not isinstance(problem, UFMProblem) or not isinstance(point, UFMEvaluation):
+        return np.zeros(point.X.shape[:-2], dtype=bool)
     K = problem.classes
-    point = problem.at(X)
     scale = point.gradient_scale
     # in units of the largest scale, so that nothing underflows
     unit = scale.max(axis=-1, keepdims=True)
     scale = scale / unit
-    low = _SHIFT * scale[:, K:] - point.beta / unit
-    possible = (low > 0.0).all(axis=-1) & (scale[:, :K] > 0.0).all(axis=-1)
+    low = _SHIFT * scale[..., K:] - point.beta / unit
+    possible = (low > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1)
+    if not possible.any():
+        return np.asarray(possible)
     low[~possible] = 1.0
-    C = (_SHIFT * scale[:, :K] - point.alpha / unit)[:, :, None] * np.eye(K)
-    for term, block in zip(
-        forward(problem.loss, point.W, point.H, problem.tau, problem.blocks), problem.blocks, strict=True
-    ):
-        G = term.G / unit[:, :, None]
-        C -= (G / low[:, None, block.samples]) @ np.swapaxes(G, -1, -2)
-    root = np.sqrt(np.where(possible[:, None], scale[:, :K], 1.0))
-    return possible & (np.linalg.eigvalsh(C / (root[:, :, None] * root[:, None, :]))[:, 0] >= 0.0)
+    C = (_SHIFT * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
+    for term, block in zip(_forward_terms(point), problem.blocks, strict=True):
+        G = term.G / unit[..., None]
+        C -= (G / low[..., None, block.samples]) @ np.swapaxes(G, -1, -2)
+    root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
+    return np.asarray(
+        possible & (np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0] >= 0.0)
+    )
+
+
+def _forward_terms(point: UFMEvaluation) -> Iterable[BlockTerms]:
+    """Forward pass block by block; for one point the one that it remembers."""
+    if point.X.ndim == 2:
+        return point.multiplier_matrix.terms()
+    problem = point.problem
+    return forward(problem.loss, point.W, point.H, problem.tau, problem.blocks)
 
 
 def negative_curvature(

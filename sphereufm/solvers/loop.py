@@ -153,7 +153,9 @@ class _Batch:
         if not rows.size:
             return
         self.oracle.charge("cost", rows)
-        for row in rows[~global_minima(self.problem, self.points.X[rows])].tolist():
+        alone = self.points.evaluation if self.oracle.items.size == 1 else None
+        point = self.problem.at(self.points.X[rows]) if alone is None else alone
+        for row in rows[~global_minima(self.problem, point).reshape(-1)].tolist():
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X, strategy)

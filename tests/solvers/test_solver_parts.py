@@ -346,7 +346,8 @@ def test_global_minima_are_recognised_and_other_critical_points_are_not(tau):
     rank_one = np.zeros(problem.shape)
     rank_one[0] = 1.0
     X = np.stack([collapsed_point(problem), rank_one, problem.spheres.random_point(0)])
-    assert global_minima(problem, X).tolist() == [True, False, False]
+    assert global_minima(problem, problem.at(X)).tolist() == [True, False, False]
+    assert [bool(global_minima(problem, problem.at(x))) for x in X] == [True, False, False]
 
 
 def test_negative_curvature_by_lanczos_finds_the_least_eigenvalue_direction():
