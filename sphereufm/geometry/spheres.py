@@ -256,8 +256,15 @@ class ProductOfSpheres:
         return normalize(self._gaussian(rng, batch))
 
     def random_tangent(self, rng: int | np.random.Generator, X: Array) -> Array:
-        """Draw tangent vectors of unit Frobenius norm at ``X``, same shape as ``X``."""
-        U = project(X, self._gaussian(rng, X.shape[:-2]))
+        """Draw tangent vectors of unit Frobenius norm at ``X`` (zero where there are none), same shape as ``X``.
+
+        An integer seed starts another stream than in :meth:`random_point`: the Gaussians that a point was made
+        of are normal to the spheres there, and nothing but rounding would be left of them.
+        """
+        if not isinstance(rng, np.random.Generator):
+            rng = as_generator(rng).spawn(1)[0]
+        # the second projection takes out what rounding left of a nearly normal column
+        U = project(X, project(X, self._gaussian(rng, X.shape[:-2])))
         norm = tangent_norm(U)[..., None, None]
         return U / np.where(norm == 0.0, 1.0, norm)
 

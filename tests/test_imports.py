@@ -1,0 +1,216 @@
+"""Who may import whom, read from the source; and what `import sphereufm` must not load."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "sphereufm"
+
+# Which rooms a room may import from besides itself.  A module lies in the longest entry that its name starts with.
+BASE = {"errors", "geometry"}
+SEARCH = BASE | {"problem", "solvers"}
+CERTIFICATE = {"errors", "certify.exact", "certify.certificate"}
+PROVE = CERTIFICATE | {"certify.balls"}
+CERTIFY = PROVE | {"certify", "certify.prove"}
+ALLOWED = {
+    "errors": set(),
+    "geometry": {"errors"},
+    "problem": BASE,
+    "solvers": BASE | {"problem"},
+    "parallel": {"errors"},
+    "features": {"errors", "parallel"},
+    "certify.exact": {"errors"},
+    "certify.certificate": CERTIFICATE,
+    # floats enter a proof as candidates only: no import of `problem`
+    "certify.balls": CERTIFICATE,
+    "certify.prove": PROVE,
+    "certify": CERTIFY,
+    # one self-contained file: standard library and python-flint only
+    "certify.checker": set(),
+    "landscape": SEARCH | CERTIFY | {"certify.checker", "parallel"},
+    # the only place where features and the optimisation side meet
+    "landscape.position": SEARCH | {"landscape", "features"},
+    "sweeps": SEARCH | {"landscape", "parallel"},
+    "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
+    "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features"},
+    "testing": BASE | {"problem"},
+}
+# the top: the command line, and the package's own file, which names everything but loads nothing
+FREE = {"__init__", "__main__", "cli"}
+ROOMS = ALLOWED.keys() | FREE
+
+# Heavy packages and the rooms that own them; torch belongs to nobody.
+OWNERS = {
+    "pymanopt": {"problem"},
+    "autograd": {"problem"},
+    "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
+    "mpmath": {"certify.checker"},
+    "matplotlib": {"plots"},
+    "dask": {"parallel"},
+    "distributed": {"parallel"},
+    "hypothesis": {"testing"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "torch": set(),
+    "sklearn": set(),
+    "tensorflow": set(),
+    "jax": set(),
+}
+
+
+def module_name(path):
+    """Dotted name inside the package, without `sphereufm.` and `.__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(tree):
+    """All absolute names that a module imports anywhere, those for type checkers only left out.
+
+    `from a import b` counts as `a.b` too, since `b` may be a module; a relative import is refused outright.
+    """
+    hidden = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(name):
+    """The longest entry of the drawing that a dotted name lies in, None outside of it."""
+    parts = name.split(".")
+    prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((prefix for prefix in prefixes if prefix in ROOMS), None)
+
+
+def is_allowed(room, target):
+    """Whether a module of a room may import a dotted name."""
+    top, _, rest = target.partition(".")
+    if top != "sphereufm":
+        return room in OWNERS.get(top, {room})
+    if room in FREE or rest == "__version__":
+        return True
+    there = room_of(rest)
+    return there == room or there in ALLOWED[room]
+
+
+def breaches(name, source):
+    """Imports of a module that the drawing of the rooms does not allow."""
+    room = room_of(name)
+    if room is None:
+        return [f"{name} lies in no room"]
+    return [
+        f"{name} imports {target}" for target in imports(ast.parse(source)) if not is_allowed(room, target)
+    ]
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_follow_the_drawing_of_the_rooms(name):
+    assert breaches(name, MODULES[name].read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("geometry.spheres", "from sphereufm.problem.ufm import UFMProblem"),
+        ("geometry.spheres", "def f():\n    import sphereufm.problem"),
+        ("geometry.spheres", "from sphereufm import problem"),
+        ("geometry.spheres", "from sphereufm import UFMProblem"),
+        ("geometry.spheres", "import sphereufm"),
+        ("certify.balls", "from sphereufm.problem import kernels"),
+        ("certify.balls", "from sphereufm.certify import prove"),
+        ("certify.checker", "from sphereufm.errors import InvalidInputError"),
+        ("certify.checker", "from sphereufm.certify.balls import ball"),
+        ("certify.prove.point", "from sphereufm.certify.checker import check"),
+        ("features.readers.npy", "from sphereufm.landscape import position"),
+        ("landscape.verify", "from sphereufm.features import load_features"),
+        ("solvers.loop", "import pymanopt.optimizers"),
+        ("features.readers.torch_files", "import torch"),
+        ("landscape.verify", "from matplotlib import pyplot"),
+        ("problem.ufm", "import flint"),
+        ("cli", "import torch"),
+        ("a_new_room", "import os"),
+    ],
+)
+def test_breaches_are_noticed(name, source):
+    assert breaches(name, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("landscape.position", "from sphereufm.features import load_features"),
+        ("certify.prove.point", "from sphereufm import __version__"),
+        ("problem.pymanopt_bridge", "import pymanopt"),
+        (
+            "solvers.loop",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sphereufm.landscape",
+        ),
+        ("cli.verify", "from sphereufm import verify_landscape"),
+    ],
+)
+def test_what_the_drawing_allows_passes(name, source):
+    assert breaches(name, source) == []
+
+
+def loaded_by(statement):
+    """Names of all modules that a fresh interpreter has after a statement."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+HEAVY = {
+    "pymanopt",
+    "matplotlib",
+    "torch",
+    "dask",
+    "flint",
+    "scipy",
+    "autograd",
+    "hypothesis",
+    "mpmath",
+    "rich",
+}
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = loaded_by("import sphereufm")
+    assert "sphereufm" in loaded
+    assert not loaded & HEAVY
+
+
+def test_problems_and_geometry_need_neither_pymanopt_nor_autograd():
+    loaded = loaded_by(
+        "from sphereufm import UFMProblem, align; UFMProblem(class_sizes=(1, 1), dim=2, tau=1)"
+    )
+    assert not loaded & (HEAVY - {"scipy"})
+
+
+def test_public_names_are_found_where_they_are_said_to_be():
+    import sphereufm
+
+    for name in sphereufm.__all__:
+        assert getattr(sphereufm, name).__doc__ or name == "__version__"
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = sphereufm.no_such_name
