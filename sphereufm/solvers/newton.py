@@ -107,7 +107,7 @@ class _Run:
     def _newton_step(self, points: Points, row: int) -> Array:
         """Solve to a residual that gives quadratic convergence."""
         space = Krylov(points.gradient[row], self.oracle.product(points, row))
-        target = float(self.oracle.forcing(points.relative_norm[row : row + 1])[0]) * space.norm
+        target = float(self.oracle.forcing(points.relative_norm[row : row + 1], 1.0)[0]) * space.norm
         y = np.zeros(0)
         # two calls are kept back for the trial
         most = min(self.oracle.problem.spheres.dimension, _LARGEST_SPACE)
