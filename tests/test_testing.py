@@ -1,0 +1,175 @@
+"""The public oracles see what is wrong, and the strategies draw what they promise."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import ProductOfSpheres, column_norms
+from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup, numerical_rank
+from sphereufm.problem.ufm import UFMProblem
+from sphereufm.testing import (
+    brute_force_align,
+    geodesic_differences,
+    group_elements,
+    group_permutations,
+    orthogonal_matrices,
+    points,
+    tangents,
+    taus,
+    ufm_problems,
+)
+
+
+class Quartic:
+    """``sum x^4`` on padded spheres: a cost with known derivatives; factors spoil them on purpose."""
+
+    def __init__(self, gradient_factor=1.0, hessian_factor=1.0):
+        self.spheres = ProductOfSpheres((3, 2, 4))
+        self.symmetry = SymmetryGroup.none(3)
+        self.factors = gradient_factor, hessian_factor
+
+    def at(self, X):
+        def hessian_product(U):
+            curved = 12 * X**2 * U - U * (4 * X**4).sum(axis=-2, keepdims=True)
+            return self.factors[1] * (curved - X * (X * curved).sum(axis=-2, keepdims=True))
+
+        g = 4 * X**3
+        gradient = self.factors[0] * (g - X * (X * g).sum(axis=-2, keepdims=True))
+        return SimpleNamespace(
+            X=X, cost=(X**4).sum(axis=(-2, -1)), gradient=gradient, hessian_product=hessian_product
+        )
+
+
+def at_random(problem, seed):
+    X = problem.spheres.random_point(seed)
+    return geodesic_differences(problem, X, problem.spheres.random_tangent(seed, X))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_right_derivatives_show_order_two(seed):
+    found = at_random(Quartic(), seed)
+    assert found.gradient_order == pytest.approx(2.0, abs=0.1)
+    assert found.hessian_order == pytest.approx(2.0, abs=0.1)
+    assert found.gradient_error < 1e-9
+    assert found.hessian_error < 1e-6
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-3, -1.0, 0.0])
+def test_wrong_derivatives_show_order_zero(factor):
+    wrong_gradient, wrong_hessian = at_random(Quartic(factor), 0), at_random(Quartic(1.0, factor), 0)
+    assert wrong_gradient.gradient_order < 0.5
+    assert wrong_gradient.hessian_order == pytest.approx(2.0, abs=0.1)
+    assert wrong_hessian.hessian_order < 0.5
+    assert wrong_hessian.gradient_order == pytest.approx(2.0, abs=0.1)
+
+
+@given(st.data())
+def test_cross_entropy_derivatives_along_geodesics(data):
+    problem = data.draw(ufm_problems())
+    X = data.draw(points(problem))
+    U = data.draw(tangents(problem, X))
+    found = geodesic_differences(problem, X, U)
+    # infinite where differences agree at every step; larger than two where the third derivative vanishes
+    assert found.gradient_order > 1.8
+    assert found.hessian_order > 1.8
+
+
+def test_exact_differences_have_infinite_order():
+    """A cost that is constant along the geodesic."""
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1)
+    X = problem.spheres.random_point(0)
+    found = geodesic_differences(problem, X, np.zeros_like(X))
+    assert found.gradient_order == found.hessian_order == np.inf
+    assert found.gradient_error == found.hessian_error == 0.0
+
+
+def test_large_groups_are_not_enumerated():
+    with pytest.raises(InvalidInputError, match="50000"):
+        next(group_permutations(ColumnPermutations.all_columns(9)))
+
+
+def test_brute_force_finds_the_best_element():
+    X = ProductOfSpheres.oblique(2, 4).random_point(0)
+    Q, s = SymmetryGroup.full(4).random_element(np.random.default_rng(1), 2)
+    found = brute_force_align(X, Q @ X[:, s], SymmetryGroup.full(4))
+    np.testing.assert_array_equal(found.permutation, s)
+    np.testing.assert_allclose(found.Q, Q, rtol=0, atol=1e-14)
+    assert found.distance < 1e-14
+    with pytest.raises(AttributeError):
+        found.distance = 0.0
+    assert replace(found, distance=1.0).distance == 1.0
+
+
+@pytest.mark.parametrize(
+    ("balanced", "weighted"), [(True, False), (False, True), (True, True), (False, False)]
+)
+def test_problems_are_as_asked(balanced, weighted):
+    @settings(max_examples=30)
+    @given(ufm_problems(3, 4, 2, balanced=balanced, weighted=weighted))
+    def check(problem):
+        sizes = problem.class_sizes
+        assert len(sizes) in (2, 3)
+        assert max(sizes) <= 4
+        assert problem.dim in (1, 2)
+        assert (len(set(sizes)) == 1) == balanced
+        if not weighted:
+            assert problem.exact_weights is None
+
+    check()
+    some = find(ufm_problems(weighted=True), lambda problem: problem.exact_weights is not None)
+    assert not some.is_balanced
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda X: numerical_rank(X) == 1,
+        lambda X: numerical_rank(X) == 3,
+        lambda X: (X == -1.0).any(),
+        lambda X: len(np.unique(X.round(12), axis=1).T) < X.shape[1],
+    ],
+    ids=["rank one", "full rank", "negative axis", "coinciding columns"],
+)
+def test_points_of_each_structure_are_drawn(wanted):
+    problem = UFMProblem(class_sizes=(2, 1), dim=3, tau=1)
+    assert wanted(find(points(problem), wanted))
+
+
+@given(st.data())
+def test_points_lie_on_their_spheres(data):
+    problem = data.draw(st.sampled_from([Quartic(), UFMProblem(class_sizes=(2, 2), dim=4, tau=1)]))
+    X = data.draw(points(problem))
+    assert X.shape == problem.spheres.shape
+    np.testing.assert_allclose(column_norms(X), 1.0, rtol=0, atol=4e-16)
+    assert not X[~problem.spheres.mask].any()
+
+
+@given(st.integers(1, 5).flatmap(orthogonal_matrices))
+def test_orthogonal_matrices_are_orthogonal(Q):
+    np.testing.assert_allclose(Q.T @ Q, np.eye(len(Q)), rtol=0, atol=4e-15)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_both_components_of_the_group_are_drawn(sign):
+    assert np.linalg.det(find(orthogonal_matrices(3), lambda Q: np.linalg.det(Q) * sign > 0)) * sign > 0
+
+
+@given(st.data())
+def test_group_elements_belong_to_their_group(data):
+    problem = data.draw(ufm_problems())
+    Q, s = data.draw(group_elements(problem.symmetry, problem.dim))
+    assert Q.shape == (problem.dim, problem.dim)
+    assert problem.symmetry.permutations.contains(s)
+    Q, _ = data.draw(group_elements(SymmetryGroup.none(4), 3))
+    np.testing.assert_array_equal(Q, np.eye(3))
+
+
+@given(taus(0.5, 80.0), taus(2.0, 3.0))
+def test_taus_keep_their_range(wide, narrow):
+    assert 0.5 <= wide <= 80.0
+    assert 2.0 <= narrow <= 3.0
