@@ -9,7 +9,7 @@ to a tolerance.
    columns cost nothing; symmetric points succeed at the first try.
 3. A placed frame determines ``Q``.  Blocks and columns are then matched by assignment
    (:mod:`~sphereufm.geometry.matching`), and ``Q`` is polished by the orthogonal Procrustes problem on all
-   columns, in turns, until the permutation stays.
+   columns, in turns, until the tolerance is met or the permutation stays.
 
 An alignment that is returned has been checked column by column.  None is the outcome of a complete search in
 floating point: no branch is given up unless some quantity differs by more than the tolerance allows.  Between
@@ -149,8 +149,7 @@ def possible_preimages(
     labels = position_labels(X, permutations, SAME_PLACE * tolerance)
     _, places = np.unique(labels, return_index=True)
     possible = np.zeros((permutations.columns, places.size), dtype=np.bool_)
-    for kind in np.unique(permutations.cell_kind):
-        members = np.flatnonzero(permutations.cell_kind == kind)
+    for members in permutations.kind_columns:
         close = np.ones((members.size, members.size), dtype=np.bool_)
         for row, wanted in zip(F[:, members], target[:, members], strict=True):
             close &= np.abs(wanted[:, None] - row) <= tolerance + _ROUNDING
@@ -175,24 +174,27 @@ def search(
     for E in placements(X, frame, permutations, candidates, work):
         work.spend(_STEPS_A_MATCHING)
         s = match_columns(E.T @ X, frame.coordinates, permutations, radius)
-        found = None if s is None else _polish(X, Y, permutations, s, radius)
-        if found is not None and found.distance <= tolerance:
+        found = None if s is None else _polish(X, Y, permutations, s, radius, tolerance)
+        if found is not None:
             return found
     return None
 
 
 def _polish(
-    X: Array, Y: Array, permutations: ColumnPermutations, s: NDArray[np.intp], radius: float
-) -> Alignment:
-    """Rotate and match in turns until the permutation stays; each turn lowers the sum of squares."""
+    X: Array, Y: Array, permutations: ColumnPermutations, s: NDArray[np.intp], radius: float, tolerance: float
+) -> Alignment | None:
+    """Rotate and match in turns, which lowers the sum of squares, until the tolerance is met or nothing moves."""
     for _ in range(_ROUNDS):
         left, _, right = np.linalg.svd(Y @ X[:, s].T)
         Q = left @ right
+        distance = _largest_angle(Q @ X[:, s], Y)
+        if distance <= tolerance:
+            return Alignment(Q=Q, permutation=s, distance=distance)
         better = match_columns(Q @ X, Y, permutations, radius)
         if better is None or np.array_equal(better, s):
-            break
+            return None
         s = better
-    return Alignment(Q=Q, permutation=s, distance=_largest_angle(Q @ X[:, s], Y))
+    return None
 
 
 def _match_in_place(

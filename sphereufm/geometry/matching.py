@@ -17,8 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from sphereufm.geometry.spheres import Array
@@ -53,11 +51,9 @@ def match_columns(
     True
     """
     s = np.empty(permutations.columns, dtype=np.intp)
-    for kind in dict.fromkeys(permutations.kinds):
-        blocks = [b for b, k in zip(permutations.blocks, permutations.kinds, strict=True) if k == kind]
-        if not _match_blocks(X, Y, blocks, radius, s):
-            return None
-    return s
+    if all(_match_blocks(X, Y, cells, radius, s) for cells in permutations.kind_cells):
+        return s
+    return None
 
 
 def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> NDArray[np.intp]:
@@ -73,37 +69,43 @@ def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> N
     """
     labels = np.empty(permutations.columns, dtype=np.intp)
     used = 0
-    for kind in np.unique(permutations.cell_kind):
-        members = np.flatnonzero(permutations.cell_kind == kind)
+    for members in permutations.kind_columns:
         near = cdist(X[:, members].T, X[:, members].T) <= gap
-        count, found = connected_components(csr_array(near), directed=False)
+        names, found = np.unique(_smallest_reachable(near), return_inverse=True)
         labels[members] = used + found
-        used += count
+        used += names.size
     return labels
 
 
+def _smallest_reachable(near: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Smallest node of each node's component; clusters of coinciding columns are cliques: two rounds do."""
+    names = np.arange(len(near))
+    while True:
+        smaller = np.where(near, names, len(near)).min(axis=1)
+        if np.array_equal(smaller, names):
+            return names
+        names = smaller
+
+
 def _match_blocks(
-    X: Array,
-    Y: Array,
-    blocks: Sequence[tuple[tuple[int, ...], ...]],
-    radius: float,
-    s: NDArray[np.intp],
+    X: Array, Y: Array, cells: Sequence[NDArray[np.intp]], radius: float, s: NDArray[np.intp]
 ) -> bool:
     """Fill ``s`` for the blocks of one kind; False where they cannot be matched."""
-    count = len(blocks)
-    cells = [np.array([block[c] for block in blocks], dtype=np.intp) for c in range(len(blocks[0]))]
+    if not cells:
+        return True
+    count = len(cells[0])
     # squared distances (block of Y, column, block of X, column), too large where a pair is out of reach
     out_of_reach = 8.0 * _column_count(cells)
     tables = [_squares(X, Y, cell, radius, out_of_reach) for cell in cells]
     cost = np.zeros((count, count))
     for table in tables:
         cost += _block_costs(table, out_of_reach, cost < out_of_reach)
-    rows, partners = linear_sum_assignment(cost)
+    rows, partners = linear_sum_assignment(np.minimum(cost, out_of_reach))
     if not (cost[rows, partners] < out_of_reach).all():
         return False
     for b, image in zip(rows, partners, strict=True):
         for cell, table in zip(cells, tables, strict=True):
-            _, order = linear_sum_assignment(table[b, :, image, :])
+            order = linear_sum_assignment(table[b, :, image, :])[1] if cell.shape[1] > 1 else slice(None)
             s[cell[b]] = cell[image][order]
     return True
 
@@ -123,8 +125,8 @@ def _squares(X: Array, Y: Array, cell: NDArray[np.intp], radius: float, out_of_r
 
 def _block_costs(table: Array, out_of_reach: float, wanted: NDArray[np.bool_]) -> Array:
     """Least sum of squares for each pair of cells, shape ``(B, B)``; computed where it may be finite."""
-    if table.shape[1] == 0:
-        return np.zeros((table.shape[0], table.shape[2]))
+    if table.shape[1] <= 1:
+        return table.sum(axis=(1, 3))
     lower = np.maximum(table.min(axis=3).max(axis=1), table.min(axis=1).max(axis=2))
     cost = np.full(lower.shape, out_of_reach)
     for b, image in np.argwhere(wanted & (lower < out_of_reach)):

@@ -126,6 +126,22 @@ class ColumnPermutations:
             numbers[list(cell)] = b
         return numbers
 
+    @cached_property
+    def kind_columns(self) -> tuple[NDArray[np.intp], ...]:
+        """Columns of each cell kind, in increasing order."""
+        return tuple(np.flatnonzero(self.cell_kind == kind) for kind in np.unique(self.cell_kind))
+
+    @cached_property
+    def kind_cells(self) -> tuple[tuple[NDArray[np.intp], ...], ...]:
+        """For each block kind and each of its cells, the columns ``(blocks, size)`` of that cell."""
+        members: dict[Hashable, list[tuple[tuple[int, ...], ...]]] = {}
+        for block, kind in zip(self.blocks, self.kinds, strict=True):
+            members.setdefault(kind, []).append(block)
+        return tuple(
+            tuple(np.array(cells, dtype=np.intp) for cells in zip(*blocks, strict=True))
+            for blocks in members.values()
+        )
+
     def random(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Draw a permutation ``s``; it acts by ``X -> X[..., s]``."""
         s = np.empty(self.columns, dtype=np.intp)

@@ -292,3 +292,20 @@ def test_inputs_are_left_alone():
 def test_bad_input_is_refused(X, Y, tolerance):
     with pytest.raises(InvalidInputError):
         align(X, Y, SymmetryGroup.full(3), tolerance)
+
+
+@given(st.data())
+def test_answers_near_the_tolerance_are_on_the_safe_side(data):
+    """What is returned is within the tolerance; what is well within the tolerance is returned."""
+    problem = data.draw(ufm_problems(max_classes=3, max_per_class=2, max_dim=4))
+    X = data.draw(points(problem))
+    rng = np.random.default_rng(data.draw(seeds))
+    moved = 10.0 ** data.draw(st.floats(-9.0, -3.0)) * problem.spheres.random_tangent(rng, X)
+    Y = transformed(exponential(X, moved), problem.symmetry, rng)
+    found = align(X, Y, problem.symmetry, tolerance=1e-5)
+    nearest = brute_force_align(X, Y, problem.symmetry).distance
+    if found is not None:
+        assert column_angles(found.Q @ X[:, found.permutation], Y).max() <= 1e-5
+    else:
+        # least squares and largest angle differ by at most the root of the number of columns
+        assert nearest > 1e-5 / np.sqrt(X.shape[1])
