@@ -25,7 +25,6 @@ from sphereufm.errors import (
     check_array,
     check_integer,
     check_labels,
-    check_positive,
 )
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
@@ -43,6 +42,8 @@ _Item = TypeVar("_Item")
 
 _MEMORY_BUDGET = 256 << 20
 _MOST_SIZES_SHOWN = 10
+# beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
+_MOST_SAMPLES = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, init=False)
@@ -117,7 +118,7 @@ class UFMProblem:
         values: dict[str, object] = {
             "classes": K,
             "dim": check_integer("dim", dim, 1),
-            "tau": check_positive("tau", exact_tau),
+            "tau": _as_float("tau", tau, exact_tau),
             "exact_tau": exact_tau,
             "labels": _read_only(y),
             "weights": _read_only(omega),
@@ -245,7 +246,7 @@ class UFMProblem:
     def with_tau(self, tau: Number) -> UFMProblem:
         """The same problem at another inverse temperature."""
         exact_tau = _exact_positive("tau", tau, "logits are tau * W.T @ H")
-        return self._with(tau=check_positive("tau", exact_tau), exact_tau=exact_tau)
+        return self._with(tau=_as_float("tau", tau, exact_tau), exact_tau=exact_tau)
 
     def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
         """Return the problem as a ``pymanopt.Problem``; see :func:`sphereufm.problem.pymanopt_export.to_pymanopt`."""
@@ -269,6 +270,10 @@ def _classes_and_labels(
     sizes = None
     if class_sizes is not None:
         sizes = [check_integer("class_sizes entry", n, 0) for n in _sequence("class_sizes", class_sizes)]
+        if sum(sizes) > _MOST_SAMPLES:
+            raise InvalidInputError(
+                f"class_sizes sum to {sum(sizes):.3g} samples; at most {_MOST_SAMPLES:.0e} are allowed"
+            )
         if K is not None and len(sizes) != K:
             raise InvalidInputError(f"classes={K} contradicts class_sizes of {len(sizes)} entries")
         K = len(sizes)
@@ -304,6 +309,19 @@ def _exact_positive(name: str, value: Number, remedy: str) -> Fraction:
     if exact <= 0:
         raise InvalidInputError(f"{name}={value!r} must be positive; {remedy}")
     return exact
+
+
+def _as_float(name: str, given: Number, exact: Fraction) -> float:
+    """Return the nearest double of a positive rational, if it is neither zero nor infinite."""
+    try:
+        value = float(exact)
+    except OverflowError:
+        value = float("inf")
+    if not 0.0 < value < float("inf"):
+        raise InvalidInputError(
+            f"{name}={given!r} is outside the range of double precision; logits are tau * W.T @ H"
+        )
+    return value
 
 
 def _weights(weights: Iterable[Number] | None, samples: int) -> tuple[tuple[Fraction, ...] | None, Array]:
