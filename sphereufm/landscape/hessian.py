@@ -19,6 +19,9 @@ from sphereufm.problem.interface import Evaluation, SphereProblem
 
 __all__ = ["DenseHessian", "ShiftedHessian", "hessian_matrix", "shifted_hessian"]
 
+# Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
+_STACK_BYTES = 1 << 24
+
 
 class ShiftedHessian(Protocol):
     """A Hessian in coordinates ``(..., M, e)`` whose shifted systems can be solved."""
@@ -49,7 +52,8 @@ class DenseHessian:
         n = self.matrix.shape[-1]
         shift = 1j * sigma[..., None, None] * np.eye(n)
         flat = g.reshape(*g.shape[:-2], n, 1)
-        return -np.linalg.solve(self.matrix + shift, flat).real.reshape(g.shape)
+        step = np.linalg.solve(self.matrix + shift, flat)
+        return np.asarray(-step.real.reshape(g.shape), dtype=np.float64)
 
     def dense(self) -> Array:
         """Return the matrix."""
@@ -89,18 +93,19 @@ def hessian_matrix(problem: SphereProblem, X: Array) -> Array:
 
 
 def _matrix_from_products(problem: SphereProblem, point: Evaluation) -> Array:
-    """Apply the Hessian to every vector of the tangent basis, item by item."""
+    """Apply the Hessian to every vector of the tangent basis, a stack of items at a time."""
     d, M = problem.spheres.shape
     e = d - 1
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).reshape(M * e)
     units = np.swapaxes(np.eye(M * e).reshape(M * e, M, e), -1, -2)[used]
     X = point.X.reshape(-1, d, M)
     out = np.zeros((X.shape[0], M * e, M * e))
-    for matrix, x in zip(out, X, strict=True):
-        basis = from_coordinates(np.broadcast_to(x, (len(units), d, M)), units)
-        images = problem.at(x).hessian_product(basis)
-        columns = np.swapaxes(to_coordinates(np.broadcast_to(x, basis.shape), images), -1, -2)
-        matrix[used] = columns.reshape(len(units), M * e)
-        matrix += matrix.T
-        matrix *= 0.5
+    stack = max(1, _STACK_BYTES // max(8 * units.size * d, 1))
+    for first in range(0, len(X), stack):
+        x = X[first : first + stack, None]
+        images = problem.at(x).hessian_product(from_coordinates(x, units))
+        rows = np.swapaxes(to_coordinates(x, images), -1, -2)
+        out[first : first + stack, used] = rows.reshape(*rows.shape[:2], M * e)
+    out += np.swapaxes(out, -1, -2).copy()
+    out *= 0.5
     return out.reshape(*point.X.shape[:-2], M * e, M * e)

@@ -179,7 +179,7 @@ def _inertia(matrix: Array, scale: Array, kernel: Array) -> _Inertia:
     """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel."""
     k = kernel.shape[1]
     plain = _complement(kernel)
-    eigenvalues = np.linalg.eigvalsh(plain.T @ matrix @ plain)
+    eigenvalues = np.asarray(np.linalg.eigvalsh(plain.T @ matrix @ plain), dtype=np.float64)
     root = np.sqrt(scale)
     Q = _complement(kernel * root[:, None])
     scaled = np.linalg.eigvalsh(Q.T @ (matrix / np.outer(root, root)) @ Q)

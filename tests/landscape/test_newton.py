@@ -9,7 +9,9 @@ from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 
 
-@pytest.mark.parametrize(("sizes", "d", "tau"), [((1, 1, 1), 3, 1), ((2, 2), 3, 1), ((3, 1), 3, 5), ((2, 0, 1), 4, 2)])
+@pytest.mark.parametrize(
+    ("sizes", "d", "tau"), [((1, 1, 1), 3, 1), ((2, 2), 3, 1), ((3, 1), 3, 5), ((2, 0, 1), 4, 2)]
+)
 def test_every_search_converges_and_says_the_truth(sizes, d, tau):
     problem = UFMProblem(class_sizes=sizes, dim=d, tau=tau)
     search = find_critical_points(problem, problem.spheres.random_point(0, (64,)), tolerance=1e-12)

@@ -17,7 +17,9 @@ def canonical(signs, permutations):
     keys = []
     for sign in (1, -1):
         blocks = zip(permutations.kinds, permutations.blocks, strict=True)
-        key = sorted((repr(kind), tuple(sum(sign * signs[j] > 0 for j in cell) for cell in b)) for kind, b in blocks)
+        key = sorted(
+            (repr(kind), tuple(sum(sign * signs[j] > 0 for j in cell) for cell in b)) for kind, b in blocks
+        )
         keys.append(tuple(key))
     return min(keys)
 
