@@ -70,6 +70,11 @@ class Collection:
         self._family_hits[name] = self._family_hits.get(name, 0) + int(searched)
         return name
 
+    @property
+    def representatives(self) -> list[Array]:
+        """One point of each class so far, families left out, in the order in which they were met."""
+        return self._register.representatives
+
     def classified(self, told: Callable[[int, int], None]) -> list[CriticalPoint | CriticalFamily]:
         """Classify every class and family; sorted by cost."""
         register = self._register

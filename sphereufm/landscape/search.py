@@ -21,7 +21,15 @@ from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.saddles import follow_eigenvectors
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["Effort", "Found", "SearchSettings", "default_starts", "reduced", "search_stratum"]
+__all__ = [
+    "Effort",
+    "Found",
+    "SearchSettings",
+    "default_starts",
+    "find_in_pieces",
+    "reduced",
+    "search_stratum",
+]
 
 # Bytes of Hessian blocks that one batch of starts may take.
 _BATCH_BYTES = 1 << 28
@@ -140,22 +148,31 @@ def reduced(problem: SphereProblem, X: Array) -> Found:
     return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
 
 
+def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
+    """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory."""
+    size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
+    found: list[Array] = []
+    for begin in range(0, len(starts), size):
+        search = find_critical_points(
+            problem,
+            starts[begin : begin + size],
+            tolerance=settings.tolerance,
+            max_iterations=settings.max_iterations,
+        )
+        found.extend(search.X[search.converged])
+    return found
+
+
 def _one_batch(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
 ) -> list[Array]:
-    """Converged ends of ``count`` starts, in their order, in pieces that fit the memory."""
+    """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
     size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
     found: list[Array] = []
     for begin in range(first, first + count, size):
         numbers = np.arange(begin, min(begin + size, first + count))
         starts = problem.spheres.random_point(rng, (len(numbers),))
-        search = find_critical_points(
-            problem,
-            _led_to_target(problem, starts, numbers),
-            tolerance=settings.tolerance,
-            max_iterations=settings.max_iterations,
-        )
-        found.extend(search.X[search.converged])
+        found.extend(find_in_pieces(problem, _led_to_target(problem, starts, numbers), settings))
     return found
 
 

@@ -16,10 +16,11 @@ from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.collection import Collection
 from sphereufm.landscape.constructed import constructed_starts
 from sphereufm.landscape.coverage import Coverage
+from sphereufm.landscape.neighbours import neighbouring_starts
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
 from sphereufm.landscape.result import LandscapeReport, RankOneCount
-from sphereufm.landscape.search import Effort, SearchSettings, search_stratum
+from sphereufm.landscape.search import Effort, SearchSettings, find_in_pieces, search_stratum
 from sphereufm.landscape.symmetric import fixed_point_spaces
 from sphereufm.landscape.verdict import judge
 from sphereufm.problem.interface import SphereProblem
@@ -35,6 +36,8 @@ _Stratum: TypeAlias = tuple[str, SphereProblem, Callable[[Array], Array]]
 
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
+# Classes whose neighbourhoods are searched in one batch.
+_TOGETHER = 32
 # Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
 _SYMMETRIC_FROM = 4
 
@@ -104,6 +107,7 @@ def verify_landscape(
         for name, stratum, whole in _strata(problem, effort):
             entering = partial(_enter_if_it_fits, collection, whole)
             coverage[name] = search_stratum(stratum, generator, settings, entering, partial(told, name))
+        _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
     except KeyboardInterrupt:
         complete = False
         notes.append(
@@ -135,6 +139,29 @@ def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
         return
     for space in fixed_point_spaces(problem):
         yield space.name, space.restricted, space.expand
+
+
+def _explore_neighbours(
+    collection: Collection, settings: SearchSettings, budget: int, told: Progress
+) -> None:
+    """Search from starts next to every class, and next to those that this finds, within a number of starts."""
+    if settings.starts is not None or settings.effort is Effort.QUICK:
+        return
+    problem = collection.problem
+    highest = max(_ranks(problem), default=1)
+    explored = used = 0
+    while explored < len(collection.representatives) and used < budget:
+        told("neighbours", explored, len(collection.representatives))
+        starts: dict[int, list[Array]] = {}
+        for X in collection.representatives[explored : explored + _TOGETHER]:
+            for start in neighbouring_starts(problem, X, highest):
+                starts.setdefault(start.shape[0], []).append(start)
+        explored += _TOGETHER
+        for r, group in starts.items():
+            used += len(group)
+            inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+            for X in find_in_pieces(inner, np.array(group), settings):
+                collection.enter(X, searched=False)
 
 
 def _enter_if_it_fits(collection: Collection, whole: Callable[[Array], Array], X: Array) -> str | None:
