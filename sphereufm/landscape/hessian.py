@@ -7,7 +7,7 @@ blocks; for all others the matrix is built column by column from Hessian-vector 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class ShiftedHessian(Protocol):
         """``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
 
     def dense(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+@runtime_checkable
+class _KnowsItsHessian(Protocol):
+    """An evaluation that assembles its Hessian in tangent coordinates by itself."""
+
+    def tangent_hessian(self) -> Array:
         """The whole matrix, shape ``(..., M e, M e)``."""
 
 
@@ -64,6 +72,8 @@ def shifted_hessian(problem: SphereProblem, point: Evaluation) -> ShiftedHessian
     """Return the Hessian at ``point`` in the cheapest form that solves shifted systems."""
     if isinstance(point, UFMEvaluation):
         return arrow_hessian(point)
+    if isinstance(point, _KnowsItsHessian):
+        return DenseHessian(point.tangent_hessian())
     return DenseHessian(_matrix_from_products(problem, point))
 
 

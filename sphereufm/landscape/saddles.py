@@ -28,6 +28,8 @@ __all__ = ["follow_eigenvectors"]
 
 _LONGEST_STEP = 0.4
 _SOFTEST = 1e-3
+# A start whose next step is shorter than this, in radians, is left to the Newton search.
+_CLOSE = 0.02
 
 
 def follow_eigenvectors(
@@ -42,7 +44,7 @@ def follow_eigenvectors(
     index : ndarray of int, shape (B,)
         Target Morse index (in ``R^d``) of each start.
     iterations : int
-        Fixed number of steps: the result need not have converged.
+        Most steps: the result need not have converged.
 
     Returns
     -------
@@ -56,21 +58,32 @@ def follow_eigenvectors(
     >>> bool(np.allclose(problem.cost(X), 0.126928, atol=1e-3))
     True
     """
-    X = starts
+    X = starts.copy()
+    active = np.arange(len(X))
     for _ in range(iterations):
-        point = problem.at(X)
-        scale = np.maximum(point.gradient_scale, 1e-300)
-        root = 1.0 / np.sqrt(scale)
-        hessian = shifted_hessian(problem, point).scaled(root).dense()
-        g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
-        values, vectors = np.linalg.eigh(hessian)
-        along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)
-        uphill = np.arange(values.shape[-1]) < index[:, None]
-        stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
-        weights = np.where(uphill, 1.0, -1.0) / stiffness
-        step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
-        move = from_coordinates(X, np.swapaxes(step, -1, -2))
-        longest = column_norms(move).max(axis=-1)
-        move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]
-        X = retract(X, move)
+        move, close = _follow(problem, X[active], index[active])
+        active, move = active[~close], move[~close]
+        if not active.size:
+            break
+        X[active] = retract(X[active], move)
     return X
+
+
+def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
+    """One step for each item, and whether it is close to a critical point of its index already."""
+    point = problem.at(X)
+    scale = np.maximum(point.gradient_scale, 1e-300)
+    root = 1.0 / np.sqrt(scale)
+    hessian = shifted_hessian(problem, point).scaled(root).dense()
+    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    values, vectors = np.linalg.eigh(hessian)
+    along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)
+    uphill = np.arange(values.shape[-1]) < index[:, None]
+    stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
+    weights = np.where(uphill, 1.0, -1.0) / stiffness
+    step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
+    move = from_coordinates(X, np.swapaxes(step, -1, -2))
+    longest = column_norms(move).max(axis=-1)
+    close = longest < _CLOSE
+    move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]
+    return move, close

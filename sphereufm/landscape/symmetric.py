@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.fixed_spaces import FixedPointSpace, block_partitions
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.block_problem import BlockProblem
 from sphereufm.problem.restricted import RestrictedProblem
 from sphereufm.problem.ufm import UFMProblem
 
@@ -30,13 +31,16 @@ class SymmetricSpace:
     ----------
     blocks : tuple of tuple of int
         Classes of each block.
+    problem : BlockProblem
+        The cost on the space, to search.
     restricted : RestrictedProblem
-        The problem to search.
+        The same cost as a restriction, which knows the points of the original problem.
     labels : ndarray of int
         Labels of the original samples.
     """
 
     blocks: tuple[tuple[int, ...], ...]
+    problem: BlockProblem
     restricted: RestrictedProblem
     labels: NDArray[np.intp]
     classes: int
@@ -104,6 +108,18 @@ def _space(problem: UFMProblem, blocks: tuple[tuple[int, ...], ...]) -> Symmetri
         column_of=column_of,
         spheres=spheres,
     )
+    members = [b for b, block in enumerate(blocks) if block[0] in sampled]
+    small = BlockProblem(
+        space=space,
+        sampled=tuple(members),
+        weights=tuple(float(totals[list(blocks[b])].sum()) for b in members),
+        tau=problem.tau,
+    )
     return SymmetricSpace(
-        blocks=blocks, restricted=restricted, labels=problem.labels, classes=problem.classes, sampled=sampled
+        blocks=blocks,
+        problem=small,
+        restricted=restricted,
+        labels=problem.labels,
+        classes=problem.classes,
+        sampled=sampled,
     )

@@ -138,7 +138,7 @@ def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
     if effort is Effort.QUICK or not isinstance(problem, UFMProblem) or problem.classes < _SYMMETRIC_FROM:
         return
     for space in fixed_point_spaces(problem):
-        yield space.name, space.restricted, space.expand
+        yield space.name, space.problem, space.expand
 
 
 def _explore_neighbours(

@@ -9,6 +9,7 @@ import pytest
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
 from sphereufm.landscape.result import load_report
+from sphereufm.landscape.search import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
@@ -67,6 +68,33 @@ def test_another_seed_finds_the_same_classes(benign):
     assert mine == [(round(e.cost, 9), e.kind) for e in other.critical]
 
 
+def classes(report):
+    """What identifies the classes of a report, families as one."""
+    numbers = [(e.rank, e.morse_index, e.nullity) for e in isolated(report)]
+    return sorted(zip((round(e.cost, 9) for e in isolated(report)), numbers, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("K", "count"), [(3, 14), (4, 45)])
+def test_five_seeds_find_the_same_classes(K, count):
+    problem = UFMProblem(class_sizes=(1,) * K, dim=K + 1, tau=1)
+    reports = [verify_landscape(problem, rng=seed) for seed in range(5)]
+    assert all(len(report.critical) == count for report in reports)
+    assert all(classes(report) == classes(reports[0]) for report in reports)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("K", [3, 4])
+def test_ten_times_more_starts_find_nothing_new(K):
+    problem = UFMProblem(class_sizes=(1,) * K, dim=K + 1, tau=1)
+    usual = verify_landscape(problem, rng=11)
+    starts = 10 * max(c.starts for c in usual.coverage.values())
+    # the points of the usual search are starts of the large one: it cannot miss what they are
+    points = [entry.X for entry in isolated(usual)]
+    large = verify_landscape(problem, rng=12, starts=starts, initial_points=points)
+    assert classes(large) == classes(usual)
+
+
 def test_same_seed_same_report(benign):
     again = verify_landscape(benign.problem)
     assert json.dumps(again.to_json()) == json.dumps(benign.to_json())
@@ -91,22 +119,34 @@ def test_two_wrong_samples_are_two_classes_of_one_value(two_classes):
     assert sorted(wrong) == [[0, 2], [1, 1]]
 
 
+def quick(sizes, dim, tau):
+    return verify_landscape(UFMProblem(class_sizes=sizes, dim=dim, tau=tau), effort=Effort.QUICK)
+
+
+@pytest.fixture(scope="module")
+def three_in_the_plane():
+    return quick((1, 1, 1), 2, 12)
+
+
+@pytest.fixture(scope="module")
+def six_classes():
+    return quick((1,) * 6, 4, 1)
+
+
 @pytest.mark.parametrize(
-    ("sizes", "dim", "tau", "spurious", "lower"),
-    [((1, 1, 1), 2, 12, 0.456902, 3.045996e-08), ((1,) * 6, 4, 1, 0.937285, 0.936054)],
+    ("known", "spurious", "lower"),
+    [("three_in_the_plane", 0.456902, 3.045996e-08), ("six_classes", 0.937285, 0.936054)],
 )
-def test_spurious_local_minimisers_are_found_with_a_lower_point(sizes, dim, tau, spurious, lower):
-    report = verify_landscape(UFMProblem(class_sizes=sizes, dim=dim, tau=tau))
+def test_spurious_local_minimisers_are_found_with_a_lower_point(known, spurious, lower, request):
+    report = request.getfixturevalue(known)
     assert (report.verdict, report.basis) == (LandscapeVerdict.NOT_BENIGN, "counterexample")
-    found = [entry.cost for entry in report.critical if entry.kind is KIND.SPURIOUS_LOCAL_MINIMUM]
-    assert any(cost == pytest.approx(spurious, abs=1.1e-6) for cost in found)
+    named = [entry.cost for entry in report.critical if entry.kind is KIND.SPURIOUS_LOCAL_MINIMUM]
+    assert any(abs(cost - spurious) < 1e-6 for cost in named)
     assert report.critical[0].cost == pytest.approx(lower, rel=1e-6)
-    assert all(lower < cost for cost in found)
 
 
-def test_lowest_known_point_without_a_bound_is_not_called_global():
-    report = verify_landscape(UFMProblem(class_sizes=(1,) * 6, dim=4, tau=1))
-    assert report.critical[0].kind is KIND.LOCAL_MINIMUM
+def test_lowest_known_point_without_a_bound_is_not_called_global(six_classes):
+    assert six_classes.critical[0].kind is KIND.LOCAL_MINIMUM
 
 
 def test_degenerate_collapsed_point_in_the_plane():
@@ -131,9 +171,13 @@ def test_identical_samples_counterexample_is_never_benign():
     assert spurious[0].min_eigenvalue == pytest.approx(2.534e-4, rel=1e-3)
 
 
-def test_near_coincident_classes_stay_apart():
-    report = verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1))
-    near = [entry.cost for entry in report.critical if 2.1121 < entry.cost < 2.1123]
+@pytest.fixture(scope="module")
+def four_classes():
+    return verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1))
+
+
+def test_near_coincident_classes_stay_apart(four_classes):
+    near = [entry.cost for entry in four_classes.critical if 2.1121 < entry.cost < 2.1123]
     np.testing.assert_allclose(near, [2.112182, 2.112199], atol=1e-6)
 
 
