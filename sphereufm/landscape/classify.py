@@ -79,7 +79,7 @@ def name_spurious(points: Sequence[CriticalPoint], known_minimum: float | None) 
 
 def _provably_lower(a: float, b: float) -> bool:
     """Whether ``a < b`` beyond the rounding error of either cost."""
-    return a < b * (1.0 - 1e4 * _COST_ROUNDING)
+    return a < b - 1e4 * _COST_ROUNDING * max(abs(a), abs(b))
 
 
 def _kind(

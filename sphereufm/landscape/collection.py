@@ -75,6 +75,11 @@ class Collection:
         """One point of each class so far, families left out, in the order in which they were met."""
         return self._register.representatives
 
+    @property
+    def undecided(self) -> int:
+        """Alignments that ran out of work; each may have made an entry that is a copy of another."""
+        return self._register.undecided
+
     def classified(self, told: Callable[[int, int], None]) -> list[CriticalPoint | CriticalFamily]:
         """Classify every class and family; sorted by cost."""
         register = self._register

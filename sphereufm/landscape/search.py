@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry import numerical_rank, principal_frame
+from sphereufm.landscape.block_problem import BlockProblem
 from sphereufm.landscape.coverage import Coverage, coverage_of
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.saddles import follow_eigenvectors
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
 
 __all__ = [
     "Effort",
@@ -149,7 +151,11 @@ def reduced(problem: SphereProblem, X: Array) -> Found:
 
 
 def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
-    """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory."""
+    """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
+
+    Starts at which the cost is not finite (coinciding charges, say) are left out.
+    """
+    starts = starts[[is_finite(problem, start) for start in starts]]
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found: list[Array] = []
     for begin in range(0, len(starts), size):
@@ -161,6 +167,14 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
         )
         found.extend(search.X[search.converged])
     return found
+
+
+def is_finite(problem: SphereProblem, X: Array) -> bool:
+    """Whether a problem of any origin has a finite cost at one point; the cross-entropy problem always has."""
+    if isinstance(problem, UFMProblem | BlockProblem):
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(problem.at(X).cost))
 
 
 def _one_batch(

@@ -20,7 +20,7 @@ from sphereufm.landscape.neighbours import neighbouring_starts
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
 from sphereufm.landscape.result import LandscapeReport, RankOneCount
-from sphereufm.landscape.search import Effort, SearchSettings, find_in_pieces, search_stratum
+from sphereufm.landscape.search import Effort, SearchSettings, find_in_pieces, is_finite, search_stratum
 from sphereufm.landscape.symmetric import fixed_point_spaces
 from sphereufm.landscape.verdict import judge
 from sphereufm.problem.interface import SphereProblem
@@ -113,6 +113,10 @@ def verify_landscape(
         notes.append(
             "interrupted: strata that are not listed under coverage were not searched, or not to the end"
         )
+    if collection.undecided:
+        notes.append(
+            f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
+        )
     entries = collection.classified(partial(told, "classify"))
     theorem = theorem_s(problem) if isinstance(problem, UFMProblem) else None
     judgement = judge(entries, theorem)
@@ -198,8 +202,10 @@ def _enter_rank_one(collection: Collection, rng: np.random.Generator) -> RankOne
     permutations = problem.symmetry.permutations
     classes = count_sign_patterns(permutations)
     limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
+    line = problem.in_dimension(1)
     for signs in sign_patterns(permutations, limit, rng):
-        collection.enter(signs[None, :], searched=False)
+        if is_finite(line, signs[None, :]):
+            collection.enter(signs[None, :], searched=False)
     return RankOneCount(classes=classes, listed=min(classes, limit))
 
 
