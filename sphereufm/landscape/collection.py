@@ -13,6 +13,7 @@ from sphereufm.landscape.families import family_name
 from sphereufm.landscape.merge import ClassRegister
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.landscape.search import Found, reduced
+from sphereufm.landscape.unnamed import gather_families
 from sphereufm.problem.descent import descent_direction
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory import global_minimum, theorem_s
@@ -92,7 +93,9 @@ class Collection:
             told(number + 1, len(register.hits))
         known = global_minimum(self.problem) if isinstance(self.problem, UFMProblem) else None
         families = [self._family(name) for name in self._members]
-        return sorted([*name_spurious(points, known), *families], key=lambda entry: entry.cost)
+        lowest = min([p.cost for p in points] + [f.cost for f in families], default=np.inf)
+        entries = gather_families(self.problem, name_spurious(points, known), lowest)
+        return sorted([*entries, *families], key=lambda entry: entry.cost)
 
     def _family(self, name: str) -> CriticalFamily:
         """One entry for a family: degenerate if an exhibited member is."""
