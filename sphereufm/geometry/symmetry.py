@@ -28,6 +28,7 @@ from sphereufm.geometry.spheres import Array
 
 __all__ = [
     "ColumnPermutations",
+    "OrbitTangent",
     "SymmetryGroup",
     "horizontal_part",
     "numerical_rank",
@@ -297,17 +298,50 @@ def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
     >>> bool(np.allclose(vertical_part(X, spin), spin))
     True
     """
-    left, sigma, right = np.linalg.svd(X, full_matrices=X.shape[0] > X.shape[1])
-    r = int((sigma > RANK_TOLERANCE * sigma[0]).sum()) if rank is None else rank
-    squares = np.zeros(len(left))
-    squares[:r] = np.square(sigma[:r])
-    total = squares[:, None] + squares
-    # rows of X in the eigenbasis: sigma_a times the right singular vectors
-    rows = np.zeros((len(left), X.shape[1]))
-    rows[:r] = sigma[:r, None] * right[:r]
-    C = (left.T @ U) @ rows.T
-    omega = np.divide(C - np.swapaxes(C, -1, -2), total, out=np.zeros_like(C), where=total > 0.0)
-    return left @ (omega @ rows)
+    return OrbitTangent(X, rank).vertical(U)
+
+
+class OrbitTangent:
+    """The vertical space at one point, made once and used for many tangent vectors.
+
+    Parameters
+    ----------
+    X : ndarray, shape (d, M)
+    rank : int, optional
+        Rank of ``X``, where it is known better than by its singular values.
+
+    Examples
+    --------
+    >>> orbit = OrbitTangent(np.eye(2))
+    >>> orbit.rank, orbit.horizontal(np.array([[0.0, -1.0], [1.0, 0.0]])).round(12).tolist()
+    (2, [[0.0, 0.0], [0.0, 0.0]])
+    """
+
+    def __init__(self, X: Array, rank: int | None = None) -> None:
+        left, sigma, right = np.linalg.svd(X, full_matrices=False)
+        if len(sigma) < len(left):
+            left = np.linalg.svd(X, full_matrices=True)[0]
+        self.X = X
+        self.rank = int((sigma > RANK_TOLERANCE * sigma[0]).sum()) if rank is None else rank
+        r = self.rank
+        squares = np.zeros(len(left))
+        squares[:r] = np.square(sigma[:r])
+        self._left = left
+        self._total = squares[:, None] + squares
+        # rows of X in the eigenbasis: sigma_a times the right singular vectors
+        self._rows = np.zeros((len(left), X.shape[1]))
+        self._rows[:r] = sigma[:r, None] * right[:r]
+
+    def vertical(self, U: Array) -> Array:
+        """Vertical part of ``U``, shape ``(..., d, M)``."""
+        C = (self._left.T @ U) @ self._rows.T
+        gap = C - np.swapaxes(C, -1, -2)
+        omega = np.divide(gap, self._total, out=np.zeros_like(C), where=self._total > 0.0)
+        return self._left @ (omega @ self._rows)
+
+    def horizontal(self, U: Array) -> Array:
+        """``U`` without its vertical part."""
+        return U - self.vertical(U)
 
 
 def horizontal_part(X: Array, U: Array, rank: int | None = None) -> Array:

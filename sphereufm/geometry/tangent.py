@@ -18,8 +18,9 @@ from __future__ import annotations
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry import vertical_basis
 
-__all__ = ["from_coordinates", "tangent_bases", "to_coordinates"]
+__all__ = ["from_coordinates", "tangent_bases", "to_coordinates", "vertical_coordinates"]
 
 
 def tangent_bases(X: Array) -> Array:
@@ -67,6 +68,21 @@ def from_coordinates(X: Array, c: Array) -> Array:
     U = -V * inner[..., None, :]
     U[..., 1:, :] += c
     return U
+
+
+def vertical_coordinates(X: Array, rank: int) -> Array:
+    """Orthonormal basis of the tangent space of the O(d) orbit, in coordinates, shape ``(M (d - 1), k)``.
+
+    Rows are ordered by column of ``X`` and then by coordinate, as in the Hessian's matrix.
+
+    Examples
+    --------
+    >>> vertical_coordinates(np.eye(3), 3).shape
+    (6, 3)
+    """
+    basis = vertical_basis(X, rank)
+    coordinates = to_coordinates(np.broadcast_to(X, basis.shape), basis)
+    return np.swapaxes(coordinates, -1, -2).reshape(len(basis), -1).T
 
 
 def _reflector(X: Array) -> tuple[Array, Array]:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry import numerical_rank, orbit_dimension, principal_frame, vertical_basis
-from sphereufm.geometry.tangent import to_coordinates
+from sphereufm.geometry.symmetry import numerical_rank, orbit_dimension, principal_frame
+from sphereufm.geometry.tangent import vertical_coordinates
 from sphereufm.landscape.hessian import hessian_matrix
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.interface import SphereProblem
@@ -164,9 +164,7 @@ def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
 def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum in the span, orbit directions removed."""
     d = X.shape[0]
-    basis = vertical_basis(X, d)
-    stacked = np.broadcast_to(X, basis.shape)
-    vertical = np.swapaxes(to_coordinates(stacked, basis), -1, -2).reshape(len(basis), -1).T
+    vertical = vertical_coordinates(X, d)
     return _inertia(hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical)
 
 

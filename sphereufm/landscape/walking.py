@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, retract
-from sphereufm.geometry.symmetry import numerical_rank, vertical_basis
-from sphereufm.geometry.tangent import from_coordinates, to_coordinates
+from sphereufm.geometry.symmetry import numerical_rank
+from sphereufm.geometry.tangent import from_coordinates, vertical_coordinates
 from sphereufm.landscape.hessian import hessian_matrix
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.points import embed
@@ -119,9 +119,7 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
     matrix = hessian_matrix(problem, X)
     basis = np.eye(len(matrix))[:, used]
     if problem.symmetry.orthogonal:
-        orbit = vertical_basis(X, rank)
-        coordinates = np.swapaxes(to_coordinates(np.broadcast_to(X, orbit.shape), orbit), -1, -2)
-        flat = coordinates.reshape(len(orbit), -1).T
+        flat = vertical_coordinates(X, rank)
         basis = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
     values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
     if not values.size:
