@@ -1,11 +1,14 @@
 """Saved features of a trained network: torch-free readers, streaming statistics, collapse metrics."""
 
 from sphereufm.features.feature_set import FeatureSet, feature_set_from_arrays, load_features
+from sphereufm.features.metrics import CollapseMetrics, collapse_metrics
 from sphereufm.features.readers import ArraySource, finite_blocks, open_array, open_arrays
 
 __all__ = [
     "ArraySource",
+    "CollapseMetrics",
     "FeatureSet",
+    "collapse_metrics",
     "feature_set_from_arrays",
     "finite_blocks",
     "load_features",

@@ -191,7 +191,7 @@ class JoinedSource:
         return whole
 
 
-def finite_blocks(source: ArraySource, rows: int) -> Iterator[AnyArray]:
+def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterator[AnyArray]:
     """Yield the row blocks of ``source``, stopping at the first row that holds NaN or infinity.
 
     Parameters
@@ -200,6 +200,8 @@ def finite_blocks(source: ArraySource, rows: int) -> Iterator[AnyArray]:
         Features, shape ``(N, d)``.
     rows : int
         Largest number of rows in a block.
+    first_row : int
+        Number of the source's first row in the message, where the source is a run of rows of another.
 
     Yields
     ------
@@ -219,7 +221,7 @@ def finite_blocks(source: ArraySource, rows: int) -> Iterator[AnyArray]:
         ...
     sphereufm.errors.InvalidInputError: features row 1 holds nan; remove or replace NaN and infinite entries first
     """
-    start = 0
+    start = first_row
     for block in source.blocks(rows):
         if not _all_finite(block):
             row = int(np.argmax(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))

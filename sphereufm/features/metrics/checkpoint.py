@@ -1,0 +1,120 @@
+"""What a run has done so far, kept in one file, so that it can be killed at any moment.
+
+The file is an uncompressed ``.npz`` of plain numbers, written to a temporary name and renamed.  It holds the
+SHA-256 of everything the result depends on: shape, type and place of the features, labels, classifier, options.  A
+checkpoint of something else is refused, not overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.features.readers import open_arrays
+
+__all__ = ["Checkpoint"]
+
+_SECONDS_BETWEEN = 5.0
+
+
+class Checkpoint:
+    """A file with the merged statistics of the chunks done, or nothing where no file is wanted.
+
+    Parameters
+    ----------
+    path : str or None
+    identity : sequence of bytes
+        What the result depends on.
+
+    Raises
+    ------
+    InvalidInputError
+        If the file belongs to other features or options.
+    UnreadableFileError
+        If the file is there and is not a checkpoint.
+
+    Examples
+    --------
+    >>> Checkpoint(None, []).load("moments") is None
+    True
+    """
+
+    def __init__(self, path: str | None, identity: list[bytes]) -> None:
+        self._path = None if path is None else Path(path)
+        self._identity = _digest(identity)
+        self._arrays: dict[str, Any] = {}
+        self._written = time.monotonic()
+        if self._path is not None and self._path.exists():
+            self._arrays = _read(self._path)
+            if self._arrays.pop("identity").tobytes() != self._identity:
+                raise InvalidInputError(
+                    f"checkpoint={str(self._path)!r} belongs to other features, labels, classifier or options; "
+                    "choose another file or remove it"
+                )
+
+    def load(self, stage: str) -> tuple[int, dict[str, Any]] | None:
+        """Number of chunks done and the fields of a stage, None where it was not begun."""
+        head = f"{stage}/"
+        fields = {name[len(head) :]: a for name, a in self._arrays.items() if name.startswith(head)}
+        if not fields:
+            return None
+        return int(fields.pop("done")), fields
+
+    def save(self, stage: str, done: int, fields: dict[str, Any], at_once: bool = False) -> None:
+        """Remember a stage; it is written at most every five seconds unless ``at_once``.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        if self._path is None:
+            return
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._arrays |= {f"{stage}/{name}": np.asarray(value) for name, value in known.items()}
+        self._arrays[f"{stage}/done"] = np.asarray(done)
+        if at_once or time.monotonic() - self._written >= _SECONDS_BETWEEN:
+            self._write(self._path)
+            self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file: the run is complete."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, path: Path) -> None:
+        """Write all stages to a temporary name, then rename."""
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        identity = np.frombuffer(self._identity, dtype=np.uint8)
+        try:
+            with open(aside, "wb") as handle:
+                np.savez(handle, allow_pickle=False, identity=identity, **self._arrays)
+            os.replace(aside, path)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise OutputError(f"checkpoint={str(path)!r} cannot be written: {error.strerror}") from error
+
+
+def _digest(parts: list[bytes]) -> bytes:
+    """SHA-256 of the parts, each with its length."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(len(part).to_bytes(8, "little"))
+        sha.update(part)
+    return sha.digest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """All arrays of a checkpoint."""
+    arrays = {name: source.read() for name, source in open_arrays(path).items()}
+    if "identity" not in arrays or not all(
+        name == "identity" or name.startswith(("moments/", "scatter/")) for name in arrays
+    ):
+        raise UnreadableFileError(f"checkpoint={str(path)!r} is not a checkpoint; choose another file")
+    return arrays

@@ -1,0 +1,347 @@
+"""Neural collapse of saved features: NC1 to NC4, their variants, and what is undefined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.features.feature_set import FeatureSet
+from sphereufm.features.metrics import frames
+from sphereufm.features.metrics.checkpoint import Checkpoint
+from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
+from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
+from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
+from sphereufm.features.metrics.variability import Variability, class_frame, variability
+
+__all__ = ["CollapseMetrics", "collapse_metrics"]
+
+# the whole covariance costs d^2 a sample: up to this dimension it is cheap
+_COVARIANCE_DIMENSION = 512
+# K programs of K variables each
+_ONE_VS_REST_CLASSES = 128
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CollapseMetrics:
+    """How collapsed features are, with the conventions of each number.
+
+    Attributes
+    ----------
+    nc1, nc2, nc3, nc4 : float or None
+        None where undefined; ``undefined`` says why.
+    class_counts : tuple of int
+        Samples of each class.
+    variants : dict of str to float or None
+        The same ideas by other conventions.
+    conventions : dict of str to str
+        Formula and convention of each number that needs one.
+    undefined : dict of str to str
+        Reason for each None.
+    notes : tuple of str
+        What a reader must know: empty classes, zero features, a frame that cannot exist.
+    normalized : bool
+        Whether rows were divided by their lengths before anything was measured.
+    means, within_spectrum, between_spectrum : ndarray
+        For figures: class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the
+        covariance within and between classes, descending (the former on the span of the class means, or in all
+        directions where the whole covariance was measured).
+    """
+
+    nc1: float | None
+    nc2: float | None
+    nc3: float | None
+    nc4: float | None
+    class_counts: tuple[int, ...]
+    variants: dict[str, float | None]
+    conventions: dict[str, str]
+    undefined: dict[str, str]
+    notes: tuple[str, ...]
+    normalized: bool
+    means: Array
+    within_spectrum: Array
+    between_spectrum: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers and their conventions as JSON data."""
+        return {
+            "nc1": self.nc1,
+            "nc2": self.nc2,
+            "nc3": self.nc3,
+            "nc4": self.nc4,
+            "class_counts": list(self.class_counts),
+            "normalized": self.normalized,
+            "variants": dict(self.variants),
+            "conventions": dict(self.conventions),
+            "undefined": dict(self.undefined),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        names = ("nc1", "nc2", "nc3", "nc4")
+        lines = [f"{name}  {_shown(getattr(self, name)):<12} {self.conventions[name]}" for name in names]
+        lines += [f"  {name}: {_shown(value)}" for name, value in self.variants.items() if value is not None]
+        lines += [f"undefined: {name}: {reason}" for name, reason in self.undefined.items()]
+        counts = self.class_counts
+        shown = ", ".join(map(str, counts)) if len(counts) <= 20 else f"{min(counts)} to {max(counts)} each"
+        return "\n".join([*lines, f"samples of the {len(counts)} classes: {shown}", *self.notes])
+
+
+def collapse_metrics(
+    features: FeatureSet,
+    *,
+    normalize: bool = False,
+    covariance: bool | None = None,
+    one_vs_rest: bool | None = None,
+    streaming: Streaming | None = None,
+) -> CollapseMetrics:
+    """Measure neural collapse in two streaming passes.
+
+    Parameters
+    ----------
+    features : FeatureSet
+        From :func:`~sphereufm.features.load_features` or in memory.
+    normalize : bool
+        Divide each feature and each classifier row by its length first, and leave out the bias.
+    covariance : bool, optional
+        Whether the whole ``d x d`` covariance is measured (for VCI); by default where ``d <= 512``.
+    one_vs_rest : bool, optional
+        Whether one-vs-rest distances are computed (K quadratic programs); by default where ``K <= 128``.
+    streaming : Streaming, optional
+        Workers, checkpoint, progress.
+
+    Returns
+    -------
+    CollapseMetrics
+        In float64.  A class without samples is left out of everything that needs its mean; with a single sample
+        it counts with variance zero; both are named in ``notes``.
+
+    Raises
+    ------
+    InvalidInputError
+        If a feature holds NaN or infinity, lengths leave the range 1e-100 to 1e100, or a checkpoint belongs to
+        something else.
+
+    Examples
+    --------
+    >>> from sphereufm.features import feature_set_from_arrays
+    >>> H = [[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]]
+    >>> found = collapse_metrics(feature_set_from_arrays(H, [0, 0, 1, 1], classifier=[[1.0, 0.0], [-1.0, 0.0]]))
+    >>> round(found.nc1, 12), round(found.nc2, 12), found.nc4
+    (0.0, 0.0, 1.0)
+    >>> found.variants["nc1_trace_ratio"]
+    0.005
+    """
+    how = streaming or Streaming()
+    full = features.features.shape[1] <= _COVARIANCE_DIMENSION if covariance is None else covariance
+    classifier, bias = _last_layer(features, normalize)
+    kept = Checkpoint(how.checkpoint, _identity(features, normalize, full))
+    moments = first_pass(features, normalize, how, kept)
+    frame, s = class_frame(moments, classifier, bias, full)
+    spread = second_pass(features, frame, normalize, how, kept)
+    kept.remove()
+    present = frame.present
+    means = moments.means[present]
+    sample_mean = moments.sums.sum(axis=0) / moments.counts.sum()
+    vectors = _Vectors(
+        classifier=classifier,
+        own=None if classifier is None else classifier[present],
+        # exact differences; coincident means are zero, not rounding noise
+        centred=means - sample_mean if s.size else np.zeros_like(means),
+        uncentred=means + moments.centre,
+    )
+    found = _Measured(variability(moments, frame, s, spread), vectors, moments, spread)
+    wanted = features.classes <= _ONE_VS_REST_CLASSES if one_vs_rest is None else one_vs_rest
+    return found.metrics(frame.places[present], s, normalize, full, wanted)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Vectors:
+    """Classifier rows, those of the classes that have samples, and class means about the sample mean and zero."""
+
+    classifier: Array | None
+    own: Array | None
+    centred: Array
+    uncentred: Array
+
+
+class _Measured:
+    """Puts what both passes found under the names of the literature."""
+
+    def __init__(
+        self, spread_measures: Variability, vectors: _Vectors, moments: ClassMoments, spread: Scatter
+    ) -> None:
+        self.variability = spread_measures
+        self.vectors = vectors
+        self.moments = moments
+        self.spread = spread
+
+    def metrics(self, places: Array, s: Array, normalize: bool, full: bool, hulls: bool) -> CollapseMetrics:
+        """Assemble the result."""
+        v, N = self.vectors, int(self.moments.counts.sum())
+        has_means, given = s.size > 0, v.classifier is not None
+        nc2_of = v.classifier if v.classifier is not None else v.centred
+        hits = self.spread.agreements if given else self.spread.mean_hits
+        main = {
+            "nc1": self.variability.nc1,
+            "nc2": frames.simplex_distance(nc2_of),
+            "nc3": None if v.own is None else frames.duality_distance(v.own, v.uncentred),
+            "nc4": hits / N if has_means and hits is not None else None,
+        }
+        variants = self._variants(has_means, hulls)
+        products = self.spread.products / N
+        return CollapseMetrics(
+            **main,
+            class_counts=tuple(int(n) for n in self.moments.counts),
+            variants=variants,
+            conventions=_conventions(given, normalize),
+            undefined=_undefined(main | variants, has_means, given, full, hulls),
+            notes=self._notes(normalize),
+            normalized=normalize,
+            means=places,
+            within_spectrum=np.array(np.linalg.eigvalsh(products)[::-1], dtype=np.float64),
+            between_spectrum=np.square(s) / len(places),
+        )
+
+    def _variants(self, has_means: bool, hulls: bool) -> dict[str, float | None]:
+        """Every other convention."""
+        v, r = self.vectors, self.variability
+        N, classes = int(self.moments.counts.sum()), len(v.centred)
+        found: dict[str, float | None] = {
+            "nc1_undivided": None if r.nc1 is None else r.nc1 * classes,
+            "nc1_class_mean_centred": r.nc1_class_mean_centred,
+            "nc1_trace_ratio": r.trace_ratio,
+            "cdnv": r.cdnv,
+            "vci": r.vci,
+            "nc4_labels": self.spread.mean_hits / N if has_means else None,
+            **_frame_measures("means", v.centred, hulls),
+            "nc2_means_class_centred": frames.simplex_distance(v.centred - v.centred.mean(axis=0)),
+            **_cosine_range(v.uncentred),
+        }
+        if v.classifier is not None and v.own is not None and self.spread.classifier_hits is not None:
+            W = v.classifier
+            found |= {
+                **_frame_measures("classifier", W, hulls),
+                "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
+                "nc3_centred": frames.duality_distance(v.own, v.centred),
+                "nc3_difference": frames.frame_difference(v.own, v.centred),
+                "nc3_rotated": frames.rotated_difference(v.own, v.centred),
+                "classifier_accuracy": self.spread.classifier_hits / N,
+            }
+        return found
+
+    def _notes(self, normalize: bool) -> tuple[str, ...]:
+        """What a reader must know."""
+        counts, d = self.moments.counts, self.moments.centre.size
+        K = int(np.count_nonzero(counts))
+        notes = []
+        if counts.size > K:
+            notes.append(
+                f"classes without samples, left out of means: {_listed(np.flatnonzero(counts == 0))}"
+            )
+        if (counts == 1).any():
+            notes.append(f"classes of one sample, of variance zero: {_listed(np.flatnonzero(counts == 1))}")
+        if self.moments.zero_rows:
+            what = "kept as zero, they have no direction" if normalize else "they have no direction"
+            notes.append(f"zero features: {self.moments.zero_rows}; {what}")
+        if d < K - 1:
+            notes.append(
+                f"d={d} is below K - 1 = {K - 1}: no simplex frame exists, NC2 and NC3 cannot be zero"
+            )
+        if K == 2:
+            notes.append("two classes: centred class means are always a simplex frame, up to their weights")
+        if self.moments.least_entry >= 0.0:
+            notes.append(
+                "features are entrywise nonnegative (as after a ReLU): they cannot be a simplex frame"
+            )
+        return tuple(notes)
+
+
+def _frame_measures(of: str, A: Array, hulls: bool) -> dict[str, float | None]:
+    """Distances of one set of vectors from simplex and uniform frames."""
+    uniform = frames.uniformity(A)
+    hull = hull_distance(A) if hulls and A.any() else None
+    return {
+        f"nc2_{of}": frames.simplex_distance(A),
+        f"equinorm_{of}": frames.equinorm(A),
+        f"equiangularity_{of}": frames.equiangularity(A),
+        f"uniformity_log_{of}": None if uniform is None else uniform[0],
+        f"uniformity_inverse_{of}": None if uniform is None else uniform[1],
+        f"one_vs_rest_{of}": None if hull is None else hull.distance,
+        f"one_vs_rest_gap_{of}": None if hull is None else hull.gap,
+    }
+
+
+def _cosine_range(A: Array) -> dict[str, float | None]:
+    """Mean, least and largest cosine between uncentred class means."""
+    pairs = frames.cosines(A)
+    names = ("mean", "min", "max")
+    values = [None] * 3 if pairs is None else [float(f(pairs)) for f in (np.mean, np.min, np.max)]
+    return {f"uncentred_cosine_{name}": value for name, value in zip(names, values, strict=True)}
+
+
+def _last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
+    """Classifier rows and bias as they are measured."""
+    W = features.classifier
+    if W is None or not normalize:
+        return W, features.bias
+    lengths = np.linalg.norm(W, axis=1)
+    if not (lengths > 0.0).all():
+        raise InvalidInputError(
+            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; measure it without normalising"
+        )
+    return W / lengths[:, None], None
+
+
+def _identity(features: FeatureSet, normalize: bool, full: bool) -> list[bytes]:
+    """What the statistics depend on, for checkpoints."""
+    parts = [repr((features.chosen, features.classes, normalize, full)).encode(), features.labels.tobytes()]
+    # a stored source shows its file's path, size and time of change
+    parts.append(repr(features.features).encode())
+    parts += [b"" if array is None else array.tobytes() for array in (features.classifier, features.bias)]
+    return parts
+
+
+def _conventions(given: bool, normalize: bool) -> dict[str, str]:
+    """Formula and conventions, as printed."""
+    frame = "classifier rows, not centred" if given else "class means about the sample mean"
+    choice = "the classifier's choice" + (" (bias left out)" if normalize else " (with its bias)")
+    return {
+        "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_W over samples, Sigma_B over classes about the sample mean",
+        "nc2": f"distance of the normalised Gram matrix from a simplex frame's; of the {frame}",
+        "nc3": "the same distance for classifier times class means, not centred",
+        "nc4": f"share of samples whose nearest class mean is {choice if given else 'that of their label'}",
+        "features": "rows divided by their lengths" if normalize else "as saved",
+    }
+
+
+def _undefined(
+    values: dict[str, float | None], has_means: bool, given: bool, full: bool, hulls: bool
+) -> dict[str, str]:
+    """A reason for every None."""
+    reasons = {}
+    for name in (name for name, value in values.items() if value is None):
+        if name == "nc3" and not given:
+            reasons[name] = "no classifier was given"
+        elif name.startswith("one_vs_rest") and not hulls:
+            reasons[name] = f"not computed above {_ONE_VS_REST_CLASSES} classes unless asked for"
+        elif name == "vci" and not full:
+            reasons[name] = f"not computed above d={_COVARIANCE_DIMENSION} unless the covariance is asked for"
+        elif not has_means:
+            reasons[name] = "all class means coincide"
+        else:
+            reasons[name] = "two vectors coincide, or one is zero"
+    return reasons
+
+
+def _shown(value: float | None) -> str:
+    """A number, or the word undefined."""
+    return "undefined" if value is None else f"{value:.6g}"
+
+
+def _listed(numbers: Array | Any) -> str:
+    """The first few numbers."""
+    few = ", ".join(str(int(n)) for n in numbers[:10])
+    return few if len(numbers) <= 10 else f"{few} and {len(numbers) - 10} more"

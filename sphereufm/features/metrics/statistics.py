@@ -1,0 +1,290 @@
+r"""Statistics of classes, streamed over row blocks in float64 and mergeable.
+
+Two passes.  The first gives the class means, the second looks at residuals about them, so nothing cancels:
+
+============  ===========  ==============================================================================
+symbol        shape        meaning
+============  ===========  ==============================================================================
+``c``         ``(d,)``     a centre near the data: the mean of the first rows
+``n_k``       ``(K,)``     samples of class k
+``m_k``       ``(K, d)``   class means, relative to ``c``
+``R``         ``(n, d)``   residuals ``h_i - c - m_{y_i}`` of a block
+``B``         ``(d, r)``   orthonormal basis of the span of the centred class means
+``S``         ``(r, r)``   ``sum_i B^T r_i r_i^T B``; with ``B = I`` the whole scatter matrix
+============  ===========  ==============================================================================
+
+Partial means merge by Chan's formula, ``m = m_a + (m_b - m_a) n_b / (n_a + n_b)``, written on sums about a common
+centre.  Residuals are taken about the final means, where Chan's correction of the scatter vanishes, so partial
+scatters add up.  Rows are cut into the same chunks whoever works on them: results do not depend on the number of
+workers, to the last bit.
+
+References
+----------
+T. Chan, G. Golub, R. LeVeque, *Algorithms for computing the sample variance*, The American Statistician 1983.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.features.readers import ArraySource, finite_blocks
+
+__all__ = ["BLOCK_ROWS", "CHUNK_ROWS", "ClassMoments", "Frame", "Rows", "Scatter", "class_moments", "scatter"]
+
+Array = NDArray[np.float64]
+
+# a block of 512 x 2048 doubles is 8 MB: two of them stay near the processor
+BLOCK_ROWS = 512
+CHUNK_ROWS = 64 * BLOCK_ROWS
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """A run of rows to be measured.
+
+    Attributes
+    ----------
+    source : ArraySource
+        Features, shape ``(n, d)``.
+    labels : ndarray of intp, shape (n,)
+    first_row : int
+        Number of its first row in the whole, for messages.
+    normalize : bool
+        Whether each row is divided by its length; zero rows stay zero.
+    """
+
+    source: ArraySource
+    labels: NDArray[np.intp]
+    first_row: int
+    normalize: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassMoments:
+    """What the first pass knows.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (d,)
+    counts : ndarray of intp, shape (K,)
+    sums : ndarray, shape (K, d)
+        Sums of ``h_i - centre`` over each class.
+    squares : float
+        ``sum_i |h_i|^2``.
+    least_entry : float
+        Smallest entry of all features; nonnegative after a ReLU.
+    norms : tuple of float
+        Smallest and largest length of a row as it was saved.
+    zero_rows : int
+        Rows without direction.
+    """
+
+    centre: Array
+    counts: NDArray[np.intp]
+    sums: Array
+    squares: float
+    least_entry: float
+    norms: tuple[float, float]
+    zero_rows: int
+
+    def merge(self, other: ClassMoments) -> ClassMoments:
+        """Moments of both runs of rows, about this one's centre.
+
+        Examples
+        --------
+        >>> from sphereufm.features.readers.source import MemorySource
+        >>> H, y = np.array([[1.0], [2.0], [6.0]]), np.array([0, 0, 0])
+        >>> def part(rows, centre):
+        ...     run = Rows(source=MemorySource(name="f", array=H[rows]), labels=y[rows], first_row=0, normalize=False)
+        ...     return class_moments(run, np.array([centre]), 1)
+        >>> both = part(slice(0, 2), 1.0).merge(part(slice(2, 3), 5.0))
+        >>> both.means + both.centre
+        array([[3.]])
+        """
+        moved = other.sums
+        if not np.array_equal(self.centre, other.centre):
+            moved = moved + other.counts[:, None] * (other.centre - self.centre)
+        return ClassMoments(
+            centre=self.centre,
+            counts=self.counts + other.counts,
+            sums=self.sums + moved,
+            squares=self.squares + other.squares,
+            least_entry=min(self.least_entry, other.least_entry),
+            norms=(min(self.norms[0], other.norms[0]), max(self.norms[1], other.norms[1])),
+            zero_rows=self.zero_rows + other.zero_rows,
+        )
+
+    @property
+    def means(self) -> Array:
+        """Class means relative to the centre, ``(K, d)``; zero where a class is empty."""
+        return self.sums / np.maximum(self.counts, 1)[:, None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """What the second pass looks through.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (d,)
+    means : ndarray, shape (K, d)
+        Relative to the centre.
+    present : ndarray of bool, shape (K,)
+    basis : ndarray, shape (d, r)
+    places : ndarray, shape (K, r)
+        Class means in the basis, about the sample mean.
+    full : bool
+        Whether the scatter is kept in all d directions.
+    classifier : ndarray, shape (d, K), or None
+    mean_logits : ndarray, shape (K, K), or None
+        Row k: logits at the mean of class k, bias included.
+    """
+
+    centre: Array
+    means: Array
+    present: NDArray[np.bool_]
+    basis: Array
+    places: Array
+    full: bool
+    classifier: Array | None
+    mean_logits: Array | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scatter:
+    """What the second pass knows.
+
+    Attributes
+    ----------
+    squares : ndarray, shape (K,)
+        ``sum |h_i - m_k|^2`` over each class.
+    products : ndarray, shape (r, r) or (d, d)
+        ``S`` of the module.
+    mean_hits : int
+        Samples whose nearest class mean is that of their label.
+    classifier_hits, agreements : int or None
+        Samples whose label is the classifier's choice; whose nearest class mean is its choice.
+    """
+
+    squares: Array
+    products: Array
+    mean_hits: int
+    classifier_hits: int | None
+    agreements: int | None
+
+    def merge(self, other: Scatter) -> Scatter:
+        """Scatter of both runs of rows, about the same means."""
+        return Scatter(
+            squares=self.squares + other.squares,
+            products=self.products + other.products,
+            mean_hits=self.mean_hits + other.mean_hits,
+            classifier_hits=_sum(self.classifier_hits, other.classifier_hits),
+            agreements=_sum(self.agreements, other.agreements),
+        )
+
+
+def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
+    """First pass over a run of rows.
+
+    Raises
+    ------
+    InvalidInputError
+        If a row holds NaN or infinity.
+    """
+    sums = np.zeros((classes, centre.size))
+    squares, least, low, high, zeros, at = 0.0, np.inf, np.inf, 0.0, 0, 0
+    for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
+        H = block.astype(np.float64)
+        lengths = _lengths(H)
+        least = min(least, float(block.min()))
+        low, high = min(low, float(lengths.min())), max(high, float(lengths.max()))
+        zeros += int(np.count_nonzero(lengths == 0.0))
+        if rows.normalize:
+            H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
+            lengths = np.minimum(lengths / np.where(lengths == 0.0, 1.0, lengths), 1.0)
+        squares += float(lengths @ lengths)
+        H -= centre
+        # row by row: a matrix of sums does not fit the cache, one row of it does
+        for label, row in zip(rows.labels[at : at + len(block)].tolist(), H, strict=True):
+            sums[label] += row
+        at += len(block)
+    counts = np.bincount(rows.labels, minlength=classes).astype(np.intp)
+    return ClassMoments(
+        centre=centre,
+        counts=counts,
+        sums=sums,
+        squares=squares,
+        least_entry=float(least),
+        norms=(float(low), float(high)),
+        zero_rows=zeros,
+    )
+
+
+def scatter(rows: Rows, frame: Frame) -> Scatter:
+    """Second pass over a run of rows.
+
+    Raises
+    ------
+    InvalidInputError
+        If a row holds NaN or infinity.
+    """
+    K, r = frame.places.shape
+    squares, size = np.zeros(K), frame.means.shape[1] if frame.full else r
+    products = np.zeros((size, size))
+    hits, chosen, agreed, at = 0, 0, 0, 0
+    half_squares = 0.5 * np.square(frame.places).sum(axis=1)
+    half_squares[~frame.present] = np.inf
+    for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
+        y = rows.labels[at : at + len(block)]
+        at += len(block)
+        R = _residuals(block, y, frame, rows.normalize)
+        squares += np.bincount(y, weights=np.einsum("nd,nd->n", R, R), minlength=K)
+        Y = R @ frame.basis
+        products += R.T @ R if frame.full else Y.T @ Y
+        Y += frame.places[y]
+        nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
+        hits += int(np.count_nonzero(nearest == y))
+        if frame.classifier is not None and frame.mean_logits is not None:
+            choice = np.argmax(R @ frame.classifier + frame.mean_logits[y], axis=1)
+            chosen += int(np.count_nonzero(choice == y))
+            agreed += int(np.count_nonzero(choice == nearest))
+    known = frame.classifier is not None
+    return Scatter(
+        squares=squares,
+        products=products,
+        mean_hits=hits,
+        classifier_hits=chosen if known else None,
+        agreements=agreed if known else None,
+    )
+
+
+def _residuals(block: NDArray[np.generic], y: NDArray[np.intp], frame: Frame, normalize: bool) -> Array:
+    """``h_i - c - m_{y_i}``, the centre first, where the difference is exact or nearly so."""
+    if normalize:
+        H = block.astype(np.float64)
+        lengths = _lengths(H)
+        H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
+        H -= frame.centre
+    else:
+        H = np.subtract(block, frame.centre, dtype=np.float64)
+    H -= frame.means[y]
+    return H
+
+
+def _lengths(H: Array) -> Array:
+    """Lengths of rows; scaled where squares would overflow or vanish."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", H, H))
+    odd = ~((lengths > 1e-140) & (lengths < 1e140))
+    if odd.any():
+        top = np.abs(H[odd]).max(axis=1)
+        scale = np.where(top == 0.0, 1.0, top)
+        lengths[odd] = scale * np.sqrt(np.square(H[odd] / scale[:, None]).sum(axis=1))
+    return lengths
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    """Sum of two counts that are both known or both not."""
+    return None if a is None or b is None else a + b

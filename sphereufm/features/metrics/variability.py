@@ -1,0 +1,156 @@
+r"""Within-class variability against the spread of the class means (NC1 and its relatives).
+
+With ``K`` classes that have samples, class means ``m_k``, sample mean ``m``, mean of class means ``m'``:
+
+    Sigma_W = (1 / N) sum_i (h_i - m_{y_i}) (.)^T,        Sigma_B = (1 / K) sum_k (m_k - m) (.)^T.
+
+* NC1 ``tr(Sigma_W pinv(Sigma_B)) / K``, as in the released code of Yaras et al. (2022); some authors do not divide by
+  K, some centre by ``m'`` (the same for balanced classes);
+* trace ratio ``tr Sigma_W / tr Sigma_B``;
+* CDNV (class-distance normalised variance): mean over pairs of ``(v_k + v_l) / (2 |m_k - m_l|^2)``,
+  ``v_k = sum_{y_i = k} |h_i - m_k|^2 / n_k``;
+* VCI (variability collapse index) ``1 - tr(pinv(Sigma_T) Sigma_B) / rank Sigma_B`` with ``Sigma_T = Sigma_W + Sigma_B``
+  and classes weighted by their samples, so that it lies in [0, 1].
+
+``pinv(Sigma_B)`` lives on the span of the centred class means, so NC1 needs residuals in ``rank <= K - 1`` directions
+only, and no d x d matrix.  Its rank is read from the singular values ``s`` of the centred means, ``s > max(K, d) eps
+s_1``, not from their squares.  All are None where class means coincide: nothing is then known of collapse.
+
+References
+----------
+T. Galanti, A. György, M. Hutter, *On the role of neural collapse in transfer learning*, ICLR 2022 (CDNV).
+J. Xu, H. Liu, *Quantifying the variability collapse of neural networks*, ICML 2023 (VCI).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
+
+__all__ = ["Variability", "class_frame", "variability"]
+
+_EPS = sys.float_info.epsilon
+# means of equal classes, summed in different orders, differ by a few roundings of a feature's length
+_COINCIDENT = 16.0 * _EPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variability:
+    """NC1 and its relatives; None where undefined or not asked for."""
+
+    nc1: float | None
+    nc1_class_mean_centred: float | None
+    trace_ratio: float | None
+    cdnv: float | None
+    vci: float | None
+
+
+def class_frame(
+    moments: ClassMoments, classifier: Array | None, bias: Array | None, full: bool
+) -> tuple[Frame, Array]:
+    """Directions of the class means, and all else that the second pass needs.
+
+    Parameters
+    ----------
+    moments : ClassMoments
+    classifier : ndarray, shape (K, d), or None
+    bias : ndarray, shape (K,), or None
+    full : bool
+        Whether the scatter is wanted in all directions.
+
+    Returns
+    -------
+    Frame
+        Its basis is empty where all class means coincide to rounding.
+    ndarray, shape (r,)
+        Singular values of the centred class means, one for each basis vector, descending.
+    """
+    present, means = moments.counts > 0, moments.means
+    sample_mean = moments.sums.sum(axis=0) / moments.counts.sum()
+    A = means[present] - sample_mean
+    _, s, Vt = np.linalg.svd(A, full_matrices=False)
+    size = float(np.linalg.norm(moments.centre) + np.linalg.norm(means, axis=1).max())
+    least = max(max(A.shape) * _EPS * s[0], _COINCIDENT * size)
+    rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
+    basis = np.ascontiguousarray(Vt[:rank].T)
+    places = (means - sample_mean) @ basis
+    logits = None
+    if classifier is not None:
+        logits = (means + moments.centre) @ classifier.T + (0.0 if bias is None else bias)
+    return (
+        Frame(
+            centre=moments.centre,
+            means=means,
+            present=present,
+            basis=basis,
+            places=places,
+            full=full,
+            classifier=None if classifier is None else np.ascontiguousarray(classifier.T),
+            mean_logits=logits,
+        ),
+        s[:rank],
+    )
+
+
+def variability(moments: ClassMoments, frame: Frame, s: Array, spread: Scatter) -> Variability:
+    """NC1 and its relatives from both passes.
+
+    Parameters
+    ----------
+    moments, frame, spread
+        Of the same features.
+    s : ndarray, shape (r,)
+        Singular values that belong to the frame's basis.
+    """
+    if s.size == 0:
+        return Variability(nc1=None, nc1_class_mean_centred=None, trace_ratio=None, cdnv=None, vci=None)
+    N, K = int(moments.counts.sum()), int(frame.present.sum())
+    S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
+    places = frame.places[frame.present]
+    return Variability(
+        nc1=float((np.diag(S) / np.square(s)).sum()) / N,
+        nc1_class_mean_centred=_trace_quotient(S / N, places - places.mean(axis=0)),
+        trace_ratio=float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
+        cdnv=_cdnv(places, (spread.squares / np.maximum(moments.counts, 1))[frame.present]),
+        vci=_vci(moments, frame, spread) if frame.full else None,
+    )
+
+
+def _trace_quotient(within: Array, centred: Array) -> float | None:
+    """``tr(within pinv(between)) / K`` with ``between = centred^T centred / K``."""
+    _, s, Vt = np.linalg.svd(centred, full_matrices=False)
+    rank = min(int(np.count_nonzero(s > max(centred.shape) * _EPS * s[0])), len(centred) - 1)
+    if rank == 0:
+        return None
+    V = Vt[:rank].T
+    return float((np.einsum("rj,rs,sj->j", V, within, V) / np.square(s[:rank])).sum())
+
+
+def _cdnv(places: Array, variances: Array) -> float | None:
+    """Class-distance normalised variance; None if two class means coincide."""
+    total = 0.0
+    for k in range(1, len(places)):
+        squares = np.square(places[:k] - places[k]).sum(axis=1)
+        if not (squares > 0.0).all():
+            return None
+        total += float(((variances[:k] + variances[k]) / (2.0 * squares)).sum())
+    return total / math.comb(len(places), 2)
+
+
+def _vci(moments: ClassMoments, frame: Frame, spread: Scatter) -> float | None:
+    """Variability collapse index, from the whole scatter matrix."""
+    weights = moments.counts / moments.counts.sum()
+    # means about the sample mean, scaled so that their Gram matrix is Sigma_B
+    root = np.sqrt(weights)[:, None] * (frame.places @ frame.basis.T)
+    total = spread.products / moments.counts.sum() + root.T @ root
+    values, vectors = np.linalg.eigh(total)
+    kept = values > max(total.shape) * _EPS * values[-1]
+    if not kept.any():
+        return None
+    seen = root @ vectors[:, kept]
+    return 1.0 - float((np.square(seen) / values[kept]).sum()) / frame.basis.shape[1]
