@@ -1,20 +1,23 @@
 r"""The Hessian's spectrum at neural collapse, in closed form.
 
-Balanced classes (``n`` samples each, weights ``1 / N``), ``d >= K - 1``, ``W`` a simplex equiangular tight frame, ``h_i = w_{y_i}``.  With
+Balanced classes (``n`` samples each, weights ``1 / N``), ``d >= K - 1``, ``W`` a simplex equiangular tight frame,
+``h_i = w_{y_i}``.  With
 
     p = e^{-tau K / (K - 1)} / (1 + (K - 1) e^{-tau K / (K - 1)})      softmax of a wrong class,
     a = tau p / N,   kappa = K / (K - 1),   e = tau^2 p / K,   g = n a / kappa,
 
-``G`` is ``a`` off the label and ``-(K - 1) a`` on it, ``beta_i = -a K``, ``alpha_k = -n a K``.  The tangent space splits into pieces that the
-symmetry group ``O(d) x (S_n wr S_K)`` does not mix, on each of which the Hessian is a number or a 2 x 2 matrix:
+``G`` is ``a`` off the label and ``-(K - 1) a`` on it, ``beta_i = -a K``, ``alpha_k = -n a K``.  The tangent
+space splits into pieces that the symmetry group ``O(d) x (S_n wr S_K)`` does not mix, on each of which the
+Hessian is a number or a 2 x 2 matrix:
 
 * differences of samples of one class, in the span of ``W`` and normal to it:
   ``a K + e kappa / n`` (``K (n - 1)(K - 2)`` times), ``a K`` (``K (n - 1)(d - K + 1)`` times);
 * class means normal to the span, ``d - K + 1`` copies of: ``n a K``, ``a K``, and ``(n + 1) a K`` (``K - 1`` times);
   ``K - 1`` zeros are orbit directions;
-* class means in the span: write ``A_ky = <u_k, w_y>`` and ``B_ky = <w_k, v_y>``, matrices with zero diagonal and zero row
-  (column) sums.  Antisymmetric parts: ``kappa (e + g K)(1 + 1 / n)`` (``(K - 1)(K - 2) / 2`` times, and as many orbit zeros);
-  symmetric parts without column sums, ``K (K - 3) / 2`` times the eigenvalues of
+* class means in the span: write ``A_ky = <u_k, w_y>`` and ``B_ky = <w_k, v_y>``, matrices with zero
+  diagonal and zero row (column) sums.  Antisymmetric parts: ``kappa (e + g K)(1 + 1 / n)``
+  (``(K - 1)(K - 2) / 2`` times, and as many orbit zeros); symmetric parts without column sums,
+  ``K (K - 3) / 2`` times the eigenvalues of
 
       kappa [[e + g K, (e - g K) / sqrt n], [., (e + g K) / n]];
 
