@@ -12,8 +12,9 @@ symbol     meaning                                                         shape
 ``S``      ``[[-diag(alpha), G], [G^T, -diag(beta)]]``                     ``(M, M)``
 =========  ==============================================================  ============
 
-Softmax of balls: if every logit of a column moves by at most rho, ``log p_k`` moves by at most ``2 rho``; so p is evaluated at the
-centre and multiplied by ``exp([-2 rho, 2 rho])``. Each entry keeps its relative accuracy, however small.
+Softmax of balls: if every logit of a column moves by at most rho, ``log p_k`` moves by at most ``2 rho``; so p
+is evaluated at the centre and multiplied by ``exp([-2 rho, 2 rho])``. Each entry keeps its relative accuracy,
+however small.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ class UFMBalls:
     >>> instance = ExactInstance(classes=2, dim=2, class_sizes=(1, 1), tau=Fraction(1))
     >>> problem = UFMBalls(instance, None)
     >>> X = arb_mat([[1, -1, 1, -1], [0, 0, 0, 0]])
-    >>> abs(float(problem.at(X).cost) - np.log1p(np.exp(-2.0))) < 1e-15
+    >>> bool(abs(float(problem.at(X).cost) - np.log1p(np.exp(-2.0))) < 1e-15)
     True
     """
 

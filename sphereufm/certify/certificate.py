@@ -1,8 +1,8 @@
 """Certificates as data: exact instances, exact points, typed claims.
 
-A certificate states theorems about one explicit point, or about one instance; ``docs/certificates.md`` says what each claim
-states. The types here hold exact numbers only (:class:`fractions.Fraction`). They carry no status: whether a claim is PROVED is
-for the independent checker to say.
+A certificate states theorems about one explicit point, or about one instance; ``docs/certificates.md`` says
+what each claim states. The types here hold exact numbers only (:class:`fractions.Fraction`). They carry no
+status: whether a claim is PROVED is for the independent checker to say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ class ExactInstance:
             If the loss has no proofs.
         """
         labels = [int(y) for y in problem.labels]
-        ordered = all(a <= b for a, b in zip(labels, labels[1:], strict=False))
+        ordered = all(a <= b for a, b in pairwise(labels))
         sizes = tuple(np.bincount(labels, minlength=problem.classes).tolist()) if ordered else None
         weights = problem.exact_weights
         return cls(

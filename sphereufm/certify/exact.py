@@ -1,7 +1,7 @@
 """Exact numbers of certificates: rationals and dyadics as text.
 
-A *rational* is ``"18/5"``; a *dyadic* is ``"0x1.8p+1"`` (as :meth:`float.hex` writes it, with more digits allowed). Both are
-kept as :class:`fractions.Fraction`, so nothing is rounded between a file and a proof.
+A *rational* is ``"18/5"``; a *dyadic* is ``"0x1.8p+1"`` (as :meth:`float.hex` writes it, with more digits
+allowed). Both are kept as :class:`fractions.Fraction`, so nothing is rounded between a file and a proof.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Certificates as JSON text: the format ``sphereufm-certificate/1`` of ``docs/certificates.md``.
 
-The reader is strict: sizes, nesting, duplicate or unknown keys, and every number's form are checked before a certificate exists. It is used to
-show and to carry certificates; what they prove is for the checker, which has a reader of its own.
+The reader is strict: sizes, nesting, duplicate or unknown keys, and every number's form are checked before a
+certificate exists. It is used to show and to carry certificates; what they prove is for the checker, which has
+a reader of its own.
 """
 
 from __future__ import annotations

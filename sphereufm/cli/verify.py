@@ -148,7 +148,8 @@ def _title(report: LandscapeReport) -> str:
 
 def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
     """One row of the table."""
-    kind = entry.kind.name if not hasattr(entry, "members") else f"{entry.kind.name} ({entry.name})"
+    family = getattr(entry, "name", None)
+    kind = entry.kind.name if family is None else f"{entry.kind.name} ({family})"
     least = entry.min_eigenvalue
     return (
         f"{entry.cost:.6g}",

@@ -1,4 +1,7 @@
-"""Provers: each module proposes one kind of claim and verifies it in ball arithmetic. Candidates until a checker accepts them."""
+"""Provers: each module proposes one kind of claim and verifies it in ball arithmetic.
+
+What they return are candidates until a checker accepts them.
+"""
 
 from sphereufm.certify.prove.point import prove_benign, prove_gap, prove_point
 

@@ -1,7 +1,8 @@
 """Claim ``collapsed``: an exact member of the collapsed family lies near a point (docs/proofs.md, Lemma 10).
 
-With all ``w_k = e_1``, the features of each class k must have ``sum m omega bar(h) = t``, rows 2 .. r, for one t. Each class moves by its own
-shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk test in r - 1 unknowns shows that some small c_k does it exactly.
+With all ``w_k = e_1``, the features of each class k must have ``sum m omega bar(h) = t``, rows 2 .. r, for one
+t. Each class moves by its own shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk
+test in r - 1 unknowns shows that some small c_k does it exactly.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def _class_radius(
     shifts = [arb(0, reach)] * size
     product = (Y * _slope(chosen, mass, shifts)).tolist()
     q = max(
-        sum(abs((1 if i == j else 0) - v) for j, v in enumerate(row)).upper() for i, row in enumerate(product)
+        sum((abs((1 if i == j else 0) - v) for j, v in enumerate(row)), arb(0)).upper()
+        for i, row in enumerate(product)
     )
     if not step + q * reach < reach:
         return None

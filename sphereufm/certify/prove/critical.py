@@ -71,8 +71,8 @@ def refine(problem: BallProblem, X: NDArray[np.float64], bits: int, precision: i
 def prove_critical(problem: BallProblem, columns: Columns) -> CriticalClaim | None:
     """Return the claim that a critical point lies near ``columns``, with radii that leave room to a checker.
 
-    The box is chosen by its linear behaviour, ``q`` about proportional to its radius, and then tested; the radii claimed are
-    half and twice what the test gave.
+    The box is chosen by its linear behaviour, ``q`` about proportional to its radius, and then tested; the
+    radii claimed are half and twice what the test gave.
     """
     rho = Fraction(1, 1 << 14)
     for _ in range(4):

@@ -1,6 +1,7 @@
 """Claim ``gap``: how far, at most, the cost at any point lies above the minimum (docs/proofs.md, Lemma 9).
 
-If ``S + diag(delta) >= 0`` then ``f(X) - min f <= (1/2) sum delta``. Positivity is decided by the K x K Schur complement,
+If ``S + diag(delta) >= 0`` then ``f(X) - min f <= (1/2) sum delta``. Positivity is decided by the K x K Schur
+complement,
 
     -diag(alpha) + Delta_W - G diag(1 / (-beta + Delta_H)) G^T > 0    with    -beta + Delta_H > 0,
 
@@ -62,7 +63,7 @@ def _verified(evaluation: UFMEvaluation, pattern: Array) -> GapClaim | None:
 
 
 def _least_factor(evaluation: UFMEvaluation, pattern: Array, top: int) -> float:
-    """Return, in floats, about the least t >= 0 with ``S / 2^top + t diag(pattern) >= 0``, by bisection on the Schur complement."""
+    """Return, in floats, about the least t >= 0 with ``S / 2^top + t diag(pattern) >= 0``, by bisection."""
     K = evaluation.problem.classes
     size = power(-top)
     G = floats(arb_mat(evaluation.g) * size).T

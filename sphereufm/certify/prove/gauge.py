@@ -1,7 +1,8 @@
 """The gauge-fixed system whose zeros are exact critical points (docs/proofs.md, Lemma 3), and Krawczyk's test on it.
 
-Unknowns, in the order of the vector: X column after column, ``mu_j = lambda_j / s_j``, and the entries Omega_ab (a < b) of a skew matrix;
-``s_j = 2^{e_j}`` are scales, so that everything is of order one also where the softmax saturates.
+Unknowns, in the order of the vector: X column after column, ``mu_j = lambda_j / s_j``, and the entries
+Omega_ab (a < b) of a skew matrix; ``s_j = 2^{e_j}`` are scales, so that everything is of order one also where
+the softmax saturates.
 
     F1_j = (grad f)_j / s_j - mu_j x_j + Omega x_j,   F2_j = (|x_j|^2 - 1) / 2,   F3_ab = <A_ab Xhat, X>.
 

@@ -1,4 +1,4 @@
-"""Claims ``index`` and ``global_minimum`` at an exact critical point within a known radius (docs/proofs.md, Lemmas 6 to 8)."""
+"""Claims ``index`` and ``global_minimum`` at an exact critical point within a known radius (Lemmas 6 to 8)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Inertia of symmetric ball matrices, and the matrices whose inertia is a Morse index (docs/proofs.md, Lemmas 6 and 7).
 
-Sylvester's law: for any real T, if ``T^T A T`` is strictly diagonally dominant then A is nonsingular and its eigenvalues have the signs of that
-diagonal. T comes from a float eigendecomposition and is not trusted.
+Sylvester's law: for any real T, if ``T^T A T`` is strictly diagonally dominant then A is nonsingular and its
+eigenvalues have the signs of that diagonal. T comes from a float eigendecomposition and is not trusted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def inertia(A: arb_mat) -> tuple[int, int] | None:
-    """Return how many eigenvalues are negative and how many positive, for every symmetric matrix in A; None if not proved.
+    """Return how many eigenvalues are negative and how many positive, for every symmetric matrix in A, or None.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def is_positive(A: arb_mat) -> bool:
 
 
 def hessian_form(evaluation: BallEvaluation) -> arb_mat:
-    """Return the Riemannian Hessian form extended to all matrices: Euclidean Hessian minus ``lambda_j I`` in block j."""
+    """Return the Riemannian Hessian form extended to all matrices: Euclidean Hessian minus ``lambda_j I`` a block."""
     r = evaluation.X.nrows()
     rows = [list(row) for row in evaluation.hessian]
     for j, value in enumerate(evaluation.multipliers):

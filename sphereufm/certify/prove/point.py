@@ -77,8 +77,8 @@ def prove_point(
     Returns
     -------
     Certificate
-        A *candidate*: only a checker's acceptance makes a claim PROVED. Its ``reason`` says what stayed undecided; hard points
-        give a certificate with few claims or none, never an exception.
+        A *candidate*: only a checker's acceptance makes a claim PROVED. Its ``reason`` says what stayed
+        undecided; hard points give a certificate with few claims or none, never an exception.
 
     Raises
     ------
@@ -164,8 +164,8 @@ def prove_benign(instance: ExactInstance) -> Certificate:
     Returns
     -------
     Certificate
-        With a ``BenignClaim`` (basis BY_THEOREM) if ``K >= 2`` and ``d >= max(K, 3)``; else without claims, and a reason.
-        It rests on a theorem, not on an enumeration.
+        With a ``BenignClaim`` (basis BY_THEOREM) if ``K >= 2`` and ``d >= max(K, 3)``; else without claims,
+        and a reason. It rests on a theorem, not on an enumeration.
 
     Examples
     --------

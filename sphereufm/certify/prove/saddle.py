@@ -1,4 +1,4 @@
-"""Claim ``strict_saddle``: one direction whose Rayleigh quotient is negative over a whole box (docs/certificates.md, 5.4).
+"""Claim ``strict_saddle``: one direction whose Rayleigh quotient is negative over a whole box.
 
 Floats propose the steepest direction of each form; balls verify it.
 """

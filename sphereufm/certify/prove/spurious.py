@@ -33,7 +33,7 @@ def prove_spurious(
 
 
 def dyadic_below(value: arb) -> Fraction:
-    """Return a short dyadic number a little below every value of a positive ball; zero where it is not proved positive."""
+    """Return a short dyadic number a little below a positive ball; zero where it is not proved positive."""
     if not value > 0:
         return Fraction(0)
     mantissa, power = value.lower().man_exp()
