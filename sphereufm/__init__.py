@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from sphereufm.geometry.spheres import ProductOfSpheres as ProductOfSpheres
     from sphereufm.geometry.symmetry import ColumnPermutations as ColumnPermutations
     from sphereufm.geometry.symmetry import SymmetryGroup as SymmetryGroup
+    from sphereufm.landscape.derivatives import DerivativeCheck as DerivativeCheck
+    from sphereufm.landscape.derivatives import check_gradient as check_gradient
+    from sphereufm.landscape.derivatives import check_hessian as check_hessian
+    from sphereufm.landscape.extreme import HessianExtreme as HessianExtreme
+    from sphereufm.landscape.extreme import hessian_extreme as hessian_extreme
     from sphereufm.landscape.hessian import hessian_matrix as hessian_matrix
     from sphereufm.landscape.newton import find_critical_points as find_critical_points
     from sphereufm.landscape.points import CriticalFamily as CriticalFamily
@@ -50,7 +55,9 @@ _HOME = {
     "CriticalFamily": "landscape.points",
     "CriticalPoint": "landscape.points",
     "CriticalPointKind": "landscape.points",
+    "DerivativeCheck": "landscape.derivatives",
     "FeatureSet": "features",
+    "HessianExtreme": "landscape.extreme",
     "HessianSpectrum": "landscape.spectrum",
     "LandscapeReport": "landscape.result",
     "LandscapeVerdict": "landscape.points",
@@ -61,12 +68,15 @@ _HOME = {
     "UFMProblem": "problem.ufm",
     "align": "geometry.alignment",
     "canonical_key": "geometry.alignment",
+    "check_gradient": "landscape.derivatives",
+    "check_hessian": "landscape.derivatives",
     "collapse_metrics": "features",
     "collapsed_point": "problem.theory",
     "embed": "landscape.points",
     "find_critical_points": "landscape.newton",
     "from_pymanopt": "problem.pymanopt_bridge",
     "global_minimum": "problem.theory",
+    "hessian_extreme": "landscape.extreme",
     "hessian_matrix": "landscape.hessian",
     "hessian_spectrum": "landscape.spectrum",
     "load_features": "features",

@@ -334,10 +334,11 @@ class OrbitTangent:
 
     def vertical(self, U: Array) -> Array:
         """Vertical part of ``U``, shape ``(..., d, M)``."""
-        C = (self._left.T @ U) @ self._rows.T
+        # small factors first: two products of the size of U remain
+        C = self._left.T @ (U @ self._rows.T)
         gap = C - np.swapaxes(C, -1, -2)
         omega = np.divide(gap, self._total, out=np.zeros_like(C), where=self._total > 0.0)
-        return self._left @ (omega @ self._rows)
+        return (self._left @ omega) @ self._rows
 
     def horizontal(self, U: Array) -> Array:
         """``U`` without its vertical part."""

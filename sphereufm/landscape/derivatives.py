@@ -1,0 +1,177 @@
+r"""Do gradient and Hessian belong to the cost?  Checks that return results, for problems of any origin.
+
+Along a geodesic ``c`` with ``c(0) = X``, ``c'(0) = U`` (which has no acceleration on the spheres)
+
+    f(c(t)) = f(X) + t <grad, U> + t^2 / 2 <U, Hess U> + O(t^3):
+
+the error of the first-order model falls like ``t^2``, that of the second-order model like ``t^3``.  The *observed
+order* is the slope of ``log error`` against ``log t`` over the smallest steps that rounding has not reached.
+Tangency of the derivatives, and linearity and symmetry of the Hessian, are measured beside it.
+
+References
+----------
+N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, sections 4.8 and 6.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from sphereufm.errors import check_array
+from sphereufm.geometry.spheres import Array, as_generator, exponential, project
+from sphereufm.problem.interface import SphereProblem
+
+__all__ = ["DerivativeCheck", "check_gradient", "check_hessian"]
+
+_Model: TypeAlias = Callable[[Array], Array]
+
+_STEPS = np.logspace(-5.0, -0.5, 28)
+# Points of the stretch over which a slope is fitted: a factor of about ten in the step.
+_STRETCH = 7
+# Errors below this many roundings of the cost say nothing.
+_ROUNDINGS = 30.0
+_ORDER_SLACK = 0.1
+_RELATIVE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DerivativeCheck:
+    """Outcome of a check.
+
+    Attributes
+    ----------
+    passed : bool
+        The observed order is at least the expected one less 0.1 (or the model is exact to rounding), and the
+        other errors are at most 1e-6.
+    observed_order, expected_order : float
+        Slopes; the observed one is infinite where the model is exact to rounding.
+    steps, errors : ndarray
+        Steps ``t`` in radians and errors of the model.
+    tangency_error : float
+        Size of the part normal to the spheres, relative.
+    linearity_error, symmetry_error : float or None
+        Of the Hessian, relative; None for a gradient.
+    """
+
+    passed: bool
+    observed_order: float
+    expected_order: float
+    steps: Array
+    errors: Array
+    tangency_error: float
+    linearity_error: float | None = None
+    symmetry_error: float | None = None
+
+
+def check_gradient(
+    problem: SphereProblem, X: Array | None = None, *, rng: int | np.random.Generator = 0
+) -> DerivativeCheck:
+    """Compare the gradient with the cost along a random geodesic; the expected order is 2.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (d, M), optional
+        Where; a random point if not given.
+    rng : int or Generator
+        For the point and the direction.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> check = check_gradient(UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0))
+    >>> check.passed, round(check.observed_order, 1)
+    (True, 2.0)
+    """
+    generator = as_generator(rng)
+    X = _point(problem, X, generator)
+    U = problem.spheres.random_tangent(generator, X)
+    point = problem.at(X)
+    slope = float((point.gradient * U).sum())
+    errors, rounding = _model_errors(problem, X, U, lambda t: t * slope)
+    order = _observed_order(errors, rounding)
+    tangency = _relative(point.gradient - project(X, point.gradient), point.gradient)
+    return DerivativeCheck(
+        passed=order >= 2.0 - _ORDER_SLACK and tangency <= _RELATIVE,
+        observed_order=order,
+        expected_order=2.0,
+        steps=_STEPS,
+        errors=errors,
+        tangency_error=tangency,
+    )
+
+
+def check_hessian(
+    problem: SphereProblem, X: Array | None = None, *, rng: int | np.random.Generator = 0
+) -> DerivativeCheck:
+    """Compare gradient and Hessian with the cost along a random geodesic; the expected order is 3.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (d, M), optional
+        Where; a random point if not given.
+    rng : int or Generator
+        For the point and the directions.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> check = check_hessian(UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0))
+    >>> check.passed, round(check.observed_order, 1)
+    (True, 3.0)
+    """
+    generator = as_generator(rng)
+    X = _point(problem, X, generator)
+    U, V = (problem.spheres.random_tangent(generator, X) for _ in range(2))
+    point = problem.at(X)
+    HU, HV, HW = (point.hessian_product(T) for T in (U, V, 0.7 * U - 1.3 * V))
+    slope, curvature = float((point.gradient * U).sum()), float((HU * U).sum())
+    errors, rounding = _model_errors(problem, X, U, lambda t: t * slope + 0.5 * t * t * curvature)
+    order = _observed_order(errors, rounding)
+    tangency = _relative(HU - project(X, HU), HU)
+    linearity = _relative(HW - 0.7 * HU + 1.3 * HV, HW)
+    across = abs(float((HU * V).sum()) - float((HV * U).sum()))
+    symmetry = across / max(float(np.linalg.norm(HU)), float(np.linalg.norm(HV)), 1e-300)
+    return DerivativeCheck(
+        passed=order >= 3.0 - _ORDER_SLACK and max(tangency, linearity, symmetry) <= _RELATIVE,
+        observed_order=order,
+        expected_order=3.0,
+        steps=_STEPS,
+        errors=errors,
+        tangency_error=tangency,
+        linearity_error=linearity,
+        symmetry_error=symmetry,
+    )
+
+
+def _point(problem: SphereProblem, X: Array | None, rng: np.random.Generator) -> Array:
+    """The given point, or a random one."""
+    return problem.spheres.random_point(rng) if X is None else check_array("X", X, problem.spheres.shape)
+
+
+def _model_errors(problem: SphereProblem, X: Array, U: Array, model: _Model) -> tuple[Array, float]:
+    """Errors of a model of ``f(c(t)) - f(X)`` at each step, and the size of the cost's rounding."""
+    points = exponential(np.broadcast_to(X, (len(_STEPS), *X.shape)), _STEPS[:, None, None] * U)
+    before, after = float(problem.at(X).cost), problem.at(points).cost
+    errors = np.abs(after - before - model(_STEPS))
+    return errors, float(np.finfo(np.float64).eps * np.abs([before, *after]).max())
+
+
+def _observed_order(errors: Array, rounding: float) -> float:
+    """Slope over the smallest steps whose errors are all above rounding; infinite where there are none."""
+    usable = errors > _ROUNDINGS * rounding
+    for i in range(len(_STEPS) - _STRETCH + 1):
+        stretch = slice(i, i + _STRETCH)
+        if usable[stretch].all():
+            return float(np.polyfit(np.log(_STEPS[stretch]), np.log(errors[stretch]), 1)[0])
+    return float("inf")
+
+
+def _relative(part: Array, whole: Array) -> float:
+    """Norm of a part relative to the whole."""
+    return float(np.linalg.norm(part) / max(float(np.linalg.norm(whole)), 1e-300))
