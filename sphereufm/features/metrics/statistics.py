@@ -205,7 +205,8 @@ def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
         if rows.normalize:
             H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
             lengths = np.minimum(lengths / np.where(lengths == 0.0, 1.0, lengths), 1.0)
-        squares += float(lengths @ lengths)
+        with np.errstate(over="ignore"):  # rows of such lengths are refused when all norms are known
+            squares += float(lengths @ lengths)
         H -= centre
         # row by row: a matrix of sums does not fit the cache, one row of it does
         for label, row in zip(rows.labels[at : at + len(block)].tolist(), H, strict=True):
