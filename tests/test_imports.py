@@ -34,9 +34,11 @@ ALLOWED = {
     "landscape": SEARCH | CERTIFY | {"certify.checker", "parallel"},
     # the only place where features and the optimisation side meet
     "landscape.position": SEARCH | {"landscape", "features"},
+    "comparison": SEARCH,
     "sweeps": SEARCH | {"landscape", "parallel"},
     "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
     "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features"},
+    "plots_compare": {"errors", "comparison"},
     "testing": BASE | {"problem"},
 }
 # the top: the command line, and the package's own file, which names everything but loads nothing
@@ -49,7 +51,7 @@ OWNERS = {
     "autograd": {"problem"},
     "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
     "mpmath": {"certify.checker"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"plots", "plots_compare"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "hypothesis": {"testing"},

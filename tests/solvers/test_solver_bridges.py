@@ -1,16 +1,11 @@
 """Solvers on problems that come from elsewhere: Pymanopt, and the benchmark suites."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from sphereufm.comparison import suites
 from sphereufm.geometry.spheres import retract
 from sphereufm.solvers import SOLVERS, solve
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-import suites
 
 
 @pytest.fixture(scope="module")

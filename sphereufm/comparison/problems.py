@@ -1,68 +1,34 @@
-"""The benchmark problems, fixed: names, sizes and seeds never change their meaning.
+r"""Problems that others use, in closed form: max-cut relaxations, Rayleigh quotients, Thomson's problem.
 
-``STANDARD`` are twelve cross-entropy problems; ``OTHERS`` are problems that others use, and are reported apart.
+====================  =============================================  ======================
+problem               cost                                           point
+====================  =============================================  ======================
+max-cut relaxation    ``<X, X A> / 2``, ``A`` a graph's weights      ``X``, shape (r, n)
+Rayleigh quotient     ``<x, A x> / 2``, ``A`` symmetric              ``x``, shape (n, 1)
+Thomson               ``sum_{i < j} 1 / |x_i - x_j|``                ``X``, shape (3, M)
+====================  =============================================  ======================
+
+The graphs are made as those of the G-set are (``rudy``: random and toroidal), with seeds of our own: they are not the
+published edges.
+
+References
+----------
+C. Helmberg, F. Rendl, *A spectral bundle method for semidefinite programming*, SIAM J. Optim. 2000 (the G-set).
+S. Burer, R. Monteiro, *A nonlinear programming algorithm for solving semidefinite programs via low-rank factorization*,
+Math. Program. 2003.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
-from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["LARGE", "OTHERS", "SMALL", "STANDARD", "SUITES", "Instance", "Quadratic", "Thomson"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Instance:
-    """One benchmark problem; starts are ``problem.spheres.random_point(seed)``."""
-
-    name: str
-    make: Callable[[], SphereProblem]
-
-
-def _ufm(K: int, n: int, d: int, tau: float) -> Instance:
-    """Balanced cross-entropy problem with ``n`` samples a class."""
-
-    def make() -> UFMProblem:
-        return UFMProblem(class_sizes=(n,) * K, dim=d, tau=tau)
-
-    return Instance(name=f"K{K}-N{K * n}-d{d}-tau{tau:g}", make=make)
-
-
-def _unbalanced(K: int, N: int, d: int, tau: float) -> Instance:
-    """Class sizes that fall geometrically from the first to the last, by a factor of ten in all."""
-
-    def make() -> UFMProblem:
-        shares = 10.0 ** -np.linspace(0.0, 1.0, K)
-        sizes = np.maximum(1, np.floor(N * shares / shares.sum())).astype(int)
-        sizes[0] += N - sizes.sum()
-        return UFMProblem(class_sizes=sizes.tolist(), dim=d, tau=tau)
-
-    return Instance(name=f"K{K}-N{N}-d{d}-tau{tau:g}-unbalanced", make=make)
-
-
-STANDARD = (
-    _ufm(4, 1, 5, 1.0),
-    _ufm(4, 10, 8, 5.0),
-    _ufm(4, 100, 5, 20.0),
-    _ufm(10, 1, 20, 5.0),
-    _ufm(10, 10, 11, 20.0),
-    _ufm(10, 100, 20, 1.0),
-    _ufm(10, 100, 11, 5.0),
-    _ufm(50, 1, 51, 20.0),
-    _ufm(50, 10, 100, 1.0),
-    _ufm(50, 100, 51, 5.0),
-    _unbalanced(4, 400, 5, 1.0),
-    _unbalanced(10, 100, 20, 5.0),
-)
-SMALL = STANDARD[:2] + STANDARD[3:5]
-LARGE = (_ufm(100, 50, 128, 5.0), _ufm(10, 10_000, 20, 5.0))
+__all__ = ["Quadratic", "Thomson", "rayleigh", "rudy_random", "rudy_toroidal"]
 
 
 class QuadraticPoint:
@@ -105,7 +71,25 @@ class QuadraticPoint:
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """Max-cut relaxations (``A`` from the right, sparse) and Rayleigh quotients (``A`` from the left)."""
+    """Max-cut relaxations (``A`` from the right, sparse) and Rayleigh quotients (``A`` from the left).
+
+    Attributes
+    ----------
+    A : ndarray or sparse array
+        Symmetric, shape (M, M), or (d, d) from the left.
+    d, M : int
+        Shape of a point.
+    left : bool
+    scale : ndarray, shape (M,)
+        A bound for the gradient of each column.
+
+    Examples
+    --------
+    >>> ring = rudy_toroidal(4, 5)
+    >>> X = ring.spheres.random_point(0)
+    >>> X.shape, bool(-40.0 <= ring.at(X).cost <= 40.0)
+    ((7, 20), True)
+    """
 
     A: object
     d: int
@@ -134,6 +118,18 @@ class Quadratic:
     def at(self, X: Array) -> QuadraticPoint:
         """Evaluate at ``X``."""
         return QuadraticPoint(self, X)
+
+    def in_dimension(self, r: int) -> Quadratic:
+        """The same graph with columns in ``R^r``.
+
+        Raises
+        ------
+        InvalidInputError
+            For a Rayleigh quotient, which rotations do not leave alone.
+        """
+        if self.left:
+            raise InvalidInputError(f"r={r}: a Rayleigh quotient has no other dimension; its matrix fixes it")
+        return replace(self, d=check_integer("r", r, 1))
 
 
 def _rank(n: int) -> int:
@@ -221,14 +217,27 @@ class ThomsonPoint:
 
 @dataclass(frozen=True)
 class Thomson:
-    """Electrons on a sphere."""
+    """Electrons on a sphere.
+
+    Attributes
+    ----------
+    electrons : int
+    dimension : int
+
+    Examples
+    --------
+    >>> poles = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, -1.0]])
+    >>> float(Thomson(2).at(poles).cost)
+    0.5
+    """
 
     electrons: int
+    dimension: int = 3
 
     @property
     def spheres(self) -> ProductOfSpheres:
         """The manifold."""
-        return ProductOfSpheres.oblique(3, self.electrons)
+        return ProductOfSpheres.oblique(self.dimension, self.electrons)
 
     @property
     def symmetry(self) -> SymmetryGroup:
@@ -239,12 +248,6 @@ class Thomson:
         """Evaluate at ``X``."""
         return ThomsonPoint(X)
 
-
-OTHERS = (
-    Instance(name="maxcut-rudy-random-800", make=rudy_random),
-    Instance(name="maxcut-rudy-toroidal-20x40", make=rudy_toroidal),
-    Instance(name="thomson-100", make=lambda: Thomson(100)),
-    Instance(name="rayleigh-500", make=rayleigh),
-)
-
-SUITES = {"small": SMALL, "standard": STANDARD, "large": LARGE, "others": OTHERS}
+    def in_dimension(self, r: int) -> Thomson:
+        """As many electrons on a sphere in ``R^r``."""
+        return replace(self, dimension=check_integer("r", r, 1))

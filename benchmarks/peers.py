@@ -1,15 +1,13 @@
-"""Other people's solvers behind one interface: ``run(problem, start, gauge, limit)``.
+"""Other people's solvers, for ``sphereufm compare --peers benchmarks/peers.py``.
 
-Every peer gets the same start and is stopped by the same gauge: whenever it evaluates a gradient, the gauge measures
-the columnwise relative gradient norm of the point anew (that time is not charged) and ends the run when it meets the
-tolerance.  So no peer pays for a stop test of its own that is stricter, and none profits from a laxer one.
+Each is a function ``run(problem, start, gauge)``: it makes its own problem, starts the gauge's clock, and counts its
+calls; the gauge ends the run (see ``sphereufm.comparison.gauge``).  Limits of their own are so wide that only the
+gauge ends a run.  Manopt under GNU Octave is not among them.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,61 +15,12 @@ import numpy as np
 # at the top: libraries that are loaded later would escape the limit of one BLAS thread
 from scipy.optimize import minimize
 
+from sphereufm.comparison import Gauge, Peer
 from sphereufm.geometry.spheres import Array, column_norms, project
-from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["PEERS", "Gauge", "Stopped", "available_peers"]
-
-
-class Stopped(Exception):
-    """The gauge ended the run."""
-
-
-@dataclass(eq=False)
-class Gauge:
-    """Counts calls, measures points independently, and ends the run.
-
-    Attributes
-    ----------
-    problem : SphereProblem
-    tolerance : float
-        Relative gradient norm to reach.
-    limit : float
-        Seconds that are charged at most.
-    """
-
-    problem: SphereProblem
-    tolerance: float
-    limit: float
-    cost: int = 0
-    gradient: int = 0
-    hessian: int = 0
-    best: float = np.inf
-    X: Array | None = None
-    free: float = 0.0
-    begun: float = field(default_factory=time.perf_counter)
-    _last: Array | None = None
-
-    def seconds(self) -> float:
-        """Seconds charged so far."""
-        return time.perf_counter() - self.begun - self.free
-
-    def look(self, X: Array) -> None:
-        """Measure a point at which the peer evaluated a gradient."""
-        entered = time.perf_counter()
-        if self._last is None or not np.array_equal(X, self._last):
-            self._last = np.array(X)
-            unit = X / column_norms(X)
-            norm = float(relative_gradient_norm(self.problem.at(unit)))
-            if norm < self.best:
-                self.best, self.X = norm, unit
-        self.free += time.perf_counter() - entered
-        if self.best <= self.tolerance or self.seconds() > self.limit:
-            raise Stopped
-
-
-Runner = Callable[[SphereProblem, Array, Gauge], None]
+__all__ = ["PEERS", "available_peers"]
 
 
 def _pymanopt_functions(problem: SphereProblem, gauge: Gauge, derivatives: str) -> Any:
@@ -88,19 +37,19 @@ def _pymanopt_functions(problem: SphereProblem, gauge: Gauge, derivatives: str) 
 
     @pymanopt.function.numpy(space)
     def cost(X: Array) -> float:
-        gauge.cost += 1
+        gauge.count("cost")
         return functions[0](X)
 
     @pymanopt.function.numpy(space)
     def gradient(X: Array) -> Array:
-        gauge.gradient += 1
+        gauge.count("gradient")
         value = functions[1](X)
         gauge.look(X)
         return value
 
     @pymanopt.function.numpy(space)
     def hessian(X: Array, U: Array) -> Array:
-        gauge.hessian += 1
+        gauge.count("hessian")
         return functions[2](X, U)
 
     return pymanopt.Problem(space, cost, euclidean_gradient=gradient, euclidean_hessian=hessian)
@@ -122,7 +71,7 @@ def _closed_forms(problem: Any) -> tuple[Callable[..., Any], ...]:
     )
 
 
-def _pymanopt(optimizer: str, derivatives: str) -> Runner:
+def _pymanopt(optimizer: str, derivatives: str) -> Peer:
     """Pymanopt's solvers; limits so wide that only the gauge ends a run."""
 
     def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
@@ -136,13 +85,13 @@ def _pymanopt(optimizer: str, derivatives: str) -> Runner:
             min_step_size=1e-300,
             verbosity=0,
         )
-        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        gauge.begin()
         solver.run(exported, initial_point=start.copy())
 
     return run
 
 
-def _scipy(method: str) -> Runner:
+def _scipy(method: str) -> Peer:
     """SciPy on the normalised parametrisation ``f(x / |x|)``, column by column."""
 
     def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
@@ -157,15 +106,14 @@ def _scipy(method: str) -> Runner:
             return store[1], store[2]
 
         def both(x: Array) -> tuple[float, Array]:
-            gauge.cost += 1
-            gauge.gradient += 1
+            gauge.count("cost", "gradient")
             point, norms = at(x)
             value = float(point.cost), (point.gradient / norms).ravel()
             gauge.look(x.reshape(shape))
             return value
 
         def product(x: Array, v: Array) -> Array:
-            gauge.hessian += 1
+            gauge.count("hessian")
             point, norms = at(x)
             V, U, g = v.reshape(shape), point.X, point.gradient
             along = np.einsum("dm,dm->m", U, V)
@@ -179,13 +127,13 @@ def _scipy(method: str) -> Runner:
         else:
             options |= {"gtol": 0.0}
         hessp = product if method == "trust-ncg" else None
-        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        gauge.begin()
         minimize(both, start.ravel(), jac=True, hessp=hessp, method=method, options=options)
 
     return run
 
 
-def _geoopt(optimizer: str, rate: float) -> Runner:
+def _geoopt(optimizer: str, rate: float) -> Peer:
     """Geoopt's optimisers with autograd of torch, full batch, on columns as rows of ``Sphere()``."""
 
     def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
@@ -202,8 +150,7 @@ def _geoopt(optimizer: str, rate: float) -> Runner:
         solver = getattr(geoopt.optim, optimizer)([X], lr=rate)
 
         def closure() -> Any:
-            gauge.cost += 1
-            gauge.gradient += 1
+            gauge.count("cost", "gradient")
             solver.zero_grad()
             logits = tau * X[K:] @ X[:K].T
             loss = (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).sum()
@@ -211,14 +158,14 @@ def _geoopt(optimizer: str, rate: float) -> Runner:
             gauge.look(X.detach().numpy().T)
             return loss
 
-        gauge.begun, gauge.free = time.perf_counter(), 0.0
+        gauge.begin()
         while True:
             solver.step(closure)
 
     return run
 
 
-PEERS: dict[str, Runner] = {
+PEERS: dict[str, Peer] = {
     "pymanopt-sd-autograd": _pymanopt("SteepestDescent", "autograd"),
     "pymanopt-cg-autograd": _pymanopt("ConjugateGradient", "autograd"),
     "pymanopt-tr-autograd": _pymanopt("TrustRegions", "autograd"),

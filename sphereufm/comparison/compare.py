@@ -1,0 +1,272 @@
+"""Solvers against their peers: the same starts, the same stop, calls counted, one BLAS thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from sphereufm.comparison.gauge import Peer
+from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
+from sphereufm.comparison.profiles import speed_ratios
+from sphereufm.comparison.suites import Instance
+from sphereufm.errors import InvalidInputError, OutputError, check_integer, check_positive
+from sphereufm.solvers import SOLVERS
+
+__all__ = ["Comparison", "Rules", "compare_solvers"]
+
+FORMAT = "sphereufm-comparison/1"
+_PACKAGES = ("sphereufm", "numpy", "scipy", "pymanopt", "autograd", "geoopt", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What all solvers are held to.
+
+    Parameters
+    ----------
+    tolerance : float
+        Relative gradient norm to reach, measured anew.
+    limit : float
+        Seconds of a run; charged to failures.
+    seed : int
+        Of the first start; the others follow.
+    starts : int
+        Starts of each instance.
+    repeats : int
+        Runs of each, of which the quickest counts; runs of more than a second are not repeated.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is not positive (``seed``: negative).
+    """
+
+    tolerance: float = 1e-9
+    limit: float = 60.0
+    seed: int = 0
+    starts: int = 3
+    repeats: int = 3
+
+    def __post_init__(self) -> None:
+        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
+        check_positive("time limit", self.limit, "seconds for each run")
+        for name, least in (("seed", 0), ("starts", 1), ("repeats", 1)):
+            check_integer(name, getattr(self, name), least)
+
+
+@dataclass(eq=False, kw_only=True)
+class Comparison:
+    """Measurements, and what they depend on.
+
+    Attributes
+    ----------
+    solvers : tuple of str
+        The first is the yardstick of the ratios.
+    rules : Rules
+    instances : tuple of str
+    measurements : list of Measurement
+    complete : bool
+        False if the comparison was interrupted.
+    blas_threads : int or None
+        1, or None where threadpoolctl is not installed and nobody knows.
+    """
+
+    solvers: tuple[str, ...]
+    rules: Rules
+    instances: tuple[str, ...]
+    measurements: list[Measurement] = field(default_factory=list)
+    complete: bool = False
+    blas_threads: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values; numbers that are not finite become null."""
+        ratios = speed_ratios(self.measurements, self.solvers[0])
+        return {
+            "format": FORMAT,
+            "complete": self.complete,
+            "instances": list(self.instances),
+            "solvers": list(self.solvers),
+            "rules": asdict(self.rules),
+            "machine": {**_machine(), "blas_threads": self.blas_threads},
+            "ratios": {"to": self.solvers[0], "of": {s: asdict(r) for s, r in ratios.items()}},
+            "measurements": [_plain(asdict(m)) for m in self.measurements],
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the JSON to a temporary name beside ``path``, then rename it.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            aside.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            os.replace(aside, path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def compare_solvers(
+    instances: Sequence[Instance],
+    solvers: Sequence[str],
+    *,
+    peers: Mapping[str, Peer] = MappingProxyType({}),
+    rules: Rules | None = None,
+    curves: bool = False,
+    progress: Callable[[Comparison], object] | None = None,
+) -> Comparison:
+    """Run every solver from every start of every instance.
+
+    Parameters
+    ----------
+    instances : sequence of Instance
+    solvers : sequence of str
+        Names of ``SOLVERS`` or ``peers``; the first is the yardstick.
+    peers : mapping of str to callable
+        Solvers of others: ``run(problem, start, gauge)``.
+    rules : Rules, optional
+    curves : bool
+        Whether to keep the way down from the first start of each instance.
+    progress : callable, optional
+        Called after each measurement.
+
+    Returns
+    -------
+    Comparison
+        Times depend on the machine and on what else it does; nothing is claimed beyond this run.  An interrupt
+        (``KeyboardInterrupt``) ends the comparison with ``complete=False`` and loses nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        If a solver's name is unknown, or none is given.
+
+    Examples
+    --------
+    >>> from sphereufm.comparison.suites import SMALL
+    >>> rules = Rules(starts=1, repeats=1)
+    >>> comparison = compare_solvers(SMALL[:1], ["lbfgs", "trust-region"], rules=rules)
+    >>> [m.reached for m in comparison.measurements]
+    [True, True]
+    """
+    _check_names(solvers, peers)
+    rules = Rules() if rules is None else rules
+    comparison = Comparison(
+        solvers=tuple(solvers), rules=rules, instances=tuple(instance.name for instance in instances)
+    )
+    with _one_thread() as comparison.blas_threads:
+        try:
+            for measurement in _measurements(instances, solvers, peers, rules, curves):
+                comparison.measurements.append(measurement)
+                if progress is not None:
+                    progress(comparison)
+            comparison.complete = True
+        except KeyboardInterrupt:
+            pass
+    return comparison
+
+
+def _measurements(
+    instances: Sequence[Instance],
+    solvers: Sequence[str],
+    peers: Mapping[str, Peer],
+    rules: Rules,
+    curves: bool,
+) -> Iterator[Measurement]:
+    """One after another; the solvers take turns, so that a slow spell of the machine hits all of them."""
+    for instance in instances:
+        problem = instance.make()
+        over: set[str] = set()
+        for seed in range(rules.seed, rules.seed + rules.starts):
+            task = Task(
+                instance=instance.name,
+                problem=problem,
+                seed=seed,
+                limit=rules.limit,
+                tolerance=rules.tolerance,
+            )
+            for name in solvers:
+                if name in over:
+                    yield not_tried(task, name)
+                    continue
+                m = measure(task, name, peers, repeats=rules.repeats, curve=curves and seed == rules.seed)
+                if not m.reached and m.seconds >= rules.limit:
+                    over.add(name)
+                yield m
+
+
+def _check_names(solvers: Sequence[str], peers: Mapping[str, Peer]) -> None:
+    """Names are known, and each is given once."""
+    known = [*SOLVERS, *peers]
+    if not solvers:
+        raise InvalidInputError(f"solvers={list(solvers)!r} is empty; give some of {', '.join(known)}")
+    for name in solvers:
+        if name not in known:
+            raise InvalidInputError(
+                f"solver {name!r} is unknown: it must be one of {', '.join(known)}; others come from a file of peers"
+            )
+    if len(set(solvers)) < len(solvers):
+        raise InvalidInputError(f"solvers={','.join(solvers)} names one twice; give each once")
+    if shadowed := sorted(set(SOLVERS) & set(peers)):
+        raise InvalidInputError(f"peers {', '.join(shadowed)} have names of our solvers; rename them")
+
+
+@contextmanager
+def _one_thread() -> Iterator[int | None]:
+    """Hold BLAS to one thread, where threadpoolctl is installed (extra ``bench``)."""
+    if find_spec("threadpoolctl") is None:
+        yield None
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield 1
+
+
+def _machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(name: str) -> str | None:
+    """Installed version of a package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Name of the processor where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinities."""
+    return {
+        name: None if isinstance(value, float) and not np.isfinite(value) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,181 @@
+"""What measures every run from outside: the gauge for other people's solvers, and how a file of them is loaded.
+
+A peer gets a start and a :class:`Gauge`.  Whenever it evaluates a gradient, the gauge measures the columnwise
+relative gradient norm of the point anew (that time is not charged) and ends the run when it meets the tolerance.  So
+no peer pays for a stop test of its own that is stricter, and none profits from a laxer one.
+"""
+
+from __future__ import annotations
+
+import runpy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.geometry.spheres import Array, column_norms
+from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+
+__all__ = ["Curve", "Gauge", "Peer", "Stopped", "load_peers"]
+
+# a curve keeps a point when the best norm so far has fallen by this factor
+_NOTICEABLE = 0.9
+
+
+class Stopped(Exception):
+    """The gauge ended the run."""
+
+
+@dataclass(eq=False)
+class Curve:
+    """The best relative gradient norm so far, thinned: one entry for each fall by a tenth.
+
+    Attributes
+    ----------
+    points : list of (float, int, float)
+        Seconds, calls of all kinds, relative gradient norm.
+
+    Examples
+    --------
+    >>> curve = Curve()
+    >>> for seconds, norm in [(0.1, 1.0), (0.2, 0.99), (0.3, 0.5), (0.4, 2.0)]:
+    ...     curve.add(seconds, 7, norm)
+    >>> [norm for _, _, norm in curve.points]
+    [1.0, 0.5]
+    """
+
+    points: list[tuple[float, int, float]] = field(default_factory=list)
+
+    def add(self, seconds: float, calls: int, norm: float) -> None:
+        """Keep the point if it is noticeably better than all before it."""
+        if not self.points or norm <= _NOTICEABLE * self.points[-1][2]:
+            self.points.append((seconds, calls, norm))
+
+
+@dataclass(eq=False)
+class Gauge:
+    """Counts calls, measures points independently, and ends the run.
+
+    Attributes
+    ----------
+    problem : SphereProblem
+    tolerance : float
+        Relative gradient norm to reach.
+    limit : float
+        Seconds that are charged at most.
+    calls : dict of str to int
+        Calls of ``cost``, ``gradient`` and ``hessian`` so far.
+    best : float
+        Least relative gradient norm that was seen, at the point ``X``.
+    curve : Curve
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> gauge = Gauge(problem, tolerance=1e-9, limit=60.0)
+    >>> try:
+    ...     gauge.look(np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]]))
+    ... except Stopped:
+    ...     print(gauge.reached)
+    True
+    """
+
+    problem: SphereProblem
+    tolerance: float
+    limit: float
+    calls: dict[str, int] = field(default_factory=lambda: {"cost": 0, "gradient": 0, "hessian": 0})
+    best: float = np.inf
+    X: Array | None = None
+    curve: Curve = field(default_factory=Curve)
+    _free: float = 0.0
+    _begun: float = field(default_factory=time.perf_counter)
+    _last: Array | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the tolerance was met."""
+        return self.best <= self.tolerance
+
+    def begin(self) -> None:
+        """Start the clock: what a peer does before it calls this is not charged."""
+        self._begun, self._free = time.perf_counter(), 0.0
+
+    def seconds(self) -> float:
+        """Seconds charged so far."""
+        return time.perf_counter() - self._begun - self._free
+
+    def count(self, *kinds: str) -> None:
+        """Count a call of each kind (``cost``, ``gradient``, ``hessian``), and end the run if its time is over.
+
+        Raises
+        ------
+        Stopped
+            When the limit has passed.
+        """
+        for kind in kinds:
+            self.calls[kind] += 1
+        if self.seconds() > self.limit:
+            raise Stopped
+
+    def look(self, X: Array) -> None:
+        """Measure a point, shape (d, M), at which the peer evaluated a gradient; columns need not be of unit length.
+
+        Raises
+        ------
+        Stopped
+            When the tolerance is met.
+        """
+        entered = time.perf_counter()
+        if self._last is None or not np.array_equal(X, self._last):
+            self._last = np.array(X)
+            unit = X / column_norms(X)
+            norm = float(relative_gradient_norm(self.problem.at(unit)))
+            if norm < self.best:
+                self.best, self.X = norm, unit
+                self.curve.add(entered - self._begun - self._free, sum(self.calls.values()), norm)
+        self._free += time.perf_counter() - entered
+        if self.reached:
+            raise Stopped
+
+
+Peer = Callable[[SphereProblem, Array, Gauge], None]
+
+
+def load_peers(path: Path) -> Mapping[str, Peer]:
+    """Run a Python file and return the solvers that it offers.
+
+    Parameters
+    ----------
+    path : Path
+        A file that defines ``PEERS``, a dict of names to functions ``run(problem, start, gauge)``.  If it also
+        defines a function ``available_peers()``, only the names that this returns are used.
+
+    Returns
+    -------
+    mapping of str to callable
+
+    Raises
+    ------
+    UnreadableFileError
+        If there is no such file.
+    InvalidInputError
+        If the file fails or offers no ``PEERS``.
+    """
+    if not path.is_file():
+        raise UnreadableFileError(f"--peers={path}: there is no such file")
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # whatever somebody else's file raises
+        raise InvalidInputError(f"--peers={path} cannot be run: {type(error).__name__}: {error}") from error
+    peers = names.get("PEERS")
+    if not isinstance(peers, dict) or not all(callable(peer) for peer in peers.values()):
+        raise InvalidInputError(
+            f"--peers={path} must define PEERS, a dict of names to run(problem, start, gauge)"
+        )
+    available = names.get("available_peers")
+    wanted = list(peers) if available is None else available()
+    return {name: peers[name] for name in wanted}
