@@ -44,18 +44,20 @@ _PIPE_WIDTH = 140
     "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
 )
 @seed_option
+@click.option("--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then.")
 @output_options
 @json_option
 def verify(
     effort: str,
     starts: int | None,
     seed: int,
+    no_proofs: bool,
     out: Path | None,
     force: bool,
     as_json: bool,
     **problem_words: Any,
 ) -> int:
-    """Find and classify the critical points of a problem, and say whether its landscape is benign.
+    """Find, classify and prove the critical points of a problem, and say whether its landscape is benign.
 
     Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
     """
@@ -65,11 +67,15 @@ def verify(
     from sphereufm.landscape.verify import verify_landscape
 
     problem = problem_from_options(**problem_words)
-    prepare_output(out, ("landscape.json", "landscape.png"), force)
+    prepare_output(out, ("landscape.json", "landscape.png", "certificates"), force)
     with _Progress() as progress:
         report = verify_landscape(
             problem, effort=Effort[effort.upper()], starts=starts, rng=seed, progress=progress
         )
+        if report.complete and not no_proofs:
+            from sphereufm.landscape.proofs import prove_landscape
+
+            report = prove_landscape(report, out, progress=progress)
     if out is not None:
         from sphereufm.plots import save_landscape
 
@@ -82,10 +88,16 @@ def verify(
         Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(report))
         click.echo(_verdict_lines(report))
         if out is not None:
-            click.echo(f"Written: {out / 'landscape.json'}, {out / 'landscape.png'}")
+            click.echo(f"Written: {', '.join(str(out / name) for name in _written(report))}")
     if not report.complete:
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
+
+
+def _written(report: LandscapeReport) -> list[str]:
+    """Names of the files that a run leaves."""
+    proved = report.proofs is not None and (report.proofs.proved or report.proofs.theorem_certificate)
+    return ["landscape.json", "landscape.png", *(["certificates"] if proved else [])]
 
 
 class _Progress:
@@ -179,9 +191,9 @@ def _verdict_lines(report: LandscapeReport) -> str:
         "theorem": "by Theorem S (d >= max(K, 3)): every critical point is a global minimiser or a strict saddle",
         "completeness": "the list of critical points was proved complete",
         "counterexample": "a critical point that is neither a global minimiser nor a strict saddle is exhibited",
-        None: "no theorem applies and no counterexample was found; this search is no proof",
+        None: "no theorem applies and no counterexample is established; this search is no proof",
     }[report.basis]
-    lines = [f"Verdict: {report.verdict.name} ({basis})"]
+    lines = [f"Verdict: {report.verdict.name} ({basis})", *_proof_lines(report)]
     for name, c in report.coverage.items():
         bound = (
             ""
@@ -198,6 +210,23 @@ def _verdict_lines(report: LandscapeReport) -> str:
             else f", {report.rank_one.listed} of them listed"
         )
         lines.append(f"  rank 1: {report.rank_one.classes} classes, counted exactly{some}")
-    lines.append("  Rows are numerical; the list is a lower bound on the set of critical points.")
+    lines.append("  The list is a lower bound on the set of critical points.")
     lines += [f"  Note: {note}" for note in report.notes]
     return "\n".join(lines)
+
+
+def _proof_lines(report: LandscapeReport) -> list[str]:
+    """How much of it is proved."""
+    proofs = report.proofs
+    if proofs is None:
+        return ["  Rows are numerical: no proofs were tried."]
+    rests = {
+        "BY_THEOREM": "The checker accepted the certificate of Theorem S for this instance (BY_THEOREM).",
+        "PROVED": "The counterexample is PROVED: the checker accepted its certificate.",
+        "NUMERICAL": "The counterexample is numerical: no certificate of it was accepted.",
+        None: "",
+    }[proofs.basis_status]
+    rows = f"{proofs.proved} of {proofs.rows} rows are PROVED one by one; the others are numerical."
+    if proofs.proved == proofs.rows:
+        rows = f"All {proofs.rows} rows are PROVED one by one."
+    return [f"  {line}" for line in (rests, rows) if line]

@@ -61,6 +61,12 @@ class CriticalPoint:
     optimality_gap : float or None
         Upper bound on the distance of the cost from the global minimum, in floating point.
     gap_method : str or None
+    isotropy_order : int or None
+        Permutations of the problem's group that act on the point as a rotation; None where they were not counted.
+    permutation_copies : int or None
+        Classes modulo O(d) alone in the orbit of the point under the permutations.
+    certificate : str or None
+        Name of the file, relative to the report's folder, that proves ``kind``.
     """
 
     X: Array
@@ -73,6 +79,9 @@ class CriticalPoint:
     hits: int = 0
     optimality_gap: float | None = None
     gap_method: str | None = None
+    isotropy_order: int | None = None
+    permutation_copies: int | None = None
+    certificate: str | None = None
 
     @property
     def morse_index(self) -> int:
@@ -109,6 +118,8 @@ class CriticalFamily:
         Members that were found or constructed; ranges below are over these only.
     kind : CriticalPointKind
         ``DEGENERATE`` if one exhibited member is; else what all of them are.
+    certificate : str or None
+        Name of the folder, relative to the report's, with the certificates of members.
     """
 
     name: str
@@ -119,6 +130,7 @@ class CriticalFamily:
     hits: int = 0
     optimality_gap: float | None = None
     gap_method: str | None = None
+    certificate: str | None = None
 
     @property
     def rank(self) -> tuple[int, int]:

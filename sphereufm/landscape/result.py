@@ -26,7 +26,7 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory import TheoremCheck
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["FORMAT", "LandscapeReport", "RankOneCount", "load_report"]
+__all__ = ["FORMAT", "LandscapeReport", "ProofSummary", "RankOneCount", "load_report"]
 
 FORMAT = "sphereufm-landscape/1"
 
@@ -37,6 +37,19 @@ class RankOneCount:
 
     classes: int
     listed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofSummary:
+    """How many rows are PROVED, and how firm the verdict's basis is.
+
+    ``basis_status`` is ``"BY_THEOREM"`` or ``"PROVED"`` (a certificate was accepted), ``"NUMERICAL"``, or None.
+    """
+
+    rows: int
+    proved: int
+    basis_status: str | None
+    theorem_certificate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +74,8 @@ class LandscapeReport:
     seed : int or None
     complete : bool
         False where the run was interrupted.
+    proofs : ProofSummary or None
+        None where no proofs were tried.
     """
 
     problem: SphereProblem
@@ -73,6 +88,7 @@ class LandscapeReport:
     notes: tuple[str, ...]
     seed: int | None
     complete: bool = True
+    proofs: ProofSummary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""
@@ -94,6 +110,7 @@ class LandscapeReport:
             "notes": list(self.notes),
             "seed": self.seed,
             "complete": self.complete,
+            "proofs": None if self.proofs is None else asdict(self.proofs),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -188,6 +205,8 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
             "nullity": entry.nullity,
             "orbit_dimension": entry.orbit_dimension,
             "min_eigenvalue": entry.min_eigenvalue,
+            "isotropy_order": entry.isotropy_order,
+            "permutation_copies": entry.permutation_copies,
             "relative_gradient_norm": entry.relative_gradient_norm,
             "eigenvalues": entry.spectrum.eigenvalues.tolist(),
             "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
@@ -199,7 +218,7 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
         "kind": entry.kind.name,
         "status": entry.status.name,
         "hits": entry.hits,
-        "certificate": None,
+        "certificate": entry.certificate,
         "optimality_gap": entry.optimality_gap,
         "gap_method": entry.gap_method,
         **own,
@@ -223,6 +242,7 @@ def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         notes=tuple(data["notes"]),
         seed=data["seed"],
         complete=bool(data["complete"]),
+        proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
     )
 
 
@@ -235,6 +255,7 @@ def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         "hits": int(data["hits"]),
         "optimality_gap": data["optimality_gap"],
         "gap_method": data["gap_method"],
+        "certificate": data.get("certificate"),
     }
     if data["family"] is not None:
         members = tuple(m for m in map(_entry_from_json, data["members"]) if isinstance(m, CriticalPoint))
@@ -255,5 +276,7 @@ def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         rank=int(data["rank"]),
         spectrum=spectrum,
         relative_gradient_norm=float(data["relative_gradient_norm"]),
+        isotropy_order=data.get("isotropy_order"),
+        permutation_copies=data.get("permutation_copies"),
         **common,
     )

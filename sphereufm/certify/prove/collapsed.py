@@ -53,7 +53,7 @@ def prove_collapsed(
     target = _common_target(problem, H, mass)
     for shrink in SHRINKS:
         if shrink:
-            H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), shrink)
+            H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), np.sqrt(2 * shrink))
         member = _member_near(problem, H, mass, target * (1 - shrink), groups)
         if member is not None:
             return member

@@ -1,0 +1,257 @@
+"""From a landscape as found to certificates: every row proved that can be, and the verdict that follows.
+
+A row is PROVED only after the independent checker accepted its certificate, byte for byte as it is written.
+Proofs override floats: the kind of a proved row is the proved one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from sphereufm.certify.certificate import (
+    BenignClaim,
+    Certificate,
+    CollapsedClaim,
+    CriticalClaim,
+    ExactInstance,
+    GlobalMinimumClaim,
+    IndexClaim,
+    RankOneClaim,
+    SpuriousClaim,
+    StrictSaddleClaim,
+)
+from sphereufm.certify.json_format import certificate_to_json, write_certificate
+from sphereufm.certify.prove import prove_benign, prove_point
+from sphereufm.errors import OutputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.result import LandscapeReport, ProofSummary
+from sphereufm.landscape.verdict import judge
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["CERTIFICATES", "accepted", "prove_landscape", "proved_kind"]
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+Entry: TypeAlias = CriticalPoint | CriticalFamily
+
+# Folder of the certificates, beside landscape.json.
+CERTIFICATES = "certificates"
+# Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
+_LARGEST = 600
+
+
+def prove_landscape(
+    report: LandscapeReport, folder: Path | None = None, *, progress: Progress | None = None
+) -> LandscapeReport:
+    """Prove every class of a report that can be proved, and draw the verdict again.
+
+    Parameters
+    ----------
+    report : LandscapeReport
+    folder : Path, optional
+        Where ``certificates/`` is made and filled, one file as soon as it is there; named in the rows.
+        Without it certificates are checked in memory and not kept.
+    progress : callable, optional
+        ``progress("prove", done, total)``.
+
+    Returns
+    -------
+    LandscapeReport
+        Rows with status PROVED, the kind that was proved, and the certificate's name; the others as they were.
+        An interruption (KeyboardInterrupt) ends the proofs early and is noted.  Problems without ball formulas
+        come back with a note.
+
+    Raises
+    ------
+    ContradictionError
+        If a proved row contradicts Theorem S: an internal error.
+    OutputError
+        If a certificate cannot be written.
+
+    Examples
+    --------
+    >>> from sphereufm.landscape.verify import verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
+    >>> proved = prove_landscape(report)
+    >>> proved.verdict.name, proved.proofs.basis_status, proved.proofs.proved == proved.proofs.rows
+    ('BENIGN', 'BY_THEOREM', True)
+    """
+    if not isinstance(report.problem, UFMProblem):
+        note = "rows are numerical: proofs need ball formulas, which this problem does not offer"
+        return replace(report, notes=(*report.notes, note))
+    told: Progress = progress or (lambda stage, done, total: None)
+    _clear(folder)
+    prover = _Prover(ExactInstance.from_problem(report.problem), _lowest(report), folder)
+    notes, complete = list(report.notes), report.complete
+    entries = list(report.critical)
+    theorem_certificate = None
+    try:
+        theorem_certificate = prover.theorem()
+        for number, entry in enumerate(report.critical):
+            told("prove", number, len(entries))
+            entries[number] = prover.entry(entry, f"{number + 1:03d}")
+        told("prove", len(entries), len(entries))
+    except KeyboardInterrupt:
+        complete = False
+        notes.append("interrupted: the proofs did not reach the rows that follow the last proved one")
+    return _judged(report, entries, theorem_certificate, prover, notes, complete)
+
+
+def proved_kind(certificate: Certificate) -> CriticalPointKind | None:
+    """Return what an accepted certificate says of its critical point, or None where it says too little.
+
+    A strict saddle needs an existence claim beside it: alone it is true of a ball without critical points.
+    """
+    if certificate.find(CollapsedClaim) is not None:
+        return CriticalPointKind.STRICT_SADDLE
+    existence = certificate.find(CriticalClaim) or certificate.find(RankOneClaim)
+    if existence is None:
+        return None
+    if certificate.find(GlobalMinimumClaim) is not None:
+        return CriticalPointKind.GLOBAL_MINIMUM
+    if certificate.find(SpuriousClaim) is not None:
+        return CriticalPointKind.SPURIOUS_LOCAL_MINIMUM
+    index, saddle = certificate.find(IndexClaim), certificate.find(StrictSaddleClaim)
+    covered = saddle is not None and saddle.radius >= getattr(existence, "radius", 0)
+    if covered or (index is not None and index.index > 0):
+        return CriticalPointKind.STRICT_SADDLE
+    return None if index is None else CriticalPointKind.LOCAL_MINIMUM
+
+
+def accepted(certificate: Certificate) -> bool:
+    """Whether the independent checker accepts every claim of the certificate, from its bytes alone."""
+    if not certificate.claims:
+        return False
+    try:
+        checker = importlib.import_module("sphereufm.certify.checker")
+    except ModuleNotFoundError:
+        return False  # without a checker nothing is PROVED
+    status = checker.check_bytes(certificate_to_json(certificate).encode()).status
+    return bool(getattr(status, "name", status) == "PROVED")
+
+
+@dataclass(frozen=True)
+class _Prover:
+    """Proves rows of one instance and writes what was accepted."""
+
+    instance: ExactInstance
+    lowest: Array | None
+    folder: Path | None
+
+    def theorem(self) -> tuple[bool, str | None]:
+        """Prove the instance benign by Theorem S; return whether that was accepted, and the file's name."""
+        certificate = prove_benign(self.instance)
+        if certificate.find(BenignClaim) is None or not accepted(certificate):
+            return False, None
+        return True, self._keep(certificate, f"{CERTIFICATES}/theorem.json")
+
+    def entry(self, entry: Entry, number: str) -> Entry:
+        """Prove one row."""
+        if isinstance(entry, CriticalFamily):
+            return self._family(entry, number)
+        return self._point(entry, f"{CERTIFICATES}/{number}.json")
+
+    def _point(self, point: CriticalPoint, name: str) -> CriticalPoint:
+        """Prove one point; it stays as it is where no certificate was accepted."""
+        if not self._is_small(point.X):
+            return point
+        certificate = prove_point(self.instance, point.X, lower=self.lowest)
+        kind = proved_kind(certificate)
+        weaker = kind is CriticalPointKind.LOCAL_MINIMUM and point.kind in (
+            CriticalPointKind.GLOBAL_MINIMUM,
+            CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
+        )
+        if kind is None or weaker or not accepted(certificate):
+            return point
+        return replace(point, kind=kind, status=Status.PROVED, certificate=self._keep(certificate, name))
+
+    def _family(self, family: CriticalFamily, number: str) -> CriticalFamily:
+        """Prove the members; the family is proved when every listed one is, and all agree."""
+        folder = f"{CERTIFICATES}/{number}"
+        members = tuple(
+            self._point(member, f"{folder}/{i + 1:03d}.json") for i, member in enumerate(family.members)
+        )
+        proved = [member for member in members if member.status is Status.PROVED]
+        kinds = {member.kind for member in members}
+        named = folder if self.folder is not None and proved else None
+        if len(proved) < len(members) or len(kinds) != 1:
+            return replace(family, members=members, certificate=named)
+        return replace(family, members=members, kind=kinds.pop(), status=Status.PROVED, certificate=named)
+
+    def _is_small(self, X: Array) -> bool:
+        """Whether a proof takes seconds."""
+        distinct = len(
+            {(y, *h) for y, h in zip(self._labels(), X[:, self.instance.classes :].T, strict=True)}
+        )
+        return X.shape[0] * (self.instance.classes + distinct) <= _LARGEST
+
+    def _labels(self) -> list[int]:
+        """Labels of all samples."""
+        return [self.instance.label(i) for i in range(self.instance.samples)]
+
+    def _keep(self, certificate: Certificate, name: str) -> str | None:
+        """Write an accepted certificate, if there is a folder; return its name there."""
+        if self.folder is None:
+            return None
+        path = self.folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"path={str(path.parent)!r} cannot be made: {error.strerror}") from error
+        write_certificate(path, certificate)
+        return name
+
+
+def _clear(folder: Path | None) -> None:
+    """Remove the certificates of an earlier report, which this one does not name."""
+    if folder is None:
+        return
+    old = folder / CERTIFICATES
+    for pattern in ("theorem.json", "[0-9]*.json", "[0-9]*/[0-9]*.json"):
+        for path in old.glob(pattern):
+            path.unlink()
+
+
+def _lowest(report: LandscapeReport) -> Array | None:
+    """The lowest point that was found."""
+    points = [entry for entry in report.critical if isinstance(entry, CriticalPoint)]
+    return min(points, key=lambda point: point.cost).X if points else None
+
+
+def _judged(
+    report: LandscapeReport,
+    entries: list[Entry],
+    theorem: tuple[bool, str | None] | None,
+    prover: _Prover,
+    notes: list[str],
+    complete: bool,
+) -> LandscapeReport:
+    """The report with its proofs and the verdict that follows from them."""
+    judgement = judge(entries, report.theorem, proofs=True)
+    old = judge(report.critical, report.theorem).note
+    by_theorem, name = theorem or (False, None)
+    basis_status = judgement.basis_status
+    if judgement.basis == "theorem" and not by_theorem:
+        basis_status = None
+    large = sum(not prover._is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
+    if large:
+        notes.append(f"{large} rows have more than {_LARGEST} entries and were not proved")
+    kept = [note for note in notes if note != old]
+    return replace(
+        report,
+        critical=tuple(entries),
+        verdict=judgement.verdict,
+        basis=judgement.basis,
+        proofs=ProofSummary(
+            rows=len(entries),
+            proved=sum(entry.status is Status.PROVED for entry in entries),
+            basis_status=basis_status,
+            theorem_certificate=name,
+        ),
+        notes=(*kept, *([judgement.note] if judgement.note else [])),
+        complete=complete,
+    )
