@@ -54,6 +54,7 @@ def prove_collapsed(
     for shrink in SHRINKS:
         if shrink:
             H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), np.sqrt(2 * shrink))
+            H /= np.linalg.norm(H, axis=0)
         member = _member_near(problem, H, mass, target * (1 - shrink), groups)
         if member is not None:
             return member
