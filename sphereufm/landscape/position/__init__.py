@@ -1,0 +1,5 @@
+"""Where a trained network's last layer stands on the landscape: the one place where features and problems meet."""
+
+from sphereufm.landscape.position.place import LandscapePosition, position
+
+__all__ = ["LandscapePosition", "position"]
