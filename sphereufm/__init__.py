@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sphereufm.geometry.spheres import ProductOfSpheres as ProductOfSpheres
     from sphereufm.geometry.symmetry import ColumnPermutations as ColumnPermutations
     from sphereufm.geometry.symmetry import SymmetryGroup as SymmetryGroup
+    from sphereufm.landscape.branch_report import BranchReport as BranchReport
+    from sphereufm.landscape.branches import trace_branches as trace_branches
     from sphereufm.landscape.derivatives import DerivativeCheck as DerivativeCheck
     from sphereufm.landscape.derivatives import check_gradient as check_gradient
     from sphereufm.landscape.derivatives import check_hessian as check_hessian
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from sphereufm.solvers import solve as solve
 
 _HOME = {
+    "BranchReport": "landscape.branch_report",
     "CollapseMetrics": "features",
     "ColumnPermutations": "geometry.symmetry",
     "CriticalFamily": "landscape.points",
@@ -86,6 +89,7 @@ _HOME = {
     "simplex_etf": "problem.theory",
     "solve": "solvers",
     "theorem_s": "problem.theory",
+    "trace_branches": "landscape.branches",
     "verify_landscape": "landscape.verify",
 }
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from sphereufm import __version__
+from sphereufm.cli.branches import branches
 from sphereufm.cli.features import features
 from sphereufm.cli.solve import solve
 from sphereufm.cli.verify import verify
@@ -35,7 +36,7 @@ def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
 
 
-for command in (verify, solve, features):
+for command in (verify, solve, features, branches):
     cli.add_command(command)
 
 

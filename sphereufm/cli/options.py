@@ -11,7 +11,14 @@ import click
 
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
-__all__ = ["json_option", "output_options", "prepare_output", "problem_options", "seed_option"]
+__all__ = [
+    "json_option",
+    "output_options",
+    "prepare_output",
+    "problem_options",
+    "seed_option",
+    "size_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -25,6 +32,15 @@ seed_option = click.option(
 
 def problem_options(command: _Command) -> _Command:
     """Add the options that describe a cross-entropy problem; see :func:`problem_from_options`."""
+    tau = click.option(
+        "--tau", required=True, metavar="t", help="Inverse temperature; 0.1 and 1/3 are taken exactly."
+    )
+    decorated: _Command = size_options(tau(command))
+    return decorated
+
+
+def size_options(command: _Command) -> _Command:
+    """Add the options that describe a cross-entropy problem but for its temperature."""
     options = (
         click.option("--classes", type=int, metavar="K", help="Number of classes."),
         click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
@@ -35,9 +51,6 @@ def problem_options(command: _Command) -> _Command:
             help="Positive sample weights, in the order of the classes.",
         ),
         click.option("--dim", type=int, required=True, metavar="d", help="Feature dimension."),
-        click.option(
-            "--tau", required=True, metavar="t", help="Inverse temperature; 0.1 and 1/3 are taken exactly."
-        ),
         click.option("--loss", default="cross-entropy", show_default=True, help="Loss of the logits."),
     )
     for option in reversed(options):

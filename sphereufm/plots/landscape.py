@@ -1,14 +1,13 @@
-"""Figures.  They draw what others computed, and compute nothing; the only importer of matplotlib."""
+"""A landscape as a figure: cost against Morse index."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.errors import OutputError
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
 from sphereufm.landscape.result import LandscapeReport
+from sphereufm.plots.files import save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,13 +72,7 @@ def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> Non
     OutputError
         If the file cannot be written.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        landscape_figure(report).savefig(aside, format="png", dpi=150)
-        os.replace(aside, target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    save_png(landscape_figure(report), path)
 
 
 def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **style: Any) -> None:

@@ -1,0 +1,132 @@
+"""``sphereufm branches``: the critical points of a problem as functions of tau."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sphereufm.cli.options import (
+    json_option,
+    output_options,
+    prepare_output,
+    problem_from_options,
+    seed_option,
+    size_options,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sphereufm.landscape.branch_report import BranchReport
+
+__all__ = ["branches"]
+
+_PIPE_WIDTH = 140
+
+
+@click.command(
+    epilog="Example: sphereufm branches --classes 3 --per-class 1 --dim 2 --tau-from 1 --tau-to 12 --out branches"
+)
+@size_options
+@click.option("--tau-from", type=float, required=True, metavar="a", help="Where to begin.")
+@click.option(
+    "--tau-to", type=float, required=True, metavar="b", help="Where to end; may be below the beginning."
+)
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    default="standard",
+    show_default=True,
+    help="How hard to search for start points at both ends.",
+)
+@seed_option
+@output_options
+@json_option
+def branches(
+    tau_from: float,
+    tau_to: float,
+    effort: str,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+    **sizes: Any,
+) -> int:
+    """Follow the critical points of a problem along tau, through folds and onto the branches that cross.
+
+    Writes DIR/branches.json and the bifurcation diagram DIR/branches.png.  Numerical: a diagram shows what was found.
+    Exit code 0, or 3 where a limit was reached.
+    """
+    from rich.console import Console
+
+    from sphereufm.landscape.branches import trace_branches
+    from sphereufm.landscape.search import Effort
+
+    problem = problem_from_options(tau="1", **sizes)
+    prepare_output(out, ("branches.json", "branches.png"), force)
+    with Console(stderr=True).status("following branches") as status:
+        report = trace_branches(
+            problem,
+            tau_from,
+            tau_to,
+            effort=Effort[effort.upper()],
+            rng=seed,
+            progress=lambda done, known: status.update(f"{done} branches followed, {known - done} waiting"),
+        )
+    if out is not None:
+        from sphereufm.plots import save_branches
+
+        report.save(out / "branches.json")
+        save_branches(report, out / "branches.png")
+    if as_json:
+        click.echo(json.dumps(report.to_json(), allow_nan=False))
+    else:
+        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(report))
+        click.echo(_events(report))
+        if out is not None:
+            click.echo(f"Written: {out / 'branches.json'}, {out / 'branches.png'}")
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return 0 if report.complete else 3
+
+
+def _table(report: BranchReport) -> Table:
+    """One row a branch: where it begins and ends."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"class sizes {','.join(map(str, report.problem.class_sizes))}, d = {report.problem.dim}"
+    )
+    for name in ("branch", "from", "rank", "tau", "cost", "Morse index"):
+        table.add_column(name, justify="right")
+    table.add_column("ends")
+    for branch in report.branches:
+        first, last = branch.points[0], branch.points[-1]
+        table.add_row(
+            str(branch.number),
+            "-" if branch.parent is None else str(branch.parent),
+            str(branch.rank),
+            f"{min(p.tau for p in branch.points):.5g} .. {max(p.tau for p in branch.points):.5g}",
+            f"{first.cost:.6g} .. {last.cost:.6g}",
+            f"{first.spectrum.morse_index} .. {last.spectrum.morse_index}",
+            "; ".join(dict.fromkeys(branch.ends)),
+        )
+    return table
+
+
+def _events(report: BranchReport) -> str:
+    """Folds and bifurcations, in the order of tau."""
+    words = {"fold": "fold", "bifurcation": "bifurcation", "rank": "bifurcation to one rank more"}
+    lines = [
+        f"  tau = {e.tau:.6g}: {words[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
+        + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
+        for e in report.events
+    ]
+    head = f"{len(report.branches)} branches, {len(report.events)} events; numerical, a lower bound on what there is."
+    return "\n".join(
+        [head, *lines, *([] if report.complete else ["  Note: a limit was reached; see the ends above."])]
+    )

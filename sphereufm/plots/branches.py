@@ -1,0 +1,91 @@
+"""The bifurcation diagram as a figure: cost against tau, coloured by Morse index."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sphereufm.landscape.branch_report import BranchReport
+from sphereufm.plots.files import save_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["branch_figure", "save_branches"]
+
+_MARKS = {"fold": "|", "bifurcation": "o", "rank": "^"}
+_WORDS = {"fold": "fold", "bifurcation": "bifurcation", "rank": "bifurcation, one rank more"}
+# beyond this ratio of costs the axis is logarithmic
+_LOG_RATIO = 30.0
+
+
+def branch_figure(report: BranchReport) -> Figure:
+    """Draw a bifurcation diagram.
+
+    Parameters
+    ----------
+    report : BranchReport
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window; lines are thick where the Morse index is zero.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, trace_branches
+    >>> from sphereufm.landscape.search import Effort
+    >>> report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
+    >>> branch_figure(report).axes[0].get_xlabel()
+    'tau'
+    """
+    from matplotlib import colormaps
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    highest = max((p.spectrum.morse_index for b in report.branches for p in b.points), default=1)
+    norm, colours = Normalize(0, max(highest, 1)), colormaps["viridis"]
+    for branch in report.branches:
+        way = np.array([[p.tau, p.cost] for p in branch.points])
+        index = np.array([p.spectrum.morse_index for p in branch.points[:-1]])
+        widths = np.where(index == 0, 2.6, 1.1)
+        lines = LineCollection(
+            np.stack([way[:-1], way[1:]], axis=1).tolist(), colors=colours(norm(index)), linewidths=widths
+        )
+        axes.add_collection(lines)
+    for kind, mark in _MARKS.items():
+        events = [e for e in report.events if e.kind == kind]
+        if events:
+            axes.plot(
+                [e.tau for e in events], [e.cost for e in events], mark, color="k", ms=5, label=_WORDS[kind]
+            )
+    axes.autoscale_view()
+    costs = [p.cost for b in report.branches for p in b.points]
+    if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
+        axes.set_yscale("log")
+    axes.set_xscale("log")
+    axes.set_xlabel("tau")
+    axes.set_ylabel("cost (nats)")
+    axes.spines[["top", "right"]].set_visible(False)
+    if report.events:
+        axes.legend(frameon=False, fontsize=8)
+    from matplotlib.cm import ScalarMappable
+
+    figure.colorbar(ScalarMappable(norm, colours), ax=axes, label="Morse index")
+    return figure
+
+
+def save_branches(report: BranchReport, path: str | os.PathLike[str]) -> None:
+    """Write :func:`branch_figure` as PNG: to a temporary name beside ``path``, then renamed.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    save_png(branch_figure(report), path)
