@@ -39,6 +39,7 @@ ALLOWED = {
     "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
     "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features"},
     "plots_compare": {"errors", "comparison"},
+    "plots_features": {"errors", "features", "landscape.position"},
     "testing": BASE | {"problem"},
 }
 # the top: the command line, and the package's own file, which names everything but loads nothing
@@ -51,7 +52,7 @@ OWNERS = {
     "autograd": {"problem"},
     "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
     "mpmath": {"certify.checker"},
-    "matplotlib": {"plots", "plots_compare"},
+    "matplotlib": {"plots", "plots_compare", "plots_features"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "hypothesis": {"testing"},

@@ -3,40 +3,222 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import json_option
+from sphereufm.cli.options import json_option, output_options, prepare_output
+from sphereufm.errors import InvalidInputError, OutputError
+
+if TYPE_CHECKING:
+    from sphereufm.features import CollapseMetrics
+    from sphereufm.landscape.position import LandscapePosition
 
 __all__ = ["features"]
 
+_FORMAT = "sphereufm-features/1"
+
 
 @click.command(epilog="Example: sphereufm features features.npz --tau 5")
-@click.argument("file", metavar="FILE")
-@click.option("--labels", metavar="FILE|KEY", help="Labels: another file, or a key in FILE.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--labels", metavar="FILE|KEY", help="Labels: another file, or a key in PATH.")
 @click.option(
-    "--classifier", metavar="FILE|KEY", help="Last layer's weights: another file, or a key in FILE."
+    "--classifier", metavar="FILE|KEY", help="Last layer's weights: another file, or a key in PATH."
 )
-@click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in FILE.")
-@click.option("--tau", metavar="t", help="Inverse temperature that multiplied the logits in training.")
+@click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in PATH.")
+@click.option(
+    "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or `fit`."
+)
+@click.option(
+    "--normalize/--raw",
+    default=False,
+    help="Divide features and classifier rows by their lengths, leave out the bias; or measure as saved (default).",
+)
+@click.option(
+    "--epochs",
+    is_flag=True,
+    help="PATH is a folder with one file an epoch (or the files): measure the trajectory.",
+)
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the file.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers share the file.")
+@click.option(
+    "--checkpoint", metavar="FILE", help="Keep what was done in FILE; an interrupted run resumes from it."
+)
+@output_options
 @json_option
 def features(
-    file: str, labels: str | None, classifier: str | None, bias: str | None, tau: str | None, as_json: bool
+    paths: tuple[str, ...],
+    labels: str | None,
+    classifier: str | None,
+    bias: str | None,
+    tau: str | None,
+    normalize: bool,
+    epochs: bool,
+    workers: int,
+    scheduler: str | None,
+    checkpoint: str | None,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
 ) -> int:
-    """Measure neural collapse in saved features (.npy or .npz, rows are samples)."""
-    from sphereufm.features import collapse_metrics, load_features
-    from sphereufm.landscape.position import position
+    """Measure neural collapse in saved features, and place them on the landscape.
 
-    data = load_features(file, labels=labels, classifier=classifier, bias=bias)
-    metrics = collapse_metrics(data)
-    place = position(data, tau)
-    report: dict[str, Any] = {**metrics.to_json(), **place.to_json()}
+    PATH is a file of NumPy, torch, safetensors, HDF5, Parquet or Feather (rows are samples), or a folder of shards.
+    """
+    files = _epoch_files(paths) if epochs else list(paths)
+    if checkpoint is not None and len(files) > 1:
+        raise InvalidInputError(f"--checkpoint={checkpoint!r} is for one PATH, but {len(files)} are measured")
+    figure = "trajectory.png" if epochs else "features.png"
+    if out is not None and not epochs and len(files) > 1:
+        raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(files)} were given")
+    prepare_output(out, ("features.json", figure), force)
+    run = _Run(
+        given=(labels, classifier, bias),
+        tau=tau,
+        normalize=normalize,
+        quick=epochs,
+        streaming={"workers": workers, "scheduler": scheduler, "checkpoint": checkpoint},
+    )
+    found = [run.measure(path) for path in files]
+    data = found[0].to_json() if len(files) == 1 and not epochs else _many(found, epochs)
+    if out is not None:
+        _write(out, data, figure, found)
     if as_json:
-        click.echo(json.dumps(report, allow_nan=False))
+        click.echo(json.dumps(data, allow_nan=False))
         return 0
-    for line in data.chosen:
-        click.echo(line)
-    click.echo(str(metrics))
-    click.echo(str(place))
+    for measured in found:
+        click.echo(measured.line() if epochs else measured.text(titled=len(found) > 1))
+    if out is not None:
+        click.echo(f"Written: {out / 'features.json'}, {out / figure}")
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """One file's results."""
+
+    path: str
+    chosen: tuple[str, ...]
+    metrics: CollapseMetrics
+    place: LandscapePosition
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers in one object."""
+        return {
+            "format": _FORMAT,
+            **self.metrics.to_json(),
+            **self.place.to_json(),
+            "read": list(self.chosen),
+        }
+
+    def text(self, titled: bool) -> str:
+        """What was read, the measures, the position."""
+        head = [f"{self.path}:"] if titled else []
+        return "\n".join([*head, *self.chosen, str(self.metrics), str(self.place)])
+
+    def line(self) -> str:
+        """The main numbers in one line."""
+        values = {name: getattr(self.metrics, name) for name in ("nc1", "nc2", "nc3", "nc4")}
+        values |= {"cost": self.place.cost, "gap": self.place.optimality_gap}
+        shown = (f"{name} {'-' if value is None else format(value, '.4g')}" for name, value in values.items())
+        return f"{os.path.basename(self.path)}  {'  '.join(shown)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """How every file is measured; ``given`` are labels, classifier and bias."""
+
+    given: tuple[str | None, str | None, str | None]
+    tau: str | None
+    normalize: bool
+    quick: bool
+    streaming: dict[str, Any]
+
+    def measure(self, path: str) -> _Measured:
+        """Read, measure and place one file."""
+        from sphereufm.features import collapse_metrics, load_features
+        from sphereufm.features.metrics import Streaming
+        from sphereufm.landscape.position import position
+
+        labels, classifier, bias = self.given
+        data = load_features(path, labels, classifier, bias)
+        optional = False if self.quick else None
+        with _Progress(os.path.basename(path)) as progress:
+            metrics = collapse_metrics(
+                data,
+                normalize=self.normalize,
+                covariance=optional,
+                one_vs_rest=optional,
+                streaming=Streaming(progress=progress, **self.streaming),
+            )
+        place = position(data, self.tau, normalize=self.normalize)
+        return _Measured(path=path, chosen=data.chosen, metrics=metrics, place=place)
+
+
+class _Progress:
+    """A bar on standard error, one task a pass; silent where that is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._name = name
+        self._tasks: dict[int, Any] = {}
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, rows: int, number: int) -> None:
+        if number not in self._tasks:
+            self._tasks[number] = self._bar.add_task(f"{self._name}, pass {number} of 2", total=rows)
+        self._bar.update(self._tasks[number], completed=done)
+
+
+def _epoch_files(paths: tuple[str, ...]) -> list[str]:
+    """The files of a folder, or those given, by the numbers in their names."""
+    if len(paths) > 1 or not Path(paths[0]).is_dir():
+        return list(paths)
+    files = [str(p) for p in Path(paths[0]).iterdir() if p.is_file() and not p.name.startswith(".")]
+    if not files:
+        raise InvalidInputError(f"PATH={paths[0]!r} holds no file; --epochs needs one file an epoch")
+    return sorted(files, key=_natural)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Sorting key by which epoch_9 comes before epoch_10."""
+    words = re.split(r"(\d+)", os.path.basename(path))
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+
+
+def _many(found: list[_Measured], epochs: bool) -> dict[str, Any]:
+    """Several files in one object."""
+    return {
+        "format": _FORMAT,
+        "epochs" if epochs else "files": [{"path": m.path, **m.to_json()} for m in found],
+    }
+
+
+def _write(out: Path, data: dict[str, Any], figure: str, found: list[_Measured]) -> None:
+    """Write the JSON and the figure, each to a temporary name first."""
+    from sphereufm.plots_features import save_features, save_trajectory
+
+    target, aside = out / "features.json", out / f".features.json.{os.getpid()}.tmp"
+    try:
+        aside.write_text(json.dumps(data, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+        os.replace(aside, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    if figure == "features.png":
+        save_features(found[0].metrics, out / figure)
+    else:
+        save_trajectory([(m.metrics, m.place) for m in found], out / figure)

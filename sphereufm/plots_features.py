@@ -1,0 +1,139 @@
+"""Figures of measured features.  They draw what others computed, and compute nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sphereufm.errors import OutputError
+from sphereufm.features.metrics import CollapseMetrics
+from sphereufm.landscape.position import LandscapePosition
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["features_figure", "save_features", "save_trajectory", "trajectory_figure"]
+
+# colour-blind safe (Okabe and Ito, 2008)
+_COLOURS = {"nc1": "#0072B2", "nc2": "#009E73", "nc3": "#D55E00", "gap": "#CC79A7"}
+
+
+def features_figure(metrics: CollapseMetrics) -> Figure:
+    """Gram matrix of the centred class means, their cosines, and the spectra within and between classes.
+
+    Parameters
+    ----------
+    metrics : CollapseMetrics
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window.
+
+    Examples
+    --------
+    >>> from sphereufm.features import collapse_metrics, feature_set_from_arrays
+    >>> H = [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [-1.0, 0.0]]
+    >>> figure = features_figure(collapse_metrics(feature_set_from_arrays(H, [0, 0, 1, 2])))
+    >>> figure.axes[1].get_xlabel()
+    'cosine of two centred class means'
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.0, 3.8), layout="constrained")
+    gram, histogram, spectrum = figure.subplots(1, 3)
+    lengths = np.linalg.norm(metrics.means, axis=1, keepdims=True)
+    units = metrics.means / np.where(lengths > 0.0, lengths, 1.0)
+    cosines = units @ units.T
+    image = gram.imshow(cosines, vmin=-1.0, vmax=1.0, cmap="RdBu_r")
+    figure.colorbar(image, ax=gram, shrink=0.8)
+    gram.set_title("cosines of centred class means", fontsize=10)
+    K = len(units)
+    histogram.hist(cosines[np.triu_indices(K, 1)], bins=40, color=_COLOURS["nc1"])
+    histogram.axvline(-1.0 / (K - 1), color=_COLOURS["nc3"], lw=1.5, label="simplex frame, $-1/(K-1)$")
+    histogram.set_xlabel("cosine of two centred class means")
+    histogram.set_ylabel("pairs of classes")
+    histogram.legend(frameon=False, fontsize=8)
+    pairs = (
+        (metrics.between_spectrum, "between classes", "nc2"),
+        (metrics.within_spectrum, "within classes", "nc3"),
+    )
+    for values, label, colour in pairs:
+        positive = values[values > 0.0]
+        spectrum.plot(np.arange(1, len(positive) + 1), positive, ".-", color=_COLOURS[colour], label=label)
+    if any((values > 0.0).any() for values, _, _ in pairs):
+        spectrum.set_yscale("log")
+    spectrum.set_xlabel("number")
+    spectrum.set_ylabel("eigenvalue of the covariance")
+    spectrum.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def trajectory_figure(epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]]) -> Figure:
+    """NC1 to NC3 and the optimality gap against the epoch; what is undefined is left out.
+
+    Parameters
+    ----------
+    epochs : sequence of (CollapseMetrics, LandscapePosition)
+        In order.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    series = {name: [getattr(metrics, name) for metrics, _ in epochs] for name in ("nc1", "nc2", "nc3")}
+    series["gap"] = [place.optimality_gap for _, place in epochs]
+    labels = {"nc1": "NC1", "nc2": "NC2", "nc3": "NC3", "gap": "optimality gap (nats, numerical)"}
+    for name, values in series.items():
+        known = [(k, value) for k, value in enumerate(values, start=1) if value is not None and value > 0.0]
+        if known:
+            axes.plot(*zip(*known, strict=True), ".-", color=_COLOURS[name], label=labels[name])
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> None:
+    """Write :func:`features_figure` as PNG.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _save(features_figure(metrics), Path(path))
+
+
+def save_trajectory(
+    epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]], path: str | os.PathLike[str]
+) -> None:
+    """Write :func:`trajectory_figure` as PNG.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _save(trajectory_figure(epochs), Path(path))
+
+
+def _save(figure: Figure, target: Path) -> None:
+    """Write to a temporary name beside the target, then rename."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(aside, format="png", dpi=150)
+        os.replace(aside, target)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
