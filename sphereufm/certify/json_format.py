@@ -32,14 +32,22 @@ from sphereufm.certify.certificate import (
     StrictSaddleClaim,
 )
 from sphereufm.certify.exact import dyadic_text, parse_dyadic, parse_rational, rational_text
+from sphereufm.certify.json_strict import (
+    bounded_text,
+    check_keys,
+    dyadics,
+    integer,
+    integers,
+    items,
+    parse_strictly,
+    sample_range,
+)
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 __all__ = ["certificate_from_json", "certificate_to_json", "read_certificate", "write_certificate"]
 
 FORMAT = "sphereufm-certificate/1"
 MAX_BYTES = 16 * 1024 * 1024
-MAX_DEPTH = 10
-MAX_DIGITS = 9
 
 CLAIM_NAMES: dict[str, type[Any]] = {
     "critical": CriticalClaim,
@@ -153,21 +161,15 @@ def certificate_from_json(text: str) -> Certificate:
     InvalidInputError
         If anything is not as the format says.
     """
-    _check_depth(text)
-    try:
-        document = json.loads(
-            text, object_pairs_hook=_unique, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
-        )
-    except json.JSONDecodeError as error:
-        raise InvalidInputError(f"the text is not JSON: {error}") from error
+    document = parse_strictly(text)
     required = ("format", "producer", "instance", "point", "claims")
-    _keys("the certificate", document, required, ("hints", "reason"))
+    check_keys("the certificate", document, required, ("hints", "reason"))
     if document["format"] != FORMAT:
         raise InvalidInputError(f"format={str(document['format'])[:60]!r} must be {FORMAT!r}")
     producer, hints = document["producer"], document.get("hints", {})
-    _keys("producer", producer, ("name", "version"))
-    _keys("hints", hints, (), ("precision", "cost"))
-    claims = tuple(_claim_from_json(entry) for entry in _list("claims", document["claims"]))
+    check_keys("producer", producer, ("name", "version"))
+    check_keys("hints", hints, (), ("precision", "cost"))
+    claims = tuple(_claim_from_json(entry) for entry in items("claims", document["claims"]))
     if len(claims) > 16 or len({type(claim) for claim in claims}) < len(claims):
         raise InvalidInputError("claims must be at most 16, no type twice")
     point, cost, bits = document["point"], hints.get("cost"), hints.get("precision")
@@ -175,10 +177,13 @@ def certificate_from_json(text: str) -> Certificate:
         instance=_instance_from_json(document["instance"]),
         point=None if point is None else _point_from_json(point),
         claims=claims,
-        precision=None if bits is None else _whole("precision", bits),
+        precision=None if bits is None else integer("precision", bits),
         cost=None if cost is None else _nearest_float(parse_dyadic(cost)),
-        reason=_text("reason", document.get("reason", ""), 2000),
-        producer=(_text("name", producer["name"], 200), _text("version", producer["version"], 200)),
+        reason=bounded_text("reason", document.get("reason", ""), 2000),
+        producer=(
+            bounded_text("name", producer["name"], 200),
+            bounded_text("version", producer["version"], 200),
+        ),
     )
 
 
@@ -206,23 +211,25 @@ def _instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str,
 def _instance_from_json(entry: Any) -> ExactInstance | ExpressionInstance:
     """Read the instance's object."""
     if isinstance(entry, dict) and entry.get("kind") == "expression":
-        _keys("instance", entry, ("kind", "dim", "columns", "program"))
-        program = tuple(tuple(_list("instruction", i)) for i in _list("program", entry["program"]))
+        check_keys("instance", entry, ("kind", "dim", "columns", "program"))
+        program = tuple(tuple(items("instruction", i)) for i in items("program", entry["program"]))
         return ExpressionInstance(
-            dim=_whole("dim", entry["dim"]), columns=_whole("columns", entry["columns"]), program=program
+            dim=integer("dim", entry["dim"]), columns=integer("columns", entry["columns"]), program=program
         )
-    _keys("instance", entry, ("kind", "classes", "dim", "tau", "weights", "loss"), ("class_sizes", "labels"))
+    check_keys(
+        "instance", entry, ("kind", "classes", "dim", "tau", "weights", "loss"), ("class_sizes", "labels")
+    )
     if entry["kind"] != "ufm":
         raise InvalidInputError(f"kind={str(entry['kind'])[:60]!r} must be 'ufm' or 'expression'")
     weights = entry["weights"]
     return ExactInstance(
-        classes=_whole("classes", entry["classes"]),
-        dim=_whole("dim", entry["dim"]),
-        class_sizes=_wholes("class_sizes", entry["class_sizes"]) if "class_sizes" in entry else None,
-        labels=_wholes("labels", entry["labels"]) if "labels" in entry else None,
+        classes=integer("classes", entry["classes"]),
+        dim=integer("dim", entry["dim"]),
+        class_sizes=integers("class_sizes", entry["class_sizes"]) if "class_sizes" in entry else None,
+        labels=integers("labels", entry["labels"]) if "labels" in entry else None,
         tau=parse_rational(entry["tau"]),
-        weights=None if weights is None else tuple(parse_rational(w) for w in _list("weights", weights)),
-        loss=_text("loss", entry["loss"], 60),
+        weights=None if weights is None else tuple(parse_rational(w) for w in items("weights", weights)),
+        loss=bounded_text("loss", entry["loss"], 60),
     )
 
 
@@ -235,15 +242,15 @@ def _point_to_json(point: ExactPoint) -> dict[str, Any]:
 
 def _point_from_json(entry: Any) -> ExactPoint:
     """Read a point's object."""
-    _keys("point", entry, ("rank", "columns", "groups"))
-    columns = tuple(_dyadics("column", column) for column in _list("columns", entry["columns"]))
-    rank = _whole("rank", entry["rank"])
+    check_keys("point", entry, ("rank", "columns", "groups"))
+    columns = tuple(dyadics("column", column) for column in items("columns", entry["columns"]))
+    rank = integer("rank", entry["rank"])
     if rank < 1 or not columns or any(len(column) != rank for column in columns):
         raise InvalidInputError(f"columns must be at least one, each of rank={rank} numbers")
     groups = entry["groups"]
     if groups is not None:
         groups = tuple(
-            tuple(_pair(pair) for pair in _list("group", group)) for group in _list("groups", groups)
+            tuple(sample_range(pair) for pair in items("group", group)) for group in items("groups", groups)
         )
     return ExactPoint(columns=columns, groups=groups)
 
@@ -275,10 +282,10 @@ def _claim_from_json(entry: Any) -> Claim:
     fields = CLAIM_FIELDS.get(name, ())
     if name == "strict_saddle":
         fields = _saddle_fields(entry)
-    _keys(f"claim {name}", entry, ("type", *fields))
+    check_keys(f"claim {name}", entry, ("type", *fields))
     claim: Claim = CLAIM_NAMES[name](**{field: READERS[field](field, entry[field]) for field in fields})
     if isinstance(claim, StrictSaddleClaim) and claim.form == "tangent":
-        _list("direction", entry["direction"])
+        items("direction", entry["direction"])
     return claim
 
 
@@ -298,79 +305,10 @@ def _saddle_fields(entry: dict[str, Any]) -> tuple[str, ...]:
 
 def _direction(name: str, value: Any) -> tuple[Any, ...]:
     """Read a direction: numbers, or columns of numbers."""
-    entries = _list(name, value)
+    entries = items(name, value)
     if entries and all(isinstance(entry, list) for entry in entries):
-        return tuple(_dyadics(name, entry) for entry in entries)
-    return _dyadics(name, value)
-
-
-def _dyadics(name: str, value: Any) -> tuple[Fraction, ...]:
-    """Read a list of dyadic numbers."""
-    return tuple(parse_dyadic(entry) for entry in _list(name, value))
-
-
-def _wholes(name: str, value: Any) -> tuple[int, ...]:
-    """Read a list of integers."""
-    return tuple(_whole(name, entry) for entry in _list(name, value))
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    """Read ``[start, stop]``."""
-    pair = _wholes("range", value)
-    if len(pair) != 2 or not 0 <= pair[0] < pair[1]:
-        raise InvalidInputError(f"range={list(pair)[:4]} must be [start, stop] with 0 <= start < stop")
-    return pair
-
-
-def _whole(name: str, value: Any) -> int:
-    """Read an integer; booleans are none."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInputError(f"{name}={str(value)[:40]!r} must be an integer")
-    return value
-
-
-def _text(name: str, value: Any, limit: int) -> str:
-    """Read a text of bounded length."""
-    if not isinstance(value, str) or len(value) > limit:
-        raise InvalidInputError(f"{name} must be text of at most {limit} characters")
-    return value
-
-
-def _list(name: str, value: Any) -> list[Any]:
-    """Read a list."""
-    if not isinstance(value, list):
-        raise InvalidInputError(f"{name} must be a list")
-    return value
-
-
-def _keys(name: str, value: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
-    """Check that an object has the keys it must have, and no others."""
-    if not isinstance(value, dict):
-        raise InvalidInputError(f"{name} must be an object")
-    missing = [key for key in required if key not in value]
-    unknown = [key for key in value if key not in required and key not in optional]
-    if missing or unknown:
-        raise InvalidInputError(f"{name} lacks {missing} and has unknown {[key[:40] for key in unknown][:5]}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse duplicate keys."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise InvalidInputError(f"an object has a key twice, among {[key[:40] for key, _ in pairs][:5]}")
-    return result
-
-
-def _integer(digits: str) -> int:
-    """Refuse long integers before they are converted."""
-    if len(digits.lstrip("-")) > MAX_DIGITS:
-        raise InvalidInputError(f"an integer has more than {MAX_DIGITS} digits")
-    return int(digits)
-
-
-def _refuse(value: str) -> Any:
-    """Refuse floats, NaN and infinities."""
-    raise InvalidInputError(f"number={value[:40]} is no integer; the format has no floats")
+        return tuple(dyadics(name, entry) for entry in entries)
+    return dyadics(name, value)
 
 
 def _nearest_float(value: Fraction) -> float:
@@ -381,36 +319,19 @@ def _nearest_float(value: Fraction) -> float:
         return float("inf")
 
 
-def _check_depth(text: str) -> None:
-    """Refuse deep nesting before the parser recurses into it."""
-    depth, quoted, escaped = 0, False, False
-    for letter in text:
-        if quoted:
-            quoted = escaped or letter != '"'
-            escaped = letter == "\\" and not escaped
-        elif letter == '"':
-            quoted = True
-        elif letter in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidInputError(f"the text nests deeper than {MAX_DEPTH} levels")
-        elif letter in "]}":
-            depth -= 1
-
-
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "radius": lambda _, value: parse_dyadic(value),
     "unique_radius": lambda _, value: parse_dyadic(value),
     "curvature": lambda _, value: parse_dyadic(value),
     "gap": lambda _, value: parse_dyadic(value),
     "margin": lambda _, value: parse_dyadic(value),
-    "index": _whole,
-    "group": _whole,
-    "form": lambda name, value: _text(name, value, 60),
-    "theorem": lambda name, value: _text(name, value, 60),
-    "basis": lambda name, value: _text(name, value, 60),
+    "index": integer,
+    "group": integer,
+    "form": lambda name, value: bounded_text(name, value, 60),
+    "theorem": lambda name, value: bounded_text(name, value, 60),
+    "basis": lambda name, value: bounded_text(name, value, 60),
     "direction": _direction,
-    "shifts": _dyadics,
-    "target": _dyadics,
+    "shifts": dyadics,
+    "target": dyadics,
     "lower_point": lambda _, value: _point_from_json(value),
 }

@@ -1,0 +1,99 @@
+"""Exact numbers as text: what is written is read back, and nothing else is read."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sphereufm.certify.exact import dyadic_text, parse_dyadic, parse_rational, rational_text, round_dyadic
+from sphereufm.errors import InvalidInputError
+
+DYADICS = st.builds(
+    lambda m, e: Fraction(m) * Fraction(2) ** e, st.integers(-(2**400), 2**400), st.integers(-2000, 2000)
+)
+
+
+@given(DYADICS)
+@example(Fraction(0))
+@example(Fraction(1, 2**1074))
+def test_dyadics_survive_the_round_trip(value):
+    assert parse_dyadic(dyadic_text(value)) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(5e-324)
+def test_dyadics_read_what_float_hex_writes(value):
+    assert parse_dyadic(value.hex()) == Fraction(value)
+
+
+@given(st.fractions(min_value=-(10**30), max_value=10**30, max_denominator=10**30))
+def test_rationals_survive_the_round_trip(value):
+    assert parse_rational(rational_text(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3.6",
+        "1/0",
+        " 1",
+        "1/ 2",
+        "1" * 61,
+        "0x1p0",
+        "1e3",
+        "nan",
+        "inf",
+        "+1",
+        "--1",
+        "1/-2",
+        "\u0661",
+        1,
+        1.0,
+        None,
+        True,
+    ],
+)
+def test_other_text_is_no_rational(text):
+    with pytest.raises(InvalidInputError):
+        parse_rational(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "0x1",
+        "0x1.p+0",
+        "0x1.8p1",
+        "0x1.8P+1",
+        "0X1.8p+1",
+        "0x1.8p+16001",
+        "0x1p+99999",
+        "0x1." + "0" * 131 + "p+0",
+        "nan",
+        "inf",
+        "0x12.8p+1",
+        " 0x1.8p+1",
+        "0x1.8p+1 ",
+        1,
+        0.5,
+        None,
+        ["0x1p+0"],
+    ],
+)
+def test_other_text_is_no_dyadic(text):
+    with pytest.raises(InvalidInputError):
+        parse_dyadic(text)
+
+
+@given(DYADICS, st.integers(2, 200))
+def test_rounding_moves_by_at_most_half_a_unit(value, bits):
+    rounded = round_dyadic(value, bits)
+    assert abs(rounded - value) <= abs(value) / 2 ** (bits - 1)
+    significant = abs(rounded.numerator)
+    while significant and significant % 2 == 0:
+        significant //= 2
+    assert significant.bit_length() <= bits
