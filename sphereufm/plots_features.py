@@ -1,4 +1,4 @@
-"""Figures of measured features.  They draw what others computed, and compute nothing."""
+"""Figures of measured features: they draw what others measured."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     K = len(units)
     histogram.hist(cosines[np.triu_indices(K, 1)], bins=40, color=_COLOURS["nc1"])
     histogram.axvline(-1.0 / (K - 1), color=_COLOURS["nc3"], lw=1.5, label="simplex frame, $-1/(K-1)$")
+    histogram.locator_params(axis="x", nbins=5)
     histogram.set_xlabel("cosine of two centred class means")
     histogram.set_ylabel("pairs of classes")
     histogram.legend(frameon=False, fontsize=8)
@@ -86,6 +87,7 @@ def trajectory_figure(epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]
     matplotlib.figure.Figure
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -98,6 +100,7 @@ def trajectory_figure(epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]
             axes.plot(*zip(*known, strict=True), ".-", color=_COLOURS[name], label=labels[name])
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)

@@ -138,7 +138,8 @@ class Frame:
         Class means in the basis, about the sample mean.
     full : bool
         Whether the scatter is kept in all d directions.
-    classifier : ndarray, shape (d, K), or None
+    directions : ndarray, shape (d, r) or (d, r + K)
+        The basis and, where there is one, the classifier: one product with both.
     mean_logits : ndarray, shape (K, K), or None
         Row k: logits at the mean of class k, bias included.
     """
@@ -149,7 +150,7 @@ class Frame:
     basis: Array
     places: Array
     full: bool
-    classifier: Array | None
+    directions: Array
     mean_logits: Array | None
 
 
@@ -243,16 +244,17 @@ def scatter(rows: Rows, frame: Frame) -> Scatter:
         at += len(block)
         R = _residuals(block, y, frame, rows.normalize)
         squares += np.bincount(y, weights=np.einsum("nd,nd->n", R, R), minlength=K)
-        Y = R @ frame.basis
+        seen = R @ frame.directions
+        Y = seen[:, :r]
         products += R.T @ R if frame.full else Y.T @ Y
         Y += frame.places[y]
         nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
         hits += int(np.count_nonzero(nearest == y))
-        if frame.classifier is not None and frame.mean_logits is not None:
-            choice = np.argmax(R @ frame.classifier + frame.mean_logits[y], axis=1)
+        if frame.mean_logits is not None:
+            choice = np.argmax(seen[:, r:] + frame.mean_logits[y], axis=1)
             chosen += int(np.count_nonzero(choice == y))
             agreed += int(np.count_nonzero(choice == nearest))
-    known = frame.classifier is not None
+    known = frame.mean_logits is not None
     return Scatter(
         squares=squares,
         products=products,
@@ -271,7 +273,9 @@ def _residuals(block: NDArray[np.generic], y: NDArray[np.intp], frame: Frame, no
         H -= frame.centre
     else:
         H = np.subtract(block, frame.centre, dtype=np.float64)
-    H -= frame.means[y]
+    # row by row: gathering the means first would write them all to memory
+    for label, row in zip(y.tolist(), H, strict=True):
+        row -= frame.means[label]
     return H
 
 

@@ -79,8 +79,9 @@ def class_frame(
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
     basis = np.ascontiguousarray(Vt[:rank].T)
     places = (means - sample_mean) @ basis
-    logits = None
+    directions, logits = basis, None
     if classifier is not None:
+        directions = np.concatenate([basis, classifier.T], axis=1)
         logits = (means + moments.centre) @ classifier.T + (0.0 if bias is None else bias)
     return (
         Frame(
@@ -90,7 +91,7 @@ def class_frame(
             basis=basis,
             places=places,
             full=full,
-            classifier=None if classifier is None else np.ascontiguousarray(classifier.T),
+            directions=directions,
             mean_logits=logits,
         ),
         s[:rank],

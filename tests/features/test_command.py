@@ -1,0 +1,169 @@
+"""The command ``sphereufm features``: keys that scripts rely on, exit codes, files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sphereufm.cli import main
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+KEYS = {"nc1", "nc2", "nc3", "nc4", "class_counts", "cost", "gradient_norm", "optimality_gap"}
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main(["features", *map(str, words)])
+    out, err = capsys.readouterr()
+    return stop.value.code, out, err
+
+
+def saved(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def small(path, **changes):
+    rng = np.random.default_rng(0)
+    arrays = {"features": rng.standard_normal((12, 4)), "labels": np.arange(12) % 3} | changes
+    return saved(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+def test_json_is_one_object_with_the_promised_keys(capsys):
+    code, out, _ = run(capsys, DATA / "digits_normalised.npz", "--tau", "5", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data.keys() >= KEYS
+    assert all(data[key] is not None for key in KEYS)
+    assert data["class_counts"] == [140] * 10
+    assert 0 < data["nc1"] < 0.1
+    assert data["cost"] > data["optimality_gap"] > 0
+
+
+def test_unknown_numbers_are_null_with_a_reason(capsys, tmp_path):
+    code, out, _ = run(capsys, small(tmp_path / "f.npz"), "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert (data["nc3"], data["cost"], data["gradient_norm"], data["optimality_gap"]) == (None,) * 4
+    assert data["undefined"]["nc3"] == "no classifier was given"
+    assert "classifier" in data["position_reason"]
+
+
+def test_text_says_what_was_read_and_by_which_convention(capsys):
+    code, out, _ = run(capsys, DATA / "digits_plain.npz")
+    assert code == 0
+    assert "features: digits_plain.npz:features (1400, 32) float32" in out
+    assert "tr(Sigma_W pinv(Sigma_B)) / K" in out
+    assert "with its bias" in out
+    assert "norm-bound" in out
+
+
+def test_files_and_keys_can_be_named(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "h.npy", rng.standard_normal((12, 4)))
+    np.save(tmp_path / "y.npy", np.arange(12) % 3)
+    saved(tmp_path / "w.npz", head=np.eye(3, 4), other=np.zeros((3, 4)))
+    words = ("--labels", tmp_path / "y.npy", "--classifier", f"{tmp_path / 'w.npz'}:head", "--json")
+    code, out, _ = run(capsys, tmp_path / "h.npy", *words)
+    assert code == 0
+    assert json.loads(out)["nc3"] is not None
+
+
+BAD = {
+    "nan": {"features": np.full((12, 4), np.nan)},
+    "infinite": {"features": np.full((12, 4), np.inf)},
+    "labels too long": {"labels": np.arange(13) % 3},
+    "negative labels": {"labels": np.arange(12) - 1},
+    "single class": {"labels": np.zeros(12, dtype=int)},
+    "fractional labels": {"labels": np.arange(12) / 2},
+    "no labels": {"labels": None},
+    "one axis": {"features": np.zeros(12)},
+    "complex": {"features": np.zeros((12, 4), dtype=complex)},
+    "classifier of another width": {"classifier": np.zeros((3, 5))},
+    "label beyond the classifier": {"classifier": np.zeros((2, 4))},
+    "text": {"features": np.full((12, 4), "a")},
+    "objects": {"features": np.full((12, 4), None)},
+}
+
+
+@pytest.mark.parametrize("changes", BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence_and_exit_code_two(capsys, tmp_path, changes):
+    code, out, err = run(capsys, small(tmp_path / "f.npz", **changes), "--json")
+    assert code == 2
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such-file.npz",),
+        (DATA / "digits_normalised.npz", "--tau", "0"),
+        (DATA / "digits_normalised.npz", "--tau", "warm"),
+        (DATA / "digits_plain.npz", "--tau", "-1"),
+        (DATA / "digits_normalised.npz", "--classifier", "nothing"),
+        (DATA / "digits_normalised.npz", "--workers", "0"),
+        (DATA / "digits_normalised.npz", DATA / "digits_plain.npz", "--checkpoint", "c.npz"),
+        (DATA / "digits_normalised.npz", "--checkpoint", DATA / "digits_plain.npz"),
+        (),
+    ],
+)
+def test_bad_words_exit_with_two(capsys, words):
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_results_are_written_once_and_replaced_only_by_force(capsys, tmp_path):
+    out = tmp_path / "results"
+    words = (DATA / "digits_normalised.npz", "--tau", "5", "--out", out)
+    assert run(capsys, *words)[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ["features.json", "features.png"]
+    assert json.loads((out / "features.json").read_text()).keys() >= KEYS
+    assert run(capsys, *words)[0] == 2
+    assert run(capsys, *words, "--force")[0] == 0
+
+
+def test_epochs_of_a_folder_are_taken_by_number(capsys, tmp_path):
+    runs = tmp_path / "run"
+    runs.mkdir()
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    for epoch, noise in ((1, 1.0), (2, 0.3), (10, 0.1)):
+        H = np.eye(3, 4)[y] + noise * rng.standard_normal((30, 4))
+        saved(runs / f"epoch_{epoch}.npz", features=H, labels=y, classifier=np.eye(3, 4))
+    code, out, _ = run(capsys, runs, "--epochs", "--json", "--out", tmp_path / "out")
+    found = json.loads(out)["epochs"]
+    assert code == 0
+    assert [Path(e["path"]).name for e in found] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
+    assert found[0]["nc1"] > found[1]["nc1"] > found[2]["nc1"]
+    assert (tmp_path / "out" / "trajectory.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = run(capsys, runs, "--epochs")
+    assert [line.split()[0] for line in out.splitlines()] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
+
+
+def test_several_files_make_a_list(capsys):
+    names = [DATA / "digits_normalised.npz", DATA / "digits_plain.npz"]
+    code, out, _ = run(capsys, *names, "--normalize", "--tau", "5", "--json")
+    found = json.loads(out)["files"]
+    assert code == 0
+    assert [f["path"] for f in found] == [str(name) for name in names]
+    assert found[1]["position_normalized"] is True
+    assert found[1]["nonnegative_gap"] < found[1]["optimality_gap"]
+
+
+def test_workers_and_checkpoint_change_nothing(capsys, tmp_path):
+    plain = run(capsys, DATA / "digits_plain.npz", "--json")[1]
+    words = ("--workers", "2", "--checkpoint", tmp_path / "state.npz", "--json")
+    assert run(capsys, DATA / "digits_plain.npz", *words)[1] == plain
+    assert not (tmp_path / "state.npz").exists()
+
+
+def test_a_missing_extra_is_named(capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    code, _, err = run(capsys, DATA / "digits_plain.npz", "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    assert "sphereufm[distributed]" in err
