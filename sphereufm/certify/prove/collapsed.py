@@ -50,13 +50,14 @@ def prove_collapsed(
     if H.shape[0] < 2:
         return None
     mass = np.array([float(m * o) for m, o in zip(problem.counts, problem.omega, strict=True)])
-    target = _common_target(problem, H, mass)
+    target, given = _common_target(problem, H, mass), H.copy()
     for shrink in SHRINKS:
         if shrink:
             H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), np.sqrt(2 * shrink))
             H /= np.linalg.norm(H, axis=0)
         member = _member_near(problem, H, mass, target * (1 - shrink), groups)
-        if member is not None:
+        moved = None if member is None else member[0].array[:, K:] - given
+        if moved is not None and np.abs(moved).max() <= max(COINCIDENT, 2 * np.sqrt(2 * shrink)):
             return member
     return None
 
