@@ -19,6 +19,7 @@ import argparse
 import os
 import resource
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,9 @@ from sphereufm.features.metrics import Streaming
 ROWS = 8192
 
 
-def make(folder: Path, samples: int, dim: int, classes: int) -> tuple[Path, Path, Path]:
+def make(paths: tuple[Path, Path, Path], samples: int, dim: int, classes: int) -> None:
     """Write features, labels and classifier."""
     rng = np.random.default_rng(0)
-    paths = folder / "features.npy", folder / "labels.npy", folder / "classifier.npy"
     means = (rng.standard_normal((classes, dim)) / np.sqrt(2 * dim)).astype(np.float32)
     labels = rng.integers(0, classes, samples)
     features = np.lib.format.open_memmap(paths[0], mode="w+", dtype=np.float32, shape=(samples, dim))
@@ -45,7 +45,6 @@ def make(folder: Path, samples: int, dim: int, classes: int) -> tuple[Path, Path
     features.flush()
     np.save(paths[1], labels)
     np.save(paths[2], means)
-    return paths
 
 
 def reference(paths: tuple[Path, Path, Path], classes: int) -> dict[str, float]:
@@ -126,7 +125,14 @@ def main() -> None:
     parser.add_argument("--scale", action="store_true", help="ours alone, against reading and products")
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)
-    paths = make(options.folder, options.samples, options.dim, options.classes)
+    names = ("features.npy", "labels.npy", "classifier.npy")
+    paths = (options.folder / names[0], options.folder / names[1], options.folder / names[2])
+    # in a process of its own, so that its memory does not count as ours
+    maker = get_context("spawn").Process(
+        target=make, args=(paths, options.samples, options.dim, options.classes)
+    )
+    maker.start()
+    maker.join()
     try:
         with threadpool_limits(options.threads):
             found, seconds = timed(ours, paths, options.workers)

@@ -364,3 +364,17 @@ def test_a_checkpoint_of_other_labels_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InvalidInputError, match="other features"):
         collapse_metrics(many(1), streaming=Streaming(checkpoint=str(place)))
     assert place.read_bytes() == before
+
+
+def test_a_dask_cluster_gives_the_same_bits():
+    distributed = pytest.importorskip("distributed")
+    data = many()
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        found = collapse_metrics(data, streaming=Streaming(scheduler=cluster.scheduler_address))
+    assert found.to_json() == collapse_metrics(data).to_json()
+
+
+def test_a_scheduler_that_is_not_there_is_named():
+    pytest.importorskip("distributed")
+    with pytest.raises(InvalidInputError, match="cannot be reached"):
+        collapse_metrics(many(rows=50), streaming=Streaming(scheduler="tcp://127.0.0.1:9"))
