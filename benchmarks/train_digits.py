@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,8 @@ def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     return images[train], labels[train], images[~train], labels[~train]
 
 
-def train(variant: str, options: argparse.Namespace) -> None:
-    """Train one variant and save its features."""
+def train(variant: str, options: argparse.Namespace) -> float:
+    """Train one variant, save its features, return its test accuracy."""
     torch.manual_seed(options.seed)
     normalised = variant == "normalised"
     network = DigitsNetwork(options.dim, normalised, options.tau)
@@ -101,7 +102,11 @@ def train(variant: str, options: argparse.Namespace) -> None:
     with torch.no_grad():
         loss = functional.cross_entropy(network(images), labels).item()
         accuracy = (network(test_images).argmax(1) == test_labels).double().mean().item()
-    print(f"{variant}: training loss {loss:.6f}, test accuracy {accuracy:.4f} on {len(test_labels)} images")
+    print(
+        f"{variant}: training loss {loss:.6f}, test accuracy {accuracy:.4f} on {len(test_labels)} images",
+        file=sys.stderr,
+    )
+    return accuracy
 
 
 @torch.no_grad()

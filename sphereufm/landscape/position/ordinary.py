@@ -105,7 +105,7 @@ class _Terms:
         rest = 1.0 - c * self.q
         own = -np.where(rest > 0.0, rest * np.log(np.maximum(rest, _TINY)), 0.0)
         entropy = float(own.mean()) - c * float(self.q.mean()) * np.log(c) - c * self.off_label
-        return entropy - c * price + c * self.bias_term
+        return float(entropy - c * price + c * self.bias_term)
 
     def best(self, top: float, price: float) -> float:
         """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
