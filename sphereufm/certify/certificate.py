@@ -1,4 +1,4 @@
-"""Certificates as data: exact instances, exact points, typed claims.
+"""Certificates as data: exact instances, points and claims.
 
 A certificate states theorems about one explicit point, or about one instance; ``docs/certificates.md`` says
 what each claim states. The types here hold exact numbers only (:class:`fractions.Fraction`). They carry no
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.certify.exact import parse_rational
 from sphereufm.errors import InvalidInputError, check_integer
 
 __all__ = [
@@ -39,6 +40,10 @@ __all__ = [
 ]
 
 Groups = tuple[tuple[tuple[int, int], ...], ...]
+
+LONGEST_PROGRAM = 20_000
+# Arguments of an instruction that are numbers of earlier ones; "add" has two or more.
+ARITY = {"sub": 2, "mul": 2, "div": 2, "neg": 1, "exp": 1, "log": 1, "sqrt": 1}
 
 
 class ProofStatus(enum.Enum):
@@ -163,6 +168,11 @@ class ExpressionInstance:
     program : tuple of instructions
         Each a tuple: name, then arguments. The cost is the value of the last one.
 
+    Raises
+    ------
+    InvalidInputError
+        If an instruction is unknown, or an argument is not a number of an earlier one.
+
     Examples
     --------
     >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),))
@@ -173,6 +183,19 @@ class ExpressionInstance:
     dim: int
     columns: int
     program: tuple[tuple[Any, ...], ...]
+
+    def __post_init__(self) -> None:
+        check_integer("dim", self.dim, 1)
+        check_integer("columns", self.columns, 1)
+        if not 1 <= len(self.program) <= LONGEST_PROGRAM:
+            raise InvalidInputError(
+                f"program has {len(self.program)} instructions; 1 to {LONGEST_PROGRAM} are allowed"
+            )
+        for t, instruction in enumerate(self.program):
+            if not _is_instruction(instruction, t, self.dim, self.columns):
+                raise InvalidInputError(
+                    f"instruction {t}={str(instruction)[:60]} is not of docs/certificates.md, section 6"
+                )
 
     @property
     def is_orthogonally_invariant(self) -> bool:
@@ -350,8 +373,26 @@ def _check_instance(instance: ExactInstance) -> None:
 
 
 def _check_counts(classes: int, sizes: Sequence[int] | None, labels: Sequence[int] | None) -> None:
-    """Check class sizes or labels against the number of classes."""
+    """Check class sizes or labels against K."""
     if sizes is not None and (len(sizes) != classes or min(sizes) < 0 or sum(sizes) < 1):
         raise InvalidInputError(f"class_sizes must be {classes} numbers >= 0, with at least one sample")
     if labels is not None and (not labels or min(labels) < 0 or max(labels) >= classes):
         raise InvalidInputError(f"labels must be at least one number in 0 .. {classes - 1}")
+
+
+def _is_instruction(instruction: Sequence[Any], t: int, dim: int, columns: int) -> bool:
+    """Tell whether instruction number t is one that the format has."""
+    name, arguments = (instruction[0], instruction[1:]) if instruction else ("", ())
+    if name == "const":
+        return (
+            len(arguments) == 1 and isinstance(arguments[0], str) and parse_rational(arguments[0]) is not None
+        )
+    if any(isinstance(a, bool) or not isinstance(a, int) or a < 0 for a in arguments):
+        return False
+    if name in ("x", "gram"):
+        rows = dim if name == "x" else columns
+        return len(arguments) == 2 and arguments[0] < rows and arguments[1] < columns
+    if name == "pow":
+        return len(arguments) == 2 and arguments[0] < t and 2 <= arguments[1] <= 64
+    count_fits = len(arguments) >= 2 if name == "add" else ARITY.get(name) == len(arguments)
+    return count_fits and all(a < t for a in arguments)

@@ -136,5 +136,5 @@ def to_dyadic(value: arb, bits: int) -> Fraction:
 def _power_above(value: arb) -> Fraction:
     """Return a power of two that is at least ``value``, and not below ``2^-400``."""
     mantissa, power = value.upper().man_exp()
-    e = max(int(power) + int(mantissa).bit_length(), -400)
+    e = max(int(power) + int(mantissa).bit_length(), -400) if mantissa else -400
     return Fraction(2) ** e

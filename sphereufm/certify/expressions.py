@@ -1,0 +1,178 @@
+"""Write a cost of unit columns as an expression, so that its proofs can be carried and re-checked.
+
+    cost = Cost(dim=3, columns=4)
+    energy = sum(1 / sqrt(2 - 2 * cost.gram(i, j)) for i in range(4) for j in range(i))
+    instance = cost.instance(energy)
+
+The terms record a program of ``docs/certificates.md``, section 6; equal instructions are recorded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import combinations
+from typing import Any, TypeAlias
+
+from sphereufm.certify.certificate import ExpressionInstance
+from sphereufm.certify.exact import rational_text
+from sphereufm.errors import InvalidInputError
+
+__all__ = ["Cost", "Term", "exp", "fourth_powers", "log", "max_cut", "sqrt", "thomson"]
+
+Number: TypeAlias = int | Fraction | str
+
+
+class Cost:
+    """Records the instructions of one cost over M unit columns of R^d.
+
+    Parameters
+    ----------
+    dim, columns : int
+        d and M.
+
+    Examples
+    --------
+    >>> cost = Cost(dim=2, columns=2)
+    >>> cost.instance(exp(3 * cost.gram(0, 1))).program
+    (('gram', 0, 1), ('const', '3'), ('mul', 1, 0), ('exp', 2))
+    """
+
+    def __init__(self, *, dim: int, columns: int) -> None:
+        self.dim = dim
+        self.columns = columns
+        self._numbers: dict[tuple[Any, ...], int] = {}
+
+    def gram(self, i: int, j: int) -> Term:
+        """Return ``<x_i, x_j>``. A cost of these alone is invariant under O(d)."""
+        return self.record("gram", i, j)
+
+    def x(self, i: int, j: int) -> Term:
+        """Return the entry of row i and column j."""
+        return self.record("x", i, j)
+
+    def constant(self, value: Number) -> Term:
+        """Return an exact rational; floats are refused since their digits are rarely meant."""
+        if isinstance(value, bool) or not isinstance(value, int | Fraction | str):
+            raise InvalidInputError(
+                f"constant={value!r} must be an integer, a Fraction or text such as '1/3'"
+            )
+        return self.record("const", rational_text(Fraction(value)))
+
+    def record(self, *instruction: Any) -> Term:
+        """Record an instruction, unless it is there, and return its value."""
+        return Term(self, self._numbers.setdefault(instruction, len(self._numbers)))
+
+    def instance(self, term: Term) -> ExpressionInstance:
+        """Return the instance whose cost is ``term``; instructions after it are left out."""
+        program = tuple(self._numbers)[: term.number + 1]
+        return ExpressionInstance(dim=self.dim, columns=self.columns, program=program)
+
+
+class Term:
+    """One value of a cost, with ``+ - * / **`` and the functions :func:`exp`, :func:`log`, :func:`sqrt`."""
+
+    def __init__(self, cost: Cost, number: int) -> None:
+        self.cost = cost
+        self.number = number
+
+    def _with(self, name: str, other: Term | Number, swapped: bool = False) -> Term:
+        """Combine with another value of the same cost, or with a number."""
+        right = other if isinstance(other, Term) else self.cost.constant(other)
+        if right.cost is not self.cost:
+            raise InvalidInputError("the terms belong to two different costs; build them from one Cost")
+        pair = (right.number, self.number) if swapped else (self.number, right.number)
+        return self.cost.record(name, *pair)
+
+    def __add__(self, other: Term | Number) -> Term:
+        return self if isinstance(other, int) and other == 0 else self._with("add", other)
+
+    def __sub__(self, other: Term | Number) -> Term:
+        return self._with("sub", other)
+
+    def __mul__(self, other: Term | Number) -> Term:
+        return self._with("mul", other)
+
+    def __truediv__(self, other: Term | Number) -> Term:
+        return self._with("div", other)
+
+    def __rsub__(self, other: Number) -> Term:
+        return self._with("sub", other, swapped=True)
+
+    def __rtruediv__(self, other: Number) -> Term:
+        return self._with("div", other, swapped=True)
+
+    __radd__ = __add__
+
+    def __rmul__(self, other: Number) -> Term:
+        return self._with("mul", other, swapped=True)
+
+    def __pow__(self, n: int) -> Term:
+        if not 2 <= n <= 64:
+            raise InvalidInputError(f"power={n} must be an integer of 2 .. 64")
+        return self.cost.record("pow", self.number, n)
+
+    def __neg__(self) -> Term:
+        return self.cost.record("neg", self.number)
+
+
+def exp(term: Term) -> Term:
+    """Return the exponential."""
+    return term.cost.record("exp", term.number)
+
+
+def log(term: Term) -> Term:
+    """Return the natural logarithm; a proof needs its argument to be proved positive."""
+    return term.cost.record("log", term.number)
+
+
+def sqrt(term: Term) -> Term:
+    """Return the square root; a proof needs its argument to be proved positive."""
+    return term.cost.record("sqrt", term.number)
+
+
+def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance:
+    """Return the rank-d relaxation of max-cut, ``sum_{i<j} A_ij <x_i, x_j>`` with exact weights ``A_ij``.
+
+    Parameters
+    ----------
+    weights : sequence of sequences, shape (M, M)
+        Symmetric; the upper triangle is read.
+    dim : int
+
+    References
+    ----------
+    S. Burer, R. Monteiro, *A nonlinear programming algorithm for solving semidefinite programs via low-rank
+    factorization*, 2003.
+    """
+    cost = Cost(dim=dim, columns=len(weights))
+    edges = [(i, j) for i, j in combinations(range(len(weights)), 2) if Fraction(weights[i][j]) != 0]
+    return cost.instance(_sum([weights[i][j] * cost.gram(i, j) for i, j in edges]))
+
+
+def thomson(columns: int, dim: int = 3) -> ExpressionInstance:
+    """Return the Thomson problem: ``sum_{i<j} 1 / |x_i - x_j|``, the energy of equal charges on a sphere.
+
+    Examples
+    --------
+    >>> len(thomson(2).program)
+    7
+    """
+    cost = Cost(dim=dim, columns=columns)
+    pairs = combinations(range(columns), 2)
+    return cost.instance(_sum([1 / sqrt(2 - 2 * cost.gram(i, j)) for i, j in pairs]))
+
+
+def fourth_powers(dim: int) -> ExpressionInstance:
+    """Return ``-sum_i x_i^4`` of one unit vector: minimisers at the axes, ``3^d - 1`` critical points."""
+    cost = Cost(dim=dim, columns=1)
+    return cost.instance(-_sum([cost.x(i, 0) ** 4 for i in range(dim)]))
+
+
+def _sum(terms: Sequence[Term]) -> Term:
+    """Return one sum of many terms."""
+    if not terms:
+        raise InvalidInputError("the cost has no term; at least one is needed")
+    if len(terms) == 1:
+        return terms[0]
+    return terms[0].cost.record("add", *[term.number for term in terms])

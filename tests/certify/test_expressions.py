@@ -1,0 +1,216 @@
+"""Costs given as expressions: derivatives against mpmath, claims on max-cut, Thomson and fourth powers."""
+
+import itertools
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from flint import arb, arb_mat
+
+from sphereufm.certify import (
+    CriticalClaim,
+    ExpressionInstance,
+    IndexClaim,
+    SpuriousClaim,
+    StrictSaddleClaim,
+    prove_expression,
+    read_certificate,
+    write_certificate,
+)
+from sphereufm.certify.balls import box, floats, precision
+from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
+from sphereufm.certify.prove.candidate import exact_columns
+from sphereufm.certify.prove.expression_balls import ExpressionBalls
+from sphereufm.errors import InvalidInputError
+
+mp = mpmath.mp.clone()
+mp.dps = 60
+
+
+def mixed():
+    """Every instruction, arguments used twice, and values that the cost does not need."""
+    cost = Cost(dim=2, columns=3)
+    a, b, c = cost.gram(0, 1), cost.gram(1, 2), cost.x(1, 2)
+    square = a * a
+    exp(b)
+    first = exp(square - b / 3) + log(2 + a + a) / sqrt(5 - square)
+    return cost.instance(first - (b * c) ** 3 + (-c) * square + cost.gram(0, 0) / (3 + b))
+
+
+def evaluate(instance, X):
+    """The program by its definition, in mpmath numbers."""
+    values = []
+    for name, *arguments in instance.program:
+        v = [values[a] for a in arguments] if name not in ("const", "x", "gram", "pow") else None
+        if name == "const":
+            q = Fraction(arguments[0])
+            values.append(mp.mpf(q.numerator) / q.denominator)
+        elif name == "x":
+            values.append(X[arguments[0], arguments[1]])
+        elif name == "gram":
+            values.append(mp.fdot(X[:, arguments[0]], X[:, arguments[1]]))
+        elif name == "pow":
+            values.append(values[arguments[0]] ** arguments[1])
+        else:
+            table = {
+                "add": sum,
+                "sub": lambda v: v[0] - v[1],
+                "mul": lambda v: v[0] * v[1],
+                "div": lambda v: v[0] / v[1],
+            }
+            table |= {"neg": lambda v: -v[0], "exp": lambda v: mp.exp(v[0]), "log": lambda v: mp.log(v[0])}
+            table |= {"sqrt": lambda v: mp.sqrt(v[0])}
+            values.append(table[name](v))
+    return values[-1]
+
+
+@pytest.mark.parametrize(
+    "instance", [mixed(), thomson(4), fourth_powers(3), max_cut([[0, "1/3", 2], [0, 0, -1], [0, 0, 0]], 2)]
+)
+def test_derivatives_are_the_slopes(instance):
+    d, M = instance.dim, instance.columns
+    X = np.random.default_rng(2).standard_normal((d, M))
+    X /= np.linalg.norm(X, axis=0)
+    exact, h = np.vectorize(mp.mpf, otypes=[object])(X), mp.mpf(10) ** -15
+    with precision(160):
+        at = ExpressionBalls(instance).at(box(exact_columns(X), Fraction(0)))
+        assert at.cost.overlaps(arb(mp.nstr(evaluate(instance, exact), 55)))
+        gradient, H = np.array([[float(v) for v in c] for c in at.gradient]), floats(arb_mat(at.hessian))
+
+    def moved(*steps):
+        Y = exact.copy()
+        for sign, (a, j) in steps:
+            Y[a, j] += sign * h
+        return evaluate(instance, Y)
+
+    places = [(a, j) for j in range(M) for a in range(d)]
+    for p, place in enumerate(places):
+        slope = (moved((1, place)) - moved((-1, place))) / (2 * h)
+        assert abs(gradient[place[1], place[0]] - float(slope)) < 1e-12
+        for q, other in enumerate(places[: p + 1]):
+            second = sum(s * t * moved((s, place), (t, other)) for s in (1, -1) for t in (1, -1)) / (
+                4 * h * h
+            )
+            assert abs(H[p, q] - float(second)) < 1e-10
+            assert H[p, q] == H[q, p]
+
+
+def test_box_contains_every_point_of_it():
+    instance, rng, radius = mixed(), np.random.default_rng(4), Fraction(1, 256)
+    X = rng.standard_normal((2, 3))
+    X /= np.linalg.norm(X, axis=0)
+    problem = ExpressionBalls(instance)
+    with precision(128):
+        wide = problem.at(box(exact_columns(X), radius))
+        for _ in range(10):
+            inner = problem.at(
+                box(exact_columns(X + rng.uniform(-1, 1, X.shape) * float(radius)), Fraction(0))
+            )
+            assert wide.cost.contains(inner.cost)
+            for outer_row, inner_row in zip(wide.hessian, inner.hessian, strict=True):
+                assert all(o.contains(i) for o, i in zip(outer_row, inner_row, strict=True))
+
+
+def test_fourth_powers_have_the_known_indices():
+    # at a point with m equal entries the Hessian has m - 1 negative and d - m positive eigenvalues
+    instance = fourth_powers(3)
+    for signs in itertools.product((-1, 0, 1), repeat=3):
+        m = sum(map(abs, signs))
+        if m == 0:
+            continue
+        X = np.array(signs, dtype=float)[:, None] / np.sqrt(m)
+        certificate = prove_expression(instance, X)
+        assert certificate.reason == ""
+        assert certificate.find(CriticalClaim) is not None
+        assert certificate.find(IndexClaim).index == m - 1
+        assert certificate.cost == pytest.approx(-1 / m, rel=1e-12)
+
+
+def test_thomson_tetrahedron_is_a_minimum_and_the_square_a_saddle():
+    tetrahedron = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / np.sqrt(3)
+    certificate = prove_expression(thomson(4), tetrahedron)
+    assert certificate.find(IndexClaim).index == 0
+    assert certificate.cost == pytest.approx(3.674234614, rel=1e-9)
+    square = np.array([[1.0, 0, -1, 0], [0, 1, 0, -1], [0, 0, 0, 0]])
+    saddle = prove_expression(thomson(4), square)
+    assert saddle.find(IndexClaim).index > 0
+    assert saddle.find(StrictSaddleClaim).curvature < 0
+
+
+def test_max_cut_of_a_triangle():
+    instance = max_cut([[0, 1, 1], [0, 0, 1], [0, 0, 0]], 2)
+    angles = 2 * np.pi * np.arange(3) / 3
+    minimum = np.array([np.cos(angles), np.sin(angles)])
+    certificate = prove_expression(instance, minimum)
+    assert certificate.find(IndexClaim).index == 0
+    assert certificate.cost == pytest.approx(-1.5, abs=1e-12)
+    cut = prove_expression(instance, [[1, 1, -1], [0, 0, 0]])
+    assert cut.find(IndexClaim).index > 0
+
+
+def test_spurious_minimum_of_a_cycle_in_the_plane():
+    # eight equal attractions around a cycle: the twisted state turns by an eighth a step and cannot untwist
+    A = [[0] * 8 for _ in range(8)]
+    for i in range(8):
+        A[min(i, (i + 1) % 8)][max(i, (i + 1) % 8)] = -1
+    instance = max_cut(A, 2)
+
+    def winding(k):
+        angles = 2 * np.pi * k * np.arange(8) / 8
+        return np.array([np.cos(angles), np.sin(angles)])
+
+    twisted = prove_expression(instance, winding(1), lower=winding(0))
+    assert twisted.find(IndexClaim).index == 0
+    claim = twisted.find(SpuriousClaim)
+    assert 0 < claim.margin < 8 * (1 - np.cos(np.pi / 4))
+    assert prove_expression(instance, winding(0), lower=winding(1)).find(SpuriousClaim) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_points_that_are_not_critical_get_no_claim_of_existence(seed):
+    X = np.random.default_rng(seed).standard_normal((3, 4))
+    certificate = prove_expression(thomson(4), X)
+    assert certificate.find(CriticalClaim) is None
+    assert certificate.find(IndexClaim) is None
+    assert certificate.reason
+
+
+def test_certificate_survives_the_round_trip(tmp_path):
+    certificate = prove_expression(fourth_powers(3), [[1], [0], [0]])
+    write_certificate(tmp_path / "c.json", certificate)
+    assert read_certificate(tmp_path / "c.json") == certificate
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        (),
+        (("gram", 0),),
+        (("gram", 0, 2),),
+        (("x", 2, 0),),
+        (("gram", 0, 1), ("exp", 1)),
+        (("gram", 0, 1), ("exp", -1)),
+        (("gram", 0, 1), ("exp", True)),
+        (("gram", 0, 1), ("add", 0)),
+        (("gram", 0, 1), ("pow", 0, 1)),
+        (("gram", 0, 1), ("pow", 0, 65)),
+        (("gram", 0, 1), ("sin", 0)),
+        (("const", 0.5),),
+        (("const", "0.5"),),
+        ((),),
+    ],
+)
+def test_programs_that_the_format_does_not_have(program):
+    with pytest.raises(InvalidInputError):
+        ExpressionInstance(dim=2, columns=2, program=program)
+
+
+def test_terms_of_two_costs_and_floats_are_refused():
+    a, b = Cost(dim=2, columns=2), Cost(dim=2, columns=2)
+    with pytest.raises(InvalidInputError, match="two different costs"):
+        a.gram(0, 1) + b.gram(0, 1)
+    with pytest.raises(InvalidInputError, match="Fraction"):
+        a.gram(0, 1) * 0.5
+    with pytest.raises(InvalidInputError, match="power"):
+        a.gram(0, 1) ** 1
