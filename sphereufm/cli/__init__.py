@@ -14,6 +14,7 @@ import click
 
 from sphereufm import __version__
 from sphereufm.cli.branches import branches
+from sphereufm.cli.check import check
 from sphereufm.cli.features import features
 from sphereufm.cli.solve import solve
 from sphereufm.cli.verify import verify
@@ -36,7 +37,7 @@ def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
 
 
-for command in (verify, solve, features, branches):
+for command in (verify, solve, features, branches, check):
     cli.add_command(command)
 
 
