@@ -15,6 +15,7 @@ import click
 from sphereufm import __version__
 from sphereufm.cli.branches import branches
 from sphereufm.cli.check import check
+from sphereufm.cli.compare import compare
 from sphereufm.cli.features import features
 from sphereufm.cli.solve import solve
 from sphereufm.cli.verify import verify
@@ -37,7 +38,7 @@ def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
 
 
-for command in (verify, solve, features, branches, check):
+for command in (verify, solve, compare, features, branches, check):
     cli.add_command(command)
 
 

@@ -1,0 +1,229 @@
+"""``sphereufm compare``: solvers against each other, and against those of a file of peers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sphereufm.cli.options import (
+    json_option,
+    output_options,
+    prepare_output,
+    problem_from_options,
+    problem_options,
+    seed_option,
+)
+from sphereufm.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sphereufm.comparison import Comparison, Instance
+
+__all__ = ["compare"]
+
+_DEFAULT = ("barzilai-borwein", "lbfgs", "trust-region")
+_FILES = ("comparison.json", "convergence.png", "profiles.png")
+_PIPE_WIDTH = 140
+
+
+@click.command(
+    epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison"
+)
+@problem_options
+@click.option(
+    "--suite",
+    type=click.Choice(["small", "standard", "large", "others"]),
+    help="Fixed problems, instead of the options that describe one.",
+)
+@click.option(
+    "--solvers",
+    metavar="a,b,c",
+    help=f"Which solvers; times are compared with the first.  [default: {','.join(_DEFAULT)}, and all peers]",
+)
+@click.option(
+    "--peers",
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="Python file with other people's solvers; it is run.",
+)
+@click.option(
+    "--starts", type=int, default=3, show_default=True, metavar="B", help="Starts of each instance."
+)
+@click.option(
+    "--repeats",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="r",
+    help="Runs of which the quickest counts.",
+)
+@click.option(
+    "--time-limit", type=float, default=60.0, show_default=True, metavar="s", help="Seconds for each run."
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    default=1e-9,
+    show_default=True,
+    metavar="g",
+    help="Relative gradient norm to reach.",
+)
+@seed_option
+@output_options
+@json_option
+def compare(
+    suite: str | None,
+    solvers: str | None,
+    peers: Path | None,
+    starts: int,
+    repeats: int,
+    time_limit: float,
+    tolerance: float,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+    **problem_words: Any,
+) -> int:
+    """Compare solvers: the same starts, the same stop measured from outside, calls counted, failures shown.
+
+    Exit code 0: the first solver reached the tolerance in every run, 3: it did not.
+    """
+    from rich.console import Console
+
+    from sphereufm.comparison import Rules, compare_solvers, load_peers
+
+    rules = Rules(tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats)
+    instances = _instances(suite, problem_words)
+    others = {} if peers is None else load_peers(peers)
+    names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
+    prepare_output(out, _FILES, force)
+    with _LiveTable(len(instances)) as live:
+        comparison = compare_solvers(
+            instances, names, peers=others, rules=rules, curves=out is not None, progress=live.show
+        )
+    if not comparison.measurements:
+        raise KeyboardInterrupt
+    if out is not None:
+        from sphereufm.plots_compare import save_comparison
+
+        comparison.save(out / _FILES[0])
+        save_comparison(comparison, out)
+    if as_json:
+        click.echo(json.dumps(comparison.to_json(), allow_nan=False))
+    else:
+        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(comparison))
+        if out is not None:
+            click.echo(f"Written: {', '.join(str(out / name) for name in _FILES)}")
+    if comparison.blas_threads is None:
+        click.echo("Note: threadpoolctl is not installed, so BLAS was not held to one thread.", err=True)
+    if not comparison.complete:
+        raise KeyboardInterrupt
+    first = [m.reached for m in comparison.measurements if m.solver == names[0]]
+    return 0 if all(first) else 3
+
+
+# a suite stands in for a problem, so here no option that describes one is required
+for _option in compare.params:
+    if _option.name in ("dim", "tau"):
+        _option.required = False
+
+
+def _instances(suite: str | None, words: dict[str, Any]) -> tuple[Instance, ...]:
+    """The suite, or the one problem that the options describe."""
+    from sphereufm.comparison import SUITES, Instance
+
+    given = [name for name, value in words.items() if value is not None and name != "loss"]
+    if suite is not None:
+        if given:
+            option = given[0].replace("_", "-")
+            raise InvalidInputError(f"--suite={suite} and --{option} contradict each other; give one of them")
+        return SUITES[suite]
+    missing = [name for name in ("dim", "tau") if words[name] is None]
+    if missing:
+        raise InvalidInputError(
+            f"--{missing[0]} is missing; describe a problem, or choose one of {_suites()}"
+        )
+    problem = problem_from_options(**words)
+    return (
+        Instance(
+            name=f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}",
+            make=lambda: problem,
+        ),
+    )
+
+
+def _suites() -> str:
+    """Names of the suites, for messages."""
+    from sphereufm.comparison import SUITES
+
+    return ", ".join(f"--suite {name}" for name in SUITES)
+
+
+class _LiveTable:
+    """The table on standard error while it grows; silent where that is no terminal."""
+
+    def __init__(self, instances: int) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True)
+        self._total = instances
+        self._live = Live(console=console, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> _LiveTable:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, comparison: Comparison) -> None:
+        """Draw the table anew."""
+        if self._live is not None:
+            last = comparison.measurements[-1]
+            place = comparison.instances.index(last.instance) + 1
+            table = _table(comparison)
+            table.caption = f"instance {place} of {self._total}: {last.instance}, {last.solver}"
+            self._live.update(table)
+
+
+def _table(comparison: Comparison) -> Table:
+    """One row a solver."""
+    from rich.table import Table
+
+    from sphereufm.comparison import speed_ratios
+    from sphereufm.comparison.profiles import geometric_mean_seconds
+
+    table = Table(title=f"relative gradient norm {comparison.rules.tolerance:g}, failures charged the limit")
+    table.add_column("solver")
+    for heading in (
+        "solved",
+        "seconds",
+        "calls",
+        f"/ {comparison.solvers[0]}",
+        "least",
+        "most",
+        "where solved",
+    ):
+        table.add_column(heading, justify="right")
+    ratios = speed_ratios(comparison.measurements, comparison.solvers[0])
+    for solver in comparison.solvers:
+        runs = [m for m in comparison.measurements if m.solver == solver]
+        if not runs:
+            continue
+        solved = [m for m in runs if m.reached]
+        calls = f"{sum(m.calls for m in solved) / len(solved):.0f}" if solved else ""
+        row = [f"{len(solved)} of {len(runs)}", f"{geometric_mean_seconds(runs, solver):.4g}", calls]
+        if ratio := ratios.get(solver):
+            fair = "" if ratio.where_reached is None else f"{ratio.where_reached:.3g}"
+            row += [f"{ratio.geometric_mean:.3g}", f"{ratio.least:.3g}", f"{ratio.most:.3g}", fair]
+        table.add_row(solver, *row)
+    return table

@@ -1,0 +1,161 @@
+"""Figures of a comparison of solvers: the way down, performance profiles, data profiles.  They compute nothing new."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sphereufm.comparison import Comparison, data_profile, performance_profile
+from sphereufm.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+__all__ = ["convergence_figure", "profiles_figure", "save_comparison"]
+
+# colour-blind safe (Okabe and Ito, 2008); dashes tell apart what shares a colour
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DASHES = ("-", "--", ":", "-.")
+_COLUMNS = 3
+
+
+def profiles_figure(comparison: Comparison) -> Figure:
+    """Draw the performance profile (seconds) and the data profile (calls), side by side.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window.  A curve that ends below one: the solver failed on the rest.
+
+    Examples
+    --------
+    >>> from sphereufm.comparison import SUITES, Rules, compare_solvers
+    >>> runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=1, repeats=1))
+    >>> [axes.get_title() for axes in profiles_figure(runs).axes]
+    ['performance profile', 'data profile']
+    """
+    figure = _figure(9.6, 4.2)
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_steps(left, comparison, performance_profile(comparison.measurements))
+    left.set(
+        title="performance profile", xlabel="time over the quickest solver's", ylabel="share of tasks solved"
+    )
+    _draw_steps(right, comparison, data_profile(comparison.measurements))
+    right.set(title="data profile", xlabel="calls of cost, gradient and Hessian")
+    left.set_ylim(-0.02, 1.02)
+    right.legend(loc="lower right", frameon=False, fontsize=8)
+    return figure
+
+
+def convergence_figure(comparison: Comparison) -> Figure:
+    """Draw the best relative gradient norm so far against seconds, one panel for each instance.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Made with ``curves=True``; the curves are those of the first start.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window.
+    """
+    rows = -(-len(comparison.instances) // _COLUMNS)
+    columns = min(_COLUMNS, len(comparison.instances))
+    figure = _figure(4.0 * columns, 2.6 * rows + 0.6)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, instance in itertools.zip_longest(panels, comparison.instances):
+        if instance is None:
+            axes.set_visible(False)
+            continue
+        _draw_way_down(axes, comparison, instance)
+    handles = {h.get_label(): h for axes in panels for h in axes.get_legend_handles_labels()[0]}
+    figure.supxlabel("seconds", fontsize=10)
+    figure.supylabel("relative gradient norm", fontsize=10)
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside upper center", ncols=4, frameon=False, fontsize=8
+        )
+    return figure
+
+
+def save_comparison(comparison: Comparison, folder: Path) -> None:
+    """Write ``convergence.png`` and ``profiles.png``: to temporary names, then renamed.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):
+        target, aside = folder / name, folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            draw(comparison).savefig(aside, format="png", dpi=120)
+            os.replace(aside, target)
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _style(comparison: Comparison, solver: str) -> dict[str, Any]:
+    """Colour and dashes of a solver, the same in every figure."""
+    place = comparison.solvers.index(solver)
+    return {
+        "label": solver,
+        "color": _COLOURS[place % len(_COLOURS)],
+        "linestyle": _DASHES[place // len(_COLOURS) % len(_DASHES)],
+        "linewidth": 1.5,
+    }
+
+
+def _draw_steps(axes: Axes, comparison: Comparison, profile: Mapping[str, NDArray[np.float64]]) -> None:
+    """Shares of tasks as staircases on a logarithmic axis; failures are the missing rest."""
+    solved = [values[np.isfinite(values)] for values in profile.values()]
+    everything = np.concatenate(solved) if solved else np.empty(0)
+    least, most = (everything.min(), everything.max()) if everything.size else (1.0, 1.0)
+    end = 1.3 * most
+    for (solver, values), finite in zip(profile.items(), solved, strict=True):
+        share = np.arange(finite.size + 1) / max(values.size, 1)
+        axes.step(
+            np.r_[0.9 * least, finite, end],
+            np.r_[share, share[-1]],
+            where="post",
+            **_style(comparison, solver),
+        )
+    axes.set_xscale("log")
+    axes.set_xlim(0.9 * least, end)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_way_down(axes: Axes, comparison: Comparison, instance: str) -> None:
+    """Curves of the solvers on one instance."""
+    for m in comparison.measurements:
+        if m.instance != instance or not m.curve:
+            continue
+        seconds, _, norms = zip(*m.curve, strict=True)
+        # a zero has no place on a logarithmic axis
+        axes.plot(np.maximum(seconds, 1e-6), norms, **_style(comparison, m.solver))
+    axes.axhline(comparison.rules.tolerance, color="#888888", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_title(instance, fontsize=9)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
