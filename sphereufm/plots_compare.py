@@ -45,7 +45,7 @@ def profiles_figure(comparison: Comparison) -> Figure:
     >>> [axes.get_title() for axes in profiles_figure(runs).axes]
     ['performance profile', 'data profile']
     """
-    figure = _figure(9.6, 4.2)
+    figure = _figure(9.6, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_steps(left, comparison, performance_profile(comparison.measurements))
     left.set(
@@ -54,7 +54,8 @@ def profiles_figure(comparison: Comparison) -> Figure:
     _draw_steps(right, comparison, data_profile(comparison.measurements))
     right.set(title="data profile", xlabel="calls of cost, gradient and Hessian")
     left.set_ylim(-0.02, 1.02)
-    right.legend(loc="lower right", frameon=False, fontsize=8)
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
