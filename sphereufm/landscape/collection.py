@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sphereufm.geometry.alignment import AlignmentUndecidedError
+from sphereufm.geometry.isotropy import isotropy_order
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.classify import classify, name_spurious
 from sphereufm.landscape.families import family_name
@@ -23,6 +25,9 @@ __all__ = ["Collection"]
 
 # Members of a family that are classified for each rank, beyond which more add nothing to the ranges.
 _MEMBERS_A_RANK = 64
+
+# Steps that one search for a symmetry of a point may take.
+_ISOTROPY_WORK = 5000
 
 # A family is called the first of these that one of its exhibited members is.
 _WORST_FIRST = (
@@ -89,7 +94,9 @@ class Collection:
             zip(register.representatives, register.costs, register.hits, strict=True)
         ):
             found = Found(X=X, rank=_rank(self.problem, X), cost=cost)
-            points.append(_second_look(self.problem, classify(self.problem, found, hits)))
+            points.append(
+                _with_isotropy(self.problem, _second_look(self.problem, classify(self.problem, found, hits)))
+            )
             told(number + 1, len(register.hits))
         known = global_minimum(self.problem) if isinstance(self.problem, UFMProblem) else None
         families = [self._family(name) for name in self._members]
@@ -116,6 +123,16 @@ class Collection:
 def _rank(problem: SphereProblem, X: Array) -> int:
     """Rank of a representative, which is its number of rows where O(d) is a symmetry."""
     return X.shape[0] if problem.symmetry.orthogonal else int(np.linalg.matrix_rank(X))
+
+
+def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:
+    """Count the permutations that act on the point as rotations, unless that takes too long."""
+    try:
+        order = isotropy_order(point.X, problem.symmetry, work=_ISOTROPY_WORK)
+    except AlignmentUndecidedError:
+        return point
+    copies = problem.symmetry.permutations.order // order
+    return replace(point, isotropy_order=order, permutation_copies=copies)
 
 
 def _second_look(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:

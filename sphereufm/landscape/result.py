@@ -205,8 +205,8 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
             "nullity": entry.nullity,
             "orbit_dimension": entry.orbit_dimension,
             "min_eigenvalue": entry.min_eigenvalue,
-            "isotropy_order": entry.isotropy_order,
-            "permutation_copies": entry.permutation_copies,
+            "isotropy_order": _large_to_json(entry.isotropy_order),
+            "permutation_copies": _large_to_json(entry.permutation_copies),
             "relative_gradient_norm": entry.relative_gradient_norm,
             "eigenvalues": entry.spectrum.eigenvalues.tolist(),
             "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
@@ -223,6 +223,18 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
         "gap_method": entry.gap_method,
         **own,
     }
+
+
+def _large_to_json(number: int | None) -> int | str | None:
+    """Write an integer that may exceed what JSON readers keep exactly: then its digits, None beyond 4000 of them."""
+    if number is None or number < 2**53:
+        return number
+    return str(number) if number < 10**4000 else None
+
+
+def _large_from_json(data: int | str | None) -> int | None:
+    """Inverse of :func:`_large_to_json`."""
+    return None if data is None else int(data)
 
 
 def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
@@ -276,7 +288,7 @@ def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         rank=int(data["rank"]),
         spectrum=spectrum,
         relative_gradient_norm=float(data["relative_gradient_norm"]),
-        isotropy_order=data.get("isotropy_order"),
-        permutation_copies=data.get("permutation_copies"),
+        isotropy_order=_large_from_json(data.get("isotropy_order")),
+        permutation_copies=_large_from_json(data.get("permutation_copies")),
         **common,
     )

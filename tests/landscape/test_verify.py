@@ -108,6 +108,17 @@ def test_golden_values_of_two_classes_in_every_dimension(dim):
     np.testing.assert_allclose(values, golden, atol=1e-6)
 
 
+def test_isotropy_and_copies_multiply_to_the_order_of_the_group(two_classes):
+    order = two_classes.problem.symmetry.permutations.order
+    assert order == 8
+    for entry in isolated(two_classes):
+        assert entry.isotropy_order * entry.permutation_copies == order
+    # the minimiser is fixed by every permutation up to a rotation; one wrong sample can be any of four
+    assert two_classes.critical[0].permutation_copies == 1
+    wrong = next(entry for entry in two_classes.critical if abs(entry.cost - 0.626928) < 1e-6)
+    assert wrong.permutation_copies == 4
+
+
 def test_two_wrong_samples_are_two_classes_of_one_value(two_classes):
     """Both in one class, or one in each: equal costs, and no permutation relates them."""
     twins = [entry for entry in isolated(two_classes) if abs(entry.cost - 1.126928) < 1e-6]
