@@ -16,6 +16,7 @@ from sphereufm import __version__
 from sphereufm.cli.branches import branches
 from sphereufm.cli.check import check
 from sphereufm.cli.compare import compare
+from sphereufm.cli.doctor import doctor
 from sphereufm.cli.features import features
 from sphereufm.cli.solve import solve
 from sphereufm.cli.verify import verify
@@ -38,7 +39,7 @@ def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
 
 
-for command in (verify, solve, compare, features, branches, check):
+for command in (verify, solve, compare, features, branches, check, doctor):
     cli.add_command(command)
 
 

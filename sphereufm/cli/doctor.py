@@ -1,0 +1,97 @@
+"""``sphereufm doctor``: what is installed, and the line that installs what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from sphereufm import __version__
+from sphereufm.cli.options import json_option
+
+__all__ = ["doctor"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@click.command(epilog="Example: sphereufm doctor")
+@json_option
+def doctor(as_json: bool) -> int:
+    """Print versions, the linear algebra library, and which optional extras are present.
+
+    Exit code 0: every core dependency is installed, 1: one is missing.
+    """
+    packages = _packages()
+    data: dict[str, Any] = {
+        "sphereufm": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "blas": _blas(),
+        "threads": {name: os.environ.get(name) for name in _THREADS},
+        "core": packages.pop("", {}),
+        "extras": packages,
+    }
+    click.echo(json.dumps(data) if as_json else _text(data))
+    return int(None in data["core"].values())
+
+
+def _packages() -> dict[str, dict[str, str | None]]:
+    """Version of each declared dependency, None where it is missing, by extra (core: the empty name)."""
+    found: dict[str, dict[str, str | None]] = {}
+    for line in requires("sphereufm") or []:
+        requirement, _, marker = line.partition(";")
+        name = requirement.split(">")[0].split("<")[0].split("=")[0].split("[")[0].strip()
+        extra = marker.split("==")[1].strip().strip("\"'") if "extra" in marker else ""
+        found.setdefault(extra, {})[name] = _version(name)
+    return found
+
+
+def _version(name: str) -> str | None:
+    """Version of an installed distribution."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _blas() -> str:
+    """The linear algebra library that numpy was built with, and its threads where that can be told."""
+    import numpy as np
+
+    build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    name = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
+    if find_spec("threadpoolctl") is None:
+        return f"{name} (threads: install threadpoolctl to see them)"
+    from threadpoolctl import threadpool_info
+
+    threads = [str(entry["num_threads"]) for entry in threadpool_info() if entry["user_api"] == "blas"]
+    return f"{name} (threads: {', '.join(threads) or 'unknown'})"
+
+
+def _text(data: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [
+        f"sphereufm {data['sphereufm']}, Python {data['python']}, {data['platform']}",
+        f"executable   {sys.executable}",
+        f"processors   {data['processors']}",
+        f"BLAS         {data['blas']}",
+        *(f"{name}={value}" for name, value in data["threads"].items() if value is not None),
+        "core         " + _list(data["core"]),
+    ]
+    for extra, packages in data["extras"].items():
+        missing = None in packages.values()
+        remedy = f"   pip install 'sphereufm[{extra}]'" if missing else ""
+        lines.append(f"extra {extra + ':':<12} {_list(packages)}{remedy}")
+    return "\n".join(lines)
+
+
+def _list(packages: dict[str, str | None]) -> str:
+    """Names with versions."""
+    return ", ".join(f"{name} {found or 'MISSING'}" for name, found in packages.items())
