@@ -58,6 +58,8 @@ class SearchSettings:
         When to stop adding batches of starts.
     starts : int or None
         Exactly so many starts in each stratum; None leaves the number to ``effort``.
+    most_batches : int or None
+        Most batches in a stratum; None leaves the number to ``effort``.
     tolerance : float
         Relative gradient norm of an accepted point.
     max_iterations : int
@@ -66,6 +68,7 @@ class SearchSettings:
 
     effort: Effort = Effort.STANDARD
     starts: int | None = None
+    most_batches: int | None = None
     tolerance: float = 1e-12
     max_iterations: int = 200
 
@@ -123,7 +126,7 @@ def search_stratum(
     Coverage
     """
     batch = settings.starts or default_starts(problem.spheres.dimension)
-    most = 1 if settings.starts else settings.effort.value[1]
+    most = 1 if settings.starts else settings.most_batches or settings.effort.value[1]
     ends: list[Hashable] = []
     coverage = coverage_of(0, ends)
     for number in range(most):

@@ -1,0 +1,102 @@
+"""Search the fixed-point spaces alone: classes with symmetry, in instances far too large for sampling.
+
+The subgroups are the products of symmetric groups that permute classes inside at most three blocks (of each kind
+of class), while all samples of a class are equal.  Classes without such a symmetry are not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.collection import Collection
+from sphereufm.landscape.coverage import Coverage
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+from sphereufm.landscape.search import Effort, SearchSettings, search_stratum
+from sphereufm.landscape.symmetric import SymmetricSpace, fixed_point_spaces
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["SymmetricClasses", "symmetric_critical_points"]
+
+# Batches of starts after which a space is left although its bound is not met.
+_MOST_BATCHES = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SymmetricClasses:
+    """What the fixed-point spaces contain, as far as they were searched.
+
+    Attributes
+    ----------
+    critical : tuple of CriticalPoint and CriticalFamily
+        Of the original problem, sorted by cost.
+    coverage : dict of str to Coverage
+        One for each space, by the name of its group.
+    """
+
+    critical: tuple[CriticalPoint | CriticalFamily, ...]
+    coverage: dict[str, Coverage]
+
+
+def symmetric_critical_points(
+    problem: UFMProblem,
+    *,
+    effort: Effort = Effort.STANDARD,
+    rng: int | np.random.Generator = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SymmetricClasses:
+    """Find the critical points that a group ``S_a x S_b x S_c`` of class permutations fixes up to O(d).
+
+    Parameters
+    ----------
+    problem : UFMProblem
+        Samples of one class have equal weights (else there are no such spaces).
+    effort : Effort
+        Each space is searched until its own bound on the unseen mass is met, in at most 40 batches of starts.
+    rng : int or Generator
+    progress : callable, optional
+        ``progress(space, done, total)``.
+
+    Returns
+    -------
+    SymmetricClasses
+        Points of rank above the problem's dimension are left out.
+
+    Examples
+    --------
+    >>> found = symmetric_critical_points(UFMProblem(class_sizes=(3, 3), dim=3, tau=1.0))
+    >>> sorted(found.coverage), round(found.critical[0].cost, 6)
+    (['S_1 x S_1', 'S_2'], 0.126928)
+    """
+    generator, collection = as_generator(rng), Collection(problem)
+    told = progress or (lambda space, done, total: None)
+    settings = SearchSettings(effort=effort, most_batches=_MOST_BATCHES)
+    coverage = {}
+    for space in fixed_point_spaces(problem):
+        _enter_rank_one(collection, space)
+        entering = partial(_enter, collection, space)
+        coverage[space.name] = search_stratum(
+            space.problem, generator, settings, entering, partial(told, space.name)
+        )
+    return SymmetricClasses(
+        critical=tuple(collection.classified(partial(told, "classify"))), coverage=coverage
+    )
+
+
+def _enter_rank_one(collection: Collection, space: SymmetricSpace) -> None:
+    """Enter all sign patterns that are constant on blocks: critical exactly, and rarely met by searching."""
+    D, M = space.problem.spheres.shape
+    for signs in product((1.0, -1.0), repeat=M - 1):
+        Y = np.zeros((D, M))
+        Y[0] = (1.0, *signs)
+        collection.enter(space.expand(Y), searched=False)
+
+
+def _enter(collection: Collection, space: SymmetricSpace, Y: Array) -> str | None:
+    """Enter a point of a space, unless its rank exceeds the problem's dimension."""
+    return collection.enter(space.expand(Y), most_rank=collection.problem.spheres.shape[0])
