@@ -1,0 +1,222 @@
+"""Valid certificates of every type of claim, mutations of them, and a float oracle for what a mutated one says."""
+
+import copy
+import json
+import math
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from sphereufm import UFMProblem, collapsed_point, find_critical_points, hessian_spectrum
+from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
+from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.landscape.points import embed
+from sphereufm.landscape.spectrum import normal_hessian
+from sphereufm.solvers.solve import solve_batch
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "certificates"
+
+
+def as_json(certificate):
+    return json.loads(certificate_to_json(certificate))
+
+
+def instance_of(problem):
+    return ExactInstance.from_problem(problem)
+
+
+def critical_points(problem, r, count=12, seed=0):
+    inner = problem.in_dimension(r)
+    search = find_critical_points(inner, inner.spheres.random_point(seed, (count,)))
+    return list(search.X[search.converged])
+
+
+def valid_certificates():
+    """Certificates that hold, of every type of claim: pairs of a name and JSON data."""
+    problem = UFMProblem(class_sizes=(2, 1, 1), dim=3, tau="3/2")
+    instance = instance_of(problem)
+    found = [as_json(prove_point(instance, X)) for r in (2, 3) for X in critical_points(problem, r)]
+    signs = np.array([[1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 1.0]])
+    found.append(as_json(prove_point(instance, signs)))
+    found.append(as_json(prove_gap(instance, problem.spheres.random_point(5))))
+    found.append(as_json(prove_benign(instance)))
+    flat = np.zeros((3, 7))
+    flat[0] = 1.0
+    flat[:, 3] = [0.6, 0.8, 0.0]
+    flat[:, 4] = [0.6, -0.8, 0.0]
+    found.append(as_json(prove_point(instance, flat)))
+    plane = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12)
+    minimum = collapsed_point(plane)
+    by_cost = {round(float(plane.cost(X)), 6): X for X in critical_points(plane, 2, 200)}
+    found += [as_json(prove_point(instance_of(plane), X, lower=minimum)) for X in by_cost.values()]
+    found.append(json.loads((DATA / "sharpness-weighted.json").read_text()))
+    # where the prover had to leave something open (degenerate points), it says so
+    return [c for c in found if c["claims"] and not c.get("reason")]
+
+
+# --- mutations
+
+
+def mutated(certificate, rng: random.Random):
+    """A certificate with one thing changed; text, since duplicate keys cannot be said otherwise."""
+    data = copy.deepcopy(certificate)
+    places = list(_places(data))
+    holder, key = rng.choice(places)
+    value = holder[key]
+    choice = rng.random()
+    if choice < 0.08 and isinstance(holder, dict):
+        del holder[key]
+    elif choice < 0.12 and isinstance(holder, list):
+        holder.insert(key, copy.deepcopy(value))
+    elif choice < 0.16 and isinstance(holder, list) and len(holder) > 1:
+        other = rng.randrange(len(holder))
+        holder[key], holder[other] = holder[other], holder[key]
+    elif choice < 0.24:
+        holder[key] = rng.choice(
+            [None, True, 0, -1, 1.5, "", "nan", "inf", "0x1p+99999", [], {}, [[[[]]]], "9" * 70]
+        )
+    else:
+        holder[key] = _changed(value, rng)
+    text = json.dumps(data)
+    if rng.random() < 0.03:
+        text = text.replace('"rank"', '"rank": 1, "rank"', 1)
+    return text
+
+
+def _places(value):
+    """Every place of a tree that holds a value."""
+    if isinstance(value, dict):
+        for key in value:
+            yield value, key
+            yield from _places(value[key])
+    elif isinstance(value, list):
+        for key in range(len(value)):
+            yield value, key
+            yield from _places(value[key])
+
+
+def _changed(value, rng):
+    """A value of the same type, close by or not."""
+    if isinstance(value, bool) or value is None:
+        return rng.choice([[[[0, 1]]], [1, 1]])
+    if isinstance(value, int):
+        return value + rng.choice([-1, 1, 2, 1000])
+    if isinstance(value, str) and value.lstrip("-").startswith("0x"):
+        return _changed_dyadic(value, rng)
+    if isinstance(value, str) and value.replace("/", "").isdigit():
+        q = Fraction(value) * rng.choice([2, Fraction(1, 2), Fraction(1001, 1000), -1])
+        return str(q)
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, list) and value:
+        return value[:-1] if rng.random() < 0.5 else value[::-1]
+    return {"type": "critical"}
+
+
+def _changed_dyadic(value, rng):
+    """A dyadic whose last bit, sign, size or exponent differs."""
+    x = value_of(value)
+    way = rng.randrange(6)
+    if way == 0:
+        return float(np.nextafter(x, rng.choice([-9.0, 9.0]))).hex()
+    if way == 1:
+        return (-x).hex()
+    if way == 2:
+        return (x * 2.0 ** rng.choice([-20, -1, 1, 20])).hex()
+    if way == 3:
+        return (x + rng.choice([1e-3, 1e-6, 1e-9])).hex()
+    if way == 4:
+        return "0x0.0p+0"
+    return value.split("p")[0] + rng.choice(["p+15999", "p-15999", "p+1", "p-40"])
+
+
+def value_of(text):
+    """A dyadic as a float (rounded)."""
+    mantissa, _, exponent = text.partition("p")
+    try:
+        return math.ldexp(float.fromhex(mantissa + "p+0"), int(exponent))
+    except OverflowError:
+        return math.copysign(math.inf, -1.0 if text.startswith("-") else 1.0)
+
+
+# --- what is true, in floating point
+
+
+def is_false(data, slack=1e-7):
+    """Whether floating point shows that a certificate of the cross-entropy problem says something false."""
+    instance = data["instance"]
+    weights = None if instance["weights"] is None else [Fraction(w) for w in instance["weights"]]
+    which = (
+        {"labels": instance["labels"]} if "labels" in instance else {"class_sizes": instance["class_sizes"]}
+    )
+    problem = UFMProblem(
+        dim=instance["dim"], tau=instance["tau"], classes=instance["classes"], weights=weights, **which
+    )
+    claims = {claim["type"]: claim for claim in data["claims"]}
+    if "benign" in claims and not instance["dim"] >= max(instance["classes"], 3):
+        return True
+    if data["point"] is None:
+        return False
+    X = _columns(data["point"], problem)
+    inner = problem.in_dimension(X.shape[0])
+    if "gap" in claims and value_of(claims["gap"]["gap"]) < float(inner.cost(X)) - _lowest(problem) - slack:
+        return True
+    if "collapsed" in claims:
+        radius = value_of(claims["collapsed"]["radius"]) + slack
+        return bool(np.abs(X[:, : problem.classes] - X[:, :1]).max() > 2 * radius)
+    if not set(claims) & {"critical", "rank_one"}:
+        return False
+    exact, distance = _exact(inner, X)
+    radius = value_of(claims.get("critical", {"radius": "0x0.0p+0"})["radius"])
+    if distance > radius + slack:
+        return True
+    spectrum = hessian_spectrum(problem, embed(exact, problem.dim), X.shape[0])
+    least = spectrum.min_eigenvalue
+    return any(
+        (
+            "index" in claims and claims["index"]["index"] != spectrum.morse_index,
+            "global_minimum" in claims and float(inner.cost(exact)) > _lowest(problem) + slack,
+            "spurious" in claims and spectrum.morse_index != 0,
+            "spurious" in claims
+            and float(inner.cost(exact)) - _lowest(problem) < value_of(claims["spurious"]["margin"]) - slack,
+            "strict_saddle" in claims
+            and claims["strict_saddle"]["form"] == "tangent"
+            and least is not None
+            and least > value_of(claims["strict_saddle"]["curvature"]) + slack,
+            "strict_saddle" in claims
+            and claims["strict_saddle"]["form"] == "normal"
+            and np.linalg.eigvalsh(normal_hessian(inner, exact))[0]
+            > value_of(claims["strict_saddle"]["curvature"]) + slack,
+        )
+    )
+
+
+def _columns(point, problem):
+    """Stored columns in floats, groups spread out, unit length."""
+    stored = np.array([[value_of(x) for x in column] for column in point["columns"]]).T
+    if point["groups"] is not None:
+        H = np.zeros((stored.shape[0], problem.samples))
+        for g, group in enumerate(point["groups"]):
+            for a, b in group:
+                H[:, a:b] = stored[:, [problem.classes + g]]
+        stored = np.concatenate([stored[:, : problem.classes], H], axis=1)
+    return stored / np.linalg.norm(stored, axis=0)
+
+
+def _exact(problem, X):
+    """Nearest critical point that Newton's method finds, and its distance modulo rotations."""
+    if X.shape[0] == 1:
+        return X, 0.0
+    search = find_critical_points(problem, X[None], tolerance=1e-11)
+    Y = search.X[0] if search.converged[0] else np.full_like(X, np.inf)
+    if not search.converged[0]:
+        return X, math.inf
+    left, _, right = np.linalg.svd(X @ Y.T)
+    return Y, float(np.abs(left @ right @ Y - X).max())
+
+
+def _lowest(problem):
+    """The lowest cost that a few searches find."""
+    return min(result.cost for result in solve_batch(problem, 8, rng=0)) if problem.dim > 1 else 0.0
