@@ -39,6 +39,7 @@ ALLOWED = {
     "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
     "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features"},
     "plots_compare": {"errors", "comparison"},
+    "plots_sweeps": {"errors"},
     "plots_features": {"errors", "features", "landscape.position"},
     "testing": BASE | {"problem"},
 }
@@ -52,7 +53,7 @@ OWNERS = {
     "autograd": {"problem"},
     "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
     "mpmath": {"certify.checker"},
-    "matplotlib": {"plots", "plots_compare", "plots_features"},
+    "matplotlib": {"plots", "plots_sweeps", "plots_compare", "plots_features"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "hypothesis": {"testing"},

@@ -1,48 +1,58 @@
-"""Ordered maps: order, bounded look-ahead, errors, early ends."""
+"""Maps over processes: order, failures, workers that die."""
 
-import operator
-import time
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.parallel import ordered_map
+from sphereufm.parallel import completed_map, ordered_map
+
+
+def half(number):
+    if number % 2:
+        raise ValueError(f"{number} is odd")
+    return number // 2
+
+
+def die_once(place):
+    """Kill this process where the file is there; the second time it is not."""
+    path = Path(place)
+    if path.exists():
+        path.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_the_items(workers):
-    # the first item takes longest
-    delays = [0.2, 0.0, 0.0, 0.1, 0.0]
-    assert list(ordered_map(time.sleep, delays, workers)) == [None] * 5
-    assert list(ordered_map(operator.neg, range(7), workers)) == [0, -1, -2, -3, -4, -5, -6]
+def test_ordered_map_keeps_the_order(workers):
+    assert list(ordered_map(half, [4, 2, 8], workers)) == [2, 1, 4]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_items_are_taken_as_they_are_needed(workers):
-    taken = []
-
-    def items():
-        for k in range(100):
-            taken.append(k)
-            yield k
-
-    results = ordered_map(operator.neg, items(), workers)
-    assert next(results) == 0
-    assert len(taken) <= 2 * workers + 1
-    results.close()
+def test_a_failure_is_a_result(workers):
+    found = sorted(completed_map(half, [4, 3, 2], workers))
+    assert found == [(2, 1, None), (3, None, "ValueError: 3 is odd"), (4, 2, None)]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_worker_is_the_callers(workers):
-    with pytest.raises(ZeroDivisionError):
-        list(ordered_map(_reciprocal, [1, 0, 2], workers))
+def test_a_killed_worker_loses_nothing(tmp_path):
+    places = [tmp_path / name for name in "abcd"]
+    places[1].touch()
+    found = list(completed_map(die_once, [str(p) for p in places], 2))
+    assert sorted(value for _, value, _ in found) == ["a", "b", "c", "d"]
 
 
-def _reciprocal(value):
-    return 1 / value
+def test_what_kills_every_worker_is_given_up():
+    ((item, value, reason),) = completed_map(die, [0], 2)
+    assert (item, value) == (0, None)
+    assert "died 3 times" in reason
 
 
-@pytest.mark.parametrize("workers", [0, -1, 1.5])
-def test_a_number_of_workers_that_is_none_is_refused(workers):
-    with pytest.raises(InvalidInputError, match="workers"):
-        list(ordered_map(operator.neg, [1], workers))
+def test_workers_are_at_least_one():
+    with pytest.raises(InvalidInputError, match="workers=0"):
+        list(completed_map(half, [2], 0))

@@ -19,6 +19,7 @@ from sphereufm.cli.compare import compare
 from sphereufm.cli.doctor import doctor
 from sphereufm.cli.features import features
 from sphereufm.cli.solve import solve
+from sphereufm.cli.sweep import sweep
 from sphereufm.cli.verify import verify
 from sphereufm.errors import SphereUFMError
 
@@ -39,7 +40,7 @@ def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
 
 
-for command in (verify, solve, compare, features, branches, check, doctor):
+for command in (verify, solve, compare, features, branches, check, sweep, doctor):
     cli.add_command(command)
 
 

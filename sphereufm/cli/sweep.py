@@ -1,0 +1,118 @@
+"""``sphereufm sweep``: the landscapes of a grid of problems."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sphereufm.cli.options import seed_option
+from sphereufm.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from sphereufm.sweeps.grid import SweepGrid
+
+__all__ = ["sweep"]
+
+
+@click.command(
+    epilog="Example: sphereufm sweep --classes 3,4 --per-class 1 --dim 2..K+1 --tau 0.1:50:log:20 --out phases"
+)
+@click.argument("grid_file", required=False, metavar="[GRID.toml]")
+@click.option("--classes", metavar="LIST", help="3,4,5 or 3..5")
+@click.option("--per-class", metavar="LIST", help="1,2 or 1..3")
+@click.option("--dim", metavar="LIST", help="2..8, also relative to the classes: 2..K+1")
+@click.option("--tau", metavar="LIST", help="1,2,5 or first:last:log:count")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Resumed if it exists."
+)
+@click.option(
+    "--effort",
+    type=click.Choice(["quick", "standard", "thorough"]),
+    default="quick",
+    show_default=True,
+    help="As of verify.",
+)
+@click.option(
+    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
+)
+@seed_option
+@click.option("--no-proofs", is_flag=True, help="Skip the certificates.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="P", help="Processes; by default one a processor."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def sweep(
+    grid_file: str | None,
+    out: Path,
+    effort: str,
+    starts: int | None,
+    seed: int,
+    no_proofs: bool,
+    workers: int | None,
+    scheduler: str | None,
+    quiet: bool,
+    **lists: str | None,
+) -> int:
+    """Verify every cell of a grid, and draw the phase diagram. Run again to resume.
+
+    Exit code 0: every cell was computed, 3: some failed.
+    """
+    from sphereufm.plots_sweeps import save_phase_diagram
+    from sphereufm.sweeps import run_sweep
+    from sphereufm.sweeps.run import SweepSettings
+
+    grid = _grid(grid_file, lists)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # for the workers: one thread each
+        os.environ.setdefault(name, "1")
+    settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
+    index = run_sweep(
+        grid,
+        out,
+        settings,
+        workers=workers or os.cpu_count() or 1,
+        scheduler=scheduler,
+        progress=None if quiet else _Progress(),
+    )
+    save_phase_diagram(index, out / "phase-diagram.svg")
+    counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
+    if not quiet:
+        click.echo(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+        click.echo(f"Written: {out / 'index.json'}, {out / 'phase-diagram.svg'}, {out / 'cells'}")
+    return 3 if counts["failed"] else 0
+
+
+def _grid(grid_file: str | None, lists: dict[str, str | None]) -> SweepGrid:
+    """The grid of a file, or of the options."""
+    from sphereufm.sweeps.grid import SweepGrid, read_grid
+
+    given = {name: words for name, words in lists.items() if words is not None}
+    if grid_file is not None and given:
+        raise InvalidInputError(
+            f"GRID.toml and --{', --'.join(given)} contradict each other; give one of them"
+        )
+    if grid_file is not None:
+        return read_grid(grid_file)
+    missing = [f"--{name.replace('_', '-')}" for name, words in lists.items() if words is None]
+    if missing:
+        raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
+    return SweepGrid(**given)
+
+
+class _Progress:
+    """One line on standard error: cells done, rate, time left."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - self._begun, 1e-9)
+        line = f"{done} of {total} cells, {60 * rate:.1f} a minute, {(total - done) / rate:.0f} s left"
+        live = sys.stderr.isatty()
+        click.echo(f"\r{line}  " if live else line, err=True, nl=not live or done == total)

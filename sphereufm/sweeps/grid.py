@@ -1,0 +1,147 @@
+"""Grids of problems: how they are written, and the cells they consist of.
+
+A list of whole numbers is written ``3,4,5`` or ``2..8``; a bound of a dimension may depend on the number of
+classes, ``2..K+1``. Temperatures are ``1,2,5`` or ``first:last:log:count`` (or ``lin``); those of a range are
+rounded to six digits, so that each is a short decimal, taken exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
+
+__all__ = ["Cell", "SweepGrid", "read_grid"]
+
+_BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
+_KEYS = {"classes", "per_class", "dim", "tau"}
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Cell:
+    """One problem of a grid: ``classes`` of ``per_class`` samples in ``R^dim`` at the exact decimal ``tau``."""
+
+    classes: int
+    per_class: int
+    dim: int
+    tau: str
+
+    @property
+    def name(self) -> str:
+        """Name of the cell's file, without its ending."""
+        return f"K{self.classes}-n{self.per_class}-d{self.dim}-tau{self.tau.replace('/', 'over')}"
+
+    def seed(self, base: int) -> int:
+        """Seed that depends on the cell and the sweep's seed only, never on the order of execution."""
+        return int.from_bytes(hashlib.sha256(f"{base}/{self.name}".encode()).digest()[:4], "big")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepGrid:
+    """A product of lists, as words (see the module).
+
+    Examples
+    --------
+    >>> grid = SweepGrid(classes="3", per_class="1,2", dim="2..K", tau="1:100:log:3")
+    >>> len(list(grid.cells()))
+    12
+    >>> next(grid.cells()).name
+    'K3-n1-d2-tau1'
+    """
+
+    classes: str
+    per_class: str
+    dim: str
+    tau: str
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, in a fixed order.
+
+        Raises
+        ------
+        InvalidInputError
+            If a list cannot be read, or a number is out of range.
+        """
+        taus = _temperatures(self.tau)
+        for classes in _numbers("classes", self.classes, 2):
+            for per_class in _numbers("per_class", self.per_class, 1):
+                for dim in _numbers("dim", self.dim, 1, classes):
+                    for tau in taus:
+                        yield Cell(classes=classes, per_class=per_class, dim=dim, tau=tau)
+
+
+def read_grid(path: str | os.PathLike[str]) -> SweepGrid:
+    """Read a grid from a TOML file with the keys ``classes``, ``per_class``, ``dim``, ``tau``.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing or no TOML.
+    InvalidInputError
+        If a key is missing or unknown.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read as a grid: {error}") from error
+    if data.keys() != _KEYS:
+        raise InvalidInputError(f"{path} has the keys {sorted(data)}, but exactly {sorted(_KEYS)} are needed")
+    return SweepGrid(**{k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in data.items()})
+
+
+def _numbers(name: str, text: str, least: int, classes: int | None = None) -> list[int]:
+    """Whole numbers of a list or range."""
+    found: list[int] = []
+    for part in text.split(","):
+        low, dots, high = part.strip().partition("..")
+        first = _bound(name, low, classes)
+        last = _bound(name, high, classes) if dots else first
+        if last < first:
+            raise InvalidInputError(
+                f"{name}={text!r} has a range that is empty; write the smaller bound first"
+            )
+        found += range(check_integer(name, first, least), last + 1)
+    return sorted(set(found))
+
+
+def _bound(name: str, text: str, classes: int | None) -> int:
+    """One number, or ``K``, ``K+1``, ``K-1`` where the number of classes is known."""
+    match = _BOUND.fullmatch(text.strip())
+    if not text.strip() or match is None or (match["K"] and classes is None):
+        raise InvalidInputError(f"{name} has {text!r}, but 3,4,5 or 2..8 is needed (dimensions: also 2..K+1)")
+    return (classes or 0) * bool(match["K"]) + int(match["offset"] or 0)
+
+
+def _temperatures(text: str) -> list[str]:
+    """Temperatures as decimals."""
+    if ":" not in text:
+        words = [word.strip() for word in text.split(",")]
+    else:
+        try:
+            first, last, scale, count = text.split(":")
+            values = _spaced(float(first), float(last), scale, int(count))
+            words = [f"{value:.6g}" for value in values]
+        except ValueError:
+            raise InvalidInputError(f"tau={text!r} must be t1,t2,... or first:last:log|lin:count") from None
+    for word in words:
+        if not re.fullmatch(r"\d+(\.\d*)?([eE][+-]?\d+)?(/\d+)?", word):
+            raise InvalidInputError(f"tau has {word!r}, but positive numbers such as 0.1 or 1/3 are needed")
+    return list(dict.fromkeys(words))
+
+
+def _spaced(first: float, last: float, scale: str, count: int) -> NDArray[np.float64]:
+    """Numbers from first to last, evenly spaced or in equal ratios."""
+    if scale == "log":
+        return np.geomspace(first, last, count)
+    if scale == "lin":
+        return np.linspace(first, last, count)
+    raise ValueError(scale)

@@ -1,0 +1,155 @@
+"""Run a sweep: every cell that is not stored yet, in any order, on processes or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sphereufm.errors import SphereUFMError
+from sphereufm.parallel import completed_map
+from sphereufm.sweeps.grid import Cell, SweepGrid
+from sphereufm.sweeps.store import SweepFolder
+
+__all__ = ["SweepSettings", "run_sweep"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """What all cells of a sweep share: effort, exact starts or None, seed, and whether rows are proved."""
+
+    effort: str = "quick"
+    starts: int | None = None
+    seed: int = 0
+    proofs: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One cell on its way to a worker."""
+
+    cell: Cell
+    settings: SweepSettings
+    folder: str
+
+
+def run_sweep(
+    grid: SweepGrid,
+    out: str | os.PathLike[str],
+    settings: SweepSettings | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Verify every cell of a grid that the folder does not hold yet, and return the index.
+
+    A cell that fails is stored with its reason, and the sweep goes on.
+
+    Parameters
+    ----------
+    grid : SweepGrid
+    out : path
+        Folder of the sweep; where it holds cells already, they are kept and not computed again.
+    settings : SweepSettings
+    workers : int
+        Processes of this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers see the same files.
+    progress : callable, optional
+        ``progress(done, total)`` over the cells that this run computes.
+
+    Returns
+    -------
+    list of dict
+        A line for each stored cell: the cell, its status (``"done"`` or ``"failed"``), verdict, basis, counts.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, is in use, or holds a sweep with other settings.
+    """
+    settings = settings or SweepSettings()
+    folder = SweepFolder(out)
+    cells = list(grid.cells())
+    with folder.locked():
+        folder.agree(asdict(settings))
+        tasks = [
+            _Task(cell=c, settings=settings, folder=str(folder.cells)) for c in cells if not folder.has(c)
+        ]
+        try:
+            for done, (task, data, error) in enumerate(
+                completed_map(verify_cell, tasks, workers, scheduler), 1
+            ):
+                folder.store(task.cell, data if data is not None else _failed(task, error or "unknown"))
+                if progress is not None:
+                    progress(done, len(tasks))
+        finally:
+            index = folder.write_index()
+    return index
+
+
+def verify_cell(task: _Task) -> dict[str, Any]:
+    """Verify one cell; the data of its file."""
+    from pathlib import Path
+
+    from sphereufm.landscape.proofs import prove_landscape
+    from sphereufm.landscape.search import Effort
+    from sphereufm.landscape.verify import verify_landscape
+    from sphereufm.problem.ufm import UFMProblem
+
+    cell, settings = task.cell, task.settings
+    begun = time.perf_counter()
+    try:
+        problem = UFMProblem(class_sizes=[cell.per_class] * cell.classes, dim=cell.dim, tau=cell.tau)
+        report = verify_landscape(
+            problem,
+            effort=Effort[settings.effort.upper()],
+            starts=settings.starts,
+            rng=cell.seed(settings.seed),
+        )
+        if settings.proofs and report.complete:
+            place = Path(task.folder) / cell.name
+            place.mkdir(parents=True, exist_ok=True)
+            report = prove_landscape(report, place)
+    except SphereUFMError as error:
+        return _failed(task, str(error))
+    if not report.complete:
+        raise KeyboardInterrupt
+    landscape = report.to_json()
+    kinds = Counter(entry["kind"] for entry in landscape["critical"])
+    return {
+        **_heading(task, "done"),
+        "seconds": time.perf_counter() - begun,
+        "verdict": landscape["verdict"],
+        "basis": landscape["basis"],
+        "kinds": dict(sorted(kinds.items())),
+        "proved": sum(entry["status"] == "PROVED" for entry in landscape["critical"]),
+        "least_cost": min(entry["cost"] for entry in landscape["critical"]),
+        "counterexample_status": _counterexample_status(landscape),
+        "landscape": landscape,
+    }
+
+
+def _counterexample_status(landscape: dict[str, Any]) -> str | None:
+    """PROVED or NUMERICAL: the best that is known of a point that is neither global nor a strict saddle."""
+    bad = {
+        entry["status"]
+        for entry in landscape["critical"]
+        if entry["kind"] in ("SPURIOUS_LOCAL_MINIMUM", "DEGENERATE")
+    }
+    return next((status for status in ("PROVED", "NUMERICAL", "UNDECIDED") if status in bad), None)
+
+
+def _heading(task: _Task, status: str) -> dict[str, Any]:
+    """What every cell's file begins with."""
+    seed = task.cell.seed(task.settings.seed)
+    return {"format": "sphereufm-cell/1", "cell": asdict(task.cell), "seed": seed, "status": status}
+
+
+def _failed(task: _Task, reason: str) -> dict[str, Any]:
+    """The file of a cell that failed."""
+    return {**_heading(task, "failed"), "reason": reason}

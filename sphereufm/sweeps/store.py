@@ -1,0 +1,109 @@
+"""The folder of a sweep: one file a cell, written aside and renamed; an index rebuilt from them; one writer.
+
+``sweep.json`` holds what all cells share; ``cells/NAME.json`` one cell, format ``sphereufm-cell/1``;
+``cells/NAME/certificates`` its certificates; ``index.json`` a line for each cell. A kill at any moment loses
+the cells under way and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sphereufm.errors import OutputError
+from sphereufm.sweeps.grid import Cell
+
+__all__ = ["SweepFolder"]
+
+_BULKY = "landscape"
+
+
+class SweepFolder:
+    """Reads and writes the files of one sweep.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it does not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.cells = self.path / "cells"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one sweep; the system lets go of it when the process ends, however it ends.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written, or another sweep holds it.
+        """
+        import fcntl
+
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / "sweep.lock").open("w")
+        except OSError as error:
+            raise OutputError(f"--out={self.path} cannot be written: {error.strerror}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise OutputError(f"--out={self.path} is in use by another sweep; wait for it") from error
+            yield
+
+    def agree(self, settings: Mapping[str, Any]) -> None:
+        """Record what all cells share, or refuse settings that differ from those of the cells that are there.
+
+        Raises
+        ------
+        OutputError
+        """
+        place = self.path / "sweep.json"
+        if not place.exists():
+            self._write(place, {"format": "sphereufm-sweep/1", **settings})
+            return
+        there = self.read(place)
+        differ = sorted(k for k, v in settings.items() if there.get(k) != v)
+        if differ:
+            raise OutputError(
+                f"--out={self.path} holds a sweep with other {', '.join(differ)}; use another folder"
+            )
+
+    def has(self, cell: Cell) -> bool:
+        """Whether the cell was stored."""
+        return (self.cells / f"{cell.name}.json").exists()
+
+    def store(self, cell: Cell, data: Mapping[str, Any]) -> None:
+        """Store one cell."""
+        self._write(self.cells / f"{cell.name}.json", data)
+
+    def write_index(self) -> list[dict[str, Any]]:
+        """Rebuild ``index.json`` from the cells' files, and return its lines."""
+        lines = []
+        for place in sorted(self.cells.glob("*.json")):
+            data = self.read(place)
+            lines.append({key: value for key, value in data.items() if key != _BULKY})
+        self._write(self.path / "index.json", {"format": "sphereufm-sweep-index/1", "cells": lines})
+        return lines
+
+    @staticmethod
+    def read(place: Path) -> Any:
+        """One JSON file."""
+        return json.loads(place.read_text(encoding="utf-8"))
+
+    @staticmethod
+    def _write(place: Path, data: Mapping[str, Any]) -> None:
+        """Write aside, and rename."""
+        aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+        try:
+            aside.write_text(json.dumps(data) + "\n", encoding="utf-8")
+            os.replace(aside, place)
+        except OSError as error:
+            raise OutputError(f"{place} cannot be written: {error.strerror}") from error

@@ -1,0 +1,141 @@
+"""Sweeps: grids, resuming after a kill, failures, one writer."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sphereufm.errors import InvalidInputError, OutputError
+from sphereufm.plots_sweeps import phase_diagram_figure
+from sphereufm.sweeps import Cell, SweepFolder, SweepGrid, read_grid, run_sweep
+from sphereufm.sweeps.run import SweepSettings
+
+GRID = SweepGrid(classes="2,3", per_class="1", dim="2..K", tau="1,12")
+QUICK = SweepSettings(starts=8, proofs=False)
+
+
+def contents(folder):
+    """All cells without what depends on the clock."""
+    cells = {p.name: json.loads(p.read_text()) for p in sorted((folder / "cells").glob("*.json"))}
+    for cell in cells.values():
+        cell.pop("seconds", None)
+    return cells
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run_sweep(GRID, folder, QUICK)
+
+
+def test_dimensions_follow_the_classes():
+    assert [(c.classes, c.dim) for c in GRID.cells()][::2] == [(2, 2), (3, 2), (3, 3)]
+
+
+def test_ranges_of_temperatures_are_short_decimals():
+    grid = SweepGrid(classes="2", per_class="1", dim="3", tau="0.1:50:log:3")
+    assert [c.tau for c in grid.cells()] == ["0.1", "2.23607", "50"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("classes", "1"),
+        ("classes", "K"),
+        ("per_class", "0"),
+        ("per_class", "x"),
+        ("dim", "5..2"),
+        ("dim", "K-9"),
+        ("tau", "-1"),
+        ("tau", "0.1:5:cubic:3"),
+        ("tau", "nan"),
+    ],
+)
+def test_bad_grids_are_refused(name, words):
+    given = {"classes": "2", "per_class": "1", "dim": "3", "tau": "1"} | {name: words}
+    with pytest.raises(InvalidInputError, match=name):
+        list(SweepGrid(**given).cells())
+
+
+def test_a_grid_is_read_from_toml(tmp_path):
+    (tmp_path / "grid.toml").write_text('classes = [2, 3]\nper_class = 1\ndim = "2..K"\ntau = [1, 12]\n')
+    assert read_grid(tmp_path / "grid.toml") == GRID
+    (tmp_path / "bad.toml").write_text("classes = 2\n")
+    with pytest.raises(InvalidInputError, match="per_class"):
+        read_grid(tmp_path / "bad.toml")
+
+
+def test_seeds_depend_on_the_cell_alone():
+    seeds = [cell.seed(0) for cell in GRID.cells()]
+    assert len(set(seeds)) == len(seeds)
+    assert Cell(classes=2, per_class=1, dim=2, tau="1").seed(0) == seeds[0]
+    assert Cell(classes=2, per_class=1, dim=2, tau="1").seed(1) != seeds[0]
+
+
+def test_verdicts_of_known_cells(whole):
+    lines = {(e["cell"]["classes"], e["cell"]["dim"], e["cell"]["tau"]): e for e in whole[1]}
+    assert lines[3, 3, "1"]["verdict"] == "BENIGN"
+    assert lines[3, 2, "12"]["verdict"] == "NOT_BENIGN"
+
+
+def test_a_finished_sweep_computes_nothing_again(whole, monkeypatch):
+    before = contents(whole[0])
+    monkeypatch.setattr("sphereufm.sweeps.run.verify_cell", lambda task: pytest.fail("computed again"))
+    run_sweep(GRID, whole[0], QUICK)
+    assert contents(whole[0]) == before
+
+
+def test_two_workers_give_the_same_cells(whole, tmp_path):
+    run_sweep(GRID, tmp_path, QUICK, workers=2)
+    assert contents(tmp_path) == contents(whole[0])
+
+
+def test_other_settings_are_refused(whole):
+    with pytest.raises(OutputError, match="seed"):
+        run_sweep(GRID, whole[0], SweepSettings(starts=8, proofs=False, seed=1))
+
+
+def test_a_second_sweep_in_the_folder_is_refused(tmp_path):
+    with SweepFolder(tmp_path).locked(), pytest.raises(OutputError, match="in use"):
+        run_sweep(GRID, tmp_path, QUICK)
+    run_sweep(SweepGrid(classes="2", per_class="1", dim="3", tau="1"), tmp_path, QUICK)
+
+
+def test_a_failing_cell_is_recorded_and_the_sweep_goes_on(tmp_path):
+    grid = SweepGrid(classes="2", per_class="1,5000", dim="3", tau="1")
+    index = {line["cell"]["per_class"]: line for line in run_sweep(grid, tmp_path, QUICK)}
+    assert index[1]["status"] == "done"
+    assert index[5000]["status"] == "failed"
+    assert "unknowns" in index[5000]["reason"]
+
+
+def test_certificates_lie_beside_the_cell(tmp_path):
+    grid = SweepGrid(classes="2", per_class="1", dim="3", tau="1")
+    (line,) = run_sweep(grid, tmp_path, SweepSettings(starts=8))
+    assert line["proved"] > 0
+    names = [e["certificate"] for e in contents(tmp_path)["K2-n1-d3-tau1.json"]["landscape"]["critical"]]
+    assert all((tmp_path / "cells" / "K2-n1-d3-tau1" / n).exists() for n in names if n is not None)
+
+
+def test_phase_diagram_has_a_panel_for_each_number_of_classes(whole):
+    titles = [axes.get_title() for axes in phase_diagram_figure(whole[1]).axes]
+    assert titles == ["K = 2, n = 1", "K = 3, n = 1"]
+
+
+def killed_sweeps(folder, kills):
+    """Run the sweep on two processes as a child and kill it, later each time; then let it end."""
+    words = ["--classes", "2,3", "--per-class", "1", "--dim", "2..K", "--tau", "1,12", "--starts", "8"]
+    command = [sys.executable, "-m", "sphereufm", "sweep", *words, "--no-proofs", "--workers", "2", "--quiet"]
+    for i in range(kills):
+        with subprocess.Popen([*command, "--out", str(folder)]) as process:
+            time.sleep(1.0 + 2.0 * i / kills)
+            process.kill()
+    subprocess.run([*command, "--out", str(folder)], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_and_resumed_sweeps_end_with_the_same_cells(whole, tmp_path, kills):
+    killed_sweeps(tmp_path, kills)
+    assert contents(tmp_path) == contents(whole[0])
