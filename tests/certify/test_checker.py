@@ -58,6 +58,12 @@ def test_theorem_s_is_sharp_in_the_dimension(name):
     assert (result.status, result.row) == ("PROVED", "spurious local minimiser")
 
 
+def test_the_example_of_the_format_holds():
+    page = Path(__file__).resolve().parents[2] / "docs" / "certificates.md"
+    text = page.read_text(encoding="utf-8").split("```json")[1].split("```")[0]
+    assert check(text).row == "global minimiser"
+
+
 # --- what is false
 
 
