@@ -67,7 +67,7 @@ def verify(
     from sphereufm.landscape.verify import verify_landscape
 
     problem = problem_from_options(**problem_words)
-    prepare_output(out, ("landscape.json", "landscape.png", "certificates"), force)
+    prepare_output(out, ("landscape.json", "landscape.png", "report.html", "certificates"), force)
     with _Progress() as progress:
         report = verify_landscape(
             problem, effort=Effort[effort.upper()], starts=starts, rng=seed, progress=progress
@@ -78,9 +78,11 @@ def verify(
             report = prove_landscape(report, out, progress=progress)
     if out is not None:
         from sphereufm.plots import save_landscape
+        from sphereufm.report import save_html
 
         report.save(out / "landscape.json")
         save_landscape(report, out / "landscape.png")
+        save_html(report, out / "report.html")
     if as_json:
         click.echo(json.dumps(report.to_json(), allow_nan=False))
     else:
@@ -97,7 +99,7 @@ def verify(
 def _written(report: LandscapeReport) -> list[str]:
     """Names of the files that a run leaves."""
     proved = report.proofs is not None and (report.proofs.proved or report.proofs.theorem_certificate)
-    return ["landscape.json", "landscape.png", *(["certificates"] if proved else [])]
+    return ["landscape.json", "landscape.png", "report.html", *(["certificates"] if proved else [])]
 
 
 class _Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["landscape_figure", "save_landscape"]
+__all__ = ["landscape_figure", "landscape_svg", "save_landscape"]
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
 _STYLE = {
@@ -62,6 +63,17 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="best", frameon=False, fontsize=9)
     return figure
+
+
+def landscape_svg(report: LandscapeReport) -> str:
+    """Return :func:`landscape_figure` as an SVG element to be put into a page."""
+    import matplotlib as mpl
+
+    text = StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sphereufm"}):
+        landscape_figure(report).savefig(text, format="svg", metadata={"Date": None})
+    page = text.getvalue()
+    return page[page.index("<svg") :]
 
 
 def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
