@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sphereufm import UFMProblem
+from sphereufm import UFMProblem, simplex_etf
 from sphereufm.certify import (
     ExactInstance,
     IndexClaim,
@@ -19,8 +19,10 @@ from sphereufm.certify import (
 from sphereufm.certify.checker import check_bytes, check_file
 from sphereufm.certify.expressions import fourth_powers, max_cut, thomson
 from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.points import CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.proofs import prove_landscape
+from sphereufm.landscape.spectrum import hessian_spectrum
 from sphereufm.landscape.verify import verify_landscape
 
 CERTIFICATES = Path(__file__).resolve().parents[1] / "data" / "certificates"
@@ -105,3 +107,31 @@ def test_counterexample_in_the_plane_is_proved():
     (row,) = [e for e in report.critical if e.kind is CriticalPointKind.SPURIOUS_LOCAL_MINIMUM]
     assert (row.status, round(row.cost, 6)) == (Status.PROVED, 0.456902)
     assert (report.verdict, report.proofs.basis_status) == (LandscapeVerdict.NOT_BENIGN, "PROVED")
+
+
+def near_bifurcation(excess):
+    """The sample turned around at K = 3, d = 2: its eigenvalue vanishes at tau = 2.0212576 and grows with tau."""
+    tau = Fraction(555599071235, 274877906944) + excess
+    problem = UFMProblem(labels=(0, 1, 2, 2), classes=3, dim=2, tau=tau, weights=["1", "1", "1", "1/100"])
+    W = simplex_etf(3, 2)
+    X = np.concatenate([W, W[:, (0, 1, 2, 2)]], axis=1)
+    X[:, -1] *= -1
+    X = find_critical_points(problem, X[None], tolerance=1e-13, max_iterations=300).X[0]
+    eigenvalues = hessian_spectrum(problem, X, 2).eigenvalues
+    return ExactInstance.from_problem(problem), X, np.abs(eigenvalues).min() / np.abs(eigenvalues).max()
+
+
+@pytest.mark.parametrize("exponent", [24, 30, 36])
+def test_small_eigenvalues_next_to_a_bifurcation_are_proved(exponent):
+    instance, X, relative = near_bifurcation(Fraction(1, 2**exponent))
+    assert relative < 0.03 * 2.0**-exponent
+    certificate = prove_point(instance, X)
+    assert certificate.find(IndexClaim).index == 0
+    assert check(certificate).status == "PROVED"
+
+
+def test_both_sides_of_the_bifurcation_differ():
+    instance, X, _ = near_bifurcation(-Fraction(1, 2**24))
+    certificate = prove_point(instance, X)
+    assert certificate.find(IndexClaim).index == 1
+    assert check(certificate).status == "PROVED"
