@@ -109,3 +109,13 @@ def test_too_many_eigenvalues_are_refused():
     problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
     with pytest.raises(InvalidInputError, match="count=9"):
         hessian_extreme(problem, collapsed_point(problem), 9)
+
+
+@pytest.mark.slow
+def test_many_classes_and_samples_at_collapse():
+    """652,800 unknowns: the ten lowest are copies of one value."""
+    problem = UFMProblem(class_sizes=(50,) * 100, dim=128, tau=10)
+    found = hessian_extreme(problem, collapsed_point(problem), 10)
+    assert found.converged
+    np.testing.assert_allclose(found.eigenvalues, closed_form(problem, 10)[0], rtol=1e-4)
+    assert (np.abs(found.eigenvalues - closed_form(problem, 10)[0]) <= found.residuals + 1e-15).all()
