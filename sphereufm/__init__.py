@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sphereufm.landscape.points import LandscapeVerdict as LandscapeVerdict
     from sphereufm.landscape.points import embed as embed
     from sphereufm.landscape.position import position as position
+    from sphereufm.landscape.proofs import prove_landscape as prove_landscape
     from sphereufm.landscape.result import LandscapeReport as LandscapeReport
     from sphereufm.landscape.result import load_report as load_report
     from sphereufm.landscape.spectrum import HessianSpectrum as HessianSpectrum
@@ -90,6 +91,7 @@ _HOME = {
     "solve": "solvers",
     "theorem_s": "problem.theory",
     "trace_branches": "landscape.branches",
+    "prove_landscape": "landscape.proofs",
     "verify_landscape": "landscape.verify",
 }
 
