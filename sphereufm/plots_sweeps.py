@@ -41,7 +41,7 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
 
     columns = sorted({line["cell"]["classes"] for line in index})
     rows = sorted({line["cell"]["per_class"] for line in index})
-    size = (2.4 * max(len(columns), 2) + 0.6, 1.9 * max(len(rows), 1) + 1.1)
+    size = (2.4 * max(len(columns), 2) + 0.6, 1.9 * max(len(rows), 1) + 1.3)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(max(len(rows), 1), max(len(columns), 1), squeeze=False, sharex=True)
     for i, n in enumerate(rows):
@@ -50,14 +50,15 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
                 grid[i, j], [e for e in index if (e["cell"]["per_class"], e["cell"]["classes"]) == (n, K)]
             )
             grid[i, j].set_title(f"K = {K}, n = {n}", fontsize=9)
-    figure.supxlabel(r"inverse temperature $\tau$", fontsize=9)
+    for axes in grid[-1]:
+        axes.set_xlabel(r"inverse temperature $\tau$", fontsize=8)
     figure.supylabel("dimension d", fontsize=9)
     handles: dict[str, Any] = {}
     for axes in grid.flat:
         handles |= {text: handle for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=8
+            handles.values(), handles.keys(), loc="outside lower center", ncols=1, frameon=False, fontsize=8
         )
     return figure
 
