@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sphereufm.landscape.result import load_report as load_report
     from sphereufm.landscape.spectrum import HessianSpectrum as HessianSpectrum
     from sphereufm.landscape.spectrum import hessian_spectrum as hessian_spectrum
+    from sphereufm.landscape.symmetric_search import symmetric_critical_points as symmetric_critical_points
     from sphereufm.landscape.verify import verify_landscape as verify_landscape
     from sphereufm.problem.gap import optimality_gap as optimality_gap
     from sphereufm.problem.pymanopt_bridge import from_pymanopt as from_pymanopt
@@ -89,6 +90,7 @@ _HOME = {
     "position": "landscape.position",
     "simplex_etf": "problem.theory",
     "solve": "solvers",
+    "symmetric_critical_points": "landscape.symmetric_search",
     "theorem_s": "problem.theory",
     "trace_branches": "landscape.branches",
     "prove_landscape": "landscape.proofs",
