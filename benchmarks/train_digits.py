@@ -2,7 +2,8 @@ r"""Train a small convolutional network on scikit-learn's handwritten digits and
 
 Two variants of one network.  ``normalised``: features and classifier rows have unit length, no bias, logits are ``tau``
 times their inner products (the classifier is put back on the spheres after each step).  ``plain``: nothing is
-normalised, the last layer has a bias, and all parameters carry weight decay.  Training uses the first 140 images of
+normalised, features are those of a ReLU (unless ``--linear``), the last layer has a bias, and all parameters carry
+weight decay.  Training uses the first 140 images of
 each class, so it is balanced; the other images are the test set.
 
 The fixtures in ``tests/data`` were made by::
@@ -31,9 +32,9 @@ CLASSES = 10
 
 
 class DigitsNetwork(nn.Module):
-    """Three convolutions, a linear map to ``dim`` features (with ReLU in the plain variant), a linear classifier."""
+    """Three convolutions, a linear map to ``dim`` features (with a ReLU if asked for), a linear classifier."""
 
-    def __init__(self, dim: int, normalised: bool, tau: float) -> None:
+    def __init__(self, dim: int, normalised: bool, tau: float, relu: bool) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1),
@@ -47,13 +48,15 @@ class DigitsNetwork(nn.Module):
         )
         self.head = nn.Linear(dim, CLASSES, bias=not normalised)
         self.normalised = normalised
+        self.relu = relu
         self.tau = tau if normalised else 1.0
         self.constrain()
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Penultimate features, ``(n, dim)``."""
         out = self.body(images)
-        return functional.normalize(out, dim=1) if self.normalised else functional.relu(out)
+        out = functional.relu(out) if self.relu else out
+        return functional.normalize(out, dim=1) if self.normalised else out
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits, ``(n, 10)``."""
@@ -83,7 +86,8 @@ def train(variant: str, options: argparse.Namespace) -> float:
     """Train one variant, save its features, return its test accuracy."""
     torch.manual_seed(options.seed)
     normalised = variant == "normalised"
-    network = DigitsNetwork(options.dim, normalised, options.tau)
+    relu = not normalised and not options.linear
+    network = DigitsNetwork(options.dim, normalised, options.tau, relu)
     decay = 0.0 if normalised else options.decay
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, max(1, options.epochs // 2), 0.1)
@@ -138,6 +142,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=1e-3, help="weight decay of the plain variant")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variant", choices=("normalised", "plain"), help="one variant only")
+    parser.add_argument("--linear", action="store_true", help="no ReLU on the features of the plain variant")
     parser.add_argument("--every-epoch", action="store_true", help="save the features of each epoch too")
     options = parser.parse_args()
     torch.set_num_threads(1)

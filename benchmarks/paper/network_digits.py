@@ -39,13 +39,12 @@ def run(
 ) -> dict[str, float | None]:
     """Train once; the first epoch with NC1 below 0.1, and the last epoch's measures."""
     with TemporaryDirectory() as folder:
-        options = Namespace(
-            dim=32, tau=tau, decay=decay, seed=seed, epochs=epochs, every_epoch=True, out=Path(folder)
-        )
+        fixed = {"dim": 32, "tau": 1.0, "decay": 0.0, "linear": True, "every_epoch": True}
+        options = Namespace(**(fixed | changes), seed=seed, epochs=epochs, out=Path(folder))
         accuracy = train_digits.train(variant, options)
         files = sorted((Path(folder) / variant).iterdir())
         measured = [collapse_metrics(load_features(f), covariance=False, one_vs_rest=False) for f in files]
-        place = position(load_features(files[-1]), tau if variant == "normalised" else None)
+        place = position(load_features(files[-1]), options.tau if variant == "normalised" else None)
     reached = [k for k, m in enumerate(measured, start=1) if m.nc1 is not None and m.nc1 < LEVEL]
     last = measured[-1]
     return {
@@ -88,8 +87,11 @@ def main() -> None:
         name = f"normalised, tau = {tau:g}"
         results[name] = [run("normalised", options.epochs, s, tau=tau) for s in range(options.seeds)]
     for decay in DECAYS:
-        name = f"weight decay {decay:g}"
-        results[name] = [run("plain", options.epochs, s, decay=decay) for s in range(options.seeds)]
+        for linear in (True, False):
+            name = f"weight decay {decay:g}, {'linear' if linear else 'ReLU'} features"
+            results[name] = [
+                run("plain", options.epochs, s, decay=decay, linear=linear) for s in range(options.seeds)
+            ]
     print(f"| variant | first epoch with NC1 < {LEVEL} | NC1 | NC2 | NC3 | gap (nats) | test accuracy |")
     print("|---|---|---|---|---|---|---|")
     for name, runs in results.items():
