@@ -34,9 +34,7 @@ DECAYS = (1e-4, 1e-3)
 LEVEL = 0.1
 
 
-def run(
-    variant: str, epochs: int, seed: int, tau: float = 1.0, decay: float = 0.0
-) -> dict[str, float | None]:
+def run(variant: str, epochs: int, seed: int, **changes: float) -> dict[str, float | None]:
     """Train once; the first epoch with NC1 below 0.1, and the last epoch's measures."""
     with TemporaryDirectory() as folder:
         fixed = {"dim": 32, "tau": 1.0, "decay": 0.0, "linear": True, "every_epoch": True}
