@@ -37,10 +37,7 @@ ALLOWED = {
     "comparison": SEARCH,
     "sweeps": SEARCH | {"landscape", "parallel"},
     "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
-    "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features"},
-    "plots_compare": {"errors", "comparison"},
-    "plots_sweeps": {"errors"},
-    "plots_features": {"errors", "features", "landscape.position"},
+    "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "comparison"},
     "testing": BASE | {"problem"},
 }
 # the top: the command line, and the package's own file, which names everything but loads nothing
@@ -53,7 +50,7 @@ OWNERS = {
     "autograd": {"problem"},
     "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
     "mpmath": {"certify.checker"},
-    "matplotlib": {"plots", "plots_sweeps", "plots_compare", "plots_features"},
+    "matplotlib": {"plots"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "hypothesis": {"testing"},

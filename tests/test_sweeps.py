@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sphereufm.errors import InvalidInputError, OutputError
-from sphereufm.plots_sweeps import phase_diagram_figure
+from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.sweeps import Cell, SweepFolder, SweepGrid, read_grid, run_sweep
 from sphereufm.sweeps.run import SweepSettings
 

@@ -110,7 +110,7 @@ def compare(
     if not comparison.measurements:
         raise KeyboardInterrupt
     if out is not None:
-        from sphereufm.plots_compare import save_comparison
+        from sphereufm.plots.comparison import save_comparison
 
         comparison.save(out / _FILES[0])
         save_comparison(comparison, out)

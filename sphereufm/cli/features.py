@@ -210,7 +210,7 @@ def _many(found: list[_Measured], epochs: bool) -> dict[str, Any]:
 
 def _write(out: Path, data: dict[str, Any], figure: str, found: list[_Measured]) -> None:
     """Write the JSON and the figure, each to a temporary name first."""
-    from sphereufm.plots_features import save_features, save_trajectory
+    from sphereufm.plots.features import save_features, save_trajectory
 
     target, aside = out / "features.json", out / f".features.json.{os.getpid()}.tmp"
     try:

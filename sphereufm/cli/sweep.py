@@ -64,7 +64,7 @@ def sweep(
 
     Exit code 0: every cell was computed, 3: some failed.
     """
-    from sphereufm.plots_sweeps import save_phase_diagram
+    from sphereufm.plots.sweeps import save_phase_diagram
     from sphereufm.sweeps import run_sweep
     from sphereufm.sweeps.run import SweepSettings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.landscape.branch_report import BranchReport
-from sphereufm.plots.files import save_png
+from sphereufm.plots.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,4 +88,4 @@ def save_branches(report: BranchReport, path: str | os.PathLike[str]) -> None:
     OutputError
         If the file cannot be written.
     """
-    save_png(branch_figure(report), path)
+    save_figure(branch_figure(report), path)

@@ -11,11 +11,11 @@ from sphereufm.errors import OutputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["save_png"]
+__all__ = ["save_figure"]
 
 
-def save_png(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG.
+def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
+    """Write a figure, as PNG or SVG, to a temporary name beside ``path``; then rename it.
 
     Raises
     ------
@@ -25,7 +25,8 @@ def save_png(figure: Figure, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(aside, format="png", dpi=150)
+        figure.savefig(aside, format=form, dpi=dpi)
         os.replace(aside, target)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         raise OutputError(f"{target} cannot be written: {error.strerror}") from error

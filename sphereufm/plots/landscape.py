@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
 from sphereufm.landscape.result import LandscapeReport
-from sphereufm.plots.files import save_png
+from sphereufm.plots.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> Non
     OutputError
         If the file cannot be written.
     """
-    save_png(landscape_figure(report), path)
+    save_figure(landscape_figure(report), path)
 
 
 def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **style: Any) -> None:

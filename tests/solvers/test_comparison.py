@@ -19,7 +19,7 @@ from sphereufm.comparison import (
     speed_ratios,
 )
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.plots_compare import convergence_figure, profiles_figure
+from sphereufm.plots.comparison import convergence_figure, profiles_figure
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import solve

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.errors import OutputError
+from sphereufm.plots.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,13 +70,7 @@ def save_phase_diagram(index: Sequence[Mapping[str, Any]], path: str | os.PathLi
     OutputError
         If the file cannot be written.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        phase_diagram_figure(index).savefig(aside, format="svg")
-        os.replace(aside, target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    save_figure(phase_diagram_figure(index), path, form="svg")
 
 
 def _draw_panel(axes: Any, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.errors import OutputError
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.landscape.position import LandscapePosition
+from sphereufm.plots.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +114,7 @@ def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> Non
     OutputError
         If the file cannot be written.
     """
-    _save(features_figure(metrics), Path(path))
+    save_figure(features_figure(metrics), path)
 
 
 def save_trajectory(
@@ -128,15 +127,4 @@ def save_trajectory(
     OutputError
         If the file cannot be written.
     """
-    _save(trajectory_figure(epochs), Path(path))
-
-
-def _save(figure: Figure, target: Path) -> None:
-    """Write to a temporary name beside the target, then rename."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(aside, format="png", dpi=150)
-        os.replace(aside, target)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    save_figure(trajectory_figure(epochs), path)

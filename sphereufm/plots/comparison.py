@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.errors import OutputError
+from sphereufm.plots.files import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,12 +99,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> None:
         If a file cannot be written.
     """
     for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):
-        target, aside = folder / name, folder / f".{name}.{os.getpid()}.tmp"
-        try:
-            draw(comparison).savefig(aside, format="png", dpi=120)
-            os.replace(aside, target)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        save_figure(draw(comparison), folder / name, dpi=120)
 
 
 def _figure(width: float, height: float) -> Figure:
