@@ -16,6 +16,8 @@ from sphereufm.problem.theory import TheoremCheck
 
 __all__ = ["ContradictionError", "Judgement", "judge"]
 
+# relative; costs closer than this are those of one value in floating point
+_SAME_COST = 1e-9
 _COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
@@ -64,7 +66,7 @@ def judge(
     >>> judge([], None).verdict.name
     'UNDECIDED'
     """
-    bad = [entry for entry in entries if entry.kind in _COUNTEREXAMPLES]
+    bad = [entry for entry in entries if entry.kind in _COUNTEREXAMPLES and _has_lower(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]
     if theorem is not None and theorem.applies:
         return _by_theorem(len(bad), proved, proofs)
@@ -80,6 +82,16 @@ def judge(
         )
     note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
     return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
+
+
+def _has_lower(
+    entry: CriticalPoint | CriticalFamily, entries: Sequence[CriticalPoint | CriticalFamily]
+) -> bool:
+    """Whether a point is known not to be global; only degenerate ones can be the lowest, which decides nothing."""
+    if entry.kind is not CriticalPointKind.DEGENERATE:
+        return True
+    lowest = min(other.cost for other in entries)
+    return entry.cost - lowest > _SAME_COST * max(abs(entry.cost), abs(lowest))
 
 
 def _by_theorem(bad: int, proved: Sequence[CriticalPoint | CriticalFamily], proofs: bool) -> Judgement:

@@ -162,3 +162,10 @@ def test_problems_without_ball_formulas_come_back_with_a_note(benign):
     assert again.proofs is None
     assert again.critical == benign.critical
     assert "ball formulas" in again.notes[-1]
+
+
+def test_a_degenerate_point_without_a_lower_one_decides_nothing(plane):
+    lowest = replace(plane.critical[0], kind=CriticalPointKind.DEGENERATE, status=Status.NUMERICAL)
+    assert judge([lowest], None).verdict is LandscapeVerdict.UNDECIDED
+    above = replace(lowest, cost=lowest.cost + 0.1)
+    assert judge([lowest, above], None).verdict is LandscapeVerdict.NOT_BENIGN
