@@ -712,7 +712,7 @@ class Evaluation:
         n = r * len(self.X)
         fail_large(n, MOST_UNKNOWNS)
         fail_large(K * K * len(self.H) * r * r, 4 * MOST_TERMS)
-        A = [[B.number(0) for _ in range(n)] for _ in range(n)]
+        A = [[B.number(0)] * n for _ in range(n)]
         for g, h in enumerate(self.H):
             q, c, cw = self.prob[g], self.curvature(g), self.centred(g)
             inside = self.split(g, B.number(0))
@@ -901,6 +901,12 @@ def add_outer(A: list[list[Any]], weight: Any, a: list[Any], b: list[Any]) -> No
     for i, x in enumerate(a):
         for j, y in enumerate(b):
             A[i][j] += weight * x * y
+
+
+def plus_squares(B: Any, A: list[list[Any]], vectors: list[list[Any]]) -> list[list[Any]]:
+    """``A`` plus the sum of ``v v^T``."""
+    squares = B.product([list(c) for c in zip(*vectors, strict=True)], vectors)
+    return [[x + y for x, y in zip(row, more, strict=True)] for row, more in zip(A, squares, strict=True)]
 
 
 # --- linear algebra in balls
@@ -1116,7 +1122,7 @@ class Checker:
         Xhat = centre.X
         F = [g / s[j] - mu[j] * x for j in range(M) for g, x in zip(g0[j], Xhat[j], strict=True)]
         F += [(dot(x, x) - 1) / 2 for x in Xhat] + [B.number(0) for _ in skew]
-        J = [[B.number(0) for _ in range(n)] for _ in range(n)]
+        J = [[B.number(0)] * n for _ in range(n)]
         for i, row in enumerate(box.hessian()):
             for j, x in enumerate(row):
                 J[i][j] = x / s[i // r]
@@ -1200,13 +1206,14 @@ class Checker:
                 for b in range(r):
                     A[j * r + a][j * r + b] += x[a] * x[b]
         if self.p.invariant:
-            largest = max(s, key=real)
+            largest, Z = max(s, key=real), []
             for a, b in combinations(range(r), 2):
-                z = [B.number(0) for _ in range(r * M)]
+                z = [B.number(0)] * (r * M)
                 for j, x in enumerate(e.X):
                     weight = B.sqrt(s[j] / largest)
                     z[j * r + a], z[j * r + b] = weight * x[b], -weight * x[a]
-                add_outer(A, B.number(1), z, z)
+                Z.append(z)
+            A = plus_squares(B, A, Z)
         return known(inertia(B, A), "the Hessian")
 
     def split_index(self, e: Any, g: int, beta: Any, scale: Any) -> int:
@@ -1224,10 +1231,8 @@ class Checker:
         S = e.multiplier_matrix(lam)
         fail_large(len(S), MOST_UNKNOWNS)
         S = [[x / (root[i] * root[j]) for j, x in enumerate(row)] for i, row in enumerate(S)]
-        for a in range(e.r):
-            v = [B.sqrt(s[j] / largest) * x[a] for j, x in enumerate(e.X)]
-            add_outer(S, B.number(1), v, v)
-        return S
+        V = [[B.sqrt(s[j] / largest) * x[a] for j, x in enumerate(e.X)] for a in range(e.r)]
+        return plus_squares(B, S, V)
 
     def global_minimum(self, claim: dict[str, Any]) -> tuple[str, str]:
         """Lemma 8."""
