@@ -6,6 +6,8 @@ Exit codes: 0 the claim holds, 1 it does not, 2 bad input, 3 undecided or not co
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from typing import NoReturn
@@ -28,6 +30,7 @@ __all__ = ["cli", "main"]
 _BAD_INPUT = 2
 _INTERNAL = 70
 _INTERRUPTED = 130
+_DEVICE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @click.group(
@@ -60,6 +63,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=words, prog_name="sphereufm", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
@@ -73,10 +78,32 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _DEVICE_FULL:
+            _internal_error(error, "--debug" in words)
+        _give_up_standard_output()
+        place = "the output" if error.filename is None else str(error.filename)
+        click.echo(
+            f"Error: {place} cannot be written: {os.strerror(error.errno)}; free some space or write elsewhere",
+            err=True,
+        )
+        sys.exit(_BAD_INPUT)
     except Exception as error:  # the last line of defence: one sentence, not a traceback
-        if "--debug" in words:
-            traceback.print_exc()
-        else:
-            name = type(error).__name__
-            click.echo(f"Internal error ({name}: {error}); run again with `sphereufm --debug ...`", err=True)
-        sys.exit(_INTERNAL)
+        _internal_error(error, "--debug" in words)
+
+
+def _internal_error(error: Exception, debug: bool) -> NoReturn:
+    """Say what went wrong, and exit."""
+    if debug:
+        traceback.print_exc()
+    else:
+        name = type(error).__name__
+        click.echo(f"Internal error ({name}: {error}); run again with `sphereufm --debug ...`", err=True)
+    sys.exit(_INTERNAL)
+
+
+def _give_up_standard_output() -> None:
+    """Send what is still buffered nowhere: writing it again at exit would fail, and change the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.close(nowhere)

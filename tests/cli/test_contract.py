@@ -1,5 +1,6 @@
 """What scripts rely on: exit codes, JSON, streams, output folders."""
 
+import errno
 import json
 import os
 import signal
@@ -117,6 +118,29 @@ def test_a_closed_pipe_is_no_internal_error():
         assert process.wait(timeout=60) != 70
     assert "Traceback" not in err
     assert "Internal" not in err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
+@pytest.mark.parametrize("words", [["doctor"], ["solve", *FAST, "--json"], ["--help"]], ids=lambda w: w[0])
+def test_a_full_device_is_no_internal_error(words):
+    with open("/dev/full", "w") as full:
+        process = start(*words, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert (
+        err
+        == "Error: the output cannot be written: No space left on device; free some space or write elsewhere\n"
+    )
+
+
+def test_other_errors_of_the_system_are_internal(capsys, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(errno.ENOTTY, "no typewriter")
+
+    monkeypatch.setattr("sphereufm.cli.cli.main", broken)
+    code, _, err = run(capsys, "doctor")
+    assert code == 70
+    assert "no typewriter" in err
 
 
 def test_no_colours_in_a_pipe():
