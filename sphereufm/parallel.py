@@ -87,6 +87,15 @@ def _in_order(submit: Callable[..., Any], function: Any, items: Iterable[Any], a
 
 def _on_dask(function: Any, items: Iterable[Any], scheduler: str) -> Iterator[Any]:
     """The same on the workers of a Dask cluster."""
+    with _client(scheduler) as client:
+        threads = sum(client.nthreads().values())
+        # impure: a file may have changed since an equal task ran
+        submit = _submit_impure(client)
+        yield from _in_order(submit, function, items, _AHEAD * max(threads, 1))
+
+
+def _client(scheduler: str) -> Any:
+    """A client of a running scheduler."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -94,14 +103,9 @@ def _on_dask(function: Any, items: Iterable[Any], scheduler: str) -> Iterator[An
             f"scheduler={scheduler!r} needs dask; install the extra: pip install 'sphereufm[distributed]'"
         ) from error
     try:
-        client = Client(scheduler, timeout="10s")
+        return Client(scheduler, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:
         raise InvalidInputError(f"scheduler={scheduler!r} cannot be reached: {error}") from error
-    with client:
-        threads = sum(client.nthreads().values())
-        # impure: a file may have changed since an equal task ran
-        submit = _submit_impure(client)
-        yield from _in_order(submit, function, items, _AHEAD * max(threads, 1))
 
 
 def _submit_impure(client: Any) -> Callable[..., Any]:
@@ -193,17 +197,9 @@ def _follow_parent() -> None:
 
 def _completed_on_dask(function: Any, items: Iterable[Any], scheduler: str) -> Iterator[Any]:
     """The same on a Dask cluster, which replaces what dead workers had begun."""
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise MissingExtraError(
-            f"scheduler={scheduler!r} needs dask; install the extra: pip install 'sphereufm[distributed]'"
-        ) from error
-    try:
-        client = Client(scheduler, timeout="10s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InvalidInputError(f"scheduler={scheduler!r} cannot be reached: {error}") from error
-    with client:
+    with _client(scheduler) as client:
+        from distributed import as_completed
+
         todo = iter(items)
         sent: dict[Any, Any] = {}
         queue = as_completed()

@@ -1,8 +1,11 @@
 """Sweeps: grids, resuming after a kill, failures, one writer."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -138,4 +141,16 @@ def killed_sweeps(folder, kills):
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_and_resumed_sweeps_end_with_the_same_cells(whole, tmp_path, kills):
     killed_sweeps(tmp_path, kills)
+    assert contents(tmp_path) == contents(whole[0])
+
+
+def test_a_cluster_gives_the_same_cells_though_a_worker_is_killed(whole, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        victim = next(iter(cluster.workers.values())).process.process.pid
+        killer = threading.Timer(1.0, os.kill, (victim, signal.SIGKILL))
+        killer.start()
+        index = run_sweep(GRID, tmp_path, QUICK, scheduler=cluster.scheduler_address)
+        killer.join()
+    assert {line["status"] for line in index} == {"done"}
     assert contents(tmp_path) == contents(whole[0])
