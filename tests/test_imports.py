@@ -18,11 +18,12 @@ PROVE = CERTIFICATE | {"certify.balls"}
 CERTIFY = PROVE | {"certify", "certify.prove"}
 ALLOWED = {
     "errors": set(),
+    "notebook": set(),
     "geometry": {"errors"},
     "problem": BASE,
     "solvers": BASE | {"problem"},
     "parallel": {"errors"},
-    "features": {"errors", "parallel"},
+    "features": {"errors", "parallel", "notebook"},
     "certify.exact": {"errors"},
     "certify.certificate": CERTIFICATE,
     # floats enter a proof as candidates only: no import of `problem`
@@ -31,7 +32,7 @@ ALLOWED = {
     "certify": CERTIFY,
     # one self-contained file: standard library and python-flint only
     "certify.checker": set(),
-    "landscape": SEARCH | CERTIFY | {"certify.checker", "parallel"},
+    "landscape": SEARCH | CERTIFY | {"certify.checker", "parallel", "notebook"},
     # the only place where features and the optimisation side meet
     "landscape.position": SEARCH | {"landscape", "features"},
     "comparison": SEARCH,

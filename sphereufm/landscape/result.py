@@ -22,6 +22,7 @@ from sphereufm.landscape.points import (
     Status,
 )
 from sphereufm.landscape.spectrum import HessianSpectrum
+from sphereufm.notebook import html_table, shown
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory import TheoremCheck
 from sphereufm.problem.ufm import UFMProblem
@@ -112,6 +113,21 @@ class LandscapeReport:
             "complete": self.complete,
             "proofs": None if self.proofs is None else asdict(self.proofs),
         }
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: verdict, what it rests on, and one line for each class."""
+        basis = "no theorem and no counterexample" if self.basis is None else self.basis
+        if self.basis == "counterexample":
+            proved = self.proofs is not None and self.proofs.basis_status == "PROVED"
+            basis += ", PROVED" if proved else ", numerical"
+        lines = [f"Verdict: {self.verdict.name} ({basis})"]
+        if self.basis != "completeness":
+            lines.append("The list is a lower bound on the set of critical points.")
+        return html_table(
+            "\n".join([*lines, *self.notes]),
+            ("cost", "rank", "Morse index", "nullity", "least eigenvalue", "kind", "status", "hits"),
+            map(_cells, self.critical),
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON: to a temporary name beside ``path``, then renamed.
@@ -223,6 +239,13 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
         "gap_method": entry.gap_method,
         **own,
     }
+
+
+def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
+    """One line of a notebook's table."""
+    numbers = (entry.cost, entry.rank, entry.morse_index, entry.nullity, entry.min_eigenvalue)
+    family = f" ({entry.name})" if isinstance(entry, CriticalFamily) else ""
+    return (*map(shown, numbers), entry.kind.name + family, entry.status.name, str(entry.hits))
 
 
 def _large_to_json(number: int | None) -> int | str | None:

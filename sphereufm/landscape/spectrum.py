@@ -25,6 +25,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry import numerical_rank, orbit_dimension, principal_frame
 from sphereufm.geometry.tangent import vertical_coordinates
 from sphereufm.landscape.hessian import hessian_matrix
+from sphereufm.notebook import html_table, shown
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.interface import SphereProblem
 
@@ -66,6 +67,17 @@ class HessianSpectrum:
         parts = [self.eigenvalues] + ([self.normal_eigenvalues] if self.normal_copies else [])
         least = [float(part[0]) for part in parts if part.size]
         return min(least) if least else None
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: counts, and the eigenvalues with their multiplicities."""
+        rows = [(shown(float(value)), "1") for value in self.eigenvalues]
+        if self.normal_copies:
+            rows += [(shown(float(value)), str(self.normal_copies)) for value in self.normal_eigenvalues]
+        return html_table(
+            f"Morse index {self.morse_index}, nullity {self.nullity}, orbit of dimension {self.orbit_dimension}",
+            ("eigenvalue", "copies"),
+            sorted(rows, key=lambda row: float(row[0])),
+        )
 
 
 def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) -> HessianSpectrum:

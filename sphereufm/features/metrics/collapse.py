@@ -15,6 +15,7 @@ from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import Variability, class_frame, variability
+from sphereufm.notebook import html_table
 
 __all__ = ["CollapseMetrics", "collapse_metrics"]
 
@@ -87,6 +88,14 @@ class CollapseMetrics:
         counts = self.class_counts
         shown = ", ".join(map(str, counts)) if len(counts) <= 20 else f"{min(counts)} to {max(counts)} each"
         return "\n".join([*lines, f"samples of the {len(counts)} classes: {shown}", *self.notes])
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
+        numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
+        told = self.conventions | self.undefined
+        rows = [(name, _shown(value), told.get(name, "")) for name, value in numbers.items()]
+        caption = "\n".join([f"Collapse of {sum(self.class_counts)} samples", *self.notes])
+        return html_table(caption, ("measure", "value", "convention"), rows)
 
 
 def collapse_metrics(

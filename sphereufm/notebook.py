@@ -1,0 +1,48 @@
+"""Tables for notebooks: plain HTML, every text escaped, no script and no style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+__all__ = ["html_table", "shown"]
+
+
+def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as HTML.
+
+    Parameters
+    ----------
+    caption : str
+        Its lines become lines of the caption.
+    headings : sequence of str
+    rows : iterable of sequence of str
+        Texts as they are to be read; they are escaped here.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> html_table("a < b", ["x"], [])
+    '<table><caption>a &lt; b</caption><thead><tr><th>x</th></tr></thead><tbody></tbody></table>'
+    """
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    lines = "<br>".join(map(escape, caption.splitlines()))
+    return f"<table><caption>{lines}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def shown(value: float | tuple[float, float] | None) -> str:
+    """Return a number to six digits, a range, or a dash.
+
+    Examples
+    --------
+    >>> shown(1.5), shown((1, 1)), shown((1, 2)), shown(None)
+    ('1.5', '1', '1 .. 2', '-')
+    """
+    if value is None:
+        return "-"
+    low, high = value if isinstance(value, tuple) else (value, value)
+    return f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"

@@ -1,0 +1,74 @@
+"""What a notebook shows: well-formed tables with everything escaped."""
+
+import dataclasses
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from sphereufm import (
+    LandscapeVerdict,
+    UFMProblem,
+    collapse_metrics,
+    embed,
+    hessian_spectrum,
+    verify_landscape,
+)
+from sphereufm.features import feature_set_from_arrays
+from sphereufm.landscape.result import ProofSummary
+
+
+def parsed(thing):
+    """Caption and cells of the table; a document that is not well-formed is refused."""
+    table = ElementTree.fromstring(thing._repr_html_().replace("<br>", "<br/>"))
+    caption = "\n".join(table.find("caption").itertext())
+    return caption, [[cell.text or "" for cell in row] for row in table.iter("tr")]
+
+
+@pytest.fixture(scope="module")
+def report():
+    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1), starts=24, rng=0)
+
+
+def test_a_report_has_its_verdict_and_a_row_for_each_class(report):
+    caption, (headings, *rows) = parsed(report)
+    assert caption.startswith("Verdict: BENIGN (theorem)")
+    assert "lower bound" in caption
+    assert len(rows) == len(report.critical)
+    assert rows[0][headings.index("cost")] == "0.368981"
+    assert any("STRICT_SADDLE (collapsed-classifiers)" in row for row in rows)
+
+
+def test_a_counterexample_is_proved_or_numerical(report):
+    spurious = dataclasses.replace(report, verdict=LandscapeVerdict.NOT_BENIGN, basis="counterexample")
+    assert parsed(spurious)[0].startswith("Verdict: NOT_BENIGN (counterexample, numerical)")
+    summary = ProofSummary(rows=9, proved=1, basis_status="PROVED")
+    proved = dataclasses.replace(spurious, proofs=summary)
+    assert parsed(proved)[0].startswith("Verdict: NOT_BENIGN (counterexample, PROVED)")
+
+
+def test_notes_are_escaped(report):
+    harmful = dataclasses.replace(report, notes=("<script>alert(1)</script> & more",))
+    assert "<script" not in harmful._repr_html_()
+    assert parsed(harmful)[0].endswith("<script>alert(1)</script> & more")
+
+
+def test_a_spectrum_counts_every_eigenvalue(report):
+    problem = report.problem
+    saddle = next(entry for entry in report.critical if entry.rank == 2 and entry.morse_index > 0)
+    spectrum = hessian_spectrum(problem, embed(saddle.X, 3))
+    caption, (_, *rows) = parsed(spectrum)
+    values = [float(value) for value, _ in rows]
+    assert caption.startswith(f"Morse index {saddle.morse_index}, ")
+    assert values == sorted(values)
+    # the tangent space of six spheres, less the orbit
+    assert sum(int(copies) for _, copies in rows) == 6 * 2 - spectrum.orbit_dimension
+    assert sum(int(copies) for value, copies in rows if float(value) < -1e-9) == spectrum.morse_index
+
+
+def test_metrics_say_why_a_number_is_undefined():
+    features = np.array([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]])
+    caption, (_, *rows) = parsed(collapse_metrics(feature_set_from_arrays(features, labels=[0, 0, 1, 1])))
+    assert caption.startswith("Collapse of 4 samples")
+    assert ["nc3", "undefined", "no classifier was given"] in rows
+    assert ["nc1_trace_ratio", "0.005"] in [row[:2] for row in rows]
