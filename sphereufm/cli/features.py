@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import json_option, output_options, prepare_output
-from sphereufm.errors import InvalidInputError, OutputError
+from sphereufm.errors import InvalidInputError
+from sphereufm.files import write_text
 
 if TYPE_CHECKING:
     from sphereufm.features import CollapseMetrics
@@ -212,12 +213,7 @@ def _write(out: Path, data: dict[str, Any], figure: str, found: list[_Measured])
     """Write the JSON and the figure, each to a temporary name first."""
     from sphereufm.plots.features import save_features, save_trajectory
 
-    target, aside = out / "features.json", out / f".features.json.{os.getpid()}.tmp"
-    try:
-        aside.write_text(json.dumps(data, allow_nan=False, indent=1) + "\n", encoding="utf-8")
-        os.replace(aside, target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
     if figure == "features.png":
         save_features(found[0].metrics, out / figure)
     else:

@@ -20,7 +20,8 @@ from sphereufm.comparison.gauge import Peer
 from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
 from sphereufm.comparison.profiles import speed_ratios
 from sphereufm.comparison.suites import Instance
-from sphereufm.errors import InvalidInputError, OutputError, check_integer, check_positive
+from sphereufm.errors import InvalidInputError, check_integer, check_positive
+from sphereufm.files import write_text
 from sphereufm.solvers import SOLVERS
 
 __all__ = ["Comparison", "Rules", "compare_solvers"]
@@ -111,12 +112,7 @@ class Comparison:
         OutputError
             If the file cannot be written.
         """
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(aside, path)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
 def compare_solvers(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sphereufm.errors import OutputError
+from sphereufm.files import write_text
 from sphereufm.landscape.continuation import BranchPoint
 from sphereufm.problem.ufm import UFMProblem
 
@@ -98,13 +97,7 @@ class BranchReport:
         OutputError
             If the file cannot be written.
         """
-        target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps(self.to_json(), allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(aside, target)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        write_text(path, json.dumps(self.to_json(), allow_nan=False) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagram as JSON data, format ``sphereufm-branches/1``."""

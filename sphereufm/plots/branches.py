@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.landscape.branch_report import BranchReport
-from sphereufm.plots.files import save_figure
+from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

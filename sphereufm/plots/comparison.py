@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.plots.files import save_figure
+from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

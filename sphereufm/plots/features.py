@@ -10,7 +10,7 @@ import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.landscape.position import LandscapePosition
-from sphereufm.plots.files import save_figure
+from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

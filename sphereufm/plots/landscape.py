@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
 from sphereufm.landscape.result import LandscapeReport
-from sphereufm.plots.files import save_figure
+from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

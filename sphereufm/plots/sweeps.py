@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.plots.files import save_figure
+from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,11 +10,10 @@ import json
 import os
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.errors import OutputError
+from sphereufm.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,13 +75,7 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
     OutputError
         If the file cannot be written.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(landscape_html(report), encoding="utf-8")
-        os.replace(aside, target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    write_text(path, landscape_html(report))
 
 
 def _title(problem: Mapping[str, Any]) -> str:

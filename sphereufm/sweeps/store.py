@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sphereufm.errors import OutputError
+from sphereufm.files import write_text
 from sphereufm.sweeps.grid import Cell
 
 __all__ = ["SweepFolder"]
@@ -101,9 +102,4 @@ class SweepFolder:
     @staticmethod
     def _write(place: Path, data: Mapping[str, Any]) -> None:
         """Write aside, and rename."""
-        aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps(data) + "\n", encoding="utf-8")
-            os.replace(aside, place)
-        except OSError as error:
-            raise OutputError(f"{place} cannot be written: {error.strerror}") from error
+        write_text(place, json.dumps(data) + "\n")

@@ -1,0 +1,61 @@
+"""Writing files without loss: to a temporary name beside the target, which is then renamed.
+
+What was there before stays whole until the new file is; an error or an interruption leaves no half of a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sphereufm.errors import OutputError
+
+__all__ = ["write_aside", "write_text"]
+
+
+def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a file under a temporary name, and rename it to ``path``.
+
+    Parameters
+    ----------
+    path : path-like
+        Replaced if it exists.
+    write : callable
+        Takes the temporary path.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
+    >>> write_aside(target, lambda aside: aside.write_text("1 2 3"))
+    >>> target.read_text(), [p.name for p in target.parent.iterdir()]
+    ('1 2 3', ['numbers.txt'])
+    """
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        write(aside)
+        os.replace(aside, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text in UTF-8, as :func:`write_aside` does.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))

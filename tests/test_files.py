@@ -1,0 +1,34 @@
+"""Files are replaced whole or not at all."""
+
+import pytest
+
+from sphereufm.errors import OutputError
+from sphereufm.files import write_aside, write_text
+
+
+def test_text_is_written_and_replaced(tmp_path):
+    for text in ("first", "zweiter, \u00fc"):
+        write_text(tmp_path / "a.txt", text)
+        assert (tmp_path / "a.txt").read_text(encoding="utf-8") == text
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_what_was_there_survives_a_failure(tmp_path, error):
+    write_text(tmp_path / "a.txt", "whole")
+
+    def fail(aside):
+        aside.write_text("half")
+        raise error
+
+    with pytest.raises(error):
+        write_aside(tmp_path / "a.txt", fail)
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["no/such/folder/a.txt", "a-file/a.txt"])
+def test_places_that_cannot_be_written_are_named(tmp_path, name):
+    (tmp_path / "a-file").write_text("")
+    with pytest.raises(OutputError, match=r"a\.txt cannot be written"):
+        write_text(tmp_path / name, "x")
