@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.files import write_text
 from sphereufm.landscape.coverage import Coverage
 from sphereufm.landscape.points import (
     CriticalFamily,
@@ -137,13 +138,7 @@ class LandscapeReport:
         OutputError
             If the file cannot be written.
         """
-        target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-            os.replace(aside, target)
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
 
 def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
