@@ -235,6 +235,9 @@ class Mpmath:
         return x + Interval(self.m.iv.mpf([-1, 1])) * radius
 
     def exp(self, x: Any) -> Any:
+        if not abs(x) < 1e30:
+            # mpmath would need as many digits as the result's exponent has
+            raise Undecided("an exponent is too large for the mpmath backend")
         return Interval(self.m.iv.exp(x.v))
 
     def log(self, x: Any) -> Any:
@@ -515,19 +518,22 @@ def read_point(value: Any, p: Problem, where: str) -> Point:
     if data["groups"] is None:
         fail(len(columns) != p.classes + p.samples, f"{where} must have {p.classes + p.samples} columns")
         return Point(r, columns, [(p.label(i), 1, i) for i in range(p.samples)])
-    groups, taken = [], []
+    groups, taken, held = [], [], 0
     for group in items(data["groups"], "groups"):
         ranges = [
             [integer(a, "range", 0, p.samples) for a in items(pair, "range", 2)]
             for pair in items(group, "group")
         ]
         fail(not ranges or not all(a < b for a, b in ranges), "a group needs nonempty ranges")
+        # before the samples are looked at one by one: overlapping ranges could name each of them many times
+        taken += ranges
+        held += sum(b - a for a, b in ranges)
+        fail(held > p.samples, "groups must hold each sample exactly once")
         first = ranges[0][0]
         fail(
             not all(alike(p, first, a, b) for a, b in ranges), "samples of a group differ in label or weight"
         )
         groups.append((p.label(first), sum(b - a for a, b in ranges), first))
-        taken += ranges
     ends = sorted(taken)
     starts = [0, *[b for _, b in ends]]
     fail(
@@ -627,6 +633,7 @@ class Evaluation:
         self.m = [group[1] for group in point.groups]
         number = B.number
         fail_large(len(self.H) * self.K * min(self.K, 16), MOST_TERMS)
+        fail_large(len(self.H) * self.K * self.r, 24 * MOST_TERMS)
         self.tau = number(p.tau.numerator) / p.tau.denominator
         if p.weights is None:
             self.omega = [number(1) / p.samples for _ in self.y]
@@ -696,6 +703,7 @@ class Evaluation:
 
     def split(self, g: int, beta: Any) -> list[list[Any]]:
         """``tau^2 omega W C W^T - (beta / m) I`` of one sample of a group."""
+        fail_large(self.K * self.K * self.r * self.r, 4 * MOST_TERMS)
         q, B = self.prob[g], self.B
         c = self.tau * self.tau * self.omega[g]
         block = [[B.number(0) for _ in range(self.r)] for _ in range(self.r)]
@@ -739,6 +747,7 @@ class Evaluation:
     def multiplier_matrix(self, lam: list[Any]) -> list[list[Any]]:
         """``S``."""
         K, M = self.K, len(self.X)
+        fail_large(M, MOST_UNKNOWNS)
         S = [[self.B.number(0) for _ in range(M)] for _ in range(M)]
         for j in range(M):
             S[j][j] = -lam[j]
@@ -755,6 +764,7 @@ class Expression:
         self.B, self.X, self.r = B, X, len(X[0])
         self.m: list[int] = []
         self.K = len(X)
+        self.work = 0
         values: list[tuple[Any, dict[int, Any], dict[tuple[int, int], Any]]] = []
         terms = 0
         for step in p.program:
@@ -819,12 +829,18 @@ class Expression:
             first = {i * r + a: 2 * self.X[i][a] for a in range(r)}
         return dot(self.X[i], self.X[j]), first, second
 
+    def spend(self, terms: int) -> None:
+        """Bound the work before it is done; an instruction's result may be much smaller than its work."""
+        self.work += terms
+        fail_large(self.work, 4 * MOST_SPARSE)
+
     def linear(self, parts: list[tuple[int, Any]]) -> Any:
         """A sum with signs."""
         value = self.B.number(0)
         first: dict[int, Any] = {}
         second: dict[tuple[int, int], Any] = {}
         for c, (v, f, s) in parts:
+            self.spend(1 + len(f) + len(s))
             value += c * v
             for key, x in f.items():
                 first[key] = first.get(key, 0) + c * x
@@ -834,6 +850,7 @@ class Expression:
 
     def times(self, a: Any, b: Any) -> Any:
         """A product; the square of one value has each cross term once."""
+        self.spend(len(a[1]) * len(b[1]) + len(a[2]) + len(b[2]))
         first = {key: a[0] * b[1].get(key, 0) + b[0] * a[1].get(key, 0) for key in {**a[1], **b[1]}}
         second = {pair: a[0] * b[2].get(pair, 0) + b[0] * a[2].get(pair, 0) for pair in {**a[2], **b[2]}}
         for i, x in a[1].items():
@@ -844,6 +861,7 @@ class Expression:
 
     def chain(self, a: Any, value: Any, one: Any, two: Any) -> Any:
         """A function of one value, with its derivatives."""
+        self.spend(len(a[1]) * len(a[1]) + len(a[2]))
         first = {key: one * x for key, x in a[1].items()}
         second = {pair: one * x for pair, x in a[2].items()}
         for i, x in a[1].items():
@@ -1040,7 +1058,7 @@ class Checker:
             if kind in self.claims:
                 try:
                     status, text = getattr(self, kind)(self.claims[kind])
-                except (Undecided, ZeroDivisionError, OverflowError) as reason:
+                except (Undecided, ArithmeticError, ValueError) as reason:
                     status, text = UNDECIDED, str(reason) or type(reason).__name__
                 self.status[kind] = status
                 found[kind] = ClaimResult(type=kind, status=status, text=text)
@@ -1056,17 +1074,18 @@ class Checker:
 
     def at(self, radius: Any) -> Any:
         """Evaluation over ``B(radius)``; radius None is the centre itself."""
-        name = "centre" if radius is None else self.B.show(radius) + str(radius)
-        if name not in self.cache:
+        # by the exact radius: its printed digits do not tell two radii apart
+        if radius not in self.cache:
             X = [[self.B.number(*x) for x in column] for column in self.place.columns]
             for column in X:
                 length = dot(column, column)
                 if not (length > 0.25 and length < 4):
                     raise Undecided("a stored column has a length outside 1/2 .. 2")
             if radius is not None:
-                X = [[self.B.around(x, radius) for x in column] for column in X]
-            self.cache[name] = self.evaluate(self.place, X)
-        return self.cache[name]
+                reach = self.B.number(*radius)
+                X = [[self.B.around(x, reach) for x in column] for column in X]
+            self.cache[radius] = self.evaluate(self.place, X)
+        return self.cache[radius]
 
     def evaluate(self, point: Point, X: list[list[Any]]) -> Any:
         """Cost and derivatives at columns of balls."""
@@ -1081,12 +1100,12 @@ class Checker:
             e.parts = gradient, [dot(x, g) for x, g in zip(e.X, gradient, strict=True)]
         return tuple(e.parts)
 
-    def radius(self) -> Any:
+    def radius(self) -> tuple[int, int]:
         """Radius of X*, whose existence must have been proved."""
         if self.status.get("rank_one") == PROVED:
-            return self.B.number(0)
+            return 0, 0
         if self.status.get("critical") == PROVED:
-            return self.B.number(*self.claims["critical"]["radius"])
+            return tuple(self.claims["critical"]["radius"])
         raise Undecided("no critical point is proved")
 
     def scales(self) -> list[Any]:
@@ -1113,9 +1132,9 @@ class Checker:
         skew = list(combinations(range(r), 2)) if self.p.invariant else []
         n = r * M + M + len(skew)
         fail_large(n, MOST_UNKNOWNS)
-        if self.no_zero(radius):
+        if self.no_zero(claim["radius"]):
             return REFUTED, "the gradient does not vanish anywhere within the radius"
-        centre, box, s = self.at(None), self.at(rho), self.scales()
+        centre, box, s = self.at(None), self.at(claim["unique_radius"]), self.scales()
         (g0, lam0), (_, lam1) = self.parts(centre), self.parts(box)
         mu = [B.mid(a / b) for a, b in zip(lam0, s, strict=True)]
         reach = [2 * B.top(a / b - c) + rho for a, b, c in zip(lam1, s, mu, strict=True)]
@@ -1280,7 +1299,7 @@ class Checker:
         """Section 5.4: one Rayleigh quotient over the ball."""
         B = self.B
         radius = B.number(*claim["radius"])
-        e = self.at(radius)
+        e = self.at(claim["radius"])
         _, lam = self.parts(e)
         top, bottom = getattr(self, f"form_{claim['form']}")(claim, e, lam)
         c = B.number(*claim["curvature"])
@@ -1414,6 +1433,8 @@ class Checker:
     def slope(self, members: list[tuple[Any, list[Any]]], c: list[Any]) -> list[list[Any]]:
         """Its derivative by ``c``."""
         n = len(c)
+        fail_large(n, MOST_UNKNOWNS)
+        fail_large(len(members) * n * n, 4 * MOST_TERMS)
         J = [[self.B.number(0) for _ in range(n)] for _ in range(n)]
         for w, h in members:
             unit, length = self.shifted(h, c)

@@ -1,0 +1,132 @@
+"""What a sceptical reading of the checker found: inputs that hung, took all memory, or crashed it."""
+
+import json
+import time
+
+import pytest
+
+from sphereufm.certify import checker
+from sphereufm.certify.checker import CheckError, check_bytes
+
+ONE, ZERO = "0x1p+0", "0x0p+0"
+
+
+def certificate(instance, point, *claims):
+    producer = {"name": "review", "version": "1"}
+    return {
+        "format": checker.FORMAT,
+        "producer": producer,
+        "instance": instance,
+        "point": point,
+        "claims": list(claims),
+    }
+
+
+def ufm(sizes, dim, tau="1", **more):
+    data = {"kind": "ufm", "classes": len(sizes), "dim": dim, "tau": tau, "loss": "cross-entropy"}
+    return {**data, "weights": None, "class_sizes": sizes, **more}
+
+
+def point(rank, columns, groups=None):
+    return {"rank": rank, "columns": columns, "groups": groups}
+
+
+def status(data, backend="flint"):
+    start = time.monotonic()
+    result = check_bytes(json.dumps(data).encode(), backend)
+    assert time.monotonic() - start < 20
+    return result.status
+
+
+def test_overlapping_ranges_are_refused_before_they_are_walked():
+    instance = ufm([1, 1], 2)
+    del instance["class_sizes"]
+    instance["labels"] = [0] * 100_000
+    groups = [[[0, 100_000]] * 100_000]
+    data = certificate(instance, point(1, [[ONE]] * 3, groups), {"type": "rank_one"})
+    start = time.monotonic()
+    with pytest.raises(CheckError, match="exactly once"):
+        check_bytes(json.dumps(data).encode())
+    assert time.monotonic() - start < 10
+
+
+def test_many_columns_are_undecided_and_no_square_matrix_is_built():
+    data = certificate(
+        ufm([10_000, 10_000], 3), point(1, [[ONE]] * 20_002), {"type": "rank_one"}, {"type": "global_minimum"}
+    )
+    assert status(data) == "UNDECIDED"
+
+
+def test_work_of_an_expression_is_bounded_before_it_is_done():
+    d = 5000
+    column = [ONE] + [ZERO] * (d - 1)
+    instance = {
+        "kind": "expression",
+        "dim": d,
+        "columns": 2,
+        "program": [["gram", 0, 1], ["mul", 0, 0]],
+    }
+    claim = {"type": "critical", "radius": "0x1p-40", "unique_radius": "0x1p-20"}
+    saddle = {
+        "type": "strict_saddle",
+        "form": "tangent",
+        "radius": ZERO,
+        "curvature": "-0x1p-9",
+        "direction": [column] * 2,
+    }
+    assert status(certificate(instance, point(d, [column] * 2), claim, saddle)) == "UNDECIDED"
+    instance["program"] = [["gram", 0, 1], ["add", *[0] * 100_000]]
+    assert status(certificate(instance, point(d, [column] * 2), saddle)) == "UNDECIDED"
+
+
+def test_a_long_collapsed_point_is_undecided():
+    r = 20_000
+    columns = [[ONE] + [ZERO] * (r - 1)] * 3 + [[ZERO, ONE] + [ZERO] * (r - 2)]
+    claim = {"type": "collapsed", "radius": "0x1p-9", "target": [ZERO] * (r - 1)}
+    assert status(certificate(ufm([1, 1], r), point(r, columns), claim)) == "UNDECIDED"
+
+
+def test_a_split_block_of_high_rank_is_undecided():
+    r = 5000
+    columns = [[ONE] + [ZERO] * (r - 1)] * 3
+    claim = {
+        "type": "strict_saddle",
+        "form": "split_tangent",
+        "group": 0,
+        "radius": ZERO,
+        "curvature": "-0x1p-9",
+        "direction": columns[0],
+    }
+    assert status(certificate(ufm([2, 0], r), point(r, columns, [[[0, 2]]]), claim)) == "UNDECIDED"
+
+
+@pytest.mark.parametrize("backend", ["flint", "mpmath"])
+def test_towers_of_exponentials_are_undecided(backend):
+    program = [["const", "9" * 60], ["gram", 0, 1], ["mul", 0, 1]] + [["exp", 2 + t] for t in range(6)]
+    instance = {"kind": "expression", "dim": 2, "columns": 2, "program": program}
+    claim = {"type": "critical", "radius": "0x1p-40", "unique_radius": "0x1p-20"}
+    data = certificate(instance, point(2, [[ONE, ZERO]] * 2), claim)
+    assert status(data, backend) == "UNDECIDED"
+
+
+@pytest.mark.parametrize("backend", ["flint", "mpmath"])
+def test_extreme_temperatures_crash_nothing(backend):
+    gap = {"type": "gap", "gap": "0x1p+0", "shifts": [ONE] * 4}
+    critical = {"type": "critical", "radius": "0x1p-40", "unique_radius": "0x1p-20"}
+    columns = [[ONE, ZERO], [ZERO, ONE], [ZERO, ONE], [ONE, ZERO]]
+    for tau in ("9" * 60, "1/" + "9" * 60):
+        for claim in (gap, critical):
+            data = certificate(ufm([1, 1], 2, tau), point(2, columns), claim)
+            assert status(data, backend) in ("UNDECIDED", "PROVED", "REFUTED")
+
+
+@pytest.mark.parametrize("backend", ["flint", "mpmath"])
+def test_radii_that_print_alike_are_not_taken_for_each_other(backend):
+    arithmetic = checker.BACKENDS[backend](128)
+    close = (2**200 + 1, -200)
+    with arithmetic:
+        data = certificate(ufm([1, 1], 2), point(1, [[ONE]] * 4))
+        p = checker.read_problem(data["instance"])
+        c = checker.Checker(arithmetic, p, checker.read_point(data["point"], p, "point"), [])
+        assert c.at((1, 0)) is c.at((1, 0))
+        assert c.at((1, 0)) is not c.at(close)
