@@ -214,3 +214,10 @@ def test_terms_of_two_costs_and_floats_are_refused():
         a.gram(0, 1) * 0.5
     with pytest.raises(InvalidInputError, match="power"):
         a.gram(0, 1) ** 1
+
+
+def test_a_singular_point_is_a_failed_proof():
+    X = np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 0.0]])
+    certificate = prove_expression(thomson(3, 2), X)
+    assert certificate.claims == ()
+    assert "not finite" in certificate.reason

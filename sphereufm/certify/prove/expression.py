@@ -97,6 +97,9 @@ def _attempt(
     problem: ExpressionBalls, columns: Columns, lower: ExactPoint | None, bits: int, digits: int
 ) -> Certificate:
     """Prove what one precision can."""
+    here = Neighbourhood(problem=problem, columns=columns, radius=Fraction(0), dim=problem.instance.dim)
+    if not all(value.is_finite() for column in here.evaluation.gradient for value in column):
+        return _certificate(here, (), bits, "the cost or its gradient is not finite at this point")
     given = ExactPoint(columns=columns).array
     centre = refine(problem, given, digits, bits)
     far = centre is None or not np.abs(ExactPoint(columns=centre).array - given).max() <= SAME_POINT
