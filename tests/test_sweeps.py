@@ -64,10 +64,55 @@ def test_bad_grids_are_refused(name, words):
 
 def test_a_grid_is_read_from_toml(tmp_path):
     (tmp_path / "grid.toml").write_text('classes = [2, 3]\nper_class = 1\ndim = "2..K"\ntau = [1, 12]\n')
-    assert read_grid(tmp_path / "grid.toml") == GRID
+    assert read_grid(tmp_path / "grid.toml") == (GRID,)
     (tmp_path / "bad.toml").write_text("classes = 2\n")
     with pytest.raises(InvalidInputError, match="per_class"):
         read_grid(tmp_path / "bad.toml")
+
+
+BLOCKS = """
+[[block]]
+classes = 2
+per_class = 1
+dim = 3
+tau = 1
+effort = "minimisers"
+starts = 6
+
+[[block]]
+classes = "2,3"
+per_class = 1
+dim = 3
+tau = 1
+"""
+
+
+def test_blocks_choose_their_own_search(tmp_path):
+    (tmp_path / "grid.toml").write_text(BLOCKS)
+    index = run_sweep(read_grid(tmp_path / "grid.toml"), tmp_path / "out", QUICK)
+    assert [(e["cell"]["classes"], e["effort"], e["starts"]) for e in index] == [
+        (2, "minimisers", 6),
+        (3, "quick", 8),
+    ]
+    strata = contents(tmp_path / "out")["K2-n1-d3-tau1.json"]["landscape"]["coverage"]["strata"]
+    assert [(s["stratum"], s["starts"]) for s in strata] == [("descents", 6)]
+
+
+def test_a_cell_of_another_search_is_refused(tmp_path):
+    grid = {"classes": "2", "per_class": "1", "dim": "3", "tau": "1"}
+    run_sweep(SweepGrid(**grid, effort="minimisers", starts=4), tmp_path, QUICK)
+    with pytest.raises(OutputError, match="holds K2-n1-d3-tau1 with starts=4"):
+        run_sweep(SweepGrid(**grid, effort="minimisers", starts=5), tmp_path, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [('effort = "lazy"', "effort"), ("starts = 0", "starts"), ("temperature = 1", "temperature")],
+)
+def test_bad_blocks_are_refused(tmp_path, line, word):
+    (tmp_path / "grid.toml").write_text(f"[[block]]\nclasses=2\nper_class=1\ndim=3\ntau=1\n{line}\n")
+    with pytest.raises(InvalidInputError, match=word):
+        read_grid(tmp_path / "grid.toml")
 
 
 def test_seeds_depend_on_the_cell_alone():

@@ -13,6 +13,7 @@ import click
 
 from sphereufm.cli.options import seed_option
 from sphereufm.errors import InvalidInputError
+from sphereufm.sweeps.grid import EFFORTS
 
 if TYPE_CHECKING:
     from sphereufm.sweeps.grid import SweepGrid
@@ -33,10 +34,10 @@ __all__ = ["sweep"]
 )
 @click.option(
     "--effort",
-    type=click.Choice(["quick", "standard", "thorough"]),
+    type=click.Choice(EFFORTS),
     default="quick",
     show_default=True,
-    help="As of verify.",
+    help="As of verify; a block of GRID.toml may choose its own.",
 )
 @click.option(
     "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
@@ -88,8 +89,8 @@ def sweep(
     return 3 if counts["failed"] else 0
 
 
-def _grid(grid_file: str | None, lists: dict[str, str | None]) -> SweepGrid:
-    """The grid of a file, or of the options."""
+def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGrid, ...]:
+    """The grids of a file, or that of the options."""
     from sphereufm.sweeps.grid import SweepGrid, read_grid
 
     given = {name: words for name, words in lists.items() if words is not None}
@@ -102,7 +103,11 @@ def _grid(grid_file: str | None, lists: dict[str, str | None]) -> SweepGrid:
     missing = [f"--{name.replace('_', '-')}" for name, words in lists.items() if words is None]
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
-    return SweepGrid(**given)
+    return (
+        SweepGrid(
+            classes=given["classes"], per_class=given["per_class"], dim=given["dim"], tau=given["tau"]
+        ),
+    )
 
 
 class _Progress:

@@ -35,10 +35,11 @@ _PIPE_WIDTH = 140
 @problem_options
 @click.option(
     "--effort",
-    type=click.Choice(["quick", "standard", "thorough"]),
+    type=click.Choice(["minimisers", "quick", "standard", "thorough"]),
     default="standard",
     show_default=True,
-    help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick).",
+    help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick); "
+    "or descents to minimisers alone, no saddles (minimisers).",
 )
 @click.option(
     "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."

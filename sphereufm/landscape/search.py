@@ -3,6 +3,10 @@
 A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own,
 smallest dimension.  In every batch a third of the starts goes straight to the regularised Newton search (any
 index), and the others are first led towards a target index: zero (minimisers), and small positive ones.
+
+Where only minimisers are sought, all starts descend in ``R^d`` itself: a critical point of the cross-entropy problem
+with rank below ``d`` is a global minimiser or a strict saddle (its multiplier matrix decides), so lower ranks hold no
+spurious minimiser.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.saddles import follow_eigenvectors
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.result import Settings
+from sphereufm.solvers.solve import solve_batch
 
 __all__ = [
     "Effort",
@@ -38,11 +44,18 @@ _BATCH_BYTES = 1 << 28
 # Unknowns up to which all eigenvectors of the Hessian are computed in each step of the index search.
 _EIGENVECTOR_LIMIT = 150
 _HIGHEST_TARGET = 6
+# Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
+_DESCENT_TOLERANCE = 1e-6
+_DESCENT_ITERATIONS = 1000
 
 
 class Effort(Enum):
-    """How hard to search: (wanted bound on the unseen mass, most batches in a stratum)."""
+    """How hard to search: (wanted bound on the unseen mass, most batches in a stratum).
 
+    ``MINIMISERS`` is another search: descents in ``R^d`` from random starts, saddles left out.
+    """
+
+    MINIMISERS = (0.0, 4)
     QUICK = (1.0, 1)
     STANDARD = (0.05, 6)
     THOROUGH = (0.01, 40)
@@ -184,12 +197,13 @@ def _one_batch(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
 ) -> list[Array]:
     """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
+    lead = _led_down if settings.effort is Effort.MINIMISERS else _led_to_target
     size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
     found: list[Array] = []
     for begin in range(first, first + count, size):
         numbers = np.arange(begin, min(begin + size, first + count))
         starts = problem.spheres.random_point(rng, (len(numbers),))
-        found.extend(find_in_pieces(problem, _led_to_target(problem, starts, numbers), settings))
+        found.extend(find_in_pieces(problem, lead(problem, starts, numbers), settings))
     return found
 
 
@@ -203,6 +217,13 @@ def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) 
     if led.any():
         X[led] = follow_eigenvectors(problem, X[led], target[led])
     return X
+
+
+def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
+    """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
+    seed = np.random.default_rng(int(numbers[0]))  # of escapes from saddles only
+    limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
+    return np.array([result.X for result in solve_batch(problem, X, rng=seed, settings=limits)])
 
 
 def _bytes_per_start(problem: SphereProblem) -> int:

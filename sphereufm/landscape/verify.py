@@ -54,7 +54,8 @@ def verify_landscape(
     """Find the critical points of a problem modulo its symmetry, classify them, and draw a verdict.
 
     Every rank ``r = 2 .. min(d, K + 1)`` is searched in ``R^r``, and from four classes on the fixed-point spaces
-    of groups that permute classes; points of rank one are counted exactly.  The verdict never rests on the search:
+    of groups that permute classes; points of rank one are counted exactly.  With ``Effort.MINIMISERS`` nothing but
+    descents in ``R^d`` is made, and no point of rank one listed.  The verdict never rests on the search:
     BENIGN needs Theorem S, NOT_BENIGN an exhibited point, all else is UNDECIDED.
 
     Parameters
@@ -101,7 +102,7 @@ def verify_landscape(
     notes: list[str] = []
     complete = True
     generator = as_generator(rng)
-    rank_one = _enter_rank_one(collection, generator)
+    rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
     try:
         _enter_given(collection, [*constructed_starts(problem), *initial_points], settings)
         for name, stratum, whole in _strata(problem, effort):
@@ -135,7 +136,10 @@ def verify_landscape(
 
 
 def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
-    """Everything that is searched: each rank in its own dimension, then the fixed-point spaces."""
+    """Everything that is searched: each rank in its own dimension, then the fixed-point spaces; or descents alone."""
+    if effort is Effort.MINIMISERS:
+        yield "descents", problem, lambda X: X
+        return
     for r in _ranks(problem):
         inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
         yield f"rank {r}", inner, lambda X: X
@@ -149,7 +153,7 @@ def _explore_neighbours(
     collection: Collection, settings: SearchSettings, budget: int, told: Progress
 ) -> None:
     """Search from starts next to every class, and next to those that this finds, within a number of starts."""
-    if settings.starts is not None or settings.effort is Effort.QUICK:
+    if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
         return
     problem = collection.problem
     highest = max(_ranks(problem), default=1)
@@ -194,16 +198,19 @@ def _ranks(problem: SphereProblem) -> list[int]:
     return list(range(2, min(d, highest) + 1))
 
 
-def _enter_rank_one(collection: Collection, rng: np.random.Generator) -> RankOneCount | None:
-    """Enter all points of rank one, or as many as can be listed."""
+def _enter_rank_one(
+    collection: Collection, rng: np.random.Generator, limit: int | None = None
+) -> RankOneCount | None:
+    """Enter all points of rank one, or as many as can be listed; at most ``limit``."""
     problem = collection.problem
     if not problem.symmetry.orthogonal:
         return None
     permutations = problem.symmetry.permutations
     classes = count_sign_patterns(permutations)
-    limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
+    if limit is None:
+        limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
     line = problem.in_dimension(1)
-    for signs in sign_patterns(permutations, limit, rng):
+    for signs in sign_patterns(permutations, limit, rng) if limit else ():
         if is_finite(line, signs[None, :]):
             collection.enter(signs[None, :], searched=False)
     return RankOneCount(classes=classes, listed=min(classes, limit))

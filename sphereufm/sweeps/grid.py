@@ -3,6 +3,9 @@
 A list of whole numbers is written ``3,4,5`` or ``2..8``; a bound of a dimension may depend on the number of
 classes, ``2..K+1``. Temperatures are ``1,2,5`` or ``first:last:log:count`` (or ``lin``); those of a range are
 rounded to six digits, so that each is a short decimal, taken exactly.
+
+A file holds one grid, or several as ``[[block]]`` tables: each a grid of its own, with its own effort and number of
+starts where it says so. A cell of several blocks belongs to the first of them.
 """
 
 from __future__ import annotations
@@ -11,19 +14,22 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
 
-__all__ = ["Cell", "SweepGrid", "read_grid"]
+__all__ = ["EFFORTS", "Cell", "SweepGrid", "distinct_cells", "read_grid"]
 
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
 _KEYS = {"classes", "per_class", "dim", "tau"}
+_CHOICES = {"effort", "starts"}
+EFFORTS = ("minimisers", "quick", "standard", "thorough")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -49,6 +55,14 @@ class Cell:
 class SweepGrid:
     """A product of lists, as words (see the module).
 
+    Attributes
+    ----------
+    classes, per_class, dim, tau : str
+    effort : str, optional
+        One of ``EFFORTS``; None leaves it to the sweep.
+    starts : int, optional
+        Exactly so many starts in each stratum; None leaves it to the sweep, or to the effort given here.
+
     Examples
     --------
     >>> grid = SweepGrid(classes="3", per_class="1,2", dim="2..K", tau="1:100:log:3")
@@ -62,6 +76,14 @@ class SweepGrid:
     per_class: str
     dim: str
     tau: str
+    effort: str | None = None
+    starts: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.effort is not None and self.effort not in EFFORTS:
+            raise InvalidInputError(f"effort={self.effort!r} must be one of {', '.join(EFFORTS)}")
+        if self.starts is not None:
+            check_integer("starts", self.starts, 1)
 
     def cells(self) -> Iterator[Cell]:
         """All cells, in a fixed order.
@@ -79,23 +101,55 @@ class SweepGrid:
                         yield Cell(classes=classes, per_class=per_class, dim=dim, tau=tau)
 
 
-def read_grid(path: str | os.PathLike[str]) -> SweepGrid:
-    """Read a grid from a TOML file with the keys ``classes``, ``per_class``, ``dim``, ``tau``.
+def distinct_cells(grids: Iterable[SweepGrid]) -> Iterator[tuple[Cell, SweepGrid]]:
+    """Yield every cell of some grids once, with the first grid that holds it.
+
+    Examples
+    --------
+    >>> first = SweepGrid(classes="3", per_class="1", dim="3", tau="1")
+    >>> second = SweepGrid(classes="3", per_class="1", dim="2..3", tau="1", effort="minimisers")
+    >>> [(cell.dim, grid.effort) for cell, grid in distinct_cells([first, second])]
+    [(3, None), (2, 'minimisers')]
+    """
+    seen: set[Cell] = set()
+    for grid in grids:
+        for cell in grid.cells():
+            if cell not in seen:
+                seen.add(cell)
+                yield cell, grid
+
+
+def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
+    """Read the grid of a TOML file, or its blocks.
+
+    Each has the keys ``classes``, ``per_class``, ``dim``, ``tau``, and perhaps ``effort`` and ``starts``.
 
     Raises
     ------
     UnreadableFileError
         If the file is missing or no TOML.
     InvalidInputError
-        If a key is missing or unknown.
+        If a key is missing or unknown, or a choice not allowed.
     """
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path} cannot be read as a grid: {error}") from error
-    if data.keys() != _KEYS:
-        raise InvalidInputError(f"{path} has the keys {sorted(data)}, but exactly {sorted(_KEYS)} are needed")
-    return SweepGrid(**{k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in data.items()})
+    blocks = data["block"] if data.keys() == {"block"} else [data]
+    if not isinstance(blocks, list) or not blocks:
+        raise InvalidInputError(f"{path} has block={blocks!r}, but [[block]] tables are needed")
+    return tuple(_grid_of(path, block) for block in blocks)
+
+
+def _grid_of(path: str | os.PathLike[str], table: Mapping[str, Any]) -> SweepGrid:
+    """The grid that one table writes."""
+    if table.keys() - _CHOICES != _KEYS:
+        raise InvalidInputError(
+            f"{path} has the keys {sorted(table)}, but {sorted(_KEYS)} are needed, and {sorted(_CHOICES)} allowed"
+        )
+    words = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in table.items()}
+    choices = {k: table[k] for k in table.keys() & _CHOICES}
+    return SweepGrid(**{**words, **choices})
 
 
 def _numbers(name: str, text: str, least: int, classes: int | None = None) -> list[int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sphereufm.errors import SphereUFMError
 from sphereufm.parallel import completed_map
-from sphereufm.sweeps.grid import Cell, SweepGrid
+from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
 
 __all__ = ["SweepSettings", "run_sweep"]
@@ -19,12 +19,21 @@ __all__ = ["SweepSettings", "run_sweep"]
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings:
-    """What all cells of a sweep share: effort, exact starts or None, seed, and whether rows are proved."""
+    """What the cells of a sweep share: effort, exact starts or None, seed, and whether rows are proved.
+
+    Effort and starts are those of the cells whose grid chooses neither.
+    """
 
     effort: str = "quick"
     starts: int | None = None
     seed: int = 0
     proofs: bool = True
+
+    def of(self, grid: SweepGrid) -> SweepSettings:
+        """Settings of one grid's cells: a number of starts that was meant for another effort is dropped."""
+        if grid.effort is None:
+            return self if grid.starts is None else replace(self, starts=grid.starts)
+        return replace(self, effort=grid.effort, starts=grid.starts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +46,7 @@ class _Task:
 
 
 def run_sweep(
-    grid: SweepGrid,
+    grid: SweepGrid | Iterable[SweepGrid],
     out: str | os.PathLike[str],
     settings: SweepSettings | None = None,
     *,
@@ -51,7 +60,7 @@ def run_sweep(
 
     Parameters
     ----------
-    grid : SweepGrid
+    grid : SweepGrid, or several
     out : path
         Folder of the sweep; where it holds cells already, they are kept and not computed again.
     settings : SweepSettings
@@ -70,15 +79,19 @@ def run_sweep(
     Raises
     ------
     OutputError
-        If the folder cannot be written, is in use, or holds a sweep with other settings.
+        If the folder cannot be written, is in use, or holds a sweep or a cell with other settings.
     """
     settings = settings or SweepSettings()
     folder = SweepFolder(out)
-    cells = list(grid.cells())
+    grids = [grid] if isinstance(grid, SweepGrid) else list(grid)
+    wanted = {cell: settings.of(block) for cell, block in distinct_cells(grids)}
     with folder.locked():
         folder.agree(asdict(settings))
+        folder.agree_on_cells({cell: _search_of(own) for cell, own in wanted.items()})
         tasks = [
-            _Task(cell=c, settings=settings, folder=str(folder.cells)) for c in cells if not folder.has(c)
+            _Task(cell=cell, settings=own, folder=str(folder.cells))
+            for cell, own in wanted.items()
+            if not folder.has(cell)
         ]
         try:
             for done, (task, data, error) in enumerate(
@@ -144,10 +157,20 @@ def _counterexample_status(landscape: dict[str, Any]) -> str | None:
     return next((status for status in ("PROVED", "NUMERICAL", "UNDECIDED") if status in bad), None)
 
 
+def _search_of(settings: SweepSettings) -> dict[str, Any]:
+    """How a cell is searched."""
+    return {"effort": settings.effort, "starts": settings.starts}
+
+
 def _heading(task: _Task, status: str) -> dict[str, Any]:
     """What every cell's file begins with."""
-    seed = task.cell.seed(task.settings.seed)
-    return {"format": "sphereufm-cell/1", "cell": asdict(task.cell), "seed": seed, "status": status}
+    return {
+        "format": "sphereufm-cell/1",
+        "cell": asdict(task.cell),
+        "seed": task.cell.seed(task.settings.seed),
+        **_search_of(task.settings),
+        "status": status,
+    }
 
 
 def _failed(task: _Task, reason: str) -> dict[str, Any]:

@@ -77,13 +77,33 @@ class SweepFolder:
                 f"--out={self.path} holds a sweep with other {', '.join(differ)}; use another folder"
             )
 
+    def agree_on_cells(self, wanted: Mapping[Cell, Mapping[str, Any]]) -> None:
+        """Refuse a search of a stored cell that differs from the one that it was stored after.
+
+        Raises
+        ------
+        OutputError
+        """
+        for cell in filter(self.has, wanted):
+            there = self.read(self._place(cell))
+            differ = [f"{k}={there[k]}" for k, v in wanted[cell].items() if k in there and there[k] != v]
+            if differ:
+                raise OutputError(
+                    f"--out={self.path} holds {cell.name} with {', '.join(differ)}, but the grid says otherwise; "
+                    "use another folder, or delete the cell's file"
+                )
+
     def has(self, cell: Cell) -> bool:
         """Whether the cell was stored."""
-        return (self.cells / f"{cell.name}.json").exists()
+        return self._place(cell).exists()
 
     def store(self, cell: Cell, data: Mapping[str, Any]) -> None:
         """Store one cell."""
-        self._write(self.cells / f"{cell.name}.json", data)
+        self._write(self._place(cell), data)
+
+    def _place(self, cell: Cell) -> Path:
+        """File of one cell."""
+        return self.cells / f"{cell.name}.json"
 
     def write_index(self) -> list[dict[str, Any]]:
         """Rebuild ``index.json`` from the cells' files, and return its lines."""

@@ -198,6 +198,20 @@ def test_one_dimension_is_a_finite_set():
     assert all(entry.min_eigenvalue is None and entry.morse_index in (0, (0, 0)) for entry in report.critical)
 
 
+def test_descents_alone_find_the_minimisers_and_no_more():
+    problem = UFMProblem(class_sizes=(1, 1, 1, 1, 1, 1), dim=4, tau=1)
+    report = verify_landscape(problem, effort=Effort.MINIMISERS, starts=40)
+    assert [(e.cost, e.rank) for e in report.critical if e.hits] == [
+        (pytest.approx(0.936054, abs=1e-6), 4),
+        (pytest.approx(0.937285, abs=1e-6), 4),
+    ]
+    assert list(report.coverage) == ["descents"]
+    assert report.coverage["descents"].converged == sum(e.hits for e in report.critical) == 40
+    assert report.rank_one.classes > 0
+    assert report.rank_one.listed == 0
+    assert min(e.rank for e in report.critical if not isinstance(e, CriticalFamily)) > 1
+
+
 def test_unbalanced_weighted_and_empty_classes():
     for problem in (
         UFMProblem(class_sizes=(3, 0, 1), dim=3, tau=2),
