@@ -2,25 +2,35 @@
 
 Each is a function ``run(problem, start, gauge)``: it makes its own problem, starts the gauge's clock, and counts its
 calls; the gauge ends the run (see ``sphereufm.comparison.gauge``).  Limits of their own are so wide that only the
-gauge ends a run.  Manopt under GNU Octave is not among them.
+gauge ends a run.  Manopt runs under GNU Octave where the environment variable ``MANOPT_PATH`` names its folder.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 # at the top: libraries that are loaded later would escape the limit of one BLAS thread
+from scipy.io import loadmat, savemat
 from scipy.optimize import minimize
 
 from sphereufm.comparison import Gauge, Peer
+from sphereufm.comparison.problems import Quadratic, Thomson
 from sphereufm.geometry.spheres import Array, column_norms, project
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["PEERS", "available_peers"]
+
+_HERE = Path(__file__).parent
+_OCTAVE = ("octave-cli", "--no-gui", "--no-history", "--no-init-file", "--quiet")
 
 
 def _pymanopt_functions(problem: SphereProblem, gauge: Gauge, derivatives: str) -> Any:
@@ -165,6 +175,49 @@ def _geoopt(optimizer: str, rate: float) -> Peer:
     return run
 
 
+def _manopt(solver: str) -> Peer:
+    """Manopt's solvers in a process of their own; only the solve is timed, in there, and not Octave's start."""
+
+    def run(problem: SphereProblem, start: Array, gauge: Gauge) -> None:
+        # Octave's stop is a hair stricter, so that other rounding here does not turn success into failure
+        task = _in_octave(problem) | {
+            "start": start,
+            "limit": gauge.limit,
+            "tolerance": 0.99 * gauge.tolerance,
+        }
+        with TemporaryDirectory() as folder:
+            given, answer = Path(folder, "task.mat"), Path(folder, "run.mat")
+            savemat(given, task)
+            arguments = ", ".join(f"'{word}'" for word in (os.environ["MANOPT_PATH"], solver, given, answer))
+            command = [*_OCTAVE, "--path", str(_HERE), "--eval", f"manopt_peer({arguments})"]
+            one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            patience = 2.0 * gauge.limit + 60.0
+            subprocess.run(command, check=True, capture_output=True, env=one_thread, timeout=patience)
+            found = loadmat(answer)
+        calls = dict(
+            zip(("cost", "gradient", "hessian"), found["calls"].ravel().astype(int).tolist(), strict=True)
+        )
+        gauge.take_over(found["X"], float(found["seconds"].item()), calls)
+        if (note := str(found["note"].item())) != "returned":
+            raise RuntimeError(note)
+
+    return run
+
+
+def _in_octave(problem: SphereProblem) -> dict[str, Any]:
+    """A problem as ``manopt_peer.m`` reads it."""
+    match problem:
+        case UFMProblem():
+            labels = problem.labels + 1.0
+            words = {"classes": float(problem.classes), "tau": problem.tau, "labels": labels}
+            return {"kind": "cross-entropy", "weights": np.array(problem.weights), **words}
+        case Quadratic():
+            return {"kind": "quadratic", "A": problem.A, "left": problem.left, "scale": problem.scale}
+        case Thomson():
+            return {"kind": "thomson"}
+    raise NotImplementedError(f"{type(problem).__name__} is not written in Octave here")
+
+
 PEERS: dict[str, Peer] = {
     "pymanopt-sd-autograd": _pymanopt("SteepestDescent", "autograd"),
     "pymanopt-cg-autograd": _pymanopt("ConjugateGradient", "autograd"),
@@ -177,6 +230,9 @@ PEERS: dict[str, Peer] = {
     # the best of the rates 0.01, 0.1, 1, 10 on the small suite
     "geoopt-rsgd": _geoopt("RiemannianSGD", 1.0),
     "geoopt-radam": _geoopt("RiemannianAdam", 1.0),
+    "manopt-tr": _manopt("trustregions"),
+    "manopt-lbfgs": _manopt("rlbfgs"),
+    "manopt-cg": _manopt("conjugategradient"),
 }
 
 
@@ -184,5 +240,7 @@ def available_peers() -> list[str]:
     """Names of the peers whose packages are installed here."""
     from importlib.util import find_spec
 
-    needed = {"pymanopt": "pymanopt", "scipy": "scipy", "geoopt": "geoopt"}
-    return [name for name in PEERS if find_spec(needed[name.split("-", 1)[0]]) is not None]
+    here = {package: find_spec(package) is not None for package in ("pymanopt", "scipy", "geoopt")}
+    folder = os.environ.get("MANOPT_PATH")
+    here["manopt"] = bool(folder and Path(folder, "manopt").is_dir() and shutil.which(_OCTAVE[0]))
+    return [name for name in PEERS if here[name.split("-", 1)[0]]]

@@ -94,6 +94,7 @@ class Gauge:
     _free: float = 0.0
     _begun: float = field(default_factory=time.perf_counter)
     _last: Array | None = None
+    _elsewhere: float | None = None
 
     @property
     def reached(self) -> bool:
@@ -106,6 +107,8 @@ class Gauge:
 
     def seconds(self) -> float:
         """Seconds charged so far."""
+        if self._elsewhere is not None:
+            return self._elsewhere
         return time.perf_counter() - self._begun - self._free
 
     def count(self, *kinds: str) -> None:
@@ -121,6 +124,20 @@ class Gauge:
         if self.seconds() > self.limit:
             raise Stopped
 
+    def take_over(self, X: Array, seconds: float, calls: Mapping[str, int]) -> None:
+        """Take a run that was timed and counted in another process, and measure where it ended, shape (d, M).
+
+        Raises
+        ------
+        Stopped
+            When the tolerance is met, or the limit has passed.
+        """
+        self.calls.update(calls)
+        self._elsewhere = seconds
+        self.look(X)
+        if seconds > self.limit:
+            raise Stopped
+
     def look(self, X: Array) -> None:
         """Measure a point, shape (d, M), at which the peer evaluated a gradient; columns need not be of unit length.
 
@@ -129,14 +146,14 @@ class Gauge:
         Stopped
             When the tolerance is met.
         """
-        entered = time.perf_counter()
+        entered, seconds = time.perf_counter(), self.seconds()
         if self._last is None or not np.array_equal(X, self._last):
             self._last = np.array(X)
             unit = X / column_norms(X)
             norm = float(relative_gradient_norm(self.problem.at(unit)))
             if norm < self.best:
                 self.best, self.X = norm, unit
-                self.curve.add(entered - self._begun - self._free, sum(self.calls.values()), norm)
+                self.curve.add(seconds, sum(self.calls.values()), norm)
         self._free += time.perf_counter() - entered
         if self.reached:
             raise Stopped

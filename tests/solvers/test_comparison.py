@@ -127,6 +127,24 @@ def test_the_gauge_measures_points_off_the_spheres_on_them():
     assert not gauge.reached
 
 
+@pytest.mark.parametrize(("seconds", "note"), [(0.25, "reached"), (7.0, "reached")])
+def test_runs_of_another_process_are_measured_here(seconds, note):
+    def elsewhere(problem, start, gauge):
+        X = solve(problem, start).X
+        gauge.take_over(X, seconds, {"cost": 3, "gradient": 2, "hessian": 1})
+
+    def lies(problem, start, gauge):
+        gauge.take_over(start, seconds, {"cost": 1, "gradient": 1, "hessian": 0})
+
+    peers = {"elsewhere": elsewhere, "lies": lies}
+    rules = Rules(starts=1, repeats=1, limit=5.0)
+    honest, liar = compare_solvers([THREE], list(peers), peers=peers, rules=rules).measurements
+    assert (honest.reached, honest.seconds, honest.calls, honest.note) == (True, seconds, 6, note)
+    assert not liar.reached
+    assert liar.charged == rules.limit
+    assert liar.note == ("time limit" if seconds > rules.limit else "returned")
+
+
 def test_every_solver_gets_the_same_start():
     starts = []
 
