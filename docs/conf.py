@@ -2,9 +2,12 @@
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import sphereufm
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_figures
 
 project = "sphereufm"
 author = "the sphereufm developers"
@@ -18,9 +21,10 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "_templates", "reference/generated/public-names.rst"]
+exclude_patterns = ["_build", "_templates", "gallery", "reference/generated/public-names.rst"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -31,6 +35,19 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "examples",  # written at build time, never committed
+    "filename_pattern": r"\.py",
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("gallery_figures.named_figure",),
+    "reset_modules": (),
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1_000,
+}
 
 html_theme = "furo"
 html_title = f"sphereufm {release}"
@@ -67,18 +84,9 @@ def _show_as_meant(app, what, name, obj, options, lines):
     lines[:] = marked
 
 
-def _leave_out_absent_pages(app, docname, source):
-    """Take pages that are not written yet out of the start page's table of contents."""
-    if docname == "index":
-        for page in ("theory", "certificates", "proofs", "threat-model"):
-            if page not in app.env.found_docs:
-                source[0] = source[0].replace(f"\n{page}\n", "\n")
-
-
 _write_public_names()
 
 
 def setup(app):
-    """Connect the hooks; the one for docstrings comes ahead of numpydoc's."""
-    app.connect("source-read", _leave_out_absent_pages)
+    """Connect the hook for docstrings, ahead of numpydoc's."""
     app.connect("autodoc-process-docstring", _show_as_meant, priority=100)

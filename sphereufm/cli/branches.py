@@ -64,7 +64,6 @@ def branches(
     from rich.console import Console
 
     from sphereufm.landscape.branches import trace_branches
-    from sphereufm.landscape.search import Effort
 
     problem = problem_from_options(tau="1", **sizes)
     prepare_output(out, ("branches.json", "branches.png"), force)
@@ -73,7 +72,7 @@ def branches(
             problem,
             tau_from,
             tau_to,
-            effort=Effort[effort.upper()],
+            effort=effort,
             rng=seed,
             progress=lambda done, known: status.update(f"{done} branches followed, {known - done} waiting"),
         )

@@ -64,15 +64,12 @@ def verify(
     """
     from rich.console import Console
 
-    from sphereufm.landscape.search import Effort
     from sphereufm.landscape.verify import verify_landscape
 
     problem = problem_from_options(**problem_words)
     prepare_output(out, ("landscape.json", "landscape.png", "report.html", "certificates"), force)
     with _Progress() as progress:
-        report = verify_landscape(
-            problem, effort=Effort[effort.upper()], starts=starts, rng=seed, progress=progress
-        )
+        report = verify_landscape(problem, effort=effort, starts=starts, rng=seed, progress=progress)
         if report.complete and not no_proofs:
             from sphereufm.landscape.proofs import prove_landscape
 

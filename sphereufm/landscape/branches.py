@@ -40,7 +40,7 @@ def trace_branches(
     tau_from: float,
     tau_to: float,
     *,
-    effort: Effort = Effort.STANDARD,
+    effort: Effort | str = Effort.STANDARD,
     rng: int | np.random.Generator = 0,
     most_branches: int = 100,
     progress: Callable[[int, int], object] | None = None,
@@ -53,8 +53,8 @@ def trace_branches(
         Its own ``tau`` is not used.
     tau_from, tau_to : float
         Positive and different; start points are searched for at both.
-    effort : Effort
-        Of those searches.
+    effort : Effort or str
+        Of those searches: ``"quick"``, ``"standard"`` or ``"thorough"``.
     rng : int or Generator
     most_branches : int
         Branches beyond this number are not followed.
@@ -69,12 +69,12 @@ def trace_branches(
     Raises
     ------
     InvalidInputError
-        If a temperature is not positive, or both are equal.
+        If a temperature is not positive, both are equal, or there is no such effort.
 
     Examples
     --------
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> report = trace_branches(problem, 0.5, 2.0, effort=Effort.QUICK)
+    >>> report = trace_branches(problem, 0.5, 2.0, effort="quick")
     >>> len(report.branches) > 0, report.complete
     (True, True)
     """
@@ -82,6 +82,7 @@ def trace_branches(
     low, high = sorted(check_positive(n, t) for n, t in (("tau_from", tau_from), ("tau_to", tau_to)))
     if low == high:
         raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")
+    effort = Effort.named(effort)
     generator = as_generator(rng)
     diagram = _Diagram(problem, (math.log(low), math.log(high)), generator, most_branches)
     interrupted = False

@@ -18,6 +18,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry import numerical_rank, principal_frame
 from sphereufm.landscape.block_problem import BlockProblem
@@ -59,6 +60,27 @@ class Effort(Enum):
     QUICK = (1.0, 1)
     STANDARD = (0.05, 6)
     THOROUGH = (0.01, 40)
+
+    @classmethod
+    def named(cls, effort: Effort | str) -> Effort:
+        """Return an effort as it is, or the one of that name.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> Effort.named("quick")
+        <Effort.QUICK: (1.0, 1)>
+        """
+        if isinstance(effort, Effort):
+            return effort
+        names = [each.name.lower() for each in cls]
+        if str(effort).lower() not in names:
+            raise InvalidInputError(f"effort={effort!r} must be one of {', '.join(names)}")
+        return cls[effort.upper()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ _SYMMETRIC_FROM = 4
 def verify_landscape(
     problem: SphereProblem,
     *,
-    effort: Effort = Effort.STANDARD,
+    effort: Effort | str = Effort.STANDARD,
     starts: int | None = None,
     rng: int | np.random.Generator = 0,
     initial_points: Iterable[Array] = (),
@@ -62,8 +62,8 @@ def verify_landscape(
     ----------
     problem : SphereProblem
         For example a :class:`~sphereufm.problem.ufm.UFMProblem`, or what ``from_pymanopt`` returns.
-    effort : Effort
-        When to stop adding starts to a stratum.
+    effort : Effort or str
+        When to stop adding starts to a stratum: ``"quick"``, ``"standard"`` or ``"thorough"``.
     starts : int, optional
         Exactly so many random starts in each stratum, whatever the effort.
     rng : int or Generator
@@ -81,7 +81,7 @@ def verify_landscape(
     Raises
     ------
     InvalidInputError
-        If ``starts`` is below one, or the problem has more than 4000 unknowns in one rank.
+        If ``starts`` is below one, there is no such ``effort``, or the problem has more than 4000 unknowns in one rank.
 
     Examples
     --------
@@ -94,6 +94,7 @@ def verify_landscape(
     """
     if starts is not None:
         check_integer("starts", starts, 1)
+    effort = Effort.named(effort)
     settings = SearchSettings(effort=effort, starts=starts)
     _check_size(problem)
     told: Progress = progress or (lambda stage, done, total: None)

@@ -16,7 +16,7 @@ from sphereufm.problem.interface import relative_gradient_norm
 
 @pytest.fixture(scope="module")
 def plane():
-    return trace_branches(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0), 1.0, 12.0, effort=Effort.QUICK)
+    return trace_branches(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0), 1.0, 12.0, effort="quick")
 
 
 def test_every_point_is_critical(plane):
