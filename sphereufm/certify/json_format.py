@@ -44,7 +44,13 @@ from sphereufm.certify.json_strict import (
 )
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
-__all__ = ["certificate_from_json", "certificate_to_json", "read_certificate", "write_certificate"]
+__all__ = [
+    "certificate_from_json",
+    "certificate_to_json",
+    "claim_name",
+    "read_certificate",
+    "write_certificate",
+]
 
 FORMAT = "sphereufm-certificate/1"
 MAX_BYTES = 16 * 1024 * 1024
@@ -257,12 +263,17 @@ def _point_from_json(entry: Any) -> ExactPoint:
 
 def _claim_to_json(claim: Claim) -> dict[str, Any]:
     """Return a claim's object."""
-    name = next(key for key, kind in CLAIM_NAMES.items() if isinstance(claim, kind))
+    name = claim_name(claim)
     fields = {field: getattr(claim, field) for field in CLAIM_FIELDS.get(name, ())}
     return {
         "type": name,
         **{field: _value_to_json(value) for field, value in fields.items() if value is not None},
     }
+
+
+def claim_name(claim: Claim) -> str:
+    """Return the name of a claim in the format."""
+    return next(key for key, kind in CLAIM_NAMES.items() if isinstance(claim, kind))
 
 
 def _value_to_json(value: Any) -> Any:

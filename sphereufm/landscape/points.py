@@ -67,6 +67,8 @@ class CriticalPoint:
         Classes modulo O(d) alone in the orbit of the point under the permutations.
     certificate : str or None
         Name of the file, relative to the report's folder, that proves ``kind``.
+    claims : tuple of str
+        What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
     """
 
     X: Array
@@ -82,6 +84,7 @@ class CriticalPoint:
     isotropy_order: int | None = None
     permutation_copies: int | None = None
     certificate: str | None = None
+    claims: tuple[str, ...] = ()
 
     @property
     def morse_index(self) -> int:

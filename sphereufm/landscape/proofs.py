@@ -24,7 +24,7 @@ from sphereufm.certify.certificate import (
     StrictSaddleClaim,
 )
 from sphereufm.certify.checker import CheckError, check_bytes
-from sphereufm.certify.json_format import certificate_to_json, write_certificate
+from sphereufm.certify.json_format import certificate_to_json, claim_name, write_certificate
 from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
@@ -165,7 +165,13 @@ class _Prover:
         )
         if kind is None or weaker or not accepted(certificate):
             return point
-        return replace(point, kind=kind, status=Status.PROVED, certificate=self._keep(certificate, name))
+        return replace(
+            point,
+            kind=kind,
+            status=Status.PROVED,
+            certificate=self._keep(certificate, name),
+            claims=tuple(map(claim_name, certificate.claims)),
+        )
 
     def _family(self, family: CriticalFamily, number: str) -> CriticalFamily:
         """Prove the members; the family is proved when every listed one is, and all agree."""

@@ -1,12 +1,14 @@
-"""A landscape as a figure: cost against Morse index."""
+"""A landscape as figures: cost against Morse index, and the spectra of its classes."""
 
 from __future__ import annotations
 
 import os
-from io import StringIO
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.landscape.points import CriticalFamily, CriticalPointKind
+import numpy as np
+
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
 from sphereufm.landscape.result import LandscapeReport
 from sphereufm.plots.saving import save_figure
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["landscape_figure", "landscape_svg", "save_landscape"]
+__all__ = ["landscape_figure", "save_landscape", "spectra_figure"]
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
 _STYLE = {
@@ -26,6 +28,8 @@ _STYLE = {
 }
 # beyond this ratio of costs the axis is logarithmic
 _LOG_RATIO = 1e3
+_MOST_SPECTRA = 60
+_LARGEST_MARK = 90.0
 
 
 def landscape_figure(report: LandscapeReport) -> Figure:
@@ -54,26 +58,64 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     for kind, (colour, marker, label) in _STYLE.items():
         _draw_kind(axes, report, kind, color=colour, marker=marker, label=label)
     costs = [entry.cost for entry in report.critical]
-    if min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
+    if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
         axes.set_yscale("log")
     axes.set_xlabel("Morse index")
     axes.set_ylabel("cost (nats)")
     axes.set_title(_title(report), fontsize=10)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="best", frameon=False, fontsize=9)
+    if costs:
+        axes.legend(loc="best", frameon=False, fontsize=9)
     return figure
 
 
-def landscape_svg(report: LandscapeReport) -> str:
-    """Return :func:`landscape_figure` as an SVG element to be put into a page."""
-    import matplotlib as mpl
+def spectra_figure(report: LandscapeReport) -> Figure:
+    """Draw the Hessian eigenvalues of the lowest classes, one column for each; large marks are multiple.
 
-    text = StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sphereufm"}):
-        landscape_figure(report).savefig(text, format="svg", metadata={"Date": None})
-    page = text.getvalue()
-    return page[page.index("<svg") :]
+    Parameters
+    ----------
+    report : LandscapeReport
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window; at most 60 classes.  Of a family every exhibited member is drawn.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=12)
+    >>> spectra_figure(report).axes[0].get_ylabel()
+    'Hessian eigenvalue'
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    largest = 0.0
+    for row, entry in enumerate(report.critical[:_MOST_SPECTRA], start=1):
+        counts = _eigenvalues(entry)
+        if counts:
+            values, copies = np.array(sorted(counts.items())).T
+            largest = max(largest, float(np.abs(values).max()))
+            axes.scatter(
+                np.full(len(values), row),
+                values,
+                s=np.minimum(9.0 * copies, _LARGEST_MARK),
+                marker="_",
+                linewidths=1.4,
+                color=_STYLE[entry.kind][0],
+            )
+    axes.axhline(0.0, color="#888888", linewidth=0.8)
+    if largest > 0.0:
+        axes.set_yscale("symlog", linthresh=1e-3 * largest)
+    axes.set_xlabel("row of the table (by cost)")
+    axes.set_ylabel("Hessian eigenvalue")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
@@ -85,6 +127,17 @@ def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> Non
         If the file cannot be written.
     """
     save_figure(landscape_figure(report), path)
+
+
+def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:
+    """Eigenvalues to ten digits, with their multiplicities; of all members of a family."""
+    counts: Counter[float] = Counter()
+    for point in entry.members if isinstance(entry, CriticalFamily) else (entry,):
+        for value in point.spectrum.eigenvalues:
+            counts[float(f"{value:.10g}")] += 1
+        for value in point.spectrum.normal_eigenvalues if point.spectrum.normal_copies else ():
+            counts[float(f"{value:.10g}")] += point.spectrum.normal_copies
+    return counts
 
 
 def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **style: Any) -> None:

@@ -1,16 +1,31 @@
-"""Writing figures."""
+"""Writing figures: to files, and into pages."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 from sphereufm.files import write_aside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["save_figure"]
+__all__ = ["page_svg", "save_figure"]
+
+# A colour that no figure uses: it stands for the page's own text colour until the SVG is written.
+_INK = "#010203"
+_INKED = (
+    "text.color",
+    "axes.edgecolor",
+    "axes.labelcolor",
+    "axes.titlecolor",
+    "xtick.color",
+    "ytick.color",
+    "grid.color",
+)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
@@ -22,3 +37,38 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png",
         If the file cannot be written.
     """
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
+
+
+def page_svg(draw: Callable[[], Figure], name: str) -> str:
+    """Return a figure as an SVG element for a page, on no ground and in the page's own text colour.
+
+    Parameters
+    ----------
+    draw : callable
+        Makes the figure.
+    name : str
+        Starts every id in it, so that the ids of several figures differ.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> svg = page_svg(lambda: Figure(figsize=(1.0, 1.0)), "example")
+    >>> svg.startswith("<svg"), 'id="example-figure_1"' in svg
+    (True, True)
+    """
+    import matplotlib as mpl
+
+    text = StringIO()
+    settings: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(_INKED, _INK)}
+    with mpl.rc_context(settings):
+        draw().savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    page = text.getvalue()
+    svg = page[page.index("<svg") :].replace(_INK, "currentColor")
+    # matplotlib's own style element speaks of the whole page
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
+    return re.sub(r'(\bid="|"#|url\(#)', lambda match: f"{match[1]}{name}-", svg)

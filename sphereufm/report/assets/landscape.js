@@ -1,0 +1,116 @@
+// What a row of the table of classes shows when it is opened.
+const CLAIMS = {
+  critical: "an exact critical point lies within a stated radius, and only one modulo rotations",
+  rank_one: "the point is a sign pattern, hence exactly critical",
+  index: "the Morse index, and that the kernel of the Hessian is the orbit's tangent space",
+  strict_saddle: "every critical point within a stated radius has a negative Hessian eigenvalue",
+  global_minimum: "the point is a global minimiser, in every dimension",
+  gap: "a bound of the optimality gap",
+  collapsed: "an exact member of the collapsed family, a strict saddle, lies within a stated radius",
+  spurious: "a strict local minimiser, and a lower point is exhibited",
+  benign: "Theorem S applies to the instance",
+};
+const MOST_NUMBERS = 400, WIDEST_TEXT = 24, MOST_MEMBERS = 6;
+const problem = data.problem;
+const classOf = () => {
+  const sizes = problem.class_sizes;
+  return [...sizes.keys(), ...(problem.labels ?? sizes.flatMap((size, k) => Array(size).fill(k)))];
+};
+const classes = problem.class_sizes ? classOf() : null;
+const columnNames = (X) => X[0].map((_, j) => !classes ? `x${j + 1}` : j < problem.classes ? `w${j + 1}` : `h${j + 1 - problem.classes}`);
+const gram = (X) => X[0].map((_, i) => X[0].map((_, j) => X.reduce((sum, row) => sum + row[i] * row[j], 0)));
+const showGram = (cell, X) => {
+  const G = gram(X), M = G.length, names = columnNames(X);
+  put(cell, "h3", "Gram matrix" + (classes ? " (classifiers w, then features h)" : ""));
+  if (M <= WIDEST_TEXT) {
+    const head = " ".repeat(5) + names.map((name) => name.padStart(7)).join("");
+    put(cell, "pre", [head, ...G.map((row, i) => names[i].padEnd(5) + row.map((x) => x.toFixed(3).padStart(7)).join(""))].join("\n"));
+    return;
+  }
+  const canvas = put(cell, "canvas", "", "gram");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Gram matrix of ${M} columns: blue is 1, white 0, orange -1`);
+  canvas.width = canvas.height = M;
+  const pen = canvas.getContext("2d");
+  G.forEach((row, i) => row.forEach((x, j) => {
+    const [r, g, b] = x > 0 ? [0, 114, 178] : [213, 94, 0];
+    pen.fillStyle = `rgb(${[r, g, b].map((c) => 255 - Math.min(1, Math.abs(x)) * (255 - c)).join(",")})`;
+    pen.fillRect(j, i, 1, 1);
+  }));
+  put(cell, "p", `${M} columns: blue is 1, white 0, orange -1.`);
+};
+const multiplied = (values, copies) => {
+  const groups = [];
+  for (const value of values) {
+    const last = groups.at(-1);
+    if (last && Math.abs(value - last[0]) <= 1e-9 * Math.max(1, Math.abs(value))) last[1] += copies; else groups.push([value, copies]);
+  }
+  return groups.map(([value, count]) => value.toPrecision(6) + (count > 1 ? `  (${count} times)` : "")).join("\n") || "none";
+};
+const literal = (X) => "[\n" + X.map((row) => "    [" + row.join(", ") + "],").join("\n") + "\n]";
+const rebuildLines = (entry, index, member) => {
+  const own = member === null ? "" : `.members[${member}]`;
+  if (!classes) return `import numpy as np\n\nX = np.array(${literal(entry.point)})\ncost = ${entry.cost}`;
+  if (entry.point.length * entry.point[0].length > MOST_NUMBERS) {
+    return `from sphereufm import embed, load_report\n\nreport = load_report("landscape.json")\nproblem = report.problem\n`
+      + `X = embed(report.critical[${index}]${own}.X, problem.dim)\ncost = float(problem.cost(X))`;
+  }
+  const given = [`class_sizes=${JSON.stringify(problem.class_sizes)}`, `dim=${problem.dim}`, `tau=${JSON.stringify(problem.exact_tau)}`];
+  if (problem.labels) given.push(`labels=${JSON.stringify(problem.labels)}`);
+  if (problem.weights) given.push(`weights=${JSON.stringify(problem.weights)}`);
+  if (problem.loss !== "cross-entropy") given.push(`loss=${JSON.stringify(problem.loss)}`);
+  return `import numpy as np\nfrom sphereufm import UFMProblem, embed\n\nproblem = UFMProblem(${given.join(", ")})\n`
+    + `X = embed(np.array(${literal(entry.point)}), problem.dim)\ncost = float(problem.cost(X))`;
+};
+const showProof = (cell, entry) => {
+  put(cell, "h3", "Certificate");
+  if (!entry.certificate && !entry.claims?.length) {
+    put(cell, "p", "None: what this row says is numerical.");
+    return;
+  }
+  const line = put(cell, "p", entry.certificate ? "File " : "Checked, and not kept in a file: run with --out. It claims:");
+  if (entry.certificate) {
+    const link = put(line, "a", entry.certificate);
+    link.href = entry.certificate.split("/").map(encodeURIComponent).join("/");
+    line.append(entry.claims?.length ? ", accepted by the independent checker. It claims:" : ": a folder, with one certificate for each member that is PROVED.");
+  }
+  const list = put(cell, "ul");
+  for (const claim of entry.claims ?? []) put(list, "li", `${claim}: ${CLAIMS[claim] ?? ""}`);
+};
+const describePoint = (cell, entry, index, member) => {
+  const X = entry.point;
+  const order = entry.isotropy_order, copies = entry.permutation_copies;
+  put(cell, "p", order == null ? "Isotropy: not counted."
+    : `Isotropy: ${order} permutations of the columns act on this point as rotations; ${copies} copies of its orbit under the permutations.`);
+  showProof(cell, entry);
+  if (X.length === 2 || X.length === 3) {
+    put(cell, "h3", X.length === 2 ? "Configuration on the circle" : "Configuration on the sphere");
+    configuration(cell, X, columnNames(X), classes ?? X[0].map((_, j) => j), classes ? problem.classes : 0);
+    if (X.length === 3) put(cell, "p", "Drag it, or use the arrow keys; Home turns it back. Faint marks lie behind.");
+  }
+  put(cell, "h3", "Hessian spectrum on the horizontal space (numerical)");
+  put(cell, "pre", multiplied(entry.eigenvalues, 1), "spectrum");
+  if (entry.normal_copies) {
+    put(cell, "p", `In the ${entry.normal_copies} directions normal to the span:`);
+    put(cell, "pre", multiplied(entry.normal_eigenvalues, entry.normal_copies), "spectrum");
+  }
+  showGram(cell, X);
+  put(cell, "h3", "Rebuild it in Python");
+  put(cell, "pre", rebuildLines(entry, index, member), "python");
+};
+const describeFamily = (cell, family, index) => {
+  put(cell, "p", `A connected family of critical points; ${family.members.length} members of it are in the data.`);
+  if (family.certificate) showProof(cell, family);
+  family.members.slice(0, MOST_MEMBERS).forEach((member, k) => {
+    const details = put(cell, "details");
+    put(details, "summary", `Member ${k + 1}: rank ${member.rank}, Morse index ${member.morse_index}, ${member.status}`);
+    details.addEventListener("toggle", () => describePoint(details, member, index, k), { once: true });
+  });
+  const rest = family.members.length - MOST_MEMBERS;
+  if (rest > 0) put(cell, "p", `${rest} more members are in landscape.json.`);
+};
+describers.classes = (cell, index) => {
+  const entry = data.critical[index];
+  if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);
+  if (entry.members) describeFamily(cell, entry, index); else describePoint(cell, entry, index, null);
+};

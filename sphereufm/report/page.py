@@ -1,0 +1,196 @@
+"""The skeleton of every report: one HTML file without any request to a network.
+
+A page is a title, a verdict in one sentence, facts, figures as inline SVG, tables that sort, and the data as JSON in
+its element ``#data``, which :func:`read_data` reads back.  All text is escaped here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from sphereufm.errors import UnreadableFileError
+
+__all__ = ["Cell", "Link", "Opener", "figure_html", "page_html", "read_data", "section_html", "table_html"]
+
+_ASSETS = "assets"
+_DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to a file, by its path relative to the page."""
+
+    text: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Opener:
+    """A cell with the button that opens its row; ``index`` counts from zero."""
+
+    index: int
+
+
+Cell: TypeAlias = str | float | tuple[float, float] | list[float] | Link | Opener | None
+
+
+def page_html(
+    *,
+    title: str,
+    verdict: str,
+    facts: Iterable[str],
+    body: str,
+    data: Mapping[str, Any],
+    scripts: Sequence[str] = ("table.js",),
+) -> str:
+    """Return a whole page.
+
+    Parameters
+    ----------
+    title, verdict : str
+        Texts; the verdict is one sentence.
+    facts : iterable of str
+        Texts, one line of a list each.
+    body : str
+        HTML, of :func:`figure_html`, :func:`table_html` and :func:`section_html`.
+    data : mapping
+        JSON data that the page carries.
+    scripts : sequence of str
+        Names of the scripts that it needs.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> page = page_html(title="a < b", verdict="So it is.", facts=[], body="", data={"x": "</script>"})
+    >>> "<h1>a &lt; b</h1>" in page, page.count("</script>")
+    (True, 2)
+    """
+    from sphereufm import __version__
+
+    return Template(_asset("page.html")).substitute(
+        title=escape(title),
+        style=_asset("page.css"),
+        verdict=escape(verdict),
+        facts="\n".join(f"<li>{escape(fact)}</li>" for fact in facts),
+        body=body,
+        version=escape(__version__),
+        # `<` would let a text end the element
+        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        scripts="\n".join(map(_asset, scripts)),
+    )
+
+
+def read_data(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read back the data that a report carries.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``report.html`` of any command.
+
+    Returns
+    -------
+    dict
+        What ``landscape.json``, ``features.json``, ``comparison.json`` or ``index.json`` holds.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing, or carries no data.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "report.html"
+    >>> page = page_html(title="t", verdict="v", facts=[], body="", data={"format": "example/1"})
+    >>> _ = path.write_text(page, encoding="utf-8")
+    >>> read_data(path)
+    {'format': 'example/1'}
+    """
+    try:
+        found = _DATA.search(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(found[1]) if found else None
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read as a report: {error}") from error
+    if not isinstance(data, dict):
+        raise UnreadableFileError(f"{path} carries no data; write a report with `--out DIR`")
+    return data
+
+
+def section_html(heading: str, content: str) -> str:
+    """Return a heading with HTML below it."""
+    return f"<h2>{escape(heading)}</h2>\n{content}\n"
+
+
+def figure_html(svg: str, caption: str, *, wide: bool = False) -> str:
+    """Return a figure: an SVG element with a caption, which also names it for screen readers.
+
+    Examples
+    --------
+    >>> figure_html("<svg></svg>", "What it shows.")
+    '<figure><svg role="img" aria-label="What it shows."></svg><figcaption>What it shows.</figcaption></figure>'
+    """
+    named = svg.replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
+    opening = '<figure class="wide">' if wide else "<figure>"
+    return f"{opening}{named}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def table_html(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """Return a table that sorts by each heading.
+
+    Parameters
+    ----------
+    name : str
+        Its ``id``, by which a script says what an open row shows.
+    headings : sequence of str
+    rows : iterable of sequence of Cell
+        Ranges sort by their lower end; None is a dash and sorts last.
+
+    Examples
+    --------
+    >>> table_html("t", ["cost"], [[0.5]]).count("<td")
+    1
+    """
+    head = "".join(
+        f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings
+    )
+    body = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table class="sortable" id="{escape(name)}">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _cell(value: Cell) -> str:
+    """A link, an opener, a number, a range, a word, or a dash."""
+    if value is None:
+        return '<td data-key="Infinity">-</td>'
+    if isinstance(value, Link):
+        return f'<td><a href="{escape(quote(value.path))}">{escape(value.text)}</a></td>'
+    if isinstance(value, Opener):
+        button = f'<button type="button" aria-expanded="false" data-index="{value.index}">{value.index + 1}</button>'
+        return f'<td data-key="{value.index}">{button}</td>'
+    if isinstance(value, str):
+        return f"<td>{escape(value)}</td>"
+    low, high = value if isinstance(value, tuple | list) else (value, value)
+    text = f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"
+    return f'<td data-key="{low!r}">{text}</td>' if math.isfinite(low) else f"<td>{text}</td>"
+
+
+def _asset(name: str) -> str:
+    """A file of the package's."""
+    return files("sphereufm.report").joinpath(_ASSETS, name).read_text(encoding="utf-8").rstrip("\n")

@@ -1,0 +1,116 @@
+"""The report of a landscape: whole, escaped, and read back without a browser."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from sphereufm import LandscapeVerdict, UFMProblem, load_report, verify_landscape
+from sphereufm.errors import UnreadableFileError
+from sphereufm.landscape.points import Status
+from sphereufm.landscape.proofs import prove_landscape
+from sphereufm.landscape.result import ProofSummary
+from sphereufm.report import landscape_html, read_data, save_html
+
+
+@pytest.fixture(scope="module")
+def report():
+    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=2), starts=40)
+
+
+def verdict(page):
+    (text,) = re.findall(r'<p class="verdict">(.*?)</p>', page)
+    return text
+
+
+def test_the_data_is_embedded_and_reads_back(report, tmp_path):
+    save_html(report, tmp_path / "report.html")
+    data = read_data(tmp_path / "report.html")
+    assert data == json.loads(json.dumps(report.to_json()))
+    (tmp_path / "landscape.json").write_text(json.dumps(data))
+    assert len(load_report(tmp_path / "landscape.json").critical) == len(report.critical)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "<html></html>", '<script type="application/json" id="data">[</script>']
+)
+def test_a_file_without_data_is_refused(content, tmp_path):
+    (tmp_path / "page.html").write_text(content)
+    with pytest.raises(UnreadableFileError):
+        read_data(tmp_path / "page.html")
+    with pytest.raises(UnreadableFileError):
+        read_data(tmp_path / "missing.html")
+
+
+def test_one_row_a_class_and_a_small_page(report):
+    page = landscape_html(report)
+    assert page.count("data-index=") == len(report.critical)
+    assert len(page) < 1_000_000
+
+
+def test_the_verdict_is_one_sentence_with_the_counts(report):
+    n = len(report.critical)
+    assert verdict(landscape_html(report)) == (
+        "BENIGN: by Theorem S every critical point is a global minimiser or a strict saddle; "
+        f"of the {n} rows below 0 are PROVED, {n} numerical and 0 UNDECIDED."
+    )
+    first, *others = report.critical
+    mixed = (
+        dataclasses.replace(first, status=Status.PROVED),
+        dataclasses.replace(others[0], status=Status.UNDECIDED),
+        *others[1:],
+    )
+    page = landscape_html(
+        dataclasses.replace(
+            report,
+            critical=mixed,
+            verdict=LandscapeVerdict.NOT_BENIGN,
+            basis="counterexample",
+            proofs=ProofSummary(rows=n, proved=1, basis_status="NUMERICAL"),
+        )
+    )
+    assert verdict(page) == (
+        "NOT_BENIGN: a critical point that is neither a global minimiser nor a strict saddle is exhibited, "
+        "numerically; "
+        f"of the {n} rows below 1 are PROVED, {n - 2} numerical and 1 UNDECIDED."
+    )
+
+
+def test_a_proved_row_carries_its_claims(tmp_path):
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=10)
+    proved = prove_landscape(report, tmp_path)
+    data = proved.to_json()
+    assert {"critical", "index", "global_minimum"} & set(data["critical"][0]["claims"])
+    for entry in data["critical"]:
+        if entry["certificate"].endswith(".json"):
+            written = json.loads((tmp_path / entry["certificate"]).read_text())
+            assert [claim["type"] for claim in written["claims"]] == entry["claims"]
+    proved.save(tmp_path / "landscape.json")
+    again = load_report(tmp_path / "landscape.json")
+    assert again.critical[0].claims == proved.critical[0].claims
+    assert "PROVED for this instance" in verdict(landscape_html(proved))
+
+
+def test_text_is_escaped(report, tmp_path):
+    harmful = "</script><script>alert(1)</script>"
+    page = landscape_html(dataclasses.replace(report, notes=(harmful,)))
+    assert "<script>alert" not in page
+    (tmp_path / "report.html").write_text(page)
+    assert read_data(tmp_path / "report.html")["notes"] == [harmful]
+
+
+def test_nothing_is_loaded_from_elsewhere(report):
+    page = landscape_html(report)
+    assert not re.findall(r'(?:src|href)\s*=\s*["\'](?!#|data:)', page)
+    assert "default-src 'none'" in page
+
+
+def test_ids_are_unique_and_figures_follow_the_colour_of_the_text(report):
+    page = landscape_html(report)
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    for use in re.findall(r'(?:href="#|url\(#)([^")]+)', page):
+        assert use in ids
+    assert "currentColor" in page
+    assert "#010203" not in page
