@@ -43,7 +43,7 @@ for place, entry in enumerate(report.critical[:3]):
     axes = figure.add_subplot(1, 3, place + 1, projection="3d")
     axes.scatter(*X, s=40, depthshade=False)
     fourth = np.sort(X.T @ X, axis=1)[:, [-4]]
-    near = X.T @ X + 1e-6 > fourth
+    near = X.T @ X - fourth > -1e-6
     for i, j in np.argwhere(np.triu(near, 1)):
         axes.plot(*X[:, [i, j]], color="0.6", lw=1)
     axes.set_box_aspect((1, 1, 1))

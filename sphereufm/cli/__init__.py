@@ -1,16 +1,19 @@
 """The command line: parsing, exit codes, printing; no mathematics.
 
 Exit codes: 0 the claim holds, 1 it does not, 2 bad input, 3 undecided or not converged, 70 an internal error,
-130 interrupted.
+130 interrupted, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 import traceback
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -20,6 +23,7 @@ from sphereufm.cli.check import check
 from sphereufm.cli.compare import compare
 from sphereufm.cli.doctor import doctor
 from sphereufm.cli.features import features
+from sphereufm.cli.printing import with_verbosity
 from sphereufm.cli.solve import solve
 from sphereufm.cli.sweep import sweep
 from sphereufm.cli.verify import verify
@@ -30,10 +34,49 @@ __all__ = ["cli", "main"]
 _BAD_INPUT = 2
 _INTERNAL = 70
 _INTERRUPTED = 130
+# what a shell reports of a program that the signal SIGPIPE ended
+_CLOSED_PIPE = 141
 _DEVICE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+class _ClosedPipeError(Exception):
+    """Nobody reads any more: under this name click leaves it to :func:`main`."""
+
+
+class _Group(click.Group):
+    """A group that does not take a broken pipe for a failure of the command."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        with _named():
+            return super().make_context(*arguments, **extra)
+
+    def invoke(self, context: click.Context) -> Any:
+        with _named():
+            return super().invoke(context)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Name a broken pipe, if it is that of standard output or standard error."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        if _somebody_reads(1) and _somebody_reads(2):
+            raise RuntimeError(f"a pipe to another process broke: {error}") from error
+        raise _ClosedPipeError from error
+
+
+def _somebody_reads(descriptor: int) -> bool:
+    """Whether the other end of a pipe is open; True for everything that is no pipe."""
+    if not hasattr(select, "poll"):
+        return False  # such systems do not tell
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
 @click.group(
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
 )
@@ -44,7 +87,7 @@ def cli(debug: bool) -> None:
 
 
 for command in (verify, solve, compare, features, branches, check, sweep, doctor):
-    cli.add_command(command)
+    cli.add_command(with_verbosity(command))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -75,13 +118,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except (_ClosedPipeError, BrokenPipeError):
+        _give_up(1)
+        _give_up(2)
+        sys.exit(_CLOSED_PIPE)
     except OSError as error:
         if error.errno not in _DEVICE_FULL:
             _internal_error(error, "--debug" in words)
-        _give_up_standard_output()
+        _give_up(1)
         place = "the output" if error.filename is None else str(error.filename)
         click.echo(
             f"Error: {place} cannot be written: {os.strerror(error.errno)}; free some space or write elsewhere",
@@ -102,8 +146,8 @@ def _internal_error(error: Exception, debug: bool) -> NoReturn:
     sys.exit(_INTERNAL)
 
 
-def _give_up_standard_output() -> None:
+def _give_up(descriptor: int) -> None:
     """Send what is still buffered nowhere: writing it again at exit would fail, and change the exit code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sphereufm.cli.options import (
+    effort_option,
     json_option,
     output_options,
     prepare_output,
@@ -17,6 +17,7 @@ from sphereufm.cli.options import (
     seed_option,
     size_options,
 )
+from sphereufm.cli.printing import Progress, say, say_json, say_written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["branches"]
 
-_PIPE_WIDTH = 140
+_FILES = ("branches.json", "branches.png")
 
 
 @click.command(
@@ -36,13 +37,7 @@ _PIPE_WIDTH = 140
 @click.option(
     "--tau-to", type=float, required=True, metavar="b", help="Where to end; may be below the beginning."
 )
-@click.option(
-    "--effort",
-    type=click.Choice(["quick", "standard", "thorough"]),
-    default="standard",
-    show_default=True,
-    help="How hard to search for start points at both ends.",
-)
+@effort_option("standard")
 @seed_option
 @output_options
 @json_option
@@ -61,33 +56,24 @@ def branches(
     Writes DIR/branches.json and the bifurcation diagram DIR/branches.png.  Numerical: a diagram shows what was found.
     Exit code 0, or 3 where a limit was reached.
     """
-    from rich.console import Console
-
     from sphereufm.landscape.branches import trace_branches
 
     problem = problem_from_options(tau="1", **sizes)
-    prepare_output(out, ("branches.json", "branches.png"), force)
-    with Console(stderr=True).status("following branches") as status:
+    prepare_output(out, _FILES, force)
+    with Progress() as progress:
         report = trace_branches(
-            problem,
-            tau_from,
-            tau_to,
-            effort=effort,
-            rng=seed,
-            progress=lambda done, known: status.update(f"{done} branches followed, {known - done} waiting"),
+            problem, tau_from, tau_to, effort=effort, rng=seed, progress=partial(progress, "branches")
         )
     if out is not None:
         from sphereufm.plots import save_branches
 
-        report.save(out / "branches.json")
-        save_branches(report, out / "branches.png")
+        report.save(out / _FILES[0])
+        save_branches(report, out / _FILES[1])
     if as_json:
-        click.echo(json.dumps(report.to_json(), allow_nan=False))
+        say_json(report.to_json())
     else:
-        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(report))
-        click.echo(_events(report))
-        if out is not None:
-            click.echo(f"Written: {out / 'branches.json'}, {out / 'branches.png'}")
+        say(_table(report), _events(report))
+        say_written(out, _FILES)
     if report.interrupted:
         raise KeyboardInterrupt
     return 0 if report.complete else 3

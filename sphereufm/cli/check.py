@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sphereufm.cli.options import json_option
+from sphereufm.cli.printing import detail, say, say_json
 
 if TYPE_CHECKING:
     from sphereufm.certify.checker import CheckResult
@@ -38,13 +38,12 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     """
     reports = [_report(path, backend) for path in _files(paths)]
     if as_json:
-        click.echo(json.dumps(reports, allow_nan=False))
+        say_json(reports)
     else:
-        for report in reports:
-            click.echo(_words(report))
+        say(*map(_words, reports))
         if len(reports) > 1:
             proved = sum(report["status"] == "PROVED" for report in reports)
-            click.echo(f"{proved} of {len(reports)} certificates PROVED")
+            say(f"{proved} of {len(reports)} certificates PROVED")
     codes = {_CODES.get(report["status"], 2) for report in reports}
     return next(code for code in _WORST_FIRST if code in codes)
 
@@ -91,6 +90,7 @@ def _report(path: Path, backend: str) -> dict[str, Any]:
     from sphereufm.certify.checker import CheckError, check_file
     from sphereufm.certify.hashed_rows import ArrayFileError
 
+    detail(f"checking {path}")
     try:
         if _kind(path) == "large-gap":
             return _large_gap(path)

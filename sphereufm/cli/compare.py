@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,9 @@ from sphereufm.cli.options import (
     problem_from_options,
     problem_options,
     seed_option,
+    tolerance_option,
 )
+from sphereufm.cli.printing import detail, is_quiet, remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = ["compare"]
 
 _DEFAULT = ("barzilai-borwein", "lbfgs", "trust-region")
 _FILES = ("comparison.json", "convergence.png", "profiles.png")
-_PIPE_WIDTH = 140
 
 
 @click.command(
@@ -65,14 +64,7 @@ _PIPE_WIDTH = 140
 @click.option(
     "--time-limit", type=float, default=60.0, show_default=True, metavar="s", help="Seconds for each run."
 )
-@click.option(
-    "--tolerance",
-    type=float,
-    default=1e-9,
-    show_default=True,
-    metavar="g",
-    help="Relative gradient norm to reach.",
-)
+@tolerance_option
 @seed_option
 @output_options
 @json_option
@@ -94,8 +86,6 @@ def compare(
 
     Exit code 0: the first solver reached the tolerance in every run, 3: it did not.
     """
-    from rich.console import Console
-
     from sphereufm.comparison import Rules, compare_solvers, load_peers
 
     rules = Rules(tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats)
@@ -115,13 +105,12 @@ def compare(
         comparison.save(out / _FILES[0])
         save_comparison(comparison, out)
     if as_json:
-        click.echo(json.dumps(comparison.to_json(), allow_nan=False))
+        say_json(comparison.to_json())
     else:
-        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(comparison))
-        if out is not None:
-            click.echo(f"Written: {', '.join(str(out / name) for name in _FILES)}")
+        say(_table(comparison))
+        say_written(out, _FILES)
     if comparison.blas_threads is None:
-        click.echo("Note: threadpoolctl is not installed, so BLAS was not held to one thread.", err=True)
+        remark("Note: threadpoolctl is not installed, so BLAS was not held to one thread.")
     if not comparison.complete:
         raise KeyboardInterrupt
     first = [m.reached for m in comparison.measurements if m.solver == names[0]]
@@ -174,7 +163,8 @@ class _LiveTable:
 
         console = Console(stderr=True)
         self._total = instances
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
+        shown = console.is_terminal and not is_quiet()
+        self._live = Live(console=console, transient=True) if shown else None
 
     def __enter__(self) -> _LiveTable:
         if self._live is not None:
@@ -187,11 +177,14 @@ class _LiveTable:
 
     def show(self, comparison: Comparison) -> None:
         """Draw the table anew."""
-        if self._live is not None:
-            last = comparison.measurements[-1]
-            place = comparison.instances.index(last.instance) + 1
+        last = comparison.measurements[-1]
+        place = comparison.instances.index(last.instance) + 1
+        caption = f"instance {place} of {self._total}: {last.instance}, {last.solver}"
+        if self._live is None:
+            detail(caption)
+        else:
             table = _table(comparison)
-            table.caption = f"instance {place} of {self._total}: {last.instance}, {last.solver}"
+            table.caption = caption
             self._live.update(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -14,6 +13,7 @@ import click
 
 from sphereufm import __version__
 from sphereufm.cli.options import json_option
+from sphereufm.cli.printing import say, say_json
 
 __all__ = ["doctor"]
 
@@ -38,7 +38,10 @@ def doctor(as_json: bool) -> int:
         "core": packages.pop("", {}),
         "extras": packages,
     }
-    click.echo(json.dumps(data) if as_json else _text(data))
+    if as_json:
+        say_json(data)
+    else:
+        say(_text(data))
     return int(None in data["core"].values())
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import json_option, output_options, prepare_output
+from sphereufm.cli.printing import Progress, remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -25,7 +26,7 @@ _FORMAT = "sphereufm-features/1"
 
 
 @click.command(epilog="Example: sphereufm features features.npz --tau 5")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--labels", metavar="FILE|KEY", help="Labels: another file, or a key in PATH.")
 @click.option(
     "--classifier", metavar="FILE|KEY", help="Last layer's weights: another file, or a key in PATH."
@@ -84,18 +85,32 @@ def features(
         quick=epochs,
         streaming={"workers": workers, "scheduler": scheduler, "checkpoint": checkpoint},
     )
-    found = [run.measure(path) for path in files]
-    data = found[0].to_json() if len(files) == 1 and not epochs else _many(found, epochs)
+    found = _measured_files(run, files)
+    alone = len(files) == 1 and not epochs
+    data = found[0].to_json() if alone else _many(found, epochs, complete=len(found) == len(files))
     if out is not None:
         _write(out, data, figure, found)
     if as_json:
-        click.echo(json.dumps(data, allow_nan=False))
-        return 0
-    for measured in found:
-        click.echo(measured.line() if epochs else measured.text(titled=len(found) > 1))
-    if out is not None:
-        click.echo(f"Written: {out / 'features.json'}, {out / figure}")
+        say_json(data)
+    else:
+        say(*(m.line() if epochs else m.text(titled=len(files) > 1) for m in found))
+        say_written(out, ("features.json", figure))
+    if len(found) < len(files):
+        raise KeyboardInterrupt
     return 0
+
+
+def _measured_files(run: _Run, files: list[str]) -> list[_Measured]:
+    """All files, or those that an interrupted run got through; at least one."""
+    found: list[_Measured] = []
+    try:
+        for path in files:
+            found.append(run.measure(path))
+    except KeyboardInterrupt:
+        if not found:
+            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
+            raise
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,41 +163,22 @@ class _Run:
         labels, classifier, bias = self.given
         data = load_features(path, labels, classifier, bias)
         optional = False if self.quick else None
-        with _Progress(os.path.basename(path)) as progress:
+        name = os.path.basename(path)
+
+        with Progress() as progress:
+
+            def told(done: int, rows: int, number: int) -> None:
+                progress(f"{name}, pass {number} of 2", done, rows)
+
             metrics = collapse_metrics(
                 data,
                 normalize=self.normalize,
                 covariance=optional,
                 one_vs_rest=optional,
-                streaming=Streaming(progress=progress, **self.streaming),
+                streaming=Streaming(progress=told, **self.streaming),
             )
         place = position(data, self.tau, normalize=self.normalize)
         return _Measured(path=path, chosen=data.chosen, metrics=metrics, place=place)
-
-
-class _Progress:
-    """A bar on standard error, one task a pass; silent where that is no terminal."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._name = name
-        self._tasks: dict[int, Any] = {}
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, done: int, rows: int, number: int) -> None:
-        if number not in self._tasks:
-            self._tasks[number] = self._bar.add_task(f"{self._name}, pass {number} of 2", total=rows)
-        self._bar.update(self._tasks[number], completed=done)
 
 
 def _epoch_files(paths: tuple[str, ...]) -> list[str]:
@@ -201,10 +197,11 @@ def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
-def _many(found: list[_Measured], epochs: bool) -> dict[str, Any]:
+def _many(found: list[_Measured], epochs: bool, complete: bool) -> dict[str, Any]:
     """Several files in one object."""
     return {
         "format": _FORMAT,
+        "complete": complete,
         "epochs" if epochs else "files": [{"path": m.path, **m.to_json()} for m in found],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +13,18 @@ import click
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 __all__ = [
+    "effort_option",
     "json_option",
+    "no_proofs_option",
+    "one_of",
     "output_options",
     "prepare_output",
+    "problem_from_options",
     "problem_options",
     "seed_option",
     "size_options",
+    "starts_option",
+    "tolerance_option",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -28,6 +35,44 @@ json_option = click.option(
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
+starts_option = click.option(
+    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
+)
+no_proofs_option = click.option(
+    "--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then."
+)
+tolerance_option = click.option(
+    "--tolerance",
+    type=float,
+    default=1e-9,
+    show_default=True,
+    metavar="g",
+    help="Relative gradient norm to reach.",
+)
+
+
+def effort_option(default: str) -> Callable[[_Command], _Command]:
+    """Make the option ``--effort``: how hard to search for critical points."""
+    return click.option(
+        "--effort",
+        type=click.Choice(["quick", "standard", "thorough"]),
+        default=default,
+        show_default=True,
+        help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick).",
+    )
+
+
+def one_of(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, str], str]:
+    """Make the check of an option whose values are names; a mistyped one is answered with the nearest."""
+
+    def check(context: click.Context, option: click.Parameter, value: str) -> str:
+        if value in (known := names()):
+            return value
+        near = get_close_matches(value, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise click.BadParameter(f"{value!r} must be one of {', '.join(known)}{hint}", context, option)
+
+    return check
 
 
 def problem_options(command: _Command) -> _Command:
@@ -51,11 +96,25 @@ def size_options(command: _Command) -> _Command:
             help="Positive sample weights, in the order of the classes.",
         ),
         click.option("--dim", type=int, required=True, metavar="d", help="Feature dimension."),
-        click.option("--loss", default="cross-entropy", show_default=True, help="Loss of the logits."),
+        click.option(
+            "--loss",
+            default="cross-entropy",
+            show_default=True,
+            help="Loss of the logits.",
+            callback=one_of(_loss_names),
+            shell_complete=lambda context, option, begun: [n for n in _loss_names() if n.startswith(begun)],
+        ),
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _loss_names() -> list[str]:
+    """Names of the losses, loaded when they are needed."""
+    from sphereufm.problem.losses import LOSSES
+
+    return list(LOSSES)
 
 
 def problem_from_options(

@@ -4,62 +4,142 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import json_option, problem_from_options, problem_options, seed_option
+from sphereufm.cli.options import (
+    json_option,
+    one_of,
+    output_options,
+    prepare_output,
+    problem_from_options,
+    problem_options,
+    seed_option,
+    tolerance_option,
+)
+from sphereufm.cli.printing import detail, say, say_json, say_written
+from sphereufm.files import write_text
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
+    from sphereufm.solvers import Progress, SolverResult
 
 __all__ = ["solve"]
+
+_FORMAT = "sphereufm-solution/1"
+_FILE = "solution.json"
+_INTERRUPTED = "INTERRUPTED"
+
+
+def _solver_names() -> list[str]:
+    """Names of the solvers, loaded when they are needed."""
+    from sphereufm.solvers import SOLVERS
+
+    return list(SOLVERS)
 
 
 @click.command(epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5")
 @problem_options
-@click.option("--solver", default="trust-region", show_default=True, metavar="NAME", help="Which solver.")
 @click.option(
-    "--tolerance",
-    type=float,
-    default=1e-9,
+    "--solver",
+    default="trust-region",
     show_default=True,
-    metavar="g",
-    help="Relative gradient norm to reach.",
+    metavar="NAME",
+    help="Which solver.",
+    callback=one_of(_solver_names),
+    shell_complete=lambda context, option, begun: [n for n in _solver_names() if n.startswith(begun)],
 )
+@tolerance_option
 @seed_option
+@output_options
 @json_option
-def solve(solver: str, tolerance: float, seed: int, as_json: bool, **problem_words: Any) -> int:
+def solve(
+    solver: str,
+    tolerance: float,
+    seed: int,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+    **problem_words: Any,
+) -> int:
     """Minimise from a random start, and bound the distance to the global minimum.
 
+    With --out the point is written, too: DIR/solution.json.  An interrupted run answers for its last iterate.
     Exit code 0: converged, 3: not converged.
     """
-    from sphereufm.errors import InvalidInputError, check_positive
-    from sphereufm.problem.gap import optimality_gap
-    from sphereufm.solvers import SOLVERS, Settings
-    from sphereufm.solvers import solve as run
+    from sphereufm.errors import check_positive
+    from sphereufm.landscape.result import problem_to_json
+    from sphereufm.solvers import Settings
 
-    if solver not in SOLVERS:
-        raise InvalidInputError(f"--solver={solver!r} must be one of {', '.join(SOLVERS)}")
     problem = problem_from_options(**problem_words)
     settings = Settings(tolerance=check_positive("--tolerance", tolerance))
-    result = run(problem, rng=seed, solver=solver, settings=settings)
-    gap = optimality_gap(problem, result.X)
+    prepare_output(out, (_FILE,), force)
+    end = _run(problem, solver, seed, settings)
     data = {
-        "cost": result.cost,
-        "gradient_norm": result.gradient_norm,
-        "relative_gradient_norm": result.relative_gradient_norm,
+        "format": _FORMAT,
+        "problem": problem_to_json(problem),
+        "solver": solver,
+        "seed": seed,
+        "tolerance": settings.tolerance,
+        **_measured(problem, end),
+    }
+    if out is not None:
+        write_text(out / _FILE, json.dumps({**data, "X": end.X.tolist()}, allow_nan=False) + "\n")
+    if as_json:
+        say_json(data)
+    else:
+        say(_text(data))
+        say_written(out, (_FILE,))
+    if data["stop_reason"] == _INTERRUPTED:
+        raise KeyboardInterrupt
+    return 0 if data["converged"] else 3
+
+
+def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverResult | Progress:
+    """The result, or the last iterate of a run that was interrupted."""
+    from sphereufm.solvers import solve as run
+
+    last: list[Progress] = []
+
+    def keep(progress: Progress) -> None:
+        last[:] = [progress]
+        detail(
+            f"iteration {progress.iteration}: cost {progress.cost:.12g}, "
+            f"relative gradient norm {progress.relative_gradient_norm:.3g}"
+        )
+
+    try:
+        return run(problem, rng=seed, solver=solver, settings=settings, callback=keep)
+    except KeyboardInterrupt:
+        if not last:
+            raise
+        return last[0]
+
+
+def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, Any]:
+    """The numbers at the last point."""
+    from sphereufm.problem.gap import optimality_gap
+    from sphereufm.solvers import SolverResult
+
+    gap = optimality_gap(problem, end.X)
+    whole = end if isinstance(end, SolverResult) else None
+    return {
+        "cost": end.cost,
+        "gradient_norm": end.gradient_norm,
+        "relative_gradient_norm": end.relative_gradient_norm,
         "optimality_gap": gap.value,
         "gap_method": gap.method,
-        "stop_reason": result.stop_reason.name,
-        "seconds": result.seconds,
-        "calls": asdict(result.calls),
+        "stop_reason": whole.stop_reason.name if whole else _INTERRUPTED,
+        "stopped_because": whole.stop_reason.value if whole else "interrupted; this is the last iterate",
+        "converged": whole is not None and whole.converged,
+        "seconds": end.seconds,
+        "calls": asdict(end.calls),
     }
-    if as_json:
-        click.echo(json.dumps(data))
-    else:
-        click.echo(_text(data, result.stop_reason.value))
-    return 0 if result.stop_reason.converged else 3
 
 
-def _text(data: dict[str, Any], reason: str) -> str:
+def _text(data: dict[str, Any]) -> str:
     """The result for people."""
     calls = ", ".join(f"{count} {name}" for name, count in data["calls"].items())
     return "\n".join(
@@ -67,7 +147,7 @@ def _text(data: dict[str, Any], reason: str) -> str:
             f"cost                      {data['cost']:.12g} nats",
             f"gradient norm             {data['gradient_norm']:.3g} (relative {data['relative_gradient_norm']:.3g})",
             f"guaranteed optimality gap {data['optimality_gap']:.3g} nats (numerical; method: {data['gap_method']})",
-            f"stop reason               {data['stop_reason']}: {reason}",
+            f"stop reason               {data['stop_reason']}: {data['stopped_because']}",
             f"seconds                   {data['seconds']:.3g}",
             f"calls                     {calls}",
         ]

@@ -7,13 +7,13 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import seed_option
+from sphereufm.cli.options import effort_option, no_proofs_option, seed_option, starts_option
+from sphereufm.cli.printing import is_quiet, say, say_written
 from sphereufm.errors import InvalidInputError
-from sphereufm.sweeps.grid import EFFORTS
 
 if TYPE_CHECKING:
     from sphereufm.sweeps.grid import SweepGrid
@@ -32,23 +32,14 @@ __all__ = ["sweep"]
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Resumed if it exists."
 )
-@click.option(
-    "--effort",
-    type=click.Choice(EFFORTS),
-    default="quick",
-    show_default=True,
-    help="As of verify; a block of GRID.toml may choose its own.",
-)
-@click.option(
-    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
-)
+@effort_option("quick")
+@starts_option
 @seed_option
-@click.option("--no-proofs", is_flag=True, help="Skip the certificates.")
+@no_proofs_option
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="P", help="Processes; by default one a processor."
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def sweep(
     grid_file: str | None,
     out: Path,
@@ -58,35 +49,44 @@ def sweep(
     no_proofs: bool,
     workers: int | None,
     scheduler: str | None,
-    quiet: bool,
     **lists: str | None,
 ) -> int:
     """Verify every cell of a grid, and draw the phase diagram. Run again to resume.
 
     Exit code 0: every cell was computed, 3: some failed.
     """
-    from sphereufm.plots.sweeps import save_phase_diagram
-    from sphereufm.sweeps import run_sweep
+    from sphereufm.sweeps import SweepFolder, run_sweep
     from sphereufm.sweeps.run import SweepSettings
 
     grid = _grid(grid_file, lists)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # for the workers: one thread each
         os.environ.setdefault(name, "1")
     settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
-    index = run_sweep(
-        grid,
-        out,
-        settings,
-        workers=workers or os.cpu_count() or 1,
-        scheduler=scheduler,
-        progress=None if quiet else _Progress(),
-    )
+    try:
+        index = run_sweep(
+            grid,
+            out,
+            settings,
+            workers=workers or os.cpu_count() or 1,
+            scheduler=scheduler,
+            progress=None if is_quiet() else _Progress(),
+        )
+    except KeyboardInterrupt:
+        if (out / "index.json").exists():
+            _show(SweepFolder.read(out / "index.json")["cells"], out)
+        raise
+    _show(index, out)
+    return 3 if any(line["status"] != "done" for line in index) else 0
+
+
+def _show(index: list[dict[str, Any]], out: Path) -> None:
+    """Draw and count the cells that are stored."""
+    from sphereufm.plots.sweeps import save_phase_diagram
+
     save_phase_diagram(index, out / "phase-diagram.svg")
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
-    if not quiet:
-        click.echo(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-        click.echo(f"Written: {out / 'index.json'}, {out / 'phase-diagram.svg'}, {out / 'cells'}")
-    return 3 if counts["failed"] else 0
+    say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+    say_written(out, ("index.json", "phase-diagram.svg", "cells"))
 
 
 def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGrid, ...]:
@@ -104,9 +104,7 @@ def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGri
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
     return (
-        SweepGrid(
-            classes=given["classes"], per_class=given["per_class"], dim=given["dim"], tau=given["tau"]
-        ),
+        SweepGrid(classes=given["classes"], per_class=given["per_class"], dim=given["dim"], tau=given["tau"]),
     )
 
 

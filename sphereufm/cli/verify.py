@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from sphereufm.cli.options import (
     problem_options,
     seed_option,
 )
+from sphereufm.cli.printing import Progress, say, say_json, say_written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +27,7 @@ __all__ = ["verify"]
 
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
 _LONGEST_TABLE = 60
-_PIPE_WIDTH = 140
+_FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
 
 @click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
@@ -62,13 +61,11 @@ def verify(
 
     Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
     """
-    from rich.console import Console
-
     from sphereufm.landscape.verify import verify_landscape
 
     problem = problem_from_options(**problem_words)
-    prepare_output(out, ("landscape.json", "landscape.png", "report.html", "certificates"), force)
-    with _Progress() as progress:
+    prepare_output(out, _FILES, force)
+    with Progress() as progress:
         report = verify_landscape(problem, effort=effort, starts=starts, rng=seed, progress=progress)
         if report.complete and not no_proofs:
             from sphereufm.landscape.proofs import prove_landscape
@@ -82,54 +79,19 @@ def verify(
         save_landscape(report, out / "landscape.png")
         save_html(report, out / "report.html")
     if as_json:
-        click.echo(json.dumps(report.to_json(), allow_nan=False))
+        say_json(report.to_json())
     else:
-        # a pipe or a file has no width of its own: give the table all it needs
-        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(report))
-        click.echo(_verdict_lines(report))
-        if out is not None:
-            click.echo(f"Written: {', '.join(str(out / name) for name in _written(report))}")
+        say(_table(report), _verdict_lines(report))
+        say_written(out, _written(report))
     if not report.complete:
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
 
 
-def _written(report: LandscapeReport) -> list[str]:
+def _written(report: LandscapeReport) -> tuple[str, ...]:
     """Names of the files that a run leaves."""
     proved = report.proofs is not None and (report.proofs.proved or report.proofs.theorem_certificate)
-    return ["landscape.json", "landscape.png", "report.html", *(["certificates"] if proved else [])]
-
-
-class _Progress:
-    """A progress bar on standard error, one task a stage; silent where that is no terminal."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description:>10}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
-        self._bar.update(self._tasks[stage], completed=done, total=total)
+    return _FILES if proved else _FILES[:-1]
 
 
 def _table(report: LandscapeReport) -> Table:

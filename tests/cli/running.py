@@ -1,0 +1,31 @@
+"""Ways to run the command line: in this process, and in one of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sphereufm.cli import main
+
+FAST = ["--classes", "2", "--per-class", "1", "--dim", "3", "--tau", "1"]
+
+
+def run(capsys, *words):
+    """Exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as stop:
+        main(list(words))
+    shown = capsys.readouterr()
+    return stop.value.code, shown.out, shown.err
+
+
+def start(*words, **options):
+    """A process of its own, its standard error a pipe."""
+    environment = os.environ | options.pop("env", {})
+    return subprocess.Popen(
+        [sys.executable, "-m", "sphereufm", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )

@@ -1,0 +1,136 @@
+"""What people rely on: quiet and verbose, completion, colours, examples in the help, suggestions."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from running import FAST, run, start
+
+from sphereufm.cli import cli
+
+COMMANDS = sorted(cli.commands)
+DIGITS = "tests/data/digits_normalised.npz"
+QUICK = {
+    "branches": [
+        *["branches", "--classes", "2", "--per-class", "1", "--dim", "2"],
+        *["--tau-from", "0.9", "--tau-to", "1", "--effort", "quick"],
+    ],
+    "check": ["check", "tests/data/certificates/sharpness-weighted.json"],
+    "compare": ["compare", *FAST, "--solvers", "lbfgs", "--starts", "1", "--repeats", "1"],
+    "doctor": ["doctor"],
+    "features": ["features", DIGITS, "--tau", "5"],
+    "solve": ["solve", *FAST],
+    "sweep": ["sweep", *FAST, "--starts", "3", "--no-proofs", "--workers", "1"],
+    "verify": ["verify", *FAST, "--starts", "5", "--no-proofs"],
+}
+
+
+def words_of(command, folder):
+    return [*QUICK[command], *(["--out", str(folder)] if command == "sweep" else [])]
+
+
+def test_every_command_is_tried():
+    assert sorted(QUICK) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_quiet_prints_nothing(capsys, tmp_path, command):
+    code, out, err = run(capsys, *words_of(command, tmp_path), "--quiet")
+    assert (code, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"sweep"}))
+def test_quiet_leaves_the_json_that_was_asked_for(capsys, tmp_path, command):
+    code, out, err = run(capsys, *words_of(command, tmp_path), "-q", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"doctor"}))
+def test_verbose_says_on_standard_error_what_is_done(capsys, tmp_path, command):
+    code, out, err = run(capsys, *words_of(command, tmp_path), "--verbose")
+    assert code == 0
+    assert out
+    assert re.search(r"\d|checking", err)
+
+
+def test_quiet_and_verbose_contradict_each_other(capsys):
+    code, out, err = run(capsys, "doctor", "-q", "-v")
+    assert (code, out) == (2, "")
+    assert "contradict" in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example_and_the_options_of_all(capsys, command):
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert f"Example: sphereufm {command}" in out
+    assert "--quiet" in out
+    assert "--verbose" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_example_of_the_help_is_understood(command):
+    words = cli.commands[command].epilog.removeprefix("Example: sphereufm ").split()
+    with cli.make_context("sphereufm", words, resilient_parsing=True) as context:
+        name, found, rest = cli.resolve_command(context, words)
+        assert name == command
+        with found.make_context(name, rest, parent=context) as inner:
+            assert inner.params
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["verfy"], "verify"),
+        (["branch"], "branches"),
+        (["verify", "--clases", "3"], "--classes"),
+        (["sweep", "--shceduler", "x"], "--scheduler"),
+        (["solve", *FAST, "--solver", "lbgfs"], "did you mean lbfgs?"),
+        (["solve", *FAST, "--loss", "crossentropy"], "did you mean cross-entropy?"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(capsys, words, hint):
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert hint in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sphereufm ver", "verify"),
+        ("sphereufm verify --eff", "--effort"),
+        ("sphereufm verify --effort th", "thorough"),
+        ("sphereufm solve --solver lb", "lbfgs"),
+        ("sphereufm compare --suite sm", "small"),
+    ],
+)
+def test_the_shell_completes(typed, offered):
+    words = typed.split()
+    told = {
+        "_SPHEREUFM_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    with start(env=told, stdout=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=60)
+    # the module's name is that of the program only through the installed script
+    assert offered in [line.partition(",")[2] for line in out.splitlines()], err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_gets_its_script(shell):
+    with start(env={"_SPHEREUFM_COMPLETE": f"{shell}_source"}, stdout=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=60)
+    if "Bash version" not in err:  # an old or missing bash says so, and that is all it can do
+        assert "_SPHEREUFM_COMPLETE" in out
+
+
+@pytest.mark.parametrize("told", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_no_escapes_in_a_pipe(told):
+    with start(*QUICK["verify"], env=told, stdout=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "\x1b" not in out + err
