@@ -7,11 +7,12 @@ import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import frames
-from sphereufm.features.metrics.one_vs_rest import one_vs_rest
+from sphereufm.features.metrics.one_vs_rest import _bounds, one_vs_rest
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
 from sphereufm.features.metrics.streaming import Streaming
 
@@ -288,6 +289,41 @@ def test_one_vs_rest_of_a_cross_polytope_and_of_a_point_inside():
     doubled = np.vstack([cross, cross[:1]])
     found = one_vs_rest(doubled)
     assert found.distance == pytest.approx(0.0, abs=1e-9)
+
+
+def slowest_one_vs_rest(A):
+    """Every program solved, one after the other."""
+    U = A / np.linalg.norm(A, axis=1, keepdims=True)
+    distances = []
+    for k in range(len(U)):
+        P = np.delete(U, k, axis=0) - U[k]
+        weights = nnls(np.vstack([P.T, np.ones(len(P))]), np.append(np.zeros(P.shape[1]), 1.0), maxiter=9999)[
+            0
+        ]
+        distances.append(np.linalg.norm(weights @ P) / weights.sum())
+    return min(distances)
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "noise"),
+    [(3, 2, 1.0), (60, 5, 1.0), (90, 40, 1.0), (60, 150, 1.0), (70, 69, 1e-3), (70, 100, 0.3)],
+)
+def test_one_vs_rest_is_the_least_of_all_programs(count, dim, noise):
+    frame = np.eye(count, dim) - (np.arange(dim) < count) / count
+    A = (noise < 1.0) * frame + noise * np.random.default_rng(count).standard_normal((count, dim)) / dim**0.5
+    found = one_vs_rest(A)
+    assert found.distance == pytest.approx(slowest_one_vs_rest(A), rel=1e-9)
+    assert 0.0 <= found.gap <= 1e-9 * found.distance
+
+
+def test_one_vs_rest_solves_few_of_a_thousand_programs(monkeypatch):
+    solved = []
+    monkeypatch.setattr(
+        "sphereufm.features.metrics.one_vs_rest._bounds", lambda P: solved.append(1) or _bounds(P)
+    )
+    found = one_vs_rest(np.random.default_rng(0).standard_normal((1000, 64)))
+    assert 0.0 <= found.gap <= 1e-9 * found.distance
+    assert 0 < len(solved) < 40
 
 
 @settings(max_examples=20, deadline=None)

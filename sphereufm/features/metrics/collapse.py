@@ -21,8 +21,8 @@ __all__ = ["CollapseMetrics", "collapse_metrics"]
 
 # the whole covariance costs d^2 a sample: up to this dimension it is cheap
 _COVARIANCE_DIMENSION = 512
-# K programs of K variables each
-_ONE_VS_REST_CLASSES = 128
+# K programs of K variables each: seconds up to here
+_ONE_VS_REST_CLASSES = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +117,7 @@ def collapse_metrics(
     covariance : bool, optional
         Whether the whole ``d x d`` covariance is measured (for VCI); by default where ``d <= 512``.
     one_vs_rest : bool, optional
-        Whether one-vs-rest distances are computed (K quadratic programs); by default where ``K <= 128``.
+        Whether one-vs-rest distances are computed (K quadratic programs); by default where ``K <= 1024``.
     streaming : Streaming, optional
         Workers, checkpoint, progress.
 
