@@ -61,7 +61,7 @@ def test_example_of_the_documentation_is_accepted(landscape: Any) -> None:
         (("basis",), "completeness"),
         (("critical", 1, "min_eigenvalue"), None),
         (("critical", 0, "eigenvalues"), []),
-        (("coverage", "ranks"), []),
+        (("coverage", "strata"), []),
     ],
 )
 def test_what_the_format_allows(landscape: Any, path: tuple[str | int, ...], value: Any) -> None:
@@ -100,7 +100,7 @@ def test_what_the_format_allows(landscape: Any, path: tuple[str | int, ...], val
         (("critical", 1, "rank"), [1, 2, 3]),
         (("critical", 1, "min_eigenvalue"), -0.5),
         (("critical", 1, "members"), [{"cost": 0.693147}]),
-        (("coverage", "ranks", 0, "starts"), ...),
+        (("coverage", "strata", 0, "starts"), ...),
         *[(("critical", 0, key), ...) for key in SCHEMA["$defs"]["critical"]["required"]],
     ],
 )

@@ -71,6 +71,10 @@ def verify(
             from sphereufm.landscape.proofs import prove_landscape
 
             report = prove_landscape(report, out, progress=progress)
+        if report.complete and out is not None:
+            from sphereufm.landscape.connect import connect_landscape
+
+            report = connect_landscape(report, rng=seed, progress=progress)
     if out is not None:
         from sphereufm.plots import save_landscape
         from sphereufm.report import save_html

@@ -39,6 +39,9 @@ class Coverage:
     unseen_bound : float or None
         Upper bound at ``confidence``, None with fewer than two converged searches.
     confidence : float
+    discoveries : tuple of int
+        Converged searches, counted from one, that met a class for the first time: the coverage curve rises by one
+        at each.
     """
 
     starts: int
@@ -48,6 +51,7 @@ class Coverage:
     unseen_mass: float | None
     unseen_bound: float | None
     confidence: float
+    discoveries: tuple[int, ...] = ()
 
 
 def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
@@ -65,10 +69,11 @@ def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95)
     Examples
     --------
     >>> coverage = coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"])
-    >>> coverage.unseen_mass, round(coverage.unseen_bound, 3)
-    (0.125, 0.751)
+    >>> coverage.unseen_mass, round(coverage.unseen_bound, 3), coverage.discoveries
+    (0.125, 0.751, (1, 2, 8))
     """
     hits = Counter(ends)
+    first = {end: number for number, end in reversed(list(enumerate(ends, start=1)))}
     n = len(ends)
     singletons = sum(h == 1 for h in hits.values())
     return Coverage(
@@ -79,6 +84,7 @@ def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95)
         unseen_mass=singletons / n if n else None,
         unseen_bound=_hold_out_bound(ends, confidence) if n > 1 else None,
         confidence=confidence,
+        discoveries=tuple(sorted(first.values())),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text
+from sphereufm.landscape.connections import BasinMerge, Connection, Connections, basin_merges
 from sphereufm.landscape.coverage import Coverage
 from sphereufm.landscape.points import (
     CriticalFamily,
@@ -78,6 +79,8 @@ class LandscapeReport:
         False where the run was interrupted.
     proofs : ProofSummary or None
         None where no proofs were tried.
+    connections : Connections or None
+        Who falls to whom; None where no descents were made.
     """
 
     problem: SphereProblem
@@ -91,6 +94,7 @@ class LandscapeReport:
     seed: int | None
     complete: bool = True
     proofs: ProofSummary | None = None
+    connections: Connections | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""
@@ -113,7 +117,22 @@ class LandscapeReport:
             "seed": self.seed,
             "complete": self.complete,
             "proofs": None if self.proofs is None else asdict(self.proofs),
+            "connections": None
+            if self.connections is None
+            else {**asdict(self.connections), "merges": [asdict(merge) for merge in self.merges]},
         }
+
+    @property
+    def minimisers(self) -> tuple[int, ...]:
+        """Rows without negative curvature, where descents end; they count from zero."""
+        return tuple(row for row, entry in enumerate(self.critical) if not _falls(entry))
+
+    @property
+    def merges(self) -> tuple[BasinMerge, ...]:
+        """Which basins the connections join, and at what cost: upper bounds of barriers, numerical."""
+        if self.connections is None:
+            return ()
+        return basin_merges(self.connections.edges, [entry.cost for entry in self.critical], self.minimisers)
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: verdict, what it rests on, and one line for each class."""
@@ -237,6 +256,15 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
     }
 
 
+def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
+    """Whether there is negative curvature, at some exhibited member of a family."""
+    index = entry.morse_index
+    return (
+        entry.kind is CriticalPointKind.STRICT_SADDLE
+        or (max(index) if isinstance(index, tuple) else index) > 0
+    )
+
+
 def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
     """One line of a notebook's table."""
     numbers = (entry.cost, entry.rank, entry.morse_index, entry.nullity, entry.min_eigenvalue)
@@ -268,13 +296,29 @@ def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         verdict=LandscapeVerdict[data["verdict"]],
         basis=data["basis"],
         theorem=theorem_s(problem),
-        coverage={c.pop("stratum"): Coverage(**c) for c in map(dict, data["coverage"]["strata"])},
+        coverage={c.pop("stratum"): _coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
         rank_one=None if rank_one is None else RankOneCount(**rank_one),
         notes=tuple(data["notes"]),
         seed=data["seed"],
         complete=bool(data["complete"]),
         proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
+        connections=_connections_from_json(data.get("connections"), len(data["critical"])),
     )
+
+
+def _coverage_from_json(data: Mapping[str, Any]) -> Coverage:
+    """Inverse of ``asdict``."""
+    return Coverage(**{**data, "discoveries": tuple(data.get("discoveries", ()))})
+
+
+def _connections_from_json(data: Mapping[str, Any] | None, rows: int) -> Connections | None:
+    """Inverse of ``asdict``; both ends of an edge are rows of the report."""
+    if data is None:
+        return None
+    edges = tuple(Connection(**edge) for edge in data["edges"])
+    if not all(0 <= end < rows for edge in edges for end in (edge.source, edge.target)):
+        raise ValueError("a connection leads to a row that is not there")
+    return Connections(**{**{key: data[key] for key in data if key != "merges"}, "edges": edges})
 
 
 def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:

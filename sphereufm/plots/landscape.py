@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["landscape_figure", "save_landscape", "spectra_figure"]
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
-_STYLE = {
+STYLE = {
     CriticalPointKind.GLOBAL_MINIMUM: ("#009E73", "*", "global minimum"),
     CriticalPointKind.STRICT_SADDLE: ("#0072B2", "o", "strict saddle"),
     CriticalPointKind.SPURIOUS_LOCAL_MINIMUM: ("#D55E00", "X", "spurious local minimum"),
@@ -27,7 +27,7 @@ _STYLE = {
     CriticalPointKind.DEGENERATE: ("#CC79A7", "D", "degenerate"),
 }
 # beyond this ratio of costs the axis is logarithmic
-_LOG_RATIO = 1e3
+LOG_RATIO = 1e3
 _MOST_SPECTRA = 60
 _LARGEST_MARK = 90.0
 
@@ -55,10 +55,10 @@ def landscape_figure(report: LandscapeReport) -> Figure:
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for kind, (colour, marker, label) in _STYLE.items():
+    for kind, (colour, marker, label) in STYLE.items():
         _draw_kind(axes, report, kind, color=colour, marker=marker, label=label)
     costs = [entry.cost for entry in report.critical]
-    if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
+    if costs and min(costs) > 0.0 and max(costs) > LOG_RATIO * min(costs):
         axes.set_yscale("log")
     axes.set_xlabel("Morse index")
     axes.set_ylabel("cost (nats)")
@@ -106,7 +106,7 @@ def spectra_figure(report: LandscapeReport) -> Figure:
                 s=np.minimum(9.0 * copies, _LARGEST_MARK),
                 marker="_",
                 linewidths=1.4,
-                color=_STYLE[entry.kind][0],
+                color=STYLE[entry.kind][0],
             )
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     if largest > 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from sphereufm.files import write_text
 from sphereufm.report.page import Opener, figure_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sphereufm.landscape.result import LandscapeReport
     from sphereufm.report.page import Cell
 
@@ -40,6 +42,26 @@ _BASIS_STATUS = {
 }
 _LOWER_BOUND = (
     "The list is a lower bound on the set of critical points: a search is no proof of completeness."
+)
+_FINGERPRINT = (
+    "Cost against Morse index, one mark for each class; "
+    "a family is a bar from its least to its largest index."
+)
+_SPECTRA = (
+    "Hessian eigenvalues on the horizontal space, one column for each row of the table; "
+    "wide marks are multiple. Numerical."
+)
+_CONNECTIONS = (
+    "Who falls to whom: an arrow is a descent from next to a saddle, the wider the more of its descents took that way. "
+    "Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
+)
+_DISCONNECTIVITY = (
+    "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents led to both. "
+    "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent."
+)
+_COVERAGE = (
+    "Distinct classes met against searches that converged, for each stratum. A flat curve shows what this search "
+    "finds easily, not that the list is complete."
 )
 _SCRIPTS = ("table.js", "configuration.js", "landscape.js")
 
@@ -91,7 +113,9 @@ def _verdict(data: Mapping[str, Any]) -> str:
     """The verdict, what it rests on, and how many rows are proved: one sentence."""
     statuses = [entry["status"] for entry in data["critical"]]
     proved, numerical, undecided = (statuses.count(word) for word in ("PROVED", "NUMERICAL", "UNDECIDED"))
-    basis_status = None if data["proofs"] is None else data["proofs"]["basis_status"]
+    basis_status = "NUMERICAL" if data["basis"] == "counterexample" else None
+    if data["proofs"] is not None:
+        basis_status = data["proofs"]["basis_status"]
     rows = "one row" if len(statuses) == 1 else f"{len(statuses)} rows"
     return (
         f"{data['verdict']}: {_BASIS[data['basis']]}{_BASIS_STATUS[basis_status]}; "
@@ -112,7 +136,27 @@ def _facts(data: Mapping[str, Any]) -> list[str]:
         )
     if data["basis"] != "completeness":
         lines.append(_LOWER_BOUND)
-    return [*lines, *data["notes"]]
+    return [*lines, *_falls(data), *data["notes"]]
+
+
+def _falls(data: Mapping[str, Any]) -> list[str]:
+    """What the descents reached."""
+    found = data["connections"]
+    if found is None:
+        return []
+    lines = [
+        f"descents (numerical): {found['descents']} from {found['sources']} rows with negative curvature, "
+        f"{found['skipped']} such rows left out; {found['unfinished']} did not end at a critical point, "
+        f"{found['unlisted']} ended at one that is not listed"
+    ]
+    if found["merges"]:
+        merge = found["merges"][0]
+        rows = " and ".join(str(row + 1) for row in merge["basins"])
+        lines.append(
+            f"basins of rows {rows} meet at cost {merge['cost']:.6g} (row {merge['row'] + 1}), "
+            "a numerical upper bound of the barrier"
+        )
+    return lines
 
 
 def _unseen(coverage: Mapping[str, Any]) -> str:
@@ -123,23 +167,28 @@ def _unseen(coverage: Mapping[str, Any]) -> str:
 
 def _figures(report: LandscapeReport) -> str:
     """The pictures of the whole landscape."""
-    from sphereufm.plots.landscape import landscape_figure, spectra_figure
     from sphereufm.plots.saving import page_svg
 
-    pictures = (
-        (
-            landscape_figure,
-            "Cost against Morse index, one mark for each class; a family is a bar from its least to its largest index.",
-        ),
-        (
-            spectra_figure,
-            "Hessian eigenvalues on the horizontal space, one column for each row of the table; numerical.",
-        ),
-    )
     return "".join(
         figure_html(page_svg(partial(draw, report), f"figure{number}"), caption)
-        for number, (draw, caption) in enumerate(pictures)
+        for number, (draw, caption) in enumerate(_pictures(report))
     )
+
+
+def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeReport], Figure], str]]:
+    """What is drawn, each with what it shows and does not claim."""
+    from sphereufm.plots.connections import connections_figure, disconnectivity_figure
+    from sphereufm.plots.coverage import coverage_figure
+    from sphereufm.plots.landscape import landscape_figure, spectra_figure
+
+    yield landscape_figure, _FINGERPRINT
+    yield spectra_figure, _SPECTRA
+    if report.connections is not None and report.connections.edges:
+        yield connections_figure, _CONNECTIONS
+        if len(report.minimisers) > 1:
+            yield disconnectivity_figure, _DISCONNECTIVITY
+    if any(coverage.discoveries for coverage in report.coverage.values()):
+        yield coverage_figure, _COVERAGE
 
 
 def _table(data: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from sphereufm import LandscapeVerdict, UFMProblem, load_report, verify_landscape
 from sphereufm.errors import UnreadableFileError
+from sphereufm.landscape.connect import connect_landscape
 from sphereufm.landscape.points import Status
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.result import ProofSummary
@@ -16,7 +17,12 @@ from sphereufm.report import landscape_html, read_data, save_html
 
 @pytest.fixture(scope="module")
 def report():
-    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=2), starts=40)
+    return connect_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=2), starts=20))
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return landscape_html(report)
 
 
 def verdict(page):
@@ -43,15 +49,15 @@ def test_a_file_without_data_is_refused(content, tmp_path):
         read_data(tmp_path / "missing.html")
 
 
-def test_one_row_a_class_and_a_small_page(report):
-    page = landscape_html(report)
+def test_one_row_a_class_and_a_small_page(report, page):
     assert page.count("data-index=") == len(report.critical)
+    assert page.count("<figure>") == page.count("<figcaption>") == page.count('role="img"') == 4
     assert len(page) < 1_000_000
 
 
-def test_the_verdict_is_one_sentence_with_the_counts(report):
+def test_the_verdict_is_one_sentence_with_the_counts(report, page):
     n = len(report.critical)
-    assert verdict(landscape_html(report)) == (
+    assert verdict(page) == (
         "BENIGN: by Theorem S every critical point is a global minimiser or a strict saddle; "
         f"of the {n} rows below 0 are PROVED, {n} numerical and 0 UNDECIDED."
     )
@@ -61,7 +67,7 @@ def test_the_verdict_is_one_sentence_with_the_counts(report):
         dataclasses.replace(others[0], status=Status.UNDECIDED),
         *others[1:],
     )
-    page = landscape_html(
+    other = landscape_html(
         dataclasses.replace(
             report,
             critical=mixed,
@@ -70,7 +76,7 @@ def test_the_verdict_is_one_sentence_with_the_counts(report):
             proofs=ProofSummary(rows=n, proved=1, basis_status="NUMERICAL"),
         )
     )
-    assert verdict(page) == (
+    assert verdict(other) == (
         "NOT_BENIGN: a critical point that is neither a global minimiser nor a strict saddle is exhibited, "
         "numerically; "
         f"of the {n} rows below 1 are PROVED, {n - 2} numerical and 1 UNDECIDED."
@@ -100,14 +106,12 @@ def test_text_is_escaped(report, tmp_path):
     assert read_data(tmp_path / "report.html")["notes"] == [harmful]
 
 
-def test_nothing_is_loaded_from_elsewhere(report):
-    page = landscape_html(report)
+def test_nothing_is_loaded_from_elsewhere(page):
     assert not re.findall(r'(?:src|href)\s*=\s*["\'](?!#|data:)', page)
     assert "default-src 'none'" in page
 
 
-def test_ids_are_unique_and_figures_follow_the_colour_of_the_text(report):
-    page = landscape_html(report)
+def test_ids_are_unique_and_figures_follow_the_colour_of_the_text(page):
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     for use in re.findall(r'(?:href="#|url\(#)([^")]+)', page):

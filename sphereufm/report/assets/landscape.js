@@ -109,8 +109,16 @@ const describeFamily = (cell, family, index) => {
   const rest = family.members.length - MOST_MEMBERS;
   if (rest > 0) put(cell, "p", `${rest} more members are in landscape.json.`);
 };
+const showFalls = (cell, index) => {
+  const edges = data.connections?.edges ?? [];
+  const list = (found, end) => found.map((edge) => `row ${edge[end] + 1} (${edge.descents})`).join(", ");
+  const [down, up] = [edges.filter((edge) => edge.source === index), edges.filter((edge) => edge.target === index)];
+  if (down.length) put(cell, "p", "Descents from here (numerical) reached " + list(down, "target") + ".");
+  if (up.length) put(cell, "p", "Descents (numerical) reached it from " + list(up, "source") + ".");
+};
 describers.classes = (cell, index) => {
   const entry = data.critical[index];
+  showFalls(cell, index);
   if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);
   if (entry.members) describeFamily(cell, entry, index); else describePoint(cell, entry, index, null);
 };

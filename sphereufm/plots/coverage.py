@@ -1,0 +1,62 @@
+"""Coverage curves: distinct classes found against searches made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sphereufm.landscape.result import LandscapeReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["coverage_figure"]
+
+_DASHES = ("-", "--", ":", "-.")
+# Strata whose names fit a legend.
+_MOST_NAMES = 12
+
+
+def coverage_figure(report: LandscapeReport) -> Figure:
+    """Draw, for each stratum that was searched, the distinct classes met against the searches that converged.
+
+    Parameters
+    ----------
+    report : LandscapeReport
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window.  A curve that has become flat shows that the search has seen what *it* finds
+        easily, not that the list is complete.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
+    >>> [line.get_label() for line in coverage_figure(report).axes[0].lines]
+    ['rank 2', 'rank 3']
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, coverage) in enumerate(report.coverage.items()):
+        found = np.arange(len(coverage.discoveries) + 1)
+        axes.step(
+            [0, *coverage.discoveries, coverage.converged],
+            [*found, found[-1]],
+            where="post",
+            label=name,
+            linestyle=_DASHES[number // 10 % len(_DASHES)],
+        )
+    axes.set_xlabel("searches that converged")
+    axes.set_ylabel("distinct classes met")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if 0 < len(report.coverage) <= _MOST_NAMES:
+        axes.legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,129 @@
+"""Figures of a landscape draw every row, eigenvalue, descent and discovery that they say they draw."""
+
+import dataclasses
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+
+from sphereufm import UFMProblem, verify_landscape
+from sphereufm.landscape.connect import connect_landscape
+from sphereufm.landscape.connections import Connection, Connections
+from sphereufm.landscape.points import CriticalFamily
+from sphereufm.plots.connections import connections_figure, disconnectivity_figure
+from sphereufm.plots.coverage import coverage_figure
+from sphereufm.plots.landscape import landscape_figure, spectra_figure
+from sphereufm.plots.saving import page_svg
+
+
+@pytest.fixture(scope="module")
+def report():
+    found = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=40)
+    return connect_landscape(found)
+
+
+def marks(axes):
+    """All places of scattered marks."""
+    return np.concatenate([c.get_offsets() for c in axes.collections if isinstance(c, PathCollection)])
+
+
+def test_the_fingerprint_has_a_mark_or_a_bar_for_each_row(report):
+    (axes,) = landscape_figure(report).axes
+    points = [e for e in report.critical if not isinstance(e, CriticalFamily)]
+    families = [e for e in report.critical if isinstance(e, CriticalFamily)]
+    assert sorted(map(tuple, marks(axes))) == sorted((e.morse_index, e.cost) for e in points)
+    assert sorted(text.get_text() for text in axes.texts) == sorted(family.name for family in families)
+    bars = [tuple(line.get_xdata()) for line in axes.lines]
+    assert sorted(bars) == sorted(family.morse_index for family in families)
+    kinds = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert {"global minimum", "strict saddle", "spurious local minimum"} <= kinds
+
+
+def test_an_empty_report_is_drawn():
+    empty = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=1)
+    empty = dataclasses.replace(empty, critical=(), coverage={})
+    for draw in (
+        landscape_figure,
+        spectra_figure,
+        coverage_figure,
+        connections_figure,
+        disconnectivity_figure,
+    ):
+        assert len(draw(empty).axes) == 1
+
+
+def test_spectra_have_every_eigenvalue(report):
+    (axes,) = spectra_figure(report).axes
+    columns = [collection.get_offsets() for collection in axes.collections]
+    assert len(columns) == len(report.critical)
+    for row, (entry, column) in enumerate(zip(report.critical, columns, strict=True), start=1):
+        assert set(column[:, 0]) == {row}
+        spectra = [m.spectrum for m in (entry.members if isinstance(entry, CriticalFamily) else (entry,))]
+        values = np.concatenate(
+            [part for s in spectra for part in (s.eigenvalues, s.normal_eigenvalues[: 999 * s.normal_copies])]
+        )
+        for value in values:
+            assert np.abs(column[:, 1] - value).min() <= 1e-9 * (1 + abs(value))
+
+
+def test_an_arrow_for_each_connection(report):
+    (axes,) = connections_figure(report).axes
+    arrows = [text for text in axes.texts if text.arrow_patch is not None]
+    assert len(arrows) == len(report.connections.edges)
+    assert len(marks(axes)) == len(report.critical)
+    assert sorted(marks(axes)[:, 1]) == sorted(e.cost for e in report.critical)
+    # from the higher to the lower
+    assert all(arrow.xyann[1] > arrow.xy[1] for arrow in arrows)
+    numbers = {text.get_text() for text in axes.texts} - {""}
+    assert numbers == {str(row + 1) for row in range(len(report.critical))}
+
+
+def test_the_tree_has_a_leaf_for_each_minimiser_and_meets_at_the_barrier(report):
+    (axes,) = disconnectivity_figure(report).axes
+    assert [text.get_text() for text in axes.texts] == [str(row + 1) for row in report.minimisers]
+    level = [line.get_ydata()[0] for line in axes.lines if len(set(line.get_ydata())) == 1]
+    assert level == [merge.cost for merge in report.merges]
+    assert sorted(marks(axes)[:, 1]) == sorted(report.critical[row].cost for row in report.minimisers)
+
+
+def test_branches_do_not_cross_and_unjoined_ones_stay_apart(report):
+    minimum = report.critical[0]
+    rows = [dataclasses.replace(minimum, cost=float(k)) for k in range(5)]
+    saddle = next(e for e in report.critical if e.kind.name == "STRICT_SADDLE")
+    rows += [dataclasses.replace(saddle, cost=cost) for cost in (10.0, 20.0)]
+    edges = tuple(Connection(source=s, target=t, descents=1) for s, t in ((5, 0), (5, 3), (6, 1), (6, 4)))
+    found = Connections(edges=edges, sources=2, skipped=0, descents=4, unfinished=0, unlisted=0)
+    tree = dataclasses.replace(report, critical=tuple(rows), connections=found)
+    (axes,) = disconnectivity_figure(tree).axes
+    place = {text.get_text(): text.xy[0] for text in axes.texts}
+    assert abs(place["1"] - place["4"]) == 1
+    assert abs(place["2"] - place["5"]) == 1
+    bars = [tuple(line.get_xdata()) for line in axes.lines if len(set(line.get_ydata())) == 1]
+    assert len(bars) == 2
+    (a, b), (c, d) = sorted(bars)
+    assert b < c
+    assert a < b
+    assert c < d
+
+
+def test_a_curve_for_each_stratum_that_ends_at_its_classes(report):
+    (axes,) = coverage_figure(report).axes
+    assert len(axes.lines) == len(report.coverage)
+    for line, (name, coverage) in zip(axes.lines, report.coverage.items(), strict=True):
+        assert line.get_label() == name
+        assert line.get_xdata()[-1] == coverage.converged
+        assert line.get_ydata()[-1] == coverage.classes
+        assert (np.diff(line.get_ydata()) >= 0).all()
+
+
+@pytest.mark.parametrize("draw", [landscape_figure, spectra_figure, connections_figure, coverage_figure])
+def test_page_figures_are_xml_with_the_page_colour_and_ids_of_their_own(report, draw):
+    svg = page_svg(lambda: draw(report), "one")
+    root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+    assert root.tag.endswith("svg")
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert ids
+    assert all(name.startswith("one-") for name in ids)
+    assert "currentColor" in svg
+    assert "<style" not in svg
