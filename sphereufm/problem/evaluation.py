@@ -48,6 +48,7 @@ class UFMEvaluation:
         self._kept: tuple[BlockTerms, ...] | None = None
         self._cost: Array | None = None
         self._derivatives: tuple[Array, Array] | None = None
+        self._scale: Array | None = None
 
     @property
     def W(self) -> Array:
@@ -97,10 +98,12 @@ class UFMEvaluation:
         """``(alpha, beta)`` in one array, shape ``(..., K + N)``."""
         return self._first_order[1]
 
-    @cached_property
+    @property
     def gradient_scale(self) -> Array:
         """Sums of ``|G|`` that pull at each column, shape ``(..., K + N)``."""
-        return kernels.gradient_scales(self._terms(), self.problem.blocks)
+        if self._scale is None:
+            self._scale = kernels.gradient_scales(self._terms(), self.problem.blocks)
+        return self._scale
 
     @property
     def euclidean_gradient(self) -> Array:

@@ -246,9 +246,9 @@ def gradient_scales(terms: Iterable[BlockTerms], blocks: Iterable[SampleBlock]) 
     columns = []
     for term, _ in zip(terms, blocks, strict=True):
         size = np.abs(term.G)
-        total = size.sum(axis=-1)
+        total = np.add.reduce(size, axis=-1)
         rows = total if rows is None else rows + total
-        columns.append(size.sum(axis=-2))
+        columns.append(np.add.reduce(size, axis=-2))
     assert rows is not None
     return np.concatenate([rows, *columns], axis=-1)
 
@@ -277,6 +277,9 @@ def _column_products(X: Array, Y: Array) -> Array:
 def _subtract_scaled(out: Array, U: Array, factors: Array) -> None:
     """Subtract from ``out`` the columns of ``U`` times their factors, ``(..., M)``, in tiles of few, long rows."""
     d, M = out.shape[-2:]
+    if d * M <= _TILE:
+        out -= U * factors[..., None, :]
+        return
     width = min(M, _TILE)
     height = max(1, _TILE // width)
     for left in range(0, M, width):

@@ -106,17 +106,19 @@ class BarzilaiBorwein:
 
 
 class _Spectral:
-    """Next step lengths (zero: none known) and the last costs of each item."""
+    """Last step (zero: none yet), gradient and squared gradient norm of each item, and its last costs."""
 
     def __init__(self, oracle: Oracle, points: Points, window: int) -> None:
         self.oracle = oracle
-        self.t = np.zeros(points.cost.size)
+        self.t, self.square = np.zeros(points.cost.size), np.zeros(points.cost.size)
+        self.gradient = points.gradient
         self.costs = np.full((points.cost.size, window), -np.inf)
         self.place = 0
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
         self.t, self.costs = self.t[rows], self.costs[rows]
+        self.gradient, self.square = self.gradient[rows], self.square[rows]
 
     def forget(self, rows: NDArray[np.bool_]) -> None:
         """Start afresh with some items."""
@@ -125,26 +127,35 @@ class _Spectral:
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient by the spectral step."""
-        ray = self.oracle.ray(points, -points.gradient)
-        fresh = self.t == 0.0
+        ray = self.oracle.descent(points)
         longest = np.maximum(ray.longest, 1e-300)
-        first = np.where(fresh, _FIRST_MOVE, np.minimum(self.t * longest, _LONGEST_MOVE)) / longest
+        spectral = self._spectral(points.gradient, -ray.slope)
+        fresh = spectral == 0.0
+        first = np.minimum(spectral, _LONGEST_MOVE / longest)
+        if np.count_nonzero(fresh):
+            first[fresh] = _FIRST_MOVE / longest[fresh]
         self.place = (self.place + 1) % self.costs.shape[1]
         self.costs[:, self.place] = points.cost
-        found = armijo_search(self.oracle, points, ray, first, self.costs.max(axis=1), _LEAST_DECREASE)
+        highest = np.maximum.reduce(self.costs, axis=1)
+        found = armijo_search(self.oracle, points, ray, first, highest, _LEAST_DECREASE)
+        self.t, self.gradient, self.square = found.t, points.gradient, -ray.slope
         failed = found.failed
-        self.t = self._spectral(points, found.points)
-        if failed.any():
-            self.t[failed] = 0.0
-            self.costs[failed] = -np.inf
+        if np.count_nonzero(failed):
+            self.forget(failed)
         return Step(found.points, failed & fresh, found.non_finite)
 
-    def _spectral(self, old: Points, new: Points) -> Array:
-        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>`` with differences in the surrounding space."""
-        s = new.X - old.X
-        if self.oracle.is_scaled:
-            s *= self.oracle.factors
-        y = new.gradient - old.gradient
-        curvature = inner(s, y)
-        top, bottom = (inner(s, s), curvature) if self.place % 2 else (curvature, inner(y, y))
-        return np.where(curvature > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0)
+    def _spectral(self, gradient: Array, square: Array) -> Array:
+        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>``; zero where no step is known or the curvature negative.
+
+        With ``s = -t g`` and ``y = g_+ - g`` both follow from ``<g, g>``, ``<g, g_+>`` and ``<g_+, g_+>``.
+        """
+        cross = inner(self.gradient, gradient)
+        fall = self.square - cross
+        if self.place % 2:
+            top, bottom = self.square, fall
+        else:
+            # by Cauchy and Schwarz |y| is not smaller, whatever cancels
+            least = fall * fall / np.where(self.square > 0.0, self.square, 1.0)
+            top, bottom = fall, np.maximum(fall - cross + square, least)
+        good = (fall > 0.0) & (bottom > 0.0)
+        return np.where(good, self.t * top / np.where(good, bottom, 1.0), 0.0)

@@ -17,12 +17,13 @@ SIAM J. Optim. 2005.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.solvers.oracle import Oracle, Points, Ray
+from sphereufm.solvers.oracle import Oracle, Points, Ray, Rows
 
 __all__ = ["Searched", "armijo_search", "wolfe_search"]
 
@@ -31,6 +32,7 @@ _APPROXIMATE = 0.1
 _DECREASE = 1e-4
 _GROWTH = 2.5
 _MOST_TRIALS = 40
+_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,39 +74,21 @@ def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: 
     When calls or time run out, or the bracket shrinks to nothing, the best step with sufficient decrease is
     returned, if there is one.
     """
-    size = first.size
-    t, low, high = first.copy(), np.zeros(size), np.full(size, np.inf)
-    low_slope, high_slope = ray.slope.copy(), np.full(size, np.nan)
-    best, best_t, non_finite = points, np.zeros(size), np.zeros(size, dtype=bool)
-    todo = np.arange(size)
-    for trials in range(_MOST_TRIALS):
-        todo = todo[oracle.affordable(2)[todo]]
-        if not todo.size or (trials and oracle.expired()):
-            break
-        everyone = todo.size == size
-        here = ray if everyone else ray.take(todo)
-        step = t if everyone else t[todo]
-        trial = oracle.at(here.at(step), None if everyone else todo)
-        finite = trial.finite
-        slope = here.slope_at(step, trial)
-        gain, noise = points.cost[todo] - trial.cost, points.noise[todo]
-        decrease = _lower(trial, gain, -step * here.slope, noise, _DECREASE)
+    search, bracket = _Search(oracle, points, ray, first), _Bracket(ray.slope)
+    while search.active:
+        trial = search.trial()
+        t, here, noise = search.t, search.ray, search.of(points.noise)
+        slope, gain = here.slope_at(t, trial), search.of(points.cost) - trial.cost
+        decrease = _lower(trial, gain, t * here.slope, noise, _DECREASE)
         decrease |= _lower_by_slope(here, trial, gain, noise, slope)
         done = decrease & (slope >= sigma * here.slope)
-        if everyone and done.all():
-            return Searched(trial, step, ~finite)
-        non_finite[todo] = ~finite
-        useful = np.flatnonzero(decrease)
-        if useful.size:
-            best = best.replace(todo[useful], trial.take(useful))
-            best_t[todo[useful]] = step[useful]
-        low[todo] = np.where(decrease, step, low[todo])
-        low_slope[todo] = np.where(decrease, slope, low_slope[todo])
-        high[todo] = np.where(decrease, high[todo], step)
-        high_slope[todo] = np.where(decrease, high_slope[todo], np.where(finite, slope, np.nan))
-        todo = todo[~done]
-        t[todo] = _next_trial(low[todo], high[todo], low_slope[todo], high_slope[todo])
-    return Searched(best, best_t, non_finite)
+        search.keep(trial, decrease)
+        if np.count_nonzero(done) == done.size:
+            break
+        bracket.narrow(search.items, t, np.where(trial.finite, slope, np.nan), decrease)
+        search.go_on(~done)
+        search.t = bracket.inside(search.items)
+    return Searched(search.best, search.best_t, search.non_finite)
 
 
 def armijo_search(
@@ -121,51 +105,113 @@ def armijo_search(
     delta : float
         Share of the decrease to first order that is asked for.
     """
-    size = first.size
-    t = first.copy()
-    best, best_t, non_finite = points, np.zeros(size), np.zeros(size, dtype=bool)
-    todo = np.arange(size)
-    for trials in range(_MOST_TRIALS):
-        todo = todo[oracle.affordable(2)[todo]]
-        if not todo.size or (trials and oracle.expired()):
+    search = _Search(oracle, points, ray, first)
+    while search.active:
+        trial = search.trial()
+        t, here, noise = search.t, search.ray, search.of(points.noise)
+        gain = search.of(reference) - trial.cost
+        done = _lower(trial, gain, t * here.slope, noise, delta)
+        if np.count_nonzero(done) < done.size:
+            done |= _lower_by_slope(here, trial, gain, noise, here.slope_at(t, trial))
+        search.keep(trial, done)
+        if np.count_nonzero(done) == done.size:
             break
-        everyone = todo.size == size
-        here = ray if everyone else ray.take(todo)
-        step = t if everyone else t[todo]
-        trial = oracle.at(here.at(step), None if everyone else todo)
-        expected = -step * here.slope
-        gain = (reference if everyone else reference[todo]) - trial.cost
-        noise = points.noise if everyone else points.noise[todo]
-        done = _lower(trial, gain, expected, noise, delta)
-        if not done.all():
-            done |= _lower_by_slope(here, trial, gain, noise, here.slope_at(step, trial))
-        if everyone and done.all():
-            return Searched(trial, step, ~trial.finite)
-        non_finite[todo] = ~trial.finite
-        accepted = np.flatnonzero(done)
-        if accepted.size:
-            best = best.replace(todo[accepted], trial.take(accepted))
-            best_t[todo[accepted]] = step[accepted]
-        todo = todo[~done]
-        t[todo] *= 0.5
-    return Searched(best, best_t, non_finite)
+        search.go_on(~done)
+        search.t = 0.5 * search.t
+    return Searched(search.best, search.best_t, search.non_finite)
 
 
-def _lower(trial: Points, gain: Array, expected: Array, noise: Array, delta: float) -> NDArray[np.bool_]:
-    """Sufficient decrease in cost; a decrease below rounding proves nothing."""
-    told = np.maximum(expected, gain) > noise
-    return trial.finite & told & (gain >= delta * expected)
+class _Search:
+    """Items that still search, their curves ``ray`` and next steps ``t``, and the best that every item has met."""
+
+    def __init__(self, oracle: Oracle, points: Points, ray: Ray, first: Array) -> None:
+        self.oracle, self.ray, self.t = oracle, ray, first
+        self.best, self.best_t = points, np.zeros(first.size)
+        self.non_finite = np.zeros(first.size, dtype=bool)
+        self.trials = 0
+        self.active = True
+        # none: everyone
+        self._rows: Rows | None = None
+        if oracle.limited:
+            self._drop_unaffordable()
+
+    @property
+    def items(self) -> Rows:
+        """Which items of the batch still search."""
+        return np.arange(self.best_t.size) if self._rows is None else self._rows
+
+    def of(self, values: NDArray[_T]) -> NDArray[_T]:
+        """The values of the items that still search."""
+        return values if self._rows is None else values[self._rows]
+
+    def trial(self) -> Points:
+        """First-order information at the next steps."""
+        self.trials += 1
+        return self.oracle.at(self.ray.at(self.t), self._rows)
+
+    def keep(self, trial: Points, better: NDArray[np.bool_]) -> None:
+        """Make the trial the best one where it is better."""
+        if self._rows is None:
+            self.non_finite = ~trial.finite
+            if np.count_nonzero(better) == better.size:
+                self.best, self.best_t = trial, self.t
+                return
+        else:
+            self.non_finite[self._rows] = ~trial.finite
+        rows = np.flatnonzero(better)
+        if rows.size:
+            items, best_t = self.items[rows], self.best_t.copy()
+            best_t[items] = self.t[rows]
+            self.best, self.best_t = self.best.replace(items, trial.take(rows)), best_t
+
+    def go_on(self, rest: NDArray[np.bool_]) -> None:
+        """Search on with some items, if there are any, and trials and time are left."""
+        if not rest.all():
+            rows = np.flatnonzero(rest)
+            self._rows, self.ray, self.t = self.items[rows], self.ray.take(rows), self.t[rows]
+        if self.oracle.limited:
+            self._drop_unaffordable()
+        self.active = self.t.size > 0 and self.trials < _MOST_TRIALS and not self.oracle.expired()
+
+    def _drop_unaffordable(self) -> None:
+        """Let go of items whose budget does not allow another trial."""
+        rows = np.flatnonzero(self.of(self.oracle.affordable(2)))
+        self._rows, self.ray, self.t = self.items[rows], self.ray.take(rows), self.t[rows]
+        self.active = rows.size > 0
+
+
+class _Bracket:
+    """Interval of each item that holds an acceptable step, and the slopes at its ends."""
+
+    def __init__(self, slope: Array) -> None:
+        self.low, self.high = np.zeros(slope.size), np.full(slope.size, np.inf)
+        self.low_slope, self.high_slope = slope.copy(), np.full(slope.size, np.nan)
+
+    def narrow(self, rows: Rows, t: Array, slope: Array, decrease: NDArray[np.bool_]) -> None:
+        """Put ``t`` at the lower end where the cost decreased enough, else at the upper one."""
+        below, above = rows[decrease], rows[~decrease]
+        self.low[below], self.low_slope[below] = t[decrease], slope[decrease]
+        self.high[above], self.high_slope[above] = t[~decrease], slope[~decrease]
+
+    def inside(self, rows: Rows) -> Array:
+        """Expand while nothing bounds the step, else the safeguarded secant step of the slopes."""
+        low, high = self.low[rows], self.high[rows]
+        low_slope, high_slope = self.low_slope[rows], self.high_slope[rows]
+        width = np.where(np.isfinite(high), high - low, 0.0)
+        usable = (low_slope < 0.0) & (high_slope > 0.0)
+        share = np.divide(low_slope, low_slope - high_slope, out=np.full_like(low, 0.5), where=usable)
+        inside = low + np.clip(share, 0.1, 0.9) * width
+        return np.where(np.isfinite(high), inside, _GROWTH * np.maximum(low, 1e-300))
+
+
+def _lower(trial: Points, gain: Array, rise: Array, noise: Array, delta: float) -> NDArray[np.bool_]:
+    """Sufficient decrease in cost, ``rise`` to first order; a decrease below rounding proves nothing."""
+    told = np.maximum(gain, -rise) > noise
+    told &= gain >= -delta * rise
+    told &= trial.finite
+    return told
 
 
 def _lower_by_slope(ray: Ray, trial: Points, gain: Array, noise: Array, slope: Array) -> NDArray[np.bool_]:
     """Sufficient decrease in slope, where costs cannot tell."""
     return trial.finite & (np.abs(gain) <= noise) & (slope <= (2.0 * _APPROXIMATE - 1.0) * ray.slope)
-
-
-def _next_trial(low: Array, high: Array, low_slope: Array, high_slope: Array) -> Array:
-    """Expand while nothing bounds the step, else the safeguarded secant step of the slopes."""
-    width = np.where(np.isfinite(high), high - low, 0.0)
-    usable = high_slope > 0.0
-    share = np.divide(low_slope, low_slope - high_slope, out=np.full_like(low, 0.5), where=usable)
-    inside = low + np.clip(share, 0.1, 0.9) * width
-    return np.where(np.isfinite(high), inside, _GROWTH * np.maximum(low, 1e-300))

@@ -21,8 +21,9 @@ __all__ = ["run"]
 
 # evaluations without a lower cost or a smaller gradient that mean that there is nothing left to gain
 _PATIENCE = 2000
-# evaluations without a lower cost after which negative curvature is looked for
+# evaluations in which the cost fell by less than a hundredth, after which negative curvature is looked for
 _LOOK = 500
+_FALL = 0.01
 _MARK_EVERY = 10
 _GAIN = 0.9
 _MOST_ESCAPES = 50
@@ -62,9 +63,9 @@ def run(
         if not batch.oracle.items.size:
             return batch.results(solver.name)
         rescaled = batch.oracle.rescale(batch.points)
-        if rescaled.any():
+        if np.count_nonzero(rescaled):
             strategy.forget(rescaled)
-            batch.best_cost[rescaled] = np.inf
+            batch.best_cost[rescaled] = batch.high_cost[rescaled] = np.inf
         step = strategy.step(batch.points)
         batch.advance(step)
 
@@ -96,6 +97,7 @@ class _Batch:
         self.logs: list[list[tuple[float, ...]]] = [[] for _ in range(size)]
         # of the running items
         self.best_cost = np.full(size, np.inf)
+        self.high_cost = np.full(size, np.inf)
         self.best_norm = np.full(size, np.inf)
         self.gained_at = np.zeros(size, dtype=np.intp)
         self.lowered_at = np.zeros(size, dtype=np.intp)
@@ -123,7 +125,13 @@ class _Batch:
         self.best_cost = np.where(lower, points.cost, self.best_cost)
         self.best_norm = np.where(smaller, points.relative_norm, self.best_norm)
         self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
-        self.lowered_at = np.where(lower, self._evaluations(), self.lowered_at)
+        lowered = self.high_cost - points.cost > _FALL * np.abs(points.cost)
+        self._start_watch(lowered, points)
+
+    def _start_watch(self, rows: NDArray[np.bool_], points: Points) -> None:
+        """See from here whether the cost falls."""
+        self.high_cost = np.where(rows, points.cost, self.high_cost)
+        self.lowered_at = np.where(rows, self._evaluations(), self.lowered_at)
 
     def _evaluations(self) -> NDArray[np.intp]:
         """Cost calls of the running items so far."""
@@ -136,13 +144,15 @@ class _Batch:
         and the cost does not feel the smallest.
         """
         self.settled = self.points.relative_norm <= self.settings.tolerance
-        lingering = self.stuck = np.zeros_like(self.settled) if step is None else step.stalled
+        lingering = self.stuck = np.zeros(self.settled.size, dtype=bool) if step is None else step.stalled
         if self.iteration % _MARK_EVERY == 0:
             self.stuck = self.stuck | (self._evaluations() - self.gained_at >= _PATIENCE)
             lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
-        if not (self.settled.any() or lingering.any()) or not self.settings.escape_saddles:
+        if not (np.count_nonzero(self.settled) or np.count_nonzero(lingering)):
             return
-        self.lowered_at[lingering] = self._evaluations()[lingering]
+        if not self.settings.escape_saddles:
+            return
+        self._start_watch(lingering, self.points)
         failing = np.zeros_like(self.stuck) if step is None else step.non_finite
         rows = np.flatnonzero(
             (self.settled | (lingering & ~failing))
@@ -221,7 +231,7 @@ class _Batch:
         """Quick check, which is false after most iterations."""
         return (
             step is None
-            or bool((self.settled | self.stuck | self.interrupted).any())
+            or any(map(np.count_nonzero, (self.settled, self.stuck, self.interrupted)))
             or self.settings.gap_tolerance is not None
             or self.settings.max_calls is not None
             or self.iteration >= self.settings.max_iterations
@@ -249,7 +259,16 @@ class _Batch:
         if rest.any():
             self.points = self.points.take(rest)
             strategy.keep(rest)
-        for name in ("best_cost", "best_norm", "gained_at", "lowered_at", "settled", "stuck", "interrupted"):
+        for name in (
+            "best_cost",
+            "high_cost",
+            "best_norm",
+            "gained_at",
+            "lowered_at",
+            "settled",
+            "stuck",
+            "interrupted",
+        ):
             setattr(self, name, getattr(self, name)[rest])
 
     def results(self, solver: str) -> tuple[SolverResult, ...]:

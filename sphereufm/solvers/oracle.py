@@ -144,6 +144,7 @@ class Oracle:
         self.counts = np.zeros((3, size), dtype=np.intp)
         self.tolerance = settings.tolerance
         self._budget = settings.max_calls
+        self.limited = self._budget is not None
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
@@ -183,7 +184,8 @@ class Oracle:
             relative = relative_norms(gradient, scale)
         if self.is_scaled:
             gradient = gradient / self.factors
-        finite = np.isfinite(relative) & np.isfinite(cost)
+        # a sum is finite only if its terms are, and neither of these is near overflow
+        finite = np.isfinite(relative + cost)
         return Points(X, gradient, cost, noise, relative, total, least, finite, evaluation)
 
     def _evaluate(self, X: Array) -> Evaluation:
@@ -216,12 +218,19 @@ class Oracle:
         """The curve ``t -> R(X, t U)``."""
         move = U / self.factors if self.is_scaled else U
         squares = np.einsum("bdm,bdm->bm", move, move)
-        return Ray(points.X, U, move, squares, inner(points.gradient, U))
+        return Ray(points.X, move, squares, inner(points.gradient, U), self.factors)
+
+    def descent(self, points: Points) -> Ray:
+        """The curve along the negative gradient."""
+        move = points.gradient / -self.factors if self.is_scaled else -points.gradient
+        squares = np.einsum("bdm,bdm->bm", move, move)
+        return Ray(points.X, move, squares, -inner(points.gradient, points.gradient), self.factors)
 
     def rescale(self, points: Points) -> NDArray[np.bool_]:
         """Choose new units where gradients have become tiny; returns where that happened."""
-        tiny = (points.total_scale < _LEAST_IN_UNITS * self.unit) & (points.total_scale > _TINY)
-        if tiny.any():
+        tiny = points.total_scale < _LEAST_IN_UNITS * self.unit
+        if np.count_nonzero(tiny):
+            tiny &= points.total_scale > _TINY
             unit = np.where(
                 tiny, np.exp2(np.floor(np.log2(np.maximum(points.total_scale, _TINY)))), self.unit
             )
@@ -241,19 +250,21 @@ class Ray:
     Attributes
     ----------
     X : ndarray, shape (B, d, M)
-    U, move : ndarray, shape (B, d, M)
-        Tangent in scaled and in plain coordinates.
+    move : ndarray, shape (B, d, M)
+        ``U`` in plain coordinates, ``U / r``.
     squares : ndarray, shape (B, M)
         Squared length of each column of ``move``.
     slope : ndarray, shape (B,)
         Derivative of the cost at ``t = 0``.
+    factors : ndarray, shape (M,)
+        Factors ``r`` of the metric.
     """
 
     X: Array
-    U: Array
     move: Array
     squares: Array
     slope: Array
+    factors: Array
 
     @property
     def longest(self) -> Array:
@@ -262,18 +273,20 @@ class Ray:
 
     def take(self, rows: Rows) -> Ray:
         """The same for some items."""
-        return Ray(self.X[rows], self.U[rows], self.move[rows], self.squares[rows], self.slope[rows])
+        return Ray(self.X[rows], self.move[rows], self.squares[rows], self.slope[rows], self.factors)
 
     def at(self, t: Array) -> Array:
         """Points ``R(X, t U)``."""
-        moved = self.X + t[:, None, None] * self.move
+        moved = t[:, None, None] * self.move
+        moved += self.X
         moved /= column_norms(moved)[:, None, :]
         return moved
 
     def slope_at(self, t: Array, points: Points) -> Array:
         """Derivative of the cost along the curve, ``sum_j <grad_j, u_j> / |x_j + t u_j|``, at ``points``."""
         stretch = np.sqrt(1.0 + np.square(t)[:, None] * self.squares)
-        return (np.einsum("bdm,bdm->bm", points.gradient, self.U) / stretch).sum(axis=-1)
+        products = np.einsum("bdm,bdm->bm", points.gradient, self.move)
+        return np.add.reduce(products * self.factors / stretch, axis=-1)
 
 
 def relative_norms(gradient: Array, scale: Array, unit: Array | float = 1.0) -> Array:
