@@ -38,7 +38,7 @@ ALLOWED = {
     "landscape.position": SEARCH | {"landscape", "features"},
     "comparison": SEARCH,
     "sweeps": SEARCH | {"landscape", "parallel"},
-    "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "plots"},
+    "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "comparison", "plots"},
     "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "comparison"},
     "testing": BASE | {"problem"},
 }

@@ -18,6 +18,7 @@ from sphereufm.cli.options import (
 )
 from sphereufm.cli.printing import detail, is_quiet, remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
+from sphereufm.files import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _DEFAULT = ("barzilai-borwein", "lbfgs", "trust-region")
-_FILES = ("comparison.json", "convergence.png", "profiles.png")
+_FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
 
 
 @click.command(
@@ -101,9 +102,11 @@ def compare(
         raise KeyboardInterrupt
     if out is not None:
         from sphereufm.plots.comparison import save_comparison
+        from sphereufm.report import comparison_html
 
         comparison.save(out / _FILES[0])
         save_comparison(comparison, out)
+        write_text(out / "report.html", comparison_html(comparison))
     if as_json:
         say_json(comparison.to_json())
     else:

@@ -77,7 +77,8 @@ def features(
     figure = "trajectory.png" if epochs else "features.png"
     if out is not None and not epochs and len(files) > 1:
         raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(files)} were given")
-    prepare_output(out, ("features.json", figure), force)
+    written = ("features.json", figure, "report.html")
+    prepare_output(out, written, force)
     run = _Run(
         given=(labels, classifier, bias),
         tau=tau,
@@ -94,7 +95,7 @@ def features(
         say_json(data)
     else:
         say(*(m.line() if epochs else m.text(titled=len(files) > 1) for m in found))
-        say_written(out, ("features.json", figure))
+        say_written(out, written)
     if len(found) < len(files):
         raise KeyboardInterrupt
     return 0
@@ -207,11 +208,18 @@ def _many(found: list[_Measured], epochs: bool, complete: bool) -> dict[str, Any
 
 
 def _write(out: Path, data: dict[str, Any], figure: str, found: list[_Measured]) -> None:
-    """Write the JSON and the figure, each to a temporary name first."""
+    """Write the JSON, the figure and the report, each to a temporary name first."""
     from sphereufm.plots.features import save_features, save_trajectory
+    from sphereufm.report import features_html, trajectory_html
 
     write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
+    first = found[0]
     if figure == "features.png":
-        save_features(found[0].metrics, out / figure)
+        save_features(first.metrics, out / figure)
+        page = features_html(first.path, first.metrics, first.place, data)
     else:
-        save_trajectory([(m.metrics, m.place) for m in found], out / figure)
+        epochs = [(m.metrics, m.place) for m in found]
+        save_trajectory(epochs, out / figure)
+        names = [os.path.basename(m.path) for m in found]
+        page = trajectory_html(os.path.dirname(first.path) or first.path, names, epochs, data)
+    write_text(out / "report.html", page)

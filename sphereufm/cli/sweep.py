@@ -14,6 +14,7 @@ import click
 from sphereufm.cli.options import effort_option, no_proofs_option, seed_option, starts_option
 from sphereufm.cli.printing import is_quiet, say, say_written
 from sphereufm.errors import InvalidInputError
+from sphereufm.files import write_text
 
 if TYPE_CHECKING:
     from sphereufm.sweeps.grid import SweepGrid
@@ -82,11 +83,13 @@ def sweep(
 def _show(index: list[dict[str, Any]], out: Path) -> None:
     """Draw and count the cells that are stored."""
     from sphereufm.plots.sweeps import save_phase_diagram
+    from sphereufm.report import sweep_html
 
     save_phase_diagram(index, out / "phase-diagram.svg")
+    write_text(out / "report.html", sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
     say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-    say_written(out, ("index.json", "phase-diagram.svg", "cells"))
+    say_written(out, ("index.json", "phase-diagram.svg", "report.html", "cells"))
 
 
 def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGrid, ...]:

@@ -4,7 +4,18 @@ One file without any request to a network: the verdict, figures as inline SVG, t
 row, and the data as JSON, which :func:`read_data` reads back.
 """
 
+from sphereufm.report.comparison import comparison_html
+from sphereufm.report.features import features_html, trajectory_html
 from sphereufm.report.landscape import landscape_html, save_html
 from sphereufm.report.page import read_data
+from sphereufm.report.sweep import sweep_html
 
-__all__ = ["landscape_html", "read_data", "save_html"]
+__all__ = [
+    "comparison_html",
+    "features_html",
+    "landscape_html",
+    "read_data",
+    "save_html",
+    "sweep_html",
+    "trajectory_html",
+]

@@ -121,7 +121,7 @@ def test_results_are_written_once_and_replaced_only_by_force(capsys, tmp_path):
     out = tmp_path / "results"
     words = (DATA / "digits_normalised.npz", "--tau", "5", "--out", out)
     assert run(capsys, *words)[0] == 0
-    assert sorted(p.name for p in out.iterdir()) == ["features.json", "features.png"]
+    assert sorted(p.name for p in out.iterdir()) == ["features.json", "features.png", "report.html"]
     assert json.loads((out / "features.json").read_text()).keys() >= KEYS
     assert run(capsys, *words)[0] == 2
     assert run(capsys, *words, "--force")[0] == 0

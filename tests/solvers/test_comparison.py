@@ -244,7 +244,12 @@ def test_command_line_writes_json_and_figures(tmp_path, capsys):
     assert printed == json.loads((tmp_path / "comparison.json").read_text())
     assert [m["seed"] for m in printed["measurements"]] == [7, 7, 8, 8]
     assert printed["machine"]["packages"]["numpy"] == np.__version__
-    assert {p.name for p in tmp_path.iterdir()} == {"comparison.json", "convergence.png", "profiles.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "comparison.json",
+        "convergence.png",
+        "profiles.png",
+        "report.html",
+    }
     assert run(*words, "--out", str(tmp_path)) == 2
 
 

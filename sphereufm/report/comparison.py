@@ -1,0 +1,127 @@
+"""The report of a comparison of solvers: who reached the tolerance, in how many seconds and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
+from sphereufm.report.page import figure_html, page_html, section_html, table_html
+
+if TYPE_CHECKING:
+    from sphereufm.comparison import Comparison
+    from sphereufm.report.page import Cell
+
+__all__ = ["comparison_html"]
+
+_PROFILES = (
+    "Left: share of tasks solved within a multiple of the quickest solver's time. Right: share solved within a number "
+    "of calls of cost, gradient and Hessian. A curve that ends below one failed on the rest."
+)
+_WAY_DOWN = (
+    "Best relative gradient norm so far against seconds, from the first start of each instance; "
+    "the line is the tolerance."
+)
+_RUNS = {
+    "instance": "instance",
+    "seed": "start",
+    "solver": "solver",
+    "reached": "reached",
+    "seconds": "seconds",
+    "relative_gradient_norm": "relative gradient norm",
+    "cost_value": "cost",
+    "calls": "calls",
+    "note": "how it ended",
+}
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Return the comparison as an HTML page.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        With at least one measurement.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from sphereufm.comparison import SUITES, Rules, compare_solvers
+    >>> runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=1, repeats=1))
+    >>> "lbfgs reached" in comparison_html(runs)
+    True
+    """
+    from sphereufm.plots.comparison import convergence_figure, profiles_figure
+    from sphereufm.plots.saving import page_svg
+
+    figures = figure_html(page_svg(partial(profiles_figure, comparison), "profiles"), _PROFILES, wide=True)
+    if any(m.curve for m in comparison.measurements):
+        figures += figure_html(
+            page_svg(partial(convergence_figure, comparison), "descent"), _WAY_DOWN, wide=True
+        )
+    solvers = ["solver", "solved", "runs", "seconds (geometric mean)", "calls (mean where solved)"]
+    solvers += [f"time over {comparison.solvers[0]}'s", "least", "most", "where solved"]
+    runs: list[list[Cell]] = [[_shown(getattr(m, key)) for key in _RUNS] for m in comparison.measurements]
+    return page_html(
+        title=f"Comparison of {len(comparison.solvers)} solvers on {len(comparison.instances)} instances",
+        verdict=_verdict(comparison),
+        facts=list(_facts(comparison)),
+        body=figures
+        + section_html("Solvers", table_html("solvers", solvers, _solvers(comparison)))
+        + section_html("Runs", table_html("runs", list(_RUNS.values()), runs)),
+        data=comparison.to_json(),
+    )
+
+
+def _verdict(comparison: Comparison) -> str:
+    """Who reached the tolerance how often: one sentence."""
+    counts = []
+    for solver in comparison.solvers:
+        runs = [m for m in comparison.measurements if m.solver == solver]
+        counts.append(f"{solver} reached it in {sum(m.reached for m in runs)} of {len(runs)} runs")
+    first = counts[0].replace(
+        "reached it", f"reached a relative gradient norm of {comparison.rules.tolerance:g}", 1
+    )
+    return "; ".join([first, *counts[1:]]) + "."
+
+
+def _facts(comparison: Comparison) -> Iterator[str]:
+    """How it was measured."""
+    rules = comparison.rules
+    yield (
+        f"starts of each instance: {rules.starts}, seed {rules.seed}; the quickest of {rules.repeats} counts; "
+        f"a failure is charged the limit, {rules.limit:g} s"
+    )
+    yield "gradient norms were measured outside the solvers; a norm of a gradient does not prove a minimum"
+    yield "seconds depend on the machine and on what else ran on it; calls do not"
+    if comparison.blas_threads is None:
+        yield "BLAS was not held to one thread: threadpoolctl is not installed"
+    if not comparison.complete:
+        yield "interrupted: runs that are not listed were not made"
+
+
+def _solvers(comparison: Comparison) -> Iterator[list[Cell]]:
+    """One row for each solver."""
+    ratios = speed_ratios(comparison.measurements, comparison.solvers[0])
+    for solver in comparison.solvers:
+        runs = [m for m in comparison.measurements if m.solver == solver]
+        if not runs:
+            continue
+        solved = [m.calls for m in runs if m.reached]
+        calls = sum(solved) / len(solved) if solved else None
+        row: list[Cell] = [solver, len(solved), len(runs), geometric_mean_seconds(runs, solver), calls]
+        ratio = ratios.get(solver)
+        if ratio is None:
+            row += [None] * 4
+        else:
+            row += [ratio.geometric_mean, ratio.least, ratio.most, ratio.where_reached]
+        yield row
+
+
+def _shown(value: Cell) -> Cell:
+    """Truth values in words."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

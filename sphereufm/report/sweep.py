@@ -1,0 +1,106 @@
+"""The report of a sweep: the phase diagram, and a table of cells with links to each cell's own files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sphereufm.report.page import Link, figure_html, page_html, section_html, table_html
+from sphereufm.sweeps.grid import Cell as GridCell
+
+if TYPE_CHECKING:
+    from sphereufm.report.page import Cell
+
+__all__ = ["sweep_html"]
+
+_HEADINGS = (
+    "K",
+    "n",
+    "d",
+    "tau",
+    "verdict",
+    "basis",
+    "counterexample",
+    "classes",
+    "PROVED rows",
+    "least cost (nats)",
+    "seconds",
+    "cell",
+    "certificates",
+)
+_FILES = "Each cell's file holds its landscape; its certificates lie beside it, for `sphereufm check`."
+_DIAGRAM = (
+    "Verdict of each cell over temperature and dimension, one panel for each number of classes K and samples n. "
+    "A cell is undecided where neither a theorem nor a counterexample speaks: finding nothing is no proof."
+)
+
+
+def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
+    """Return the report of a sweep as an HTML page, to lie beside its folder ``cells``.
+
+    Parameters
+    ----------
+    index : sequence of dict
+        As :func:`~sphereufm.sweeps.run.run_sweep` returns it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> cell = {"classes": 3, "per_class": 1, "dim": 2, "tau": "12"}
+    >>> page = sweep_html([{"cell": cell, "status": "failed", "reason": "no memory"}])
+    >>> 'href="cells/K3-n1-d2-tau12.json"' in page
+    True
+    """
+    from sphereufm.plots.saving import page_svg
+    from sphereufm.plots.sweeps import phase_diagram_figure
+
+    return page_html(
+        title=f"Sweep of {len(index)} landscapes",
+        verdict=_verdict(index),
+        facts=[_FILES],
+        body=figure_html(page_svg(partial(phase_diagram_figure, index), "phases"), _DIAGRAM, wide=True)
+        + section_html("Cells", table_html("cells", _HEADINGS, map(_row, index))),
+        data={"format": "sphereufm-sweep-index/1", "cells": list(index)},
+    )
+
+
+def _verdict(index: Sequence[Mapping[str, Any]]) -> str:
+    """How many cells are what: one sentence."""
+    done = [line for line in index if line["status"] == "done"]
+    verdicts = Counter(line["verdict"] for line in done)
+    proved = sum(
+        line["verdict"] == "NOT_BENIGN" and line["counterexample_status"] == "PROVED" for line in done
+    )
+    return (
+        f"Of {len(index)} cells {verdicts['BENIGN']} are BENIGN by theorem, {verdicts['NOT_BENIGN']} NOT_BENIGN "
+        f"(the counterexample PROVED in {proved}, numerical in {verdicts['NOT_BENIGN'] - proved}), "
+        f"{verdicts['UNDECIDED']} UNDECIDED, and {len(index) - len(done)} failed."
+    )
+
+
+def _row(line: Mapping[str, Any]) -> list[Cell]:
+    """One cell; the reason stands for the verdict of one that failed."""
+    cell = GridCell(**line["cell"])
+    place = Link("file", f"cells/{cell.name}.json")
+    head: list[Cell] = [cell.classes, cell.per_class, cell.dim, float(Fraction(cell.tau))]
+    if line["status"] != "done":
+        return [*head, f"failed: {line['reason']}", *[None] * 6, place, None]
+    proofs = Link("folder", f"cells/{cell.name}/certificates/") if line["proved"] else None
+    return [
+        *head,
+        line["verdict"],
+        line["basis"],
+        line["counterexample_status"],
+        sum(line["kinds"].values()),
+        line["proved"],
+        line["least_cost"],
+        line["seconds"],
+        place,
+        proofs,
+    ]
