@@ -44,7 +44,7 @@ def _solver_names() -> list[str]:
 @problem_options
 @click.option(
     "--solver",
-    default="trust-region",
+    default="barzilai-borwein",
     show_default=True,
     metavar="NAME",
     help="Which solver.",

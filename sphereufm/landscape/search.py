@@ -245,7 +245,9 @@ def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Ar
     """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
     seed = np.random.default_rng(int(numbers[0]))  # of escapes from saddles only
     limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
-    return np.array([result.X for result in solve_batch(problem, X, rng=seed, settings=limits)])
+    return np.array(
+        [result.X for result in solve_batch(problem, X, rng=seed, solver="trust-region", settings=limits)]
+    )
 
 
 def _bytes_per_start(problem: SphereProblem) -> int:

@@ -17,6 +17,7 @@ from sphereufm.solvers.result import History as History
 from sphereufm.solvers.result import Progress as Progress
 from sphereufm.solvers.result import Settings as Settings
 from sphereufm.solvers.result import SolverResult as SolverResult
+from sphereufm.solvers.solve import DEFAULT_SOLVER as DEFAULT_SOLVER
 from sphereufm.solvers.solve import SOLVERS as SOLVERS
 from sphereufm.solvers.solve import solve as solve
 from sphereufm.solvers.solve import solve_batch as solve_batch

@@ -5,6 +5,9 @@ import json
 import pytest
 from running import FAST, run
 
+from sphereufm.cli import cli
+from sphereufm.solvers import DEFAULT_SOLVER
+
 
 def test_json_is_one_object_and_nothing_else(capsys):
     code, out, _ = run(capsys, "verify", *FAST, "--starts", "10", "--json")
@@ -20,6 +23,13 @@ def test_solve_has_the_promised_keys(capsys):
     promised = {"cost", "gradient_norm", "relative_gradient_norm", "optimality_gap", "gap_method"}
     assert code == 0
     assert promised | {"stop_reason", "seconds", "calls"} <= json.loads(out).keys()
+
+
+def test_commands_have_the_default_solver_of_the_package():
+    (one,) = (p for p in cli.commands["solve"].params if p.name == "solver")
+    (many,) = (p for p in cli.commands["compare"].params if p.name == "solvers")
+    assert one.default == DEFAULT_SOLVER
+    assert f"[default: {DEFAULT_SOLVER}," in many.help
 
 
 @pytest.mark.parametrize(

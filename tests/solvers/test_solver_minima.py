@@ -8,7 +8,7 @@ from sphereufm.geometry.spheres import ProductOfSpheres, column_norms
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.theory import global_minimum
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.solvers import SOLVERS, Settings, solve
+from sphereufm.solvers import DEFAULT_SOLVER, SOLVERS, Settings, solve
 
 
 def etf_value(K, tau):
@@ -73,6 +73,18 @@ def test_max_cut_of_a_weighted_graph_meets_its_dual_bound(solver):
     assert result.cost - problem.dual_bound(result.X) < 1e-6 * abs(result.cost)
     # the semidefinite relaxation solved by CVXPY 1.9.3: -62.31055649088 (Clarabel), -62.31055649119 (SCS)
     assert result.cost == pytest.approx(-62.310556491, abs=1e-8)
+
+
+@pytest.mark.slow
+def test_max_cut_meets_the_semidefinite_bound_of_cvxpy():
+    cvxpy = pytest.importorskip("cvxpy")
+    A = np.abs(random_matrix(12, 7))
+    np.fill_diagonal(A, 0.0)
+    Q = cvxpy.Variable((12, 12), PSD=True)
+    relaxation = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.trace(A @ Q)), [cvxpy.diag(Q) == 1.0])
+    bound = relaxation.solve(solver="CLARABEL")
+    for solver in SOLVERS:
+        assert solve(MaxCut(A, 6), rng=7, solver=solver).cost == pytest.approx(bound, rel=1e-7)
 
 
 class Polynomial:
@@ -147,4 +159,5 @@ def test_default_solver_reaches_a_tolerance_near_rounding():
     problem = UFMProblem(class_sizes=(5,) * 4, dim=6, tau=20.0)
     result = solve(problem, rng=10, settings=Settings(tolerance=1e-12))
     assert result.converged
+    assert result.solver == DEFAULT_SOLVER
     assert result.cost == pytest.approx(global_minimum(problem), rel=1e-12)

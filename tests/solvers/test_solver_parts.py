@@ -232,7 +232,7 @@ def test_predicted_decrease_is_that_of_the_model():
 
 
 def test_trust_region_converges_superlinearly():
-    result = solve(PROBLEM, rng=0, record=True, settings=Settings(tolerance=1e-12))
+    result = solve(PROBLEM, rng=0, solver="trust-region", record=True, settings=Settings(tolerance=1e-12))
     norms = result.history.relative_gradient_norm
     # the order is 1.35 by the forcing term; the last step solves no further than the tolerance asks
     assert norms[-2] < norms[-3] ** 1.2
