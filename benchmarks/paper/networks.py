@@ -254,7 +254,7 @@ def _finished(
     """Measure the last epoch, whose features are in the file, and the test images."""
     saved = load_features(file)
     found = collapse_metrics(saved, covariance=False, one_vs_rest=False)
-    place = position(saved, network.tau)
+    place = position(saved, network.tau, curvature=False)
     H, labels = saved.features.read(), saved.labels
     means = np.stack([H[labels == k].mean(axis=0, dtype=np.float64) for k in range(CLASSES)])
     tests, truth = network.features(data.test_images).numpy(), data.test_labels.numpy()

@@ -36,6 +36,13 @@ _FORMAT = "sphereufm-features/1"
     "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or `fit`."
 )
 @click.option(
+    "--weight-decay",
+    type=float,
+    nargs=2,
+    metavar="MU_W MU_H",
+    help="Of an ordinary network: bound the objective with MU_W |W|^2 / 2 + MU_H |H|^2 / 2 added, too.",
+)
+@click.option(
     "--normalize/--raw",
     default=False,
     help="Divide features and classifier rows by their lengths, leave out the bias; or measure as saved (default).",
@@ -58,6 +65,7 @@ def features(
     classifier: str | None,
     bias: str | None,
     tau: str | None,
+    weight_decay: tuple[float, float] | None,
     normalize: bool,
     epochs: bool,
     workers: int,
@@ -82,6 +90,7 @@ def features(
     run = _Run(
         given=(labels, classifier, bias),
         tau=tau,
+        weight_decay=weight_decay,
         normalize=normalize,
         quick=epochs,
         streaming={"workers": workers, "scheduler": scheduler, "checkpoint": checkpoint},
@@ -151,6 +160,7 @@ class _Run:
 
     given: tuple[str | None, str | None, str | None]
     tau: str | None
+    weight_decay: tuple[float, float] | None
     normalize: bool
     quick: bool
     streaming: dict[str, Any]
@@ -178,7 +188,13 @@ class _Run:
                 one_vs_rest=optional,
                 streaming=Streaming(progress=told, **self.streaming),
             )
-        place = position(data, self.tau, normalize=self.normalize)
+        place = position(
+            data,
+            self.tau,
+            normalize=self.normalize,
+            weight_decay=self.weight_decay,
+            curvature=not self.quick,
+        )
         return _Measured(path=path, chosen=data.chosen, metrics=metrics, place=place)
 
 

@@ -56,7 +56,18 @@ def test_text_says_what_was_read_and_by_which_convention(capsys):
     assert "features: digits_plain.npz:features (1400, 32) float32" in out
     assert "tr(Sigma_W pinv(Sigma_B)) / K" in out
     assert "with its bias" in out
-    assert "norm-bound" in out
+    assert "over all of these norms and this bias" in out
+
+
+def test_weight_decay_and_an_unbounded_fit_are_told(capsys):
+    code, out, _ = run(capsys, DATA / "digits_plain.npz", "--weight-decay", "1e-3", "1e-6", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["regularised_gap"] > data["optimality_gap"] > 0
+    code, out, _ = run(capsys, DATA / "digits_normalised.npz", "--tau", "fit")
+    assert code == 0
+    assert "the fitted tau is unbounded" in out
+    assert "least margin" in out
 
 
 def test_files_and_keys_can_be_named(capsys, tmp_path):
@@ -104,6 +115,9 @@ def test_bad_input_is_one_sentence_and_exit_code_two(capsys, tmp_path, changes):
         (DATA / "digits_normalised.npz", "--tau", "warm"),
         (DATA / "digits_plain.npz", "--tau", "-1"),
         (DATA / "digits_normalised.npz", "--classifier", "nothing"),
+        (DATA / "digits_plain.npz", "--weight-decay", "0", "1"),
+        (DATA / "digits_plain.npz", "--weight-decay", "1", "much"),
+        (DATA / "digits_normalised.npz", "--tau", "5", "--weight-decay", "1", "1"),
         (DATA / "digits_normalised.npz", "--workers", "0"),
         (DATA / "digits_normalised.npz", DATA / "digits_plain.npz", "--checkpoint", "c.npz"),
         (DATA / "digits_normalised.npz", "--checkpoint", DATA / "digits_plain.npz"),

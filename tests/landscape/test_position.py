@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from sphereufm import UFMProblem, collapsed_point, load_features, position, simplex_etf, solve
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
+from sphereufm.landscape.position.bias import best_bias
 from sphereufm.landscape.position.layer import Layer
+from sphereufm.landscape.position.norms import BalancedNorms
 from sphereufm.landscape.position.ordinary import ordinary_position
 from sphereufm.landscape.position.sphere import sphere_position
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory import global_minimum, nonnegative_minimum
 from sphereufm.solvers import Settings
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -152,9 +154,27 @@ def test_tau_is_fitted_where_samples_are_wrong(tau):
 
 
 def test_tau_is_not_invented_where_every_sample_is_right():
-    place = position(load_features(DATA / "digits_normalised.npz"))
+    data = load_features(DATA / "digits_normalised.npz")
+    place = position(data, "fit")
     assert place.cost is None
-    assert "every sample is classified right" in place.reason
+    assert place.tau_source == "unbounded"
+    assert "unbounded" in place.reason
+    # what does not depend on tau is told all the same
+    assert place.collapsed_distance == position(data, 5, curvature=False).collapsed_distance
+    Z = data.features.read() @ data.classifier.T
+    own = Z[np.arange(len(Z)), data.labels].copy()
+    Z[np.arange(len(Z)), data.labels] = -np.inf
+    assert place.least_margin == pytest.approx((own - Z.max(axis=1)).min(), rel=1e-5)
+    assert place.least_margin < place.largest_margin == 10 / 9
+    assert position(data, 500, curvature=False).cost < position(data, 50, curvature=False).cost
+
+
+def test_a_classifier_worse_than_chance_has_its_least_cost_at_tau_zero():
+    H, y, W = network(0)
+    place = position(feature_set_from_arrays(H, y, -W), "fit")
+    assert (place.cost, place.tau_source) == (None, None)
+    assert "no better than chance" in place.reason
+    assert place.least_margin < 0
 
 
 @pytest.mark.parametrize("tau", [0, -1, "nonsense", float("nan")])
@@ -170,27 +190,95 @@ def test_ordinary_bound_is_tight_at_a_simplex_frame():
     y = np.repeat(np.arange(5), 4)
     found = ordinary_position(layer_of(W[y], y, W, on_sphere=False), 3.0, float(y.size))
     assert found.cost == pytest.approx(0.0899055862, abs=1e-9)
-    assert found.gap == pytest.approx(0.0, abs=1e-12)
+    assert found.optimality_gap == pytest.approx(0.0, abs=1e-12)
+    assert found.least_cost_range == pytest.approx((found.cost, found.cost), rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_nobody_of_the_same_norms_is_below_the_ordinary_bound(seed):
+def ordinary_network(seed, sizes, dim=5):
+    """Features near their classifiers, a bias, labels of given class sizes."""
     rng = np.random.default_rng(seed)
-    K, d, n = 4, 5, 6
-    y, b = np.repeat(np.arange(K), n), 0.3 * rng.standard_normal(K)
-    W = rng.standard_normal((K, d))
-    H = W[y] + 0.5 * rng.standard_normal((K * n, d))
-    layer = layer_of(H, y, W, b, on_sphere=False)
-    found = ordinary_position(layer, 1.0, float(np.square(H).sum()))
+    y, W = np.repeat(np.arange(len(sizes)), sizes), rng.standard_normal((len(sizes), dim))
+    H = W[y] + 0.5 * rng.standard_normal((y.size, dim))
+    return H, y, W, 0.3 * rng.standard_normal(len(sizes))
+
+
+def least_of_these_norms(H, y, W, b, free, nonnegative=False):
+    """The lowest cost that a descent over W, H with these norms finds, from this network; b may be free."""
+    sizes = [np.linalg.norm(W), np.linalg.norm(H)]
+
+    def parts(x):
+        A = [x[: W.size].reshape(W.shape), x[W.size : W.size + H.size].reshape(H.shape)]
+        if nonnegative:
+            A[1] = np.square(A[1])
+        scaled = [size * part / np.linalg.norm(part) for size, part in zip(sizes, A, strict=True)]
+        return *scaled, x[W.size + H.size :] if free else b
+
+    def cost(x):
+        W2, H2, b2 = parts(x)
+        return cross_entropy(W2 @ H2.T + b2[:, None], y)
+
+    start = np.concatenate([W.ravel(), (np.sqrt(np.abs(H)) if nonnegative else H).ravel(), b if free else []])
+    return minimize(cost, start, method="L-BFGS-B", options={"maxiter": 300, "maxfun": 10**6}).fun
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (5, 3, 1)])
+@pytest.mark.parametrize("free", [False, True])
+def test_nobody_of_the_same_norms_is_below_the_ordinary_bounds(sizes, free):
+    H, y, W, b = ordinary_network(len(set(sizes)), sizes, dim=3)
+    H *= 0.5
+    found = ordinary_position(layer_of(H, y, W, b, on_sphere=False), 1.0, float(np.square(H).sum()))
     assert found.cost == pytest.approx(cross_entropy(W @ H.T + b[:, None], y), rel=1e-12)
-    assert found.lower_bound >= 0.0
-    E = simplex_etf(K, d).T
-    for mix in np.linspace(0, 1, 11):
-        W2 = (1 - mix) * W + mix * E
-        H2 = (1 - mix) * H + mix * E[y]
-        W2 *= np.linalg.norm(W) / np.linalg.norm(W2)
-        H2 *= np.linalg.norm(H) / np.linalg.norm(H2)
-        assert cross_entropy(W2 @ H2.T + b[:, None], y) >= found.lower_bound - 1e-12
+    gap = found.free_bias_gap if free else found.optimality_gap
+    best = least_of_these_norms(H, y, W, b, free)
+    assert 0.0 <= found.cost - gap <= best + 1e-9
+    if not free:
+        low, high = found.least_cost_range
+        assert low == pytest.approx(found.cost - found.optimality_gap, rel=1e-12)
+        assert best <= high + 1e-6
+    elif len(set(sizes)) == 1:
+        # balanced: the bound is the minimum itself
+        assert best == pytest.approx(found.cost - gap, rel=1e-4)
+
+
+def test_nonnegative_features_of_the_same_norms_are_not_below_their_bound_and_reach_it():
+    H, y, W, b = ordinary_network(3, (2, 2, 2), dim=4)
+    H = np.abs(H) * 0.5
+    layer = layer_of(H, y, W, b, on_sphere=False)
+    found = ordinary_position(layer, 1.0, float(np.square(H).sum()), nonnegative=True)
+    best = least_of_these_norms(H, y, W, b, free=True, nonnegative=True)
+    assert found.cost - found.nonnegative_gap <= best + 1e-9
+    assert best == pytest.approx(found.cost - found.nonnegative_gap, rel=1e-3)
+    assert found.nonnegative_gap < found.free_bias_gap
+
+
+@pytest.mark.parametrize("tau", [0.3, 4.0])
+def test_the_least_cost_of_norms_is_the_minimum_on_spheres(tau):
+    norms = BalancedNorms(classes=4, samples=12, tau=tau)
+    problem = UFMProblem(class_sizes=(3, 3, 3, 3), dim=6, tau=tau)
+    assert norms.least_cost(math.sqrt(4 * 12)) == pytest.approx(global_minimum(problem), rel=1e-12)
+    relu = BalancedNorms(classes=4, samples=12, tau=tau, nonnegative=True)
+    assert relu.least_cost(math.sqrt(4 * 12)) == pytest.approx(nonnegative_minimum(problem), rel=1e-12)
+    for decay in ((1e-3, 2e-3), (5e-2, 1e-2), (1.0, 1.0)):
+        price = math.sqrt(decay[0] * decay[1])
+        values = [norms.least_cost(s) + price * s for s in np.linspace(0.0, 200.0, 200001)]
+        assert norms.least_regularised(decay) == pytest.approx(min(values), rel=1e-6)
+        assert norms.least_regularised(decay) <= min(values) + 1e-12
+
+
+def test_the_best_bias_is_that_of_a_descent_and_balances_the_softmax():
+    H, y, W, b = ordinary_network(0, (9, 4, 2, 7))
+    found = best_bias(layer_of(0.3 * H, y, W, b, on_sphere=False), 2.0)
+    Z = 2.0 * W @ (0.3 * H).T
+    P = np.exp(Z + found[:, None])
+    P /= P.sum(axis=0)
+    assert P.sum(axis=1) == pytest.approx(np.bincount(y), rel=1e-10)
+    assert found.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_class_without_samples_may_have_any_bias():
+    H, y, W, b = ordinary_network(1, (6, 0, 3))
+    found = ordinary_position(layer_of(H, y, W, b, on_sphere=False), 1.0, float(np.square(H).sum()))
+    assert 0.0 <= found.optimality_gap <= found.free_bias_gap <= found.cost
 
 
 def test_regularised_bound_holds_along_the_collapsed_family_and_closes_at_its_best():
@@ -220,10 +308,27 @@ def test_regularised_bound_holds_along_the_collapsed_family_and_closes_at_its_be
 
 def test_an_ordinary_network_is_placed_by_its_own_norms():
     place = position(load_features(DATA / "digits_plain.npz"))
-    assert (place.gap_method, place.tau, place.tau_source) == ("norm-bound", 1.0, "one")
+    assert (place.gap_method, place.tau, place.tau_source) == ("closed-form", 1.0, "one")
     assert 0 < place.optimality_gap <= place.cost
+    low, high = place.least_cost_range
+    assert 0 < low <= high < 1.1 * low
+    assert place.nonnegative_gap <= place.free_bias_gap
     assert place.gradient_norm is None
     assert "fitted for unit features only" in position(load_features(DATA / "digits_plain.npz"), "fit").reason
+
+
+def test_the_dual_bound_places_a_network_of_unbalanced_classes():
+    H, y, W, b = ordinary_network(2, (8, 5, 3))
+    place = position(feature_set_from_arrays(H, y, W, b))
+    assert place.gap_method == "norm-bound"
+    assert "over any bias too" in str(place)
+    assert place.nonnegative_gap is None
+
+
+def test_weight_decay_has_no_meaning_on_spheres():
+    H, y, W = network(0)
+    with pytest.raises(InvalidInputError, match="leave it out"):
+        position(feature_set_from_arrays(H, y, W), 1, weight_decay=(1.0, 1.0))
 
 
 def test_normalising_places_any_network_on_spheres():
@@ -244,7 +349,7 @@ def test_without_a_classifier_there_is_no_position():
 
 
 def test_digits_stand_close_above_the_minimum():
-    place = position(load_features(DATA / "digits_normalised.npz"), 5)
+    place = position(load_features(DATA / "digits_normalised.npz"), 5, curvature=False)
     assert place.gap_method == "closed-form"
     assert place.cost - place.optimality_gap == pytest.approx(math.log1p(9 * math.exp(-50 / 9)), rel=1e-9)
     assert 0.0 < place.optimality_gap < 0.02

@@ -1,5 +1,6 @@
 """Where a trained network's last layer stands on the landscape: the one place where features and problems meet."""
 
-from sphereufm.landscape.position.place import LandscapePosition, position
+from sphereufm.landscape.position.landscape_position import LandscapePosition
+from sphereufm.landscape.position.place import position
 
 __all__ = ["LandscapePosition", "position"]

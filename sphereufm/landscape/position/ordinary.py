@@ -10,8 +10,16 @@ one ``K x K`` eigenvalue problem, and with ``q_i = 1 - p_{y_i}``
 
     Ent(p~_i) = -(1 - c q_i) log(1 - c q_i) - c q_i log c - c sum_{j != y_i} p_j log p_j.
 
-Tight at a simplex frame, weak far from it.  With weight decay ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` in the objective the
-norms are minimised over: the bound is ``sum omega Ent + <G~, b 1^T>`` where ``tau c |G|_2 <= sqrt(mu_W mu_H)``.
+Over *all* biases the bound holds where ``G~ 1 = 0``.  That is so for the softmax ``P`` at the bias that minimises the
+cost for these ``W`` and ``H`` (:mod:`~sphereufm.landscape.position.bias`); the term with ``b`` is then zero.
+
+Where all classes have equally many samples the least cost over all biases is known in closed form
+(:mod:`~sphereufm.landscape.position.norms`), which is never below these bounds; it holds for the given bias as well.
+Otherwise the bounds are tight at a simplex frame and weak far from it.  How weak they may be is told by the cost of a
+simplex frame with these norms and this bias: the least cost lies between both.
+
+With weight decay ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` in the objective (and none on a bias) the norms are minimised
+over: the bound is ``sum omega Ent`` where ``tau c |G|_2 <= sqrt(mu_W mu_H)``.
 """
 
 from __future__ import annotations
@@ -21,7 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.position.bias import best_bias, present_classes
 from sphereufm.landscape.position.layer import Layer
+from sphereufm.landscape.position.norms import BalancedNorms, frame_cost
 from sphereufm.problem.losses import CrossEntropy
 
 __all__ = ["OrdinaryPosition", "ordinary_position"]
@@ -33,32 +43,27 @@ _STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class OrdinaryPosition:
-    """Cost and guaranteed gap of a network without normalisation.
-
-    Attributes
-    ----------
-    cost : float
-        Mean cross-entropy, nats.
-    lower_bound : float
-        No features and classifier of these Frobenius norms have a lower cost, with this bias (numerical).
-    regularised_gap : float or None
-        With weight decay: how far the regularised objective is above its minimum, at most.
-    """
+    """Position of a network that normalises nothing; see :class:`~sphereufm.landscape.position.LandscapePosition`."""
 
     cost: float
-    lower_bound: float
+    optimality_gap: float
+    gap_method: str
+    free_bias_gap: float | None
+    least_cost_range: tuple[float, float]
+    nonnegative_gap: float | None
     regularised_gap: float | None
-
-    @property
-    def gap(self) -> float:
-        """Upper bound on the distance from the best cost for these norms and this bias."""
-        return self.cost - self.lower_bound
 
 
 def ordinary_position(
-    layer: Layer, tau: float, feature_squares: float, weight_decay: tuple[float, float] | None = None
+    layer: Layer,
+    tau: float,
+    feature_squares: float,
+    weight_decay: tuple[float, float] | None = None,
+    nonnegative: bool = False,
 ) -> OrdinaryPosition:
-    """Bound the cost from below for a layer's own norms, in one pass.
+    """Bound the cost from below for a layer's own norms.
+
+    One pass over the features; a few more where there is a bias and classes have different numbers of samples.
 
     Parameters
     ----------
@@ -69,31 +74,85 @@ def ordinary_position(
         ``|H|_F^2``.
     weight_decay : (float, float), optional
         ``mu_W`` and ``mu_H``, positive.
+    nonnegative : bool
+        Whether all features are entrywise nonnegative.
 
     Returns
     -------
     OrdinaryPosition
     """
-    terms = _collect(layer, tau)
-    W_norm, H_norm = float(np.linalg.norm(layer.W)), float(np.sqrt(feature_squares))
-    pull = tau * terms.G_norm
-    # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
-    bound = terms.best(1.0, pull * W_norm * H_norm)
-    regularised = None
-    if weight_decay is not None:
-        mu_W, mu_H = weight_decay
-        top = min(1.0, float(np.sqrt(mu_W * mu_H)) / pull) if pull > 0.0 else 1.0
-        penalty = 0.5 * (mu_W * W_norm**2 + mu_H * feature_squares)
-        regularised = terms.cost + penalty - terms.best(top, 0.0)
-    return OrdinaryPosition(cost=terms.cost, lower_bound=bound, regularised_gap=regularised)
+    counts = np.bincount(layer.features.labels, minlength=layer.W.shape[1]).astype(np.float64)
+    squares = (float(np.square(layer.W).sum()), feature_squares)
+    norms = float(np.sqrt(squares[0] * squares[1]))
+    own = _collect(layer, tau, layer.bias)
+    bounds = {"norm-bound": own.best(1.0, own.pull * norms)}
+    free, balanced = own, None
+    if (counts == counts[0]).all():
+        balanced = BalancedNorms(classes=counts.size, samples=int(counts.sum()), tau=tau)
+        bounds["closed-form"] = balanced.least_cost(norms)
+    elif layer.bias is not None:
+        free = _at_best_bias(layer, tau)
+    method = max(bounds, key=bounds.__getitem__)
+    low = bounds[method]
+    return OrdinaryPosition(
+        cost=own.cost,
+        optimality_gap=max(own.cost - low, 0.0),
+        gap_method=method,
+        free_bias_gap=None if layer.bias is None else _free_gap(own, free, balanced, norms),
+        least_cost_range=(min(low, own.cost), _attained(layer, tau, counts, norms, own.cost)),
+        nonnegative_gap=_nonnegative_gap(own.cost, balanced, norms) if nonnegative else None,
+        regularised_gap=_regularised_gap(own, free, balanced, squares, weight_decay),
+    )
+
+
+def _free_gap(own: _Terms, free: _Terms, balanced: BalancedNorms | None, norms: float) -> float:
+    """Distance of the cost from a lower bound over all biases."""
+    low = free.best(1.0, free.pull * norms) if balanced is None else balanced.least_cost(norms)
+    return max(own.cost - low, 0.0)
+
+
+def _attained(layer: Layer, tau: float, counts: Array, norms: float, cost: float) -> float:
+    """The lower of the network's cost and that of a simplex frame with its norms and bias, where there is one."""
+    d, K = layer.W.shape
+    if d < K - 1:
+        return cost
+    bias = np.zeros(K) if layer.bias is None else layer.bias
+    return min(cost, frame_cost(counts, norms, tau, bias))
+
+
+def _nonnegative_gap(cost: float, balanced: BalancedNorms | None, norms: float) -> float | None:
+    """Distance from the least cost of nonnegative features, where that is known."""
+    if balanced is None:
+        return None
+    bound = BalancedNorms(
+        classes=balanced.classes, samples=balanced.samples, tau=balanced.tau, nonnegative=True
+    )
+    return max(cost - bound.least_cost(norms), 0.0)
+
+
+def _regularised_gap(
+    own: _Terms,
+    free: _Terms,
+    balanced: BalancedNorms | None,
+    squares: tuple[float, float],
+    decay: tuple[float, float] | None,
+) -> float | None:
+    """Distance of the objective with weight decay from a lower bound over all norms, and biases where there are any."""
+    if decay is None:
+        return None
+    objective = own.cost + 0.5 * (decay[0] * squares[0] + decay[1] * squares[1])
+    if balanced is not None:
+        return max(objective - balanced.least_regularised(decay), 0.0)
+    top = min(1.0, float(np.sqrt(decay[0] * decay[1])) / free.pull) if free.pull > 0.0 else 1.0
+    return max(objective - free.best(top, 0.0), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Terms:
-    """What one pass leaves: cost, ``|G|_2``, ``q``, mean of ``sum p log p`` off the label, ``<G, b 1^T>``."""
+    """What one pass leaves: cost, ``tau |G|_2``, ``q``, mean of ``sum p log p`` off the label, ``<G, b 1^T>``."""
 
     cost: float
-    G_norm: float
+    pull: float
     q: Array
     off_label: float
     bias_term: float
@@ -117,16 +176,23 @@ class _Terms:
                 low = left
             else:
                 high = right
+        # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
         return max(0.0, self.bound(top, price), self.bound(0.5 * (low + high), price))
 
 
-def _collect(layer: Layer, tau: float) -> _Terms:
-    """The pass over all features."""
+def _at_best_bias(layer: Layer, tau: float) -> _Terms:
+    """Terms at the bias of least cost; classes without samples drop out, as with a bias of minus infinity."""
+    seen = present_classes(layer)
+    return _collect(seen, tau, best_bias(seen, tau), free=True)
+
+
+def _collect(layer: Layer, tau: float, bias: Array | None, free: bool = False) -> _Terms:
+    """A pass over all features; with ``free`` the rows of ``G`` have sum zero and the bias has no part in the bound."""
     K, N = layer.W.shape[1], layer.features.labels.size
     loss, cost, off_label = CrossEntropy(), 0.0, 0.0
     gram, row_sums, q = np.zeros((K, K)), np.zeros(K), []
     for A, y in layer.logits():
-        Z = tau * A if layer.bias is None else tau * A + layer.bias[:, None]
+        Z = tau * A if bias is None else tau * A + bias[:, None]
         columns = np.arange(y.size)
         terms = loss.forward(Z, y * y.size + columns, np.full(y.size, 1.0))
         P = np.array(terms.G)
@@ -136,10 +202,10 @@ def _collect(layer: Layer, tau: float) -> _Terms:
         P[y, columns] = 0.0
         off_label += float((P * np.log(np.maximum(P, _TINY))).sum())
         cost += float(terms.cost.sum())
-    b = np.zeros(K) if layer.bias is None else layer.bias
+    b = np.zeros(K) if bias is None or free else bias
     return _Terms(
         cost=cost / N,
-        G_norm=float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) / N,
+        pull=tau * float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) / N,
         q=np.concatenate(q),
         off_label=off_label / N,
         bias_term=float(row_sums @ b) / N,

@@ -30,7 +30,7 @@ from sphereufm.problem.losses import CrossEntropy
 from sphereufm.problem.theory import global_minimum, nonnegative_minimum, simplex_etf
 from sphereufm.problem.ufm import Number, UFMProblem
 
-__all__ = ["SpherePosition", "sphere_position"]
+__all__ = ["SpherePosition", "collapsed_distance", "sphere_position"]
 
 _EPS = sys.float_info.epsilon
 # unknowns d (K + N) of a point that is kept in memory, several times over: 256 MB each
@@ -58,7 +58,7 @@ class SpherePosition:
 
 
 def sphere_position(
-    layer: Layer, tau: Number, nonnegative: bool, in_memory: int = _IN_MEMORY
+    layer: Layer, tau: Number, nonnegative: bool, in_memory: int = _IN_MEMORY, curvature: bool = True
 ) -> SpherePosition:
     """Place a layer of unit features and unit classifiers.
 
@@ -71,6 +71,8 @@ def sphere_position(
         Whether all features are entrywise nonnegative.
     in_memory : int
         Most numbers of a point that is kept in memory.
+    curvature : bool
+        Whether negative curvature is looked for.
 
     Raises
     ------
@@ -80,16 +82,16 @@ def sphere_position(
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau)
     small = d * (K + problem.samples) <= in_memory
-    found = _evaluate(problem, layer) if small else _stream(problem, layer)
+    found = _evaluate(problem, layer, curvature) if small else _stream(problem, layer)
     bound = nonnegative_minimum(problem) if nonnegative else None
     return SpherePosition(
         **found,
         nonnegative_gap=None if bound is None else max(found["cost"] - bound, 0.0),
-        collapsed_distance=_collapsed_distance(problem, layer),
+        collapsed_distance=collapsed_distance(layer),
     )
 
 
-def _evaluate(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
+def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, Any]:
     """All of it from a point in memory."""
     H = np.concatenate([block for block, _ in layer.blocks()], axis=1)
     point = problem.at(normalize(np.concatenate([layer.W, H], axis=1)))
@@ -100,7 +102,7 @@ def _evaluate(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
         "relative_gradient_norm": float(relative_gradient_norm(point)),
         "optimality_gap": gap.value,
         "gap_method": gap.method,
-        "negative_curvature": _negative_curvature(problem, point.X),
+        "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
     }
 
 
@@ -194,7 +196,7 @@ class _Sums:
         return max(0.0, math.sqrt(max(sum_a, 0.0) * self.sum_b) + self.sum_beta) + slack * self.scale
 
 
-def _collapsed_distance(problem: UFMProblem, layer: Layer) -> float | None:
+def collapsed_distance(layer: Layer) -> float | None:
     """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``."""
     d, K = layer.W.shape
     if d < K - 1:
@@ -205,4 +207,4 @@ def _collapsed_distance(problem: UFMProblem, layer: Layer) -> float | None:
             C[k] += h
     E = simplex_etf(K, K - 1)
     nuclear = float(np.linalg.svd(E @ C, compute_uv=False).sum())
-    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + problem.samples)))
+    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + layer.features.labels.size)))

@@ -1,0 +1,126 @@
+"""What is known of a network's position: numbers, their meaning, and their printed form."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["LandscapePosition"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandscapePosition:
+    """Cost, gradient and guaranteed gap of a network's features and classifier.
+
+    Attributes
+    ----------
+    cost, gradient_norm, relative_gradient_norm : float or None
+        In nats; Riemannian, Frobenius norm; the gradient is None for ordinary networks.
+    optimality_gap : float or None
+        Upper bound on the distance of the cost from the global minimum, in nats (numerical): over all unit features
+        and unit classifiers, or, for an ordinary network, over all with its Frobenius norms and its bias.
+    gap_method : str or None
+        What gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"`` or, for an ordinary
+        network, ``"norm-bound"``.
+    free_bias_gap : float or None
+        For an ordinary network with a bias: the same bound over all biases as well.
+    least_cost_range : (float, float) or None
+        For an ordinary network: between which numbers the least cost for these norms and this bias lies; the upper one
+        is attained, so their distance says how tight the gap can be.
+    nonnegative_gap : float or None
+        For entrywise nonnegative (ReLU) features and balanced classes: bound on the distance from the best cost that
+        such features can have, of unit length or, for an ordinary network, of these norms and with any bias.
+    collapsed_distance : float or None
+        Root mean square distance of a column (feature or classifier row) from the nearest collapsed point.
+    negative_curvature : float or None
+        The most negative curvature that a short search met; None where it met none or the point is too large for a
+        search, which shows nothing.
+    regularised_gap : float or None
+        With weight decay on classifier and features: bound for the regularised objective, over all biases where the
+        network has one.
+    least_margin, largest_margin : float or None
+        For unit features whose ``tau`` was to be fitted: the least of ``<w_y - w_j, h>`` over samples and other
+        classes, and what no point exceeds, ``K / (K - 1)``.
+    tau : float or None
+        Inverse temperature that was used.
+    tau_source : str or None
+        ``"given"``, ``"fitted"``, for ordinary networks ``"one"``, or ``"unbounded"``: the cost falls for ever as
+        ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
+    normalized : bool
+        Whether features and classifier were divided by their lengths here (and a bias left out).
+    reason : str or None
+        Why there is no position.
+    """
+
+    cost: float | None = None
+    gradient_norm: float | None = None
+    relative_gradient_norm: float | None = None
+    optimality_gap: float | None = None
+    gap_method: str | None = None
+    free_bias_gap: float | None = None
+    least_cost_range: tuple[float, float] | None = None
+    nonnegative_gap: float | None = None
+    collapsed_distance: float | None = None
+    negative_curvature: float | None = None
+    regularised_gap: float | None = None
+    least_margin: float | None = None
+    largest_margin: float | None = None
+    tau: float | None = None
+    tau_source: str | None = None
+    normalized: bool = False
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as JSON data."""
+        data = asdict(self)
+        data["position_normalized"] = data.pop("normalized")
+        data["position_reason"] = data.pop("reason")
+        return data
+
+    def __str__(self) -> str:
+        if self.cost is None:
+            lines = [f"position on the landscape: none; {self.reason}"]
+        else:
+            head = f"position on the landscape (tau = {self.tau:.6g}, {self.tau_source}"
+            head += "; features and classifier divided by their lengths here" if self.normalized else ""
+            lines = [f"{head}):", self._cost_line(), *self._gap_lines()]
+        return "\n  ".join([*lines, *self._shape_lines()])
+
+    def _cost_line(self) -> str:
+        """Cost and gradient."""
+        line = f"cost {self.cost:.6g} nats"
+        if self.gradient_norm is not None:
+            line += f", gradient norm {self.gradient_norm:.3g}"
+        if self.relative_gradient_norm is not None:
+            line += f" (relative {self.relative_gradient_norm:.3g})"
+        return line
+
+    def _gap_lines(self) -> list[str]:
+        """Every gap that is known."""
+        over = "" if self.least_cost_range is None else " over all of these norms and this bias"
+        lines = [
+            f"guaranteed optimality gap {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})"
+        ]
+        if self.least_cost_range is not None:
+            low, high = self.least_cost_range
+            lines.append(f"the least cost of these norms and this bias lies between {low:.6g} and {high:.6g}")
+        if self.free_bias_gap is not None:
+            lines.append(f"over any bias too: at most {self.free_bias_gap:.4g} above the least cost")
+        if self.nonnegative_gap is not None:
+            lines.append(f"above the best cost of nonnegative features: {self.nonnegative_gap:.4g} nats")
+        if self.regularised_gap is not None:
+            lines.append(f"with weight decay: at most {self.regularised_gap:.4g} above the minimum")
+        return lines
+
+    def _shape_lines(self) -> list[str]:
+        """What does not depend on the cost."""
+        lines = []
+        if self.least_margin is not None:
+            lines.append(
+                f"least margin {self.least_margin:.4g}; no point has more than {self.largest_margin:.4g}"
+            )
+        if self.collapsed_distance is not None:
+            lines.append(f"distance from the nearest collapsed point: {self.collapsed_distance:.4g} a column")
+        if self.negative_curvature is not None:
+            lines.append(f"negative curvature met: {self.negative_curvature:.3g}")
+        return lines
