@@ -27,6 +27,7 @@ __all__ = [
     "Claim",
     "CollapsedClaim",
     "CriticalClaim",
+    "DegenerateClaim",
     "ExactInstance",
     "ExactPoint",
     "ExpressionInstance",
@@ -296,6 +297,14 @@ class SpuriousClaim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DegenerateClaim:
+    """The stored point is critical, with a semidefinite Hessian; ``lower_point`` is lower by ``margin`` nats."""
+
+    lower_point: ExactPoint
+    margin: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenignClaim:
     """Theorem S applies: every critical point is a global minimiser or a strict saddle."""
 
@@ -312,6 +321,7 @@ Claim = (
     | GapClaim
     | CollapsedClaim
     | SpuriousClaim
+    | DegenerateClaim
     | BenignClaim
 )
 

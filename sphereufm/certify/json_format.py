@@ -21,6 +21,7 @@ from sphereufm.certify.certificate import (
     Claim,
     CollapsedClaim,
     CriticalClaim,
+    DegenerateClaim,
     ExactInstance,
     ExactPoint,
     ExpressionInstance,
@@ -64,6 +65,7 @@ CLAIM_NAMES: dict[str, type[Any]] = {
     "gap": GapClaim,
     "collapsed": CollapsedClaim,
     "spurious": SpuriousClaim,
+    "degenerate": DegenerateClaim,
     "benign": BenignClaim,
 }
 CLAIM_FIELDS = {
@@ -73,6 +75,7 @@ CLAIM_FIELDS = {
     "gap": ("gap", "shifts"),
     "collapsed": ("radius", "target"),
     "spurious": ("lower_point", "margin"),
+    "degenerate": ("lower_point", "margin"),
     "benign": ("theorem", "basis"),
 }
 

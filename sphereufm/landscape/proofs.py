@@ -16,6 +16,7 @@ from sphereufm.certify.certificate import (
     Certificate,
     CollapsedClaim,
     CriticalClaim,
+    DegenerateClaim,
     ExactInstance,
     GlobalMinimumClaim,
     IndexClaim,
@@ -108,6 +109,8 @@ def proved_kind(certificate: Certificate) -> CriticalPointKind | None:
     """
     if certificate.find(CollapsedClaim) is not None:
         return CriticalPointKind.STRICT_SADDLE
+    if certificate.find(DegenerateClaim) is not None:
+        return CriticalPointKind.DEGENERATE
     existence = certificate.find(CriticalClaim) or certificate.find(RankOneClaim)
     if existence is None:
         return None
@@ -174,7 +177,7 @@ class _Prover:
         )
 
     def _family(self, family: CriticalFamily, number: str) -> CriticalFamily:
-        """Prove the members; the family is proved when every listed one is, and all agree."""
+        """Prove the members; the family is proved when all are and agree, or one shows that it is degenerate."""
         folder = f"{CERTIFICATES}/{number}"
         members = tuple(
             self._point(member, f"{folder}/{i + 1:03d}.json") for i, member in enumerate(family.members)
@@ -182,7 +185,9 @@ class _Prover:
         proved = [member for member in members if member.status is Status.PROVED]
         kinds = {member.kind for member in members}
         named = folder if self.folder is not None and proved else None
-        if len(proved) < len(members) or len(kinds) != 1:
+        if any(member.kind is CriticalPointKind.DEGENERATE for member in proved):
+            kinds = {CriticalPointKind.DEGENERATE}
+        elif len(proved) < len(members) or len(kinds) != 1:
             return replace(family, members=members, certificate=named)
         return replace(family, members=members, kind=kinds.pop(), status=Status.PROVED, certificate=named)
 

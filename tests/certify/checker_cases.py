@@ -14,6 +14,7 @@ from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_poin
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.spectrum import normal_hessian
+from sphereufm.problem.examples import orthogonal_collapsed_point
 from sphereufm.solvers.solve import solve_batch
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "certificates"
@@ -52,6 +53,9 @@ def valid_certificates():
     by_cost = {round(float(plane.cost(X)), 6): X for X in critical_points(plane, 2, 200)}
     found += [as_json(prove_point(instance_of(plane), X, lower=minimum)) for X in by_cost.values()]
     found.append(json.loads((DATA / "sharpness-weighted.json").read_text()))
+    pairs = UFMProblem(class_sizes=(2, 2), dim=2, tau=5)
+    lower = collapsed_point(pairs)
+    found.append(as_json(prove_point(instance_of(pairs), orthogonal_collapsed_point(pairs), lower=lower)))
     # where the prover had to leave something open (degenerate points), it says so
     return [c for c in found if c["claims"] and not c.get("reason")]
 
@@ -163,6 +167,10 @@ def is_false(data, slack=1e-7):
     inner = problem.in_dimension(X.shape[0])
     if "gap" in claims and value_of(claims["gap"]["gap"]) < float(inner.cost(X)) - _lowest(problem) - slack:
         return True
+    if "degenerate" in claims:
+        flat = float(np.abs(inner.gradient(X)).max()) < slack and problem.dim == 2
+        below = float(np.log(problem.classes)) - _lowest(problem)
+        return not flat or below < value_of(claims["degenerate"]["margin"]) - slack
     if "collapsed" in claims:
         radius = value_of(claims["collapsed"]["radius"]) + slack
         return bool(np.abs(X[:, : problem.classes] - X[:, :1]).max() > 2 * radius)

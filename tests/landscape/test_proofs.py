@@ -81,12 +81,23 @@ def test_numerical_counterexample_is_said_to_be_numerical(plane, refusing):
     assert sum("numerical" in note for note in proved.notes) == 1
 
 
-def test_degenerate_rows_decide_nothing_without_a_proof(trusting):
-    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=2, tau=5), starts=20)
-    assert report.verdict is LandscapeVerdict.NOT_BENIGN
-    proved = prove_landscape(report)
+@pytest.fixture(scope="module")
+def degenerate():
+    return verify_landscape(UFMProblem(class_sizes=(2, 2), dim=2, tau=5), starts=20)
+
+
+def test_degenerate_rows_decide_nothing_without_a_proof(degenerate, refusing):
+    assert degenerate.verdict is LandscapeVerdict.NOT_BENIGN
+    proved = prove_landscape(degenerate)
     assert (proved.verdict, proved.basis) == (LandscapeVerdict.UNDECIDED, None)
     assert any("degenerate" in note for note in proved.notes)
+
+
+def test_one_proved_degenerate_member_gives_the_verdict(degenerate):
+    proved = prove_landscape(degenerate)
+    assert (proved.verdict, proved.proofs.basis_status) == (LandscapeVerdict.NOT_BENIGN, "PROVED")
+    rows = [entry for entry in proved.critical if entry.kind is CriticalPointKind.DEGENERATE]
+    assert [row.status for row in rows] == [Status.PROVED]
 
 
 def test_proved_contradiction_of_the_theorem_is_loud(benign):

@@ -11,17 +11,11 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from sphereufm.certify.balls import BallProblem, floats
+from sphereufm.certify.balls import BallProblem, box, floats
 from sphereufm.certify.certificate import CriticalClaim
 from sphereufm.certify.exact import round_dyadic
-from sphereufm.certify.prove.gauge import (
-    Columns,
-    gauge_pairs,
-    jacobian,
-    krawczyk,
-    residual,
-    scaled_multipliers,
-)
+from sphereufm.certify.prove.gauge import Columns, Local, jacobian, krawczyk, local, residual
+from sphereufm.certify.prove.inertia import power
 
 __all__ = ["prove_critical", "refine"]
 
@@ -51,12 +45,13 @@ def refine(problem: BallProblem, X: NDArray[np.float64], bits: int, precision: i
     point = arb_mat(X.tolist())
     inverse, last = None, np.inf
     for _ in range(NEWTON_STEPS):
-        evaluation = problem.at(point)
+        here = local(problem, point)
+        scales = here.evaluation.scales
         if inverse is None:
-            inverse = _approximate_inverse(problem, point)
+            inverse = _approximate_inverse(jacobian(problem, here, here.columns, scales))
         if inverse is None:
             return None
-        step, size = _newton_step(problem, point, inverse)
+        step, size = _newton_step(here, scales, inverse)
         if not size < min(LARGEST_STEP, last * 4):
             return None
         point = (point - step).mid()
@@ -64,60 +59,63 @@ def refine(problem: BallProblem, X: NDArray[np.float64], bits: int, precision: i
             return _rounded(point, bits)
         inverse = inverse if size < 1e-3 * last and last < np.inf else None
         last = size
-        del evaluation
     return _rounded(point, bits) if last < 1e-6 else None
 
 
-def prove_critical(problem: BallProblem, columns: Columns) -> CriticalClaim | None:
-    """Return the claim that a critical point lies near ``columns``, with radii that leave room to a checker.
+def prove_critical(problem: BallProblem, columns: Columns) -> tuple[CriticalClaim, int] | None:
+    """Return the claim that a critical point lies near ``columns``, and its index in its own space.
 
     The box is chosen by its linear behaviour, ``q`` about proportional to its radius, and then tested; the
-    radii claimed are half and twice what the test gave.
+    radii claimed leave room to a checker.
     """
     rho = Fraction(1, 1 << 14)
     for _ in range(4):
         test = krawczyk(problem, columns, rho)
-        q = float(test.q)
-        if test.holds and 0.1 < q < 0.8:
+        if test.holds and 0.02 < test.q < 0.5:
             break
-        if not q < 1e12:
+        if not test.q < 1e12:
             return None
-        wanted = rho * Fraction(min(max(0.3 / max(q, 1e-9), 2.0**-60), 2.0**11))
+        wanted = rho * Fraction(min(max(0.2 / max(test.q, 1e-9), 2.0**-60), 2.0**11))
         wanted = min(round_dyadic(wanted, 1), Fraction(1, 8))
         if wanted == rho and test.holds:
             break
         rho = wanted
     if not test.holds:
         return None
-    radius = _power_above(2 * test.radius)
-    return CriticalClaim(radius=radius, unique_radius=rho / 2) if 2 * radius <= rho else None
+    radius = _power_above(4 * rho * Fraction(test.eta) / Fraction(1 - test.q))
+    unique = _power_below(rho / _detour(problem, columns))
+    return (CriticalClaim(radius=radius, unique_radius=unique), test.negative) if radius <= unique else None
 
 
-def _approximate_inverse(problem: BallProblem, point: arb_mat) -> arb_mat | None:
-    """Return a float inverse of the Jacobian at a point, as an exact matrix."""
-    evaluation = problem.at(point)
-    scales = evaluation.scales
-    mu = scaled_multipliers(evaluation, scales)
-    pairs = gauge_pairs(problem, point.nrows())
-    J = floats(arb_mat(jacobian(evaluation, mu, arb(0), scales, pairs, point.transpose().tolist())))
-    if not np.isfinite(J).all():
+def _detour(problem: BallProblem, columns: Columns) -> Fraction:
+    """Return how much farther than a critical point its rotated copy on the slice may lie (Lemma 4)."""
+    if not problem.is_orthogonally_invariant or len(columns[0]) == 1:
+        return Fraction(1)
+    here = problem.at(box(columns, Fraction(0)))
+    halves = np.array(here.scales) / 2 - max(here.scales) / 2
+    sigma = float(np.linalg.svd(floats(here.X) * np.exp2(halves), compute_uv=False)[-1])
+    by_rank = 1 + 2 * Fraction(2) ** int(np.ceil(-np.log2(max(0.999 * sigma, 1e-12))))
+    return min(by_rank, Fraction(2) ** int(-halves.min()))
+
+
+def _approximate_inverse(J: arb_mat) -> arb_mat | None:
+    """Return a float inverse of the midpoint, as an exact matrix."""
+    middle = floats(J)
+    if not np.isfinite(middle).all():
         return None
     try:
-        inverse = np.linalg.inv(J)
+        inverse = np.linalg.inv(middle)
     except np.linalg.LinAlgError:
         return None
     return arb_mat(inverse.tolist()) if np.isfinite(inverse).all() else None
 
 
-def _newton_step(problem: BallProblem, point: arb_mat, inverse: arb_mat) -> tuple[arb_mat, float]:
+def _newton_step(here: Local, scales: list[int], inverse: arb_mat) -> tuple[arb_mat, float]:
     """Return the step in X and its largest entry."""
-    evaluation = problem.at(point)
-    scales, r = evaluation.scales, point.nrows()
-    mu = [value.mid() for value in scaled_multipliers(evaluation, scales)]
-    step = (inverse * residual(evaluation, mu, scales, gauge_pairs(problem, r))).mid()
-    entries = step.entries()[: r * problem.columns]
-    size = max(abs(float(entry)) for entry in entries)
-    return arb_mat(problem.columns, r, entries).transpose(), size
+    r, M = here.evaluation.X.nrows(), len(scales)
+    entries = (inverse * residual(here, scales)).mid().entries()
+    step = [value * power(-scales[i // r] // 2) for i, value in enumerate(entries)]
+    return arb_mat(M, r, step).transpose(), max(abs(float(value)) for value in step)
 
 
 def _rounded(point: arb_mat, bits: int) -> Columns:
@@ -133,8 +131,11 @@ def to_dyadic(value: arb, bits: int) -> Fraction:
     return Fraction(scaled, 1 << bits)
 
 
-def _power_above(value: arb) -> Fraction:
+def _power_above(value: Fraction) -> Fraction:
     """Return a power of two that is at least ``value``, and not below ``2^-400``."""
-    mantissa, power = value.upper().man_exp()
-    e = max(int(power) + int(mantissa).bit_length(), -400) if mantissa else -400
-    return Fraction(2) ** e
+    return max(2 * _power_below(value), Fraction(1, 1 << 400)) if value > 0 else Fraction(1, 1 << 400)
+
+
+def _power_below(value: Fraction) -> Fraction:
+    """Return the greatest power of two that is not above a positive ``value``, up to a factor of two."""
+    return Fraction(2) ** (value.numerator.bit_length() - value.denominator.bit_length() - 1)

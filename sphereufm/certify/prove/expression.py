@@ -103,12 +103,19 @@ def _attempt(
     given = ExactPoint(columns=columns).array
     centre = refine(problem, given, digits, bits)
     far = centre is None or not np.abs(ExactPoint(columns=centre).array - given).max() <= SAME_POINT
-    existence = None if centre is None or far else prove_critical(problem, centre)
-    if centre is None or existence is None:
+    found = None if centre is None or far else prove_critical(problem, centre)
+    if centre is None or found is None:
         near = Neighbourhood(problem=problem, columns=columns, radius=SADDLE_RADIUS, dim=problem.instance.dim)
         reason = "no critical point is proved here: Newton's method or Krawczyk's test failed"
         return _certificate(near, (prove_strict_saddle(near),), bits, reason)
-    near = Neighbourhood(problem=problem, columns=centre, radius=existence.radius, dim=problem.instance.dim)
+    existence, own_index = found
+    near = Neighbourhood(
+        problem=problem,
+        columns=centre,
+        radius=existence.radius,
+        dim=problem.instance.dim,
+        own_index=own_index,
+    )
     index = prove_index(near)
     saddle = prove_strict_saddle(near) if index is None or index.index > 0 else None
     spurious = None

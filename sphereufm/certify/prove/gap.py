@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from sphereufm.certify.balls import UFMBalls, UFMEvaluation, ball, floats, unit_columns
 from sphereufm.certify.certificate import GapClaim
 from sphereufm.certify.exact import round_dyadic
-from sphereufm.certify.prove.gauge import Columns, power
-from sphereufm.certify.prove.inertia import is_positive, scaled
+from sphereufm.certify.prove.gauge import Columns
+from sphereufm.certify.prove.inertia import is_positive, power, scaled
 
 __all__ = ["prove_shifts"]
 

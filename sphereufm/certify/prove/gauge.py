@@ -1,12 +1,12 @@
-"""The gauge-fixed system whose zeros are exact critical points (docs/proofs.md, Lemma 3), and Krawczyk's test on it.
+"""The system whose zeros are exact critical points (docs/proofs.md, Lemma 3), and Krawczyk's test on it.
 
-Unknowns, in the order of the vector: X column after column, ``mu_j = lambda_j / s_j``, and the entries
-Omega_ab (a < b) of a skew matrix; ``s_j = 2^{e_j}`` are scales, so that everything is of order one also where
-the softmax saturates.
+With ``xt_j = x_j / |x_j|``, ``s_j = 4^{k_j}`` near the size of the gradient of column j, ``A_ab = E_ab - E_ba`` and
+``gamma_ab(X) = sum_j s_j <A_ab xhat_j, x_j> / max s``:
 
-    F1_j = (grad f)_j / s_j - mu_j x_j + Omega x_j,   F2_j = (|x_j|^2 - 1) / 2,   F3_ab = <A_ab Xhat, X>.
+    Phi_j = (grad_j(Xt) - <xt_j, grad_j(Xt)> xt_j) / |x_j| + s_j (|x_j| - 1) xt_j + s_j sum_ab gamma_ab A_ab x_j.
 
-``A_ab = E_ab - E_ba``. Without a continuous symmetry Omega and F3 are absent.
+Columns are measured in units of ``s_j^(-1/2)``, so that everything is of order one also where the softmax
+saturates; there the derivative at a zero is the matrix of Lemma 6. Without a continuous symmetry gamma is absent.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from itertools import combinations
 
 import numpy as np
 from flint import arb, arb_mat
-from numpy.typing import NDArray
 
 from sphereufm.certify.balls import BallEvaluation, BallProblem, ball, box, floats
+from sphereufm.certify.prove.inertia import blocks, diagonaliser, hessian_form, on_tangent, power, scaled
 
-__all__ = ["Krawczyk", "gauge_pairs", "jacobian", "krawczyk", "power", "residual", "scaled_multipliers"]
+__all__ = ["Columns", "Krawczyk", "Local", "jacobian", "krawczyk", "local", "residual"]
 
 Columns = tuple[tuple[Fraction, ...], ...]
+# Where floats are much finer than what the inverse amplifies, they serve for the test as well.
+FLOAT_CONDITION = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,93 +34,108 @@ class Krawczyk:
 
     Attributes
     ----------
-    eta, q : arb
-        Bounds of the scaled Newton step at the centre and of ``|I - Y J|`` over the box.
-    radius : arb
-        The zero lies within this distance of the centre, in every entry of X.
+    eta, q : float
+        Size of the scaled Newton step at the centre and of ``|I - Y J|`` over the box.
+    negative : int
+        Negative eigenvalues of the Hessian at the zero, in the point's own space.
     """
 
-    eta: arb
-    q: arb
-    radius: arb
+    eta: float
+    q: float
+    negative: int
 
     @property
     def holds(self) -> bool:
-        """Whether existence and uniqueness are proved."""
-        return bool(self.eta + self.q < 1)
+        """Whether existence and uniqueness may be claimed."""
+        return self.eta + self.q < 1
 
 
-def power(e: int) -> arb:
-    """Return 2^e exactly."""
-    return arb((1, e))
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """A ball matrix, its column lengths, and the problem at the columns divided by them."""
+
+    columns: list[list[arb]]
+    lengths: list[arb]
+    evaluation: BallEvaluation
+
+    @property
+    def tangential(self) -> list[list[arb]]:
+        """``grad_j - lambda_j x_j`` at the unit columns."""
+        e = self.evaluation
+        parts = zip(e.X.transpose().tolist(), e.gradient, e.multipliers, strict=True)
+        return [[g - t * a for a, g in zip(x, gradient, strict=True)] for x, gradient, t in parts]
 
 
-def gauge_pairs(problem: BallProblem, r: int) -> list[tuple[int, int]]:
-    """Return the pairs (a, b) that number a basis of so(r); none without that symmetry."""
-    return list(combinations(range(r), 2)) if problem.is_orthogonally_invariant else []
+def local(problem: BallProblem, X: arb_mat) -> Local:
+    """Evaluate the problem at the columns of ``X`` divided by their lengths."""
+    columns = X.transpose().tolist()
+    lengths = [sum((a * a for a in x), arb(0)).sqrt() for x in columns]
+    unit = arb_mat([[a / t for a in x] for x, t in zip(columns, lengths, strict=True)]).transpose()
+    return Local(columns=columns, lengths=lengths, evaluation=problem.at(unit))
 
 
-def scaled_multipliers(evaluation: BallEvaluation, scales: list[int]) -> list[arb]:
-    """Return ``mu_j = lambda_j / s_j``."""
-    return [value * power(-e) for value, e in zip(evaluation.multipliers, scales, strict=True)]
+def residual(at: Local, scales: list[int]) -> arb_mat:
+    """Return the system at a centre (where gamma is zero), in units, as one column."""
+    values = []
+    parts = zip(at.evaluation.X.transpose().tolist(), at.tangential, at.lengths, scales, strict=True)
+    for x, gradient, length, e in parts:
+        inner, outer = power(-e // 2) / length, power(e // 2) * (length - 1)
+        values += [inner * g + outer * a for a, g in zip(x, gradient, strict=True)]
+    return arb_mat([[value] for value in values])
 
 
-def residual(
-    evaluation: BallEvaluation, mu: list[arb], scales: list[int], pairs: list[tuple[int, int]]
-) -> arb_mat:
-    """Return F at ``(X, mu, 0)`` with the gauge centred at X, as one column."""
-    X = evaluation.X.transpose().tolist()
-    first: list[arb] = []
-    for x, gradient, m, e in zip(X, evaluation.gradient, mu, scales, strict=True):
-        s = power(-e)
-        first += [g * s - m * a for g, a in zip(gradient, x, strict=True)]
-    second = [(sum((a * a for a in x), arb(0)) - 1) / 2 for x in X]
-    return arb_mat([[value] for value in [*first, *second, *[arb(0) for _ in pairs]]])
+def jacobian(problem: BallProblem, at: Local, centre: list[list[arb]], scales: list[int]) -> arb_mat:
+    """Return its derivative over a box, in units, gauge centred at ``centre``.
 
-
-def jacobian(
-    evaluation: BallEvaluation,
-    mu: list[arb],
-    omega: arb,
-    scales: list[int],
-    pairs: list[tuple[int, int]],
-    centre: list[list[arb]],
-) -> list[list[arb]]:
-    """Return the rows of J over a box: X in ``evaluation.X``, mu and every Omega_ab in the given balls."""
-    X = evaluation.X.transpose().tolist()
-    M, r = len(X), len(X[0])
-    zero, extra = arb(0), [arb(0)] * (M + len(pairs))
-    rows = []
-    for j, x in enumerate(X):
-        s = power(-scales[j])
+    Both factors of the gauge's term range over the box, so that the matrix of Lemma 6 at a zero lies in it.
+    """
+    unit = at.evaluation.X.transpose().tolist()
+    r = len(unit[0])
+    J = on_tangent(_over_lengths(scaled(hessian_form(at.evaluation), scales), at.lengths), blocks(unit))
+    top = max(scales)
+    omega = [[arb(0)] * r for _ in range(r)]
+    if problem.is_orthogonally_invariant and r > 1:
+        V, Vhat = (
+            [[a * power((e - top) // 2) for a in x] for x, e in zip(X, scales, strict=True)]
+            for X in (at.columns, centre)
+        )
+        for a, b in combinations(range(r), 2):
+            omega[a][b] = sum((h[b] * v[a] - h[a] * v[b] for h, v in zip(Vhat, V, strict=True)), arb(0))
+            omega[b][a] = -omega[a][b]
+        Z = arb_mat([rotated(V, a, b) for a, b in combinations(range(r), 2)])
+        J += Z.transpose() * Z
+    rows = J.tolist()
+    for j, (x, y, length, e) in enumerate(zip(unit, at.tangential, at.lengths, scales, strict=True)):
+        t, shrink = power(-e) / (length * length), 1 - 1 / length
         for a in range(r):
-            row = [value * s for value in evaluation.hessian[j * r + a]] + extra
-            row[j * r + a] -= mu[j]
-            row[r * M + j] = -x[a]
-            for q, (b, c) in enumerate(pairs):
-                if a == b:
-                    row[j * r + c] += omega
-                    row[r * M + M + q] = x[c]
-                elif a == c:
-                    row[j * r + b] -= omega
-                    row[r * M + M + q] = -x[b]
-            rows.append(row)
-    for j, x in enumerate(X):
-        row = [zero] * (r * M) + extra
-        row[j * r : j * r + r] = x
-        rows.append(row)
-    for b, c in pairs:
-        row = [zero] * (r * M) + extra
-        for j, x in enumerate(centre):
-            row[j * r + b], row[j * r + c] = x[c], -x[b]
-        rows.append(row)
-    return rows
+            for b in range(r):
+                bend = t * (x[a] * y[b] + y[a] * x[b]) + shrink * x[a] * x[b]
+                rows[j * r + a][j * r + b] += omega[a][b] - bend + (shrink if a == b else 0)
+    return arb_mat(rows)
 
 
-def krawczyk(
-    problem: BallProblem, columns: Columns, rho: Fraction, inverse: NDArray[np.float64] | None = None
-) -> Krawczyk:
+def rotated(X: list[list[arb]], a: int, b: int) -> list[arb]:
+    """Return the entries of ``A_ab X``, column after column."""
+    entries = []
+    for x in X:
+        column = [arb(0)] * len(x)
+        column[a], column[b] = x[b], -x[a]
+        entries += column
+    return entries
+
+
+def _over_lengths(A: arb_mat, lengths: list[arb]) -> arb_mat:
+    """Return A with block (i, j) divided by both lengths."""
+    r = A.nrows() // len(lengths)
+    inverse = [1 / t for t in lengths for _ in range(r)]
+    rows = zip(A.tolist(), inverse, strict=True)
+    return arb_mat([[v * s * t for v, t in zip(row, inverse, strict=True)] for row, s in rows])
+
+
+def krawczyk(problem: BallProblem, columns: Columns, rho: Fraction) -> Krawczyk:
     """Test the box of radius ``rho`` around exact columns, at the working precision.
+
+    A candidate's test: bounds are rounded like any floats. What is PROVED is for the checker to say.
 
     Parameters
     ----------
@@ -126,57 +143,61 @@ def krawczyk(
     columns : tuple of tuple of Fraction
         Centre, M columns.
     rho : Fraction
-        Radius of the box in the entries of X and Omega; mu gets what the box needs.
-    inverse : ndarray, optional
-        Approximate inverse of the Jacobian; computed where it is not given.
+        Radius of the box in the entries of X.
 
     Returns
     -------
     Krawczyk
         A failed test has ``holds`` False, and means nothing.
     """
-    at_centre, over_box = problem.at(box(columns, Fraction(0))), problem.at(box(columns, rho))
-    scales, r = at_centre.scales, len(columns[0])
-    pairs = gauge_pairs(problem, r)
-    mu = [value.mid() for value in scaled_multipliers(at_centre, scales)]
-    margin = ball(rho).upper()
-    wide = [abs(m - c).upper() for m, c in zip(scaled_multipliers(over_box, scales), mu, strict=True)]
-    reach = [(2 * value + margin).upper() for value in wide]
-    widths = [margin] * (r * problem.columns) + reach + [margin] * len(pairs)
-    mu_box = [c + arb(0, u) for c, u in zip(mu, reach, strict=True)]
-    J = arb_mat(jacobian(over_box, mu_box, arb(0, margin), scales, pairs, at_centre.X.transpose().tolist()))
-    Y = _inverse(J) if inverse is None else arb_mat(inverse.tolist())
-    step = Y * residual(at_centre, mu, scales, pairs)
-    eta = _largest([abs(value) / u for value, u in zip(step.entries(), widths, strict=True)])
-    product = Y * J
-    defect = arb_mat(
-        [[abs((1 if i == j else 0) - v) for j, v in enumerate(row)] for i, row in enumerate(product.tolist())]
-    )
-    spread = defect * arb_mat([[u] for u in widths])
-    q = _largest([value / u for value, u in zip(spread.entries(), widths, strict=True)])
-    return Krawczyk(eta=eta, q=q, radius=margin * eta / (1 - q))
+    centre = local(problem, box(columns, Fraction(0)))
+    scales, r = centre.evaluation.scales, len(columns[0])
+    J = jacobian(problem, local(problem, box(columns, rho)), centre.columns, scales)
+    F = residual(centre, scales)
+    found = _in_floats(J, F, [e // 2 for e in scales for _ in range(r)], float(rho))
+    return found or _in_balls(J, F, [power(e // 2) * ball(rho) for e in scales for _ in range(r)])
 
 
-def _inverse(J: arb_mat) -> arb_mat:
-    """Return an approximate inverse of the midpoint: floats, or balls where floats are too coarse."""
+def _in_floats(J: arb_mat, F: arb_mat, powers: list[int], rho: float) -> Krawczyk | None:
+    """Return the test's outcome where floats are precise enough for it."""
     middle = floats(J)
-    try:
-        inverse = np.linalg.inv(middle)
-    except np.linalg.LinAlgError:
-        inverse = np.full_like(middle, np.inf)
-    size = np.abs(inverse).sum(axis=1).max() * np.abs(middle).sum(axis=1).max()
-    if size < 1e13:
-        return arb_mat(inverse.tolist())
-    identity = arb_mat([[1 if i == j else 0 for j in range(J.ncols())] for i in range(J.nrows())])
-    try:
-        return J.mid().solve(identity, algorithm="approx").mid()
-    except ZeroDivisionError:
-        return identity
+    if not np.isfinite(middle).all():
+        return None
+    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
+    sizes = np.abs(values)
+    if not sizes.max() < FLOAT_CONDITION * sizes.min() or max(powers) - min(powers) > 500:
+        return None
+    Y = (vectors / values) @ vectors.T
+    weights = np.ldexp(1.0, np.array(powers) - max(powers))
+    wide = np.array([float(entry.rad()) for entry in J.entries()]).reshape(J.nrows(), -1)
+    defect = np.abs(np.eye(len(Y)) - Y @ middle) + np.abs(Y) @ wide
+    step = np.abs(Y @ floats(F * power(-max(powers)))[:, 0])
+    return Krawczyk(
+        eta=float((step / (rho * weights)).max()),
+        q=float((defect @ weights / weights).max()),
+        negative=int((values < 0).sum()),
+    )
 
 
-def _largest(values: list[arb]) -> arb:
-    """Return an upper bound of nonnegative balls; not finite where one of them is not."""
-    uppers = [value.upper() for value in values]
-    if not all(value.is_finite() for value in uppers):
-        return arb.pos_inf()
-    return max(uppers)
+def _in_balls(J: arb_mat, F: arb_mat, widths: list[arb]) -> Krawczyk:
+    """Return the test's outcome in balls."""
+    failed = Krawczyk(eta=np.inf, q=np.inf, negative=0)
+    T = diagonaliser(J)
+    if T is None:
+        return failed
+    TJ = T.transpose() * J
+    signs = [-1 if float(value) < 0 else 1 for value in _diagonal(TJ * T)]
+    E = arb_mat([[s if i == j else 0 for j in range(len(signs))] for i, s in enumerate(signs)])
+    step = (T * (E * (T.transpose() * F))).entries()
+    rows = (T * (E * TJ)).tolist()
+    defect = arb_mat([[abs(v - 1 if i == j else v) for j, v in enumerate(row)] for i, row in enumerate(rows)])
+    spread = (defect * arb_mat([[u] for u in widths])).entries()
+    eta, q = ([float((abs(v) / u).upper()) for v, u in zip(vs, widths, strict=True)] for vs in (step, spread))
+    if not np.isfinite([*eta, *q]).all():
+        return failed
+    return Krawczyk(eta=max(eta), q=max(q), negative=signs.count(-1))
+
+
+def _diagonal(A: arb_mat) -> list[arb]:
+    """Return the diagonal."""
+    return [A[i, i] for i in range(A.nrows())]

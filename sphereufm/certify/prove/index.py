@@ -11,7 +11,7 @@ from flint import arb_mat
 from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMBalls, UFMEvaluation, box
 from sphereufm.certify.certificate import GlobalMinimumClaim, IndexClaim
 from sphereufm.certify.prove.gauge import Columns
-from sphereufm.certify.prove.inertia import hessian_form, inertia, morse_matrix, normal_matrix, split_matrix
+from sphereufm.certify.prove.inertia import hessian_form, inertia, normal_matrix, split_matrix
 
 __all__ = ["Neighbourhood", "prove_global_minimum", "prove_index"]
 
@@ -29,12 +29,15 @@ class Neighbourhood:
         In every entry; zero for exact points.
     dim : int
         d, the dimension of the instance.
+    own_index : int or None
+        Negative eigenvalues of the merged Hessian in R^r, where the proof of existence told them.
     """
 
     problem: BallProblem
     columns: Columns
     radius: Fraction
     dim: int
+    own_index: int | None = None
 
     @cached_property
     def evaluation(self) -> BallEvaluation:
@@ -65,7 +68,7 @@ class Neighbourhood:
 
 def prove_index(near: Neighbourhood) -> IndexClaim | None:
     """Return the Morse index in R^d where every part of it is proved, else None."""
-    parts = [_tangent_index(near), _split_tangent_index(near), _normal_index(near)]
+    parts = [near.own_index, _split_tangent_index(near), _normal_index(near)]
     known = [part for part in parts if part is not None]
     return IndexClaim(index=sum(known)) if len(known) == len(parts) else None
 
@@ -74,15 +77,6 @@ def prove_global_minimum(near: Neighbourhood) -> GlobalMinimumClaim | None:
     """Return the claim if ``S >= 0`` is proved at the critical point."""
     counts = near.normal_inertia
     return GlobalMinimumClaim() if counts is not None and counts[0] == 0 else None
-
-
-def _tangent_index(near: Neighbourhood) -> int | None:
-    """Negative eigenvalues of the merged Hessian in R^r."""
-    if len(near.columns[0]) == 1:
-        return 0
-    matrix = morse_matrix(near.evaluation, near.form, near.problem.is_orthogonally_invariant)
-    counts = inertia(matrix)
-    return None if counts is None else counts[0]
 
 
 def _repeated(problem: BallProblem) -> list[tuple[int, int]]:

@@ -1,29 +1,68 @@
 """Inertia of symmetric ball matrices, and the matrices whose inertia is a Morse index (docs/proofs.md, Lemmas 6 and 7).
 
 Sylvester's law: for any real T, if ``T^T A T`` is strictly diagonally dominant then A is nonsingular and its
-eigenvalues have the signs of that diagonal. T comes from a float eigendecomposition and is not trusted.
+eigenvalues have the signs of that diagonal. T comes from floating point and is not trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 from flint import arb, arb_mat
 
 from sphereufm.certify.balls import BallEvaluation, floats
-from sphereufm.certify.prove.gauge import power
 
 __all__ = [
+    "blocks",
+    "diagonaliser",
     "hessian_form",
     "inertia",
     "is_positive",
-    "morse_matrix",
     "normal_matrix",
+    "on_tangent",
+    "power",
     "scaled",
     "split_matrix",
 ]
+
+
+def power(e: int) -> arb:
+    """Return 2^e exactly."""
+    return arb((1, e))
+
+
+def diagonaliser(A: arb_mat) -> arb_mat | None:
+    """Return T with ``T^T A T`` nearly a diagonal of signs, or None; nothing is proved of it.
+
+    Floats find it; where they are too coarse, elimination block by block at the working precision.
+    """
+    middle = floats(A)
+    if not np.isfinite(middle).all():
+        return None
+    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
+    sizes = np.abs(values)
+    if sizes.max() < 1e13 * sizes.min():
+        return arb_mat((vectors / np.sqrt(sizes)).tolist())
+    try:
+        return _eliminated(A.mid())
+    except ZeroDivisionError:
+        return None
+
+
+def _eliminated(A: arb_mat) -> arb_mat:
+    """Return T of ``[[I, -P^(-1) Q], [0, I]]``, and then of each half by itself."""
+    n, m = A.nrows(), A.nrows() // 2
+    if n == 1:
+        return arb_mat([[(1 / abs(A[0, 0]).sqrt()).mid()]])
+    rows = A.tolist()
+    P, Q = arb_mat([row[:m] for row in rows[:m]]), arb_mat([row[m:] for row in rows[:m]])
+    X = P.solve(Q, algorithm="approx").mid()
+    S = (arb_mat([row[m:] for row in rows[m:]]) - Q.transpose() * X).mid()
+    left, right = _eliminated(P), _eliminated(S)
+    corner = (-X * right).mid().tolist()
+    top = [a + b for a, b in zip(left.tolist(), corner, strict=True)]
+    return arb_mat(top + [[arb(0)] * m + row for row in right.tolist()])
 
 
 def inertia(A: arb_mat) -> tuple[int, int] | None:
@@ -36,13 +75,9 @@ def inertia(A: arb_mat) -> tuple[int, int] | None:
     >>> inertia(arb_mat([[1, 1], [1, 1]])) is None
     True
     """
-    middle = floats(A)
-    if not np.isfinite(middle).all():
+    T = diagonaliser(A)
+    if T is None:
         return None
-    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
-    if not np.abs(values).min() > 0:
-        return None
-    T = arb_mat((vectors / np.sqrt(np.abs(values))).tolist())
     D = (T.transpose() * A * T).tolist()
     negative = 0
     for i, row in enumerate(D):
@@ -81,35 +116,13 @@ def scaled(A: arb_mat, scales: Sequence[int]) -> arb_mat:
     )
 
 
-def morse_matrix(evaluation: BallEvaluation, form: arb_mat, orthogonal: bool) -> arb_mat:
-    """Return ``P H P + N N^T + Z Z^T`` of Lemma 6, in columns scaled by ``s_j^(-1/2)``.
-
-    Parameters
-    ----------
-    evaluation : BallEvaluation
-        Over the box of the critical point.
-    form : arb_mat
-        From :func:`hessian_form`.
-    orthogonal : bool
-        Whether O(r) acts; if not, Z is absent.
-    """
-    scales = evaluation.scales
-    X = evaluation.X.transpose().tolist()
-    M, r = len(X), len(X[0])
-    H = scaled(form, scales)
-    N = arb_mat(r * M, M, _block_diagonal(X))
-    NH = N.transpose() * H
-    C = NH * N
-    identity = arb_mat([[1 if i == j else 0 for j in range(M)] for i in range(M)])
-    E = NH - (C + identity) * N.transpose() / 2
-    NE = N * E
-    A = H - NE - NE.transpose()
-    if orthogonal and r > 1:
-        top = max(scales)
-        weighted = [[a * power((e - top) // 2) for a in x] for x, e in zip(X, scales, strict=True)]
-        Z = arb_mat([_rotation(weighted, a, b) for a, b in combinations(range(r), 2)])
-        A += Z.transpose() * Z
-    return A
+def on_tangent(A: arb_mat, N: arb_mat) -> arb_mat:
+    """Return ``P A P + N N^T`` with ``P = I - N N^T``, for N of orthonormal columns."""
+    NA = N.transpose() * A
+    C = NA * N
+    identity = arb_mat([[1 if i == j else 0 for j in range(C.ncols())] for i in range(C.nrows())])
+    NE = N * (NA - (C + identity) * N.transpose() / 2)
+    return A - NE - NE.transpose()
 
 
 def normal_matrix(S: list[list[arb]], X: arb_mat, scales: Sequence[int]) -> arb_mat:
@@ -123,30 +136,12 @@ def normal_matrix(S: list[list[arb]], X: arb_mat, scales: Sequence[int]) -> arb_
 def split_matrix(block: list[list[arb]], h: Sequence[arb], scale: int) -> arb_mat:
     """Return ``P B P / s + h h^T``, whose inertia is that of B on the tangent space of h and one positive number."""
     s = power(-scale)
-    B = arb_mat([[value * s for value in row] for row in block])
-    x = arb_mat([[value] for value in h])
-    Bx = B * x
-    E = Bx.transpose() - ((x.transpose() * Bx) + arb_mat([[1]])) * x.transpose() / 2
-    return B - x * E - E.transpose() * x.transpose()
+    return on_tangent(
+        arb_mat([[value * s for value in row] for row in block]), arb_mat([[value] for value in h])
+    )
 
 
-def _block_diagonal(X: list[list[arb]]) -> list[arb]:
-    """Return the entries of the matrix whose column j holds x_j in block j, row after row."""
+def blocks(X: list[list[arb]]) -> arb_mat:
+    """Return the matrix whose column j holds x_j in block j."""
     M, zero = len(X), arb(0)
-    entries = []
-    for j, x in enumerate(X):
-        for value in x:
-            row = [zero] * M
-            row[j] = value
-            entries += row
-    return entries
-
-
-def _rotation(X: list[list[arb]], a: int, b: int) -> list[arb]:
-    """Return the entries of ``A_ab X``, column after column."""
-    entries = []
-    for x in X:
-        column = [arb(0)] * len(x)
-        column[a], column[b] = x[b], -x[a]
-        entries += column
-    return entries
+    return arb_mat([[value if i == j else zero for i in range(M)] for j, x in enumerate(X) for value in x])

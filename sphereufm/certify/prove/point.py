@@ -30,6 +30,7 @@ from sphereufm.certify.prove.candidate import (
 )
 from sphereufm.certify.prove.collapsed import prove_collapsed
 from sphereufm.certify.prove.critical import prove_critical, refine
+from sphereufm.certify.prove.degenerate import prove_degenerate
 from sphereufm.certify.prove.gap import prove_shifts
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, prove_index
@@ -48,11 +49,12 @@ SADDLE_RADIUS = Fraction(1, 1 << 30)
 
 @dataclass(frozen=True, kw_only=True)
 class _Located:
-    """A point that is proved critical, or is only a centre (no existence claim)."""
+    """A point that is proved critical, and its index in its own space."""
 
     point: ExactPoint
-    existence: CriticalClaim | RankOneClaim | None
+    existence: CriticalClaim | RankOneClaim
     radius: Fraction
+    index: int
 
 
 def prove_point(
@@ -70,7 +72,7 @@ def prove_point(
     X : array_like, shape (r, K + N) or (d, K + N), or ExactPoint
         Near a critical point (within about 1e-6); rank and equal samples are read from it.
     lower : array_like or ExactPoint, optional
-        A point of lower cost, for the claim that a local minimiser is spurious.
+        A point of lower cost, for the claims that a local minimiser is spurious and that a point is degenerate.
     max_precision : int
         The precision starts at 128 bits and doubles up to this.
 
@@ -197,6 +199,11 @@ def _attempts(
         merged.append(as_candidate(instance, X, tolerance=-1.0))
     for version in merged:
         problem = UFMBalls(instance, version.groups)
+        if instance.dim == 2 and lower is not None:
+            below = UFMBalls(instance, lower.groups)
+            flat = prove_degenerate(problem, version.columns, version.groups, below, lower)
+            if flat is not None:
+                yield _certificate(instance, flat[0], (flat[1],), bits, "", np.log(instance.classes))
         if instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
             member = prove_collapsed(problem, version.columns, version.groups)
             if member is not None:
@@ -217,16 +224,17 @@ def _locate(problem: UFMBalls, version: Candidate, rank: int, bits: int, digits:
             point=ExactPoint(columns=signs, groups=version.groups),
             existence=RankOneClaim(),
             radius=Fraction(0),
+            index=0,
         )
     centre = refine(problem, columns, digits, bits)
     if centre is None or _distance(centre, columns) > SAME_POINT:
         return None
-    claim = prove_critical(problem, centre)
-    if claim is None:
+    found = prove_critical(problem, centre)
+    if found is None:
         return None
-    return _Located(
-        point=ExactPoint(columns=centre, groups=version.groups), existence=claim, radius=claim.radius
-    )
+    claim, index = found
+    point = ExactPoint(columns=centre, groups=version.groups)
+    return _Located(point=point, existence=claim, radius=claim.radius, index=index)
 
 
 def _distance(centre: Columns, columns: Array) -> float:
@@ -239,7 +247,11 @@ def _claims_at(
 ) -> Certificate:
     """Prove everything that follows once a critical point exists."""
     near = Neighbourhood(
-        problem=problem, columns=located.point.columns, radius=located.radius, dim=instance.dim
+        problem=problem,
+        columns=located.point.columns,
+        radius=located.radius,
+        dim=instance.dim,
+        own_index=located.index,
     )
     index = prove_index(near)
     saddle = prove_strict_saddle(near) if index is None or index.index > 0 else None
