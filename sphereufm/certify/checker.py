@@ -659,12 +659,12 @@ class Evaluation(Evaluated):
         self.W, self.H = X[: self.K], X[self.K :]
         self.y, self.m = [y for y, _, _ in point.groups], [size for _, size, _ in point.groups]
         self.metric = [1] * self.K + self.m
-        B.spend(len(self.H) * self.K * (self.r + 8))
+        B.spend(len(self.H) * (self.K * 12 + 60))
         tau = B.number(p.tau.numerator) / p.tau.denominator
         self.omega, self.tau = self.weights(point), tau
         self.prob, self.G, self.cost = [], [], B.number(0)
-        for h, omega, (y, m, _) in zip(self.H, self.omega, point.groups, strict=True):
-            z = [tau * dot(w, h) for w in self.W]
+        logits = [[tau * x for x in row] for row in B.product(self.H, turned(self.W))]
+        for z, omega, (y, m, _) in zip(logits, self.omega, point.groups, strict=True):
             centre = [B.mid(x) for x in z]
             # if no logit moves by more than t, no log p_k and no log (1 - p_k) moves by more than 2 t
             t = cap(B, [B.top(x - c) for x, c in zip(z, centre, strict=True)])
