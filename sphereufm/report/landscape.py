@@ -51,6 +51,10 @@ _SPECTRA = (
     "Hessian eigenvalues on the horizontal space, one column for each row of the table; "
     "wide marks are multiple. Numerical."
 )
+_CONFIGURATIONS = (
+    "The lowest classes of rank two and three: columns on the circle, or on the sphere seen from one side; lines and "
+    "large dots are classifiers, small dots features, coloured by class, faint behind. An open row can be turned."
+)
 _CONNECTIONS = (
     "Who falls to whom: an arrow is a descent from next to a saddle, the wider the more of its descents took that way. "
     "Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
@@ -177,12 +181,15 @@ def _figures(report: LandscapeReport) -> str:
 
 def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeReport], Figure], str]]:
     """What is drawn, each with what it shows and does not claim."""
+    from sphereufm.plots.configurations import configurations_figure, drawable_rows
     from sphereufm.plots.connections import connections_figure, disconnectivity_figure
     from sphereufm.plots.coverage import coverage_figure
     from sphereufm.plots.landscape import landscape_figure, spectra_figure
 
     yield landscape_figure, _FINGERPRINT
     yield spectra_figure, _SPECTRA
+    if drawable_rows(report):
+        yield configurations_figure, _CONFIGURATIONS
     if report.connections is not None and report.connections.edges:
         yield connections_figure, _CONNECTIONS
         if len(report.minimisers) > 1:

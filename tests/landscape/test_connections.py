@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from test_generic_problems import fourth_powers
 
 from sphereufm import UFMProblem, load_report, verify_landscape
 from sphereufm.errors import UnreadableFileError
@@ -32,6 +33,33 @@ def spurious():
 @pytest.fixture(scope="module")
 def benign():
     return connect_landscape(verify_landscape(UFMProblem(class_sizes=(2, 1), dim=3, tau=1), starts=20))
+
+
+@pytest.fixture(scope="module")
+def powers():
+    """``sum x_i^4`` on the sphere: 8 minimisers of cost 1/3, 12 saddles of cost 1/2, 6 maxima of cost 1."""
+    return connect_landscape(verify_landscape(fourth_powers(3), starts=400))
+
+
+def test_each_saddle_of_the_fourth_powers_joins_the_two_minimisers_beside_it(powers):
+    costs = np.round([entry.cost for entry in powers.critical], 9)
+    assert [int((costs == cost).sum()) for cost in (0.333333333, 0.5, 1.0)] == [8, 12, 6]
+    for row in np.flatnonzero(costs == 0.5):
+        saddle = powers.critical[row].X[:, 0]
+        beside = {
+            k for k in powers.minimisers if np.isclose(saddle @ powers.critical[k].X[:, 0], np.sqrt(2 / 3))
+        }
+        reached = {edge.target for edge in powers.connections.edges if edge.source == row}
+        assert len(beside) == 2
+        assert reached == beside
+
+
+def test_the_basins_of_the_fourth_powers_are_a_cube_that_closes_at_one_half(powers):
+    assert len(powers.minimisers) == 8
+    assert {round(merge.cost, 9) for merge in powers.merges} == {0.5}
+    assert len(powers.merges) == 7
+    assert powers.merges[-1].basins == powers.minimisers
+    assert powers.connections.unfinished == powers.connections.unlisted == 0
 
 
 def test_descents_go_down_and_are_all_accounted_for(spurious, benign):

@@ -11,6 +11,7 @@ from sphereufm import UFMProblem, verify_landscape
 from sphereufm.landscape.connect import connect_landscape
 from sphereufm.landscape.connections import Connection, Connections
 from sphereufm.landscape.points import CriticalFamily
+from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
 from sphereufm.plots.coverage import coverage_figure
 from sphereufm.plots.landscape import landscape_figure, spectra_figure
@@ -127,3 +128,29 @@ def test_page_figures_are_xml_with_the_page_colour_and_ids_of_their_own(report, 
     assert all(name.startswith("one-") for name in ids)
     assert "currentColor" in svg
     assert "<style" not in svg
+
+
+def test_configurations_are_drawn_on_the_circle_and_on_the_sphere():
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1), starts=12)
+    rows = drawable_rows(report)
+    figure = configurations_figure(report)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == [f"row {k + 1}, rank {p.rank}" for k, p in rows]
+    assert {point.rank for _, point in rows} == {2, 3}
+    for axes, (_, point) in zip(panels, rows, strict=True):
+        places = marks(axes)
+        assert len(places) == 8
+        if point.rank == 2:
+            assert np.allclose(places, point.X.T)
+        # a projection of unit vectors: all inside, the inner products not larger than in space
+        assert (np.linalg.norm(places, axis=1) <= 1 + 1e-3).all()
+        circle, *rays = [np.array(line.get_data()) for line in axes.lines]
+        assert np.allclose(np.linalg.norm(circle, axis=0), 1)
+        assert len(rays) == 4 + 2 * (point.rank == 3)
+
+
+def test_the_view_of_the_sphere_is_a_rotation():
+    from sphereufm.plots.configurations import _VIEW
+
+    assert np.allclose(_VIEW @ _VIEW.T, np.eye(3), atol=2e-3)
+    assert np.linalg.det(_VIEW) > 0

@@ -51,7 +51,7 @@ def test_a_file_without_data_is_refused(content, tmp_path):
 
 def test_one_row_a_class_and_a_small_page(report, page):
     assert page.count("data-index=") == len(report.critical)
-    assert page.count("<figure>") == page.count("<figcaption>") == page.count('role="img"') == 4
+    assert page.count("<figure>") == page.count("<figcaption>") == page.count('role="img"') == 5
     assert len(page) < 1_000_000
 
 

@@ -1,0 +1,110 @@
+"""Configurations of rank two and three: the columns of the lowest classes on the circle or the sphere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+from sphereufm.landscape.result import LandscapeReport
+from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["configurations_figure", "drawable_rows"]
+
+_MOST = 8
+_COLUMNS = 4
+# Columns beyond which a panel is a blot.
+_MOST_POINTS = 200
+# colour-blind safe (Okabe and Ito, 2008)
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#999999")
+# A view from the side and from above, as rows of a rotation matrix: right, up, towards the reader.
+_VIEW = np.array([[0.878, 0.0, 0.479], [0.164, 0.940, -0.300], [-0.450, 0.342, 0.825]])
+
+
+def drawable_rows(report: LandscapeReport) -> list[tuple[int, CriticalPoint]]:
+    """Return the lowest isolated classes of rank two and three, at most eight, with their rows (from zero)."""
+    rows = [
+        (row, entry)
+        for row, entry in enumerate(report.critical)
+        if not isinstance(entry, CriticalFamily)
+        and entry.X.shape[0] in (2, 3)
+        and entry.X.shape[1] <= _MOST_POINTS
+    ]
+    return rows[:_MOST]
+
+
+def configurations_figure(report: LandscapeReport) -> Figure:
+    """Draw :func:`drawable_rows`: rank two on the circle, rank three on the sphere, seen from one side.
+
+    Parameters
+    ----------
+    report : LandscapeReport
+        With at least one such row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not attached to any window.  Lines and large dots are classifiers, small dots features, in the colours of
+        their classes; what lies behind the sphere is faint.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0), starts=10)
+    >>> configurations_figure(report).axes[0].get_title()
+    'row 1, rank 2'
+    """
+    from matplotlib.figure import Figure
+
+    rows = drawable_rows(report)
+    columns = min(_COLUMNS, max(len(rows), 1))
+    lines = -(-len(rows) // columns) or 1
+    figure = Figure(figsize=(2.3 * columns, 2.5 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    labels = _labels(report)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (row, point) in zip(panels, rows, strict=False):
+        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=9)
+        _draw(axes, point.X, labels)
+    return figure
+
+
+def _labels(report: LandscapeReport) -> tuple[list[int], int]:
+    """Class of each column, and how many of the first columns are classifiers."""
+    problem = report.problem
+    if not isinstance(problem, UFMProblem):
+        return list(range(problem.spheres.shape[1])), 0
+    return [*range(problem.classes), *map(int, problem.labels)], problem.classes
+
+
+def _draw(axes: Axes, X: Array, labels: tuple[list[int], int]) -> None:
+    """One configuration."""
+    classes, classifiers = labels
+    turn = np.linspace(0.0, 2.0 * np.pi, 73)
+    rings = [np.array([np.cos(turn), np.sin(turn)])]
+    seen, front = X, np.ones(X.shape[1], dtype=bool)
+    if len(X) == 3:
+        turned = _VIEW @ X
+        seen, front = turned[:2], turned[2] >= -0.01
+        flat = np.array([np.cos(turn), np.zeros_like(turn), np.sin(turn)])
+        rings += [(_VIEW @ flat)[:2], (_VIEW @ flat[[1, 0, 2]])[:2]]
+    for ring in rings:
+        axes.plot(*ring, color="#999999", linewidth=0.7)
+    for j, (x, y) in enumerate(seen.T):
+        style: dict[str, Any] = {
+            "color": _COLOURS[classes[j] % len(_COLOURS)],
+            "alpha": 1.0 if front[j] else 0.35,
+        }
+        if j < classifiers:
+            axes.plot([0.0, x], [0.0, y], linewidth=1.3, **style)
+        axes.scatter([x], [y], s=42 if j < classifiers else 14, linewidths=0, zorder=3, **style)
+    axes.set_aspect("equal")
+    axes.set_xlim(-1.15, 1.15)
+    axes.set_ylim(-1.15, 1.15)
