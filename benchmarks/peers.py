@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -185,6 +186,7 @@ def _manopt(solver: str) -> Peer:
             "limit": gauge.limit,
             "tolerance": 0.99 * gauge.tolerance,
         }
+        task["processor_time"] = float(gauge.clock is time.process_time)
         with TemporaryDirectory() as folder:
             given, answer = Path(folder, "task.mat"), Path(folder, "run.mat")
             savemat(given, task)

@@ -65,6 +65,13 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
 @click.option(
     "--time-limit", type=float, default=60.0, show_default=True, metavar="s", help="Seconds for each run."
 )
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="Processor time (cpu) does not see other work on the machine.",
+)
 @tolerance_option
 @seed_option
 @output_options
@@ -76,6 +83,7 @@ def compare(
     starts: int,
     repeats: int,
     time_limit: float,
+    clock: str,
     tolerance: float,
     seed: int,
     out: Path | None,
@@ -89,7 +97,9 @@ def compare(
     """
     from sphereufm.comparison import Rules, compare_solvers, load_peers
 
-    rules = Rules(tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats)
+    rules = Rules(
+        tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats, clock=clock
+    )
     instances = _instances(suite, problem_words)
     others = {} if peers is None else load_peers(peers)
     names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
@@ -202,7 +212,7 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("solver")
     for heading in (
         "solved",
-        "seconds",
+        "seconds" if comparison.rules.clock == "wall" else "cpu seconds",
         "calls",
         f"/ {comparison.solvers[0]}",
         "least",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.comparison.gauge import Peer
+from sphereufm.comparison.gauge import CLOCKS, Peer
 from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
 from sphereufm.comparison.profiles import speed_ratios
 from sphereufm.comparison.suites import Instance
@@ -46,11 +46,13 @@ class Rules:
         Starts of each instance.
     repeats : int
         Runs of each, of which the quickest counts; runs of more than a second are not repeated.
+    clock : str
+        ``wall``, or ``cpu`` for processor time, which does not see what else the machine does.
 
     Raises
     ------
     InvalidInputError
-        If a number is not positive (``seed``: negative).
+        If a number is not positive (``seed``: negative), or the clock unknown.
     """
 
     tolerance: float = 1e-9
@@ -58,12 +60,15 @@ class Rules:
     seed: int = 0
     starts: int = 3
     repeats: int = 3
+    clock: str = "wall"
 
     def __post_init__(self) -> None:
         check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
         check_positive("time limit", self.limit, "seconds for each run")
         for name, least in (("seed", 0), ("starts", 1), ("repeats", 1)):
             check_integer(name, getattr(self, name), least)
+        if self.clock not in CLOCKS:
+            raise InvalidInputError(f"clock={self.clock!r} must be one of {', '.join(CLOCKS)}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -193,6 +198,7 @@ def _measurements(
                 seed=seed,
                 limit=rules.limit,
                 tolerance=rules.tolerance,
+                clock=rules.clock,
             )
             for name in solvers:
                 if name in over:

@@ -6,14 +6,13 @@ solver, meets it.  Everything else is a failure, with its reason, and is charged
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from sphereufm.comparison.gauge import Curve, Gauge, Peer, Stopped
+from sphereufm.comparison.gauge import CLOCKS, Curve, Gauge, Peer, Stopped
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.solvers import SOLVERS, Progress, Settings, solve
@@ -83,6 +82,8 @@ class Task:
         Seconds.
     tolerance : float
         Relative gradient norm to reach.
+    clock : str
+        ``wall`` or ``cpu``.
     """
 
     instance: str
@@ -90,6 +91,7 @@ class Task:
     seed: int
     limit: float
     tolerance: float
+    clock: str = "wall"
 
     @property
     def start(self) -> Array:
@@ -161,9 +163,10 @@ def _run_ours(task: Task, name: str) -> Measurement:
     """Run one of our solvers, and measure its answer anew."""
     problem, start = task.problem, task.start
     settings = Settings(tolerance=task.tolerance, max_seconds=task.limit)
-    begun = time.perf_counter()
+    clock = CLOCKS[task.clock]
+    begun = clock()
     result = solve(problem, start, solver=name, settings=settings)
-    seconds = time.perf_counter() - begun
+    seconds = clock() - begun
     point = problem.at(result.X)
     norm = float(relative_gradient_norm(point))
     reached = norm <= task.tolerance * _SLACK
@@ -195,7 +198,7 @@ def _way_down(task: Task, name: str) -> tuple[tuple[float, int, float], ...]:
 
 def _run_peer(task: Task, name: str, peer: Peer) -> Measurement:
     """Run a peer under the gauge."""
-    gauge = Gauge(task.problem, task.tolerance, task.limit)
+    gauge = Gauge(task.problem, task.tolerance, task.limit, clock=CLOCKS[task.clock])
     note = "returned"
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -104,6 +104,8 @@ class _Batch:
         self.settled = np.zeros(size, dtype=bool)
         self.stuck = np.zeros(size, dtype=bool)
         self.interrupted = np.zeros(size, dtype=bool)
+        # whether no item has settled or lingers
+        self.moving = True
 
     def observe(self) -> None:
         """Show the points to callback and recorder."""
@@ -148,9 +150,8 @@ class _Batch:
         if self.iteration % _MARK_EVERY == 0:
             self.stuck = self.stuck | (self._evaluations() - self.gained_at >= _PATIENCE)
             lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
-        if not (np.count_nonzero(self.settled) or np.count_nonzero(lingering)):
-            return
-        if not self.settings.escape_saddles:
+        self.moving = not (np.count_nonzero(self.settled) or np.count_nonzero(lingering))
+        if self.moving or not self.settings.escape_saddles:
             return
         self._start_watch(lingering, self.points)
         failing = np.zeros_like(self.stuck) if step is None else step.non_finite
@@ -231,7 +232,8 @@ class _Batch:
         """Quick check, which is false after most iterations."""
         return (
             step is None
-            or any(map(np.count_nonzero, (self.settled, self.stuck, self.interrupted)))
+            or not self.moving
+            or (self.watch.callback is not None and bool(self.interrupted.any()))
             or self.settings.gap_tolerance is not None
             or self.settings.max_calls is not None
             or self.iteration >= self.settings.max_iterations

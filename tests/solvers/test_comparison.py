@@ -1,6 +1,7 @@
 """Comparisons of solvers: what counts as reached, what is charged, profiles by hand, the command line."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -143,6 +144,22 @@ def test_runs_of_another_process_are_measured_here(seconds, note):
     assert not liar.reached
     assert liar.charged == rules.limit
     assert liar.note == ("time limit" if seconds > rules.limit else "returned")
+
+
+def test_processor_time_does_not_count_sleep():
+    def sleep(problem, start, gauge):
+        gauge.begin()
+        time.sleep(0.2)
+
+    runs = {}
+    for clock in ("wall", "cpu"):
+        rules = Rules(starts=1, repeats=1, clock=clock)
+        runs[clock] = compare_solvers([THREE], ["sleep", "lbfgs"], peers={"sleep": sleep}, rules=rules)
+    wall, cpu = (runs[clock].measurements[0].seconds for clock in ("wall", "cpu"))
+    assert cpu < 0.1 < wall
+    assert all(run.measurements[1].reached for run in runs.values())
+    with pytest.raises(InvalidInputError, match="clock"):
+        Rules(clock="sundial")
 
 
 def test_every_solver_gets_the_same_start():
