@@ -1,4 +1,5 @@
 // Tables that sort by a heading, and whose rows open where a page says how: `describe(cell, index)` fills a cell.
+const LONG_TABLE = 200;
 const data = JSON.parse(document.getElementById("data").textContent);
 const describers = {};
 const put = (parent, tag, text = "", name = "") => {
@@ -42,8 +43,16 @@ const sort = (table, heads, column) => {
   keyed.sort((a, b) => (down ? -1 : 1) * compare(a[0], b[0]));
   body.replaceChildren(...keyed.flatMap((pair) => pair[1]));
 };
+// columns keep their first widths: else every change of a long table measures all of its cells again
+const fixWidths = (table, heads) => {
+  const whole = table.offsetWidth;
+  const shares = heads.map((head) => `${100 * head.offsetWidth / whole}%`);
+  heads.forEach((head, column) => { head.style.width = shares[column]; });
+  table.style.tableLayout = "fixed";
+};
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
+  if (table.tBodies[0].rows.length > LONG_TABLE) fixWidths(table, heads);
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => sort(table, heads, column)));
   table.tBodies[0].addEventListener("click", (event) => {
     const button = event.target.closest("button[data-index]");
