@@ -85,7 +85,7 @@ class CheckResult:
 class Flint:
     """Balls of Arb."""
 
-    name, most, product_cost, inverse_cost = "flint", 3e7, 0.01, 0.04
+    name, most = "flint", 3e7
 
     def __init__(self, bits: int) -> None:
         import flint
@@ -128,17 +128,8 @@ class Flint:
         return getattr(x, name)()
 
     def product(self, A: Matrix, B: Matrix) -> Matrix:
-        self.spend(len(A) * len(B[0]) * (len(B) * self.product_cost + 3))
+        self.spend(len(A) * len(B[0]) * (len(B) * 0.01 + 3))
         return (self.f.arb_mat(A) * self.f.arb_mat(B)).tolist()
-
-    def inverse(self, A: Matrix) -> Matrix:
-        """An approximate inverse of the midpoint."""
-        self.spend(len(A) ** 3 * self.inverse_cost)
-        unit = self.f.arb_mat([[int(i == j) for j in range(len(A))] for i in range(len(A))])
-        try:
-            return self.f.arb_mat(A).mid().solve(unit, algorithm="approx").mid().tolist()
-        except ZeroDivisionError:
-            raise Undecided("an approximate inverse does not exist") from None
 
     def show(self, x: Any) -> str:
         return x.str(6, radius=False)
@@ -147,7 +138,7 @@ class Flint:
 class Mpmath(Flint):
     """Intervals of mpmath: slow, and independent of Arb."""
 
-    name, most, product_cost, inverse_cost = "mpmath", 1e6, 1.0, 1.0
+    name, most = "mpmath", 1e6
 
     def __init__(self, bits: int) -> None:
         import mpmath  # type: ignore[import-untyped]
@@ -191,14 +182,6 @@ class Mpmath(Flint):
     def product(self, A: Matrix, B: Matrix) -> Matrix:
         self.spend(len(A) * len(B[0]) * len(B))
         return [[dot(row, column) for column in zip(*B, strict=True)] for row in A]
-
-    def inverse(self, A: Matrix) -> Matrix:
-        self.spend(len(A) ** 3)
-        try:
-            inverse = self.m.matrix([[self.m.mpf(self.iv.convert(x).mid) for x in row] for row in A]) ** -1
-        except ZeroDivisionError:
-            raise Undecided("an approximate inverse does not exist") from None
-        return [[self.iv.mpf(x) for x in row] for row in inverse.tolist()]
 
     def show(self, x: Any) -> str:
         return str(self.m.nstr(self.m.mpf(x.mid), 6))
@@ -565,8 +548,11 @@ def exact(x: float) -> Dyadic:
     return top, 1 - bottom.bit_length()
 
 
-def bases(B: Any, A: Matrix) -> Iterator[tuple[Matrix, list[int]]]:
-    """Matrices T, and signs near ``T^T A T``, also by way of random bases; nothing is trusted."""
+def inverses(B: Any, A: Matrix) -> Iterator[tuple[Matrix, int]]:
+    """Symmetric matrices Y near an inverse, also by way of random bases, and how many negative eigenvalues Y has.
+
+    That number is exact for one symmetric matrix in the balls Y, unless it is singular; nothing else is trusted.
+    """
     middle, n = [[B.mid(x) for x in row] for row in A], len(A)
     B.spend(n * n)
     for seed in range(3):
@@ -574,59 +560,51 @@ def bases(B: Any, A: Matrix) -> Iterator[tuple[Matrix, list[int]]]:
         R = [[B.number(*exact(mix(0, 1))) for _ in range(n)] for _ in range(n)] if seed else None
         with suppress(ZeroDivisionError, ValueError):
             if R is None:
-                yield diagonaliser(B, middle)
+                yield inverse(B, middle)
             else:
-                T, signs = diagonaliser(B, B.product(turned(R), B.product(middle, R)))
-                yield [[B.mid(x) for x in row] for row in B.product(R, T)], signs
+                Y, minus = inverse(B, B.product(turned(R), B.product(middle, R)))
+                yield B.product(R, B.product(Y, turned(R))), minus
 
 
-def diagonaliser(B: Any, A: Matrix) -> tuple[Matrix, list[int]]:
-    """T with ``T^T A T`` near a diagonal of signs: ``[[I, -P^(-1) Q], [0, I]]``, and then each half by itself."""
+def inverse(B: Any, A: Matrix) -> tuple[Matrix, int]:
+    """``Y = L diag(Y_P, Y_S) L^T`` for ``A = [[P, Q], [Q^T, R]]``, ``X = Y_P Q`` and ``L = [[I, -X], [0, I]]``."""
     n, m = len(A), len(A) // 2
     if n == 1:
-        return [[B.mid(1 / B.function("sqrt", abs(A[0][0])))]], [-1 if B.real(A[0][0]) < 0 else 1]
-    P, Q = [row[:m] for row in A[:m]], [row[m:] for row in A[:m]]
-    X = B.product(B.inverse(P), Q)
-    S = combine([row[m:] for row in A[m:]], B.product(turned(Q), X), -1)
-    (left, first), (right, second) = (
-        diagonaliser(B, P),
-        diagonaliser(B, [[B.mid(x) for x in row] for row in S]),
-    )
-    corner = [[-B.mid(x) for x in row] for row in B.product(X, right)]
-    top = [a + b for a, b in zip(left, corner, strict=True)]
-    return top + [[B.number(0)] * m + row for row in right], first + second
+        y = B.mid(1 / A[0][0])
+        return [[y]], int(B.less(y, 0))
+    P, Q, R = [row[:m] for row in A[:m]], [row[m:] for row in A[:m]], [row[m:] for row in A[m:]]
+    Y, first = inverse(B, P)
+    X = [[B.mid(x) for x in row] for row in B.product(Y, Q)]
+    Z, second = inverse(B, [[B.mid(x) for x in row] for row in combine(R, B.product(turned(Q), X), -1)])
+    corner = [[-x for x in row] for row in B.product(X, Z)]
+    Y = combine(Y, B.product(corner, turned(X)), -1)
+    upper = [a + b for a, b in zip(Y, corner, strict=True)]
+    return upper + [a + b for a, b in zip(turned(corner), Z, strict=True)], first + second
+
+
+def defect(B: Any, Y: Matrix, A: Matrix) -> Matrix:
+    """Upper bounds of ``|I - Y A|``, entry by entry."""
+    return [[B.top(int(i == j) - x) for j, x in enumerate(row)] for i, row in enumerate(B.product(Y, A))]
 
 
 def inertia(B: Any, A: Matrix, what: str) -> int:
-    """Number of negative eigenvalues of every symmetric matrix in ``A``, all proved nonsingular.
-
-    Sylvester: where ``T^T A T`` is strictly diagonally dominant, T and A are nonsingular, and the signs of A's
-    eigenvalues are those of that diagonal.
-    """
-    for T, _ in bases(B, A):
-        C = B.product(turned(T), B.product(A, T))
-        if all(B.less(sum(B.top(x) for x in row), 2 * abs(row[i])) for i, row in enumerate(C)):
-            return sum(1 for i in range(len(C)) if B.less(C[i][i], 0))
+    """Number of negative eigenvalues of every symmetric matrix in ``A``, all proved nonsingular (Lemma 6)."""
+    for Y, minus in inverses(B, A):
+        if all(B.less(sum(row), 1) for row in defect(B, Y, A)):
+            return minus
     raise Undecided(f"the inertia of {what} is not proved")
 
 
 def krawczyk(B: Any, F: list[Any], J: Matrix, u: list[Any]) -> tuple[Any, Any, int]:
-    """Lemma 4 for the box of radii ``u``, with ``Y = T E T^T`` and a diagonal E of signs: eta, q, and the minus signs.
-
-    By Lemma 6 these count the negative eigenvalues of every symmetric matrix in J, once ``q < 1``.
-    """
+    """Lemma 4 for the box of radii ``u``: eta, q, and (Lemma 6) the index of every symmetric matrix in J."""
     sizes: list[str] = []
-    for T, signs in bases(B, J):
-        Y = B.product(T, [[x * y for y in row] for x, row in zip(signs, turned(T), strict=True)])
+    for Y, minus in inverses(B, J):
         step = B.product(Y, [[x] for x in F])
-        defect = [
-            [B.top(int(i == j) - x) for j, x in enumerate(row)] for i, row in enumerate(B.product(Y, J))
-        ]
-        spread = B.product(defect, [[x] for x in u])
+        spread = B.product(defect(B, Y, J), [[x] for x in u])
         eta = cap(B, [B.top(row[0]) / x for row, x in zip(step, u, strict=True)])
         q = cap(B, [row[0] / x for row, x in zip(spread, u, strict=True)])
         if B.less(eta + q, 1):
-            return eta, q, signs.count(-1)
+            return eta, q, minus
         sizes.append(f"eta = {B.show(eta)}, q = {B.show(q)}")
     raise Undecided(f"Krawczyk's test fails: {sizes[0] if sizes else 'the Jacobian is singular'}")
 
@@ -1186,9 +1164,12 @@ class Checker:
         residual = [a - t for a, t in zip(value, target, strict=True)]
         if all(B.less(-1, x / B.number(1, -20000)) and B.less(x / B.number(1, -20000), 1) for x in residual):
             return inside
-        step = B.product(B.inverse(slope), [[x] for x in residual])
+        Y = next((Y for Y, _ in inverses(B, slope)), None)
+        if Y is None:
+            return False
+        reach = cap(B, [B.top(row[0]) for row in B.product(Y, [[x] for x in residual])])
         for factor in (2, 8):
-            u = factor * cap(B, [B.top(row[0]) for row in step])
+            u = factor * reach
             _, slope, inside = self.shifted(members, [B.around(x, u) for x in zero], radius)
             with suppress(Undecided):
                 krawczyk(B, residual, slope, [u] * n)

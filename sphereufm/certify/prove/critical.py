@@ -22,6 +22,8 @@ __all__ = ["prove_critical", "refine"]
 NEWTON_STEPS = 12
 # A start farther from a critical point than this is not "near" one.
 LARGEST_STEP = 0.3
+# The box that is tried first: right for a hundred unknowns.
+FIRST_RADIUS = Fraction(1, 1 << 17)
 
 
 def refine(problem: BallProblem, X: NDArray[np.float64], bits: int, precision: int) -> Columns | None:
@@ -68,10 +70,10 @@ def prove_critical(problem: BallProblem, columns: Columns) -> tuple[CriticalClai
     The box is chosen by its linear behaviour, ``q`` about proportional to its radius, and then tested; the
     radii claimed leave room to a checker.
     """
-    rho = Fraction(1, 1 << 14)
+    rho = FIRST_RADIUS
     for _ in range(4):
         test = krawczyk(problem, columns, rho)
-        if test.holds and 0.02 < test.q < 0.5:
+        if test.holds and 0.004 < test.q < 0.5:
             break
         if not test.q < 1e12:
             return None

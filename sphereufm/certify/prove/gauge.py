@@ -19,7 +19,7 @@ import numpy as np
 from flint import arb, arb_mat
 
 from sphereufm.certify.balls import BallEvaluation, BallProblem, ball, box, floats
-from sphereufm.certify.prove.inertia import blocks, diagonaliser, hessian_form, on_tangent, power, scaled
+from sphereufm.certify.prove.inertia import blocks, diagonaliser, on_tangent, power
 
 __all__ = ["Columns", "Krawczyk", "Local", "jacobian", "krawczyk", "local", "residual"]
 
@@ -91,7 +91,8 @@ def jacobian(problem: BallProblem, at: Local, centre: list[list[arb]], scales: l
     """
     unit = at.evaluation.X.transpose().tolist()
     r = len(unit[0])
-    J = on_tangent(_over_lengths(scaled(hessian_form(at.evaluation), scales), at.lengths), blocks(unit))
+    units = [power(-e // 2) / length for e, length in zip(scales, at.lengths, strict=True)]
+    J = on_tangent(_form(at.evaluation, units), blocks(unit))
     top = max(scales)
     omega = [[arb(0)] * r for _ in range(r)]
     if problem.is_orthogonally_invariant and r > 1:
@@ -105,8 +106,8 @@ def jacobian(problem: BallProblem, at: Local, centre: list[list[arb]], scales: l
         Z = arb_mat([rotated(V, a, b) for a, b in combinations(range(r), 2)])
         J += Z.transpose() * Z
     rows = J.tolist()
-    for j, (x, y, length, e) in enumerate(zip(unit, at.tangential, at.lengths, scales, strict=True)):
-        t, shrink = power(-e) / (length * length), 1 - 1 / length
+    for j, (x, y, length, u) in enumerate(zip(unit, at.tangential, at.lengths, units, strict=True)):
+        t, shrink = u * u, 1 - 1 / length
         for a in range(r):
             for b in range(r):
                 bend = t * (x[a] * y[b] + y[a] * x[b]) + shrink * x[a] * x[b]
@@ -124,12 +125,16 @@ def rotated(X: list[list[arb]], a: int, b: int) -> list[arb]:
     return entries
 
 
-def _over_lengths(A: arb_mat, lengths: list[arb]) -> arb_mat:
-    """Return A with block (i, j) divided by both lengths."""
-    r = A.nrows() // len(lengths)
-    inverse = [1 / t for t in lengths for _ in range(r)]
-    rows = zip(A.tolist(), inverse, strict=True)
-    return arb_mat([[v * s * t for v, t in zip(row, inverse, strict=True)] for row, s in rows])
+def _form(evaluation: BallEvaluation, units: list[arb]) -> arb_mat:
+    """Return the Hessian form with multipliers, block (i, j) multiplied by both units."""
+    r = evaluation.X.nrows()
+    wide = [unit for unit in units for _ in range(r)]
+    rows = []
+    for i, (row, s) in enumerate(zip(evaluation.hessian, wide, strict=True)):
+        line = [v * t for v, t in zip(row, wide, strict=True)]
+        line[i] -= evaluation.multipliers[i // r] * s
+        rows.append([v * s for v in line])
+    return arb_mat(rows)
 
 
 def krawczyk(problem: BallProblem, columns: Columns, rho: Fraction) -> Krawczyk:
