@@ -124,7 +124,8 @@ class _Diagram:
         from sphereufm.landscape.verify import verify_landscape
 
         report = verify_landscape(self.problem.with_tau(tau), effort=effort, rng=self.rng)
-        self.complete = self.complete and report.complete
+        if not report.complete:  # the search took the interruption for itself
+            raise KeyboardInterrupt
         for entry in report.critical:
             if not isinstance(entry, CriticalFamily):
                 self.waiting.append((entry.X, math.log(tau), None))

@@ -1,8 +1,10 @@
 """Ways to run the command line: in this process, and in one of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -22,6 +24,10 @@ def run(capsys, *words):
 def start(*words, **options):
     """A process of its own, its standard error a pipe."""
     environment = os.environ | options.pop("env", {})
+    if (
+        sys.platform != "win32"
+    ):  # a shell lets its background jobs ignore Ctrl-C, and their children inherit that
+        options["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
         [sys.executable, "-m", "sphereufm", *words],
         stderr=subprocess.PIPE,

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -188,53 +187,58 @@ def test_an_interrupted_sweep_draws_its_cells_and_is_resumed(capsys, monkeypatch
     assert len(json.loads((tmp_path / "index.json").read_text())["cells"]) == 4
 
 
-def interrupted(words, seconds):
-    """Send the signal of Ctrl-C after so many seconds; exit code and standard error."""
-    with start(*words, stdout=subprocess.DEVNULL) as process:
-        time.sleep(seconds)
+def interrupted(words, mark):
+    """Send the signal of Ctrl-C once a line with the mark is there; exit code and standard error."""
+    with start(*words, "--verbose", stdout=subprocess.DEVNULL) as process:
+        begun = next(line for line in process.stderr if mark in line)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
-    return process.returncode, err
+    return process.returncode, begun + err
+
+
+def ctrl_c_keeps(words, mark, place):
+    """What the file holds after an interruption at the mark."""
+    code, err = interrupted([*words, "--out", str(place.parent)], mark)
+    assert code == 130, err
+    assert "Interrupted." in err
+    assert "Traceback" not in err
+    return json.loads(place.read_text())
 
 
 @posix
 def test_ctrl_c_keeps_what_verify_found(tmp_path):
-    words = ["verify", *LONG, "--effort", "thorough", "--no-proofs", "--out", str(tmp_path)]
-    code, err = interrupted(words, 4.0)
-    assert (code, "Interrupted." in err) == (130, True)
-    assert json.loads((tmp_path / "landscape.json").read_text())["complete"] is False
+    words = ["verify", *LONG, "--effort", "thorough", "--no-proofs"]
+    assert ctrl_c_keeps(words, "rank 2: ", tmp_path / "landscape.json")["complete"] is False
+
+
+@posix
+def test_ctrl_c_keeps_where_solve_was(tmp_path):
+    words = ["solve", *LONG[:4], "--dim", "3", "--tau", "40", "--solver", "steepest-descent"]
+    data = ctrl_c_keeps(words, "iteration 5:", tmp_path / "solution.json")
+    assert data["stop_reason"] == "INTERRUPTED"
 
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "file"),
-    [
-        (["solve", "--classes", "40", "--per-class", "400", "--dim", "60", "--tau", "9"], "solution.json"),
-        (["branches", *LONG[:6], "--tau-from", "1", "--tau-to", "9", "--effort", "quick"], "branches.json"),
-        (["compare", "--suite", "large", "--starts", "9"], "comparison.json"),
-        (
-            [
-                "sweep",
-                "--classes",
-                "3..6",
-                "--per-class",
-                "1",
-                "--dim",
-                "2..K",
-                "--tau",
-                "1,2",
-                "--workers",
-                "1",
-            ],
-            "index.json",
-        ),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
-def test_ctrl_c_keeps_what_there_is(tmp_path, words, file):
-    code, err = interrupted([*words, "--out", str(tmp_path)], 12.0)
-    assert code == 130, err
-    assert "Interrupted." in err
-    assert "Traceback" not in err
-    assert json.loads((tmp_path / file).read_text())
+def test_ctrl_c_keeps_the_branches_that_were_followed(tmp_path):
+    words = ["branches", *LONG[:2], "--per-class", "1", "--dim", "3", "--tau-from", "1", "--tau-to", "9"]
+    data = ctrl_c_keeps([*words, "--effort", "quick"], "branches: 1 of", tmp_path / "branches.json")
+    assert data["complete"] is False
+    assert data["branches"]
+
+
+@posix
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_compare_measured(tmp_path):
+    words = ["compare", "--suite", "small", "--starts", "9"]
+    data = ctrl_c_keeps(words, "instance 1 of", tmp_path / "comparison.json")
+    assert data["complete"] is False
+    assert data["measurements"]
+
+
+@posix
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_cells_of_a_sweep(tmp_path):
+    words = ["sweep", "--classes", "3..5", "--per-class", "1", "--dim", "2..K", "--tau", "1,2"]
+    data = ctrl_c_keeps([*words, "--workers", "1"], "1 of", tmp_path / "index.json")
+    assert 1 <= len(data["cells"]) < 18

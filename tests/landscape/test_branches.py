@@ -11,6 +11,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.bifurcation import same_class
 from sphereufm.landscape.continuation import advance, at_tau, frame_at, start_state
 from sphereufm.landscape.search import Effort
+from sphereufm.plots import save_branches
 from sphereufm.problem.interface import relative_gradient_norm
 
 
@@ -139,6 +140,16 @@ def test_an_interruption_keeps_what_was_found(tmp_path):
     data = json.loads((tmp_path / "branches.json").read_text())
     assert data["format"] == "sphereufm-branches/1"
     assert len(data["branches"]) == 2
+
+
+def test_an_interruption_of_the_search_for_starts_ends_the_run(monkeypatch, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sphereufm.landscape.verify._explore_neighbours", stop)
+    report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
+    assert (report.branches, report.interrupted, report.complete) == ((), True, False)
+    save_branches(report, tmp_path / "branches.png")
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (0.0, 1.0), (1.0, float("nan")), (-1.0, 2.0)])
