@@ -68,6 +68,8 @@ def branch_figure(report: BranchReport) -> Figure:
     costs = [p.cost for b in report.branches for p in b.points]
     if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
         axes.set_yscale("log")
+    if not costs:  # an interrupted run: nothing but the range
+        axes.set_xlim(*sorted((report.tau_from, report.tau_to)))
     axes.set_xscale("log")
     axes.set_xlabel("tau")
     axes.set_ylabel("cost (nats)")
