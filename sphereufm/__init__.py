@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sphereufm.geometry.symmetry import SymmetryGroup as SymmetryGroup
     from sphereufm.landscape.branch_report import BranchReport as BranchReport
     from sphereufm.landscape.branches import trace_branches as trace_branches
+    from sphereufm.landscape.connect import connect_landscape as connect_landscape
     from sphereufm.landscape.derivatives import DerivativeCheck as DerivativeCheck
     from sphereufm.landscape.derivatives import check_gradient as check_gradient
     from sphereufm.landscape.derivatives import check_hessian as check_hessian
@@ -77,6 +78,7 @@ _HOME = {
     "check_hessian": "landscape.derivatives",
     "collapse_metrics": "features",
     "collapsed_point": "problem.theory",
+    "connect_landscape": "landscape.connect",
     "embed": "landscape.points",
     "find_critical_points": "landscape.newton",
     "from_pymanopt": "problem.pymanopt_bridge",

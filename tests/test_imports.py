@@ -36,7 +36,7 @@ ALLOWED = {
     "landscape": SEARCH | CERTIFY | {"certify.checker", "parallel", "notebook"},
     # the only place where features and the optimisation side meet
     "landscape.position": SEARCH | {"landscape", "features"},
-    "comparison": SEARCH,
+    "comparison": SEARCH | {"notebook"},
     "sweeps": SEARCH | {"landscape", "parallel"},
     "report": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "comparison", "plots"},
     "plots": SEARCH | {"landscape", "landscape.position", "sweeps", "features", "comparison"},

@@ -12,8 +12,10 @@ from sphereufm import (
     collapse_metrics,
     embed,
     hessian_spectrum,
+    trace_branches,
     verify_landscape,
 )
+from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import feature_set_from_arrays
 from sphereufm.landscape.result import ProofSummary
 
@@ -72,3 +74,16 @@ def test_metrics_say_why_a_number_is_undefined():
     assert caption.startswith("Collapse of 4 samples")
     assert ["nc3", "undefined", "no classifier was given"] in rows
     assert ["nc1_trace_ratio", "0.005"] in [row[:2] for row in rows]
+
+
+def test_branches_and_comparisons_are_tables():
+    branches = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), 0.5, 1.0, effort="quick")
+    caption, (headings, *rows) = parsed(branches)
+    assert caption.startswith(f"{len(branches.branches)} branches from tau 0.5 to 1")
+    assert [row[headings.index("branch")] for row in rows] == [str(b.number) for b in branches.branches]
+    runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=2, repeats=1))
+    runs.measurements[1] = dataclasses.replace(runs.measurements[1], reached=False, charged=60.0)
+    _, (_, *rows) = parsed(runs)
+    (row,) = rows
+    assert row[:2] == ["lbfgs", "1 of 2"]
+    assert float(row[2]) == pytest.approx((runs.measurements[0].charged * 60.0) ** 0.5, rel=1e-4)

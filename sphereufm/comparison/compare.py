@@ -18,10 +18,11 @@ import numpy as np
 
 from sphereufm.comparison.gauge import CLOCKS, Peer
 from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
-from sphereufm.comparison.profiles import speed_ratios
+from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.files import write_text
+from sphereufm.notebook import html_table, shown
 from sphereufm.solvers import SOLVERS
 
 __all__ = ["Comparison", "Rules", "compare_solvers"]
@@ -108,6 +109,17 @@ class Comparison:
             "ratios": {"to": self.solvers[0], "of": {s: asdict(r) for s, r in ratios.items()}},
             "measurements": [_plain(asdict(m)) for m in self.measurements],
         }
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: one line for each solver."""
+        rows = []
+        for solver in self.solvers:
+            runs = [m for m in self.measurements if m.solver == solver]
+            if runs:
+                seconds = shown(geometric_mean_seconds(runs, solver))
+                rows.append((solver, f"{sum(m.reached for m in runs)} of {len(runs)}", seconds))
+        caption = f"Relative gradient norm {self.rules.tolerance:g} on {len(self.instances)} instances"
+        return html_table(caption, ("solver", "solved", "seconds, failures charged the limit"), rows)
 
     def save(self, path: Path) -> None:
         """Write the JSON to a temporary name beside ``path``, then rename it.

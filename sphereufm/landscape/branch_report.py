@@ -9,6 +9,7 @@ from typing import Any
 
 from sphereufm.files import write_text
 from sphereufm.landscape.continuation import BranchPoint
+from sphereufm.notebook import html_table, shown
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["FORMAT", "Branch", "BranchEvent", "BranchReport"]
@@ -88,6 +89,22 @@ class BranchReport:
     events: tuple[BranchEvent, ...]
     complete: bool
     interrupted: bool = False
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: one line for each branch."""
+        caption = (
+            f"{len(self.branches)} branches from tau {self.tau_from:g} to {self.tau_to:g}, "
+            f"{len(self.events)} events; numerical"
+        )
+        rows = []
+        for branch in self.branches:
+            taus = [point.tau for point in branch.points]
+            costs = [point.cost for point in branch.points]
+            index = [point.spectrum.morse_index for point in branch.points]
+            ranges = [shown((min(values), max(values))) for values in (taus, costs, index)]
+            parent = "-" if branch.parent is None else str(branch.parent)
+            rows.append((str(branch.number), parent, str(branch.rank), *ranges, ", ".join(branch.ends)))
+        return html_table(caption, ("branch", "parent", "rank", "tau", "cost", "Morse index", "ends"), rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to a temporary name beside ``path``, then rename it.

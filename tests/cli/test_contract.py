@@ -71,6 +71,20 @@ def test_results_are_replaced_only_by_force(capsys, tmp_path):
     assert run(capsys, *words, "--force")[0] == 0
 
 
+def test_a_folder_has_a_report_that_holds_the_landscape_with_its_descents(capsys, tmp_path):
+    from sphereufm.report import read_data
+
+    words = ["verify", *FAST, "--starts", "5", "--out", str(tmp_path), "--json"]
+    code, out, _ = run(capsys, *words)
+    data = json.loads(out)
+    assert code == 0
+    assert data["connections"]["edges"]
+    assert data["connections"]["skipped"] == 0
+    assert (
+        read_data(tmp_path / "report.html") == data == json.loads((tmp_path / "landscape.json").read_text())
+    )
+
+
 def test_doctor_names_versions_and_missing_extras(capsys):
     code, out, _ = run(capsys, "doctor", "--json")
     data = json.loads(out)

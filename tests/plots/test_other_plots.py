@@ -1,0 +1,97 @@
+"""Figures of features, training runs, branches and sweeps draw what was measured."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sphereufm import UFMProblem, trace_branches
+from sphereufm.features import collapse_metrics, feature_set_from_arrays
+from sphereufm.landscape.position import LandscapePosition
+from sphereufm.plots.branches import branch_figure
+from sphereufm.plots.features import features_figure, trajectory_figure
+from sphereufm.plots.saving import save_figure
+from sphereufm.plots.sweeps import phase_diagram_figure
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    rng = np.random.default_rng(0)
+    H = np.repeat(np.eye(4), 5, axis=0) + 0.2 * rng.standard_normal((20, 4))
+    return collapse_metrics(feature_set_from_arrays(H, np.arange(20) // 5))
+
+
+def test_features_have_their_cosines_and_spectra(metrics):
+    gram, histogram, spectrum, _ = features_figure(metrics).axes
+    units = metrics.means / np.linalg.norm(metrics.means, axis=1, keepdims=True)
+    cosines = units @ units.T
+    assert np.allclose(gram.images[0].get_array(), cosines)
+    assert sum(bar.get_height() for bar in histogram.patches) == 6
+    assert histogram.lines[0].get_xdata()[0] == pytest.approx(-1 / 3)
+    between, within = spectrum.lines
+    assert np.allclose(between.get_ydata(), metrics.between_spectrum[metrics.between_spectrum > 0])
+    assert np.allclose(within.get_ydata(), metrics.within_spectrum[metrics.within_spectrum > 0])
+
+
+def test_a_trajectory_leaves_out_what_is_undefined(metrics):
+    epochs = [
+        (
+            dataclasses.replace(metrics, nc1=1.0, nc2=0.5, nc3=None),
+            LandscapePosition(cost=1.0, optimality_gap=0.3),
+        ),
+        (dataclasses.replace(metrics, nc1=0.1, nc2=0.0, nc3=None), LandscapePosition(reason="no classifier")),
+    ]
+    (axes,) = trajectory_figure(epochs).axes
+    drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    assert drawn == {
+        "NC1": ([1, 2], [1.0, 0.1]),
+        "NC2": ([1], [0.5]),
+        "optimality gap (nats, numerical)": ([1], [0.3]),
+    }
+
+
+def test_branches_have_all_their_points_and_events():
+    report = trace_branches(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1), 3.0, 4.0, effort="quick")
+    assert report.events
+    axes = branch_figure(report).axes[0]
+    assert len(axes.collections) == len(report.branches)
+    for lines, branch in zip(axes.collections, report.branches, strict=True):
+        segments = lines.get_segments()
+        assert len(segments) == len(branch.points) - 1
+        assert np.allclose(segments[0][0], [branch.points[0].tau, branch.points[0].cost])
+        assert np.allclose(segments[-1][1], [branch.points[-1].tau, branch.points[-1].cost])
+    marks = sorted((x, y) for line in axes.lines for x, y in zip(*line.get_data(), strict=True))
+    assert marks == sorted((event.tau, event.cost) for event in report.events)
+
+
+def test_the_phase_diagram_has_one_mark_a_cell_in_the_style_of_its_answer():
+    def line(dim, tau, **rest):
+        return {"cell": {"classes": 3, "per_class": 1, "dim": dim, "tau": tau}, "status": "done", **rest}
+
+    spurious = {"verdict": "NOT_BENIGN"}
+    index = [
+        line(3, "1/2", verdict="BENIGN"),
+        line(2, "2", **spurious, counterexample_status="PROVED"),
+        line(2, "4", **spurious, counterexample_status="NUMERICAL"),
+        line(2, "8", verdict="UNDECIDED"),
+        line(2, "16", verdict="UNDECIDED") | {"status": "failed"},
+    ]
+    figure = phase_diagram_figure(index)
+    (axes,) = figure.axes
+    drawn = {c.get_label(): [tuple(place) for place in c.get_offsets()] for c in axes.collections}
+    assert drawn == {
+        "benign": [(0.5, 3.0)],
+        "not benign, counterexample proved": [(2.0, 2.0)],
+        "not benign, counterexample numerical": [(4.0, 2.0)],
+        "undecided: nothing found, no theorem": [(8.0, 2.0)],
+        "failed": [(16.0, 2.0)],
+    }
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(drawn)
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path, metrics):
+    save_figure(features_figure(metrics), tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="neither"):
+        save_figure(features_figure(metrics), tmp_path / "two.png", form="neither")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
