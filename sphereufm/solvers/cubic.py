@@ -1,7 +1,5 @@
 """Adaptive cubic regularisation with a Krylov space that survives rejections.
 
-Costs and gradients are evaluated for the whole batch at once, the Krylov spaces item by item.
-
 References
 ----------
 N. Agarwal, N. Boumal, B. Bullins, C. Cartis, *Adaptive regularization with cubics on manifolds*, Math. Program. 2021.
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from sphereufm.errors import check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.krylov import Krylov
-from sphereufm.solvers.oracle import Oracle, Points
+from sphereufm.solvers.oracle import Oracle, Points, Rows
 from sphereufm.solvers.strategy import Step
 from sphereufm.solvers.trust_region import actual_decrease
 
@@ -71,43 +69,38 @@ class _Run:
         self.oracle, self.first_sigma = oracle, first_sigma
         self.sigma = np.zeros(points.cost.size)
         self.rejections = np.zeros(points.cost.size, dtype=np.intp)
-        self.spaces: list[Krylov | None] = [None] * points.cost.size
+        self.space = Krylov(points.gradient)
+        # items that have left the point to which their space belongs
+        self.moved = np.zeros(points.cost.size, dtype=bool)
         self.most = oracle.problem.spheres.dimension
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
-        self.sigma, self.rejections = self.sigma[rows], self.rejections[rows]
-        self.spaces = [space for space, kept in zip(self.spaces, rows.tolist(), strict=True) if kept]
+        self.sigma, self.rejections, self.moved = self.sigma[rows], self.rejections[rows], self.moved[rows]
+        self.space.keep(rows)
 
     def forget(self, rows: NDArray[np.bool_]) -> None:
         """Start afresh with some items."""
         self.sigma[rows] = 0.0
         self.rejections[rows] = 0
-        for row in np.flatnonzero(rows).tolist():
-            self.spaces[row] = None
+        self.moved[rows] = True
 
     def step(self, points: Points) -> Step:
         """Minimise each item's cubic model, and try the steps together."""
-        size = self.sigma.size
-        U, decrease = np.zeros_like(points.X), np.zeros(size)
-        for row in range(size):
-            U[row], decrease[row] = self._model_step(points, row)
-        none = np.zeros(size, dtype=bool)
+        self._renew(points)
+        U, decrease = self._model_steps(points)
+        none = np.zeros(decrease.size, dtype=bool)
         if not self.oracle.affordable(2).all():
             return Step(points, none, none)
         ray = self.oracle.ray(points, U)
-        trial = self.oracle.at(ray.at(np.ones(size)))
+        trial = self.oracle.at(ray.at(np.ones(decrease.size)))
         usable = trial.finite & (decrease > 0.0)
         ratio = actual_decrease(points, trial, ray) / np.where(decrease > 0.0, decrease, 1.0)
         rho = np.where(usable & np.isfinite(ratio), ratio, -np.inf)
-        accepted = rho > _ACCEPT
+        self.moved = accepted = rho > _ACCEPT
         factor = np.where(rho > _GOOD, _SHRINK, np.where(accepted, 1.0, _GROW))
-        self.sigma = np.maximum(self.sigma * factor, 1e-300)
-        for row, space in enumerate(self.spaces):
-            if accepted[row]:
-                self.spaces[row] = None
-            elif space is not None and space.size:
-                self.sigma[row] = max(self.sigma[row], _FELT * space.largest)
+        felt = np.where(accepted, 0.0, _FELT * self.space.largest(np.arange(decrease.size)))
+        self.sigma = np.maximum(self.sigma * factor, np.maximum(felt, 1e-300))
         self.rejections = np.where(accepted, 0, self.rejections + 1)
         stalled = (self.rejections > _MOST_REJECTIONS) | ~(accepted | (decrease > 0.0))
         moved = trial if accepted.all() else points
@@ -115,26 +108,35 @@ class _Run:
             moved = points.replace(accepted, trial.take(accepted))
         return Step(moved, stalled, ~trial.finite)
 
-    def _model_step(self, points: Points, row: int) -> tuple[Array, float]:
-        """Approximate minimiser of one item's cubic model, and the decrease of its quadratic part."""
-        space = self.spaces[row]
-        if space is None:
-            space = self.spaces[row] = Krylov(points.gradient[row], self.oracle.product(points, row))
-        if self.sigma[row] == 0.0:
-            self.sigma[row] = self.first_sigma * max(space.norm, 1e-300)
-        sigma = float(self.sigma[row])
-        while True:
-            if space.size:
-                y, _, residual = space.cubic(sigma)
-                length = float(np.linalg.norm(y))
-                share = float(self.oracle.forcing(points.relative_norm[row : row + 1])[0])
-                if residual <= max(share * space.norm, _THETA * sigma * length * length * share):
-                    break
-            # two calls are kept back for the trial
-            spent = space.size >= self.most or not self.oracle.affordable(3)[row]
-            if spent or (space.size and self.oracle.expired()) or not space.grow():
-                break
-        if not space.size:
-            return np.zeros_like(points.X[row]), 0.0
-        y, model, _ = space.cubic(sigma)
-        return space.combine(y), -model
+    def _renew(self, points: Points) -> None:
+        """Begin the spaces of items that have moved, and choose the regularisation of new ones."""
+        rows = np.flatnonzero(self.moved)
+        if rows.size:
+            self.space.begin(rows, points.gradient[rows])
+        first = self.first_sigma * np.maximum(self.space.norm, 1e-300)
+        self.sigma = np.where(self.sigma == 0.0, first, self.sigma)
+
+    def _model_steps(self, points: Points) -> tuple[Array, Array]:
+        """Approximate minimisers of the cubic models, and the decrease of their quadratic parts."""
+        space, oracle = self.space, self.oracle
+        U, decrease = np.zeros_like(points.X), np.zeros(self.sigma.size)
+        # two calls are kept back for the trial
+        new = np.flatnonzero((space.size == 0) & ~space.exhausted & oracle.affordable(3))
+        if new.size:
+            space.grow(new, oracle.products(points))
+        todo, product = np.flatnonzero(space.size), oracle.products(points)
+        while todo.size:
+            y, model, residual = space.cubic(todo, self.sigma[todo])
+            able = (space.size < self.most) & ~space.exhausted & oracle.affordable(3)
+            ended = (residual <= self._enough(points, todo, y)) | ~able[todo] | oracle.expired()
+            done, todo = todo[ended], todo[~ended]
+            if done.size:
+                U[done], decrease[done] = space.combine(done, y[ended]), -model[ended]
+            if todo.size:
+                space.grow(todo, product)
+        return U, decrease
+
+    def _enough(self, points: Points, rows: Rows, y: Array) -> Array:
+        """Residual at which a minimiser is good enough."""
+        cubic = _THETA * self.sigma[rows] * np.einsum("bk,bk->b", y, y)
+        return self.oracle.forcing(points.relative_norm[rows]) * np.maximum(self.space.norm[rows], cubic)

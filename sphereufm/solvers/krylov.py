@@ -1,4 +1,4 @@
-r"""Krylov space of a Hessian and a gradient, and what can be minimised in it; one item at a time.
+r"""Krylov spaces of Hessians and gradients, one for each item of a batch, and what can be minimised in them.
 
 With an orthonormal basis ``Q`` of ``span(g, Hess g, ..)`` and ``T = Q^T Hess Q`` tridiagonal, both problems are
 small:
@@ -6,7 +6,15 @@ small:
     cubic:      min  |g| y_1 + y^T T y / 2 + sigma |y|^3 / 3         (regularisation sigma)
     residual:   min  |Hess Q y + g|                                  (MINRES)
 
-A basis that was built for one ``sigma`` serves every other one: no Hessian product is spent twice.
+A basis that was built for one ``sigma`` serves every other one: no Hessian product is spent twice.  Spaces of different
+size are treated together: the smaller ``T`` are bordered by numbers that leave their part alone.
+
+==========  ===============  ==========================================================
+symbol      shape            meaning
+==========  ===============  ==========================================================
+``rows``    ``(b,)``         positions of some items in the batch
+``y``       ``(b, k)``       coefficients, zero beyond the size of an item's space
+==========  ===============  ==========================================================
 
 References
 ----------
@@ -18,114 +26,179 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.solvers.oracle import Rows
 
 __all__ = ["Krylov"]
 
 # below this share of the largest entry of T the space is invariant
 _INVARIANT = 1e-14
 _SECULAR_STEPS = 60
+_FIRST_ROOM = 8
 
 
 class Krylov:
-    """An orthonormal basis that grows by one Hessian product at a time.
+    """Orthonormal bases that grow by one Hessian product at a time.
 
-    Parameters
+    Attributes
     ----------
-    gradient : ndarray, shape (d, M)
-    product : callable
-        Hessian product.
+    size : ndarray of int, shape (B,)
+        Dimension of each space.
+    norm : ndarray, shape (B,)
+        Norm of each gradient.
+    exhausted : ndarray of bool, shape (B,)
+        Whether a space is invariant and cannot grow.
 
     Examples
     --------
-    >>> space = Krylov(np.array([[1.0, 2.0]]), lambda U: U * np.array([[1.0, 4.0]]))
-    >>> space.grow(), space.grow(), space.grow()
-    (True, True, False)
-    >>> space.combine(space.least_residual()[0])
-    array([[-1. , -0.5]])
+    >>> space, all_items = Krylov(np.array([[[1.0, 2.0]]])), np.array([0])
+    >>> for _ in range(2):
+    ...     space.grow(all_items, lambda rows, U: U * np.array([1.0, 4.0]))
+    >>> space.exhausted
+    array([ True])
+    >>> space.combine(all_items, space.least_residual(all_items)[0])
+    array([[[-1. , -0.5]]])
     """
 
-    def __init__(self, gradient: Array, product: Callable[[Array], Array]) -> None:
-        self.product = product
-        self.norm = float(np.linalg.norm(gradient))
-        self.basis = [gradient / self.norm] if self.norm > 0.0 else []
-        self.diagonal: list[float] = []
-        self.off: list[float] = []
-        self.exhausted = self.norm == 0.0
+    def __init__(self, gradient: Array) -> None:
+        size, *self.shape = gradient.shape
+        length = self.shape[0] * self.shape[1]
+        self.basis = np.zeros((size, _FIRST_ROOM, length))
+        self.diagonal, self.off = np.zeros((size, _FIRST_ROOM)), np.zeros((size, _FIRST_ROOM))
+        self.size, self.norm = np.zeros(size, dtype=np.intp), np.zeros(size)
+        self.exhausted = np.zeros(size, dtype=bool)
+        self.begin(np.arange(size), gradient)
 
-    @property
-    def size(self) -> int:
-        """Dimension of the space."""
-        return len(self.diagonal)
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        for name in ("basis", "diagonal", "off", "size", "norm", "exhausted"):
+            setattr(self, name, getattr(self, name)[rows])
 
-    @property
-    def largest(self) -> float:
-        """Largest entry of ``T`` in absolute value."""
-        return max(*map(abs, self.diagonal), *self.off)
+    def begin(self, rows: Rows, gradient: Array) -> None:
+        """Start the spaces of some items afresh, from their gradients, shape (b, d, M)."""
+        flat = gradient.reshape(rows.size, self.basis.shape[2])
+        norm = np.sqrt(np.einsum("bi,bi->b", flat, flat))
+        self.basis[rows] = 0.0
+        self.basis[rows, 0] = flat / np.where(norm > 0.0, norm, 1.0)[:, None]
+        self.diagonal[rows] = self.off[rows] = 0.0
+        self.size[rows], self.norm[rows], self.exhausted[rows] = 0, norm, norm == 0.0
 
-    def grow(self) -> bool:
-        """Add one dimension; false if the space is invariant already."""
-        if self.exhausted:
-            return False
-        image = self.product(self.basis[-1])
-        self.diagonal.append(float(np.vdot(self.basis[-1], image)))
-        for _ in range(2):
-            for vector in self.basis:
-                image = image - np.vdot(vector, image) * vector
-        length = float(np.linalg.norm(image))
-        self.off.append(length)
-        if length <= _INVARIANT * self.largest or len(self.basis) == image.size:
-            self.exhausted = True
-            self.off[-1] = 0.0
-        else:
-            self.basis.append(image / length)
-        return True
+    def largest(self, rows: Rows) -> Array:
+        """Largest entry of each ``T`` in absolute value, shape (b,)."""
+        return np.maximum(np.abs(self.diagonal[rows]).max(axis=1), self.off[rows].max(axis=1))
 
-    def tridiagonal(self) -> Array:
-        """``T``, shape (k, k)."""
-        return np.diag(self.diagonal) + np.diag(self.off[:-1], 1) + np.diag(self.off[:-1], -1)
+    def grow(self, rows: Rows, product: Callable[[Rows, Array], Array]) -> None:
+        """Add one dimension to the spaces of some items, none of which is exhausted.
 
-    def cubic(self, sigma: float) -> tuple[Array, float, float]:
-        """Minimiser of the cubic model: ``y``, its value (without the cubic term), and the residual of the space.
-
-        ``y = -|g| (T + lambda)^{-1} e_1`` with ``lambda = sigma |y| >= -lambda_min``, found by safeguarded Newton steps
-        on ``1 / |y| - sigma / lambda``.
+        Parameters
+        ----------
+        rows : ndarray of int, shape (b,)
+        product : callable
+            Hessian products ``product(rows, U)``, ``U`` of shape (b, d, M).
         """
-        values, vectors = np.linalg.eigh(self.tridiagonal())
-        c = self.norm * vectors[0]
-        low = max(0.0, -float(values[0]))
-        high = low + np.sqrt(sigma * self.norm) + 1e-300
-        lam = high
-        # keeps the hard case (a gradient without share in the bottom eigenvector) from dividing by zero
-        floor = _INVARIANT * max(float(np.abs(values).max()), lam)
-        for _ in range(_SECULAR_STEPS):
-            shifted = np.maximum(values + lam, floor)
-            z = c / shifted
-            length = float(np.sqrt(z @ z))
-            gap = lam - sigma * length
-            if abs(gap) <= 1e-12 * lam:
-                break
-            low, high = (low, lam) if gap > 0.0 else (lam, high)
-            # d|y| / d lambda = -sum z^2 / shifted / |y|
-            slope = sigma / lam**2 + float(z @ (z / shifted)) / length**3
-            newton = lam - (1.0 / length - sigma / lam) / slope
-            lam = newton if low < newton < high else 0.5 * (low + high)
-        y = -(vectors @ (c / np.maximum(values + lam, floor)))
-        model = float(self.norm * y[0] + 0.5 * y @ (self.tridiagonal() @ y))
-        return y, model, self.off[-1] * abs(float(y[-1]))
+        size = self.size[rows]
+        Q = self._vectors(rows, int(size.max()) + 1)
+        last = Q[np.arange(rows.size), size]
+        image = product(rows, last.reshape(rows.size, *self.shape)).reshape(last.shape)
+        self.diagonal[rows, size] = np.einsum("bi,bi->b", last, image)
+        for _ in range(2):
+            image = image - ((Q @ image[:, :, None]).mT @ Q)[:, 0]
+        length = np.sqrt(np.einsum("bi,bi->b", image, image))
+        self.off[rows, size] = length
+        full = (length <= _INVARIANT * self.largest(rows)) | (size + 1 == last.shape[1])
+        self.exhausted[rows], self.size[rows] = full, size + 1
+        self.off[rows[full], size[full]] = 0.0
+        self._make_room(int(size.max()) + 2)
+        more = ~full
+        self.basis[rows[more], size[more] + 1] = image[more] / length[more, None]
 
-    def least_residual(self) -> tuple[Array, float]:
-        """Minimiser ``y`` of ``|Hess Q y + g|``, and that residual."""
-        k = self.size
-        T = np.zeros((k + 1, k))
-        T[:k] = self.tridiagonal()
-        T[k, k - 1] = self.off[-1]
-        right = np.zeros(k + 1)
-        right[0] = -self.norm
-        y = np.asarray(np.linalg.lstsq(T, right, rcond=1e-14)[0], dtype=np.float64)
-        return y, float(np.linalg.norm(T @ y - right))
+    def cubic(self, rows: Rows, sigma: Array) -> tuple[Array, Array, Array]:
+        """Minimisers of the cubic models: ``y``, values (without the cubic term), and the residuals of the spaces.
 
-    def combine(self, y: Array) -> Array:
-        """``Q y``."""
-        return np.asarray(np.tensordot(y, np.array(self.basis[: y.size]), axes=1))
+        ``y = -|g| (T + lambda)^{-1} e_1`` with ``lambda = sigma |y| >= -lambda_min``.
+        """
+        # a border of the size of T is no least eigenvalue, and e_1 has no share in it
+        T = self._tridiagonal(rows, self.largest(rows))
+        values, vectors = np.linalg.eigh(T)
+        c = self.norm[rows, None] * vectors[:, 0]
+        y = -(vectors @ _secular_solution(values, c, sigma)[:, :, None])[:, :, 0]
+        size = self.size[rows]
+        y[np.arange(y.shape[1]) >= size[:, None]] = 0.0
+        model = self.norm[rows] * y[:, 0] + 0.5 * np.einsum("bi,bij,bj->b", y, T, y)
+        items = np.arange(rows.size)
+        return y, model, self.off[rows, size - 1] * np.abs(y[items, size - 1])
+
+    def least_residual(self, rows: Rows) -> tuple[Array, Array]:
+        """Minimisers ``y`` of ``|Hess Q y + g|``, and these residuals."""
+        size, items = self.size[rows], np.arange(rows.size)
+        square = self._tridiagonal(rows, np.zeros(rows.size))
+        k = square.shape[1]
+        T = np.concatenate([square, np.zeros((rows.size, 1, k))], axis=1)
+        T[items, size, size - 1] = self.off[rows, size - 1]
+        right = np.zeros((rows.size, k + 1, 1))
+        right[:, 0, 0] = -self.norm[rows]
+        y = np.linalg.pinv(T, rcond=1e-14) @ right
+        return y[:, :, 0], np.linalg.norm((T @ y - right)[:, :, 0], axis=1)
+
+    def combine(self, rows: Rows, y: Array) -> Array:
+        """``Q y``, shape (b, d, M)."""
+        Q = self._vectors(rows, y.shape[1])
+        return (y[:, None, :] @ Q).reshape(rows.size, *self.shape)
+
+    def _vectors(self, rows: Rows, count: int) -> Array:
+        """The first vectors of some bases; zero where a basis has fewer."""
+        everyone = rows.size == self.size.size
+        return self.basis[:, :count] if everyone else self.basis[rows, :count]
+
+    def _tridiagonal(self, rows: Rows, border: Array) -> Array:
+        """``T`` of each item, shape (b, k, k), with ``border`` on the diagonal beyond an item's size."""
+        size = self.size[rows, None]
+        place = np.arange(int(size.max()))
+        T = np.zeros((rows.size, place.size, place.size))
+        T[:, place, place] = np.where(place < size, self.diagonal[rows, : place.size], border[:, None])
+        beside = np.where(place[1:] < size, self.off[rows, : place.size - 1], 0.0)
+        T[:, place[1:], place[:-1]] = T[:, place[:-1], place[1:]] = beside
+        return T
+
+    def _make_room(self, count: int) -> None:
+        """Double the room for vectors where it is too small."""
+        room = self.basis.shape[1]
+        if count <= room:
+            return
+        for name in ("basis", "diagonal", "off"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.zeros_like(old)], axis=1))
+
+
+def _secular_solution(values: Array, c: Array, sigma: Array) -> Array:
+    """``c / (values + lambda)`` with ``lambda = sigma |c / (values + lambda)| >= -lambda_min``, shape (b, k).
+
+    The unknown is ``mu = lambda - max(0, -lambda_min)``: in the hard case (a gradient with little share in the bottom
+    eigenvector) ``values + lambda`` would cancel.
+    """
+    least = np.maximum(0.0, -values[:, 0])
+    above = values + least[:, None]
+    # |c / (values + lambda)| <= |c| / mu
+    norm = np.sqrt(np.einsum("bi,bi->b", c, c))
+    high = np.sqrt(sigma * norm) + 1e-300
+    floor = low = _INVARIANT * np.maximum(np.abs(values).max(axis=1), high)
+    mu = np.maximum(high, floor)
+    for _ in range(_SECULAR_STEPS):
+        shifted = above + mu[:, None]
+        z = c / shifted
+        length = np.sqrt(np.einsum("bi,bi->b", z, z))
+        lam = least + mu
+        gap = lam - sigma * length
+        # below the floor lambda is not felt
+        off = (np.abs(gap) > 1e-12 * lam) & ((gap < 0.0) | (mu > floor))
+        if not off.any():
+            break
+        low, high = np.where(gap > 0.0, low, mu), np.where(gap > 0.0, mu, high)
+        # Newton for lambda / |y| = sigma, where d|y| / d lambda = -sum z^2 / shifted / |y|
+        bend = np.einsum("bi,bi->b", z, z / shifted) / length**2
+        newton = np.maximum(mu - gap / (1.0 + lam * bend), floor)
+        inside = (low <= newton) & (newton < high)
+        mu = np.where(off, np.where(inside, newton, 0.5 * (low + high)), mu)
+    return z

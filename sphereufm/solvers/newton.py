@@ -82,7 +82,7 @@ class _Run:
             return self.far.step(points)
         self.far.forget(np.ones(points.cost.size, dtype=bool))
         size = points.cost.size
-        ray = self.oracle.ray(points, np.stack([self._newton_step(points, row) for row in range(size)]))
+        ray = self.oracle.ray(points, self._newton_steps(points))
         t = np.minimum(1.0, _LONGEST_MOVE / np.maximum(ray.longest, 1e-300))
         current, non_finite = points, np.zeros(size, dtype=bool)
         todo = np.arange(size)
@@ -104,17 +104,23 @@ class _Run:
         stalled[todo] = True
         return Step(current, stalled, non_finite)
 
-    def _newton_step(self, points: Points, row: int) -> Array:
-        """Solve to a residual that gives quadratic convergence."""
-        space = Krylov(points.gradient[row], self.oracle.product(points, row))
-        target = float(self.oracle.forcing(points.relative_norm[row : row + 1], 1.0)[0]) * space.norm
-        y = np.zeros(0)
-        # two calls are kept back for the trial
-        most = min(self.oracle.problem.spheres.dimension, _LARGEST_SPACE)
-        while space.size < most and self.oracle.affordable(3)[row]:
-            if (space.size and self.oracle.expired()) or not space.grow():
+    def _newton_steps(self, points: Points) -> Array:
+        """Solve to residuals that give quadratic convergence."""
+        oracle, space = self.oracle, Krylov(points.gradient)
+        target = oracle.forcing(points.relative_norm, 1.0) * space.norm
+        most = min(oracle.problem.spheres.dimension, _LARGEST_SPACE)
+        product, todo = oracle.products(points), np.arange(target.size)
+        while True:
+            # two calls are kept back for the trial
+            able = (space.size < most) & ~space.exhausted & oracle.affordable(3)
+            if oracle.expired():
+                able &= space.size == 0
+            todo = todo[able[todo]]
+            if not todo.size:
                 break
-            y, residual = space.least_residual()
-            if residual <= target:
-                break
-        return space.combine(y) if y.size else np.zeros_like(points.X[row])
+            space.grow(todo, product)
+            todo = todo[space.least_residual(todo)[1] > target[todo]]
+        U, rows = np.zeros_like(points.X), np.flatnonzero(space.size)
+        if rows.size:
+            U[rows] = space.combine(rows, space.least_residual(rows)[0])
+        return U

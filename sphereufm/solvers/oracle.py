@@ -208,11 +208,23 @@ class Oracle:
             product = product / unit[:, None, None]
         return product
 
-    def product(self, points: Points, row: int) -> Callable[[Array], Array]:
-        """Scaled Hessian of one item as a function of ``U``, shape (d, M)."""
-        alone = points if points.cost.size == 1 else points.take(np.array([row]))
-        rows, yes = np.array([row]), np.ones(1, dtype=bool)
-        return lambda U: self.hessian(alone, U[None], yes, rows)[0]
+    def products(self, points: Points) -> Callable[[Rows, Array], Array]:
+        """Scaled Hessian as a function of the items, fewer with every call, and of their ``U``, shape (b, d, M)."""
+        part, inside = points, np.arange(points.cost.size)
+
+        def product(rows: Rows, U: Array) -> Array:
+            nonlocal part, inside
+            # a smaller evaluation costs about one product
+            if 2 * rows.size < inside.size:
+                part, inside = points.take(rows), rows
+            if rows.size == inside.size:
+                return self.hessian(part, U, np.ones(rows.size, dtype=bool), inside)
+            working = np.isin(inside, rows)
+            V = np.zeros((inside.size, *U.shape[1:]))
+            V[working] = U
+            return self.hessian(part, V, working, inside)[working]
+
+        return product
 
     def ray(self, points: Points, U: Array) -> Ray:
         """The curve ``t -> R(X, t U)``."""

@@ -288,53 +288,71 @@ def test_preconditioner_says_where_it_does_not_apply():
 # Krylov spaces
 
 
-def dense_operator(n, seed, shift=0.0):
-    A = random_matrix(n, seed) + shift * np.eye(n)
-    return A, lambda U: (A @ U.ravel()).reshape(U.shape)
+def dense_operators(n, seed):
+    """Three symmetric matrices, three gradients (n, 1), and the products as a Krylov space asks for them."""
+    A = np.stack([random_matrix(n, seed + 100 * k) for k in range(3)])
+    g = np.random.default_rng(seed + 1000).standard_normal((3, n, 1))
+    return A, g, lambda rows, U: A[rows] @ U
+
+
+def grown(g, product, sizes):
+    """Spaces of the given sizes, grown together."""
+    space, sizes = Krylov(g), np.array(sizes)
+    while (rows := np.flatnonzero((space.size < sizes) & ~space.exhausted)).size:
+        space.grow(rows, product)
+    return space
 
 
 @given(st.integers(0, 50), st.floats(-3.0, 6.0))
 def test_full_krylov_space_solves_the_cubic_model(seed, log_sigma):
-    A, product = dense_operator(5, seed)
-    g = np.random.default_rng(seed + 1000).standard_normal((5, 1))
-    sigma = 10.0**log_sigma
-    space = Krylov(g, product)
-    while space.grow():
-        pass
-    y, model, _ = space.cubic(sigma)
-    s = space.combine(y).ravel()
-    # first-order condition, and positive semidefinite shifted Hessian: sufficient for a global minimiser
-    lam = sigma * np.linalg.norm(s)
-    terms = np.linalg.norm(g) + (np.linalg.norm(A, 2) + lam) * np.linalg.norm(s)
-    assert np.abs(A @ s + lam * s + g.ravel()).max() < 1e-11 * terms
-    assert np.linalg.eigvalsh(A)[0] + lam > -1e-8
-    assert model == pytest.approx(float(g.ravel() @ s + 0.5 * s @ A @ s), rel=1e-8, abs=1e-12)
+    A, g, product = dense_operators(5, seed)
+    sigma = np.full(3, 10.0**log_sigma)
+    space, rows = grown(g, product, (9, 9, 9)), np.arange(3)
+    assert space.exhausted.all()
+    y, model, _ = space.cubic(rows, sigma)
+    for k, s in enumerate(space.combine(rows, y)[:, :, 0]):
+        # first-order condition, and positive semidefinite shifted Hessian: sufficient for a global minimiser
+        lam = sigma[k] * np.linalg.norm(s)
+        terms = np.linalg.norm(g[k]) + (np.linalg.norm(A[k], 2) + lam) * np.linalg.norm(s)
+        assert np.abs(A[k] @ s + lam * s + g[k, :, 0]).max() < 1e-11 * terms
+        assert np.linalg.eigvalsh(A[k])[0] + lam > -1e-8
+        assert model[k] == pytest.approx(float(g[k, :, 0] @ s + 0.5 * s @ A[k] @ s), rel=1e-8, abs=1e-12)
 
 
 @given(st.integers(0, 50))
 def test_full_krylov_space_solves_newton_equations(seed):
-    A, product = dense_operator(6, seed)
-    g = np.random.default_rng(seed + 1000).standard_normal((6, 1))
-    space = Krylov(g, product)
-    while space.grow():
-        pass
-    y, residual = space.least_residual()
-    assert np.allclose(space.combine(y).ravel(), -np.linalg.solve(A, g.ravel()), rtol=1e-6, atol=1e-9)
-    assert residual < 1e-8
+    A, g, product = dense_operators(6, seed)
+    space, rows = grown(g, product, (9, 9, 9)), np.arange(3)
+    y, residual = space.least_residual(rows)
+    assert np.allclose(space.combine(rows, y), -np.linalg.solve(A, g), rtol=1e-6, atol=1e-9)
+    assert (residual < 1e-8).all()
 
 
 def test_krylov_residual_is_the_true_one_on_the_way():
-    A, product = dense_operator(9, 3)
-    g = np.random.default_rng(1).standard_normal((9, 1))
-    space = Krylov(g, product)
-    for _ in range(4):
-        space.grow()
-    y, residual = space.least_residual()
-    assert residual == pytest.approx(np.linalg.norm(A @ space.combine(y).ravel() + g.ravel()), rel=1e-10)
-    y, _, tail = space.cubic(2.0)
-    s = space.combine(y).ravel()
-    full = A @ s + 2.0 * np.linalg.norm(s) * s + g.ravel()
-    assert tail == pytest.approx(np.linalg.norm(full), rel=1e-8)
+    A, g, product = dense_operators(9, 3)
+    rows = np.arange(3)
+    # different sizes: a small space is not disturbed by a large one
+    space = grown(g, product, (4, 1, 6))
+    y, residual = space.least_residual(rows)
+    assert (y[1, 1:] == 0.0).all()
+    assert residual == pytest.approx(np.linalg.norm(A @ space.combine(rows, y) + g, axis=(1, 2)), rel=1e-10)
+    y, _, tail = space.cubic(rows, np.full(3, 2.0))
+    s = space.combine(rows, y)
+    full = A @ s + 2.0 * np.linalg.norm(s, axis=(1, 2))[:, None, None] * s + g
+    assert tail == pytest.approx(np.linalg.norm(full, axis=(1, 2)), rel=1e-8)
+    alone = grown(g[1:2], lambda rows, U: A[1:2] @ U, (1,))
+    assert np.allclose(alone.cubic(rows[:1], np.full(1, 2.0))[0], y[1, :1], rtol=1e-13)
+
+
+def test_krylov_spaces_grow_beyond_their_first_room():
+    A, g, product = dense_operators(30, 5)
+    space = grown(g, product, (20, 3, 30))
+    Q = space.basis[0, :20]
+    assert np.abs(Q @ Q.T - np.eye(20)).max() < 1e-13
+    T = Q @ A[0] @ Q.T
+    assert np.diag(T) == pytest.approx(space.diagonal[0, :20], abs=1e-11)
+    assert np.diag(T, 1) == pytest.approx(space.off[0, :19], abs=1e-11)
+    assert space.exhausted.tolist() == [False, False, True]
 
 
 # saddle escape
