@@ -22,7 +22,7 @@ ALLOWED = {
     "notebook": set(),
     "geometry": {"errors"},
     "problem": BASE,
-    "solvers": BASE | {"problem"},
+    "solvers": BASE | {"problem", "notebook"},
     "parallel": {"errors"},
     "features": {"errors", "parallel", "notebook"},
     "certify.exact": {"errors"},

@@ -361,6 +361,10 @@ class Certificate:
     reason: str = ""
     producer: tuple[str, str] = ("sphereufm", "0")
 
+    def __repr__(self) -> str:
+        names = ", ".join(type(claim).__name__.removesuffix("Claim") for claim in self.claims) or "nothing"
+        return f"<Certificate, not checked here, that claims {names}>"
+
     def find(self, kind: type[Any]) -> Any:
         """Return the claim of a given type, or None."""
         return next((claim for claim in self.claims if isinstance(claim, kind)), None)

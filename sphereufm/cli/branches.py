@@ -90,16 +90,7 @@ def _table(report: BranchReport) -> Table:
         table.add_column(name, justify="right")
     table.add_column("ends")
     for branch in report.branches:
-        first, last = branch.points[0], branch.points[-1]
-        table.add_row(
-            str(branch.number),
-            "-" if branch.parent is None else str(branch.parent),
-            str(branch.rank),
-            f"{min(p.tau for p in branch.points):.5g} .. {max(p.tau for p in branch.points):.5g}",
-            f"{first.cost:.6g} .. {last.cost:.6g}",
-            f"{first.spectrum.morse_index} .. {last.spectrum.morse_index}",
-            "; ".join(dict.fromkeys(branch.ends)),
-        )
+        table.add_row(*branch.cells())
     return table
 
 

@@ -96,6 +96,10 @@ class Comparison:
     complete: bool = False
     blas_threads: int | None = None
 
+    def __repr__(self) -> str:
+        partial = "" if self.complete else ", incomplete"
+        return f"<Comparison of {', '.join(self.solvers)}: {len(self.measurements)} measurements{partial}>"
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values; numbers that are not finite become null."""
         ratios = speed_ratios(self.measurements, self.solvers[0])

@@ -72,6 +72,12 @@ class FeatureSet:
     bias: NDArray[np.float64] | None
     chosen: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        rows, dim = self.features.shape
+        parts = [name for name in ("classifier", "bias") if getattr(self, name) is not None]
+        held = ", ".join(["", *parts])
+        return f"<FeatureSet: {rows} samples in R^{dim}, {self.classes} classes{held}>"
+
 
 def load_features(
     path: str | os.PathLike[str],

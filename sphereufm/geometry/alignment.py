@@ -78,6 +78,9 @@ class Alignment:
     permutation: NDArray[np.intp]
     distance: float
 
+    def __repr__(self) -> str:
+        return f"<Alignment of {len(self.permutation)} columns, to {self.distance:.2g} radians>"
+
 
 def align(
     X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK

@@ -9,7 +9,7 @@ from typing import Any
 
 from sphereufm.files import write_text
 from sphereufm.landscape.continuation import BranchPoint
-from sphereufm.notebook import html_table, shown
+from sphereufm.notebook import html_table
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["FORMAT", "Branch", "BranchEvent", "BranchReport"]
@@ -37,10 +37,27 @@ class Branch:
     points: tuple[BranchPoint, ...]
     ends: tuple[str, str]
 
+    def __repr__(self) -> str:
+        number, parent, rank, tau, cost, index, _ = self.cells()
+        return f"<Branch {number} (from {parent}): rank {rank}, tau {tau}, cost {cost}, Morse index {index}>"
+
     @property
     def rank(self) -> int:
         """Rank of all its points."""
         return self.points[0].X.shape[0]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return one row of a table: number, parent, rank, range of tau, costs and indices at its ends, ends."""
+        first, last = self.points[0], self.points[-1]
+        return (
+            str(self.number),
+            "-" if self.parent is None else str(self.parent),
+            str(self.rank),
+            f"{min(p.tau for p in self.points):.5g} .. {max(p.tau for p in self.points):.5g}",
+            f"{first.cost:.6g} .. {last.cost:.6g}",
+            f"{first.spectrum.morse_index} .. {last.spectrum.morse_index}",
+            "; ".join(dict.fromkeys(self.ends)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,21 +107,21 @@ class BranchReport:
     complete: bool
     interrupted: bool = False
 
+    def __repr__(self) -> str:
+        partial = "" if self.complete else ", incomplete"
+        return (
+            f"<BranchReport: {len(self.branches)} branches, {len(self.events)} events, "
+            f"tau {self.tau_from:g} .. {self.tau_to:g}{partial}>"
+        )
+
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: one line for each branch."""
         caption = (
             f"{len(self.branches)} branches from tau {self.tau_from:g} to {self.tau_to:g}, "
             f"{len(self.events)} events; numerical"
         )
-        rows = []
-        for branch in self.branches:
-            taus = [point.tau for point in branch.points]
-            costs = [point.cost for point in branch.points]
-            index = [point.spectrum.morse_index for point in branch.points]
-            ranges = [shown((min(values), max(values))) for values in (taus, costs, index)]
-            parent = "-" if branch.parent is None else str(branch.parent)
-            rows.append((str(branch.number), parent, str(branch.rank), *ranges, ", ".join(branch.ends)))
-        return html_table(caption, ("branch", "parent", "rank", "tau", "cost", "Morse index", "ends"), rows)
+        headings = ("branch", "from", "rank", "tau", "cost", "Morse index", "ends")
+        return html_table(caption, headings, (branch.cells() for branch in self.branches))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to a temporary name beside ``path``, then rename it.

@@ -66,6 +66,12 @@ class DerivativeCheck:
     linearity_error: float | None = None
     symmetry_error: float | None = None
 
+    def __repr__(self) -> str:
+        outcome = "passed" if self.passed else "failed"
+        return (
+            f"<DerivativeCheck {outcome}: order {self.observed_order:.2f}, expected {self.expected_order:g}>"
+        )
+
 
 def check_gradient(
     problem: SphereProblem, X: Array | None = None, *, rng: int | np.random.Generator = 0

@@ -67,6 +67,11 @@ class HessianExtreme:
     converged: bool
     products: int
 
+    def __repr__(self) -> str:
+        values = ", ".join(f"{value:.6g}" for value in self.eigenvalues)
+        state = "converged" if self.converged else "not converged"
+        return f"<HessianExtreme: {values} ({state}, {self.products} products)>"
+
 
 def hessian_extreme(
     problem: SphereProblem,

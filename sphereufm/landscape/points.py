@@ -86,6 +86,12 @@ class CriticalPoint:
     certificate: str | None = None
     claims: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<CriticalPoint {self.kind.name} ({self.status.name}): cost {self.cost:.6g}, rank {self.rank}, "
+            f"Morse index {self.morse_index}, nullity {self.nullity}>"
+        )
+
     @property
     def morse_index(self) -> int:
         """Negative Hessian eigenvalues in ``R^d``."""
@@ -134,6 +140,12 @@ class CriticalFamily:
     optimality_gap: float | None = None
     gap_method: str | None = None
     certificate: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<CriticalFamily {self.name!r} {self.kind.name} ({self.status.name}): cost {self.cost:.6g}, "
+            f"{len(self.members)} members listed>"
+        )
 
     @property
     def rank(self) -> tuple[int, int]:

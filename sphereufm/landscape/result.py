@@ -96,6 +96,14 @@ class LandscapeReport:
     proofs: ProofSummary | None = None
     connections: Connections | None = None
 
+    def __repr__(self) -> str:
+        basis = "" if self.basis is None else f" ({self.basis})"
+        partial = "" if self.complete else ", interrupted"
+        return (
+            f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} classes of critical points{partial}, "
+            f"{self.problem!r}>"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""
         from sphereufm import __version__

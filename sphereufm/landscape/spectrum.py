@@ -68,6 +68,12 @@ class HessianSpectrum:
         least = [float(part[0]) for part in parts if part.size]
         return min(least) if least else None
 
+    def __repr__(self) -> str:
+        return (
+            f"<HessianSpectrum: Morse index {self.morse_index}, nullity {self.nullity}, "
+            f"least eigenvalue {shown(self.min_eigenvalue)}, orbit of dimension {self.orbit_dimension}>"
+        )
+
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: counts, and the eigenvalues with their multiplicities."""
         rows = [(shown(float(value)), "1") for value in self.eigenvalues]

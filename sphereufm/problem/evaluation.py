@@ -50,6 +50,9 @@ class UFMEvaluation:
         self._derivatives: tuple[Array, Array] | None = None
         self._scale: Array | None = None
 
+    def __repr__(self) -> str:
+        return f"<UFMEvaluation at {self.X.shape} of {self.problem!r}>"
+
     @property
     def W(self) -> Array:
         """Classifiers, a view of shape ``(..., d, K)``."""

@@ -52,6 +52,9 @@ class MultiplierMatrix:
     terms: Callable[[], Iterable[BlockTerms]]
     blocks: tuple[SampleBlock, ...]
 
+    def __repr__(self) -> str:
+        return f"<MultiplierMatrix ({self.size}, {self.size}), as an operator>"
+
     @property
     def size(self) -> int:
         """``M = K + N``."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import check_integer, check_positive
 from sphereufm.geometry.spheres import Array
+from sphereufm.notebook import html_table
 from sphereufm.solvers.stop import StopReason
 
 __all__ = ["Calls", "History", "Progress", "Settings", "SolverResult"]
@@ -133,6 +134,9 @@ class History:
     hessian_calls: NDArray[np.intp]
     seconds: Array
 
+    def __repr__(self) -> str:
+        return f"<History of {len(self.iteration)} iterates: cost {self.cost[0]:.6g} .. {self.cost[-1]:.6g}>"
+
     def __post_init__(self) -> None:
         for field in fields(self):
             getattr(self, field.name).flags.writeable = False
@@ -176,6 +180,27 @@ class SolverResult:
     escaped_saddles: int
     solver: str
     history: History | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<SolverResult of {self.solver}: cost {self.cost:.6g}, "
+            f"relative gradient norm {self.relative_gradient_norm:.2g}, {self.stop_reason.name}, "
+            f"{self.iterations} iterations>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        calls = ", ".join(f"{count} {name}" for name, count in asdict(self.calls).items())
+        rows = (
+            ("cost", f"{self.cost:.12g} nats"),
+            ("relative gradient norm", f"{self.relative_gradient_norm:.3g}"),
+            ("stop reason", f"{self.stop_reason.name}: {self.stop_reason.value}"),
+            ("iterations", str(self.iterations)),
+            ("calls", calls),
+            ("saddles left", str(self.escaped_saddles)),
+            ("seconds", f"{self.seconds:.3g}"),
+        )
+        return html_table(f"Result of {self.solver}", ("", "value"), rows)
 
     @property
     def converged(self) -> bool:

@@ -245,7 +245,9 @@ def test_damaged_reports_are_refused(benign, tmp_path):
 def test_bad_starts_and_too_large_problems_are_refused():
     with pytest.raises(InvalidInputError, match="starts=0"):
         verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=0)
-    with pytest.raises(InvalidInputError, match=r"effort='hard' must be one of minimisers, quick, standard, thorough"):
+    with pytest.raises(
+        InvalidInputError, match=r"effort='hard' must be one of minimisers, quick, standard, thorough"
+    ):
         verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), effort="hard")
     with pytest.raises(InvalidInputError, match="unknowns"):
         verify_landscape(UFMProblem(class_sizes=(5000, 5000), dim=3, tau=1))

@@ -15,7 +15,7 @@ from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import Variability, class_frame, variability
-from sphereufm.notebook import html_table
+from sphereufm.notebook import html_table, shown
 
 __all__ = ["CollapseMetrics", "collapse_metrics"]
 
@@ -79,6 +79,10 @@ class CollapseMetrics:
             "undefined": dict(self.undefined),
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {shown(getattr(self, name))}" for name in ("nc1", "nc2", "nc3", "nc4"))
+        return f"<CollapseMetrics of {sum(self.class_counts)} samples: {values}>"
 
     def __str__(self) -> str:
         names = ("nc1", "nc2", "nc3", "nc4")

@@ -1,0 +1,124 @@
+"""Objects print in one readable line, and pickle; a notebook's table of a solver's result."""
+
+import pickle
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from sphereufm import (
+    UFMProblem,
+    align,
+    check_gradient,
+    collapse_metrics,
+    hessian_extreme,
+    hessian_spectrum,
+    optimality_gap,
+    position,
+    prove_landscape,
+    solve,
+    theorem_s,
+    trace_branches,
+    verify_landscape,
+)
+from sphereufm.certify import ExactInstance, prove_point
+from sphereufm.certify.checker import check_bytes
+from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.comparison import Rules, compare_solvers
+from sphereufm.comparison.suites import SMALL
+from sphereufm.features import feature_set_from_arrays
+from sphereufm.landscape.points import CriticalFamily
+
+ROWS = np.array([[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def things():
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1)
+    report = prove_landscape(verify_landscape(problem, starts=5, rng=0))
+    minimum = report.critical[0]
+    family = next(entry for entry in report.critical if isinstance(entry, CriticalFamily))
+    certificate = prove_point(ExactInstance.from_problem(problem), minimum.X)
+    features = feature_set_from_arrays(ROWS, labels=[0, 0, 1, 1], classifier=ROWS[1:3])
+    X = problem.spheres.random_point(0)
+    result = solve(problem, rng=0, solver="trust-region", record=True)
+    branches = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), 0.9, 1, effort="quick")
+    return {
+        "UFMProblem": problem,
+        "ProductOfSpheres": problem.spheres,
+        "LandscapeReport": report,
+        "CriticalPoint": minimum,
+        "CriticalFamily": family,
+        "HessianSpectrum": hessian_spectrum(problem, X),
+        "HessianExtreme": hessian_extreme(problem, X, 1),
+        "SolverResult": result,
+        "History": result.history,
+        "Certificate": certificate,
+        "CheckResult": check_bytes(certificate_to_json(certificate).encode()),
+        "FeatureSet": features,
+        "CollapseMetrics": collapse_metrics(features),
+        "LandscapePosition": position(features, 1),
+        "BranchReport": branches,
+        "Branch": branches.branches[0],
+        "Comparison": compare_solvers(SMALL[:1], ["lbfgs", "newton"], rules=Rules(starts=1, repeats=1)),
+        "DerivativeCheck": check_gradient(problem),
+        "OptimalityGap": optimality_gap(problem, X),
+        "TheoremCheck": theorem_s(problem),
+        "Alignment": align(X, X, problem.symmetry),
+        "UFMEvaluation": problem.at(X),
+        "MultiplierMatrix": problem.at(X).multiplier_matrix,
+    }
+
+
+NAMED = {
+    "LandscapeReport": "BENIGN (theorem): 4 classes",
+    "CriticalPoint": "GLOBAL_MINIMUM (PROVED): cost 0.126928, rank 1, Morse index 0",
+    "CriticalFamily": "'collapsed-classifiers' STRICT_SADDLE (PROVED)",
+    "HessianSpectrum": "Morse index 2, nullity 0, least eigenvalue -0.58",
+    "SolverResult": "of trust-region: cost 0.126928, ",
+    "Certificate": "not checked here, that claims ",
+    "CheckResult": "status='PROVED'",
+    "FeatureSet": "4 samples in R^2, 2 classes, classifier",
+    "CollapseMetrics": "of 4 samples: nc1 0, nc2 ",
+    "BranchReport": "tau 0.9 .. 1",
+    "Comparison": "of lbfgs, newton: 2 measurements",
+    "DerivativeCheck": "passed: order 2.00, expected 2",
+    "MultiplierMatrix": "(4, 4)",
+    "UFMEvaluation": "at (3, 4) of UFMProblem(",
+}
+
+
+def test_every_type_prints_in_one_line_with_its_name(things):
+    for name, thing in things.items():
+        text = repr(thing)
+        assert type(thing).__name__ == name
+        assert name in text
+        assert "\n" not in text
+        assert len(text) < 500
+        assert " object at 0x" not in text
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_line_says_what_matters(things, name):
+    assert NAMED[name] in repr(things[name])
+
+
+def test_every_type_pickles(things):
+    for name, thing in things.items():
+        again = pickle.loads(pickle.dumps(thing))
+        assert type(again) is type(thing)
+        assert repr(again) == repr(thing), name
+
+
+def test_a_pickled_problem_and_report_work_on(things):
+    problem, report = pickle.loads(pickle.dumps((things["UFMProblem"], things["LandscapeReport"])))
+    X = problem.spheres.random_point(0)
+    np.testing.assert_array_equal(problem.gradient(X), things["UFMProblem"].gradient(X))
+    np.testing.assert_array_equal(report.critical[0].X, things["LandscapeReport"].critical[0].X)
+
+
+def test_a_notebook_shows_a_result_as_a_table(things):
+    table = ElementTree.fromstring(things["SolverResult"]._repr_html_())
+    cells = [[cell.text or "" for cell in row] for row in table.iter("tr")][1:]
+    assert cells[0] == ["cost", "0.126928011043 nats"]
+    assert ["saddles left", str(things["SolverResult"].escaped_saddles)] in cells
