@@ -34,11 +34,13 @@ __all__ = ["connect_landscape"]
 
 # Descents at most, for small problems; entries of a point times descents, for large ones.
 _MOST_DESCENTS = 256
-_MOST_ENTRIES = 30_000
+_MOST_ENTRIES = 120_000
 # Eigenvectors of a kind along which descents begin, random directions beside them, members of a family.
 _EIGENVECTORS = 3
 _SAMPLES = 3
 _MEMBERS = 3
+# Entries of a point beyond which its Hessian is not taken apart here.
+_LARGEST = 1500
 # Radians of the first step, tried in turn until one leads down.
 _FIRST_STEPS = (0.05, 0.01, 0.002)
 # Largest angle of a column between the end of a descent and the critical point that it is taken for.
@@ -67,7 +69,8 @@ def connect_landscape(
     Returns
     -------
     LandscapeReport
-        The lowest rows come first where the budget (256 descents, fewer for large problems) does not reach all.
+        The lowest rows come first where the budget (256 descents, fewer for large problems) does not reach all;
+        points of more than 1500 entries are left out.
         An interruption (KeyboardInterrupt) ends the descents early and is noted.
 
     Examples
@@ -121,7 +124,7 @@ def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_St
         unstable = [point for point in points if point.morse_index > 0]
         if not unstable:
             continue
-        if len(starts) >= budget:
+        if len(starts) >= budget or unstable[0].X.size > _LARGEST:
             skipped += 1
             continue
         sources += 1

@@ -8,8 +8,10 @@ from io import StringIO
 import numpy as np
 import pytest
 from browser import needs_browser, opened
+from own_problems import fourth_powers
 
 from sphereufm import UFMProblem, verify_landscape
+from sphereufm.landscape.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.report import landscape_html
 
@@ -90,6 +92,25 @@ seen.rows = data.critical.map((entry, index) => {
             assert names["cost"] == pytest.approx(member.cost, rel=1e-12)
             rebuilt += 1
     assert rebuilt >= len(report.critical)
+
+
+def test_a_problem_of_the_users_own_has_a_report_too(tmp_path):
+    quartic = verify_landscape(fourth_powers(3), starts=60)
+    seen = opened(
+        landscape_html(connect_landscape(quartic)),
+        tmp_path / "report.html",
+        """
+document.querySelectorAll("#classes tbody button").forEach((button) => button.click());
+seen.python = [...document.querySelectorAll("tr.detail .python")].map((pre) => pre.textContent);
+seen.drawings = document.querySelectorAll("svg.configuration").length;
+""",
+    )
+    assert len(seen["python"]) == seen["drawings"] == len(quartic.critical)
+    for code, entry in zip(seen["python"], quartic.critical, strict=True):
+        names = {}
+        exec(code, names)
+        assert np.array_equal(names["X"], entry.X)
+        assert names["cost"] == entry.cost
 
 
 def test_a_configuration_turns_by_mouse_and_by_keyboard(report, page, tmp_path):
