@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,25 @@ def test_peers_without_their_packages_are_left_out(monkeypatch, tmp_path):
     assert not any(name.startswith("manopt") for name in found)
     monkeypatch.setenv("MANOPT_PATH", str(tmp_path))
     assert set(load_peers(FILE)) == found
+
+
+@pytest.mark.slow
+def test_the_suites_run_under_benchopt(tmp_path):
+    pytest.importorskip("benchopt")
+    pandas = pytest.importorskip("pandas")
+    folder = shutil.copytree(FILE.parent / "benchopt", tmp_path / "benchmarks" / "benchopt")
+    shutil.copy(FILE, tmp_path / "benchmarks")
+    words = ["-d", "suites[instance=K4-N4-d5-tau1]", "-s", "gauge[solver=[lbfgs,scipy-lbfgsb]]", "-n", "1"]
+    command = [sys.executable, "-m", "benchopt", "run", str(folder), *words, "--no-plot", "--no-html"]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    (written,) = (folder / "outputs").glob("*.parquet")
+    rows = pandas.read_parquet(written).set_index("p_solver_solver")
+    assert set(rows.index) == {"lbfgs", "scipy-lbfgsb"}
+    ours = rows.loc["lbfgs"]
+    assert ours.objective_reached
+    assert ours.objective_value <= 1e-9
+    assert 0 < ours.objective_seconds < ours.time
+    assert ours.objective_gradient_calls > 0
 
 
 @pytest.mark.slow
