@@ -1,7 +1,7 @@
 """The suites of ``sphereufm compare`` as a benchopt benchmark: ``benchopt run benchmarks/benchopt``.
 
 One run of a solver is one measurement by the gauge (see ``sphereufm.comparison``): the tolerance is 1e-9, tested
-outside the solver, and that time is not charged.  So ``seconds`` here is the gauge's, and not benchopt's time of the run.
+outside the solver, and that time is not charged.  So ``seconds`` here is the gauge's, not benchopt's time of the run.
 """
 
 from __future__ import annotations
