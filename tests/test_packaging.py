@@ -36,7 +36,7 @@ def test_version_is_the_same_everywhere(setup: configparser.ConfigParser) -> Non
 
 def test_every_dependency_is_named_with_its_licence(setup: configparser.ConfigParser) -> None:
     page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"[\w-]+", "".join(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE))))
+    named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE))))
     lines = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
     needed = {re.split(r"[><=]", line)[0].strip() for text in lines for line in text.split("\n") if line}
     assert needed - named == set()
