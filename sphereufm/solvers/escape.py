@@ -26,6 +26,8 @@ from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.kernels import forward
 from sphereufm.problem.losses import BlockTerms
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.krylov import Krylov
+from sphereufm.solvers.oracle import Rows
 
 __all__ = ["global_minima", "negative_curvature", "slide"]
 
@@ -38,6 +40,7 @@ _LANCZOS_STEPS = 40
 _NEGATIVE = 1e-6
 # a Ritz pair is accurate when its residual is below this share of its value
 _RESIDUAL = 0.1
+_INVARIANT = 1e-12
 _HALVINGS = 40
 
 
@@ -165,28 +168,26 @@ def _curvature_scale(point: Evaluation, U: Array) -> float:
 
 
 def _lanczos(point: Evaluation, root: Array, start: Array, afford: Callable[[], bool]) -> Array | None:
-    """Ritz vector of the least Ritz value if that is negative, with full reorthogonalisation."""
-    norm = tangent_norm(start)
-    if not norm > 0.0:
-        return None
-    basis = [start / norm]
-    T = np.zeros((_LANCZOS_STEPS + 1, _LANCZOS_STEPS + 1))
-    for k in range(_LANCZOS_STEPS):
+    """Ritz vector of the least Ritz value if that is negative."""
+    space, only = Krylov(start[None]), np.array([0])
+
+    def product(_: Rows, V: Array) -> Array:
+        return project(point.X, point.hessian_product(V[0] * root) * root)[None]
+
+    last = bool(space.exhausted[0])
+    while not last:
         if not afford():
             return None
-        image = project(point.X, point.hessian_product(basis[k] * root) * root)
-        T[k, k] = np.vdot(basis[k], image)
-        for _ in range(2):
-            for vector in basis:
-                image = image - np.vdot(vector, image) * vector
-        beta = float(tangent_norm(image))
-        values, vectors = np.linalg.eigh(T[: k + 1, : k + 1])
-        least, largest = float(values[0]), float(np.abs(values).max())
-        negative = least < -_NEGATIVE * largest
-        if negative and (beta * abs(vectors[-1, 0]) < _RESIDUAL * -least or k == _LANCZOS_STEPS - 1):
-            return np.asarray(np.tensordot(vectors[:, 0], np.array(basis), axes=1))
-        if beta <= 1e-12 * largest or k == _LANCZOS_STEPS - 1:
-            return np.asarray(np.tensordot(vectors[:, 0], np.array(basis), axes=1)) if negative else None
-        T[k, k + 1] = T[k + 1, k] = beta
-        basis.append(image / beta)
+        space.grow(only, product)
+        values, vectors = (part[0] for part in space.ritz(only))
+        least, largest, beta = (
+            float(values[0]),
+            float(np.abs(values).max()),
+            float(space.off[0, values.size - 1]),
+        )
+        # beyond an invariant space there is only noise
+        last = values.size == _LANCZOS_STEPS or bool(space.exhausted[0]) or beta <= _INVARIANT * largest
+        accurate = beta * abs(vectors[-1, 0]) < _RESIDUAL * -least
+        if least < -_NEGATIVE * largest and (accurate or last):
+            return space.combine(only, vectors[None, :, 0])[0]
     return None

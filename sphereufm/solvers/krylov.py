@@ -114,6 +114,10 @@ class Krylov:
         more = ~full
         self.basis[rows[more], size[more] + 1] = image[more] / length[more, None]
 
+    def ritz(self, rows: Rows) -> tuple[Array, Array]:
+        """Eigenvalues, ascending, and eigenvectors of each ``T``; for spaces of one size."""
+        return np.linalg.eigh(self._tridiagonal(rows, np.zeros(rows.size)))
+
     def cubic(self, rows: Rows, sigma: Array) -> tuple[Array, Array, Array]:
         """Minimisers of the cubic models: ``y``, values (without the cubic term), and the residuals of the spaces.
 

@@ -154,7 +154,7 @@ class _Run:
         path = StepPath.empty(points.X)
         path.start(radius)
         invert = self._inverse(points)
-        r = points.gradient
+        r = points.gradient.copy()
         z = invert(r)
         residual, square = np.sqrt(inner(r, r)), inner(r, z)
         target = self.oracle.forcing(points.relative_norm) * residual
@@ -179,15 +179,17 @@ class _Run:
             if not working.any():
                 break
             a = np.where(working, bounded, 0.0)
-            s = s + a[:, None, None] * p
+            s += a[:, None, None] * p
             model = model + a * slope + 0.5 * a * a * curvature
-            r = r + a[:, None, None] * image
+            r += a[:, None, None] * image
             z = invert(r)
             before, square = square, np.where(working, inner(r, z), square)
             ss = np.where(working, ahead, ss)
             working &= (np.sqrt(inner(r, r)) > target) & (square > 0.0)
             beta = square / np.where(before > 0.0, before, 1.0)
-            p = project(points.X, -z + beta[:, None, None] * p)
+            p *= beta[:, None, None]
+            p -= z
+            p = project(points.X, p)
             sp, pp = beta * (sp + a * pp), square + beta**2 * pp
         path.close(s, ss, model)
         return path
