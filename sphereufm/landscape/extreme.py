@@ -1,46 +1,46 @@
 r"""A few extreme eigenvalues of the Hessian on the horizontal space, without a matrix.
 
-Where the Hessian fits the memory it is taken apart as a whole.  Else the locally optimal block method
-(LOBPCG) is used, on blocks of tangent vectors of shape ``(k, d, M)``: a block meets multiple eigenvalues, which
-symmetric points always have, with all their copies, where a single Lanczos sequence meets one.  Orbit directions
-are projected out of every block exactly (:func:`~sphereufm.geometry.symmetry.horizontal_part`), and residuals
-are preconditioned by the columns' gradient scales, which evens out columns of very different weight.
+Where the Hessian fits the memory it is taken apart as a whole.  Else
 
-For every value ``theta`` with unit vector ``u`` the *residual* ``|Hess u - theta u|`` is reported: there is an
-eigenvalue within that distance of ``theta`` (for the floating-point Hessian).  That nothing lower was missed is
-what convergence of a random block suggests, and not proved.
+* the cross-entropy problem is first reduced exactly: to the point's own span, to copies of the multiplier matrix
+  normal to it, and to one sample for each group of equal samples (:mod:`~sphereufm.landscape.equal_samples`).  The
+  parts are small matrices, or go on to
+* the locally optimal block method (:mod:`~sphereufm.landscape.block_method`), preconditioned, with orbit directions
+  projected out of every block exactly (:mod:`~sphereufm.landscape.horizontal`).
+
+For every value ``theta`` with unit vector ``u`` the *residual* ``|Hess u - theta u|`` is measured with the whole
+problem's own Hessian: whatever way ``u`` was found, an eigenvalue (of the floating-point Hessian on the horizontal
+space) lies within that distance of ``theta``.  Where residuals after the reduction miss the tolerance (samples that
+are equal only roughly) the block method goes on in the whole space.  That nothing lower was missed is exact, up to
+rounding, for parts that are matrices; for the block method it is what convergence of a random block suggests, and
+not proved.
 
 References
 ----------
-A. Knyazev, *Toward the optimal preconditioned eigensolver*, SIAM J. Sci. Comput. 2001.
 B. Parlett, *The Symmetric Eigenvalue Problem*, 1998, section 4.5 (the residual bound).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer, check_positive
-from sphereufm.geometry.spheres import Array, as_generator, project
-from sphereufm.geometry.symmetry import OrbitTangent, orbit_dimension
-from sphereufm.geometry.tangent import from_coordinates, vertical_coordinates
-from sphereufm.landscape.hessian import hessian_matrix
+from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.block_method import RitzPairs, block_norms
+from sphereufm.landscape.equal_samples import EqualSamples, equal_samples
+from sphereufm.landscape.horizontal import ExtremeSearch, HorizontalSpace, approximate_inverse
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["HessianExtreme", "hessian_extreme"]
 
-_Operator: TypeAlias = Callable[[Array], Array]
-
-# Unknowns up to which the whole Hessian is taken apart.
-_DENSE = 1200
-# Further vectors in the block: the slowest of it converge late.
-_GUARDS = 4
-# A combination of the block's vectors with a smaller share of their length is rounding noise.
-_DEPENDENT = 1e-11
+# An eigenvalue, how often it occurs, and a unit eigenvector of the whole problem for each copy.
+_Candidate: TypeAlias = tuple[float, int, Callable[[int], Array]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +80,7 @@ def hessian_extreme(
     *,
     largest: bool = False,
     tolerance: float = 1e-6,
-    max_iterations: int = 300,
+    max_iterations: int = 1000,
     rng: int | np.random.Generator = 0,
 ) -> HessianExtreme:
     """Lowest (or largest) eigenvalues of the Riemannian Hessian, orbit directions removed.
@@ -119,130 +119,108 @@ def hessian_extreme(
     """
     X = check_array("X", X, problem.spheres.shape)
     count, tolerance = check_integer("count", count, 1), check_positive("tolerance", tolerance)
-    orbit = OrbitTangent(X) if problem.symmetry.orthogonal else None
-    free = problem.spheres.dimension - (orbit_dimension(orbit.rank, X.shape[0]) if orbit else 0)
-    if count > free:
-        raise InvalidInputError(f"count={count} exceeds the {free} dimensions of the horizontal space")
-    if problem.spheres.dimension <= max(_DENSE, 4 * (count + _GUARDS)):
-        return _dense(problem, X, orbit, count, largest)
-    sign = -1.0 if largest else 1.0
-    point = problem.at(X)
-    scale = point.gradient_scale / point.gradient_scale.max()
-    weights = 1.0 / np.maximum(scale, 1e-12)
-
-    def horizontal(U: Array) -> Array:
-        U = project(X, U)
-        return U if orbit is None else orbit.horizontal(U)
-
-    block = _Block(
-        apply=lambda U: sign * horizontal(point.hessian_product(U)),
-        precondition=lambda R: horizontal(R * weights),
-    )
-    start = horizontal(
-        problem.spheres.random_tangent(as_generator(rng), np.broadcast_to(X, (count + _GUARDS, *X.shape)))
-    )
-    found = block.run(start, count, tolerance, max_iterations)
-    return HessianExtreme(
-        eigenvalues=sign * found.eigenvalues,
-        residuals=found.residuals,
-        vectors=found.vectors,
-        converged=found.converged,
-        products=found.products,
-    )
-
-
-def _dense(
-    problem: SphereProblem, X: Array, orbit: OrbitTangent | None, count: int, largest: bool
-) -> HessianExtreme:
-    """Take the whole Hessian apart, the orbit shifted out of the way."""
-    d, M = X.shape
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
-    matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
-    basis = np.eye(len(matrix))
-    if orbit is not None:
-        vertical = vertical_coordinates(X, orbit.rank)
-        basis = np.linalg.qr(vertical, mode="complete")[0][:, vertical.shape[1] :]
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
-    chosen = np.arange(len(values))[::-1][:count] if largest else np.arange(count)
-    c = np.zeros((count, M * (d - 1)))
-    c[:, used] = (basis @ vectors[:, chosen]).T
-    U = from_coordinates(np.broadcast_to(X, (count, d, M)), np.swapaxes(c.reshape(count, M, d - 1), -1, -2))
-    off = problem.at(X).hessian_product(U) - values[chosen, None, None] * U
-    return HessianExtreme(
-        eigenvalues=values[chosen],
-        residuals=_norms(off),
-        vectors=U,
-        converged=True,
-        products=len(matrix) + count,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """The block method for an operator and a preconditioner that keep the horizontal space."""
-
-    apply: _Operator
-    precondition: _Operator
-
-    def run(self, U: Array, count: int, tolerance: float, max_iterations: int) -> HessianExtreme:
-        """Lowest ``count`` eigenvalues from a block of more vectors, shape ``(k, d, M)``."""
-        k = len(U)
-        U, AU, _ = _rayleigh_ritz(U, self.apply(U), k)
-        P = AP = np.empty((0, *U.shape[1:]))
-        products, norm = k, 0.0
-        for _ in range(max_iterations):
-            theta = _inner(U, AU).diagonal()
-            R = AU - theta[:, None, None] * U
-            residuals = _norms(R)
-            norm = max(norm, float(np.abs(theta).max()), float(_norms(AU).max()))
-            if (residuals[:count] <= tolerance * norm).all():
-                break
-            late = residuals > 0.1 * tolerance * norm
-            T = self.precondition(R[late])
-            T = _off(_off(T, U), U)
-            AT = self.apply(T)
-            products += len(T)
-            S, AS = np.concatenate([U, T, P]), np.concatenate([AU, AT, AP])
-            U, AU, C = _rayleigh_ritz(S, AS, k)
-            # what is new in the block, conjugate to what it was
-            P, AP = _combine(C[k:], S[k:]), _combine(C[k:], AS[k:])
-        return HessianExtreme(
-            eigenvalues=theta[:count],
-            residuals=residuals[:count],
-            vectors=U[:count],
-            converged=bool((residuals[:count] <= tolerance * norm).all()),
-            products=products,
+    whole = HorizontalSpace(problem, X, np.ones(X.shape[1]))
+    if count > whole.dimension:
+        raise InvalidInputError(
+            f"count={count} exceeds the {whole.dimension} dimensions of the horizontal space"
         )
+    search = ExtremeSearch(
+        count=count,
+        largest=largest,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        rng=as_generator(rng),
+    )
+    parts = None
+    if isinstance(problem, UFMProblem) and not whole.is_small(search):
+        parts = equal_samples(problem, X, whole.rank)
+    if parts is None or parts.is_everything:
+        return _measured(whole, whole.extreme(search), search)
+    found = _measured(whole, _extreme_of_parts(parts, search), search)
+    if found.converged:
+        return found
+    return _measured(whole, whole.extreme(search, found.vectors), search, found.products)
 
 
-def _rayleigh_ritz(S: Array, AS: Array, k: int) -> tuple[Array, Array, Array]:
-    """Lowest ``k`` Ritz vectors of the span of ``S``, their images, and their coefficients ``(len(S), k)``."""
-    length = np.maximum(_norms(S), 1e-300)
-    G = _inner(S, S) / np.outer(length, length)
-    size, directions = np.linalg.eigh(G)
-    kept = size > _DEPENDENT * size[-1]
-    basis = directions[:, kept] / np.sqrt(size[kept]) / length[:, None]
-    small = basis.T @ _inner(S, AS) @ basis
-    C = basis @ np.linalg.eigh(0.5 * (small + small.T))[1][:, :k]
-    return _combine(C, S), _combine(C, AS), C
+def _measured(
+    space: HorizontalSpace, pairs: RitzPairs, search: ExtremeSearch, products: int = 0
+) -> HessianExtreme:
+    """Pairs with their residuals in the whole problem."""
+    off = space.horizontal(space.problem.at(space.X).hessian_product(pairs.vectors))
+    residuals = block_norms(off - pairs.values[:, None, None] * pairs.vectors)
+    return HessianExtreme(
+        eigenvalues=pairs.values,
+        residuals=residuals,
+        vectors=pairs.vectors,
+        converged=bool((residuals <= search.tolerance * pairs.norm).all()),
+        products=products + pairs.products + len(residuals),
+    )
 
 
-def _inner(U: Array, V: Array) -> Array:
-    """Frobenius inner products of two blocks."""
-    return np.asarray(U.reshape(len(U), -1) @ V.reshape(len(V), -1).T)
+def _extreme_of_parts(parts: EqualSamples, search: ExtremeSearch) -> RitzPairs:
+    """The extreme ones of all parts, with vectors of the whole problem."""
+    span = HorizontalSpace(parts.problem, parts.Y, parts.root).extreme(search) if parts.rank > 1 else None
+    normal = _normal_extreme(parts, search) if parts.normal_dimension else None
+    met = [pairs for pairs in (span, normal) if pairs is not None]
+    candidates = sorted(_candidates(parts, span, normal), key=lambda c: search.sign * c[0])
+    values: list[float] = []
+    vectors: list[Array] = []
+    for value, copies, vector in candidates:
+        chosen = range(min(copies, search.count - len(values)))
+        values += [value for _ in chosen]
+        vectors += [vector(copy) for copy in chosen]
+    return RitzPairs(
+        values=np.array(values),
+        vectors=np.array(vectors),
+        norm=max(pairs.norm for pairs in met),
+        products=sum(pairs.products for pairs in met),
+    )
 
 
-def _combine(C: Array, U: Array) -> Array:
-    """Linear combinations of a block."""
-    return np.asarray((C.T @ U.reshape(len(U), -1)).reshape(C.shape[1], *U.shape[1:]))
+def _candidates(
+    parts: EqualSamples, span: RitzPairs | None, normal: RitzPairs | None
+) -> Iterator[_Candidate]:
+    """Eigenvalues of all parts."""
+    d, r = len(parts.E), parts.rank
+    if span is not None:
+        for value, U in zip(span.values, parts.lift(span.vectors), strict=True):
+            yield float(value), 1, partial(_only, U)
+    if normal is not None:
+        for value, c in zip(normal.values, normal.vectors[:, 0], strict=True):
+            yield float(value), d - r, partial(parts.lift_normal, c)
+    for group, values, vectors in parts.within():
+        for value, v in zip(values, vectors.T, strict=True):
+            yield float(value), int(parts.sizes[group]) - 1, partial(parts.lift_within, group, v)
+    for group in np.flatnonzero(parts.sizes > 1).tolist() if d > r else ():
+        value = -float(parts.point.beta[group] / parts.sizes[group])
+        apart = int(parts.sizes[group]) - 1
+        yield value, apart * (d - r), partial(_apart_and_normal, parts, group, apart)
 
 
-def _off(T: Array, U: Array) -> Array:
-    """``T`` without its part in the span of the orthonormal ``U``."""
-    return T - _combine(_inner(U, T), U)
+def _only(U: Array, copy: int) -> Array:
+    """The one vector of a simple eigenvalue."""
+    return U
 
 
-def _norms(U: Array) -> Array:
-    """Frobenius norms."""
-    flat = U.reshape(len(U), -1)
-    return np.sqrt(np.einsum("kn,kn->k", flat, flat))
+def _apart_and_normal(parts: EqualSamples, group: int, apart: int, copy: int) -> Array:
+    """Samples of a group that move apart along a normal direction."""
+    return parts.lift_within(group, parts.E[:, parts.rank + copy // apart], copy % apart)
+
+
+def _normal_extreme(parts: EqualSamples, search: ExtremeSearch) -> RitzPairs:
+    """Extreme eigenpairs of the scaled ``S`` off the rows of the point, vectors of shape ``(k, 1, K + m)``."""
+    root, S = parts.root, parts.point.multiplier_matrix
+    rows = (parts.Y * root).T
+    if search.takes_apart(S.size):
+        return search.of_matrix(S.dense() / np.outer(root, root), rows)
+    rows = np.linalg.qr(rows)[0]
+    inverse = approximate_inverse(parts.point, root)
+
+    def off_rows(c: Array) -> Array:
+        return np.asarray(c - (c @ rows) @ rows.T)
+
+    return search.lowest(
+        lambda c: off_rows((S @ (c[:, 0] / root).T).T / root)[:, None],
+        lambda R: off_rows(R if search.largest else inverse(R)),
+        off_rows(search.rng.standard_normal((search.block, 1, S.size))),
+    )

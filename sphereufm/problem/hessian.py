@@ -26,7 +26,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent import tangent_bases
 from sphereufm.problem.evaluation import UFMEvaluation
 
-__all__ = ["ArrowHessian", "arrow_hessian"]
+__all__ = ["ArrowHessian", "arrow_hessian", "feature_blocks", "mean_curvature"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,25 +115,78 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     >>> arrow_hessian(problem.at(problem.spheres.random_point(0))).dense().shape
     (8, 8)
     """
-    problem = point.problem
-    K, tau = problem.classes, problem.tau
-    e = problem.dim - 1
+    K, e = point.problem.classes, point.problem.dim - 1
     T = tangent_bases(point.X)
     T_W, R = T[..., :K, :, :], T[..., K:, :, :]
-    W, H, G = point.W, point.H, np.swapaxes(point.G, -1, -2)
-    batch = W.shape[:-2]
-    covariance = _softmax_covariance(G, problem.labels, tau * problem.weights)
-    curvature = tau**2 * problem.weights[:, None, None] * covariance
+    H, G = point.H, np.swapaxes(point.G, -1, -2)
+    batch = H.shape[:-2]
+    curvature = _curvature(point)
     Th = np.einsum("...kda,...dn->...nka", T_W, H, optimize=True)
-    Rw = np.swapaxes(R, -1, -2) @ W[..., None, :, :]
     A = _sum_classifier_blocks(curvature, Th)
     A -= _block_diagonal(point.alpha, e)
-    curved = curvature @ np.swapaxes(Rw, -1, -2)
+    curved, C = _seen_by_features(point, curvature, R)
     B = Th[..., :, :, :, None] * curved[..., :, :, None, :]
     frames = np.einsum("...kda,...ndb->...nkab", T_W, R, optimize=True)
     B = (B + G[..., None, None] * frames).reshape(*batch, G.shape[-2], K * e, e)
-    C = Rw @ curved - point.beta[..., None, None] * np.eye(e)
     return ArrowHessian(A, B, C)
+
+
+def feature_blocks(point: UFMEvaluation) -> Array:
+    """The blocks ``C_i`` alone, shape ``(..., N, e, e)``, in the bases of :func:`tangent_bases`.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> point = problem.at(problem.spheres.random_point(0))
+    >>> bool((feature_blocks(point) == arrow_hessian(point).C).all())
+    True
+    """
+    R = tangent_bases(point.H)
+    return _seen_by_features(point, _curvature(point), R)[1]
+
+
+def mean_curvature(point: UFMEvaluation) -> Array:
+    """Mean over all directions of each column's own curvature by the logits, shape ``(..., K + N)``.
+
+    For ``w_k`` that is ``tau^2 sum_i omega_i (C_i)_kk / d``; for ``h_i`` it is ``tau^2 omega_i trace(W C_i W^T) / d``,
+    up to a part of second order in the probability of the wrong classes, which is left out.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> mean_curvature(problem.at(np.array([[1.0, -1.0, 1.0, -1.0], [0.0] * 4]))).round(3).tolist()
+    [0.052, 0.052, 0.119, 0.119]
+    """
+    problem = point.problem
+    y, rows = problem.labels, np.arange(problem.samples)
+    scale = problem.tau * problem.weights
+    P = point.G / scale
+    wrong = -P[..., y, rows]
+    P[..., y, rows] = wrong
+    W = point.W
+    squares = 2.0 - 2.0 * (np.swapaxes(W, -1, -2) @ W)[..., y]
+    features = scale * (P * squares).sum(axis=-2)
+    # p (1 - p) is the same for the own class with the wrong ones' probability in place of p
+    classifiers = (scale * P * (1.0 - P)).sum(axis=-1)
+    return np.asarray(problem.tau / problem.dim * np.concatenate([classifiers, features], axis=-1))
+
+
+def _curvature(point: UFMEvaluation) -> Array:
+    """``tau^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``."""
+    problem = point.problem
+    scale = problem.tau * problem.weights
+    covariance = _softmax_covariance(np.swapaxes(point.G, -1, -2), problem.labels, scale)
+    return np.asarray(problem.tau * scale[:, None, None] * covariance)
+
+
+def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple[Array, Array]:
+    """``tau^2 omega_i C_i W^T R_i``, shape ``(..., N, K, e)``, and the features' blocks."""
+    Rw = np.swapaxes(R, -1, -2) @ point.W[..., None, :, :]
+    curved = curvature @ np.swapaxes(Rw, -1, -2)
+    C = Rw @ curved - point.beta[..., None, None] * np.eye(R.shape[-1])
+    return curved, C
 
 
 def _softmax_covariance(G: Array, labels: NDArray[np.intp], scale: Array) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sphereufm.geometry.tangent import from_coordinates, to_coordinates
-from sphereufm.problem.hessian import arrow_hessian
+from sphereufm.problem.hessian import arrow_hessian, feature_blocks, mean_curvature
 from sphereufm.problem.ufm import UFMProblem
 
 PROBLEMS = [
@@ -69,3 +69,25 @@ def test_small_curvature_keeps_its_relative_accuracy():
     p = 1 / (1 + mpmath.exp(40))
     # along h_0 the curvature term vanishes (W C W^T points along h_0), and -beta_0 = 2 tau omega_0 p is left
     assert matrix[2, 2] == pytest.approx(float(2 * 20 * p / 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_mean_curvature_is_the_trace_of_the_softmax_term(problem):
+    X = problem.spheres.random_point(0)
+    W, K, tau = X[:, : problem.classes], problem.classes, problem.tau
+    Z = tau * W.T @ X[:, K:]
+    P = np.exp(Z - Z.max(axis=0)) / np.exp(Z - Z.max(axis=0)).sum(axis=0)
+    found = mean_curvature(problem.at(X)) * problem.dim / tau**2
+    np.testing.assert_allclose(
+        found[:K], (problem.weights * P * (1.0 - P)).sum(axis=1), rtol=1e-9, atol=1e-30
+    )
+    traces = problem.weights * [np.trace(W @ (np.diag(p) - np.outer(p, p)) @ W.T) for p in P.T]
+    away = W[:, problem.labels] - W @ P
+    # what is left out is the square of the mean difference from the own classifier
+    np.testing.assert_allclose(found[K:] - problem.weights * np.square(away).sum(axis=0), traces, atol=1e-14)
+
+
+def test_feature_blocks_are_those_of_the_arrow():
+    problem = PROBLEMS[0]
+    point = problem.at(problem.spheres.random_point(1, (2,)))
+    np.testing.assert_array_equal(feature_blocks(point), arrow_hessian(point).C)

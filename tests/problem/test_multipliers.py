@@ -166,3 +166,17 @@ def test_large_S_stays_an_operator():
     c = np.zeros(20_002)
     c[5] = 1.0
     assert (S @ c)[5] == -S.beta[3]
+
+
+@given(problem=problems(), seed=seeds)
+def test_shifted_inverse_agrees_with_the_dense_one(problem, seed):
+    S = problem.at(problem.spheres.random_point(seed)).multiplier_matrix
+    rng = np.random.default_rng(seed)
+    norm = float(np.abs(np.linalg.eigvalsh(S.dense())).max())
+    shift = norm * rng.uniform(1.1, 2.0, S.size)
+    R = rng.standard_normal((3, S.size))
+    solve = S.shifted_inverse(shift)
+    np.testing.assert_allclose(solve(R) @ (S.dense() + np.diag(shift)), R, atol=1e-10)
+    lowest = float(np.linalg.eigvalsh(S.dense())[0])
+    if lowest < -1e-6 * norm:
+        assert S.shifted_inverse(np.full(S.size, -0.9 * lowest)) is None
