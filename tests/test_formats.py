@@ -149,6 +149,26 @@ def test_features_of_several_files_and_of_epochs(capsys, tmp_path):
         assert not validator("features").is_valid({k: v for k, v in data.items() if k != "complete"})
 
 
+@pytest.mark.parametrize(
+    ("classifier", "words", "source"),
+    [
+        (SAVED["classifier"], [], "one"),
+        (SAVED["classifier"], ["--normalize"], "unbounded"),
+        (SAVED["classifier"], ["--normalize", "--tau", "2"], "given"),
+        (np.array([[1.0, 0.0], [1.0, 0.1]]), ["--normalize"], "fitted"),
+        (None, [], None),
+    ],
+)
+def test_features_say_where_the_temperature_is_from(capsys, tmp_path, classifier, words, source):
+    arrays = {key: value for key, value in SAVED.items() if key != "classifier"}
+    np.savez(tmp_path / "f.npz", **arrays, **({} if classifier is None else {"classifier": classifier}))
+    with pytest.raises(SystemExit):
+        main(["features", str(tmp_path / "f.npz"), *words, "--json"])
+    data = json.loads(capsys.readouterr().out)
+    validator("features").validate(data)
+    assert data["tau_source"] == source
+
+
 def test_a_solution_on_standard_output_is_one_without_its_point(capsys):
     with pytest.raises(SystemExit):
         main([*RUNS["solve"], "--json"])
