@@ -101,8 +101,9 @@ def _multipliers_are_psd(problem: UFMProblem, found: Found) -> bool:
     """Whether ``S >= 0`` in floating point, each column in its own scale."""
     point = problem.in_dimension(found.rank).at(found.X)
     S = point.multiplier_matrix.dense()
-    scale = np.maximum(point.gradient_scale, 1e-300)
-    eigenvalues = np.linalg.eigvalsh(S / np.sqrt(np.outer(scale, scale)))
+    # the product of two scales underflows where tau K / (K - 1) exceeds 300
+    root = np.sqrt(np.maximum(point.gradient_scale, 1e-300))
+    eigenvalues = np.linalg.eigvalsh(S / root / root[:, None])
     return bool(eigenvalues[0] >= -ZERO_TOLERANCE * np.abs(eigenvalues).max())
 
 

@@ -118,7 +118,7 @@ class LandscapeReport:
             "basis": self.basis,
             "critical": [_entry_to_json(entry) for entry in self.critical],
             "coverage": {
-                "strata": [{"stratum": name, **asdict(c)} for name, c in self.coverage.items()],
+                "strata": [{"stratum": name, **_plain(asdict(c))} for name, c in self.coverage.items()],
                 "rank_one": None if self.rank_one is None else asdict(self.rank_one),
             },
             "notes": list(self.notes),
@@ -127,7 +127,7 @@ class LandscapeReport:
             "proofs": None if self.proofs is None else asdict(self.proofs),
             "connections": None
             if self.connections is None
-            else {**asdict(self.connections), "merges": [asdict(merge) for merge in self.merges]},
+            else _plain({**asdict(self.connections), "merges": [asdict(merge) for merge in self.merges]}),
         }
 
     @property
@@ -165,7 +165,7 @@ class LandscapeReport:
         OutputError
             If the file cannot be written.
         """
-        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
 def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
@@ -246,7 +246,10 @@ def _entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
             "claims": list(entry.claims),
             "isotropy_order": _large_to_json(entry.isotropy_order),
             "permutation_copies": _large_to_json(entry.permutation_copies),
-            "relative_gradient_norm": entry.relative_gradient_norm,
+            # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
+            "relative_gradient_norm": entry.relative_gradient_norm
+            if math.isfinite(entry.relative_gradient_norm)
+            else None,
             "eigenvalues": entry.spectrum.eigenvalues.tolist(),
             "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
             "normal_copies": entry.spectrum.normal_copies,
@@ -278,6 +281,13 @@ def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
     numbers = (entry.cost, entry.rank, entry.morse_index, entry.nullity, entry.min_eigenvalue)
     family = f" ({entry.name})" if isinstance(entry, CriticalFamily) else ""
     return (*map(shown, numbers), entry.kind.name + family, entry.status.name, str(entry.hits))
+
+
+def _plain(data: Any) -> Any:
+    """Data with lists for tuples, as JSON readers return them."""
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    return [_plain(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _large_to_json(number: int | None) -> int | str | None:
@@ -358,7 +368,9 @@ def _entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         X=X,
         rank=int(data["rank"]),
         spectrum=spectrum,
-        relative_gradient_norm=float(data["relative_gradient_norm"]),
+        relative_gradient_norm=math.inf
+        if data["relative_gradient_norm"] is None
+        else float(data["relative_gradient_norm"]),
         claims=tuple(data.get("claims", ())),
         isotropy_order=_large_from_json(data.get("isotropy_order")),
         permutation_copies=_large_from_json(data.get("permutation_copies")),

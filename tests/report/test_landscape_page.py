@@ -9,7 +9,7 @@ import pytest
 from sphereufm import LandscapeVerdict, UFMProblem, load_report, verify_landscape
 from sphereufm.errors import UnreadableFileError
 from sphereufm.landscape.connect import connect_landscape
-from sphereufm.landscape.points import Status
+from sphereufm.landscape.points import CriticalPoint, Status
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.result import ProofSummary
 from sphereufm.report import landscape_html, read_data, save_html
@@ -118,3 +118,14 @@ def test_ids_are_unique_and_figures_follow_the_colour_of_the_text(page):
         assert use in ids
     assert "currentColor" in page
     assert "#010203" not in page
+
+
+@pytest.mark.parametrize("tau", [200, 800])
+def test_costs_that_underflow_are_reported_and_read_back(tau, tmp_path):
+    report = connect_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau), starts=6))
+    report.save(tmp_path / "landscape.json")
+    save_html(report, tmp_path / "report.html")
+    again = load_report(tmp_path / "landscape.json")
+    assert again.to_json() == report.to_json() == read_data(tmp_path / "report.html")
+    norms = [entry.relative_gradient_norm for entry in report.critical if isinstance(entry, CriticalPoint)]
+    assert (max(norms) == float("inf")) == (tau == 800)
