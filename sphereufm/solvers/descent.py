@@ -67,7 +67,7 @@ class _Armijo:
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient."""
-        ray = self.oracle.ray(points, -points.gradient)
+        ray = self.oracle.descent(points)
         fresh = self.t == 0.0
         longest = np.maximum(ray.longest, 1e-300)
         first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
