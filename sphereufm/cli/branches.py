@@ -37,7 +37,7 @@ _FILES = ("branches.json", "branches.png")
 @click.option(
     "--tau-to", type=float, required=True, metavar="b", help="Where to end; may be below the beginning."
 )
-@effort_option("standard")
+@effort_option("standard", minimisers=False)
 @seed_option
 @output_options
 @json_option

@@ -51,14 +51,19 @@ tolerance_option = click.option(
 )
 
 
-def effort_option(default: str) -> Callable[[_Command], _Command]:
-    """Make the option ``--effort``: how hard to search for critical points."""
+def effort_option(default: str, minimisers: bool = True) -> Callable[[_Command], _Command]:
+    """Make the option ``--effort``: how hard to search for critical points, or for minimisers alone."""
+    text = (
+        "When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick)"
+    )
     return click.option(
         "--effort",
-        type=click.Choice(["quick", "standard", "thorough"]),
+        type=click.Choice([*(["minimisers"] if minimisers else []), "quick", "standard", "thorough"]),
         default=default,
         show_default=True,
-        help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick).",
+        help=f"{text}; or descents to minimisers alone, no saddles (minimisers)."
+        if minimisers
+        else f"{text}.",
     )
 
 

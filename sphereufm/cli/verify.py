@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import (
+    effort_option,
     json_option,
+    no_proofs_option,
     output_options,
     prepare_output,
     problem_from_options,
     problem_options,
     seed_option,
+    starts_option,
 )
 from sphereufm.cli.printing import Progress, say, say_json, say_written
 
@@ -32,19 +35,10 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
 @click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
 @problem_options
-@click.option(
-    "--effort",
-    type=click.Choice(["minimisers", "quick", "standard", "thorough"]),
-    default="standard",
-    show_default=True,
-    help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick); "
-    "or descents to minimisers alone, no saddles (minimisers).",
-)
-@click.option(
-    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
-)
+@effort_option("standard")
+@starts_option
 @seed_option
-@click.option("--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then.")
+@no_proofs_option
 @output_options
 @json_option
 def verify(

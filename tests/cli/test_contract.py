@@ -6,6 +6,7 @@ import pytest
 from running import FAST, run
 
 from sphereufm.cli import cli
+from sphereufm.landscape.search import Effort
 from sphereufm.solvers import DEFAULT_SOLVER
 
 
@@ -92,3 +93,9 @@ def test_doctor_names_versions_and_missing_extras(capsys):
     assert data["core"]["numpy"]
     assert {"features", "test"} <= data["extras"].keys()
     assert "numpy" in run(capsys, "doctor")[1]
+
+
+@pytest.mark.parametrize("command", ["verify", "sweep"])
+def test_every_effort_can_be_asked_for(command):
+    (option,) = [p for p in cli.commands[command].params if p.name == "effort"]
+    assert sorted(option.type.choices) == sorted(effort.name.lower() for effort in Effort)

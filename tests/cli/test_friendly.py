@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from running import FAST, run, start
@@ -68,6 +69,18 @@ def test_help_shows_an_example_and_the_options_of_all(capsys, command):
     assert f"Example: sphereufm {command}" in out
     assert "--quiet" in out
     assert "--verbose" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_stands_in_the_synopsis(command):
+    page = Path("docs/command-line.md").read_text(encoding="utf-8")
+    block = page.partition("```text\n")[2].partition("```")[0]
+    lines = re.search(rf"^sphereufm {command} .*?(?=^sphereufm|\Z)", block, re.MULTILINE | re.DOTALL)[0]
+    if "same problem options" in lines or "problem options without" in lines:
+        lines += block.splitlines()[0]
+    options = [name for p in cli.commands[command].params for name in p.opts if name.startswith("--")]
+    missing = {name for name in options if not re.search(rf"{name}\b", lines)} - {"--quiet", "--verbose"}
+    assert missing == set()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
