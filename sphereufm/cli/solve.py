@@ -70,7 +70,7 @@ def solve(
     Exit code 0: converged, 3: not converged.
     """
     from sphereufm.errors import check_positive
-    from sphereufm.landscape.result import problem_to_json
+    from sphereufm.landscape.rows_json import problem_to_json
     from sphereufm.solvers import Settings
 
     problem = problem_from_options(**problem_words)
