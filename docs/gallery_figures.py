@@ -1,5 +1,7 @@
 """How the gallery finds its pictures: an example names a matplotlib figure ``figure``, and here it is saved."""
 
+from pathlib import Path
+
 from sphinx_gallery.scrapers import figure_rst
 
 
@@ -10,4 +12,5 @@ def named_figure(block, block_vars, gallery_conf):
         return ""
     path = next(block_vars["image_path_iterator"])
     figure.savefig(path, dpi=110)
-    return figure_rst([path], gallery_conf["src_dir"], "")
+    title = Path(block_vars["src_file"]).read_text(encoding="utf-8").splitlines()[1]
+    return figure_rst([path], gallery_conf["src_dir"], f"Figure of the example: {title}")

@@ -1,8 +1,10 @@
 """What people rely on: quiet and verbose, completion, colours, examples in the help, suggestions."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,38 @@ def test_no_escapes_in_a_pipe(told):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "\x1b" not in out + err
+
+
+def on_a_terminal(words, told):
+    """What a terminal would get, standard error included."""
+    pty = pytest.importorskip("pty")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sphereufm", *words],
+        stdout=follower,
+        stderr=follower,
+        env={key: value for key, value in os.environ.items() if key != "NO_COLOR"} | told,
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while part := os.read(leader, 65536):
+            shown += part
+    except OSError:  # so Linux says that the other side is closed
+        pass
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+COLOUR = re.compile(r"\x1b\[(?:3[0-7]|9[0-7]|38;)[0-9;]*m")
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted():
+    terminal = {"TERM": "xterm-256color"}
+    assert COLOUR.search(on_a_terminal(QUICK["verify"], terminal))
+    assert not COLOUR.search(on_a_terminal(QUICK["verify"], terminal | {"NO_COLOR": "1"}))
+
+
+def test_a_terminal_gets_no_bars_with_quiet():
+    assert on_a_terminal([*QUICK["verify"], "--quiet"], {"TERM": "xterm-256color"}) == ""
