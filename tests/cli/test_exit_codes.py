@@ -30,7 +30,6 @@ PLANE = ["verify", "--classes", "3", "--per-class", "1", "--dim", "2", "--starts
         ([*PLANE, "--tau", "0"], 2),
         (["verify", *SMALL_EDGE, "--starts", "4", "--no-proofs"], 3),
         (["solve", *LONG, "--tolerance", "1e-300"], 3),
-        (["features", "tests/data/digits_normalised.npz", "--tau", "5"], 0),
         (["features", "tests/data/missing.npz"], 2),
         (["check", "tests/data/certificates/sharpness-weighted.json"], 0),
         (["doctor"], 0),
