@@ -7,6 +7,7 @@ import pytest
 
 from sphereufm import UFMProblem, trace_branches
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
+from sphereufm.landscape.branch_report import BranchEvent
 from sphereufm.landscape.position import LandscapePosition
 from sphereufm.plots.branches import branch_figure
 from sphereufm.plots.features import features_figure, trajectory_figure
@@ -51,8 +52,17 @@ def test_a_trajectory_leaves_out_what_is_undefined(metrics):
 
 
 def test_branches_have_all_their_points_and_events():
-    report = trace_branches(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1), 3.0, 4.0, effort="quick")
-    assert report.events
+    report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), 0.5, 1.0, effort="quick")
+    events = tuple(
+        BranchEvent(kind=kind, tau=tau, cost=cost, branch=0, kernel=1)
+        for kind, tau, cost in (
+            ("fold", 0.7, 0.2),
+            ("bifurcation", 0.8, 0.3),
+            ("rank", 0.9, 0.4),
+            ("fold", 0.6, 0.5),
+        )
+    )
+    report = dataclasses.replace(report, events=events)
     axes = branch_figure(report).axes[0]
     assert len(axes.collections) == len(report.branches)
     for lines, branch in zip(axes.collections, report.branches, strict=True):
@@ -60,6 +70,7 @@ def test_branches_have_all_their_points_and_events():
         assert len(segments) == len(branch.points) - 1
         assert np.allclose(segments[0][0], [branch.points[0].tau, branch.points[0].cost])
         assert np.allclose(segments[-1][1], [branch.points[-1].tau, branch.points[-1].cost])
+    assert len(axes.lines) == 3
     marks = sorted((x, y) for line in axes.lines for x, y in zip(*line.get_data(), strict=True))
     assert marks == sorted((event.tau, event.cost) for event in report.events)
 

@@ -20,7 +20,7 @@ pytestmark = needs_browser
 
 @pytest.fixture(scope="module")
 def report():
-    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau="3/2"), starts=20)
+    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau="3/2"), starts=12)
 
 
 @pytest.fixture(scope="module")

@@ -25,13 +25,18 @@ def page(report):
     return landscape_html(report)
 
 
+def brief(report):
+    """The same with three rows and two pictures, quickly drawn."""
+    return dataclasses.replace(report, critical=report.critical[:3], coverage={}, connections=None)
+
+
 def verdict(page):
     (text,) = re.findall(r'<p class="verdict">(.*?)</p>', page)
     return text
 
 
-def test_the_data_is_embedded_and_reads_back(report, tmp_path):
-    save_html(report, tmp_path / "report.html")
+def test_the_data_is_embedded_and_reads_back(report, page, tmp_path):
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
     data = read_data(tmp_path / "report.html")
     assert data == json.loads(json.dumps(report.to_json()))
     (tmp_path / "landscape.json").write_text(json.dumps(data))
@@ -69,7 +74,7 @@ def test_the_verdict_is_one_sentence_with_the_counts(report, page):
     )
     other = landscape_html(
         dataclasses.replace(
-            report,
+            brief(report),
             critical=mixed,
             verdict=LandscapeVerdict.NOT_BENIGN,
             basis="counterexample",
@@ -100,7 +105,7 @@ def test_a_proved_row_carries_its_claims(tmp_path):
 
 def test_text_is_escaped(report, tmp_path):
     harmful = "</script><script>alert(1)</script>"
-    page = landscape_html(dataclasses.replace(report, notes=(harmful,)))
+    page = landscape_html(dataclasses.replace(brief(report), notes=(harmful,)))
     assert "<script>alert" not in page
     (tmp_path / "report.html").write_text(page)
     assert read_data(tmp_path / "report.html")["notes"] == [harmful]
@@ -122,10 +127,10 @@ def test_ids_are_unique_and_figures_follow_the_colour_of_the_text(page):
 
 @pytest.mark.parametrize("tau", [200, 800])
 def test_costs_that_underflow_are_reported_and_read_back(tau, tmp_path):
-    report = connect_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau), starts=6))
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau), starts=3)
     report.save(tmp_path / "landscape.json")
-    save_html(report, tmp_path / "report.html")
-    again = load_report(tmp_path / "landscape.json")
-    assert again.to_json() == report.to_json() == read_data(tmp_path / "report.html")
+    save_html(brief(report), tmp_path / "report.html")
+    assert load_report(tmp_path / "landscape.json").to_json() == report.to_json()
+    assert read_data(tmp_path / "report.html") == brief(report).to_json()
     norms = [entry.relative_gradient_norm for entry in report.critical if isinstance(entry, CriticalPoint)]
     assert (max(norms) == float("inf")) == (tau == 800)
