@@ -146,7 +146,7 @@ def _text(data: dict[str, Any]) -> str:
         [
             f"cost                      {data['cost']:.12g} nats",
             f"gradient norm             {data['gradient_norm']:.3g} (relative {data['relative_gradient_norm']:.3g})",
-            f"guaranteed optimality gap {data['optimality_gap']:.3g} nats (numerical; method: {data['gap_method']})",
+            f"optimality gap            at most {data['optimality_gap']:.3g} nats (numerical; {data['gap_method']})",
             f"stop reason               {data['stop_reason']}: {data['stopped_because']}",
             f"seconds                   {data['seconds']:.3g}",
             f"calls                     {calls}",

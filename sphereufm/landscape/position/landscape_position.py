@@ -10,7 +10,7 @@ __all__ = ["LandscapePosition"]
 
 @dataclass(frozen=True, kw_only=True)
 class LandscapePosition:
-    """Cost, gradient and guaranteed gap of a network's features and classifier.
+    """Cost, gradient and optimality gap of a network's features and classifier.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class LandscapePosition:
         """Every gap that is known."""
         over = "" if self.least_cost_range is None else " over all of these norms and this bias"
         lines = [
-            f"guaranteed optimality gap {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})"
+            f"optimality gap at most {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})"
         ]
         if self.least_cost_range is not None:
             low, high = self.least_cost_range

@@ -1,4 +1,4 @@
-r"""A point of unit features and classifiers on its landscape: cost, gradient, guaranteed gap, distance from collapse.
+r"""A point of unit features and classifiers on its landscape: cost, gradient, optimality gap, distance from collapse.
 
 Points that fit the memory are evaluated as :class:`~sphereufm.problem.ufm.UFMProblem` does.  Larger ones are streamed
 once: with ``b_i = |W g_i|`` the bound of :mod:`~sphereufm.problem.gap` needs only
