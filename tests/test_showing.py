@@ -4,6 +4,7 @@ import pickle
 from xml.etree import ElementTree
 
 import numpy as np
+import pymanopt
 import pytest
 
 from sphereufm import (
@@ -11,6 +12,7 @@ from sphereufm import (
     align,
     check_gradient,
     collapse_metrics,
+    from_pymanopt,
     hessian_extreme,
     hessian_spectrum,
     optimality_gap,
@@ -122,3 +124,19 @@ def test_a_notebook_shows_a_result_as_a_table(things):
     cells = [[cell.text or "" for cell in row] for row in table.iter("tr")][1:]
     assert cells[0] == ["cost", "0.126928011043 nats"]
     assert ["saddles left", str(things["SolverResult"].escaped_saddles)] in cells
+
+
+def test_large_problems_and_those_of_pymanopt_print_shortly():
+    large = UFMProblem(class_sizes=(100,) * 1000, dim=64, tau=1)
+    assert repr(large.spheres) == "ProductOfSpheres.oblique(64, 101000)"
+    space = pymanopt.manifolds.Product([pymanopt.manifolds.Sphere(3), pymanopt.manifolds.Oblique(3, 2)])
+
+    @pymanopt.function.autograd(space)
+    def cost(x, Y):
+        return (x @ Y).sum()
+
+    own = from_pymanopt(pymanopt.Problem(space, cost))
+    for thing in (large, large.symmetry, own, own.symmetry, own.at(own.spheres.random_point(0))):
+        assert len(repr(thing)) < 300
+        assert " object at 0x" not in repr(thing)
+    assert "Sphere manifold" in repr(own)

@@ -220,6 +220,11 @@ class ProductOfSpheres:
 
     dims: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        if len(set(self.dims)) == 1:
+            return f"ProductOfSpheres.oblique({self.dims[0]}, {len(self.dims)})"
+        return f"ProductOfSpheres({self.dims})"
+
     def __post_init__(self) -> None:
         if not self.dims:
             raise InvalidInputError("dims=() must name at least one sphere")

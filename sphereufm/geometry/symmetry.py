@@ -69,6 +69,12 @@ class ColumnPermutations:
     blocks: tuple[tuple[tuple[int, ...], ...], ...]
     kinds: tuple[Hashable, ...]
 
+    def __repr__(self) -> str:
+        blocks, kinds, cells = len(self.blocks), len(set(self.kinds)), sum(map(len, self.blocks))
+        return (
+            f"<ColumnPermutations of {self.columns} columns: {blocks} blocks of {kinds} kinds, {cells} cells>"
+        )
+
     def __post_init__(self) -> None:
         columns = sorted(j for block in self.blocks for cell in block for j in cell)
         if columns != list(range(len(columns))) or not columns:
@@ -188,6 +194,10 @@ class SymmetryGroup:
 
     orthogonal: bool
     permutations: ColumnPermutations
+
+    def __repr__(self) -> str:
+        rotations = "rotations and " if self.orthogonal else ""
+        return f"<SymmetryGroup: {rotations}{self.permutations!r}>"
 
     @classmethod
     def none(cls, columns: int) -> SymmetryGroup:

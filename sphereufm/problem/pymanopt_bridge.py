@@ -167,6 +167,9 @@ class PymanoptProblem:
     factors: tuple[_Factor, ...]
     scales: Array
 
+    def __repr__(self) -> str:
+        return f"<PymanoptProblem on {self.problem.manifold}, as {self.spheres!r}>"
+
     def at(self, X: Array) -> PymanoptEvaluation:
         """Evaluate at ``X``, shape ``(..., d, M)``; batch axes are looped over.
 
@@ -241,6 +244,9 @@ class PymanoptEvaluation:
     def __init__(self, problem: PymanoptProblem, X: Array) -> None:
         self._problem = problem
         self.X = X
+
+    def __repr__(self) -> str:
+        return f"<PymanoptEvaluation at {self.X.shape} of {self._problem!r}>"
 
     @cached_property
     def cost(self) -> Array:
