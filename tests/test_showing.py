@@ -126,6 +126,20 @@ def test_a_notebook_shows_a_result_as_a_table(things):
     assert ["saddles left", str(things["SolverResult"].escaped_saddles)] in cells
 
 
+def test_a_problem_of_pymanopt_travels_by_cloudpickle():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    space = pymanopt.manifolds.Oblique(3, 2)
+
+    @pymanopt.function.autograd(space)
+    def cost(X):
+        return (X[:, 0] * X[:, 1]).sum()
+
+    problem = from_pymanopt(pymanopt.Problem(space, cost))
+    again = pickle.loads(cloudpickle.dumps(problem))
+    X = problem.spheres.random_point(0)
+    np.testing.assert_array_equal(again.gradient(X), problem.gradient(X))
+
+
 def test_large_problems_and_those_of_pymanopt_print_shortly():
     large = UFMProblem(class_sizes=(100,) * 1000, dim=64, tau=1)
     assert repr(large.spheres) == "ProductOfSpheres.oblique(64, 101000)"
