@@ -78,7 +78,7 @@ def _somebody_reads(descriptor: int) -> bool:
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
+    epilog="\b\nExample: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
 )
 @click.version_option(__version__, prog_name="sphereufm")
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
@@ -87,6 +87,7 @@ def cli(debug: bool) -> None:
 
 
 for command in (verify, solve, compare, features, branches, check, sweep, doctor):
+    command.epilog = f"\b\n{command.epilog}"  # one line, however long: it is there to be copied
     cli.add_command(with_verbosity(command))
 
 

@@ -30,7 +30,8 @@ _FILES = ("branches.json", "branches.png")
 
 
 @click.command(
-    epilog="Example: sphereufm branches --classes 3 --per-class 1 --dim 2 --tau-from 1 --tau-to 12 --out branches"
+    short_help="Follow critical points along tau.",
+    epilog="Example: sphereufm branches --classes 3 --per-class 1 --dim 2 --tau-from 1 --tau-to 12 --out branches",
 )
 @size_options
 @click.option("--tau-from", type=float, required=True, metavar="a", help="Where to begin.")

@@ -20,7 +20,10 @@ _CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 _WORST_FIRST = (2, 1, 3, 0)
 
 
-@click.command(epilog="Example: sphereufm check landscape/certificates")
+@click.command(
+    short_help="Re-check certificates.",
+    epilog="Example: sphereufm check landscape/certificates",
+)
 @click.argument("paths", metavar="FILE_OR_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--backend",

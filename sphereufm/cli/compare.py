@@ -32,7 +32,8 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
 
 
 @click.command(
-    epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison"
+    short_help="Compare solvers from the same starts.",
+    epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison",
 )
 @problem_options
 @click.option(

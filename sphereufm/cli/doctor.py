@@ -20,7 +20,10 @@ __all__ = ["doctor"]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-@click.command(epilog="Example: sphereufm doctor")
+@click.command(
+    short_help="Print what is installed, and what is missing.",
+    epilog="Example: sphereufm doctor",
+)
 @json_option
 def doctor(as_json: bool) -> int:
     """Print versions, the linear algebra library, and which optional extras are present.

@@ -25,7 +25,10 @@ __all__ = ["features"]
 _FORMAT = "sphereufm-features/1"
 
 
-@click.command(epilog="Example: sphereufm features features.npz --tau 5")
+@click.command(
+    short_help="Measure neural collapse in saved features.",
+    epilog="Example: sphereufm features features.npz --tau 5",
+)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--labels", metavar="FILE|KEY", help="Labels: another file, or a key in PATH.")
 @click.option(

@@ -40,7 +40,10 @@ def _solver_names() -> list[str]:
     return list(SOLVERS)
 
 
-@click.command(epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5")
+@click.command(
+    short_help="Minimise from a random start, and bound the gap.",
+    epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5",
+)
 @problem_options
 @click.option(
     "--solver",

@@ -23,7 +23,8 @@ __all__ = ["sweep"]
 
 
 @click.command(
-    epilog="Example: sphereufm sweep --classes 3,4 --per-class 1 --dim 2..K+1 --tau 0.1:50:log:20 --out phases"
+    short_help="Verify a grid of problems; resumable.",
+    epilog="Example: sphereufm sweep --classes 3,4 --per-class 1 --dim 2..K+1 --tau 0.1:50:log:20 --out phases",
 )
 @click.argument("grid_file", required=False, metavar="[GRID.toml]")
 @click.option("--classes", metavar="LIST", help="3,4,5 or 3..5")

@@ -33,7 +33,10 @@ _LONGEST_TABLE = 60
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
 
-@click.command(epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape")
+@click.command(
+    short_help="Find, classify and prove critical points; give a verdict.",
+    epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
+)
 @problem_options
 @effort_option("standard")
 @starts_option

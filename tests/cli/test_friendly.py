@@ -58,6 +58,13 @@ def test_verbose_says_on_standard_error_what_is_done(capsys, tmp_path, command):
     assert re.search(r"\d|checking", err)
 
 
+def test_the_list_of_commands_is_not_cut_short(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert "..." not in out.partition("Commands:")[2]
+    assert all(cli.commands[command].short_help in out for command in COMMANDS)
+
+
 def test_quiet_and_verbose_contradict_each_other(capsys):
     code, out, err = run(capsys, "doctor", "-q", "-v")
     assert (code, out) == (2, "")
@@ -68,7 +75,9 @@ def test_quiet_and_verbose_contradict_each_other(capsys):
 def test_help_shows_an_example_and_the_options_of_all(capsys, command):
     code, out, _ = run(capsys, command, "--help")
     assert code == 0
-    assert f"Example: sphereufm {command}" in out
+    (example,) = [line for line in out.splitlines() if line.startswith("  Example: ")]
+    assert example.startswith(f"  Example: sphereufm {command}")
+    assert example.removeprefix("  ") in cli.commands[command].epilog
     assert "--quiet" in out
     assert "--verbose" in out
 
@@ -87,7 +96,7 @@ def test_every_option_stands_in_the_synopsis(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_example_of_the_help_is_understood(command):
-    words = cli.commands[command].epilog.removeprefix("Example: sphereufm ").split()
+    words = cli.commands[command].epilog.partition("Example: sphereufm ")[2].split()
     with cli.make_context("sphereufm", words, resilient_parsing=True) as context:
         name, found, rest = cli.resolve_command(context, words)
         assert name == command
