@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms, retract
 from sphereufm.geometry.tangent import from_coordinates, to_coordinates
+from sphereufm.landscape.deflation import Deflation
 from sphereufm.landscape.hessian import shifted_hessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
@@ -36,6 +37,8 @@ _LEAST_DAMPING = 1e-7
 _LARGEST_DAMPING = 1e6
 _LONGEST_STEP = 0.7
 _REJECTIONS = 12
+# A step that raises the deflating factor's logarithm by more is no progress, whatever the gradient says.
+_NOT_CLOSER = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +73,7 @@ def find_critical_points(
     *,
     tolerance: float = 1e-10,
     max_iterations: int = 200,
+    deflation: Deflation | None = None,
     callback: _Callback | None = None,
 ) -> CriticalSearch:
     """Run the search from each start.
@@ -82,6 +86,8 @@ def find_critical_points(
     tolerance : float
         Stop when the relative gradient norm is at most this.
     max_iterations : int
+    deflation : Deflation, optional
+        Keeps the search away from known classes.
     callback : callable, optional
         ``callback(finished=count)`` after each iteration.
 
@@ -108,12 +114,19 @@ def find_critical_points(
     iterations = 0
     while active.size and iterations < max_iterations:
         iterations += 1
-        step = _step(problem, X[active], sigma[active])
+        step = _step(problem, X[active], sigma[active], deflation)
         moved = retract(X[active], step.move)
         merit = _merit(problem.at(moved), step.scale)
         norm = merit.norm
-        better = (merit.value < step.value) | (norm < 0.5 * norms[active])
-        good = merit.value < 0.25 * step.value
+        # ratios of squared norms, so that the factors of deflation can be huge
+        ratio = merit.value / np.maximum(step.value, 1e-300)
+        halved = norm < 0.5 * norms[active]
+        if deflation is not None:
+            growth = deflation.log_factor(moved) - deflation.log_factor(X[active])
+            ratio = ratio * np.exp(np.clip(2.0 * growth, -600.0, 600.0))
+            halved &= growth < _NOT_CLOSER
+        better = (ratio < 1.0) | halved
+        good = ratio < 0.25
         accepted = active[better]
         X[accepted], norms[accepted] = moved[better], norm[better]
         sigma[active] = _next_damping(sigma[active], better, good, norm)
@@ -143,7 +156,7 @@ class _Merit:
     norm: Array
 
 
-def _step(problem: SphereProblem, X: Array, sigma: Array) -> _Step:
+def _step(problem: SphereProblem, X: Array, sigma: Array, deflation: Deflation | None) -> _Step:
     """One damped Newton step for each item, no column longer than 0.7 radians."""
     point = problem.at(X)
     scale = _positive(point.gradient_scale)
@@ -152,6 +165,8 @@ def _step(problem: SphereProblem, X: Array, sigma: Array) -> _Step:
     hessian = shifted_hessian(problem, point).scaled(root)
     c = hessian.damped_newton_step(g, sigma) * root[..., None]
     move = from_coordinates(X, np.swapaxes(c, -1, -2))
+    if deflation is not None:
+        move *= deflation.step_factor(X, move)[..., None, None]
     longest = column_norms(move).max(axis=-1)
     move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[..., None, None]
     return _Step(move, scale, np.square(g).sum(axis=(-1, -2)))
