@@ -1,14 +1,14 @@
 r"""Deflation: a factor that drives Newton's method away from what is known already, whole orbits at a time.
 
-Distances between orbits are taken from smooth invariants ``phi``: means of ``G_jl^p``, ``p = 1, 2, 3``, over all pairs of
-columns of two given cell kinds, inside one block and across blocks, and means over a kind of squared row means, where
-``G = X^T X`` (where the group has no rotations, moments of the coordinates join them).  With known classes ``Y_k``
+Distances between orbits are taken from smooth invariants ``phi`` of ``G = X^T X``: means of ``G_jl^p``, ``p = 1, 2, 3``
+over all pairs of columns of two given cell kinds, inside one block and across blocks, and means over a kind of
+squared row means (where the group has no rotations, moments of the coordinates join them).  With known classes ``Y_k``
 and a radius ``rho``, the gradient is multiplied by
 
     m(X) = prod_k (1 + rho^2 / |phi(X) - phi(Y_k)|^2),
 
 which is infinite on the known orbits and one far from them.  A zero of ``m grad f`` is a critical point that is not
-known.  The Newton step of the deflated system is the plain step ``s`` times ``1 / (1 - <grad log m, s>)``: steps towards a
+known.  The Newton step of the deflated system is the plain step ``s`` times ``1 / (1 - <grad log m, s>)``: steps to a
 known class are turned round, others lengthened or shortened, at the cost of one directional derivative.
 
 Inequivalent points may share their invariants; such classes are deflated together with a known one.  What is
@@ -101,7 +101,7 @@ class Deflation:
     @cached_property
     def _targets(self) -> Array:
         """Invariants of the known classes, shape ``(k, q)``."""
-        return np.array([self._invariants(Y)[0] for Y in self.known])
+        return np.array([self._invariants(Y)[0] for Y in self.known]) if self.known else np.empty((0, 1))
 
     @cached_property
     def _pairings(self) -> Array:

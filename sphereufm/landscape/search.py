@@ -23,6 +23,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry import numerical_rank, principal_frame
 from sphereufm.landscape.block_problem import BlockProblem
 from sphereufm.landscape.coverage import Coverage, coverage_of
+from sphereufm.landscape.deflation import Deflation
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.saddles import follow_eigenvectors
 from sphereufm.problem.interface import SphereProblem
@@ -188,7 +189,9 @@ def reduced(problem: SphereProblem, X: Array) -> Found:
     return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
 
 
-def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
+def find_in_pieces(
+    problem: SphereProblem, starts: Array, settings: SearchSettings, deflation: Deflation | None = None
+) -> list[Array]:
     """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
 
     Starts at which the cost is not finite (coinciding charges, say) are left out.
@@ -202,6 +205,7 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
             starts[begin : begin + size],
             tolerance=settings.tolerance,
             max_iterations=settings.max_iterations,
+            deflation=deflation,
         )
         found.extend(search.X[search.converged])
     return found

@@ -16,12 +16,21 @@ from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.collection import Collection
 from sphereufm.landscape.constructed import constructed_starts
 from sphereufm.landscape.coverage import Coverage
+from sphereufm.landscape.deflation import Deflation
 from sphereufm.landscape.neighbours import neighbouring_starts
 from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
 from sphereufm.landscape.result import LandscapeReport, RankOneCount
-from sphereufm.landscape.search import Effort, SearchSettings, find_in_pieces, is_finite, search_stratum
+from sphereufm.landscape.search import (
+    Effort,
+    SearchSettings,
+    default_starts,
+    find_in_pieces,
+    is_finite,
+    search_stratum,
+)
 from sphereufm.landscape.symmetric import fixed_point_spaces
+from sphereufm.landscape.symmetric_starts import symmetric_starts
 from sphereufm.landscape.verdict import judge
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory import theorem_s
@@ -109,7 +118,9 @@ def verify_landscape(
         for name, stratum, whole in _strata(problem, effort):
             entering = partial(_enter_if_it_fits, collection, whole)
             coverage[name] = search_stratum(stratum, generator, settings, entering, partial(told, name))
+        _search_symmetric_starts(collection, settings, generator, told)
         _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
+        _search_deflated(collection, settings, generator, told)
     except KeyboardInterrupt:
         complete = False
         notes.append(
@@ -148,6 +159,41 @@ def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
         return
     for space in fixed_point_spaces(problem):
         yield space.name, space.problem, space.expand
+
+
+def _search_symmetric_starts(
+    collection: Collection, settings: SearchSettings, rng: np.random.Generator, told: Progress
+) -> None:
+    """One batch of starts with a cyclic symmetry in each rank."""
+    if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
+        return
+    problem = collection.problem
+    ranks = _ranks(problem)
+    for number, r in enumerate(ranks):
+        told("symmetric starts", number, len(ranks))
+        inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+        starts = symmetric_starts(inner, rng, default_starts(inner.spheres.dimension))
+        for X in find_in_pieces(inner, starts, settings):
+            collection.enter(X, searched=False)
+    told("symmetric starts", len(ranks), len(ranks))
+
+
+def _search_deflated(
+    collection: Collection, settings: SearchSettings, rng: np.random.Generator, told: Progress
+) -> None:
+    """One batch of random starts in each rank that keep away from all classes found so far."""
+    if settings.starts is not None or settings.effort is not Effort.THOROUGH:
+        return
+    problem = collection.problem
+    ranks = _ranks(problem)
+    for number, r in enumerate(ranks):
+        told("deflated", number, len(ranks))
+        inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+        starts = inner.spheres.random_point(rng, (default_starts(inner.spheres.dimension),))
+        known = Deflation(problem.symmetry, list(collection.representatives))
+        for X in find_in_pieces(inner, starts, settings, known):
+            collection.enter(X, searched=False)
+    told("deflated", len(ranks), len(ranks))
 
 
 def _explore_neighbours(
