@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -658,9 +658,11 @@ class Evaluation(Evaluated):
         """Normalised weight of one sample of each group."""
         if self.p.weights is None:
             return [self.B.number(1) / self.p.samples for _ in point.groups]
-        total = sum(self.p.weights)
-        shares = [self.p.weights[first] / total for _, _, first in point.groups]
-        return [self.B.number(a.numerator) / self.B.number(a.denominator) for a in shares]
+        # in balls: the exact sum may have as many digits as the file
+        self.B.spend(2 * self.p.samples)
+        weights = [self.B.number(w.numerator) / w.denominator for w in self.p.weights]
+        total = sum(weights)
+        return [weights[first] / total for _, _, first in point.groups]
 
     @cached_property
     def gradient(self) -> Matrix:  # type: ignore[override]
@@ -701,7 +703,7 @@ class Evaluation(Evaluated):
     def hessian(self, lam: list[Any]) -> Matrix:
         """Entry ``(j r + a, i r + b)`` of the second derivative, less ``lam_j`` on the diagonal."""
         B, r, K, n = self.B, self.r, self.K, self.r * len(self.X)
-        B.spend(n * n + len(self.H) * K * K * r * r)
+        B.spend(6 * n * n + len(self.H) * K * K * r * r)
         A = [[B.number(0)] * n for _ in range(n)]
         for k, alpha in enumerate(lam[:K]):
             for a in range(k * r, k * r + r):
@@ -724,7 +726,7 @@ class Evaluation(Evaluated):
 
     def multiplier_matrix(self) -> Matrix:
         """``S``."""
-        self.B.spend(len(self.X) ** 2)
+        self.B.spend(6 * len(self.X) ** 2)
         S = [[self.B.number(0)] * len(self.X) for _ in self.X]
         for j, x in enumerate(self.multipliers):
             S[j][j] = -x
@@ -788,7 +790,7 @@ class Expression(Evaluated):
         """``<x_i, x_j>``."""
         first: dict[int, Any] = {}
         second: dict[tuple[int, int], Any] = {}
-        self.B.spend(self.r)
+        self.B.spend(30 * self.r)
         for a in range(self.r):
             for p, q in ((i, j), (j, i)):
                 first[p * self.r + a] = first.get(p * self.r + a, 0) + self.X[q][a]
@@ -801,7 +803,7 @@ class Expression(Evaluated):
         first: dict[int, Any] = {}
         second: dict[tuple[int, int], Any] = {}
         for c, (v, f, s) in zip(factors, parts, strict=True):
-            self.B.spend(8 + 4 * len(f) + 4 * len(s))
+            self.B.spend(8 + 10 * len(f) + 10 * len(s))
             value += c * v
             for target, source in ((first, f), (second, s)):
                 for key, x in source.items():
@@ -820,7 +822,7 @@ class Expression(Evaluated):
 
     def squares(self, second: Any, a: dict[int, Any], b: dict[int, Any], c: Any) -> Any:
         """Add ``c (a b^T + b a^T)``."""
-        self.B.spend(4 * len(a) * len(b))
+        self.B.spend(10 * len(a) * len(b))
         for i, x in a.items():
             for j, y in b.items():
                 pair = (min(i, j), max(i, j))
@@ -830,7 +832,7 @@ class Expression(Evaluated):
     def hessian(self, lam: list[Any]) -> Matrix:
         """As in :class:`Evaluation`."""
         n = self.r * self.K
-        self.B.spend(n * n)
+        self.B.spend(6 * n * n)
         A = [[self.B.number(0)] * n for _ in range(n)]
         for (i, j), x in self.second.items():
             A[i][j] = A[j][i] = self.B.number(0) + x
@@ -972,18 +974,21 @@ class Checker:
         """Its derivative over a box, both factors of the gauge's term included: so it holds Lemma 6's A too."""
         B, r, M = self.B, e.r, len(e.X)
         units = [B.number(1, -k) / length for k, length in zip(self.scales, e.lengths, strict=True)]
+        H = scaled(e.hessian(e.multipliers), [t for t in units for _ in range(r)])
         N = [[x if i == j else B.number(0) for i in range(M)] for j, column in enumerate(e.X) for x in column]
-        J = on_tangent(B, scaled(e.hessian(e.multipliers), [t for t in units for _ in range(r)]), N)
+        J = on_tangent(B, H, N)
         omega = [[B.number(0)] * r for _ in range(r)]
         if self.p.invariant and r > 1:
-            V, Vhat, Z = self.weighted(e.stored), self.weighted(self.centre.stored), []
-            for a, b in combinations(range(r), 2):
-                Z.append([B.number(0)] * (r * M))
-                for j, v in enumerate(V):
-                    Z[-1][j * r + a], Z[-1][j * r + b] = v[b], -v[a]
-                omega[a][b] = sum(h[b] * v[a] - h[a] * v[b] for h, v in zip(Vhat, V, strict=True))
-                omega[b][a] = -omega[a][b]
-            J = combine(J, B.product(turned(Z), Z))
+            V = self.weighted(e.stored)
+            turn = B.product(turned(V), self.weighted(self.centre.stored))
+            for a, b in permutations(range(r), 2):
+                omega[a][b] = turn[a][b] - turn[b][a]
+            B.spend(2 * len(J) ** 2)
+            for (j, v), (i, w) in product(enumerate(V), repeat=2):
+                # the block of Z Z^T: <v, w> I - w v^T
+                terms = [x * y for x, y in zip(v, w, strict=True)]
+                for a, b in product(range(r), repeat=2):
+                    J[j * r + a][i * r + b] += sum(terms[:a] + terms[a + 1 :]) if a == b else -w[a] * v[b]
         for j, (x, y, length, t) in enumerate(zip(e.X, e.tangential(), e.lengths, units, strict=True)):
             shrink = 1 - 1 / length
             for a in range(r):
@@ -1126,7 +1131,10 @@ class Checker:
             A[k][:k] = [A[l][k] for l in range(k)]
         if inertia(B, A, "the Schur complement") != 0:
             return UNDECIDED, "the shifted multiplier matrix is not positive definite"
-        if B.less(B.number(*claim["gap"]), sum(delta) / 2):
+        # exactly: a ball around the sum could hide that it is larger
+        low = min(exponent for _, exponent in claim["shifts"])
+        total = sum(m * (x << (k - low)) for m, (x, k) in zip(e.metric, claim["shifts"], strict=True))
+        if exceeds((total, low - 1), claim["gap"]):
             return UNDECIDED, "the shifts add up to more than the gap"
         gap = B.show(B.number(*claim["gap"]))
         return PROVED, f"the cost lies at most {gap} nats above the global minimum"
@@ -1162,7 +1170,7 @@ class Checker:
         zero = [B.number(0)] * n
         value, slope, inside = self.shifted(members, zero, radius)
         residual = [a - t for a, t in zip(value, target, strict=True)]
-        if all(B.less(-1, x / B.number(1, -20000)) and B.less(x / B.number(1, -20000), 1) for x in residual):
+        if all(B.top(x) == 0 for x in residual):
             return inside
         Y = next((Y for Y, _ in inverses(B, slope)), None)
         if Y is None:
@@ -1179,7 +1187,7 @@ class Checker:
     def shifted(self, members: list[Any], c: list[Any], radius: Any) -> tuple[list[Any], Matrix, bool]:
         """``sum m omega bar(n(h + (0, c)))``, its derivative by c, and whether all ``n`` stay near h."""
         B, n = self.B, len(c)
-        B.spend(len(members) * n * n)
+        B.spend(4 * len(members) * n * n)
         value, J, inside = [B.number(0)] * n, [[B.number(0)] * n for _ in c], True
         for w, h in members:
             moved = [h[0], *(a + b for a, b in zip(h[1:], c, strict=True))]
@@ -1208,6 +1216,7 @@ class Checker:
         )
         if not (p.dim == self.place.rank == 2 and p.classes >= 2 and self.one_classifier() and all(signs)):
             raise Undecided("the hypotheses of the lemma do not hold")
+        B.spend(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))
         sums = [Fraction(0)] * p.classes
         for sign, (y, m, first) in zip(signs, groups, strict=True):
             sums[y] += sign * m * (p.weights[first] if p.weights else 1)
