@@ -1132,9 +1132,9 @@ class Checker:
         if inertia(B, A, "the Schur complement") != 0:
             return UNDECIDED, "the shifted multiplier matrix is not positive definite"
         # exactly: a ball around the sum could hide that it is larger
-        low = min(exponent for _, exponent in claim["shifts"])
-        total = sum(m * (x << (k - low)) for m, (x, k) in zip(e.metric, claim["shifts"], strict=True))
-        if exceeds((total, low - 1), claim["gap"]):
+        least = min(exponent for _, exponent in claim["shifts"])
+        total = sum(m * (x << (k - least)) for m, (x, k) in zip(e.metric, claim["shifts"], strict=True))
+        if exceeds((total, least - 1), claim["gap"]):
             return UNDECIDED, "the shifts add up to more than the gap"
         gap = B.show(B.number(*claim["gap"]))
         return PROVED, f"the cost lies at most {gap} nats above the global minimum"

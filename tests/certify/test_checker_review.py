@@ -164,6 +164,7 @@ def test_the_rotations_of_a_large_space_are_not_listed():
     assert status(certificate(instance, point(d, [unit(d)] * 2), CRITICAL)) == "UNDECIDED"
 
 
+@pytest.mark.slow
 def test_long_programs_of_large_inner_products_are_undecided():
     d = 10_000
     instance = {"kind": "expression", "dim": d, "columns": 2, "program": [["gram", 0, 1]] * 300}
