@@ -4,12 +4,14 @@ import doctest
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,3 +149,33 @@ def test_exit_codes_are_the_same_in_readme_and_documentation() -> None:
 
     assert codes(ROOT / "README.md") == codes(ROOT / "docs" / "command-line.md")
     assert codes(ROOT / "README.md") == ["0", "1", "2", "3", "70", "130"]
+
+
+def shell_lines(page: Path) -> list[list[str]]:
+    """Words of the page's lines that call sphereufm and are not run by these tests."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("sphereufm ")]
+
+
+@needs_cli
+@pytest.mark.parametrize("page", [p for p in PAGES if shell_lines(p)], ids=name)
+def test_shell_lines_of_the_page_are_understood(page: Path) -> None:
+    from sphereufm.cli import cli
+
+    for words in shell_lines(page):
+        command = cli.commands[words[1]]
+        context = click.Context(command, info_name=words[1])
+        given, rest, _ = command.make_parser(context).parse_args(
+            words[2:]
+        )  # refuses options that do not exist
+        assert rest == []
+        assert given
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "toml")], ids=name)
+def test_grids_of_the_page_can_be_read(page: Path, tmp_path: Path) -> None:
+    from sphereufm.sweeps import read_grid
+
+    for block in blocks(page, "toml"):
+        (tmp_path / "grid.toml").write_text(block, encoding="utf-8")
+        assert read_grid(tmp_path / "grid.toml")

@@ -5,6 +5,7 @@ import json
 import pytest
 from running import FAST, run
 
+from sphereufm import UFMProblem, solve
 from sphereufm.cli import cli
 from sphereufm.landscape.search import Effort
 from sphereufm.solvers import DEFAULT_SOLVER
@@ -60,6 +61,17 @@ def test_bad_input_is_named_and_ends_with_code_two(capsys, words, message):
     assert message in err
     assert out == ""
     assert "Traceback" not in err
+
+
+def test_a_solution_is_a_point_to_go_on_from(capsys, tmp_path):
+    words = ["solve", *FAST, "--out", str(tmp_path)]
+    assert run(capsys, *words)[0] == 0
+    data = json.loads((tmp_path / "solution.json").read_text())
+    problem = UFMProblem(class_sizes=data["problem"]["class_sizes"], dim=3, tau=data["problem"]["exact_tau"])
+    again = solve(problem, data["X"])
+    assert (again.iterations, again.cost) == (0, pytest.approx(data["cost"], rel=1e-15))
+    assert run(capsys, *words)[0] == 2
+    assert run(capsys, *words, "--force")[0] == 0
 
 
 def test_results_are_replaced_only_by_force(capsys, tmp_path):
