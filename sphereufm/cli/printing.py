@@ -119,11 +119,13 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[news]}"),
             console=console,
             transient=True,
             disable=not self._live,
         )
         self._tasks: dict[str, Any] = {}
+        self._news = ""
         self._last: Mapping[str, Any] = {"stage": None, "at": 0.0}
 
     def __enter__(self) -> Progress:
@@ -139,12 +141,16 @@ class Progress:
             self._line(stage, done, total)
             return
         if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total)
-        self._bar.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._bar.add_task(stage, total=total, news="")
+        self._bar.update(self._tasks[stage], completed=done, total=total, news=self._news)
+
+    def news(self, entries: int, unseen: float | None) -> None:
+        """Show from the next call on how many classes were found, and a bound on the share of searches unseen."""
+        self._news = f"{entries} classes" + ("" if unseen is None else f", unseen mass below {unseen:.0%}")
 
     def _line(self, stage: str, done: int, total: int) -> None:
         """Say where a stage is: at its first and last call, and once a second in between."""
         now = time.monotonic()
         if stage != self._last["stage"] or done >= total or now - self._last["at"] >= _LINE_SECONDS:
             self._last = {"stage": stage, "at": now}
-            detail(f"{stage}: {done} of {total}")
+            detail(f"{stage}: {done} of {total}" + (f"; {self._news}" if self._news else ""))

@@ -63,7 +63,9 @@ def verify(
     problem = problem_from_options(**problem_words)
     prepare_output(out, _FILES, force)
     with Progress() as progress:
-        report = verify_landscape(problem, effort=effort, starts=starts, rng=seed, progress=progress)
+        report = verify_landscape(
+            problem, effort=effort, starts=starts, rng=seed, progress=progress, news=progress.news
+        )
         if report.complete and not no_proofs:
             from sphereufm.landscape.proofs import prove_landscape
 

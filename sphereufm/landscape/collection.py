@@ -82,6 +82,11 @@ class Collection:
         return self._register.representatives
 
     @property
+    def entries(self) -> int:
+        """Classes and named families so far."""
+        return len(self._register.hits) + len(self._members)
+
+    @property
     def undecided(self) -> int:
         """Alignments that ran out of work; each may have made an entry that is a copy of another."""
         return self._register.undecided

@@ -143,6 +143,7 @@ def search_stratum(
     settings: SearchSettings,
     enter: Callable[[Array], Hashable | None],
     told: Callable[[int, int], None],
+    judged: Callable[[Coverage], None] | None = None,
 ) -> Coverage:
     """Search the problem as given, on spheres of dimension at least one.
 
@@ -156,6 +157,8 @@ def search_stratum(
         Takes each critical point, shape ``(d, M)``; returns the label of its class, None to leave it out.
     told : callable
         ``told(done, total)`` after each batch; ``total`` may grow.
+    judged : callable, optional
+        Takes the coverage after each batch.
 
     Returns
     -------
@@ -172,6 +175,8 @@ def search_stratum(
             if label is not None:
                 ends.append(label)
         coverage = coverage_of((number + 1) * batch, ends)
+        if judged is not None:
+            judged(coverage)
         told((number + 1) * batch, (number + 1) * batch)
         if coverage.unseen_bound is not None and coverage.unseen_bound <= settings.effort.value[0]:
             break

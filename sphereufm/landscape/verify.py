@@ -36,9 +36,10 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory import theorem_s
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["Progress", "verify_landscape"]
+__all__ = ["News", "Progress", "verify_landscape"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
+News: TypeAlias = Callable[[int, float | None], None]
 
 # A stratum: its name, the problem to search, and what turns a point of it into one of the whole problem.
 _Stratum: TypeAlias = tuple[str, SphereProblem, Callable[[Array], Array]]
@@ -59,6 +60,7 @@ def verify_landscape(
     rng: int | np.random.Generator = 0,
     initial_points: Iterable[Array] = (),
     progress: Progress | None = None,
+    news: News | None = None,
 ) -> LandscapeReport:
     """Find the critical points of a problem modulo its symmetry, classify them, and draw a verdict.
 
@@ -81,6 +83,9 @@ def verify_landscape(
         Further starts, for example points of a saved report.
     progress : callable, optional
         ``progress(stage, done, total)``.
+    news : callable, optional
+        ``news(entries, unseen_bound)`` after each batch of starts: classes and families found so far, and the bound
+        on the unseen mass of the stratum that is searched (None where there is none yet).
 
     Returns
     -------
@@ -112,12 +117,19 @@ def verify_landscape(
     notes: list[str] = []
     complete = True
     generator = as_generator(rng)
+
+    def judged(found: Coverage) -> None:
+        if news is not None:
+            news(collection.entries, found.unseen_bound)
+
     rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
     try:
         _enter_given(collection, [*constructed_starts(problem), *initial_points], settings)
         for name, stratum, whole in _strata(problem, effort):
             entering = partial(_enter_if_it_fits, collection, whole)
-            coverage[name] = search_stratum(stratum, generator, settings, entering, partial(told, name))
+            coverage[name] = search_stratum(
+                stratum, generator, settings, entering, partial(told, name), judged
+            )
         _search_symmetric_starts(collection, settings, generator, told)
         _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
         _search_deflated(collection, settings, generator, told)

@@ -193,3 +193,10 @@ def test_a_terminal_gets_colours_unless_they_are_not_wanted():
 
 def test_a_terminal_gets_no_bars_with_quiet():
     assert on_a_terminal([*QUICK["verify"], "--quiet"], {"TERM": "xterm-256color"}) == ""
+
+
+def test_verify_says_how_many_classes_and_how_much_is_unseen(capsys):
+    news = re.compile(r"\d+ classes, unseen mass below \d+%")
+    _, _, err = run(capsys, *QUICK["verify"], "--verbose")
+    assert news.search(err)
+    assert news.search(on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"}))

@@ -262,3 +262,13 @@ def test_interruption_keeps_what_was_found():
     assert not report.complete
     assert len({round(entry.cost, 6) for entry in report.critical}) == 7
     assert any("interrupted" in note for note in report.notes)
+
+
+def test_news_count_the_classes_and_bound_what_is_unseen():
+    heard = []
+    report = verify_landscape(
+        UFMProblem(class_sizes=(2, 2), dim=3, tau=1), starts=24, news=lambda *news: heard.append(news)
+    )
+    assert [unseen for _, unseen in heard] == [c.unseen_bound for c in report.coverage.values()]
+    assert sorted(entries for entries, _ in heard) == [entries for entries, _ in heard]
+    assert heard[-1][0] == len(report.critical)
