@@ -84,6 +84,13 @@ class LandscapeReport:
         None where no proofs were tried.
     connections : Connections or None
         Who falls to whom; None where no descents were made.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=5)
+    >>> report.critical[0]
+    <CriticalPoint GLOBAL_MINIMUM (NUMERICAL): cost 0.126928, rank 1, Morse index 0, nullity 0>
     """
 
     problem: SphereProblem
@@ -178,6 +185,17 @@ def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
     ------
     UnreadableFileError
         If the file is missing, no JSON, or not of this format.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=5)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "landscape.json"
+    >>> report.save(path)
+    >>> again = load_report(path)
+    >>> again.verdict.name, len(again.critical) == len(report.critical)
+    ('BENIGN', True)
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -167,6 +167,13 @@ class SolverResult:
         Name of the solver.
     history : History or None
         Given if it was asked for.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, solve
+    >>> result = solve(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1), rng=0)
+    >>> result.converged, round(result.cost, 6), result.X.shape
+    (True, 0.368981, (4, 9))
     """
 
     X: Array
