@@ -388,7 +388,7 @@ def read_problem(value: Any) -> Problem:
     weights = data["weights"]
     if weights is not None:
         weights = listing(rational, samples)(weights, "instance.weights")
-        fail(not all(w > 0 for w in weights), "weights must be positive")
+        fail(not all(w.numerator > 0 for w in weights), "weights must be positive")
     starts = [sum(n[:0])]
     for size in n[:-1]:
         starts.append(starts[-1] + size)
@@ -1119,6 +1119,11 @@ class Checker:
         """Lemma 9, by the K x K Schur complement."""
         B, K, e = self.B, self.p.classes, self.centre
         lam, delta = e.multipliers, [m * B.number(*x) for m, x in zip(e.metric, claim["shifts"], strict=True)]
+        # exactly: a ball around the sum could hide that it is larger
+        least = min(exponent for _, exponent in claim["shifts"])
+        total = sum(m * (x << (k - least)) for m, (x, k) in zip(e.metric, claim["shifts"], strict=True))
+        if exceeds((total, least - 1), claim["gap"]):
+            return UNDECIDED, "the shifts add up to more than the gap"
         low = [b - a for a, b in zip(lam[K:], delta[K:], strict=True)]
         if not all(B.less(0, x) for x in low):
             raise Undecided("a shifted diagonal entry is not proved positive")
@@ -1131,11 +1136,6 @@ class Checker:
             A[k][:k] = [A[l][k] for l in range(k)]
         if inertia(B, A, "the Schur complement") != 0:
             return UNDECIDED, "the shifted multiplier matrix is not positive definite"
-        # exactly: a ball around the sum could hide that it is larger
-        least = min(exponent for _, exponent in claim["shifts"])
-        total = sum(m * (x << (k - least)) for m, (x, k) in zip(e.metric, claim["shifts"], strict=True))
-        if exceeds((total, least - 1), claim["gap"]):
-            return UNDECIDED, "the shifts add up to more than the gap"
         gap = B.show(B.number(*claim["gap"]))
         return PROVED, f"the cost lies at most {gap} nats above the global minimum"
 
@@ -1302,11 +1302,14 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
     claims = read_claims(certificate["claims"], p, point)
     first = min(certificate.get("hints", {}).get("precision", 0), LEVELS[-1])
     results: list[ClaimResult] = []
+    spent = 0.0
     for bits in [b for b in LEVELS if b >= first]:
         arithmetic = BACKENDS[backend](bits)
+        arithmetic.spent = spent
         with arithmetic:
             results = Checker(arithmetic, p, point, claims).run()
-        if all(result.status != UNDECIDED for result in results) or arithmetic.spent > arithmetic.most:
+        spent = arithmetic.spent
+        if all(result.status != UNDECIDED for result in results) or spent > arithmetic.most:
             break
     status, row = sentence(results, claims)
     reason = certificate.get("reason", "")

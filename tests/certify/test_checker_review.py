@@ -174,3 +174,16 @@ def test_long_programs_of_large_inner_products_are_undecided():
 def test_a_box_of_many_columns_is_refused_before_its_normals_are_listed():
     data = certificate(ufm([3000, 3000], 3), point(1, [[ONE]] * 6002), CRITICAL)
     assert status(data) == "UNDECIDED"
+
+
+def test_all_levels_of_precision_share_one_budget(monkeypatch):
+    spent = []
+
+    def run(self):
+        spent.append(self.B.spent)
+        self.B.spend(8)
+        return [checker.ClaimResult(type="rank_one", status="UNDECIDED", text="")]
+
+    monkeypatch.setattr(checker.Checker, "run", run)
+    assert status(certificate(ufm([1, 1], 2), point(1, [[ONE]] * 4), {"type": "rank_one"})) == "UNDECIDED"
+    assert spent == [0, 8, 16]
