@@ -62,6 +62,7 @@ def branches(
     problem = problem_from_options(tau="1", **sizes)
     prepare_output(out, _FILES, force)
     with Progress() as progress:
+        progress("branches", 0, 1)  # the search for starts comes first
         report = trace_branches(
             problem, tau_from, tau_to, effort=effort, rng=seed, progress=partial(progress, "branches")
         )

@@ -14,7 +14,17 @@ from typing import Any
 
 import click
 
-__all__ = ["Progress", "detail", "is_quiet", "remark", "say", "say_json", "say_written", "with_verbosity"]
+__all__ = [
+    "Progress",
+    "Status",
+    "detail",
+    "is_quiet",
+    "remark",
+    "say",
+    "say_json",
+    "say_written",
+    "with_verbosity",
+]
 
 _KEY = "sphereufm.verbosity"
 # a pipe or a file has no width of its own: a table gets all it needs
@@ -154,3 +164,33 @@ class Progress:
         if stage != self._last["stage"] or done >= total or now - self._last["at"] >= _LINE_SECONDS:
             self._last = {"stage": stage, "at": now}
             detail(f"{stage}: {done} of {total}" + (f"; {self._news}" if self._news else ""))
+
+
+class Status:
+    """One line on standard error that changes, where it is a terminal; with ``--verbose`` lines elsewhere.
+
+    Used as a context manager and called with each new text.
+    """
+
+    def __init__(self, text: str) -> None:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        live = console.is_terminal and not is_quiet()
+        self._status = console.status(text) if live else None
+
+    def __enter__(self) -> Status:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, text: str) -> None:
+        """Show where things are."""
+        if self._status is not None:
+            self._status.update(text)
+        else:
+            detail(text)

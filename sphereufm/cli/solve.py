@@ -19,7 +19,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import detail, say, say_json, say_written
+from sphereufm.cli.printing import Status, say, say_json, say_written
 from sphereufm.files import write_text
 
 if TYPE_CHECKING:
@@ -105,20 +105,21 @@ def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverRe
     from sphereufm.solvers import solve as run
 
     last: list[Progress] = []
+    with Status(f"{solver} begins") as status:
 
-    def keep(progress: Progress) -> None:
-        last[:] = [progress]
-        detail(
-            f"iteration {progress.iteration}: cost {progress.cost:.12g}, "
-            f"relative gradient norm {progress.relative_gradient_norm:.3g}"
-        )
+        def keep(progress: Progress) -> None:
+            last[:] = [progress]
+            status(
+                f"iteration {progress.iteration}: cost {progress.cost:.12g}, "
+                f"relative gradient norm {progress.relative_gradient_norm:.3g}"
+            )
 
-    try:
-        return run(problem, rng=seed, solver=solver, settings=settings, callback=keep)
-    except KeyboardInterrupt:
-        if not last:
-            raise
-        return last[0]
+        try:
+            return run(problem, rng=seed, solver=solver, settings=settings, callback=keep)
+        except KeyboardInterrupt:
+            if not last:
+                raise
+            return last[0]
 
 
 def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from running import FAST, run, start
 
 from sphereufm.cli.features import _Run
-from sphereufm.cli.printing import Progress
+from sphereufm.cli.printing import Progress, Status
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 LONG = ["--classes", "4", "--per-class", "3", "--dim", "5", "--tau", "3"]
@@ -129,7 +129,8 @@ class StopAt:
 
 
 def test_an_interrupted_solve_answers_for_its_last_iterate(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(import_module("sphereufm.cli.solve"), "detail", StopAt(4))
+    stop = StopAt(4)
+    monkeypatch.setattr(Status, "__call__", lambda *_: stop())
     code, out, err = run(capsys, "solve", *FAST, "--out", str(tmp_path))
     data = json.loads((tmp_path / "solution.json").read_text())
     assert (code, data["stop_reason"], data["converged"]) == (130, "INTERRUPTED", False)
@@ -139,7 +140,7 @@ def test_an_interrupted_solve_answers_for_its_last_iterate(capsys, monkeypatch, 
 
 
 def test_interrupted_branches_are_those_followed(capsys, monkeypatch, tmp_path):
-    progress, stop = Progress.__call__, StopAt(3)
+    progress, stop = Progress.__call__, StopAt(4)
     monkeypatch.setattr(
         Progress, "__call__", lambda *words: stop() if words[1] == "branches" else progress(*words)
     )
