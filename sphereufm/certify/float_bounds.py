@@ -9,7 +9,7 @@ cost is convex in ``A``.  For *any* matrix ``Ghat`` and any positive ``nu``, ``m
 since the Gram matrix of ``X' = [W' H']`` is positive semidefinite with unit diagonal.  ``Ghat`` is the computed ``G``,
 taken as exact; each entry of it is right to a relative error ``e_G``.  ``mu`` is chosen sample by sample, so that one
 pass suffices; semidefiniteness is that of the ``K x K`` matrix ``diag(nu) - Ghat diag(1/mu) Ghat^T``, shown by a
-Cholesky factorisation that runs to its end (Rump 2006).
+Cholesky factorisation that runs to its end (Rump 2006).  Where that says less, ``-<Ghat, A'> <= sum |Ghat|`` is used.
 
 What is trusted, besides this file, Python and numpy:
 
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from sphereufm.certify.hashed_rows import ArrayFileError
 
-__all__ = ["BLOCK", "LARGEST_TAU", "LEAST_WEIGHT", "UNIT", "Errors", "Sums", "unit_rows"]
+__all__ = ["BLOCK", "LARGEST_DUAL", "LARGEST_TAU", "LEAST_WEIGHT", "UNIT", "Errors", "Sums", "unit_rows"]
 
 Array = NDArray[np.float64]
 
@@ -44,9 +44,13 @@ BLOCK = 4096
 # margins reach 2 tau: nothing over- or underflows between exp(-300), with a weight of 1e-30, and exp(300)
 LARGEST_TAU = 150
 LEAST_WEIGHT = 1e-30
+# entries of V, so that nothing that is made of them overflows
+LARGEST_DUAL = 1e100
 EXP_ULPS = 4
 # share of the largest entry of g_i that is added to mu, so that a sample without pull can be divided by
 _LEAST_MU = 1e-8
+# C sums N K products, each right to 2^-1075 where it underflows, and is divided by at least 1e-100
+_LEAST_SCALE = 1e-180
 # more than covers products of (1 + small) and the rounding of the bounds' own evaluation
 _SLACK = 1.01
 
@@ -115,38 +119,47 @@ class Sums:
 
     def bound(self, errors: Errors, V: Array) -> float:
         """Bound of the gap from the sums; ``V`` as in :meth:`add`."""
-        sums = _gamma(BLOCK + errors.K + 16)
-        absolute = _up(math.fsum(self.absolute))
-        # computed <Ghat, A> and the sum of mu: rounding of inner products, of the sums, and of A itself
-        inner = math.fsum(self.inner) + _SLACK * (2.0 * sums + errors.e_dot) * absolute
-        mu = _up(math.fsum(self.mu) * (1.0 + _SLACK * sums))
+        sums = _SLACK * _gamma(BLOCK + errors.K + 16)
+        absolute = _up(math.fsum(self.absolute) * (1.0 + sums))
+        # computed <Ghat, A>: rounding of inner products, of the sums, and of A itself
+        inner = math.fsum(self.inner) + (2.0 * sums + _SLACK * errors.e_dot) * absolute
+        # -<Ghat, A'> is at most sum |Ghat| too, whatever V is
+        other = min(absolute, self._half_trace(V, sums))
+        total = inner + other + 2.0 * _SLACK * errors.e_G * absolute
+        return total + 8.0 * UNIT * (abs(inner) + other + absolute)
+
+    def _half_trace(self, V: Array, sums: float) -> float:
+        """``(sum(nu) + sum(mu)) / 2`` for which semidefiniteness is shown, infinite where it is not."""
+        mu = _up(math.fsum(self.mu) * (1.0 + sums))
+        nu = _candidate(self.C, V)
         # c mu and C / c are as valid for every c > 0
-        nu = np.einsum("kl,lk->k", V @ V.T, self.C)
-        balance = math.sqrt(max(float(nu.sum()), 0.0) / mu)
+        balance = math.sqrt(float(nu.sum()) / mu)
         if not 1e-100 < balance < 1e100:
             return math.inf
-        mu = _up(mu * balance)
         # |C - computed C|_2 <= gamma sum |g_i|^2 / mu_i
         error = _SLACK * _gamma(BLOCK + len(self.trace) + 20) * _up(math.fsum(self.trace)) / balance
-        nu = _shifts(self.C / balance, nu / balance, error)
-        if nu is None:
-            return math.inf
-        total = inner + 0.5 * (mu + _up(math.fsum(nu.tolist()))) + 2.0 * _SLACK * errors.e_G * absolute
-        return total + 8.0 * UNIT * (abs(inner) + mu + absolute)
+        shown = _shifts(self.C / balance, nu / balance, error)
+        return math.inf if shown is None else _up(0.5 * (mu * balance + math.fsum(shown.tolist())))
+
+
+def _candidate(C: Array, V: Array) -> Array:
+    """Return ``nu`` from the multipliers, raised to about where ``diag(nu) - C`` is semidefinite; proves nothing."""
+    nu = np.maximum(np.einsum("kl,lk->k", V @ V.T, C), 0.0)
+    return nu + max(0.0, -float(np.linalg.eigvalsh(np.diag(nu) - C)[0]))
 
 
 def _shifts(C: Array, nu: Array, error: float) -> Array | None:
     """Return ``nu`` raised until ``diag(nu) - C - error I`` is positive semidefinite, None where that fails."""
     K = len(nu)
-    if not np.isfinite(C).all() or not np.isfinite(nu).all():
-        return None
     C = 0.5 * (C + C.T)
-    least = float(np.linalg.eigvalsh(np.diag(nu) - C)[0])
     # rounding of the symmetrised C and of the diagonal, and Rump's shift for a Cholesky factorisation
     scale = float(np.abs(nu).sum() + np.trace(C))
+    # below, what underflows in C could exceed a rounding
+    if not _LEAST_SCALE < scale < math.inf:
+        return None
     margin = error + 8.0 * UNIT * scale + 2.0 * _gamma(K + 4) * scale
     for factor in (1.0, 4.0, 100.0):
-        raised = nu + (max(0.0, -least) + 2.0 * factor * margin)
+        raised = nu + 2.0 * factor * margin
         # what the raised trace adds to Rump's shift is below K gamma margin
         shift = margin * (1.0 + 0.5 * factor)
         try:

@@ -6,8 +6,11 @@ Standard library and numpy only; nothing is unpickled, and what was hashed is wh
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +19,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArrayFileError", "HashedRows"]
+__all__ = ["LARGEST_SIDE", "ArrayFileError", "HashedRows"]
+
+# classes and dimensions: a block of rows and a matrix of classes stay below some gigabytes, whatever a header says
+LARGEST_SIDE = 1 << 14
+_LARGEST_HEADER = 4096
+# a pipe to which nobody writes must not keep us waiting
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_HEADER = re.compile(
+    r"\{ *'descr': *'(?P<dtype>[<>][fiu][248]|[|][iu]1)', *'fortran_order': *(?P<fortran>True|False), *"
+    r"'shape': *\((?P<shape>(?:[0-9]{1,15}, *)*(?:[0-9]{1,15})?)\) *,? *\} *\n?"
+)
 
 
 class ArrayFileError(ValueError):
@@ -56,9 +69,10 @@ class HashedRows:
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+        plain = self.name.isprintable() and len(self.name) < 256 and Path(self.name).name == self.name
+        if not self.name or not plain or self.name.startswith("."):
             raise ArrayFileError(
-                f"{self.key}: file={self.name!r} must be the plain name of a file beside the certificate"
+                f"{self.key}: file={self.name[:80]!r} must be the plain name of a file beside the certificate"
             )
         with self._open() as file:
             self.shape, self.dtype = _npy_header(file, self.key)
@@ -80,7 +94,11 @@ class HashedRows:
         width = math.prod(self.shape[1:])
         digest = hashlib.sha256()
         with self._open() as file:
-            digest.update(file.read(self._start))
+            head = file.read(self._start)
+            digest.update(head)
+            # the rows are read by the header that is hashed, though the file may have been exchanged
+            if _npy_header(io.BytesIO(head), self.key) != (self.shape, self.dtype):
+                raise ArrayFileError(f"{self.name} was changed while it was read")
             for first in range(0, self.shape[0], size):
                 count = min(size, self.shape[0] - first)
                 raw = file.read(count * width * self.dtype.itemsize)
@@ -100,25 +118,32 @@ class HashedRows:
             raise ArrayFileError(f"{self.name} differs from its SHA-256")
 
     def _open(self) -> BinaryIO:
-        """Open the file."""
+        """Open the file, which must be a regular one."""
         try:
-            return (self.folder / self.name).open("rb")
+            file = os.fdopen(os.open(self.folder / self.name, _FLAGS), "rb")
         except OSError as error:
             raise ArrayFileError(f"{self.name} cannot be read: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise ArrayFileError(f"{self.name} cannot be read: not a regular file")
+        return file
 
 
 def _npy_header(file: BinaryIO, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of a ``.npy`` file in C order; no pickles."""
-    try:
-        version = np.lib.format.read_magic(file)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
-            version
-        ]
-        shape, fortran, dtype = read(file)
-    except (ValueError, KeyError, EOFError):
-        raise ArrayFileError(f"{key} is no .npy file of version 1 or 2") from None
-    if any(n < 0 for n in shape):
-        raise ArrayFileError(f"{key} has a negative dimension")
-    if dtype.kind not in "fiu" or dtype.itemsize > 8 or (fortran and len(shape) > 1):
-        raise ArrayFileError(f"{key} must be float16, float32, float64 or integers in C order")
-    return tuple(shape), dtype
+    """Shape and type of a ``.npy`` file in C order; a header is matched, never evaluated."""
+    start = file.read(8)
+    digits = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}.get(start)
+    if digits is None:
+        raise ArrayFileError(f"{key} is no .npy file of version 1 or 2")
+    size = int.from_bytes(file.read(digits), "little")
+    text = file.read(min(size, _LARGEST_HEADER)).decode("latin-1")
+    match = _HEADER.fullmatch(text) if len(text) == size else None
+    if match is None:
+        raise ArrayFileError(f"{key} must be float16, float32, float64 or integers, with a plain .npy header")
+    shape = tuple(int(n) for n in re.findall("[0-9]+", match["shape"]))
+    dtype = np.dtype(match["dtype"])
+    if match["fortran"] == "True" and len(shape) > 1:
+        raise ArrayFileError(f"{key} must be in C order; numpy.ascontiguousarray makes it so")
+    if len(shape) == 2 and shape[1] > LARGEST_SIDE:
+        raise ArrayFileError(f"{key} has {shape[1]} columns, but at most {LARGEST_SIDE} are read")
+    return shape, dtype

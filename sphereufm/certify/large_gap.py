@@ -21,8 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.float_bounds import BLOCK, LARGEST_TAU, LEAST_WEIGHT, UNIT, Errors, Sums, unit_rows
-from sphereufm.certify.hashed_rows import ArrayFileError, HashedRows
+from sphereufm.certify.float_bounds import (
+    BLOCK,
+    LARGEST_DUAL,
+    LARGEST_TAU,
+    LEAST_WEIGHT,
+    UNIT,
+    Errors,
+    Sums,
+    unit_rows,
+)
+from sphereufm.certify.hashed_rows import LARGEST_SIDE, ArrayFileError, HashedRows
 
 __all__ = ["FORMAT", "LargeGapError", "LargeGapResult", "check_large_gap", "prove_large_gap"]
 
@@ -31,6 +40,9 @@ FORMAT = "sphereufm-large-gap/1"
 Array = NDArray[np.float64]
 
 _LARGEST_FILE = 1 << 16
+_MOST_SAMPLES = 1 << 27
+# the gap that is claimed, by the bound that was found
+_MARGIN = 1.01
 _TAU = re.compile(r"[0-9]{1,40}(/[0-9]{1,40})?")
 _GAP = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -53,7 +65,7 @@ class LargeGapResult:
     gap : float
         The claim, in nats.
     bound : float
-        Proved upper bound of the optimality gap, in nats; infinite where semidefiniteness was not shown.
+        Proved upper bound of the optimality gap, in nats; infinite where the error bounds do not hold.
     classes, dim, samples : int
     """
 
@@ -105,7 +117,7 @@ def prove_large_gap(
     weights: str | None = None,
     refinements: int = 6,
 ) -> LargeGapResult:
-    """Write a certificate beside existing ``.npy`` arrays, with the smallest gap that the checker can prove.
+    """Write a certificate beside existing ``.npy`` arrays, with a gap one per cent above the bound found.
 
     Parameters
     ----------
@@ -149,7 +161,8 @@ def prove_large_gap(
     }
     case = _Case(tau=_parse_tau(str(tau)), rows=rows)
     bound, V = case.bound(refinements)
-    gap = max(bound, 0.0)
+    # other machines add in another order: their bound may be larger by a rounding or many
+    gap = max(bound, 0.0) * _MARGIN
     if math.isfinite(bound):
         rows["dual"] = _store(target.with_suffix(".dual.npy"), V)
         data: dict[str, Any] = {"format": FORMAT, "producer": {"name": "sphereufm"}, "tau": str(case.tau)}
@@ -197,6 +210,8 @@ class _Case:
         omega, e_omega = self._omega(N)
         errors = Errors(K=K, d=d, tau=float(self.tau), e_omega=e_omega)
         V = W if "dual" not in self.rows else self.rows["dual"].whole()
+        if np.abs(V).max() > LARGEST_DUAL:
+            raise LargeGapError(f"dual must have entries of at most {LARGEST_DUAL}")
         best, best_V = math.inf, V
         for _ in range(refinements + 1 if errors.e_G < 0.01 else 0):
             sums = Sums(K)
@@ -214,8 +229,12 @@ class _Case:
         W, H = self.classifier, self.features
         if W.ndim != 2 or H.ndim != 2 or W.shape[0] < 2 or not H.shape[1] == W.shape[1] > 0:
             raise LargeGapError("classifier must be (K, d) with K >= 2, and features (N, d)")
+        if W.shape[0] > LARGEST_SIDE or H.shape[0] > _MOST_SAMPLES:
+            raise LargeGapError(f"at most {LARGEST_SIDE} classes and {_MOST_SAMPLES} samples are checked")
         dual = self.rows.get("dual")
-        if dual is not None and (dual.ndim != 2 or dual.shape[0] != W.shape[0] or dual.dtype.kind != "f"):
+        if dual is not None and (
+            dual.ndim != 2 or dual.shape[0] != W.shape[0] or not dual.shape[1] or dual.dtype.kind != "f"
+        ):
             raise LargeGapError("dual must be floats with a row for each class")
         N = self.features.shape[0]
         for source, kinds in ((self.labels, "iu"), (self.weights, "f")):
@@ -231,12 +250,14 @@ class _Case:
         """Sample weights that sum to one, and their relative error."""
         if self.weights is None:
             return np.full(N, 1.0 / N), 2 * UNIT
-        w = self.weights.whole().astype(np.float64)
-        # fsum is correctly rounded
-        omega = w / max(math.fsum(w.tolist()), 1e-300)
-        if not (w > 0.0).all() or not (omega >= LEAST_WEIGHT).all():
-            raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
-        return omega, 4 * UNIT
+        w = self.weights.whole()
+        if (w > 0.0).all():
+            # a power of two for which nothing over- or underflows; fsum is correctly rounded
+            w = np.ldexp(w, -int(np.frexp(w.max())[1]))
+            omega = w / math.fsum(w.tolist())
+            if (omega >= LEAST_WEIGHT).all():
+                return omega, 4 * UNIT
+        raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
 
 
 def _store(path: Path, V: Array) -> HashedRows:
@@ -267,7 +288,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         data = json.loads(text, object_pairs_hook=once)
     except OSError as error:
         raise LargeGapError(f"{path.name} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except LargeGapError:
+        raise
+    except (ValueError, RecursionError):
+        # also integers of more digits than Python reads
         raise LargeGapError(f"{path.name} is no JSON") from None
     if not isinstance(data, dict) or set(data) != _KEYS or data["format"] != FORMAT:
         raise LargeGapError(
