@@ -15,6 +15,8 @@ from sphereufm.geometry.spheres import Array
 __all__ = ["Layer", "Lengths", "feature_lengths"]
 
 _BLOCK_LOGITS = 1 << 18
+# 8 MB of doubles: what is done to a block element by element stays near the processor
+_BLOCK_ENTRIES = 1 << 20
 _SMALLEST_BLOCK = 256
 
 
@@ -58,7 +60,8 @@ class Layer:
 
     def blocks(self) -> Iterator[tuple[Array, NDArray[np.intp]]]:
         """Yield ``H`` of shape ``(d, n)`` and its labels, block by block."""
-        rows = max(_SMALLEST_BLOCK, _BLOCK_LOGITS // self.features.classes)
+        d, K = self.W.shape
+        rows = max(_SMALLEST_BLOCK, min(_BLOCK_LOGITS // K, _BLOCK_ENTRIES // d))
         start = 0
         for block in finite_blocks(self.features.features, rows):
             H = block.astype(np.float64)

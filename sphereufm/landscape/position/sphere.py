@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.landscape.extreme import hessian_extreme
@@ -87,7 +88,6 @@ def sphere_position(
     return SpherePosition(
         **found,
         nonnegative_gap=None if bound is None else max(found["cost"] - bound, 0.0),
-        collapsed_distance=collapsed_distance(layer),
     )
 
 
@@ -102,6 +102,7 @@ def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, A
         "relative_gradient_norm": float(relative_gradient_norm(point)),
         "optimality_gap": gap.value,
         "gap_method": gap.method,
+        "collapsed_distance": collapsed_distance(layer),
         "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
     }
 
@@ -120,19 +121,21 @@ def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
     """The same in one pass, with the bound at the first multipliers and no search for curvature."""
     W, N, tau = layer.W, problem.samples, problem.tau
     K, loss = W.shape[1], CrossEntropy()
-    total = _Sums(HGt=np.zeros(W.shape), B=np.zeros((K, K)), row_scale=np.zeros(K))
+    total = _Sums(C=W.T.copy(), HGt=np.zeros(W.shape), B=np.zeros((K, K)), row_scale=np.zeros(K))
     for H, y in layer.blocks():
         columns = np.arange(y.size)
         A = np.ascontiguousarray(W.T @ H)
         terms = loss.forward(tau * A, y * y.size + columns, np.full(y.size, tau / N))
         total.add(W, H, A, terms.G, float(terms.cost.sum()) / N)
+        _add_to_classes(total.C, H, y)
     return total.result(problem, W)
 
 
 @dataclass(kw_only=True, eq=False)
 class _Sums:
-    """Running sums of the pass."""
+    """Running sums of the pass; ``C`` holds the classifier and class sums of the features in rows."""
 
+    C: Array
     HGt: Array
     B: Array
     row_scale: Array
@@ -145,12 +148,12 @@ class _Sums:
 
     def add(self, W: Array, H: Array, A: Array, G: Array, cost: float) -> None:
         """Add a block: ``A = W^T H``."""
-        WG = W @ G
+        WG = (G.T @ W.T).T
         beta = np.einsum("kn,kn->n", G, A)
-        gradient = WG - H * beta
-        norms = column_norms(gradient)
         sizes = np.abs(G).sum(axis=0)
-        b = np.sqrt(np.square(WG).sum(axis=0) + _LEAST_PULL * np.square(sizes))
+        b = np.sqrt(np.einsum("dn,dn->n", WG, WG) + _LEAST_PULL * np.square(sizes))
+        WG -= H * beta
+        norms = np.sqrt(np.einsum("dn,dn->n", WG, WG))
         live = sizes > 0.0
         self.cost += cost
         self.HGt += H @ G.T
@@ -181,6 +184,7 @@ class _Sums:
             ),
             "optimality_gap": bounds[method],
             "gap_method": method,
+            "collapsed_distance": _distance(self.C, problem.samples),
             "negative_curvature": None,
         }
 
@@ -198,13 +202,22 @@ class _Sums:
 
 def collapsed_distance(layer: Layer) -> float | None:
     """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``."""
-    d, K = layer.W.shape
-    if d < K - 1:
-        return None
     C = layer.W.T.copy()
     for H, y in layer.blocks():
-        for k, h in zip(y.tolist(), np.ascontiguousarray(H.T), strict=True):
-            C[k] += h
-    E = simplex_etf(K, K - 1)
-    nuclear = float(np.linalg.svd(E @ C, compute_uv=False).sum())
-    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + layer.features.labels.size)))
+        _add_to_classes(C, H, y)
+    return _distance(C, layer.features.labels.size)
+
+
+def _add_to_classes(C: Array, H: Array, y: NDArray[np.intp]) -> None:
+    """Add each feature to the row of its class: a matrix of sums does not fit the cache, one row of it does."""
+    for k, h in zip(y.tolist(), np.ascontiguousarray(H.T), strict=True):
+        C[k] += h
+
+
+def _distance(C: Array, samples: int) -> float | None:
+    """The Procrustes distance of the module, a column."""
+    K, d = C.shape
+    if d < K - 1:
+        return None
+    nuclear = float(np.linalg.svd(simplex_etf(K, K - 1) @ C, compute_uv=False).sum())
+    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + samples)))
