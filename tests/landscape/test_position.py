@@ -325,6 +325,22 @@ def test_the_dual_bound_places_a_network_of_unbalanced_classes():
     assert place.nonnegative_gap is None
 
 
+def test_features_with_tau_folded_in_stand_on_the_sphere():
+    H, y, W = network(3)
+    folded = position(feature_set_from_arrays(2.5 * H, y, W))
+    plain = position(feature_set_from_arrays(H, y, W), 2.5)
+    assert (folded.tau_source, folded.tau) == ("feature-length", pytest.approx(2.5))
+    assert folded.cost == pytest.approx(plain.cost, rel=1e-12)
+    assert folded.optimality_gap == pytest.approx(plain.optimality_gap, rel=1e-9)
+    # with a temperature of its own, other lengths or a bias it is an ordinary network
+    H[0] *= 1.1
+    for other in (
+        position(feature_set_from_arrays(2.5 * H, y, W)),
+        position(feature_set_from_arrays(H, y, W, np.ones(4))),
+    ):
+        assert other.tau_source == "one"
+
+
 def test_weight_decay_has_no_meaning_on_spheres():
     H, y, W = network(0)
     with pytest.raises(InvalidInputError, match="leave it out"):

@@ -44,8 +44,8 @@ class LandscapePosition:
     tau : float or None
         Inverse temperature that was used.
     tau_source : str or None
-        ``"given"``, ``"fitted"``, for ordinary networks ``"one"``, or ``"unbounded"``: the cost falls for ever as
-        ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
+        ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for ordinary networks ``"one"``,
+        or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
     normalized : bool
         Whether features and classifier were divided by their lengths here (and a bias left out).
     reason : str or None

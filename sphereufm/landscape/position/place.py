@@ -35,7 +35,9 @@ def position(
     """Place features and a classifier on the landscape of their own problem.
 
     Unit features and classifier rows (to 1e-3; they are then normalised exactly) without a bias are a point on the
-    product of spheres.  Anything else is an ordinary network: its cost, and a bound for its own Frobenius norms.
+    product of spheres.  So are features of one common length, where no ``tau`` is given: some networks fold ``tau``
+    into the features, and the length is ``tau``.  Anything else is an ordinary network: its cost, and a bound for its
+    own Frobenius norms.
 
     Parameters
     ----------
@@ -78,22 +80,25 @@ def position(
     lengths, rows = feature_lengths(features), column_norms(W)
     if normalize and not (lengths.low > 0.0 and (rows > 0.0).all()):
         return LandscapePosition(reason="a feature or a classifier row is zero and cannot be normalised")
-    if normalize or _is_unit(features, lengths, rows):
+    length = _common_length(features, lengths, rows)
+    unit = normalize or (length is not None and abs(length - 1.0) <= _UNIT_TOLERANCE)
+    if unit or (length is not None and tau is None and weight_decay is None):
         layer = Layer(features=features, W=np.ascontiguousarray(W / rows), bias=None, unit=True)
         if weight_decay is not None:
             raise InvalidInputError(
                 f"weight_decay={weight_decay} is for networks that normalise nothing, but these features and "
                 "classifiers have unit length; leave it out"
             )
-        return _on_spheres(layer, given, lengths.nonnegative, normalize, curvature)
+        known, source = (given, "given") if unit else (length, "feature-length")
+        return _on_spheres(layer, known, source, lengths.nonnegative, normalize, curvature)
     layer = Layer(features=features, W=np.ascontiguousarray(W), bias=features.bias, unit=False)
     return _ordinary(layer, given, tau == "fit", lengths, weight_decay)
 
 
 def _on_spheres(
-    layer: Layer, tau: Number | None, nonnegative: bool, normalize: bool, curvature: bool
+    layer: Layer, tau: Number | None, source: str, nonnegative: bool, normalize: bool, curvature: bool
 ) -> LandscapePosition:
-    """Position of unit features."""
+    """Position of unit features; ``source`` says where ``tau`` is from."""
     used, margins = tau, dict[str, Any]()
     if used is None:
         fit = fit_temperature(layer)
@@ -107,7 +112,7 @@ def _on_spheres(
         **found,
         **margins,
         tau=_as_float(used),
-        tau_source="fitted" if tau is None else "given",
+        tau_source="fitted" if tau is None else source,
         normalized=normalize,
     )
 
@@ -157,12 +162,15 @@ def _ordinary(
     return LandscapePosition(**asdict(found), tau=used, tau_source="one" if tau is None else "given")
 
 
-def _is_unit(features: FeatureSet, lengths: Lengths, rows: Array) -> bool:
-    """Whether features and classifier lie on spheres and there is no bias."""
+def _common_length(features: FeatureSet, lengths: Lengths, rows: Array) -> float | None:
+    """The length of all features, where they have one, classifier rows have length one and there is no bias."""
     if features.bias is not None and float(np.abs(features.bias).max()) > 0.0:
-        return False
-    off = max(abs(value - 1.0) for value in (lengths.low, lengths.high, float(rows.min()), float(rows.max())))
-    return off <= _UNIT_TOLERANCE
+        return None
+    off = max(abs(float(rows.min()) - 1.0), abs(float(rows.max()) - 1.0))
+    if off > _UNIT_TOLERANCE or not lengths.low > 0.0:
+        return None
+    middle = 0.5 * (lengths.low + lengths.high)
+    return middle if lengths.high - lengths.low <= 2.0 * _UNIT_TOLERANCE * middle else None
 
 
 def _checked(tau: Number) -> Number:
