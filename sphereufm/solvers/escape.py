@@ -36,6 +36,8 @@ _SHIFT = 1e-7
 # Hessian products that the proof's directions take, at most
 _DIRECTION_PRODUCTS = 5
 _LANCZOS_STEPS = 40
+# Ritz values can cost more than the products between them
+_RITZ_EVERY = 5
 # a Ritz value counts as negative below this share of the largest
 _NEGATIVE = 1e-6
 # a Ritz pair is accurate when its residual is below this share of its value
@@ -179,14 +181,15 @@ def _lanczos(point: Evaluation, root: Array, start: Array, afford: Callable[[], 
         if not afford():
             return None
         space.grow(only, product)
-        values, vectors = (part[0] for part in space.ritz(only))
-        least, largest, beta = (
-            float(values[0]),
-            float(np.abs(values).max()),
-            float(space.off[0, values.size - 1]),
-        )
+        size = int(space.size[0])
+        beta = float(space.off[0, size - 1])
         # beyond an invariant space there is only noise
-        last = values.size == _LANCZOS_STEPS or bool(space.exhausted[0]) or beta <= _INVARIANT * largest
+        invariant = bool(space.exhausted[0]) or beta <= _INVARIANT * float(space.largest(only)[0])
+        last = invariant or size == _LANCZOS_STEPS
+        if size % _RITZ_EVERY and not last:
+            continue
+        values, vectors = (part[0] for part in space.ritz(only))
+        least, largest = float(values[0]), float(np.abs(values).max())
         accurate = beta * abs(vectors[-1, 0]) < _RESIDUAL * -least
         if least < -_NEGATIVE * largest and (accurate or last):
             return space.combine(only, vectors[None, :, 0])[0]
