@@ -16,8 +16,8 @@ as it is done; an interrupted program goes on where it was::
 
     python benchmarks/paper/network_experiments.py
 
-This takes about half an hour on one idle core and needs the extra ``bench``.  ``network_figures.py`` makes the figures and
-tables of the results, without training.
+This takes about half an hour on one idle core and needs the extra ``bench``.  ``network_figures.py`` makes the figures
+and tables of the results, without training.
 """
 
 from __future__ import annotations
