@@ -59,7 +59,7 @@ class Effort(Enum):
 
     MINIMISERS = (0.0, 4)
     QUICK = (1.0, 1)
-    STANDARD = (0.05, 6)
+    STANDARD = (0.05, 12)
     THOROUGH = (0.01, 40)
 
     @classmethod
