@@ -44,6 +44,8 @@ PRODUCER = ("sphereufm", __version__)
 LEVELS = ((128, 53), (256, 106), (512, 212))
 # A proved point farther from the one given is another point.
 SAME_POINT = 1e-4
+# Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
+LARGEST = 800
 SADDLE_RADIUS = Fraction(1, 1 << 30)
 
 
@@ -195,7 +197,8 @@ def _attempts(
 ) -> Iterator[Certificate]:
     """Yield certificates at one precision, the likeliest to succeed first."""
     merged = [candidate]
-    if candidate.groups is not None and not isinstance(X, ExactPoint):
+    every = candidate.columns.shape[0] * (instance.classes + instance.samples)
+    if candidate.groups is not None and not isinstance(X, ExactPoint) and every <= LARGEST:
         merged.append(as_candidate(instance, X, tolerance=-1.0))
     for version in merged:
         problem = UFMBalls(instance, version.groups)
