@@ -118,18 +118,14 @@ def check_hessian(
 
     Parameters
     ----------
-    problem : SphereProblem
-    X : ndarray, shape (d, M), optional
-        Where; a random point if not given.
-    rng : int or Generator
-        For the point and the directions.
+    problem, X, rng
+        As in :func:`check_gradient`; two directions are drawn.
 
     Examples
     --------
     >>> from sphereufm.problem.ufm import UFMProblem
-    >>> check = check_hessian(UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0))
-    >>> check.passed, round(check.observed_order, 1)
-    (True, 3.0)
+    >>> check_hessian(UFMProblem(class_sizes=(3, 1), dim=4, tau=5.0), rng=1).passed
+    True
     """
     generator = as_generator(rng)
     X = _point(problem, X, generator)
