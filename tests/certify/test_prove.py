@@ -263,10 +263,14 @@ def test_degenerate_points_get_no_index():
 
 @pytest.mark.parametrize("name", ["balanced", "weighted"])
 def test_shipped_counterexamples_are_what_the_script_makes(name, monkeypatch):
-    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-    import sharpness
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks" / "studies"), *sys.path])
+    import turned
 
-    made = getattr(sharpness, name)()
+    made = (
+        turned.certificate(4, 114, Fraction(18, 5))
+        if name == "balanced"
+        else turned.weighted_certificate(4, Fraction(15, 4), Fraction(1, 500))
+    )
     shipped = read_certificate(ROOT / "tests" / "data" / "certificates" / f"sharpness-{name}.json")
     assert shipped.instance == made.instance
     assert [type(claim) for claim in shipped.claims] == [CriticalClaim, IndexClaim, SpuriousClaim]
