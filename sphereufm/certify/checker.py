@@ -632,14 +632,14 @@ class Evaluated:
 class Evaluation(Evaluated):
     """The cross-entropy problem at one matrix of balls ``X`` (a list of columns)."""
 
-    def __init__(self, B: Any, p: Problem, point: Point, X: Matrix) -> None:
+    def __init__(self, B: Any, p: Problem, point: Point, omega: list[Any], X: Matrix) -> None:
         self.B, self.p, self.X, self.r, self.K = B, p, X, len(X[0]), p.classes
         self.W, self.H = X[: self.K], X[self.K :]
         self.y, self.m = [y for y, _, _ in point.groups], [size for _, size, _ in point.groups]
         self.metric = [1] * self.K + self.m
         B.spend(len(self.H) * (self.K * 12 + 60))
         tau = B.number(p.tau.numerator) / p.tau.denominator
-        self.omega, self.tau = self.weights(point), tau
+        self.omega, self.tau = omega, tau
         self.prob, self.G, self.cost = [], [], B.number(0)
         logits = [[tau * x for x in row] for row in B.product(self.H, turned(self.W))]
         for z, omega, (y, m, _) in zip(logits, self.omega, point.groups, strict=True):
@@ -653,16 +653,6 @@ class Evaluation(Evaluated):
             scale, wrong = tau * m * omega, others / (1 + others) * spread
             self.G.append([-scale * wrong if k == y else scale * x for k, x in enumerate(self.prob[-1])])
             self.cost += m * omega * B.function("log1p", others * spread)
-
-    def weights(self, point: Point) -> list[Any]:
-        """Normalised weight of one sample of each group."""
-        if self.p.weights is None:
-            return [self.B.number(1) / self.p.samples for _ in point.groups]
-        # in balls: the exact sum may have as many digits as the file
-        self.B.spend(2 * self.p.samples)
-        weights = [self.B.number(w.numerator) / w.denominator for w in self.p.weights]
-        total = sum(weights)
-        return [weights[first] / total for _, _, first in point.groups]
 
     @cached_property
     def gradient(self) -> Matrix:  # type: ignore[override]
@@ -913,7 +903,21 @@ class Checker:
 
     def evaluate(self, point: Point, X: Matrix) -> Any:
         """Cost and derivatives at columns of balls."""
-        return Expression(self.B, self.p, X) if self.p.program else Evaluation(self.B, self.p, point, X)
+        if self.p.program:
+            return Expression(self.B, self.p, X)
+        omega = [self.shares[first if self.p.weights else 0] for _, _, first in point.groups]
+        return Evaluation(self.B, self.p, point, omega, X)
+
+    @cached_property
+    def shares(self) -> list[Any]:
+        """Normalised weights of all samples; of one, where they are equal."""
+        if self.p.weights is None:
+            return [self.B.number(1) / self.p.samples]
+        # in balls: the exact sum may have as many digits as the file
+        self.B.spend(2 * self.p.samples)
+        weights = [self.B.number(w.numerator) / w.denominator for w in self.p.weights]
+        total = sum(weights)
+        return [w / total for w in weights]
 
     def radius(self) -> Dyadic:
         """Radius of X*, whose existence must have been proved."""
