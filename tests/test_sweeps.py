@@ -172,15 +172,20 @@ def test_phase_diagram_has_a_panel_for_each_number_of_classes(whole):
     assert titles == ["K = 2, n = 1", "K = 3, n = 1"]
 
 
+def command(folder, *more):
+    """The sweep of these tests on the command line."""
+    words = ["--classes", "2,3", "--per-class", "1", "--dim", "2..K", "--tau", "1,12", "--starts", "8"]
+    start = [sys.executable, "-m", "sphereufm", "sweep", *words, "--no-proofs", "--quiet"]
+    return [*start, *more, "--out", str(folder)]
+
+
 def killed_sweeps(folder, kills):
     """Run the sweep on two processes as a child and kill it, later each time; then let it end."""
-    words = ["--classes", "2,3", "--per-class", "1", "--dim", "2..K", "--tau", "1,12", "--starts", "8"]
-    command = [sys.executable, "-m", "sphereufm", "sweep", *words, "--no-proofs", "--workers", "2", "--quiet"]
     for i in range(kills):
-        with subprocess.Popen([*command, "--out", str(folder)]) as process:
+        with subprocess.Popen(command(folder, "--workers", "2")) as process:
             time.sleep(1.0 + 2.0 * i / kills)
             process.kill()
-    subprocess.run([*command, "--out", str(folder)], check=True, timeout=120)
+    subprocess.run(command(folder, "--workers", "2"), check=True, timeout=120)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
@@ -189,13 +194,35 @@ def test_killed_and_resumed_sweeps_end_with_the_same_cells(whole, tmp_path, kill
     assert contents(tmp_path) == contents(whole[0])
 
 
-def test_a_cluster_gives_the_same_cells_though_a_worker_is_killed(whole, tmp_path):
+def kill_once_a_cell_is_there(folder, pid):
+    """Kill a worker in mid-run: when the first cell has been stored."""
+    deadline = time.monotonic() + 60
+    while not any(folder.glob("cells/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
+def on_a_cluster(folder, sweep):
+    """Run a sweep on a local cluster of three worker processes, of which one is killed."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
         victim = next(iter(cluster.workers.values())).process.process.pid
-        killer = threading.Timer(1.0, os.kill, (victim, signal.SIGKILL))
+        killer = threading.Thread(target=kill_once_a_cell_is_there, args=(folder, victim))
         killer.start()
-        index = run_sweep(GRID, tmp_path, QUICK, scheduler=cluster.scheduler_address)
+        sweep(cluster.scheduler_address)
         killer.join()
-    assert {line["status"] for line in index} == {"done"}
+
+
+def test_a_cluster_gives_the_same_cells_though_a_worker_is_killed(whole, tmp_path):
+    found = []
+    on_a_cluster(tmp_path, lambda address: found.extend(run_sweep(GRID, tmp_path, QUICK, scheduler=address)))
+    assert {line["status"] for line in found} == {"done"}
+    assert contents(tmp_path) == contents(whole[0])
+
+
+def test_the_command_line_uses_a_cluster(whole, tmp_path):
+    def sweep(address):
+        subprocess.run(command(tmp_path, "--scheduler", address), check=True, timeout=120)
+
+    on_a_cluster(tmp_path, sweep)
     assert contents(tmp_path) == contents(whole[0])
