@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sphereufm"
 # Which rooms a room may import from besides itself.  A module lies in the longest entry that its name starts with.
 BASE = {"errors", "files", "geometry"}
 SEARCH = BASE | {"problem", "solvers"}
-CERTIFICATE = {"errors", "files", "certify.exact", "certify.certificate"}
+CERTIFICATE = {"errors", "files", "certify.exact", "certify.instances", "certify.certificate"}
 PROVE = CERTIFICATE | {"certify.balls"}
 CERTIFY = PROVE | {"certify", "certify.prove"}
 ALLOWED = {
@@ -26,6 +26,7 @@ ALLOWED = {
     "parallel": {"errors"},
     "features": {"errors", "parallel", "notebook"},
     "certify.exact": {"errors"},
+    "certify.instances": {"errors", "certify.exact"},
     "certify.certificate": CERTIFICATE,
     # floats enter a proof as candidates only: no import of `problem`
     "certify.balls": CERTIFICATE,
