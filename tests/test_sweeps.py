@@ -205,7 +205,7 @@ def kill_once_a_cell_is_there(folder, pid):
 def on_a_cluster(folder, sweep):
     """Run a sweep on a local cluster of three worker processes, of which one is killed."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster:
         victim = next(iter(cluster.workers.values())).process.process.pid
         killer = threading.Thread(target=kill_once_a_cell_is_there, args=(folder, victim))
         killer.start()

@@ -405,7 +405,7 @@ def test_a_checkpoint_of_other_labels_is_refused(tmp_path, monkeypatch):
 def test_a_dask_cluster_gives_the_same_bits():
     distributed = pytest.importorskip("distributed")
     data = many()
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         found = collapse_metrics(data, streaming=Streaming(scheduler=cluster.scheduler_address))
     assert found.to_json() == collapse_metrics(data).to_json()
 
