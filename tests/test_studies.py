@@ -1,0 +1,116 @@
+"""Studies in ``benchmarks/studies``: the branch of spurious minimisers at ``d = K - 1``, its edge, its certificates."""
+
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sphereufm.certify import IndexClaim, SpuriousClaim, StrictSaddleClaim, read_certificate
+from sphereufm.certify.checker import check_bytes, check_file
+from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.geometry.spheres import project
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "tests" / "data" / "certificates"
+TABLES = ROOT / "benchmarks" / "studies" / "phase_diagram"
+
+
+@pytest.fixture
+def turned(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "studies"))
+    import turned
+
+    return turned
+
+
+@pytest.fixture
+def edge(turned):
+    import edge
+
+    return edge
+
+
+@pytest.mark.parametrize(("K", "tau", "n"), [(3, 2.5, 20.5), (4, 3.6, 114), (5, 6.0, 50)])
+def test_points_of_the_branch_are_critical(turned, K, tau, n):
+    problem, X = turned.merged_problem(K, tau, 1 / n), turned.branch_point(K, tau, n)
+    assert np.abs(problem.gradient(X)).max() < 1e-12
+    assert problem.weights[-1] * K * n == pytest.approx(1.0)
+    # not the simplex frame that it starts from
+    assert X[:, 0] @ X[:, 1] != pytest.approx(-1 / (K - 1), abs=1e-4)
+
+
+def test_the_edge_separates_minimisers_from_saddles(turned):
+    end = turned.end_of_branch(4, 3.6)
+    assert (end.kind, end.kernel) == ("symmetry", 2)
+    assert end.per_class == pytest.approx(98.813, abs=1e-3)
+    for n, negative in ((end.per_class * 1.001, False), (end.per_class * 0.999, True)):
+        problem, X = turned.merged_problem(4, 3.6, 1 / n), turned.branch_point(4, 3.6, n)
+        assert bool(least_curvature(problem, X) < 0) is negative
+
+
+def least_curvature(problem, X):
+    """Least eigenvalue on the horizontal space, from Hessian-vector products alone: all but the three of the orbit."""
+    identity = np.eye(X.size).reshape(-1, *X.shape)
+    tangent = np.linalg.svd(project(X, identity).reshape(len(identity), -1))[2][: X.size - X.shape[1]]
+    hessian = np.array([problem.hessian_product(X, v.reshape(X.shape)).ravel() for v in tangent]) @ tangent.T
+    values = np.linalg.eigvalsh(0.5 * (hessian + hessian.T))
+    return values[0] if values[0] < -1e-9 else values[3]
+
+
+def test_no_branch_of_minimisers_begins_at_or_below_its_threshold(turned):
+    assert turned.end_of_branch(4, 2.9) is None
+
+
+def test_both_sides_of_the_edge_are_proved(turned):
+    tau = Fraction(503, 200)
+    above, below = turned.certificate(3, 16, tau), turned.certificate(3, 15, tau)
+    assert above.find(IndexClaim).index == 0
+    assert above.find(SpuriousClaim) is not None
+    assert below.find(StrictSaddleClaim) is not None
+    for made in (above, below):
+        assert check_bytes(certificate_to_json(made).encode()).status == "PROVED"
+
+
+def test_the_general_continuation_ends_at_the_same_place(edge):
+    window = edge.window(3, 16, Fraction(5, 2))
+    assert window.kinds == ("bifurcation", "bifurcation")
+    assert window.tau_from == pytest.approx(2.36664, abs=1e-4)
+    assert window.tau_to == pytest.approx(2.70491, abs=1e-4)
+    assert window.largest_deviation < 1e-6
+
+
+@pytest.mark.parametrize("K", [3, 4, 5, 6])
+def test_shipped_edges_are_accepted_and_are_those_of_the_table(K):
+    place = SHIPPED / f"edge-K{K}.json"
+    assert check_file(place).row == "spurious local minimiser"
+    shipped = read_certificate(place)
+    rows = [row for row in json.loads((TABLES / "edge.json").read_text())["edges"] if row["classes"] == K]
+    least = min(rows, key=lambda row: row["edge"])
+    assert shipped.instance.class_sizes == (least["proved"],) * K
+    assert shipped.instance.tau == Fraction(least["tau"])
+    assert shipped.instance.dim == K - 1
+    assert least["proved"] == math.ceil(least["edge"])
+    assert shipped.cost == pytest.approx(least["cost"], rel=1e-9)
+
+
+def test_one_sample_fewer_is_a_proved_saddle():
+    shipped = read_certificate(SHIPPED / "edge-K4-below.json")
+    assert shipped.instance.class_sizes == (98,) * 4
+    assert check_file(SHIPPED / "edge-K4-below.json").row == "strict saddle"
+
+
+def test_few_samples_are_counted_exactly(turned):
+    import few_samples
+
+    row = few_samples.search(4, 1, "3", 24)
+    assert (row.descents, row.converged, row.above, row.minimisers) == (24, 24, 0, 0)
+
+
+def test_ends_above_the_minimum_are_named(turned):
+    import few_samples
+
+    row = few_samples.search(3, 1, "14", 40)  # in the plane there are spurious minimisers
+    assert row.above == row.minimisers == row.proved > 0
