@@ -1,4 +1,4 @@
-"""Float preparations for a proof: group equal samples, find the rank, rotate into R^r. Nothing here is trusted."""
+"""What a proof starts from: precisions, radii, equal samples, the rank, the rotation into R^r; nothing is trusted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sphereufm import __version__
 from sphereufm.certify.certificate import ExactInstance, ExactPoint, Groups
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.errors import InvalidInputError, check_array
 
-__all__ = ["Candidate", "as_candidate", "exact_columns", "likely_ranks", "own_space"]
+__all__ = [
+    "LEVELS",
+    "PRODUCER",
+    "SADDLE_RADIUS",
+    "SAME_POINT",
+    "Candidate",
+    "as_candidate",
+    "exact_columns",
+    "likely_ranks",
+    "own_space",
+]
 
 Array = NDArray[np.float64]
+# Working precision, and digits of the stored centre that go with it.
+LEVELS = ((128, 53), (256, 106), (512, 212))
+# A proved point farther from the one given is another point.
+SAME_POINT = 1e-4
+# Of the ball in which negative curvature is proved where no critical point is.
+SADDLE_RADIUS = Fraction(1, 1 << 30)
+PRODUCER = ("sphereufm", __version__)
 SAME_FEATURE = 1e-6
 RANK_THRESHOLDS = (1e-6, 1e-3, 1e-10)
 

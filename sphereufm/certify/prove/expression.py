@@ -7,10 +7,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm import __version__
 from sphereufm.certify.balls import precision
 from sphereufm.certify.certificate import Certificate, Claim, ExactPoint, ExpressionInstance
-from sphereufm.certify.prove.candidate import exact_columns
+from sphereufm.certify.prove.candidate import LEVELS, PRODUCER, SADDLE_RADIUS, SAME_POINT, exact_columns
 from sphereufm.certify.prove.critical import prove_critical, refine
 from sphereufm.certify.prove.expression_balls import ExpressionBalls
 from sphereufm.certify.prove.gauge import Columns
@@ -20,11 +19,6 @@ from sphereufm.certify.prove.spurious import prove_spurious
 from sphereufm.errors import InvalidInputError, check_array
 
 __all__ = ["prove_expression"]
-
-PRODUCER = ("sphereufm", __version__)
-LEVELS = ((128, 53), (256, 106), (512, 212))
-SAME_POINT = 1e-4
-SADDLE_RADIUS = Fraction(1, 1 << 30)
 
 
 def prove_expression(

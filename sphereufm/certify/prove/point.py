@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm import __version__
 from sphereufm.certify.balls import UFMBalls, precision
 from sphereufm.certify.certificate import (
     BenignClaim,
@@ -21,6 +20,10 @@ from sphereufm.certify.certificate import (
     RankOneClaim,
 )
 from sphereufm.certify.prove.candidate import (
+    LEVELS,
+    PRODUCER,
+    SADDLE_RADIUS,
+    SAME_POINT,
     Array,
     Candidate,
     as_candidate,
@@ -39,14 +42,8 @@ from sphereufm.certify.prove.spurious import prove_spurious
 
 __all__ = ["prove_benign", "prove_gap", "prove_point"]
 
-PRODUCER = ("sphereufm", __version__)
-# Working precision, and digits of the stored centre that go with it.
-LEVELS = ((128, 53), (256, 106), (512, 212))
-# A proved point farther from the one given is another point.
-SAME_POINT = 1e-4
 # Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
 LARGEST = 800
-SADDLE_RADIUS = Fraction(1, 1 << 30)
 
 
 @dataclass(frozen=True, kw_only=True)
