@@ -15,7 +15,7 @@ import autograd.numpy as anp
 import numpy as np
 import pymanopt
 
-from sphereufm.landscape.newton import find_critical_points
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 

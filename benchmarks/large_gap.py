@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from sphereufm import simplex_etf
-from sphereufm.certify.float_bounds import BLOCK
-from sphereufm.certify.large_gap import check_large_gap, prove_large_gap
+from sphereufm.certify.large_gap.bounds import BLOCK
+from sphereufm.certify.large_gap.check import check_large_gap, prove_large_gap
 
 
 def make(folder: Path, K: int, d: int, N: int, distance: float) -> dict[str, str]:

@@ -23,8 +23,8 @@ from sphereufm.certify import Certificate, ExactInstance, prove_gap, prove_point
 from sphereufm.certify.checker import check_bytes
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.newton import find_critical_points
-from sphereufm.problem.theory import collapsed_point
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.theory.theorems import collapsed_point
 
 
 def weighted(sizes: tuple[int, ...], dim: int, tau: str = "3/2") -> UFMProblem:

@@ -22,9 +22,9 @@ import time
 import numpy as np
 
 from sphereufm.geometry.spheres import ProductOfSpheres, project
-from sphereufm.geometry.symmetry import SymmetryGroup
-from sphereufm.landscape.newton import find_critical_points
-from sphereufm.landscape.saddles import follow_eigenvectors
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 
 MOVED, SAME = 1e-2, 1e-4
 

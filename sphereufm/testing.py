@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, exponential
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 

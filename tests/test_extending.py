@@ -20,7 +20,7 @@ from sphereufm import (
 )
 from sphereufm.cli import main
 from sphereufm.problem.losses import LOSSES, CrossEntropy, LogitTerms
-from sphereufm.solvers.line_search import armijo_search
+from sphereufm.solvers.strategies.line_search import armijo_search
 from sphereufm.solvers.strategy import Step
 
 SMOOTHING = 0.1

@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from sphereufm.certify.large_gap import prove_large_gap
+from sphereufm.certify.large_gap.check import prove_large_gap
 from sphereufm.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,7 +17,7 @@ from sphereufm import (
 )
 from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import feature_set_from_arrays
-from sphereufm.landscape.result import ProofSummary
+from sphereufm.landscape.report.landscape_report import ProofSummary
 
 
 def parsed(thing):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres, column_norms
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup, numerical_rank
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup, numerical_rank
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.testing import (
     brute_force_align,

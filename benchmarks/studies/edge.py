@@ -29,13 +29,13 @@ from scipy.optimize import minimize_scalar
 from turned import branch_point, certificate, end_of_branch, merged_problem, weighted_certificate
 
 from sphereufm import UFMProblem
+from sphereufm.branches.bifurcation import crossing_between
+from sphereufm.branches.continuation import BranchPoint, advance, start_state
 from sphereufm.certify import Certificate, write_certificate
 from sphereufm.certify.checker import check_bytes
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.files import write_aside, write_text
 from sphereufm.geometry.spheres import retract
-from sphereufm.landscape.bifurcation import crossing_between
-from sphereufm.landscape.continuation import BranchPoint, advance, start_state
 from sphereufm.solvers.solve import solve_batch
 
 CLASSES = (3, 4, 5, 6)

@@ -27,10 +27,10 @@ from sphereufm.certify import ExactInstance, SpuriousClaim, prove_point
 from sphereufm.files import write_text
 from sphereufm.geometry.spheres import Array, retract
 from sphereufm.landscape.proofs import accepted
-from sphereufm.landscape.spectrum import hessian_spectrum
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.solvers.result import SolverResult
 from sphereufm.solvers.solve import solve_batch
+from sphereufm.spectra.spectrum import hessian_spectrum
 
 CLASSES = (4, 5, 6)
 PER_CLASS = (1, 2, 3, 4, 5, 6)

@@ -31,8 +31,8 @@ from scipy.optimize import brentq, minimize_scalar
 from sphereufm import UFMProblem, simplex_etf
 from sphereufm.certify import Certificate, ExactInstance, ExactPoint, prove_point
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.newton import find_critical_points
-from sphereufm.landscape.spectrum import HessianSpectrum, hessian_spectrum
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 
 __all__ = [
     "End",

@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 import click
 
-from sphereufm import __version__
 from sphereufm.cli.branches import branches
 from sphereufm.cli.check import check
 from sphereufm.cli.compare import compare
@@ -28,6 +27,7 @@ from sphereufm.cli.solve import solve
 from sphereufm.cli.sweep import sweep
 from sphereufm.cli.verify import verify
 from sphereufm.errors import SphereUFMError
+from sphereufm.version import __version__
 
 __all__ = ["cli", "main"]
 

@@ -22,7 +22,7 @@ from sphereufm.cli.printing import Progress, say, say_json, say_written
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sphereufm.landscape.branch_report import BranchReport
+    from sphereufm.branches.report import BranchReport
 
 __all__ = ["branches"]
 
@@ -57,7 +57,7 @@ def branches(
     Writes DIR/branches.json and the bifurcation diagram DIR/branches.png.  Numerical: a diagram shows what was found.
     Exit code 0, or 3 where a limit was reached.
     """
-    from sphereufm.landscape.branches import trace_branches
+    from sphereufm.branches.trace import trace_branches
 
     problem = problem_from_options(tau="1", **sizes)
     prepare_output(out, _FILES, force)

@@ -91,7 +91,7 @@ def _kind(path: Path) -> str | None:
 def _report(path: Path, backend: str) -> dict[str, Any]:
     """Check one file; what cannot be read is a report too."""
     from sphereufm.certify.checker import CheckError, check_file
-    from sphereufm.certify.hashed_rows import ArrayFileError
+    from sphereufm.certify.large_gap.rows import ArrayFileError
 
     detail(f"checking {path}")
     try:
@@ -104,7 +104,7 @@ def _report(path: Path, backend: str) -> dict[str, Any]:
 
 def _large_gap(path: Path) -> dict[str, Any]:
     """A gap at scale, by the checker in floating point with error bounds."""
-    from sphereufm.certify.large_gap import check_large_gap
+    from sphereufm.certify.large_gap.check import check_large_gap
 
     result = check_large_gap(path)
     claim = {"type": "gap", "status": result.status, "text": str(result)}

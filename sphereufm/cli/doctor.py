@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from sphereufm import __version__
 from sphereufm.cli.options import json_option
 from sphereufm.cli.printing import say, say_json
+from sphereufm.version import __version__
 
 __all__ = ["doctor"]
 

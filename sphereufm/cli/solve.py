@@ -73,7 +73,7 @@ def solve(
     Exit code 0: converged, 3: not converged.
     """
     from sphereufm.errors import check_positive
-    from sphereufm.landscape.rows_json import problem_to_json
+    from sphereufm.landscape.report.json_format import problem_to_json
     from sphereufm.solvers import Settings
 
     problem = problem_from_options(**problem_words)
@@ -124,7 +124,7 @@ def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverRe
 
 def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, Any]:
     """The numbers at the last point."""
-    from sphereufm.problem.gap import optimality_gap
+    from sphereufm.problem.theory.gap import optimality_gap
     from sphereufm.solvers import SolverResult
 
     gap = optimality_gap(problem, end.X)

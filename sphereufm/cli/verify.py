@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sphereufm.landscape.points import CriticalFamily, CriticalPoint
-    from sphereufm.landscape.result import LandscapeReport
+    from sphereufm.landscape.report.landscape_report import LandscapeReport
 
 __all__ = ["verify"]
 
@@ -71,7 +71,7 @@ def verify(
 
             report = prove_landscape(report, out, progress=progress)
         if report.complete and out is not None:
-            from sphereufm.landscape.connect import connect_landscape
+            from sphereufm.descents.connect import connect_landscape
 
             report = connect_landscape(report, rng=seed, progress=progress)
     if out is not None:

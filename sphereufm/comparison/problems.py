@@ -26,7 +26,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
 __all__ = ["Quadratic", "Thomson", "rayleigh", "rudy_random", "rudy_toroidal"]
 

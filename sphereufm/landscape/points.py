@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.spectrum import HessianSpectrum
+from sphereufm.spectra.spectrum import HessianSpectrum
 
 __all__ = ["CriticalFamily", "CriticalPoint", "CriticalPointKind", "LandscapeVerdict", "Status", "embed"]
 

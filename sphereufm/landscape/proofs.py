@@ -30,8 +30,8 @@ from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
-from sphereufm.landscape.result import LandscapeReport, ProofSummary
-from sphereufm.landscape.verdict import judge
+from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
+from sphereufm.landscape.report.verdict import judge
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["CERTIFICATES", "accepted", "prove_landscape", "proved_kind"]

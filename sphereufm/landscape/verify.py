@@ -13,15 +13,14 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, as_generator
-from sphereufm.landscape.collection import Collection
-from sphereufm.landscape.constructed import constructed_starts
-from sphereufm.landscape.coverage import Coverage
-from sphereufm.landscape.deflation import Deflation
-from sphereufm.landscape.neighbours import neighbouring_starts
-from sphereufm.landscape.newton import find_critical_points
-from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
-from sphereufm.landscape.result import LandscapeReport, RankOneCount
-from sphereufm.landscape.search import (
+from sphereufm.landscape.fixed_spaces.spaces import fixed_point_spaces
+from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
+from sphereufm.landscape.report.verdict import judge
+from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.landscape.search.deflation import Deflation
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.landscape.search.stratum import (
     Effort,
     SearchSettings,
     default_starts,
@@ -29,11 +28,12 @@ from sphereufm.landscape.search import (
     is_finite,
     search_stratum,
 )
-from sphereufm.landscape.symmetric import fixed_point_spaces
-from sphereufm.landscape.symmetric_starts import symmetric_starts
-from sphereufm.landscape.verdict import judge
+from sphereufm.landscape.starts.constructed import constructed_starts
+from sphereufm.landscape.starts.cyclic import symmetric_starts
+from sphereufm.landscape.starts.neighbours import neighbouring_starts
+from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.theory import theorem_s
+from sphereufm.problem.theory.theorems import theorem_s
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["News", "Progress", "verify_landscape"]

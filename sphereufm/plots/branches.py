@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.landscape.branch_report import BranchReport
+from sphereufm.branches.report import BranchReport
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def branch_figure(report: BranchReport) -> Figure:
     Examples
     --------
     >>> from sphereufm import UFMProblem, trace_branches
-    >>> from sphereufm.landscape.search import Effort
+    >>> from sphereufm.landscape.search.stratum import Effort
     >>> report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
     >>> branch_figure(report).axes[0].get_xlabel()
     'tau'

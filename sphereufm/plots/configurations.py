@@ -8,7 +8,7 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
-from sphereufm.landscape.result import LandscapeReport
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.problem.ufm import UFMProblem
 
 if TYPE_CHECKING:

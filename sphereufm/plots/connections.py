@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.landscape.points import CriticalFamily
-from sphereufm.landscape.result import LandscapeReport
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.landscape import LOG_RATIO, STYLE
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def connections_figure(report: LandscapeReport) -> Figure:
     Examples
     --------
     >>> from sphereufm import UFMProblem, verify_landscape
-    >>> from sphereufm.landscape.connect import connect_landscape
+    >>> from sphereufm.descents.connect import connect_landscape
     >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
     >>> connections_figure(connect_landscape(report)).axes[0].get_xlabel()
     'Morse index'
@@ -104,7 +104,7 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
     Examples
     --------
     >>> from sphereufm import UFMProblem, verify_landscape
-    >>> from sphereufm.landscape.connect import connect_landscape
+    >>> from sphereufm.descents.connect import connect_landscape
     >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
     >>> len(disconnectivity_figure(connect_landscape(report)).axes[0].lines)
     1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.landscape.result import LandscapeReport
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

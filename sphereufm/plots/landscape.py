@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
-from sphereufm.landscape.result import LandscapeReport
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_norms
-from sphereufm.geometry.symmetry import SymmetryGroup
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 
 __all__ = ["Evaluation", "SphereProblem", "relative_gradient_norm"]
 

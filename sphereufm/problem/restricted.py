@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
-from sphereufm.geometry.symmetry import SymmetryGroup
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
 __all__ = ["RestrictedProblem"]

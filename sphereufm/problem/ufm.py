@@ -27,7 +27,7 @@ from sphereufm.errors import (
     check_labels,
 )
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.kernels import SampleBlock, sample_blocks
 from sphereufm.problem.losses import LOSSES, Loss
@@ -249,8 +249,8 @@ class UFMProblem:
         return self._with(tau=_as_float("tau", tau, exact_tau), exact_tau=exact_tau)
 
     def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
-        """Return the problem as a ``pymanopt.Problem``; see :func:`sphereufm.problem.pymanopt_export.to_pymanopt`."""
-        from sphereufm.problem.pymanopt_export import to_pymanopt
+        """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
+        from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 
         return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
 

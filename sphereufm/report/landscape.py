@@ -13,7 +13,7 @@ from sphereufm.report.page import Opener, figure_html, page_html, section_html, 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sphereufm.landscape.result import LandscapeReport
+    from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.report.page import Cell
 
 __all__ = ["landscape_html", "save_html"]

@@ -88,7 +88,7 @@ def page_html(
     >>> "<h1>a &lt; b</h1>" in page, page.count("</script>")
     (True, 2)
     """
-    from sphereufm import __version__
+    from sphereufm.version import __version__
 
     return Template(_asset("page.html")).substitute(
         title=escape(title),

@@ -6,12 +6,6 @@ instance (``LBFGS(memory=20)``) can be given instead of a name.
 
 from __future__ import annotations
 
-from sphereufm.solvers.conjugate import ConjugateGradient as ConjugateGradient
-from sphereufm.solvers.cubic import AdaptiveCubic as AdaptiveCubic
-from sphereufm.solvers.descent import BarzilaiBorwein as BarzilaiBorwein
-from sphereufm.solvers.descent import SteepestDescent as SteepestDescent
-from sphereufm.solvers.lbfgs import LBFGS as LBFGS
-from sphereufm.solvers.newton import NewtonPolish as NewtonPolish
 from sphereufm.solvers.result import Calls as Calls
 from sphereufm.solvers.result import History as History
 from sphereufm.solvers.result import Progress as Progress
@@ -22,5 +16,11 @@ from sphereufm.solvers.solve import SOLVERS as SOLVERS
 from sphereufm.solvers.solve import solve as solve
 from sphereufm.solvers.solve import solve_batch as solve_batch
 from sphereufm.solvers.stop import StopReason as StopReason
+from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic as AdaptiveCubic
+from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient as ConjugateGradient
+from sphereufm.solvers.strategies.lbfgs import LBFGS as LBFGS
+from sphereufm.solvers.strategies.newton_polish import NewtonPolish as NewtonPolish
+from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein as BarzilaiBorwein
+from sphereufm.solvers.strategies.steepest_descent import SteepestDescent as SteepestDescent
+from sphereufm.solvers.strategies.trust_region import TrustRegion as TrustRegion
 from sphereufm.solvers.strategy import Solver as Solver
-from sphereufm.solvers.trust_region import TrustRegion as TrustRegion

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, project, retract, tangent_norm
-from sphereufm.problem.descent import descent_direction
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.kernels import forward
 from sphereufm.problem.losses import BlockTerms
+from sphereufm.problem.theory.negative_curvature import descent_direction
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.solvers.krylov import Krylov
 from sphereufm.solvers.oracle import Rows
+from sphereufm.solvers.strategies.krylov import Krylov
 
 __all__ = ["global_minima", "negative_curvature", "slide"]
 
@@ -63,7 +63,7 @@ def global_minima(problem: SphereProblem, point: Evaluation) -> NDArray[np.bool_
 
     Examples
     --------
-    >>> from sphereufm.problem.theory import collapsed_point
+    >>> from sphereufm.problem.theory.theorems import collapsed_point
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
     >>> bool(global_minima(problem, problem.at(collapsed_point(problem))))
     True

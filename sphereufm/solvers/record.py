@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.gap import optimality_gap
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.result import Calls, History, Progress

@@ -30,7 +30,8 @@ class Settings:
     max_calls : int, optional
         Cost, gradient and Hessian calls in all; never exceeded.
     gap_tolerance : float, optional
-        Stop when :func:`~sphereufm.problem.gap.optimality_gap` is at most this, in nats; cross-entropy problems only.
+        Stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in nats; cross-entropy
+        problems only.
     escape_saddles : bool
         Whether to look for negative curvature where the gradient meets the tolerance, and to leave along it.
 
@@ -117,7 +118,7 @@ class History:
     iteration : ndarray of int
     cost, gradient_norm, relative_gradient_norm : ndarray of float
     gap : ndarray of float
-        :func:`~sphereufm.problem.gap.optimality_gap` (numerical); NaN for problems that have none.
+        :func:`~sphereufm.problem.theory.gap.optimality_gap` (numerical); NaN for problems that have none.
     cost_calls, gradient_calls, hessian_calls : ndarray of int
         Calls so far.
     seconds : ndarray of float

@@ -12,16 +12,16 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.solvers.conjugate import ConjugateGradient
-from sphereufm.solvers.cubic import AdaptiveCubic
-from sphereufm.solvers.descent import BarzilaiBorwein, SteepestDescent
-from sphereufm.solvers.lbfgs import LBFGS
 from sphereufm.solvers.loop import run
-from sphereufm.solvers.newton import NewtonPolish
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
+from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic
+from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient
+from sphereufm.solvers.strategies.lbfgs import LBFGS
+from sphereufm.solvers.strategies.newton_polish import NewtonPolish
+from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein, SteepestDescent
+from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.solvers.strategy import Solver
-from sphereufm.solvers.trust_region import TrustRegion
 
 __all__ = ["DEFAULT_SOLVER", "SOLVERS", "solve", "solve_batch"]
 

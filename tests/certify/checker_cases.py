@@ -13,9 +13,9 @@ from sphereufm import UFMProblem, collapsed_point, find_critical_points, hessian
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.points import embed
-from sphereufm.landscape.spectrum import normal_hessian
-from sphereufm.problem.examples import orthogonal_collapsed_point
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 from sphereufm.solvers.solve import solve_batch
+from sphereufm.spectra.spectrum import normal_hessian
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "certificates"
 

@@ -19,11 +19,11 @@ from sphereufm.certify import (
 from sphereufm.certify.checker import check_bytes, check_file
 from sphereufm.certify.expressions import fourth_powers, max_cut, thomson
 from sphereufm.certify.json_format import certificate_to_json
-from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.points import CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.proofs import prove_landscape
-from sphereufm.landscape.spectrum import hessian_spectrum
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.verify import verify_landscape
+from sphereufm.spectra.spectrum import hessian_spectrum
 
 CERTIFICATES = Path(__file__).resolve().parents[1] / "data" / "certificates"
 

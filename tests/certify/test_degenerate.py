@@ -10,7 +10,7 @@ from checker_cases import as_json, instance_of
 from sphereufm import UFMProblem, collapsed_point, hessian_matrix
 from sphereufm.certify import DegenerateClaim, ExactInstance, prove_point
 from sphereufm.certify.checker import check_bytes
-from sphereufm.problem.examples import orthogonal_collapsed_point
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 
 
 def check(data, backend="flint"):

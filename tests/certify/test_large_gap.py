@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphereufm.certify.float_bounds import Errors, Sums, unit_rows
-from sphereufm.certify.hashed_rows import HashedRows
-from sphereufm.certify.large_gap import LargeGapError, _Case, check_large_gap, prove_large_gap
-from sphereufm.problem.gap import optimality_gap
-from sphereufm.problem.theory import collapsed_point, global_minimum
+from sphereufm.certify.large_gap.bounds import Errors, Sums, unit_rows
+from sphereufm.certify.large_gap.check import LargeGapError, _Case, check_large_gap, prove_large_gap
+from sphereufm.certify.large_gap.rows import HashedRows
+from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import solve
 

@@ -11,11 +11,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from sphereufm.certify.hashed_rows import ArrayFileError, HashedRows
-from sphereufm.certify.large_gap import check_large_gap, prove_large_gap
+from sphereufm.certify.large_gap.check import check_large_gap, prove_large_gap
+from sphereufm.certify.large_gap.rows import ArrayFileError, HashedRows
 from sphereufm.cli import main
-from sphereufm.problem.gap import optimality_gap
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 NAMES = {"classifier": "w.npy", "features": "h.npy", "labels": "y.npy"}

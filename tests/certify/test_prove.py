@@ -23,10 +23,10 @@ from sphereufm.certify import (
     prove_point,
     read_certificate,
 )
-from sphereufm.landscape.newton import find_critical_points
 from sphereufm.landscape.points import embed
-from sphereufm.landscape.spectrum import hessian_spectrum
-from sphereufm.problem.theory import collapsed_point, global_minimum
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
+from sphereufm.spectra.spectrum import hessian_spectrum
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,7 +19,9 @@ import numpy as np
 
 import sphereufm
 from sphereufm.errors import SphereUFMError
-from sphereufm.features.readers import arrow, hdf5, isolated, open_arrays
+from sphereufm.features.readers import open_arrays
+from sphereufm.features.readers.isolated import arrow, hdf5
+from sphereufm.features.readers.isolated import parent as isolated
 from sphereufm.features.readers.stored import StoredFile
 
 SECONDS = 5

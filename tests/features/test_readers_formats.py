@@ -10,7 +10,7 @@ import pytest
 
 from sphereufm.errors import MissingExtraError, UnreadableFileError
 from sphereufm.features import load_features, open_array, open_arrays
-from sphereufm.features.readers import isolated
+from sphereufm.features.readers.isolated import parent as isolated
 
 
 @pytest.fixture

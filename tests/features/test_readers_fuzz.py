@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers import open_array, open_arrays, split_spec
-from sphereufm.features.readers.pickles import interpret
-from sphereufm.features.readers.torch_values import TorchBuilder
+from sphereufm.features.readers.pickle.load import interpret
+from sphereufm.features.readers.pickle.torch_values import TorchBuilder
 
 SEEDS = seeds()
 CODES = bytes(range(256))

@@ -16,7 +16,8 @@ import hostile_files  # noqa: E402
 import hostile_torch  # noqa: E402
 
 from sphereufm.errors import UnreadableFileError  # noqa: E402
-from sphereufm.features.readers import isolated, open_arrays  # noqa: E402
+from sphereufm.features.readers import open_arrays  # noqa: E402
+from sphereufm.features.readers.isolated import parent as isolated  # noqa: E402
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the limits are those of Linux", allow_module_level=True)

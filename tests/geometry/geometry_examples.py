@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
-from sphereufm.problem.theory import simplex_etf
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.problem.theory.theorems import simplex_etf
 from sphereufm.problem.ufm import UFMProblem
 
 # every kind of permutation group that occurs, small enough to be enumerated

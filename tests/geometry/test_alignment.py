@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.alignment import AlignmentUndecidedError, align
-from sphereufm.geometry.invariants import invariants
 from sphereufm.geometry.spheres import ProductOfSpheres, column_angles, exponential, normalize
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.invariants import invariants
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.testing import brute_force_align, group_elements, points, ufm_problems
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphereufm.geometry.alignment import align
-from sphereufm.geometry.fixed_spaces import FixedPointSpace, block_partitions, simplex_vertices
-from sphereufm.geometry.symmetry import SymmetryGroup
+from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions, simplex_vertices
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 
 BLOCKS = [((0, 1, 2),), ((0, 1), (2, 3)), ((0, 2, 4), (1,), (3, 5)), ((0,), (1,))]
 

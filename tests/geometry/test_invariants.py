@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.invariants import canonical_key, column_profiles, invariants
 from sphereufm.geometry.spheres import ProductOfSpheres, column_angles, exponential
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.invariants import canonical_key, column_profiles, invariants
 from sphereufm.testing import brute_force_align, group_elements, points, ufm_problems
 
 groups = pytest.mark.parametrize("group", SMALL_GROUPS.values(), ids=SMALL_GROUPS.keys())

@@ -13,9 +13,9 @@ from geometry_examples import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphereufm.geometry.isotropy import isotropy_order
 from sphereufm.geometry.spheres import ProductOfSpheres
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.testing import brute_force_isotropy_order, group_elements, points, ufm_problems
 
 

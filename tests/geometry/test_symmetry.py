@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres
-from sphereufm.geometry.symmetry import (
+from sphereufm.geometry.symmetry.groups import (
     ColumnPermutations,
     SymmetryGroup,
     horizontal_part,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphereufm.geometry.spheres import ProductOfSpheres, project
-from sphereufm.geometry.tangent import from_coordinates, tangent_bases, to_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates, tangent_bases, to_coordinates
 from sphereufm.testing import points, ufm_problems
 
 

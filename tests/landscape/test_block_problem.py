@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sphereufm.landscape.hessian import DenseHessian, hessian_matrix
-from sphereufm.landscape.symmetric import fixed_point_spaces
+from sphereufm.landscape.fixed_spaces.spaces import fixed_point_spaces
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.spectra.matrix import DenseHessian, hessian_matrix
 
 PROBLEMS = [
     UFMProblem(class_sizes=(2,) * 5, dim=6, tau=2),

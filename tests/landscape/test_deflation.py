@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sphereufm.geometry.spheres import retract
-from sphereufm.geometry.symmetry import SymmetryGroup
-from sphereufm.landscape.deflation import Deflation
-from sphereufm.landscape.newton import find_critical_points
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.points import embed
-from sphereufm.problem.theory import collapsed_point
+from sphereufm.landscape.search.deflation import Deflation
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 
 PROBLEM = UFMProblem(class_sizes=(2, 2, 1), dim=3, tau=1)

@@ -9,12 +9,12 @@ import pymanopt
 import pytest
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.geometry.symmetry import SymmetryGroup
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict
-from sphereufm.landscape.result import load_report
-from sphereufm.landscape.search import Effort
+from sphereufm.landscape.report.landscape_report import load_report
+from sphereufm.landscape.search.stratum import Effort
 from sphereufm.landscape.verify import verify_landscape
-from sphereufm.problem.pymanopt_bridge import from_pymanopt
+from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 
 KIND = CriticalPointKind
 

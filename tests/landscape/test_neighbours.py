@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sphereufm.landscape.neighbours import neighbouring_starts
-from sphereufm.landscape.newton import find_critical_points
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.landscape.starts.neighbours import neighbouring_starts
 from sphereufm.problem.ufm import UFMProblem
 
 PROBLEM = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=1)

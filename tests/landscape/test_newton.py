@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sphereufm.geometry.spheres import retract
-from sphereufm.landscape.newton import find_critical_points
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 

@@ -13,10 +13,10 @@ from sphereufm.certify import Certificate, ExactInstance, StrictSaddleClaim, pro
 from sphereufm.landscape import proofs
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.proofs import accepted, prove_landscape, proved_kind
-from sphereufm.landscape.result import load_report
-from sphereufm.landscape.verdict import ContradictionError, judge
+from sphereufm.landscape.report.landscape_report import load_report
+from sphereufm.landscape.report.verdict import ContradictionError, judge
 from sphereufm.landscape.verify import verify_landscape
-from sphereufm.problem.theory import theorem_s
+from sphereufm.problem.theory.theorems import theorem_s
 
 ROOT = Path(__file__).resolve().parents[2]
 

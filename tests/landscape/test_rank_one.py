@@ -6,8 +6,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from sphereufm.geometry.symmetry import ColumnPermutations
-from sphereufm.landscape.rank_one import count_sign_patterns, sign_patterns
+from sphereufm.geometry.symmetry.groups import ColumnPermutations
+from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 

@@ -6,7 +6,7 @@ import pytest
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, embed
 from sphereufm.landscape.symmetric_search import symmetric_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sphereufm.geometry.isotropy import isotropy_order
-from sphereufm.geometry.symmetry import SymmetryGroup
-from sphereufm.landscape.newton import find_critical_points
-from sphereufm.landscape.symmetric_starts import symmetric_starts
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.symmetry.isotropy import isotropy_order
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.landscape.starts.cyclic import symmetric_starts
 from sphereufm.problem.ufm import UFMProblem
 
 

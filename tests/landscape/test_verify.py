@@ -8,8 +8,8 @@ import pytest
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
-from sphereufm.landscape.result import load_report
-from sphereufm.landscape.search import Effort
+from sphereufm.landscape.report.landscape_report import load_report
+from sphereufm.landscape.search.stratum import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem

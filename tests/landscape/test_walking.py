@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sphereufm.landscape.walking import null_directions, walkable_dimension
-from sphereufm.problem.examples import random_collapsed_point
-from sphereufm.problem.theory import collapsed_point
+from sphereufm.landscape.orbits.walking import null_directions, walkable_dimension
+from sphereufm.problem.theory.known_points import random_collapsed_point
+from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 
 

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from sphereufm import UFMProblem, verify_landscape
-from sphereufm.landscape.connect import connect_landscape
-from sphereufm.landscape.connections import Connection, Connections
+from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
+from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
 from sphereufm.plots.coverage import coverage_figure

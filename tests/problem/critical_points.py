@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from sphereufm.geometry.spheres import retract
-from sphereufm.geometry.tangent import from_coordinates, to_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 

@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import exponential
-from sphereufm.problem.descent import (
-    collapsed_direction,
-    descent_direction,
-    invertible_direction,
-    rank_deficient_direction,
-)
-from sphereufm.problem.examples import (
+from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.known_points import (
     invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,
     turned_sample_point,
 )
-from sphereufm.problem.gap import optimality_gap
-from sphereufm.problem.theory import collapsed_point, theorem_s
+from sphereufm.problem.theory.negative_curvature import (
+    collapsed_direction,
+    descent_direction,
+    invertible_direction,
+    rank_deficient_direction,
+)
+from sphereufm.problem.theory.theorems import collapsed_point, theorem_s
 from sphereufm.problem.ufm import UFMProblem
 
 DIRECTIONS = {"A": collapsed_direction, "B": rank_deficient_direction, "invertible": invertible_direction}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import column_norms, exponential, project
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.theory import collapsed_point
+from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 
 TAUS = ["0.001", "1", "20", "10000"]

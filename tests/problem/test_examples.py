@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
-from sphereufm.geometry.symmetry import numerical_rank
-from sphereufm.geometry.tangent import from_coordinates, to_coordinates
-from sphereufm.problem.examples import (
+from sphereufm.geometry.symmetry.groups import numerical_rank
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.problem.theory.known_points import (
     invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,
     turned_sample_point,
 )
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 

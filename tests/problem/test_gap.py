@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
-from sphereufm.problem.examples import invertible_branch_point, rank_one_point
-from sphereufm.problem.gap import optimality_gap
-from sphereufm.problem.theory import collapsed_point, global_minimum
+from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.known_points import invertible_branch_point, rank_one_point
+from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 EPS = np.finfo(float).eps

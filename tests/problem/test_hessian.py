@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sphereufm.geometry.tangent import from_coordinates, to_coordinates
-from sphereufm.problem.hessian import arrow_hessian, feature_blocks, mean_curvature
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.problem.arrow_hessian import arrow_hessian, feature_blocks, mean_curvature
 from sphereufm.problem.ufm import UFMProblem
 
 PROBLEMS = [

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem import kernels
-from sphereufm.problem.theory import collapsed_point, global_minimum
+from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 

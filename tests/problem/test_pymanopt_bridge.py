@@ -10,10 +10,10 @@ from pymanopt.manifolds.sphere import SphereSubspaceIntersection
 import sphereufm
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import exponential, project
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
-from sphereufm.landscape.newton import find_critical_points
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.pymanopt_bridge import from_pymanopt
+from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 from sphereufm.problem.ufm import UFMProblem
 
 A = np.diag([1.0, 2.0, 4.0])

@@ -7,7 +7,7 @@ from pymanopt.manifolds import Oblique, Product
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem import ufm
-from sphereufm.problem.pymanopt_export import to_pymanopt
+from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 from sphereufm.problem.ufm import UFMProblem
 
 FORMS = [(d, m) for d in ("closed-form", "autograd") for m in ("oblique", "product")]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.problem.theory import (
+from sphereufm.problem.theory.theorems import (
     collapsed_point,
     global_minimum,
     has_equal_class_weights,

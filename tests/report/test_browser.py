@@ -11,7 +11,7 @@ from browser import needs_browser, opened
 from own_problems import fourth_powers
 
 from sphereufm import UFMProblem, verify_landscape
-from sphereufm.landscape.connect import connect_landscape
+from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.report import landscape_html
 

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from sphereufm import LandscapeVerdict, UFMProblem, load_report, verify_landscape
+from sphereufm.descents.connect import connect_landscape
 from sphereufm.errors import UnreadableFileError
-from sphereufm.landscape.connect import connect_landscape
 from sphereufm.landscape.points import CriticalPoint, Status
 from sphereufm.landscape.proofs import prove_landscape
-from sphereufm.landscape.result import ProofSummary
+from sphereufm.landscape.report.landscape_report import ProofSummary
 from sphereufm.report import landscape_html, read_data, save_html
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sphereufm.geometry.spheres import ProductOfSpheres, project
-from sphereufm.geometry.symmetry import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
 
 class QuadraticEvaluation:

@@ -15,7 +15,7 @@ def pymanopt_problem():
     import pymanopt
     from pymanopt.manifolds import Oblique, Product, Sphere
 
-    from sphereufm.problem.pymanopt_bridge import from_pymanopt
+    from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 
     rng = np.random.default_rng(0)
     a, B = rng.standard_normal(5), rng.standard_normal((3, 4))

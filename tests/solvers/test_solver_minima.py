@@ -6,7 +6,7 @@ from solver_problems import MaxCut, Rayleigh, odd_cycle, random_matrix
 
 from sphereufm.geometry.spheres import ProductOfSpheres, column_norms
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.theory import global_minimum
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import DEFAULT_SOLVER, SOLVERS, Settings, solve
 

@@ -9,16 +9,16 @@ from solver_problems import Counting, MaxCut, Rayleigh, random_matrix
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import project, retract
-from sphereufm.problem.examples import invertible_branch_point
-from sphereufm.problem.theory import collapsed_point
+from sphereufm.problem.theory.known_points import invertible_branch_point
+from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import LBFGS, Settings, TrustRegion, solve
 from sphereufm.solvers.escape import global_minima, negative_curvature, slide
-from sphereufm.solvers.krylov import Krylov
-from sphereufm.solvers.line_search import armijo_search, wolfe_search
 from sphereufm.solvers.oracle import Oracle, inner, metric_factors, relative_norms
-from sphereufm.solvers.preconditioner import block_preconditioner, check_block_structure
-from sphereufm.solvers.trust_region import actual_decrease
+from sphereufm.solvers.strategies.krylov import Krylov
+from sphereufm.solvers.strategies.line_search import armijo_search, wolfe_search
+from sphereufm.solvers.strategies.preconditioner import block_preconditioner, check_block_structure
+from sphereufm.solvers.strategies.trust_region import actual_decrease
 
 PROBLEM = UFMProblem(class_sizes=(4, 2, 3), dim=4, tau=3.0, weights=[1, 2, 3, 4, 5, 1, 2, 3, 1])
 

@@ -5,14 +5,14 @@ import pytest
 from solver_problems import Breaking, Counting, MaxCut, Rayleigh, odd_cycle, random_matrix
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.problem.examples import (
+from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.known_points import (
     invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,
 )
-from sphereufm.problem.gap import optimality_gap
-from sphereufm.problem.theory import collapsed_point, global_minimum
+from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import SOLVERS, NewtonPolish, Settings, StopReason, solve, solve_batch
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm import __version__
 from sphereufm.certify.certificate import ExactInstance, ExactPoint, Groups
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.errors import InvalidInputError, check_array
+from sphereufm.version import __version__
 
 __all__ = [
     "LEVELS",

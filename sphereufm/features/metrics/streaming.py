@@ -27,7 +27,7 @@ from sphereufm.features.metrics.statistics import (
     scatter,
 )
 from sphereufm.features.readers import MemorySource, finite_blocks, row_range
-from sphereufm.features.readers.ranges import SkippingSource
+from sphereufm.features.readers.plain.ranges import SkippingSource
 from sphereufm.parallel import ordered_map
 
 __all__ = ["Streaming", "first_pass", "second_pass"]

@@ -11,13 +11,20 @@ import os
 from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.hdf5 import find_hdf5_magic
-from sphereufm.features.readers.isolated import open_isolated
+from sphereufm.features.readers.isolated.hdf5 import find_hdf5_magic
+from sphereufm.features.readers.isolated.parent import open_isolated
 from sphereufm.features.readers.keys import Role, choose_key
-from sphereufm.features.readers.npy import NPY_MAGIC, open_npy
-from sphereufm.features.readers.npz import open_npz
-from sphereufm.features.readers.ranges import row_range
-from sphereufm.features.readers.safetensors_files import looks_like_safetensors, open_safetensors
+from sphereufm.features.readers.pickle.torch_files import (
+    LEGACY_MAGIC,
+    is_torch_zip,
+    open_torch_legacy,
+    open_torch_zip,
+)
+from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy
+from sphereufm.features.readers.plain.npz import open_npz
+from sphereufm.features.readers.plain.ranges import row_range
+from sphereufm.features.readers.plain.safetensors_files import looks_like_safetensors, open_safetensors
+from sphereufm.features.readers.plain.zips import read_zip_directory
 from sphereufm.features.readers.shards import is_pattern, open_shards
 from sphereufm.features.readers.source import (
     ArraySource,
@@ -27,13 +34,6 @@ from sphereufm.features.readers.source import (
     finite_blocks,
 )
 from sphereufm.features.readers.stored import StoredFile
-from sphereufm.features.readers.torch_files import (
-    LEGACY_MAGIC,
-    is_torch_zip,
-    open_torch_legacy,
-    open_torch_zip,
-)
-from sphereufm.features.readers.zips import read_zip_directory
 
 __all__ = [
     "ArraySource",

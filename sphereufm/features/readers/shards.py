@@ -61,7 +61,7 @@ def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> from sphereufm.features.readers.npy import open_npy
+    >>> from sphereufm.features.readers.plain.npy import open_npy
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for i in range(3):
     ...         np.save(f"{folder}/feats_{i}.npy", np.ones((2, 4)))

@@ -20,7 +20,7 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError, check_integer
 from sphereufm.features.readers.limits import check_expansion, printable
-from sphereufm.features.readers.narrow import delivered_dtype
+from sphereufm.features.readers.plain.narrow import delivered_dtype
 from sphereufm.features.readers.source import AnyArray
 
 __all__ = ["StoredArray", "StoredFile", "contiguous_strides", "deliver", "read_exactly"]

@@ -1,0 +1,170 @@
+"""What a bifurcation diagram is made of, and its file format ``sphereufm-branches/1``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from sphereufm.branches.continuation import BranchPoint
+from sphereufm.files import write_text
+from sphereufm.notebook import html_table
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["FORMAT", "Branch", "BranchEvent", "BranchReport"]
+
+FORMAT = "sphereufm-branches/1"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Branch:
+    """One critical point as a function of ``tau``, or of the way along the branch where it folds.
+
+    Attributes
+    ----------
+    number : int
+    parent : int or None
+        Branch at whose bifurcation this one was met; None for a start.
+    points : tuple of BranchPoint
+        In order along the branch.
+    ends : tuple of str
+        Why it was not followed beyond its first and its last point.
+    """
+
+    number: int
+    parent: int | None
+    points: tuple[BranchPoint, ...]
+    ends: tuple[str, str]
+
+    def __repr__(self) -> str:
+        number, parent, rank, tau, cost, index, _ = self.cells()
+        return f"<Branch {number} (from {parent}): rank {rank}, tau {tau}, cost {cost}, Morse index {index}>"
+
+    @property
+    def rank(self) -> int:
+        """Rank of all its points."""
+        return self.points[0].X.shape[0]
+
+    def cells(self) -> tuple[str, ...]:
+        """Return one row of a table: number, parent, rank, range of tau, costs and indices at its ends, ends."""
+        first, last = self.points[0], self.points[-1]
+        return (
+            str(self.number),
+            "-" if self.parent is None else str(self.parent),
+            str(self.rank),
+            f"{min(p.tau for p in self.points):.5g} .. {max(p.tau for p in self.points):.5g}",
+            f"{first.cost:.6g} .. {last.cost:.6g}",
+            f"{first.spectrum.morse_index} .. {last.spectrum.morse_index}",
+            "; ".join(dict.fromkeys(self.ends)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BranchEvent:
+    """A fold, or a bifurcation with the branches that leave from it.
+
+    Attributes
+    ----------
+    kind : str
+        ``"fold"``, ``"bifurcation"`` or ``"rank"``: see :class:`~sphereufm.branches.bifurcation.Crossing`.
+    tau, cost : float
+    branch : int
+    kernel : int
+        Eigenvalues that cross zero.
+    meets : tuple of int
+        Branches found to cross there; empty where none was found.
+    """
+
+    kind: str
+    tau: float
+    cost: float
+    branch: int
+    kernel: int
+    meets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BranchReport:
+    """Branches and events over a range of ``tau``.
+
+    Attributes
+    ----------
+    problem : UFMProblem
+    tau_from, tau_to : float
+    branches : tuple of Branch
+    events : tuple of BranchEvent
+    complete : bool
+        False where a limit was reached or the run was interrupted.
+    interrupted : bool
+    """
+
+    problem: UFMProblem
+    tau_from: float
+    tau_to: float
+    branches: tuple[Branch, ...]
+    events: tuple[BranchEvent, ...]
+    complete: bool
+    interrupted: bool = False
+
+    def __repr__(self) -> str:
+        partial = "" if self.complete else ", incomplete"
+        return (
+            f"<BranchReport: {len(self.branches)} branches, {len(self.events)} events, "
+            f"tau {self.tau_from:g} .. {self.tau_to:g}{partial}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: one line for each branch."""
+        caption = (
+            f"{len(self.branches)} branches from tau {self.tau_from:g} to {self.tau_to:g}, "
+            f"{len(self.events)} events; numerical"
+        )
+        headings = ("branch", "from", "rank", "tau", "cost", "Morse index", "ends")
+        return html_table(caption, headings, (branch.cells() for branch in self.branches))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`to_json` to a temporary name beside ``path``, then rename it.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        write_text(path, json.dumps(self.to_json(), allow_nan=False) + "\n")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the diagram as JSON data, format ``sphereufm-branches/1``."""
+        return {
+            "format": FORMAT,
+            "problem": {"class_sizes": list(self.problem.class_sizes), "dim": self.problem.dim},
+            "tau_from": self.tau_from,
+            "tau_to": self.tau_to,
+            "complete": self.complete,
+            "branches": [_branch_json(branch) for branch in self.branches],
+            "events": [
+                {
+                    "kind": e.kind,
+                    "tau": e.tau,
+                    "cost": e.cost,
+                    "branch": e.branch,
+                    "kernel": e.kernel,
+                    "meets": list(e.meets),
+                }
+                for e in self.events
+            ],
+        }
+
+
+def _branch_json(branch: Branch) -> dict[str, Any]:
+    """One branch as JSON data."""
+    return {
+        "number": branch.number,
+        "parent": branch.parent,
+        "rank": branch.rank,
+        "ends": list(branch.ends),
+        "points": [
+            {"tau": p.tau, "cost": p.cost, "morse_index": p.spectrum.morse_index, "X": p.X.tolist()}
+            for p in branch.points
+        ],
+    }

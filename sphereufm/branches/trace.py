@@ -1,0 +1,281 @@
+"""The bifurcation diagram of a problem: its critical points followed along ``tau``, and the branches met on the way.
+
+Start points are the isolated classes that a search finds at either end of the range.  Each is followed in both
+directions; where an eigenvalue crosses zero, the branches that cross are looked for and followed in turn.  Numerical
+throughout: a diagram shows what was found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sphereufm.branches.bifurcation import Crossing, crossing_between, same_class, switch
+from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, family_met, start_state
+from sphereufm.branches.report import Branch, BranchEvent, BranchReport
+from sphereufm.errors import InvalidInputError, check_integer, check_positive
+from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.points import CriticalFamily
+from sphereufm.landscape.search.stratum import Effort
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["trace_branches"]
+
+_FIRST_STEP = 0.02
+_LONGEST_STEP = 0.1
+_SHORTEST_STEP = 1e-7
+_GROWTH = 1.5
+_MOST_POINTS = 2000
+_SAME_TAU = 1e-4
+_CLOSED = "returns to itself modulo symmetry"
+# three points in a row whose linearisation is this close to singular are no crossing: see "quasi-collapsed" points
+_IRREGULAR = 1e-6
+
+
+def trace_branches(
+    problem: UFMProblem,
+    tau_from: float,
+    tau_to: float,
+    *,
+    effort: Effort | str = Effort.STANDARD,
+    rng: int | np.random.Generator = 0,
+    most_branches: int = 100,
+    progress: Callable[[int, int], object] | None = None,
+) -> BranchReport:
+    """Follow the critical points of a problem from one temperature to another.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+        Its own ``tau`` is not used.
+    tau_from, tau_to : float
+        Positive and different; start points are searched for at both.
+    effort : Effort or str
+        Of those searches: ``"quick"``, ``"standard"`` or ``"thorough"``.
+    rng : int or Generator
+    most_branches : int
+        Branches beyond this number are not followed.
+    progress : callable, optional
+        ``progress(done, known)``, numbers of branches.
+
+    Returns
+    -------
+    BranchReport
+        Families (the collapsed classifiers) are not followed.  An interruption ends the run with what was found.
+
+    Raises
+    ------
+    InvalidInputError
+        If a temperature is not positive, both are equal, or there is no such effort.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> report = trace_branches(problem, 0.5, 2.0, effort="quick")
+    >>> len(report.branches) > 0, report.complete
+    (True, True)
+    """
+    check_integer("most_branches", most_branches, 1)
+    low, high = sorted(check_positive(n, t) for n, t in (("tau_from", tau_from), ("tau_to", tau_to)))
+    if low == high:
+        raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")
+    effort = Effort.named(effort)
+    generator = as_generator(rng)
+    diagram = _Diagram(problem, (math.log(low), math.log(high)), generator, most_branches)
+    interrupted = False
+    try:
+        diagram.seed(tau_from, effort)
+        diagram.seed(tau_to, effort)
+        while diagram.waiting:
+            diagram.follow_next()
+            if progress is not None:
+                progress(len(diagram.branches), len(diagram.branches) + len(diagram.waiting))
+    except KeyboardInterrupt:
+        diagram.complete, interrupted = False, True
+    return BranchReport(
+        problem=problem,
+        tau_from=float(tau_from),
+        tau_to=float(tau_to),
+        branches=tuple(diagram.branches),
+        events=_distinct(diagram.events),
+        complete=diagram.complete,
+        interrupted=interrupted,
+    )
+
+
+@dataclass(eq=False)
+class _Diagram:
+    """Branches while they are found; ``waiting`` holds ``(X, log_tau, parent, event's place)``."""
+
+    problem: UFMProblem
+    span: tuple[float, float]
+    rng: np.random.Generator
+    most: int
+    branches: list[Branch] = field(default_factory=list)
+    events: list[BranchEvent] = field(default_factory=list)
+    waiting: list[tuple[Array, float, int | None]] = field(default_factory=list)
+    complete: bool = True
+
+    def seed(self, tau: float, effort: Effort) -> None:
+        """Search at one temperature; every isolated class of rank above one is a start, and rank one too."""
+        from sphereufm.landscape.verify import verify_landscape
+
+        report = verify_landscape(self.problem.with_tau(tau), effort=effort, rng=self.rng)
+        if not report.complete:  # the search took the interruption for itself
+            raise KeyboardInterrupt
+        for entry in report.critical:
+            if not isinstance(entry, CriticalFamily):
+                self.waiting.append((entry.X, math.log(tau), None))
+
+    def follow_next(self) -> None:
+        """Follow one waiting branch both ways, unless it is known already."""
+        X, log_tau, parent = self.waiting.pop(0)
+        if self.known(X, log_tau) is not None:
+            return
+        if len(self.branches) >= self.most:
+            self.complete = False
+            self.waiting.clear()
+            return
+        number = len(self.branches)
+        halves: list[list[BranchPoint]] = []
+        ends: list[str] = []
+        crossings: list[Crossing] = []
+        for forwards in (True, False):
+            if ends and ends[0] == _CLOSED:
+                break
+            points, end, met = self._half(start_state(self.problem, X, log_tau, forwards))
+            halves.append(points)
+            ends.append(end)
+            crossings += met
+        way = halves[0] if len(halves) == 1 else [*reversed(halves[1]), *halves[0][1:]]
+        if len(way) < 2:
+            return
+        self.branches.append(
+            Branch(number=number, parent=parent, points=tuple(way), ends=(ends[-1], ends[0]))
+        )
+        for crossing in crossings:
+            self._record(number, crossing)
+
+    def known(self, X: Array, log_tau: float) -> int | None:
+        """Number of the branch that a point lies on, None if it lies on none that was followed."""
+        for branch in self.branches:
+            if branch.rank != X.shape[0]:
+                continue
+            for before, after in zip(branch.points, branch.points[1:], strict=False):
+                low, high = sorted((before.log_tau, after.log_tau))
+                if low - 1e-9 <= log_tau <= high + 1e-9:
+                    ways = (along(self.problem, point, log_tau) for point in (before, after))
+                    if any(Y is not None and same_class(self.problem, X, Y, log_tau) for Y in ways):
+                        return branch.number
+        return None
+
+    def _half(self, state: BranchPoint) -> tuple[list[BranchPoint], str, list[Crossing]]:
+        """Follow a branch one way: points, why it ended, what was crossed."""
+        points, step = [state], _FIRST_STEP
+        crossings: list[Crossing] = []
+        while len(points) < _MOST_POINTS:
+            if (end := self._end(state)) is not None:
+                return self._trimmed(points), end, crossings
+            if max(p.regularity for p in points[-3:]) < _IRREGULAR:
+                return points, "nearly degenerate: floating point cannot follow it", crossings
+            found = advance(self.problem, state, self._clipped(state, step))
+            if found is None or _turned_back(state, found):
+                step *= 0.5
+                if step < _SHORTEST_STEP:
+                    return points, "the corrector failed", crossings
+                continue
+            crossings += crossing_between(self.problem, state, found, self._clipped(state, step))
+            points.append(found)
+            if self._closed(points):
+                return points, _CLOSED, crossings
+            state, step = found, min(_GROWTH * step, _LONGEST_STEP)
+        self.complete = False
+        return points, "too many points", crossings
+
+    def _trimmed(self, points: list[BranchPoint]) -> list[BranchPoint]:
+        """Points with the last one moved back onto the edge of the range, if it lies beyond."""
+        last = points[-1]
+        edge = min(max(last.log_tau, self.span[0]), self.span[1])
+        X = at_tau(self.problem, last.X, edge) if edge != last.log_tau and last.X.shape[0] > 1 else None
+        if X is None:
+            return points
+        return [*points[:-1], start_state(self.problem, X, edge, last.tangent[1] > 0.0)]
+
+    def _closed(self, points: list[BranchPoint]) -> bool:
+        """Whether the way has come back, modulo symmetry, to where it began."""
+        first, last, before = points[0], points[-1], points[-2]
+        if len(points) < 4 or (last.log_tau - first.log_tau) * (before.log_tau - first.log_tau) > 0.0:
+            return False
+        X = at_tau(self.problem, last.X, first.log_tau)
+        return X is not None and same_class(self.problem, X, first.X, first.log_tau)
+
+    def _clipped(self, state: BranchPoint, step: float) -> float:
+        """Step that does not pass the range by more than rounding."""
+        sigma = state.tangent[1]
+        room = (self.span[1] if sigma > 0.0 else self.span[0]) - state.log_tau
+        return min(step, room / sigma + 1e-9) if sigma != 0.0 and room / sigma > 0.0 else step
+
+    def _end(self, state: BranchPoint) -> str | None:
+        """Why a branch is not followed beyond a state, None where it is."""
+        family = family_met(self.problem, state)
+        if family is not None:
+            return f"meets the family {family}"
+        if state.is_flat():
+            return "meets a branch of lower rank"
+        sigma = state.tangent[1]
+        outside = state.log_tau >= self.span[1] if sigma > 0.0 else state.log_tau <= self.span[0]
+        return "the range ends" if outside else None
+
+    def _record(self, number: int, crossing: Crossing) -> None:
+        """Note a crossing, and put the branches that cross on the waiting list."""
+        meets: list[int] = []
+        if crossing.kind != "fold":
+            for X, log_tau, _ in switch(self.problem, crossing, self.rng):
+                if not self.span[0] <= log_tau <= self.span[1]:
+                    continue
+                there = self.known(X, log_tau)
+                if there == number:
+                    continue
+                if there is None:
+                    self.waiting.insert(0, (X, log_tau, number))
+                    self.follow_next()
+                    there = self.known(X, log_tau)
+                if there is not None and there not in meets:
+                    meets.append(there)
+        state = crossing.state
+        self.events.append(
+            BranchEvent(
+                kind=crossing.kind,
+                tau=state.tau,
+                cost=state.cost,
+                branch=number,
+                kernel=crossing.kernel,
+                meets=tuple(meets),
+            )
+        )
+
+
+def _distinct(events: list[BranchEvent]) -> tuple[BranchEvent, ...]:
+    """Events by ``tau``, each once; a branch that leaves a bifurcation both ways turns there: no fold of its own."""
+
+    def same(a: BranchEvent, b: BranchEvent) -> bool:
+        return abs(a.tau - b.tau) <= _SAME_TAU * a.tau and abs(a.cost - b.cost) <= _SAME_TAU * abs(a.cost)
+
+    kept: list[BranchEvent] = []
+    for event in sorted(events, key=lambda e: (e.kind == "fold", e.tau)):
+        if event.kind == "fold":
+            known = any(same(event, e) and event.branch in (*e.meets, e.branch) for e in kept)
+        else:
+            known = any(same(event, e) and (event.branch, event.kind) == (e.branch, e.kind) for e in kept)
+        if not known:
+            kept.append(event)
+    return tuple(sorted(kept, key=lambda e: e.tau))
+
+
+def _turned_back(first: BranchPoint, second: BranchPoint) -> bool:
+    """Whether the way makes a sharp turn, which smooth branches do not make on short steps."""
+    ahead = float(np.vdot(first.tangent[0], second.tangent[0])) + first.tangent[1] * second.tangent[1]
+    return ahead < 0.0

@@ -1,0 +1,333 @@
+r"""A checker for optimality gaps at large points, in floating point with a-priori error bounds.
+
+Ball arithmetic at a thousand classes and a million distinct features would take days.  This file proves the same
+statement with BLAS: *at the stored point, columns divided by their lengths, the cost lies at most* ``gap`` *nats above
+the global minimum over all unit features and classifiers.*  Standard library and numpy only; of the package it uses
+:mod:`~sphereufm.certify.large_gap.rows`, which reads the arrays, and :mod:`~sphereufm.certify.large_gap.bounds`,
+which says how the bound comes about and what is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.certify.large_gap.bounds import (
+    BLOCK,
+    LARGEST_DUAL,
+    LARGEST_TAU,
+    LEAST_WEIGHT,
+    UNIT,
+    Errors,
+    Sums,
+    unit_rows,
+)
+from sphereufm.certify.large_gap.rows import LARGEST_SIDE, ArrayFileError, HashedRows
+
+__all__ = ["FORMAT", "LargeGapError", "LargeGapResult", "check_large_gap", "prove_large_gap"]
+
+FORMAT = "sphereufm-large-gap/1"
+
+Array = NDArray[np.float64]
+
+_LARGEST_FILE = 1 << 16
+_MOST_SAMPLES = 1 << 27
+# the gap that is claimed, by the bound that was found
+_MARGIN = 1.01
+_TAU = re.compile(r"[0-9]{1,40}(/[0-9]{1,40})?")
+_GAP = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ARRAYS = ("classifier", "features", "labels", "weights", "dual")
+_KEYS = {"format", "producer", "tau", "gap", *_ARRAYS}
+
+
+class LargeGapError(ArrayFileError):
+    """A certificate, or what its arrays hold, is not as the format says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeGapResult:
+    """What the checker established.
+
+    Attributes
+    ----------
+    status : str
+        ``"PROVED"`` if ``bound <= gap``, else ``"UNDECIDED"``; a bound that is too weak refutes nothing.
+    gap : float
+        The claim, in nats.
+    bound : float
+        Proved upper bound of the optimality gap, in nats; infinite where the error bounds do not hold.
+    classes, dim, samples : int
+    """
+
+    status: str
+    gap: float
+    bound: float
+    classes: int
+    dim: int
+    samples: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.status}: the cost at {self.samples} features of {self.classes} classes in R^{self.dim} "
+            f"lies at most {self.gap:.6g} nats above the global minimum (bound found: {self.bound:.6g})"
+        )
+
+
+def check_large_gap(path: str | os.PathLike[str]) -> LargeGapResult:
+    """Check a certificate of a large gap; its arrays lie beside it.
+
+    Parameters
+    ----------
+    path : path-like
+        JSON of the format ``sphereufm-large-gap/1``.
+
+    Returns
+    -------
+    LargeGapResult
+
+    Raises
+    ------
+    LargeGapError
+        If the file or an array is missing, malformed, or differs from its SHA-256.
+    """
+    data = _read_json(Path(path))
+    rows = {key: _entry(Path(path).parent, key, data[key]) for key in _ARRAYS if data[key] is not None}
+    case = _Case(tau=_parse_tau(data["tau"]), rows=rows)
+    gap = _parse_gap(data["gap"])
+    return case.result(gap, case.bound()[0])
+
+
+def prove_large_gap(
+    path: str | os.PathLike[str],
+    *,
+    tau: Fraction | int | str,
+    classifier: str,
+    features: str,
+    labels: str,
+    weights: str | None = None,
+    refinements: int = 6,
+) -> LargeGapResult:
+    """Write a certificate beside existing ``.npy`` arrays, with a gap one per cent above the bound found.
+
+    Parameters
+    ----------
+    path : path-like
+        Where to write the certificate; written aside and renamed.
+    tau : Fraction, int or str
+        Exact inverse temperature, at most 150.
+    classifier, features, labels, weights : str
+        Names of files in the same folder: ``(K, d)``, ``(N, d)`` and ``(N,)`` as frameworks save them; float16,
+        float32 or float64, C order; labels are integers ``0 .. K-1``, weights positive and relative (equal if None).
+
+    refinements : int
+        Further passes over the features that look for better multipliers; those are stored beside the certificate, as
+        an array of shape (K, d).
+
+    Returns
+    -------
+    LargeGapResult
+        Of status PROVED unless no bound was found.
+
+    Raises
+    ------
+    LargeGapError
+        If an array is missing or malformed, or ``tau`` out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> frame = np.eye(3) - 1.0 / 3.0
+    >>> np.save(folder / "w.npy", frame), np.save(folder / "h.npy", frame), np.save(folder / "y.npy", np.arange(3))
+    (None, None, None)
+    >>> made = prove_large_gap(folder / "gap.json", tau=5, classifier="w.npy", features="h.npy", labels="y.npy")
+    >>> made.status, made.bound < 1e-12, check_large_gap(folder / "gap.json").status
+    ('PROVED', True, 'PROVED')
+    """
+    target = Path(path)
+    names = {"classifier": classifier, "features": features, "labels": labels, "weights": weights}
+    rows = {
+        key: HashedRows(target.parent, key, name, None) for key, name in names.items() if name is not None
+    }
+    case = _Case(tau=_parse_tau(str(tau)), rows=rows)
+    bound, V = case.bound(refinements)
+    # other machines add in another order: their bound may be larger by a rounding or many
+    gap = max(bound, 0.0) * _MARGIN
+    if math.isfinite(bound):
+        rows["dual"] = _store(target.with_suffix(".dual.npy"), V)
+        data: dict[str, Any] = {"format": FORMAT, "producer": {"name": "sphereufm"}, "tau": str(case.tau)}
+        data |= dict.fromkeys(_ARRAYS) | {
+            key: {"file": source.name, "sha256": source.digest} for key, source in rows.items()
+        }
+        data["gap"] = gap.hex()
+        aside = target.with_name("." + target.name)
+        aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        aside.replace(target)
+    return case.result(gap, bound)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Case:
+    """One point: a temperature, and the arrays by name."""
+
+    tau: Fraction
+    rows: dict[str, HashedRows]
+
+    def __post_init__(self) -> None:
+        if missing := set(_ARRAYS[:3]) - set(self.rows):
+            raise LargeGapError(f"{', '.join(sorted(missing))} must be given")
+        self.classifier, self.features, self.labels = (self.rows[key] for key in _ARRAYS[:3])
+        self.weights = self.rows.get("weights")
+
+    def result(self, gap: float, bound: float) -> LargeGapResult:
+        """Say what a bound means for a claim."""
+        K, d = self.classifier.shape
+        status = "PROVED" if math.isfinite(bound) and bound <= gap else "UNDECIDED"
+        N = self.features.shape[0]
+        return LargeGapResult(status=status, gap=gap, bound=bound, classes=K, dim=d, samples=N)
+
+    def bound(self, refinements: int = 0) -> tuple[float, Array]:
+        """Upper bound of the gap, infinite where none is shown, and the ``V`` that gave it.
+
+        A pass reads every array once, and hashes it on the way.
+        """
+        N = self._check_shapes()
+        K, d = self.classifier.shape
+        W = unit_rows(self.classifier.whole())
+        y = self.labels.whole()
+        if y.min() < 0 or y.max() >= K:
+            raise LargeGapError(f"labels must lie in 0 .. {K - 1}")
+        omega, e_omega = self._omega(N)
+        errors = Errors(K=K, d=d, tau=float(self.tau), e_omega=e_omega)
+        V = W if "dual" not in self.rows else self.rows["dual"].whole()
+        if np.abs(V).max() > LARGEST_DUAL:
+            raise LargeGapError(f"dual must have entries of at most {LARGEST_DUAL}")
+        best, best_V = math.inf, V
+        for _ in range(refinements + 1 if errors.e_G < 0.01 else 0):
+            sums = Sums(K)
+            for first, H in self.features.blocks(BLOCK):
+                rows = slice(first, first + H.shape[0])
+                sums.add(W, V, unit_rows(H), y[rows].astype(np.intp), omega[rows], float(self.tau))
+            bound = sums.bound(errors, V)
+            if bound < best:
+                best, best_V = bound, V
+            V = sums.better(V)
+        return best, best_V
+
+    def _check_shapes(self) -> int:
+        """Number of samples, once all shapes and types fit."""
+        W, H = self.classifier, self.features
+        if W.ndim != 2 or H.ndim != 2 or W.shape[0] < 2 or not H.shape[1] == W.shape[1] > 0:
+            raise LargeGapError("classifier must be (K, d) with K >= 2, and features (N, d)")
+        if W.shape[0] > LARGEST_SIDE or H.shape[0] > _MOST_SAMPLES:
+            raise LargeGapError(f"at most {LARGEST_SIDE} classes and {_MOST_SAMPLES} samples are checked")
+        dual = self.rows.get("dual")
+        if dual is not None and (
+            dual.ndim != 2 or dual.shape[0] != W.shape[0] or not dual.shape[1] or dual.dtype.kind != "f"
+        ):
+            raise LargeGapError("dual must be floats with a row for each class")
+        N = self.features.shape[0]
+        for source, kinds in ((self.labels, "iu"), (self.weights, "f")):
+            if source is not None and (
+                source.ndim != 1 or source.shape[0] != N or source.dtype.kind not in kinds
+            ):
+                raise LargeGapError(f"{source.key} must have one entry for each of the {N} samples")
+        if N < 1 or self.classifier.dtype.kind != "f" or self.features.dtype.kind != "f":
+            raise LargeGapError("classifier and features must be floats, and there must be a sample")
+        return N
+
+    def _omega(self, N: int) -> tuple[Array, float]:
+        """Sample weights that sum to one, and their relative error."""
+        if self.weights is None:
+            return np.full(N, 1.0 / N), 2 * UNIT
+        w = self.weights.whole()
+        if (w > 0.0).all():
+            # a power of two for which nothing over- or underflows; fsum is correctly rounded
+            w = np.ldexp(w, -int(np.frexp(w.max())[1]))
+            omega = w / math.fsum(w.tolist())
+            if (omega >= LEAST_WEIGHT).all():
+                return omega, 4 * UNIT
+        raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
+
+
+def _store(path: Path, V: Array) -> HashedRows:
+    """Write the multipliers' array aside and rename it; return it, hashed."""
+    aside = path.with_name("." + path.name)
+    with aside.open("wb") as file:
+        np.save(file, V)
+    aside.replace(path)
+    rows = HashedRows(path.parent, "dual", path.name, None)
+    rows.whole()
+    return rows
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Top-level object of a certificate, with exactly the keys of the format."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        data = dict(pairs)
+        if len(data) != len(pairs):
+            raise LargeGapError("a key occurs twice")
+        return data
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_FILE + 1)
+        if len(text) > _LARGEST_FILE:
+            raise LargeGapError(f"{path.name} is larger than {_LARGEST_FILE} bytes")
+        data = json.loads(text, object_pairs_hook=once)
+    except OSError as error:
+        raise LargeGapError(f"{path.name} cannot be read: {error.strerror}") from None
+    except LargeGapError:
+        raise
+    except (ValueError, RecursionError):
+        # also integers of more digits than Python reads
+        raise LargeGapError(f"{path.name} is no JSON") from None
+    if not isinstance(data, dict) or set(data) != _KEYS or data["format"] != FORMAT:
+        raise LargeGapError(
+            f"{path.name} must have the format {FORMAT} and the keys {', '.join(sorted(_KEYS))}"
+        )
+    return data
+
+
+def _parse_tau(text: Any) -> Fraction:
+    """Exact positive rational."""
+    if not isinstance(text, str) or not _TAU.fullmatch(text):
+        raise LargeGapError("tau must be text such as 5 or 18/5")
+    numerator, _, denominator = text.partition("/")
+    if int(denominator or "1") == 0 or int(numerator) == 0:
+        raise LargeGapError(f"tau={text} must be positive")
+    tau = Fraction(int(numerator), int(denominator or "1"))
+    if not Fraction(1, 10**6) <= tau <= LARGEST_TAU:
+        raise LargeGapError(f"tau={text} must lie between 1e-6 and {LARGEST_TAU}")
+    return tau
+
+
+def _parse_gap(text: Any) -> float:
+    """Exact nonnegative double."""
+    if not isinstance(text, str) or not _GAP.fullmatch(text):
+        raise LargeGapError("gap must be a nonnegative hexadecimal float such as 0x1.8p-20")
+    try:
+        return float.fromhex(text)
+    except OverflowError:
+        raise LargeGapError(f"gap={text} is no finite double") from None
+
+
+def _entry(folder: Path, key: str, entry: Any) -> HashedRows:
+    """Return the array that a certificate names."""
+    if not isinstance(entry, dict) or set(entry) != {"file", "sha256"}:
+        raise LargeGapError(f"{key} must be an object with the keys file and sha256")
+    name, expected = entry["file"], entry["sha256"]
+    if not isinstance(name, str) or not isinstance(expected, str) or not _SHA256.fullmatch(expected):
+        raise LargeGapError(f"{key}: file must be a name, and sha256 64 hexadecimal digits")
+    return HashedRows(folder, key, name, expected)

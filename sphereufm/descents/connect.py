@@ -1,0 +1,235 @@
+r"""Follow the cost down from every saddle of a report, and see where it leads.
+
+From a saddle small steps are made along the eigenvectors of its negative Hessian eigenvalues, both ways, and along
+random vectors of the space that they span.  From there a descent (:mod:`~sphereufm.descents.gradient_flow`) goes
+down, each
+point lower than the last; a Newton search then finds the critical point, which must lie within 0.1 radians of
+the descent's end.  A descent follows a gradient flow to the accuracy of its steps and does not prove where the
+flow leads: connections are numerical.  Descents along eigenvectors keep the symmetries of their saddle, and
+may therefore end in another saddle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sphereufm.descents.gradient_flow import fall
+from sphereufm.geometry.spheres import Array, as_generator, column_angles, column_norms, retract
+from sphereufm.geometry.tangent_spaces import from_coordinates
+from sphereufm.landscape.orbits.collapsed_family import family_name
+from sphereufm.landscape.orbits.register import ClassRegister
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
+from sphereufm.landscape.report.connections import Connection, Connections
+from sphereufm.landscape.report.landscape_report import LandscapeReport
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.landscape.search.stratum import Found, reduced
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.spectrum import ZERO_TOLERANCE, normal_hessian
+
+__all__ = ["connect_landscape"]
+
+# Descents at most, for small problems; entries of a point times descents, for large ones.
+_MOST_DESCENTS = 256
+_MOST_ENTRIES = 120_000
+# Eigenvectors of a kind along which descents begin, random directions beside them, members of a family.
+_EIGENVECTORS = 3
+_SAMPLES = 3
+_MEMBERS = 3
+# Entries of a point beyond which its Hessian is not taken apart here.
+_LARGEST = 1500
+# Radians of the first step, tried in turn until one leads down.
+_FIRST_STEPS = (0.05, 0.01, 0.002)
+# Largest angle of a column between the end of a descent and the critical point that it is taken for.
+_NEAR = 0.1
+_SAME_COST = 1e-9
+
+_Start = tuple[int, Array, Array]
+
+
+def connect_landscape(
+    report: LandscapeReport,
+    *,
+    rng: int | np.random.Generator = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> LandscapeReport:
+    """Return the report with its ``connections``: who falls to whom.
+
+    Parameters
+    ----------
+    report : LandscapeReport
+    rng : int or Generator
+        For the random directions.
+    progress : callable, optional
+        ``progress("connect", done, total)``.
+
+    Returns
+    -------
+    LandscapeReport
+        The lowest rows come first where the budget (256 descents, fewer for large problems) does not reach all;
+        points of more than 1500 entries are left out.
+        An interruption (KeyboardInterrupt) ends the descents early and is noted.
+
+    Examples
+    --------
+    >>> from sphereufm.landscape.verify import verify_landscape
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
+    >>> connected = connect_landscape(report)
+    >>> {edge.target for edge in connected.connections.edges if edge.source == 1}
+    {0}
+    """
+    told = progress or (lambda stage, done, total: None)
+    starts, sources, skipped = _starts(report, as_generator(rng))
+    rows = _Rows(report)
+    count = Counter[str]()
+    edges = Counter[tuple[int, int]]()
+    notes, complete = report.notes, report.complete
+    done = 0
+    try:
+        for group in _groups(starts):
+            told("connect", done, len(starts))
+            for (source, *_), end in zip(group, _descend(report.problem, group), strict=True):
+                target = None if end is None else rows.find(end)
+                count["unfinished"] += end is None
+                count["unlisted"] += end is not None and target is None
+                if target is not None:
+                    edges[source, target] += 1
+            done += len(group)
+    except KeyboardInterrupt:
+        complete = False
+        notes = (*notes, "interrupted: the descents did not begin at every saddle")
+    connections = Connections(
+        edges=tuple(Connection(source=s, target=t, descents=n) for (s, t), n in sorted(edges.items())),
+        sources=sources,
+        skipped=skipped,
+        descents=done,
+        unfinished=count["unfinished"],
+        unlisted=count["unlisted"],
+    )
+    return replace(report, connections=connections, notes=notes, complete=complete)
+
+
+def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_Start], int, int]:
+    """Row, point and first direction of every descent; rows used; rows left out for want of budget."""
+    size = report.problem.spheres.shape[1] * min(report.problem.spheres.shape[0], 8)
+    budget = max(8, min(_MOST_DESCENTS, _MOST_ENTRIES // size))
+    starts: list[_Start] = []
+    sources = skipped = 0
+    for row, entry in enumerate(report.critical):
+        points = entry.members if isinstance(entry, CriticalFamily) else (entry,)
+        unstable = [point for point in points if point.morse_index > 0]
+        if not unstable:
+            continue
+        if len(starts) >= budget or unstable[0].X.size > _LARGEST:
+            skipped += 1
+            continue
+        sources += 1
+        for point in unstable[:: -(-len(unstable) // _MEMBERS)]:
+            starts += [(row, X, U) for X, U in _ways_down(report.problem, point, rng)]
+    return starts, sources, skipped
+
+
+def _ways_down(
+    problem: SphereProblem, point: CriticalPoint, rng: np.random.Generator
+) -> Iterator[tuple[Array, Array]]:
+    """The point, with a normal direction more where there is one, and unit tangents of negative curvature."""
+    X, d = point.X, problem.spheres.shape[0]
+    lifted = embed(X, X.shape[0] + 1) if problem.symmetry.orthogonal and X.shape[0] < d else X
+    inside = [embed(U, lifted.shape[0]) for U in _unstable_inside(problem, X)]
+    outside = []
+    if lifted.shape[0] > X.shape[0]:
+        for c in _negative(normal_hessian(problem.in_dimension(X.shape[0]), X)):
+            outside.append(np.vstack([np.zeros_like(X), c]))
+    # reflection in the span exchanges the two ways along a normal vector
+    for U in [*inside[:_EIGENVECTORS], *(-U for U in inside[:_EIGENVECTORS]), *outside[:_EIGENVECTORS]]:
+        yield lifted, U
+    basis = np.array(inside + outside)
+    for _ in range(_SAMPLES if len(basis) > 1 else 0):
+        yield lifted, np.tensordot(rng.standard_normal(len(basis)), basis, axes=1)
+
+
+def _unstable_inside(problem: SphereProblem, X: Array) -> list[Array]:
+    """Tangents in the point's own span along eigenvectors of negative eigenvalues, lowest first."""
+    r, M = X.shape
+    if r == 1:
+        return []
+    inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+    used = np.swapaxes(inner.spheres.mask[1:], -1, -2).ravel()
+    tangents = []
+    for vector in _negative(hessian_matrix(inner, X)[np.ix_(used, used)]):
+        c = np.zeros(M * (r - 1))
+        c[used] = vector
+        tangents.append(from_coordinates(X, c.reshape(M, r - 1).T))
+    return tangents
+
+
+def _negative(matrix: Array) -> Array:
+    """Eigenvectors of the negative eigenvalues, as rows."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray(vectors.T[values < -ZERO_TOLERANCE * np.abs(values).max(initial=0.0)])
+
+
+def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:
+    """Starts of one dimension at a time."""
+    for r in sorted({X.shape[0] for _, X, _ in starts}):
+        yield [start for start in starts if start[1].shape[0] == r]
+
+
+def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Found | None]:
+    """Where each descent of one dimension ends; None where it came near no critical point."""
+    X, U = np.array([X for _, X, _ in group]), np.array([U for *_, U in group])
+    inner = problem.in_dimension(X.shape[1]) if problem.symmetry.orthogonal else problem
+    first, lower = _first_steps(inner, X, U / column_norms(U).max(axis=-1)[:, None, None])
+    ends: list[Found | None] = [None] * len(group)
+    chosen = np.flatnonzero(lower)
+    if not chosen.size:
+        return ends
+    last = fall(inner, first[chosen])
+    search = find_critical_points(inner, last, tolerance=1e-11)
+    near = column_angles(search.X, last).max(axis=-1) <= _NEAR
+    falls = inner.at(search.X).cost < (1.0 - _SAME_COST) * inner.at(X[chosen]).cost
+    for k in np.flatnonzero(search.converged & near & falls):
+        ends[chosen[k]] = reduced(problem, search.X[k])
+    return ends
+
+
+def _first_steps(problem: SphereProblem, X: Array, U: Array) -> tuple[Array, Array]:
+    """Points next to ``X`` that lie lower, and for which starts there is one."""
+    cost = problem.at(X).cost
+    points, lower = X.copy(), np.zeros(len(X), dtype=bool)
+    for step in _FIRST_STEPS:
+        trial = retract(X, step * U)
+        better = ~lower & (problem.at(trial).cost < cost)
+        points[better] = trial[better]
+        lower |= better
+    return points, lower
+
+
+class _Rows:
+    """The rows of a report, looked up by point."""
+
+    def __init__(self, report: LandscapeReport) -> None:
+        self.problem = report.problem
+        self.register = ClassRegister(report.problem.symmetry)
+        self.rows: dict[int, int] = {}
+        self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
+        for row, entry in enumerate(report.critical):
+            if isinstance(entry, CriticalPoint):
+                self.rows.setdefault(self.register.add(entry.X, entry.cost), row)
+
+    def find(self, found: Found) -> int | None:
+        """Row of a critical point: of its class by alignment, of its family by name or else by cost."""
+        name = family_name(self.problem, found.X, found.cost)
+        for row, family in self.families:
+            if name == family.name:
+                return row
+        known = self.rows.get(self.register.add(found.X, found.cost))
+        if known is not None:
+            return known
+        scale = _SAME_COST * max(1.0, abs(found.cost))
+        return next((row for row, family in self.families if abs(family.cost - found.cost) <= scale), None)

@@ -1,0 +1,155 @@
+"""HDF5 files, through h5py, with every way out of the file closed.
+
+An HDF5 file can point elsewhere: external and soft links, virtual datasets, external storage, filters loaded
+from plugins.  Only hard links to datasets that store their own numbers, with the four filters that HDF5 and
+h5py bring along, are read.
+
+The functions here run in the child process of :mod:`sphereufm.features.readers.isolated.parent`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import SphereUFMError, UnreadableFileError
+from sphereufm.features.readers.isolated.parent import Listed
+from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape
+from sphereufm.features.readers.source import AnyArray
+from sphereufm.features.readers.stored import StoredFile, deliver
+
+__all__ = ["blocks", "describe", "find_hdf5_magic", "load"]
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+_MAX_DEPTH = 16
+_MAX_CHUNK = 2**25
+_FILTERS = frozenset({1, 2, 3, 32000})  # gzip, shuffle, fletcher32, lzf
+_FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
+def load() -> Any:
+    """Import the library."""
+    import h5py
+
+    return h5py
+
+
+def find_hdf5_magic(file: StoredFile) -> bool:
+    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as handle:
+    ...     find_hdf5_magic(StoredFile.at(handle.name))
+    False
+    """
+    at = 0
+    while at + 8 <= min(file.size, 2**20):
+        if file.read_at(at, 8) == _MAGIC:
+            return True
+        at = 2 * at or 512
+    return False
+
+
+def describe(h5py: Any, file: StoredFile, name: str) -> list[Listed]:
+    """The datasets of a file by path.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is damaged, or holds a link or dataset that leads outside.
+    """
+    with _opened(h5py, file, name) as root:
+        return [
+            _check_dataset(file, f"{name}:{key}", key, dataset)
+            for key, dataset in _datasets(h5py, name, root)
+        ]
+
+
+def blocks(h5py: Any, file: StoredFile, name: str, listed: Listed, rows: int) -> Iterator[AnyArray]:
+    """Row blocks of one dataset; the chunks of one block are read at a time."""
+    with _opened(h5py, file, name) as root:
+        (dataset,) = [item for key, item in _datasets(h5py, name, root) if key == listed.key]
+        if _check_dataset(file, name, listed.key, dataset) != listed:
+            raise UnreadableFileError(f"{name} changed while it was read; read a finished file")
+        if not listed.shape:
+            yield deliver(np.asarray(dataset[()]))
+            return
+        for start in range(0, listed.shape[0], rows):
+            yield deliver(np.ascontiguousarray(dataset[start : start + rows]))
+
+
+@contextmanager
+def _opened(h5py: Any, file: StoredFile, name: str) -> Iterator[Any]:
+    """The root group; whatever the library raises on a damaged file becomes one error."""
+    with file.open() as handle:
+        try:
+            # HDF5 reads through our own handle, so that it has no path to look beside.
+            with h5py.File(handle, "r", driver="fileobj", rdcc_nbytes=_MAX_CHUNK) as root:
+                yield root
+        except SphereUFMError:
+            raise
+        except _FAILURES as error:
+            text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise UnreadableFileError(f"{name} is a damaged HDF5 file ({text}); save it again") from error
+
+
+def _datasets(h5py: Any, name: str, root: Any) -> Iterator[tuple[str, Any]]:
+    """All datasets that hard links reach, each group once; any other link is refused."""
+    seen, count = set(), 0
+    todo = [("", root, 0)]
+    while todo:
+        path, group, depth = todo.pop()
+        for key in group:
+            place, count = f"{path}/{key}" if path else key, count + 1
+            if count > MAX_ENTRIES // 10 or depth > _MAX_DEPTH:
+                raise UnreadableFileError(f"{name} is refused: too many or too deep groups")
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise UnreadableFileError(
+                    f"{name} is refused: {place[:80]!r} is a soft or external link, which may lead outside the file"
+                )
+            item = group[key]
+            address = h5py.h5o.get_info(item.id).addr
+            if isinstance(item, h5py.Dataset):
+                yield place, item
+            elif isinstance(item, h5py.Group) and address not in seen:
+                seen.add(address)
+                todo.append((place, item, depth + 1))
+
+
+def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> Listed:
+    """Describe a dataset; one that leads outside condemns the file, one of odd type only itself."""
+    if dataset.is_virtual or dataset.external:
+        raise UnreadableFileError(
+            f"{title} is refused: its numbers lie in other files; save them in this one"
+        )
+    dtype = dataset.dtype
+    if dtype.kind not in "biufc" or dtype.subdtype is not None or dtype.metadata:
+        return Listed(key=key, refused=f"its entries have type {dtype}")
+    if dataset.shape is None:
+        return Listed(key=key, refused="it is empty")
+    reason = _refused_storage(dataset)
+    if reason:
+        return Listed(key=key, refused=reason)
+    shape = check_shape(title, dataset.shape)
+    size, stored = math.prod(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
+    if stored > file.size or (dataset.chunks is None and size != stored):
+        raise UnreadableFileError(f"{title} claims {size} bytes, but the file stores {stored} for it")
+    native = dtype.newbyteorder("=").str
+    return Listed(key=key, columns=(key,), shape=shape, dtype=native, stored=stored)
+
+
+def _refused_storage(dataset: Any) -> str:
+    """Why a dataset's chunks are not read: a filter that needs a plugin, or chunks too large for memory."""
+    plist = dataset.id.get_create_plist()
+    used = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
+    if not used <= _FILTERS:
+        return "it is compressed by a plugin; use gzip or lzf"
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MAX_CHUNK:
+        return f"its chunks of {dataset.chunks} take more than {_MAX_CHUNK} bytes; use smaller ones"
+    return ""

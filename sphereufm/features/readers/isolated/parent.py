@@ -1,0 +1,204 @@
+"""Formats that are read by large C and C++ libraries, in a process of their own.
+
+A damaged HDF5 or Parquet file can make its library abort, which no Python code can catch (one changed byte
+does it in Parquet's size statistics).  So the library runs in a child process that may not write files, has
+bounded memory, and sends descriptions and row blocks through a pipe; if it dies, that is one clear error
+here.  While this process computes on one block, the child decodes the next.
+
+The child sends lines of JSON; a line with ``"rows"`` is followed by that many rows of plain numbers, and the
+last line says that this is the end.
+Everything it sends is checked against what was asked.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+
+from sphereufm.errors import MissingExtraError, UnreadableFileError, check_integer
+from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, check_shape, printable
+from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
+from sphereufm.features.readers.stored import StoredFile, read_exactly
+
+__all__ = ["Format", "IsolatedArray", "Listed", "open_isolated"]
+
+Format: TypeAlias = Literal["hdf5", "parquet", "feather"]
+
+_LIBRARIES = {"hdf5": "h5py", "parquet": "pyarrow", "feather": "pyarrow"}
+_MAX_LINE = 2**26
+_START = "import sys; sys.path.append(sys.argv[1]); from sphereufm.features.readers.isolated.child import main; main()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One array of a file, as the child describes it: plain values that travel as JSON.
+
+    ``columns`` are the dataset or table columns it is made of; ``stored`` the bytes they take in the file;
+    ``refused`` a reason, or empty.
+    """
+
+    key: str
+    columns: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    dtype: str = "|O"
+    stored: int = 0
+    refused: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IsolatedArray:
+    """An array that a child process reads, one row block at a time."""
+
+    name: str
+    file: StoredFile
+    format: Format
+    listed: Listed
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, rows first."""
+        return self.listed.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the blocks."""
+        return np.dtype(self.listed.dtype)
+
+    def blocks(self, rows: int) -> Iterator[AnyArray]:
+        """Row blocks, each sent by a child that lives as long as the iteration."""
+        step = check_integer("rows", rows, 1)
+        if not self.shape:
+            yield self.read()
+            return
+        buffer = np.empty((min(step, self.shape[0]), *self.shape[1:]), self.dtype)
+        with _child(self.file, self.format, {"listed": asdict(self.listed), "rows": step}) as pipe:
+            for start in range(0, self.shape[0], step):
+                part = buffer[: min(step, self.shape[0] - start)]
+                self._receive(pipe, part, len(part))
+                yield part
+            self._expect(pipe, {"end": True})
+
+    def read(self) -> AnyArray:
+        """Return the whole array, if it is in proportion to its bytes in the file."""
+        size = math.prod(self.shape) * self.dtype.itemsize
+        check_expansion(self.name, size, self.listed.stored, WHOLE_EXPANSION)
+        whole = np.empty(self.shape, self.dtype)
+        rows = max(self.shape[0], 1) if self.shape else 1
+        if whole.size:
+            with _child(self.file, self.format, {"listed": asdict(self.listed), "rows": rows}) as pipe:
+                self._receive(pipe, whole, rows)
+                self._expect(pipe, {"end": True})
+        return whole
+
+    def _receive(self, pipe: BinaryIO, part: AnyArray, rows: int) -> None:
+        """Take one block from the child."""
+        self._expect(pipe, {"rows": rows})
+        read_exactly(pipe, part.reshape(-1).view(np.uint8).data, self.name)
+
+    def _expect(self, pipe: BinaryIO, message: dict[str, Any]) -> None:
+        """The child must say just this next: more or fewer rows than claimed are an error."""
+        if _line(pipe, self.file) != message:
+            raise UnreadableFileError(
+                f"{self.name} has not the {self.shape} numbers it claims; save it again"
+            )
+
+
+def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArraySource]:
+    """Return the arrays of a file that a library reads, by key.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the library refuses the file, dies of it, or describes what it should not.
+    MissingExtraError
+        If the library is not installed.
+    """
+    library = _LIBRARIES[form]
+    if importlib.util.find_spec(library) is None:
+        raise MissingExtraError(f'{name} needs {library}; install it with pip install "sphereufm[features]"')
+    with _child(file, form, {}) as pipe:
+        described = _line(pipe, file).get("arrays")
+    if not isinstance(described, list) or not described:
+        raise UnreadableFileError(f"{name} holds no arrays")
+    try:
+        return {item["key"]: _source(file, name, form, item) for item in described}
+    except (KeyError, TypeError) as error:
+        raise _died(file) from error
+
+
+def _source(file: StoredFile, name: str, form: Format, item: dict[str, Any]) -> ArraySource:
+    """One described array, with its shape and type checked again on this side."""
+    title = f"{name}:{printable(item['key'])}"
+    if item["refused"]:
+        return RefusedSource(name=title, reason=printable(item["refused"]))
+    listed = Listed(**{**item, "columns": tuple(item["columns"]), "shape": check_shape(title, item["shape"])})
+    dtype = np.dtype(listed.dtype)
+    if dtype.kind not in "biufc" or not dtype.isnative:
+        raise UnreadableFileError(f"{title} has entries of type {dtype}; save plain numbers instead")
+    check_expansion(title, math.prod(listed.shape) * dtype.itemsize, listed.stored)
+    return IsolatedArray(name=title, file=file, format=form, listed=listed)
+
+
+@contextmanager
+def _child(file: StoredFile, form: Format, task: dict[str, Any]) -> Iterator[BinaryIO]:
+    """A child process at work on one file, killed when it is no longer needed."""
+    order = {
+        "path": str(file.path.absolute()),
+        "size": file.size,
+        "stamp": file.stamp,
+        "format": form,
+        **task,
+    }
+    package = Path(__file__).resolve().parents[3]
+    # -P keeps the working directory, where a hostile pyarrow.py may lie, out of the child's path.
+    command = [sys.executable, "-P", "-c", _START, str(package)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=2**20
+    )
+    if process.stdin is None or process.stdout is None:
+        raise UnreadableFileError(f"{file.name} cannot be read: no pipe to the reading process")
+    try:
+        with process.stdin as orders:
+            orders.write(json.dumps(order).encode())
+        yield process.stdout  # type: ignore[misc]  # a BufferedReader reads like a BinaryIO
+    except BrokenPipeError as error:
+        raise _died(file) from error
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
+    """The child's next line; an error there is raised here."""
+    text = pipe.readline(_MAX_LINE)
+    try:
+        message = json.loads(text)
+    except ValueError as error:
+        raise _died(file) from error
+    if not isinstance(message, dict):
+        raise _died(file)
+    if "error" in message:
+        raise UnreadableFileError(printable(str(message["error"]), 600))
+    if "failure" in message:
+        raise UnreadableFileError(
+            f"{file.name} cannot be read, its library failed with {printable(str(message['failure']))}"
+        )
+    return message
+
+
+def _died(file: StoredFile) -> UnreadableFileError:
+    """The child is gone without a word."""
+    return UnreadableFileError(
+        f"{file.name} is damaged or hostile: the library that reads it crashed or ran out of memory"
+    )

@@ -1,0 +1,171 @@
+"""The two containers of ``torch.save``: zip archives, and the legacy sequence of pickles.
+
+* zip: ``NAME/data.pkl`` describes the object; ``NAME/data/KEY`` holds the bytes of storage KEY, uncompressed;
+  ``NAME/byteorder`` is ``little`` or ``big`` (absent: little).
+* legacy: pickles of a magic number, the version 1001, the machine, the object, and the list of keys; then for
+  each key the number of elements (int64) and the bytes.
+
+Tensors are read in place, in row blocks, at the offset of their storage.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.pickle.load import MAX_PICKLE, interpret
+from sphereufm.features.readers.pickle.torch_tree import named_arrays
+from sphereufm.features.readers.pickle.torch_values import StorageRef, TensorRef, TorchBuilder, tensor_dtype
+from sphereufm.features.readers.plain.zips import STORED, ZipEntry
+from sphereufm.features.readers.source import ArraySource
+from sphereufm.features.readers.stored import StoredArray, StoredFile
+
+__all__ = ["LEGACY_MAGIC", "is_torch_zip", "open_torch_legacy", "open_torch_zip"]
+
+_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
+
+LEGACY_MAGIC = b"\x8a\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")
+"""The pickled magic number; it stands near the start, behind the pickle's protocol and frame."""
+
+
+def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:
+    """Whether an archive holds a torch object.
+
+    Examples
+    --------
+    >>> is_torch_zip({"features.npy": None})
+    False
+    """
+    return any(name.endswith("/data.pkl") or name == "data.pkl" for name in entries)
+
+
+def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
+    """Return the tensors of a zip archive that ``torch.save`` wrote.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the archive is TorchScript, damaged, or its pickle is refused.
+    """
+    records = [entry for entry in entries if entry.endswith("/data.pkl")]
+    if len(records) != 1:
+        raise UnreadableFileError(f"{name} is refused: it must hold one pickled object in a folder")
+    folder = records[0].removesuffix("data.pkl")
+    if folder + "constants.pkl" in entries or any(e.startswith(folder + "code/") for e in entries):
+        raise UnreadableFileError(f"{name} is refused: it is TorchScript; save the state_dict() instead")
+    order = _record(file, name, entries, folder + "byteorder", 16) or b"little"
+    if order not in (b"little", b"big"):
+        raise UnreadableFileError(f"{name} is refused: its byte order is unknown")
+    builder = TorchBuilder(name)
+    data = _record(file, name, entries, records[0], MAX_PICKLE) or b""
+    value, stop = interpret(data, 0, builder, name)
+    if stop != len(data):
+        raise UnreadableFileError(f"{name} is refused: bytes follow its pickle")
+    offsets = {key: _storage_start(name, entries, folder, ref) for key, ref in builder.storages.items()}
+    return _arrays(file, name, value, offsets, order == b"big")
+
+
+def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
+    """Return the tensors of a file in the form before torch 1.6.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is damaged, or one of its pickles is refused.
+    """
+    data = file.read_at(0, MAX_PICKLE)
+    builder = TorchBuilder(name)
+    magic, at = interpret(data, 0, builder, name)
+    version, at = interpret(data, at, builder, name)
+    machine, at = interpret(data, at, builder, name)
+    if magic != _MAGIC_NUMBER or version != _LEGACY_VERSION or not isinstance(machine, dict):
+        raise UnreadableFileError(f"{name} is no saved torch object, though it begins like one")
+    if not isinstance(machine.get("little_endian"), bool):
+        raise UnreadableFileError(f"{name} is refused: its byte order is unknown")
+    value, at = interpret(data, at, builder, name)
+    keys, at = interpret(data, at, builder, name)
+    offsets = _legacy_starts(file, name, keys, at, builder.storages, machine["little_endian"])
+    return _arrays(file, name, value, offsets, not machine["little_endian"])
+
+
+def _arrays(
+    file: StoredFile, name: str, value: Any, offsets: dict[str, int], big: bool
+) -> dict[str, ArraySource]:
+    """Sources of all tensors, given where each storage begins."""
+
+    def open_tensor(title: str, ref: TensorRef) -> ArraySource:
+        stored = tensor_dtype(ref.dtype)
+        if big and stored.itemsize > 1:
+            if stored.kind == "V":
+                raise UnreadableFileError(f"{title} is refused: {ref.dtype} of a big-endian machine")
+            stored = stored.newbyteorder(">")
+        return StoredArray(
+            name=title,
+            file=file,
+            offset=offsets[ref.storage.key] + ref.offset * stored.itemsize,
+            stored=np.dtype(stored),
+            shape=ref.shape,
+            strides=ref.strides,
+            negate=ref.negate,
+            conjugate=ref.conjugate,
+        )
+
+    return named_arrays(value, name, file.size, open_tensor)
+
+
+def _record(file: StoredFile, name: str, entries: dict[str, ZipEntry], key: str, limit: int) -> bytes | None:
+    """The bytes of a small stored entry, or None if it is not there."""
+    entry = entries.get(key)
+    if entry is None:
+        return None
+    if entry.method != STORED or entry.size > limit:
+        raise UnreadableFileError(f"{name} is refused: entry {key[-80:]!r} is compressed or too large")
+    return file.read_at(entry.start, entry.size)
+
+
+def _storage_start(name: str, entries: dict[str, ZipEntry], folder: str, ref: StorageRef) -> int:
+    """First byte of a storage, whose entry must have exactly the claimed size."""
+    entry = entries.get(f"{folder}data/{ref.key}")
+    if entry is None or entry.method != STORED or entry.size != ref.nbytes:
+        has = (
+            "is missing or compressed"
+            if entry is None or entry.method != STORED
+            else f"has {entry.size} bytes"
+        )
+        raise UnreadableFileError(
+            f"{name} is refused: storage {ref.key[:80]!r} claims {ref.nbytes} bytes but {has}"
+        )
+    return entry.start
+
+
+def _legacy_starts(
+    file: StoredFile, name: str, keys: Any, at: int, storages: dict[str, StorageRef], little: bool
+) -> dict[str, int]:
+    """First bytes of the storages, which follow one another behind the pickles."""
+    known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not known or sorted(keys) != sorted(storages):
+        raise UnreadableFileError(f"{name} is refused: its list of storages does not fit its tensors")
+    starts = {}
+    for key in keys:
+        count = file.read_at(at, 8)
+        if len(count) < 8:
+            raise UnreadableFileError(f"{name} is truncated; save it again")
+        nbytes = storages[key].nbytes
+        itemsize = tensor_dtype(storages[key].dtype).itemsize
+        # torch writes this number in the machine's order, the claim in the pickle.
+        if (
+            struct.unpack("<q" if little else ">q", count)[0] * itemsize != nbytes
+            or at + 8 + nbytes > file.size
+        ):
+            raise UnreadableFileError(
+                f"{name} is truncated, or storage {key[:80]!r} has not the size it claims"
+            )
+        starts[key] = at + 8
+        at += 8 + nbytes
+    if at != file.size:
+        raise UnreadableFileError(f"{name} is refused: {file.size - at} bytes follow its last storage")
+    return starts

@@ -1,0 +1,215 @@
+r"""Alignment: an explicit group element that carries one point onto another, or none.
+
+``align(X, Y, symmetry)`` looks for ``Q`` in O(d) and a permutation ``s`` of the group with ``Q X[:, s] = Y``
+to a tolerance.
+
+1. Columns can only go to columns of equal profile (:mod:`~sphereufm.geometry.symmetry.invariants`).
+2. A frame of ``Y`` is chosen and its preimages in ``X`` are sought by backtracking
+   (:mod:`~sphereufm.geometry.symmetry.placements`).  Columns of ``X`` at one place count once, so that coinciding
+   columns cost nothing; symmetric points succeed at the first try.
+3. A placed frame determines ``Q``.  Blocks and columns are then matched by assignment
+   (:mod:`~sphereufm.geometry.symmetry.matching`), and ``Q`` is polished by the orthogonal Procrustes problem on all
+   columns, in turns, until the tolerance is met or the permutation stays.
+
+An alignment that is returned has been checked column by column.  None is the outcome of a complete search in
+floating point: no branch is given up unless some quantity differs by more than the tolerance allows.  Between
+the tolerance and a fraction of it (of the order of ``1 / (k sqrt(M))``, ``k`` the rank) either answer may
+come, since Procrustes minimises the sum of squares and not the maximum.  A search that does not end within
+its work limit raises :class:`AlignmentUndecidedError`; it is never taken for None.
+
+References
+----------
+P. Schönemann, *A generalized solution of the orthogonal Procrustes problem*, Psychometrika 1966.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_array, check_positive
+from sphereufm.geometry.spheres import Array, column_angles
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.invariants import canonical_key, column_profiles, invariants
+from sphereufm.geometry.symmetry.matching import match_columns, position_labels
+from sphereufm.geometry.symmetry.placements import (
+    SMALLEST_PIVOT,
+    AlignmentUndecidedError,
+    Frame,
+    Work,
+    choose_frame,
+    placements,
+)
+
+__all__ = [
+    "Alignment",
+    "AlignmentUndecidedError",
+    "align",
+    "canonical_key",
+    "invariants",
+]
+
+WORK = 20_000
+# A finished frame costs as much as this many columns that are tried.
+_STEPS_A_MATCHING = 10
+# Rounds of matching and rotating; more than two are needed only near the tolerance.
+_ROUNDS = 8
+_ROUNDING = 1e-12
+# Places closer than this many tolerances count once; the search allows for it.
+SAME_PLACE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alignment:
+    """A group element with ``Q X[:, permutation]`` near ``Y``.
+
+    Attributes
+    ----------
+    Q : ndarray, shape (d, d)
+        Orthogonal.
+    permutation : ndarray of int, shape (M,)
+    distance : float
+        Largest angle between ``Q X[:, permutation]`` and ``Y`` in a column, in radians.
+    """
+
+    Q: Array
+    permutation: NDArray[np.intp]
+    distance: float
+
+    def __repr__(self) -> str:
+        return f"<Alignment of {len(self.permutation)} columns, to {self.distance:.2g} radians>"
+
+
+def align(
+    X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK
+) -> Alignment | None:
+    """Find an element of the group that carries ``X`` to ``Y``.
+
+    Parameters
+    ----------
+    X, Y : ndarray, shape (d, M)
+        Points, unit columns, of any rank.
+    symmetry : SymmetryGroup
+        Where it has no rotations, ``Q`` is the identity.
+    tolerance : float
+        Largest allowed angle in a column, in radians: ``distance <= tolerance``.
+    work : int
+        Steps of the search, of some 50 microseconds each for a few dozen columns.
+
+    Returns
+    -------
+    Alignment or None
+        None where no element of the group brings the points that close; see the module's text for the
+        answer near the tolerance.
+
+    Raises
+    ------
+    InvalidInputError
+        If the arrays are not finite, differ in shape, or have another number of columns than the group.
+    AlignmentUndecidedError
+        If the search was stopped by its work limit.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]])
+    >>> found = align(X, X[::-1, [2, 0, 1]], SymmetryGroup.full(3))
+    >>> found.permutation
+    array([2, 0, 1])
+    >>> align(X, X[:, [2, 0, 1]], SymmetryGroup.rotations(3)) is None
+    True
+    """
+    X = check_array("X", X, (None, symmetry.permutations.columns))
+    Y = check_array("Y", Y, X.shape)
+    tolerance = check_positive("tolerance", tolerance)
+    if not symmetry.orthogonal:
+        return _match_in_place(X, Y, symmetry.permutations, tolerance)
+    # singular values move by at most the Frobenius distance (Mirsky)
+    off = np.linalg.svd(X, compute_uv=False) - np.linalg.svd(Y, compute_uv=False)
+    if np.abs(off).max() > np.sqrt(X.shape[1]) * tolerance + _ROUNDING:
+        return None
+    possible, places = possible_preimages(X, Y, symmetry, tolerance)
+    if not possible.any(axis=1).all():
+        return None
+    frame = choose_frame(Y, symmetry.permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
+    candidates = [places[possible[f]] for f in frame.columns]
+    return search(X, Y, symmetry.permutations, frame, candidates, tolerance, Work(work))
+
+
+def possible_preimages(
+    X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float
+) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Which places of ``X`` each column of ``Y`` could come from, and a column at each place.
+
+    Returns
+    -------
+    possible : ndarray of bool, shape (M, places)
+    places : ndarray of int, shape (places,)
+    """
+    permutations = symmetry.permutations
+    F, target = column_profiles(X, symmetry), column_profiles(Y, symmetry)
+    labels = position_labels(X, permutations, SAME_PLACE * tolerance)
+    _, places = np.unique(labels, return_index=True)
+    possible = np.zeros((permutations.columns, places.size), dtype=np.bool_)
+    for members in permutations.kind_columns:
+        close = np.ones((members.size, members.size), dtype=np.bool_)
+        for row, wanted in zip(F[:, members], target[:, members], strict=True):
+            close &= np.abs(wanted[:, None] - row) <= tolerance + _ROUNDING
+        # columns at one place may differ in their blocks, hence in their profiles: one that fits is enough
+        j, i = np.nonzero(close)
+        possible[members[j], labels[members[i]]] = True
+    return possible, places
+
+
+def search(
+    X: Array,
+    Y: Array,
+    permutations: ColumnPermutations,
+    frame: Frame,
+    candidates: list[NDArray[np.intp]],
+    tolerance: float,
+    work: Work,
+) -> Alignment | None:
+    """Try every placement of a frame of ``Y`` on candidate columns of ``X``."""
+    left_out = 2.0 * SMALLEST_PIVOT * tolerance
+    radius = float(np.sqrt(np.square(frame.slack).sum() + left_out**2))
+    for E in placements(X, frame, permutations, candidates, work):
+        work.spend(_STEPS_A_MATCHING)
+        s = match_columns(E.T @ X, frame.coordinates, permutations, radius)
+        found = None if s is None else _polish(X, Y, permutations, s, radius, tolerance)
+        if found is not None:
+            return found
+    return None
+
+
+def _polish(
+    X: Array, Y: Array, permutations: ColumnPermutations, s: NDArray[np.intp], radius: float, tolerance: float
+) -> Alignment | None:
+    """Rotate and match in turns, which lowers the sum of squares, until the tolerance is met or nothing moves."""
+    for _ in range(_ROUNDS):
+        left, _, right = np.linalg.svd(Y @ X[:, s].T)
+        Q = left @ right
+        distance = _largest_angle(Q @ X[:, s], Y)
+        if distance <= tolerance:
+            return Alignment(Q=Q, permutation=s, distance=distance)
+        better = match_columns(Q @ X, Y, permutations, radius)
+        if better is None or np.array_equal(better, s):
+            return None
+        s = better
+    return None
+
+
+def _match_in_place(
+    X: Array, Y: Array, permutations: ColumnPermutations, tolerance: float
+) -> Alignment | None:
+    """Alignment by a permutation alone; the decision is exact."""
+    s = match_columns(X, Y, permutations, 2.0 * np.sin(min(tolerance, np.pi) / 2.0))
+    if s is None:
+        return None
+    return Alignment(Q=np.eye(X.shape[0]), permutation=s, distance=_largest_angle(X[:, s], Y))
+
+
+def _largest_angle(X: Array, Y: Array) -> float:
+    """Largest angle between corresponding columns."""
+    return float(column_angles(X, Y).max())

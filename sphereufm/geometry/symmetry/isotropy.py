@@ -1,0 +1,160 @@
+r"""Order of the group of permutations that act on a point as rotations do.
+
+The isotropy group of the O(d)-class of ``X`` is ``{s : X[:, s] = Q X for some Q in O(d)}``.  It maps to the
+rotations ``Q`` of the span of ``X`` that carry the columns to columns of the same cell kind and blocks to
+blocks; the kernel are the permutations with ``X[:, s] = X``.
+
+* The kernel is counted by factorials: coinciding columns of a cell, and blocks of one kind that coincide
+  column by column.
+* The rotations are counted by a chain of stabilisers: with a frame ``x_1, .., x_k`` of ``X``, their number is
+  the product over ``i`` of the number of places that ``x_i`` can take while ``x_1, .., x_{i-1}`` stay.
+  Every place is decided by an alignment with that much prescribed.  Places that rotations already found
+  relate are asked for once only.
+
+There are ``order / isotropy`` classes modulo O(d) in the orbit of ``X`` under the permutations.
+
+References
+----------
+C. C. Sims, *Computational methods in the study of permutation groups*, 1970 (stabiliser chains).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from math import factorial, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_array, check_positive
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.alignment import SAME_PLACE, WORK, possible_preimages, search
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.matching import position_labels
+from sphereufm.geometry.symmetry.placements import Frame, Work, choose_frame
+
+__all__ = ["isotropy_order"]
+
+
+def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK) -> int:
+    """Count the permutations ``s`` of the group with ``X[:, s] = Q X`` for some ``Q``.
+
+    Parameters
+    ----------
+    X : ndarray, shape (d, M)
+        A point, unit columns.
+    symmetry : SymmetryGroup
+        Where it has no rotations, ``Q`` is the identity.
+    tolerance : float
+        Largest allowed angle of an alignment, in radians; columns within a tenth of it count as equal.
+    work : int
+        Steps that each single search may take.
+
+    Returns
+    -------
+    int
+        Exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it is
+        the number of classes modulo O(d) in the orbit of ``X`` under the permutations.
+
+    Raises
+    ------
+    AlignmentUndecidedError
+        If a search was stopped by its work limit.
+
+    Examples
+    --------
+    An equilateral triangle has all its permutations as isometries; of a square's 24, eight are.
+
+    >>> angles = 2 * np.pi * np.arange(3) / 3
+    >>> isotropy_order(np.array([np.cos(angles), np.sin(angles)]), SymmetryGroup.full(3))
+    6
+    >>> isotropy_order(np.array([[1.0, 0, -1, 0], [0, 1, 0, -1]]), SymmetryGroup.full(4))
+    8
+    """
+    permutations = symmetry.permutations
+    X = check_array("X", X, (None, permutations.columns))
+    tolerance = check_positive("tolerance", tolerance)
+    labels = position_labels(X, permutations, SAME_PLACE * tolerance)
+    kernel = _kernel_order(labels, permutations)
+    if not symmetry.orthogonal:
+        return kernel
+    possible, places = possible_preimages(X, X, symmetry, tolerance)
+    frame = choose_frame(X, permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
+    chain = _Chain(
+        X=X,
+        permutations=permutations,
+        frame=frame,
+        candidates=tuple(places[possible[f]] for f in frame.columns),
+        labels=labels,
+        tolerance=tolerance,
+        work=work,
+    )
+    return kernel * prod(chain.orbit_size(level) for level in reversed(range(len(frame.columns))))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Chain:
+    """Stabilisers of the first columns of a frame, from the smallest up.
+
+    ``rotations`` are maps of places (old place to new) that have been found so far.
+    """
+
+    X: Array
+    permutations: ColumnPermutations
+    frame: Frame
+    candidates: tuple[NDArray[np.intp], ...]
+    labels: NDArray[np.intp]
+    tolerance: float
+    work: int
+    rotations: list[NDArray[np.intp]] = field(default_factory=list)
+
+    def orbit_size(self, level: int) -> int:
+        """Number of places for frame column ``level`` while those before it stay."""
+        start = int(self.labels[self.frame.columns[level]])
+        orbit, refused = self._orbit(start), set[int]()
+        for column in self.candidates[level].tolist():
+            place = int(self.labels[column])
+            if place in orbit or place in refused:
+                continue
+            if self._relates(level, column):
+                orbit = self._orbit(start)
+            else:
+                refused |= self._orbit(place)
+        return len(orbit)
+
+    def _relates(self, level: int, column: int) -> bool:
+        """Whether a rotation carries ``column`` to frame column ``level`` and keeps those before it."""
+        kept = [np.array([f]) for f in self.frame.columns[:level]]
+        choices = [*kept, np.array([column]), *self.candidates[level + 1 :]]
+        found = search(
+            self.X, self.X, self.permutations, self.frame, choices, self.tolerance, Work(self.work)
+        )
+        if found is None:
+            return False
+        image = np.arange(self.labels.max() + 1)
+        image[self.labels[found.permutation]] = self.labels
+        self.rotations.append(image)
+        return True
+
+    def _orbit(self, start: int) -> set[int]:
+        """Places that the rotations found so far carry ``start`` to."""
+        orbit, fresh = {start}, [start]
+        while fresh:
+            place = fresh.pop()
+            images = {int(image[place]) for image in self.rotations} - orbit
+            orbit |= images
+            fresh.extend(images)
+        return orbit
+
+
+def _kernel_order(labels: NDArray[np.intp], permutations: ColumnPermutations) -> int:
+    """Number of permutations of the group that move no column to another place."""
+    order = 1
+    alike: Counter[Hashable] = Counter()
+    for block, kind in zip(permutations.blocks, permutations.kinds, strict=True):
+        cells = [Counter(labels[list(cell)].tolist()) for cell in block]
+        order *= prod(factorial(count) for cell in cells for count in cell.values())
+        alike[kind, tuple(tuple(sorted(cell.items())) for cell in cells)] += 1
+    return order * prod(factorial(count) for count in alike.values())

@@ -1,0 +1,135 @@
+r"""Permutations that match two configurations column by column, without any rotation.
+
+Given the columns of ``Y`` and ``X`` and a radius, a permutation ``s`` of the group is sought with ``|y_j -
+x_s(j)| <= radius`` for every ``j`` and the least sum of squares: an assignment of columns inside each pair
+of cells, and an assignment of blocks above it.  The decision is exact: None means that there is no such
+permutation.
+
+References
+----------
+D. F. Crouse, *On implementing 2D rectangular assignment algorithms*, IEEE Trans. AES 2016 (SciPy's solver).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import ColumnPermutations
+
+__all__ = ["match_columns", "position_labels"]
+
+
+def match_columns(
+    X: Array, Y: Array, permutations: ColumnPermutations, radius: float
+) -> NDArray[np.intp] | None:
+    """Find ``s`` in the group with ``X[:, s]`` near ``Y``.
+
+    Parameters
+    ----------
+    X, Y : ndarray, shape (d, M)
+    permutations : ColumnPermutations
+    radius : float
+        Largest allowed Euclidean distance of a column to its partner.
+
+    Returns
+    -------
+    ndarray of int, shape (M,), or None
+        The permutation of least sum of squared distances among those within the radius, if there is one.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    >>> match_columns(X, X[:, [2, 0, 1]], ColumnPermutations.all_columns(3), 1e-6)
+    array([2, 0, 1])
+    >>> match_columns(X, X[:, [2, 0, 1]], ColumnPermutations.trivial(3), 1e-6) is None
+    True
+    """
+    s = np.empty(permutations.columns, dtype=np.intp)
+    if all(_match_blocks(X, Y, cells, radius, s) for cells in permutations.kind_cells):
+        return s
+    return None
+
+
+def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> NDArray[np.intp]:
+    """Number the distinct places of columns, cell kind by cell kind, shape ``(M,)``.
+
+    Columns of one cell kind share a number when they are joined by steps of at most ``gap``.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, -1.0, 1.0]])
+    >>> position_labels(X, ColumnPermutations.all_columns(3), 1e-9)
+    array([0, 1, 0])
+    """
+    labels = np.empty(permutations.columns, dtype=np.intp)
+    used = 0
+    for members in permutations.kind_columns:
+        near = cdist(X[:, members].T, X[:, members].T) <= gap
+        names, found = np.unique(_smallest_reachable(near), return_inverse=True)
+        labels[members] = used + found
+        used += names.size
+    return labels
+
+
+def _smallest_reachable(near: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Smallest node of each node's component; clusters of coinciding columns are cliques: two rounds do."""
+    names = np.arange(len(near))
+    while True:
+        smaller = np.where(near, names, len(near)).min(axis=1)
+        if np.array_equal(smaller, names):
+            return names
+        names = smaller
+
+
+def _match_blocks(
+    X: Array, Y: Array, cells: Sequence[NDArray[np.intp]], radius: float, s: NDArray[np.intp]
+) -> bool:
+    """Fill ``s`` for the blocks of one kind; False where they cannot be matched."""
+    if not cells:
+        return True
+    count = len(cells[0])
+    # squared distances (block of Y, column, block of X, column), too large where a pair is out of reach
+    out_of_reach = 8.0 * _column_count(cells)
+    tables = [_squares(X, Y, cell, radius, out_of_reach) for cell in cells]
+    cost = np.zeros((count, count))
+    for table in tables:
+        cost += _block_costs(table, out_of_reach, cost < out_of_reach)
+    rows, partners = linear_sum_assignment(np.minimum(cost, out_of_reach))
+    if not (cost[rows, partners] < out_of_reach).all():
+        return False
+    for b, image in zip(rows, partners, strict=True):
+        for cell, table in zip(cells, tables, strict=True):
+            order = linear_sum_assignment(table[b, :, image, :])[1] if cell.shape[1] > 1 else slice(None)
+            s[cell[b]] = cell[image][order]
+    return True
+
+
+def _column_count(cells: Sequence[NDArray[np.intp]]) -> int:
+    """Number of columns in the cells, at least one."""
+    return max(sum(cell.size for cell in cells), 1)
+
+
+def _squares(X: Array, Y: Array, cell: NDArray[np.intp], radius: float, out_of_reach: float) -> Array:
+    """Squared distances from the cell's columns in ``Y`` to those in ``X``, shape ``(B, n, B, n)``."""
+    columns = cell.ravel()
+    squares = cdist(Y[:, columns].T, X[:, columns].T, "sqeuclidean")
+    squares[squares > radius * radius] = out_of_reach
+    return squares.reshape(*cell.shape, *cell.shape)
+
+
+def _block_costs(table: Array, out_of_reach: float, wanted: NDArray[np.bool_]) -> Array:
+    """Least sum of squares for each pair of cells, shape ``(B, B)``; computed where it may be finite."""
+    if table.shape[1] <= 1:
+        return table.sum(axis=(1, 3))
+    lower = np.maximum(table.min(axis=3).max(axis=1), table.min(axis=1).max(axis=2))
+    cost = np.full(lower.shape, out_of_reach)
+    for b, image in np.argwhere(wanted & (lower < out_of_reach)):
+        pair = table[b, :, image, :]
+        cost[b, image] = min(pair[linear_sum_assignment(pair)].sum(), out_of_reach)
+    return cost

@@ -1,0 +1,228 @@
+r"""The cross-entropy cost on a fixed-point space of block permutations, as a small cost of its own.
+
+In the space of :mod:`~sphereufm.geometry.symmetry.fixed_spaces` block ``b`` of ``a_b`` classes has one
+classifier column
+``(c_b, u_b)`` and one feature column ``(c'_b, u'_b)``, common part and spread.  A feature of block ``b`` then
+sees ``m + 1`` different logits only,
+
+    t_b0 = tau (<c_b, c'_b> + <u_b, u'_b>)                    its own class, once,
+    t_bb = tau (<c_b, c'_b> - <u_b, u'_b> / (a_b - 1))        other classes of its block, a_b - 1 times,
+    t_bl = tau <c_l, c'_b>                                    classes of block l != b, a_l times,
+
+all of the form ``tau y_l^T A_bl y'_b`` with diagonal ``A_bl``, and the cost is ``sum_b omega_b log(1 + sum_l
+mu_bl exp(t_bl - t_b0))`` with the block's whole weight ``omega_b``.  Gradient and Hessian are those of this
+function; they agree with the full problem's pulled back
+(:class:`~sphereufm.problem.restricted.RestrictedProblem`), at a cost that does not grow with the number of
+classes or samples.
+
+========  ====================  ===============================================================
+symbol    shape                 meaning
+========  ====================  ===============================================================
+``Y``     ``(..., D, m + s)``   classifier columns of ``m`` blocks, feature columns of ``s`` blocks
+``A``     ``(s, m + 1, D)``     diagonals of the forms; ``A[:, 0]`` belongs to the own class
+``mu``    ``(s, m + 1)``        multiplicities; ``mu[:, 0] = 1``
+``P``     ``(..., s, m + 1)``   probabilities, multiplicities included
+========  ====================  ===============================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
+from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.interface import SphereProblem
+
+__all__ = ["BlockProblem"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockProblem:
+    """The cost on one fixed-point space.
+
+    Attributes
+    ----------
+    space : FixedPointSpace
+    sampled : tuple of int
+        Blocks whose classes have samples.
+    weights : tuple of float
+        Whole weight of each sampled block.
+    tau : float
+    """
+
+    space: FixedPointSpace
+    sampled: tuple[int, ...]
+    weights: tuple[float, ...]
+    tau: float
+
+    @cached_property
+    def spheres(self) -> ProductOfSpheres:
+        """Classifier columns of all blocks, then feature columns of those with samples."""
+        dims = self.space.spheres.dims
+        m = len(self.space.blocks)
+        return ProductOfSpheres((*dims[:m], *(dims[m + b] for b in self.sampled)))
+
+    @property
+    def symmetry(self) -> SymmetryGroup:
+        """None is declared: what is left of O(d) acts on common parts and spreads apart."""
+        return SymmetryGroup.none(self.spheres.shape[1])
+
+    def at(self, Y: Array) -> BlockEvaluation:
+        """Evaluate at ``Y``, shape ``(..., D, m + s)``."""
+        return BlockEvaluation(self, Y)
+
+    def in_dimension(self, r: int) -> SphereProblem:
+        """Refuse: a fixed-point space has no other dimensions."""
+        raise InvalidInputError(f"r={r}: a fixed-point space cannot change its dimension")
+
+    @cached_property
+    def classifier_of(self) -> NDArray[np.intp]:
+        """Classifier column of each logit, shape ``(s, m + 1)``."""
+        m = len(self.space.blocks)
+        return np.array([[b, *range(m)] for b in self.sampled], dtype=np.intp)
+
+    @cached_property
+    def multiplicities(self) -> Array:
+        """``mu``, shape ``(s, m + 1)``."""
+        sizes = [len(block) for block in self.space.blocks]
+        rows = [[1, *(a - (l == b) for l, a in enumerate(sizes))] for b in self.sampled]
+        return np.array(rows, dtype=np.float64)
+
+    @cached_property
+    def forms(self) -> Array:
+        """``A``, shape ``(s, m + 1, D)``."""
+        p, D = self.space.common, self.spheres.shape[0]
+        forms = np.zeros((len(self.sampled), len(self.space.blocks) + 1, D))
+        forms[:, :, :p] = 1.0
+        forms[:, 0, p:] = 1.0
+        for row, b in enumerate(self.sampled):
+            a = len(self.space.blocks[b])
+            if a > 1:
+                forms[row, 1 + b, p:] = -1.0 / (a - 1)
+        return forms
+
+
+class BlockEvaluation:
+    """Everything at ``Y``, batch axes first."""
+
+    def __init__(self, problem: BlockProblem, Y: Array) -> None:
+        self._problem = problem
+        self.X = Y
+
+    @property
+    def cost(self) -> Array:
+        """Cost, shape ``(...)``."""
+        return self._softmax[0] @ self._weights
+
+    @cached_property
+    def euclidean_gradient(self) -> Array:
+        """Gradient in the surrounding space, shape ``(..., D, m + s)``."""
+        parts = self.G[..., None, None] * self._derivatives
+        return np.swapaxes(parts.sum(axis=(-4, -3)), -1, -2)
+
+    @cached_property
+    def gradient(self) -> Array:
+        """Riemannian gradient, shape ``(..., D, m + s)``."""
+        return project(self.X, self.euclidean_gradient)
+
+    @cached_property
+    def gradient_scale(self) -> Array:
+        """Sums of ``tau |dcost/dt|`` over the logits that each column takes part in, shape ``(..., m + s)``."""
+        size = self._problem.tau * np.abs(self.G)
+        columns = self._problem.spheres.shape[1]
+        out = np.zeros((*size.shape[:-2], columns))
+        out[..., columns - size.shape[-2] :] = size.sum(axis=-1)
+        for row, classifiers in enumerate(self._problem.classifier_of):
+            for l, c in enumerate(classifiers):
+                out[..., c] += size[..., row, l]
+        return out
+
+    @cached_property
+    def G(self) -> Array:
+        """Derivatives of the cost by the logits, shape ``(..., s, m + 1)``."""
+        P = self._softmax[1]
+        G = P * self._weights[:, None]
+        G[..., 0] = -G[..., 1:].sum(axis=-1)
+        return G
+
+    def hessian_product(self, U: Array) -> Array:
+        """Riemannian Hessian applied to a tangent ``U``, shape ``(..., D, m + s)``."""
+        flat = np.swapaxes(U, -1, -2).reshape(*U.shape[:-2], -1, 1)
+        image = np.swapaxes((self._euclidean_hessian @ flat).reshape(*np.swapaxes(U, -1, -2).shape), -1, -2)
+        return project(self.X, image - U * self._multipliers[..., None, :])
+
+    def tangent_hessian(self) -> Array:
+        """The whole Hessian in tangent coordinates, shape ``(..., n, n)``, ``n = (m + s)(D - 1)``."""
+        T = tangent_bases(self.X)
+        *batch, M, D, e = T.shape
+        H = self._euclidean_hessian.reshape(*batch, M, D, M, D)
+        H = np.einsum("...jda,...jdlf,...lfb->...jalb", T, H, T, optimize=True)
+        for j in range(M):
+            H[..., j, :, j, :] -= self._multipliers[..., j, None, None] * np.eye(e)
+        used = self._problem.spheres.mask[1:].T.reshape(-1)
+        return H.reshape(*batch, M * e, M * e) * np.outer(used, used)
+
+    @property
+    def _weights(self) -> Array:
+        return np.array(self._problem.weights)
+
+    @cached_property
+    def _multipliers(self) -> Array:
+        return np.einsum("...dm,...dm->...m", self.X, self.euclidean_gradient)
+
+    @cached_property
+    def _softmax(self) -> tuple[Array, Array]:
+        """Loss of each feature column ``(..., s)`` and probabilities."""
+        problem = self._problem
+        features = np.swapaxes(self.X[..., len(problem.space.blocks) :], -1, -2)
+        W = np.swapaxes(self.X, -1, -2)[..., problem.classifier_of, :]
+        t = problem.tau * (W * problem.forms * features[..., None, :]).sum(axis=-1)
+        t = t - t[..., :1]
+        top = np.maximum(t.max(axis=-1, keepdims=True, where=problem.multiplicities > 0, initial=0.0), 0.0)
+        e = problem.multiplicities * np.exp(np.minimum(t - top, 0.0))
+        rest = e[..., 1:].sum(axis=-1)
+        # log1p keeps small losses exact; where another logit is larger, the shift by it is added
+        loss = np.where(top[..., 0] > 0.0, top[..., 0] + np.log(e[..., 0] + rest), np.log1p(rest))
+        return loss, e / (e[..., 0] + rest)[..., None]
+
+    @cached_property
+    def _derivatives(self) -> Array:
+        """Derivative of each logit by each column, shape ``(..., s, m + 1, m + s, D)``."""
+        problem = self._problem
+        Y = np.swapaxes(self.X, -1, -2)
+        m, M = len(problem.space.blocks), problem.spheres.shape[1]
+        J = np.zeros((*Y.shape[:-2], *problem.forms.shape[:2], M, Y.shape[-1]))
+        for row, classifiers in enumerate(problem.classifier_of):
+            for l, c in enumerate(classifiers):
+                J[..., row, l, c, :] = problem.tau * problem.forms[row, l] * Y[..., m + row, :]
+                J[..., row, l, m + row, :] = problem.tau * problem.forms[row, l] * Y[..., c, :]
+        return J
+
+    @cached_property
+    def _euclidean_hessian(self) -> Array:
+        """Second derivatives, shape ``(..., n, n)``, ``n = (m + s) D``, ordered by column and then coordinate."""
+        problem = self._problem
+        m = len(problem.space.blocks)
+        J = self._derivatives
+        *batch, s, L, M, D = J.shape
+        P = self._softmax[1]
+        # relative to the own class, whose probability may be all but one
+        J = J - J[..., :1, :, :]
+        mean = np.einsum("...sl,...slmd->...smd", P, J)
+        centred = (J - mean[..., None, :, :]) * np.sqrt(P * self._weights[:, None])[..., None, None]
+        rows = centred.reshape(*batch, s * L, M * D)
+        H = (np.swapaxes(rows, -1, -2) @ rows).reshape(*batch, M, D, M, D)
+        bilinear = problem.tau * self.G[..., None] * problem.forms
+        diagonal = np.arange(D)
+        for row, classifiers in enumerate(problem.classifier_of):
+            for l, c in enumerate(classifiers):
+                H[..., c, diagonal, m + row, diagonal] += bilinear[..., row, l, :]
+                H[..., m + row, diagonal, c, diagonal] += bilinear[..., row, l, :]
+        return H.reshape(*batch, M * D, M * D)

@@ -1,6 +1,0 @@
-"""Where a trained network's last layer stands on the landscape: the one place where features and problems meet."""
-
-from sphereufm.landscape.position.landscape_position import LandscapePosition
-from sphereufm.landscape.position.place import position
-
-__all__ = ["LandscapePosition", "position"]

@@ -1,0 +1,180 @@
+"""Rows, problems, coverage and connections of a landscape as JSON data, and back.
+
+Integers beyond ``2**53`` are written as texts, numbers that are not finite as null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.report.connections import Connection, Connections
+from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
+from sphereufm.spectra.spectrum import HessianSpectrum
+
+__all__ = [
+    "connections_from_json",
+    "coverage_from_json",
+    "entry_from_json",
+    "entry_to_json",
+    "plain",
+    "problem_from_json",
+    "problem_to_json",
+]
+
+
+def problem_to_json(problem: SphereProblem) -> dict[str, Any]:
+    """Describe a problem, exactly for the cross-entropy problem."""
+    if not isinstance(problem, UFMProblem):
+        return {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
+    ordered = bool((np.diff(problem.labels) >= 0).all())
+    return {
+        "classes": problem.classes,
+        "class_sizes": list(problem.class_sizes),
+        "samples": problem.samples,
+        "labels": None if ordered else problem.labels.tolist(),
+        "dim": problem.dim,
+        "tau": problem.tau,
+        "exact_tau": str(problem.exact_tau),
+        "weights": None if problem.exact_weights is None else [str(w) for w in problem.exact_weights],
+        "loss": problem.loss.name,
+    }
+
+
+def problem_from_json(data: Mapping[str, Any]) -> UFMProblem:
+    """Rebuild a cross-entropy problem from :func:`problem_to_json`."""
+    if "class_sizes" not in data:
+        raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
+    labels = data["labels"]
+    return UFMProblem(
+        class_sizes=data["class_sizes"],
+        labels=labels,
+        dim=data["dim"],
+        tau=data["exact_tau"],
+        weights=data["weights"],
+        loss=data["loss"],
+    )
+
+
+def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
+    """One row of the report."""
+    if isinstance(entry, CriticalFamily):
+        own: dict[str, Any] = {
+            "family": entry.name,
+            "rank": list(entry.rank),
+            "morse_index": list(entry.morse_index),
+            "nullity": list(entry.nullity),
+            "orbit_dimension": list(entry.orbit_dimension),
+            "min_eigenvalue": None if entry.min_eigenvalue is None else list(entry.min_eigenvalue),
+            "members": [entry_to_json(m) for m in entry.members],
+        }
+    else:
+        own = {
+            "family": None,
+            "rank": entry.rank,
+            "morse_index": entry.morse_index,
+            "nullity": entry.nullity,
+            "orbit_dimension": entry.orbit_dimension,
+            "min_eigenvalue": entry.min_eigenvalue,
+            "claims": list(entry.claims),
+            "isotropy_order": _large_to_json(entry.isotropy_order),
+            "permutation_copies": _large_to_json(entry.permutation_copies),
+            # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
+            "relative_gradient_norm": entry.relative_gradient_norm
+            if math.isfinite(entry.relative_gradient_norm)
+            else None,
+            "eigenvalues": entry.spectrum.eigenvalues.tolist(),
+            "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
+            "normal_copies": entry.spectrum.normal_copies,
+            "point": entry.X.tolist(),
+        }
+    return {
+        "cost": entry.cost,
+        "kind": entry.kind.name,
+        "status": entry.status.name,
+        "hits": entry.hits,
+        "certificate": entry.certificate,
+        "optimality_gap": entry.optimality_gap,
+        "gap_method": entry.gap_method,
+        **own,
+    }
+
+
+def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
+    """Inverse of :func:`entry_to_json`."""
+    common: dict[str, Any] = {
+        "cost": float(data["cost"]),
+        "kind": CriticalPointKind[data["kind"]],
+        "status": Status[data["status"]],
+        "hits": int(data["hits"]),
+        "optimality_gap": data["optimality_gap"],
+        "gap_method": data["gap_method"],
+        "certificate": data.get("certificate"),
+    }
+    if data["family"] is not None:
+        members = tuple(m for m in map(entry_from_json, data["members"]) if isinstance(m, CriticalPoint))
+        return CriticalFamily(name=data["family"], members=members, **common)
+    spectrum = HessianSpectrum(
+        eigenvalues=np.array(data["eigenvalues"], dtype=np.float64),
+        normal_eigenvalues=np.array(data["normal_eigenvalues"], dtype=np.float64),
+        normal_copies=int(data["normal_copies"]),
+        orbit_dimension=int(data["orbit_dimension"]),
+        morse_index=int(data["morse_index"]),
+        nullity=int(data["nullity"]),
+    )
+    X = np.array(data["point"], dtype=np.float64)
+    if X.ndim != 2 or not math.isfinite(float(np.abs(X).max())):
+        raise ValueError("a point is no finite matrix")
+    return CriticalPoint(
+        X=X,
+        rank=int(data["rank"]),
+        spectrum=spectrum,
+        relative_gradient_norm=math.inf
+        if data["relative_gradient_norm"] is None
+        else float(data["relative_gradient_norm"]),
+        claims=tuple(data.get("claims", ())),
+        isotropy_order=_large_from_json(data.get("isotropy_order")),
+        permutation_copies=_large_from_json(data.get("permutation_copies")),
+        **common,
+    )
+
+
+def coverage_from_json(data: Mapping[str, Any]) -> Coverage:
+    """Inverse of ``asdict``."""
+    return Coverage(**{**data, "discoveries": tuple(data.get("discoveries", ()))})
+
+
+def connections_from_json(data: Mapping[str, Any] | None, rows: int) -> Connections | None:
+    """Inverse of ``asdict``; both ends of an edge are rows of the report."""
+    if data is None:
+        return None
+    edges = tuple(Connection(**edge) for edge in data["edges"])
+    if not all(0 <= end < rows for edge in edges for end in (edge.source, edge.target)):
+        raise ValueError("a connection leads to a row that is not there")
+    return Connections(**{**{key: data[key] for key in data if key != "merges"}, "edges": edges})
+
+
+def plain(data: Any) -> Any:
+    """Data with lists for tuples, as JSON readers return them."""
+    if isinstance(data, dict):
+        return {key: plain(value) for key, value in data.items()}
+    return [plain(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _large_to_json(number: int | None) -> int | str | None:
+    """Write an integer that may exceed what JSON readers keep exactly: then its digits, None beyond 4000 of them."""
+    if number is None or number < 2**53:
+        return number
+    return str(number) if number < 10**4000 else None
+
+
+def _large_from_json(data: int | str | None) -> int | None:
+    """Inverse of :func:`_large_to_json`."""
+    return None if data is None else int(data)

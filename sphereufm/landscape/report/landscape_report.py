@@ -1,0 +1,249 @@
+"""The landscape of a problem as found: its classes, its verdict, and its file format ``sphereufm-landscape/1``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sphereufm.errors import UnreadableFileError
+from sphereufm.files import write_text
+from sphereufm.landscape.points import (
+    CriticalFamily,
+    CriticalPoint,
+    CriticalPointKind,
+    LandscapeVerdict,
+)
+from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
+from sphereufm.landscape.report.json_format import (
+    connections_from_json,
+    coverage_from_json,
+    entry_from_json,
+    entry_to_json,
+    plain,
+    problem_from_json,
+    problem_to_json,
+)
+from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.notebook import html_table, shown
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.theory.theorems import TheoremCheck
+
+__all__ = ["FORMAT", "LandscapeReport", "ProofSummary", "RankOneCount", "load_report"]
+
+FORMAT = "sphereufm-landscape/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOneCount:
+    """Classes of sign patterns: how many there are, exactly, and how many of them are listed."""
+
+    classes: int
+    listed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofSummary:
+    """How many rows are PROVED, and how firm the verdict's basis is.
+
+    ``basis_status`` is ``"BY_THEOREM"`` or ``"PROVED"`` (a certificate was accepted), ``"NUMERICAL"``, or None.
+    """
+
+    rows: int
+    proved: int
+    basis_status: str | None
+    theorem_certificate: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LandscapeReport:
+    """Everything that one run of :func:`~sphereufm.landscape.verify.verify_landscape` found.
+
+    Attributes
+    ----------
+    problem : SphereProblem
+    critical : tuple of CriticalPoint and CriticalFamily
+        Sorted by cost.  A lower bound on the set of critical points: a search is no proof of completeness.
+    verdict : LandscapeVerdict
+    basis : str or None
+        ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdict UNDECIDED.
+    theorem : TheoremCheck or None
+        Whether Theorem S applies; None for problems it does not speak of.
+    coverage : mapping of str to Coverage
+        One for each stratum that was searched, by name (``"rank 2"``, ``"S_3 x S_1"``).
+    rank_one : RankOneCount or None
+    notes : tuple of str
+        What a reader should know: limits reached, interruptions, contradictions.
+    seed : int or None
+    complete : bool
+        False where the run was interrupted.
+    proofs : ProofSummary or None
+        None where no proofs were tried.
+    connections : Connections or None
+        Who falls to whom; None where no descents were made.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=5)
+    >>> report.critical[0]
+    <CriticalPoint GLOBAL_MINIMUM (NUMERICAL): cost 0.126928, rank 1, Morse index 0, nullity 0>
+    """
+
+    problem: SphereProblem
+    critical: tuple[CriticalPoint | CriticalFamily, ...]
+    verdict: LandscapeVerdict
+    basis: str | None
+    theorem: TheoremCheck | None
+    coverage: Mapping[str, Coverage]
+    rank_one: RankOneCount | None
+    notes: tuple[str, ...]
+    seed: int | None
+    complete: bool = True
+    proofs: ProofSummary | None = None
+    connections: Connections | None = None
+
+    def __repr__(self) -> str:
+        basis = "" if self.basis is None else f" ({self.basis})"
+        partial = "" if self.complete else ", interrupted"
+        return (
+            f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} classes of critical points{partial}, "
+            f"{self.problem!r}>"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON data, format ``sphereufm-landscape/1``."""
+        from sphereufm.version import __version__
+
+        theorem = {"name": "S", "applies": bool(self.theorem is not None and self.theorem.applies)}
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "problem": problem_to_json(self.problem),
+            "theorem": theorem,
+            "verdict": self.verdict.name,
+            "basis": self.basis,
+            "critical": [entry_to_json(entry) for entry in self.critical],
+            "coverage": {
+                "strata": [{"stratum": name, **plain(asdict(c))} for name, c in self.coverage.items()],
+                "rank_one": None if self.rank_one is None else asdict(self.rank_one),
+            },
+            "notes": list(self.notes),
+            "seed": self.seed,
+            "complete": self.complete,
+            "proofs": None if self.proofs is None else asdict(self.proofs),
+            "connections": None
+            if self.connections is None
+            else plain({**asdict(self.connections), "merges": [asdict(merge) for merge in self.merges]}),
+        }
+
+    @property
+    def minimisers(self) -> tuple[int, ...]:
+        """Rows without negative curvature, where descents end; they count from zero."""
+        return tuple(row for row, entry in enumerate(self.critical) if not _falls(entry))
+
+    @property
+    def merges(self) -> tuple[BasinMerge, ...]:
+        """Which basins the connections join, and at what cost: upper bounds of barriers, numerical."""
+        if self.connections is None:
+            return ()
+        return basin_merges(self.connections.edges, [entry.cost for entry in self.critical], self.minimisers)
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: verdict, what it rests on, and one line for each class."""
+        basis = "no theorem and no counterexample" if self.basis is None else self.basis
+        if self.basis == "counterexample":
+            proved = self.proofs is not None and self.proofs.basis_status == "PROVED"
+            basis += ", PROVED" if proved else ", numerical"
+        lines = [f"Verdict: {self.verdict.name} ({basis})"]
+        if self.basis != "completeness":
+            lines.append("The list is a lower bound on the set of critical points.")
+        return html_table(
+            "\n".join([*lines, *self.notes]),
+            ("cost", "rank", "Morse index", "nullity", "least eigenvalue", "kind", "status", "hits"),
+            map(_cells, self.critical),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON: to a temporary name beside ``path``, then renamed.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
+
+
+def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
+    """Read a report back; its points can be used as starts.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing, no JSON, or not of this format.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=5)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "landscape.json"
+    >>> report.save(path)
+    >>> again = load_report(path)
+    >>> again.verdict.name, len(again.critical) == len(report.critical)
+    ('BENIGN', True)
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read as a landscape report: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise UnreadableFileError(
+            f"{path} is not of format {FORMAT}; write one with `sphereufm verify --out`"
+        )
+    try:
+        return _report_from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
+    """Whether there is negative curvature, at some exhibited member of a family."""
+    index = entry.morse_index
+    return (
+        entry.kind is CriticalPointKind.STRICT_SADDLE
+        or (max(index) if isinstance(index, tuple) else index) > 0
+    )
+
+
+def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
+    """One line of a notebook's table."""
+    numbers = (entry.cost, entry.rank, entry.morse_index, entry.nullity, entry.min_eigenvalue)
+    family = f" ({entry.name})" if isinstance(entry, CriticalFamily) else ""
+    return (*map(shown, numbers), entry.kind.name + family, entry.status.name, str(entry.hits))
+
+
+def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
+    """Inverse of :meth:`LandscapeReport.to_json`."""
+    from sphereufm.problem.theory.theorems import theorem_s
+
+    problem = problem_from_json(data["problem"])
+    rank_one = data["coverage"]["rank_one"]
+    return LandscapeReport(
+        problem=problem,
+        critical=tuple(entry_from_json(entry) for entry in data["critical"]),
+        verdict=LandscapeVerdict[data["verdict"]],
+        basis=data["basis"],
+        theorem=theorem_s(problem),
+        coverage={c.pop("stratum"): coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
+        rank_one=None if rank_one is None else RankOneCount(**rank_one),
+        notes=tuple(data["notes"]),
+        seed=data["seed"],
+        complete=bool(data["complete"]),
+        proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
+        connections=connections_from_json(data.get("connections"), len(data["critical"])),
+    )

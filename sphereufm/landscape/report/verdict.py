@@ -1,0 +1,115 @@
+"""What follows from a theorem and from exhibited points; nothing follows from a search alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sphereufm.landscape.points import (
+    CriticalFamily,
+    CriticalPoint,
+    CriticalPointKind,
+    LandscapeVerdict,
+    Status,
+)
+from sphereufm.problem.theory.theorems import TheoremCheck
+
+__all__ = ["ContradictionError", "Judgement", "judge"]
+
+# relative; costs closer than this are those of one value in floating point
+_SAME_COST = 1e-9
+_COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
+_NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
+_NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
+
+
+class ContradictionError(RuntimeError):
+    """A proved row contradicts a proved theorem: one of the two has a defect."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict, what it rests on, and a remark for the reader (or none).
+
+    ``basis_status`` is ``"BY_THEOREM"``, ``"PROVED"`` (the counterexample is), ``"NUMERICAL"``, or None.
+    """
+
+    verdict: LandscapeVerdict
+    basis: str | None
+    basis_status: str | None = None
+    note: str | None = None
+
+
+def judge(
+    entries: Sequence[CriticalPoint | CriticalFamily], theorem: TheoremCheck | None, *, proofs: bool = False
+) -> Judgement:
+    """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
+
+    A spurious minimiser by floats gives NOT_BENIGN, and is said to be numerical.  A point that only looks
+    degenerate rests on a threshold for zero: once proofs were tried without success it decides nothing.
+
+    Parameters
+    ----------
+    entries : sequence of CriticalPoint and CriticalFamily
+    theorem : TheoremCheck or None
+        Whether Theorem S applies.
+    proofs : bool
+        Whether proofs of the entries were tried; their ``status`` says which succeeded.
+
+    Raises
+    ------
+    ContradictionError
+        If Theorem S applies and an entry that it excludes is PROVED.
+
+    Examples
+    --------
+    >>> judge([], None).verdict.name
+    'UNDECIDED'
+    """
+    bad = [entry for entry in entries if entry.kind in _COUNTEREXAMPLES and _has_lower(entry, entries)]
+    proved = [entry for entry in bad if entry.status is Status.PROVED]
+    if theorem is not None and theorem.applies:
+        return _by_theorem(len(bad), proved, proofs)
+    if proved:
+        return Judgement(verdict=LandscapeVerdict.NOT_BENIGN, basis="counterexample", basis_status="PROVED")
+    spurious = any(entry.kind is CriticalPointKind.SPURIOUS_LOCAL_MINIMUM for entry in bad)
+    if spurious or (bad and not proofs):
+        return Judgement(
+            verdict=LandscapeVerdict.NOT_BENIGN,
+            basis="counterexample",
+            basis_status="NUMERICAL",
+            note=_NUMERICAL,
+        )
+    note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
+    return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
+
+
+def _has_lower(
+    entry: CriticalPoint | CriticalFamily, entries: Sequence[CriticalPoint | CriticalFamily]
+) -> bool:
+    """Whether a point is known not to be global; only degenerate ones can be the lowest, which decides nothing."""
+    if entry.kind is not CriticalPointKind.DEGENERATE:
+        return True
+    lowest = min(other.cost for other in entries)
+    return entry.cost - lowest > _SAME_COST * max(abs(entry.cost), abs(lowest))
+
+
+def _by_theorem(bad: int, proved: Sequence[CriticalPoint | CriticalFamily], proofs: bool) -> Judgement:
+    """The verdict where Theorem S applies."""
+    if proved:
+        raise ContradictionError(
+            f"a {proved[0].kind.name} at cost {proved[0].cost!r} is PROVED, although Theorem S excludes it; "
+            "please report this problem and its certificate"
+        )
+    note = (
+        f"{bad} classes look degenerate or spurious in floating point although Theorem S excludes them; "
+        "their eigenvalues are too small for float thresholds"
+    )
+    if bad and not proofs:
+        return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note)
+    return Judgement(
+        verdict=LandscapeVerdict.BENIGN,
+        basis="theorem",
+        basis_status="BY_THEOREM",
+        note=note if bad else None,
+    )

@@ -1,0 +1,89 @@
+r"""Search for saddles of a chosen index by following eigenvectors, batched over starts.
+
+With eigenpairs ``(lambda_i, v_i)`` of the (column-scaled) Hessian, ascending, one step is
+
+    s = sum_{i < k} <v_i, g> / |lambda_i| v_i - sum_{i >= k} <v_i, g> / |lambda_i| v_i :
+
+uphill along the ``k`` softest directions, downhill along all others.  Its only stable fixed points are
+critical points of index ``k``; ``k = 0`` is a descent method.  It brings starts near such points; the
+regularised Newton search of :mod:`~sphereufm.landscape.search.squared_gradient` finishes them.
+
+References
+----------
+C. J. Cerjan, W. H. Miller, *On finding transition states*, J. Chem. Phys. 1981.  D. J. Wales, *Energy
+Landscapes*, Cambridge University Press, 2003, section 6.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array, column_norms, retract
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.spectra.matrix import shifted_hessian
+
+__all__ = ["follow_eigenvectors"]
+
+_LONGEST_STEP = 0.4
+_SOFTEST = 1e-3
+# A start whose next step is shorter than this, in radians, is left to the Newton search.
+_CLOSE = 0.02
+
+
+def follow_eigenvectors(
+    problem: SphereProblem, starts: Array, index: NDArray[np.intp], *, iterations: int = 40
+) -> Array:
+    """Move each start towards a critical point of its own target index.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    starts : ndarray, shape (B, d, M)
+    index : ndarray of int, shape (B,)
+        Target Morse index (in ``R^d``) of each start.
+    iterations : int
+        Most steps: the result need not have converged.
+
+    Returns
+    -------
+    ndarray, shape (B, d, M)
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = follow_eigenvectors(problem, problem.spheres.random_point(0, (4,)), np.zeros(4, dtype=int))
+    >>> bool(np.allclose(problem.cost(X), 0.126928, atol=1e-3))
+    True
+    """
+    X = starts.copy()
+    active = np.arange(len(X))
+    for _ in range(iterations):
+        move, close = _follow(problem, X[active], index[active])
+        active, move = active[~close], move[~close]
+        if not active.size:
+            break
+        X[active] = retract(X[active], move)
+    return X
+
+
+def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
+    """One step for each item, and whether it is close to a critical point of its index already."""
+    point = problem.at(X)
+    scale = np.maximum(point.gradient_scale, 1e-300)
+    root = 1.0 / np.sqrt(scale)
+    hessian = shifted_hessian(problem, point).scaled(root).dense()
+    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    values, vectors = np.linalg.eigh(hessian)
+    along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)
+    uphill = np.arange(values.shape[-1]) < index[:, None]
+    stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
+    weights = np.where(uphill, 1.0, -1.0) / stiffness
+    step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
+    move = from_coordinates(X, np.swapaxes(step, -1, -2))
+    longest = column_norms(move).max(axis=-1)
+    close = longest < _CLOSE
+    move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]
+    return move, close

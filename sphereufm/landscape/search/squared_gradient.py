@@ -1,0 +1,199 @@
+r"""Search for critical points of every index: regularised Newton on the squared gradient, batched over starts.
+
+Each column's gradient is divided by its own scale ``D_j`` (see
+:func:`~sphereufm.problem.interface.relative_gradient_norm`), so that the search means the same at every
+temperature.  With ``g = D^{-1/2} grad`` and ``Hess`` scaled alike, one step is the Levenberg-Marquardt step
+for ``|g|^2 / 2``,
+
+    s = -Hess (Hess^2 + sigma^2)^{-1} g = -Re (Hess + i sigma)^{-1} g,
+
+which uses the exact Hessian, does not square its condition number, and is attracted by saddles of every
+index alike.  Along orbits of O(d) the gradient vanishes and so does the step: no gauge is fixed.
+
+References
+----------
+J. Nocedal, S. Wright, *Numerical Optimization*, 2006, section 10.3 (Levenberg-Marquardt).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array, column_norms, retract
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.landscape.search.deflation import Deflation
+from sphereufm.problem.interface import Evaluation, SphereProblem
+from sphereufm.spectra.matrix import shifted_hessian
+
+__all__ = ["CriticalSearch", "find_critical_points"]
+
+_FIRST_DAMPING = 0.3
+# eliminating a singular feature block loses eps / sigma: this keeps it below sigma itself
+_LEAST_DAMPING = 1e-7
+_LARGEST_DAMPING = 1e6
+_LONGEST_STEP = 0.7
+_REJECTIONS = 12
+# A step that raises the deflating factor's logarithm by more is no progress, whatever the gradient says.
+_NOT_CLOSER = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CriticalSearch:
+    """Where a batch of searches ended.
+
+    Attributes
+    ----------
+    X : ndarray, shape (B, d, M)
+        Last points.
+    relative_gradient_norm : ndarray, shape (B,)
+    converged : ndarray of bool, shape (B,)
+        Whether the tolerance was met.
+    iterations : int
+        Iterations of the slowest start.
+    """
+
+    X: Array
+    relative_gradient_norm: Array
+    converged: NDArray[np.bool_]
+    iterations: int
+
+
+class _Callback(Protocol):
+    def __call__(self, finished: int) -> None:
+        """Told how many starts have ended so far."""
+
+
+def find_critical_points(
+    problem: SphereProblem,
+    starts: Array,
+    *,
+    tolerance: float = 1e-10,
+    max_iterations: int = 200,
+    deflation: Deflation | None = None,
+    callback: _Callback | None = None,
+) -> CriticalSearch:
+    """Run the search from each start.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        On spheres of dimension at least one (``d >= 2``).
+    starts : ndarray, shape (B, d, M)
+    tolerance : float
+        Stop when the relative gradient norm is at most this.
+    max_iterations : int
+    deflation : Deflation, optional
+        Keeps the search away from known classes.
+    callback : callable, optional
+        ``callback(finished=count)`` after each iteration.
+
+    Returns
+    -------
+    CriticalSearch
+        A search that does not meet the tolerance says so; it does not raise.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> search = find_critical_points(problem, problem.spheres.random_point(0, (4,)))
+    >>> bool(search.converged.all())
+    True
+    """
+    X = starts.copy()
+    size = X.shape[0]
+    norms = np.full(size, np.inf)
+    sigma = np.full(size, _FIRST_DAMPING)
+    stuck = np.zeros(size, dtype=np.intp)
+    norms[:] = _norms(problem.at(X))
+    active = np.flatnonzero(norms > tolerance)
+    iterations = 0
+    while active.size and iterations < max_iterations:
+        iterations += 1
+        step = _step(problem, X[active], sigma[active], deflation)
+        moved = retract(X[active], step.move)
+        merit = _merit(problem.at(moved), step.scale)
+        norm = merit.norm
+        # ratios of squared norms, so that the factors of deflation can be huge
+        ratio = merit.value / np.maximum(step.value, 1e-300)
+        halved = norm < 0.5 * norms[active]
+        if deflation is not None:
+            growth = deflation.log_factor(moved) - deflation.log_factor(X[active])
+            ratio = ratio * np.exp(np.clip(2.0 * growth, -600.0, 600.0))
+            halved &= growth < _NOT_CLOSER
+        better = (ratio < 1.0) | halved
+        good = ratio < 0.25
+        accepted = active[better]
+        X[accepted], norms[accepted] = moved[better], norm[better]
+        sigma[active] = _next_damping(sigma[active], better, good, norm)
+        stuck[active] = np.where(better, 0, stuck[active] + 1)
+        active = active[(norms[active] > tolerance) & (stuck[active] < _REJECTIONS)]
+        if callback is not None:
+            callback(finished=size - active.size)
+    return CriticalSearch(
+        X=X, relative_gradient_norm=norms, converged=norms <= tolerance, iterations=iterations
+    )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Step:
+    """A proposed move, the column scales it was made with, and the merit where it starts."""
+
+    move: Array
+    scale: Array
+    value: Array
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Merit:
+    """Scaled squared gradient and relative gradient norm."""
+
+    value: Array
+    norm: Array
+
+
+def _step(problem: SphereProblem, X: Array, sigma: Array, deflation: Deflation | None) -> _Step:
+    """One damped Newton step for each item, no column longer than 0.7 radians."""
+    point = problem.at(X)
+    scale = _positive(point.gradient_scale)
+    root = 1.0 / np.sqrt(scale)
+    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    hessian = shifted_hessian(problem, point).scaled(root)
+    c = hessian.damped_newton_step(g, sigma) * root[..., None]
+    move = from_coordinates(X, np.swapaxes(c, -1, -2))
+    if deflation is not None:
+        move *= deflation.step_factor(X, move)[..., None, None]
+    longest = column_norms(move).max(axis=-1)
+    move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[..., None, None]
+    return _Step(move, scale, np.square(g).sum(axis=(-1, -2)))
+
+
+def _merit(point: Evaluation, scale: Array) -> _Merit:
+    """Squared gradient in the scales of the previous point, and the relative norm in its own."""
+    columns = np.square(column_norms(point.gradient))
+    return _Merit((columns / scale).sum(axis=-1), _norms(point))
+
+
+def _norms(point: Evaluation) -> Array:
+    """Relative gradient norms, infinite where a scale has underflown."""
+    scale = point.gradient_scale
+    sizes = column_norms(point.gradient)
+    ratio = np.divide(sizes, scale, out=np.full_like(sizes, np.inf), where=scale > 0.0)
+    return ratio.max(axis=-1)
+
+
+def _positive(scale: Array) -> Array:
+    """Column scales kept away from zero relative to the largest, so that they can be divided by."""
+    floor = 1e-300 + 1e-200 * scale.max(axis=-1, keepdims=True)
+    return np.maximum(scale, floor)
+
+
+def _next_damping(sigma: Array, better: NDArray[np.bool_], good: NDArray[np.bool_], norm: Array) -> Array:
+    """Smaller after a good step (at most the gradient's order: quadratic convergence), larger after a rejection."""
+    shrunk = np.where(good, 0.1 * sigma, 0.5 * sigma)
+    shrunk = np.where(better & (norm < 1e-3), np.minimum(shrunk, norm), shrunk)
+    return np.clip(np.where(better, shrunk, 4.0 * sigma), _LEAST_DAMPING, _LARGEST_DAMPING)

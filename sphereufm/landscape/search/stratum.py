@@ -1,0 +1,266 @@
+"""Search one stratum for critical points: batches of starts until its coverage is good enough.
+
+A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own,
+smallest dimension.  In every batch a third of the starts goes straight to the regularised Newton search (any
+index), and the others are first led towards a target index: zero (minimisers), and small positive ones.
+
+Where only minimisers are sought, all starts descend in ``R^d`` itself: a critical point of the cross-entropy problem
+with rank below ``d`` is a global minimiser or a strict saddle (its multiplier matrix decides), so lower ranks hold no
+spurious minimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import numerical_rank, principal_frame
+from sphereufm.landscape.fixed_spaces.block_problem import BlockProblem
+from sphereufm.landscape.search.coverage import Coverage, coverage_of
+from sphereufm.landscape.search.deflation import Deflation
+from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers.result import Settings
+from sphereufm.solvers.solve import solve_batch
+
+__all__ = [
+    "Effort",
+    "Found",
+    "SearchSettings",
+    "default_starts",
+    "find_in_pieces",
+    "reduced",
+    "search_stratum",
+]
+
+# Bytes of Hessian blocks that one batch of starts may take.
+_BATCH_BYTES = 1 << 28
+# Unknowns up to which all eigenvectors of the Hessian are computed in each step of the index search.
+_EIGENVECTOR_LIMIT = 150
+_HIGHEST_TARGET = 6
+# Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
+_DESCENT_TOLERANCE = 1e-6
+_DESCENT_ITERATIONS = 1000
+
+
+class Effort(Enum):
+    """How hard to search: (wanted bound on the unseen mass, most batches in a stratum).
+
+    ``MINIMISERS`` is another search: descents in ``R^d`` from random starts, saddles left out.
+    """
+
+    MINIMISERS = (0.0, 4)
+    QUICK = (1.0, 1)
+    STANDARD = (0.05, 12)
+    THOROUGH = (0.01, 40)
+
+    @classmethod
+    def named(cls, effort: Effort | str) -> Effort:
+        """Return an effort as it is, or the one of that name.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> Effort.named("quick")
+        <Effort.QUICK: (1.0, 1)>
+        """
+        if isinstance(effort, Effort):
+            return effort
+        names = [each.name.lower() for each in cls]
+        if str(effort).lower() not in names:
+            raise InvalidInputError(f"effort={effort!r} must be one of {', '.join(names)}")
+        return cls[effort.upper()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How hard to search.
+
+    Attributes
+    ----------
+    effort : Effort
+        When to stop adding batches of starts.
+    starts : int or None
+        Exactly so many starts in each stratum; None leaves the number to ``effort``.
+    most_batches : int or None
+        Most batches in a stratum; None leaves the number to ``effort``.
+    tolerance : float
+        Relative gradient norm of an accepted point.
+    max_iterations : int
+        Of the Newton search.
+    """
+
+    effort: Effort = Effort.STANDARD
+    starts: int | None = None
+    most_batches: int | None = None
+    tolerance: float = 1e-12
+    max_iterations: int = 200
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """One critical point.
+
+    Attributes
+    ----------
+    X : ndarray, shape (rank, M)
+        In its own span where O(d) is a symmetry, else as found.
+    rank : int
+    cost : float
+    """
+
+    X: Array
+    rank: int
+    cost: float
+
+
+def default_starts(unknowns: int) -> int:
+    """Starts in one batch for a search with so many unknowns: 256 for small problems, at least 12.
+
+    Examples
+    --------
+    >>> default_starts(18), default_starts(2000)
+    (256, 12)
+    """
+    return int(np.clip(20_000 // max(unknowns, 1), 12, 256))
+
+
+def search_stratum(
+    problem: SphereProblem,
+    rng: np.random.Generator,
+    settings: SearchSettings,
+    enter: Callable[[Array], Hashable | None],
+    told: Callable[[int, int], None],
+    judged: Callable[[Coverage], None] | None = None,
+) -> Coverage:
+    """Search the problem as given, on spheres of dimension at least one.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        Already in the dimension, or on the subspace, to search.
+    rng : Generator
+    settings : SearchSettings
+    enter : callable
+        Takes each critical point, shape ``(d, M)``; returns the label of its class, None to leave it out.
+    told : callable
+        ``told(done, total)`` after each batch; ``total`` may grow.
+    judged : callable, optional
+        Takes the coverage after each batch.
+
+    Returns
+    -------
+    Coverage
+    """
+    batch = settings.starts or default_starts(problem.spheres.dimension)
+    most = 1 if settings.starts else settings.most_batches or settings.effort.value[1]
+    ends: list[Hashable] = []
+    coverage = coverage_of(0, ends)
+    for number in range(most):
+        told(number * batch, (number + 1) * batch)
+        for X in _one_batch(problem, rng, settings, number * batch, batch):
+            label = enter(X)
+            if label is not None:
+                ends.append(label)
+        coverage = coverage_of((number + 1) * batch, ends)
+        if judged is not None:
+            judged(coverage)
+        told((number + 1) * batch, (number + 1) * batch)
+        if coverage.unseen_bound is not None and coverage.unseen_bound <= settings.effort.value[0]:
+            break
+    return coverage
+
+
+def reduced(problem: SphereProblem, X: Array) -> Found:
+    """Rank, configuration in its own span, and cost of one critical point, shape ``(d, M)``."""
+    rank = numerical_rank(X)
+    if not problem.symmetry.orthogonal:
+        return Found(X=X, rank=rank, cost=float(problem.at(X).cost))
+    frame = principal_frame(X, rank)
+    if rank == 1:
+        frame = np.sign(frame)
+    return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
+
+
+def find_in_pieces(
+    problem: SphereProblem, starts: Array, settings: SearchSettings, deflation: Deflation | None = None
+) -> list[Array]:
+    """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
+
+    Starts at which the cost is not finite (coinciding charges, say) are left out.
+    """
+    starts = starts[[is_finite(problem, start) for start in starts]]
+    size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
+    found: list[Array] = []
+    for begin in range(0, len(starts), size):
+        search = find_critical_points(
+            problem,
+            starts[begin : begin + size],
+            tolerance=settings.tolerance,
+            max_iterations=settings.max_iterations,
+            deflation=deflation,
+        )
+        found.extend(search.X[search.converged])
+    return found
+
+
+def is_finite(problem: SphereProblem, X: Array) -> bool:
+    """Whether a problem of any origin has a finite cost at one point; the cross-entropy problem always has."""
+    if isinstance(problem, UFMProblem | BlockProblem):
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(problem.at(X).cost))
+
+
+def _one_batch(
+    problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
+) -> list[Array]:
+    """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
+    lead = _led_down if settings.effort is Effort.MINIMISERS else _led_to_target
+    size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
+    found: list[Array] = []
+    for begin in range(first, first + count, size):
+        numbers = np.arange(begin, min(begin + size, first + count))
+        starts = problem.spheres.random_point(rng, (len(numbers),))
+        found.extend(find_in_pieces(problem, lead(problem, starts, numbers), settings))
+    return found
+
+
+def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
+    """Two starts of three are led towards an index: the first of them to zero, the other to 1, 2, ... in turn."""
+    if problem.spheres.dimension > _EIGENVECTOR_LIMIT:
+        return X
+    led = numbers % 3 > 0
+    target = np.where(numbers % 3 == 1, 0, 1 + (numbers // 3) % _HIGHEST_TARGET)
+    X = X.copy()
+    if led.any():
+        X[led] = follow_eigenvectors(problem, X[led], target[led])
+    return X
+
+
+def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
+    """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
+    seed = np.random.default_rng(int(numbers[0]))  # of escapes from saddles only
+    limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
+    return np.array(
+        [result.X for result in solve_batch(problem, X, rng=seed, solver="trust-region", settings=limits)]
+    )
+
+
+def _bytes_per_start(problem: SphereProblem) -> int:
+    """Rough size of one start's Hessian in the Newton search."""
+    d, M = problem.spheres.shape
+    n = min(problem.spheres.dimension, 50 * (d - 1) ** 2)
+    return 8 * 20 * max(n, 1) * max(d, 1) * M

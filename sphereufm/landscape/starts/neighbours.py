@@ -1,0 +1,118 @@
+r"""Starts next to critical points that are known already: a cheap way to the classes that random starts rarely meet.
+
+From a class ``X`` of rank ``r`` three kinds of starts are made.
+
+* *Flips*: one column is turned to its antipode.  Where the other columns pull along that column's line they
+  still do, so that the flipped point is often nearly critical, with another index.
+* *Steps*: a finite step along an eigenvector of the Hessian in ``R^r``, both ways.
+* *Lifts*: a finite step out of the span of ``X`` along an eigenvector of the normal Hessian ``S``, into ``R^{r+1}``.
+
+They depend on what was found before, hence on one another: what they lead to is no sample of anything, and
+never enters an estimate of coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array, retract
+from sphereufm.geometry.symmetry.matching import position_labels
+from sphereufm.geometry.tangent_spaces import from_coordinates
+from sphereufm.landscape.points import embed
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.spectrum import normal_hessian
+
+__all__ = ["neighbouring_starts"]
+
+# Columns closer than this count as one place.
+_SAME_PLACE = 1e-6
+# Length of a step along an eigenvector, in radians for its longest column.
+_STEP = 0.6
+# Unknowns up to which eigenvectors are computed.
+_EIGENVECTOR_LIMIT = 150
+# Eigenvectors at either end of the spectrum along which steps are made.
+_EIGENVECTORS = 6
+
+
+def neighbouring_starts(problem: SphereProblem, X: Array, highest_rank: int) -> Iterator[Array]:
+    """Yield starts next to one critical point.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        In any dimension.
+    X : ndarray, shape (r, M)
+        The point in its own span; as found where O(d) is no symmetry.
+    highest_rank : int
+        Lifts are made only up to this rank.
+
+    Yields
+    ------
+    ndarray, shape (r, M) or (r + 1, M)
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> X = np.array([[1.0, -1.0, 1.0, -1.0]])
+    >>> {start.shape for start in neighbouring_starts(problem, X, 2)}
+    {(2, 4)}
+    """
+    r = X.shape[0]
+    orthogonal = problem.symmetry.orthogonal
+    inner = problem.in_dimension(r) if orthogonal else problem
+    if r > 1:
+        yield from _flips(inner, X)
+        yield from _steps(inner, X)
+    if orthogonal and r < highest_rank:
+        yield from _lifts(inner, X)
+
+
+def _flips(problem: SphereProblem, X: Array) -> Iterator[Array]:
+    """``X`` with one column turned around, one column for each place and cell kind."""
+    labels = position_labels(X, problem.symmetry.permutations, _SAME_PLACE)
+    for j in np.unique(labels, return_index=True)[1]:
+        flipped = X.copy()
+        flipped[:, j] *= -1.0
+        yield flipped
+
+
+def _steps(problem: SphereProblem, X: Array) -> Iterator[Array]:
+    """Steps along the Hessian's eigenvectors at both ends of its spectrum."""
+    d, M = X.shape
+    if M * (d - 1) > _EIGENVECTOR_LIMIT:
+        return
+    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
+    values, vectors = np.linalg.eigh(hessian_matrix(problem, X)[np.ix_(used, used)])
+    for i in _both_ends(len(values)):
+        c = np.zeros(M * (d - 1))
+        c[used] = vectors[:, i]
+        yield from _along(X, from_coordinates(X, c.reshape(M, d - 1).T))
+
+
+def _lifts(problem: SphereProblem, X: Array) -> Iterator[Array]:
+    """Steps out of the span along eigenvectors of the normal Hessian; both signs are one class."""
+    r, M = X.shape
+    if M > _EIGENVECTOR_LIMIT:
+        return
+    vectors = np.linalg.eigh(normal_hessian(problem, X))[1]
+    lifted = embed(X, r + 1)
+    for i in _both_ends(M):
+        U = np.zeros((r + 1, M))
+        U[r] = vectors[:, i]
+        yield next(_along(lifted, U))
+
+
+def _along(X: Array, U: Array) -> Iterator[Array]:
+    """Points on both sides of ``X`` in the direction of a tangent ``U``."""
+    longest = np.sqrt(np.square(U).sum(axis=0)).max()
+    for step in (_STEP, -_STEP):
+        yield retract(X, step / longest * U)
+
+
+def _both_ends(n: int) -> list[int]:
+    """Indices of the first and last few of ``n`` eigenvectors."""
+    return [i for i in range(n) if i < _EIGENVECTORS or i >= n - _EIGENVECTORS]

@@ -1,0 +1,219 @@
+r"""The Riemannian Hessian of the cross-entropy problem as a bordered block-diagonal ("arrow") matrix.
+
+In coordinates of an orthonormal tangent basis (``T_k`` at ``w_k``, ``R_i`` at ``h_i``; ``e = d - 1`` coordinates a
+column) the features do not see each other, so the Hessian is
+
+    [ A    B        ]     A   (..., K e, K e)
+    [ B^T  diag(C_i)]     B   (..., N, K e, e), block i couples all classifiers with h_i
+                          C   (..., N, e, e)
+
+    A_kl  = tau^2 sum_i omega_i (C_i)_kl T_k^T h_i h_i^T T_l - alpha_k delta_kl I,   C_i = diag(p_i) - p_i p_i^T
+    B_i,k = tau^2 omega_i T_k^T h_i (W C_i e_k)^T R_i + G_ki T_k^T R_i
+    C_i   = tau^2 omega_i R_i^T W C_i W^T R_i - beta_i I
+
+Systems with the Hessian plus a multiple of the identity are solved by eliminating the features: ``O(N)`` work
+for fixed ``K`` and ``d``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.evaluation import UFMEvaluation
+
+__all__ = ["ArrowHessian", "arrow_hessian", "feature_blocks", "mean_curvature"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ArrowHessian:
+    """Blocks of the Hessian in tangent coordinates; coordinates of a vector have shape ``(..., M, e)``.
+
+    Attributes
+    ----------
+    A : ndarray, shape (..., K e, K e)
+    B : ndarray, shape (..., N, K e, e)
+    C : ndarray, shape (..., N, e, e)
+    """
+
+    A: Array
+    B: Array
+    C: Array
+
+    def scaled(self, s: Array) -> ArrowHessian:
+        """Return ``diag(s) Hess diag(s)`` for one factor a column, shape ``(..., M)``."""
+        e = self.C.shape[-1]
+        K = self.A.shape[-1] // e
+        s_W, s_H = np.repeat(s[..., :K], e, axis=-1), s[..., K:]
+        return ArrowHessian(
+            self.A * s_W[..., :, None] * s_W[..., None, :],
+            self.B * s_W[..., None, :, None] * s_H[..., None, None],
+            self.C * np.square(s_H)[..., None, None],
+        )
+
+    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
+        """Return ``-Re (Hess + i sigma)^{-1} g = -Hess (Hess^2 + sigma^2)^{-1} g``, shape ``(..., M, e)``.
+
+        This is the Levenberg-Marquardt step for ``|g|^2 / 2`` with damping ``sigma^2``, without squaring the
+        condition number, and with the arrow's sparsity.
+
+        Parameters
+        ----------
+        g : ndarray, shape (..., M, e)
+            Gradient in coordinates.
+        sigma : ndarray, shape (...)
+            Positive damping of each item.
+        """
+        e = self.C.shape[-1]
+        p = self.A.shape[-1]
+        batch = self.A.shape[:-2]
+        shift = 1j * sigma[..., None, None]
+        inverse = np.linalg.inv(self.C + shift[..., None, :, :] * np.eye(e))
+        g_W, g_H = g[..., : p // e, :].reshape(*batch, p), g[..., p // e :, :]
+        BC = self.B @ inverse
+        # sum over samples as one product: (p, N e) @ (N e, p)
+        wide = np.moveaxis(BC, -3, -2).reshape(*batch, p, -1)
+        wide_B = np.moveaxis(self.B, -3, -2).reshape(*batch, p, -1)
+        schur = self.A + shift * np.eye(p) - wide @ np.swapaxes(wide_B, -1, -2)
+        right = g_W - (wide @ g_H.reshape(*batch, -1, 1))[..., 0]
+        s_W = np.linalg.solve(schur, right[..., None])
+        coupled = g_H[..., None] - np.swapaxes(self.B, -1, -2) @ s_W[..., None, :, :]
+        s_H = (inverse @ coupled)[..., 0]
+        return -np.concatenate([s_W[..., 0].reshape(*batch, p // e, e), s_H], axis=-2).real
+
+    def dense(self) -> Array:
+        """Return the whole matrix, shape ``(..., M e, M e)``, columns ordered by sphere and then coordinate."""
+        p, e, N = self.A.shape[-1], self.C.shape[-1], self.C.shape[-3]
+        batch = self.A.shape[:-2]
+        full = np.zeros((*batch, p + N * e, p + N * e))
+        full[..., :p, :p] = self.A
+        border = np.moveaxis(self.B, -3, -2).reshape(*batch, p, N * e)
+        full[..., :p, p:] = border
+        full[..., p:, :p] = np.swapaxes(border, -1, -2)
+        tail = full[..., p:, p:]
+        for i in range(N):
+            tail[..., i * e : (i + 1) * e, i * e : (i + 1) * e] = self.C[..., i, :, :]
+        return full
+
+
+def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
+    """Assemble the Hessian's blocks at a point, or at each of a stack of points.
+
+    Parameters
+    ----------
+    point : UFMEvaluation
+        At ``X`` of shape ``(..., d, M)``, ``d >= 2``.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> arrow_hessian(problem.at(problem.spheres.random_point(0))).dense().shape
+    (8, 8)
+    """
+    K, e = point.problem.classes, point.problem.dim - 1
+    T = tangent_bases(point.X)
+    T_W, R = T[..., :K, :, :], T[..., K:, :, :]
+    H, G = point.H, np.swapaxes(point.G, -1, -2)
+    batch = H.shape[:-2]
+    curvature = _curvature(point)
+    Th = np.einsum("...kda,...dn->...nka", T_W, H, optimize=True)
+    A = _sum_classifier_blocks(curvature, Th)
+    A -= _block_diagonal(point.alpha, e)
+    curved, C = _seen_by_features(point, curvature, R)
+    B = Th[..., :, :, :, None] * curved[..., :, :, None, :]
+    frames = np.einsum("...kda,...ndb->...nkab", T_W, R, optimize=True)
+    B = (B + G[..., None, None] * frames).reshape(*batch, G.shape[-2], K * e, e)
+    return ArrowHessian(A, B, C)
+
+
+def feature_blocks(point: UFMEvaluation) -> Array:
+    """The blocks ``C_i`` alone, shape ``(..., N, e, e)``, in the bases of :func:`tangent_bases`.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> point = problem.at(problem.spheres.random_point(0))
+    >>> bool((feature_blocks(point) == arrow_hessian(point).C).all())
+    True
+    """
+    R = tangent_bases(point.H)
+    return _seen_by_features(point, _curvature(point), R)[1]
+
+
+def mean_curvature(point: UFMEvaluation) -> Array:
+    """Mean over all directions of each column's own curvature by the logits, shape ``(..., K + N)``.
+
+    For ``w_k`` that is ``tau^2 sum_i omega_i (C_i)_kk / d``; for ``h_i`` it is ``tau^2 omega_i trace(W C_i W^T) / d``,
+    up to a part of second order in the probability of the wrong classes, which is left out.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> mean_curvature(problem.at(np.array([[1.0, -1.0, 1.0, -1.0], [0.0] * 4]))).round(3).tolist()
+    [0.052, 0.052, 0.119, 0.119]
+    """
+    problem = point.problem
+    y, rows = problem.labels, np.arange(problem.samples)
+    scale = problem.tau * problem.weights
+    P = point.G / scale
+    wrong = -P[..., y, rows]
+    P[..., y, rows] = wrong
+    W = point.W
+    squares = 2.0 - 2.0 * (np.swapaxes(W, -1, -2) @ W)[..., y]
+    features = scale * (P * squares).sum(axis=-2)
+    # p (1 - p) is the same for the own class with the wrong ones' probability in place of p
+    classifiers = (scale * P * (1.0 - P)).sum(axis=-1)
+    return np.asarray(problem.tau / problem.dim * np.concatenate([classifiers, features], axis=-1))
+
+
+def _curvature(point: UFMEvaluation) -> Array:
+    """``tau^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``."""
+    problem = point.problem
+    scale = problem.tau * problem.weights
+    covariance = _softmax_covariance(np.swapaxes(point.G, -1, -2), problem.labels, scale)
+    return np.asarray(problem.tau * scale[:, None, None] * covariance)
+
+
+def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple[Array, Array]:
+    """``tau^2 omega_i C_i W^T R_i``, shape ``(..., N, K, e)``, and the features' blocks."""
+    Rw = np.swapaxes(R, -1, -2) @ point.W[..., None, :, :]
+    curved = curvature @ np.swapaxes(Rw, -1, -2)
+    C = Rw @ curved - point.beta[..., None, None] * np.eye(R.shape[-1])
+    return curved, C
+
+
+def _softmax_covariance(G: Array, labels: NDArray[np.intp], scale: Array) -> Array:
+    """``diag(p) - p p^T`` for each sample, ``(..., N, K, K)``, from ``G`` (rows are samples) without cancellation."""
+    N, K = G.shape[-2:]
+    P = G / scale[:, None]
+    rows = np.arange(N)
+    others = -P[..., rows, labels]
+    P[..., rows, labels] = 1.0 - others
+    rest = 1.0 - P
+    rest[..., rows, labels] = others
+    C = -P[..., :, None] * P[..., None, :]
+    diagonal = np.arange(K)
+    C[..., diagonal, diagonal] = P * rest
+    return C
+
+
+def _sum_classifier_blocks(curvature: Array, Th: Array) -> Array:
+    """``sum_i (C_i)_kl (T_k^T h_i) (T_l^T h_i)^T`` as one ``(K e, K e)`` matrix."""
+    *batch, N, K, e = Th.shape
+    right = (curvature[..., :, :, :, None] * Th[..., :, None, :, :]).reshape(*batch, N, K, K * e)
+    left = np.moveaxis(Th, -3, -1)
+    A = left @ np.moveaxis(right, -3, -2)
+    return A.reshape(*batch, K * e, K * e)
+
+
+def _block_diagonal(values: Array, e: int) -> Array:
+    """Diagonal matrices with each value repeated ``e`` times."""
+    repeated = np.repeat(values, e, axis=-1)
+    return repeated[..., :, None] * np.eye(repeated.shape[-1])

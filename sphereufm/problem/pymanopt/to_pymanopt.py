@@ -1,0 +1,151 @@
+"""The cross-entropy problem as a ``pymanopt.Problem``; back: :mod:`sphereufm.problem.pymanopt.from_pymanopt`.
+
+Pymanopt is imported only inside the function: importing it loads torch, jax and tensorflow where they are
+installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+
+if TYPE_CHECKING:
+    import pymanopt
+
+    from sphereufm.problem.evaluation import UFMEvaluation
+    from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["to_pymanopt"]
+
+_Functions: TypeAlias = dict[str, Callable[..., Any]]
+
+
+def to_pymanopt(
+    problem: UFMProblem, *, derivatives: str = "closed-form", manifold: str = "oblique"
+) -> pymanopt.Problem:
+    """Return the cross-entropy problem as a ``pymanopt.Problem``.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    derivatives : {"closed-form", "autograd"}
+        Closed form: Euclidean gradient and Hessian from our kernels; cost, gradient and Hessian products at one
+        point share one forward pass.  Autograd: the cost alone, differentiated by Pymanopt's autograd backend.
+    manifold : {"oblique", "product"}
+        One ``Oblique(d, K + N)`` with points ``[W H]``, or ``Product([Oblique(d, K), Oblique(d, N)])`` with
+        points ``[W, H]``.
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is none of the above.
+
+    Notes
+    -----
+    Pymanopt draws starting points from NumPy's global generator: pass ``initial_point`` to its solvers.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
+    >>> X = problem.spheres.random_point(0)
+    >>> exported = to_pymanopt(problem)
+    >>> bool(np.allclose(exported.riemannian_gradient(X), problem.gradient(X)))
+    True
+    """
+    import pymanopt
+    from pymanopt.manifolds import Oblique, Product
+
+    if derivatives not in ("closed-form", "autograd"):
+        raise InvalidInputError(f"derivatives={derivatives!r} must be 'closed-form' or 'autograd'")
+    if manifold not in ("oblique", "product"):
+        raise InvalidInputError(f"manifold={manifold!r} must be 'oblique' or 'product'")
+    d, K = problem.dim, problem.classes
+    oblique = manifold == "oblique"
+    space = Oblique(*problem.shape) if oblique else Product([Oblique(d, K), Oblique(d, problem.samples)])
+    if derivatives == "autograd":
+        return pymanopt.Problem(space, pymanopt.function.autograd(space)(_autograd_cost(problem, oblique)))
+    functions = _one_array(problem) if oblique else _two_arrays(problem)
+    wrap = pymanopt.function.numpy(space)
+    return pymanopt.Problem(space, **{name: wrap(function) for name, function in functions.items()})
+
+
+class _OnePointStore:
+    """The evaluation at the point asked for last; solvers ask for cost, gradient and Hessian in a row."""
+
+    def __init__(self, problem: UFMProblem) -> None:
+        self._problem = problem
+        self._last: UFMEvaluation | None = None
+
+    def __call__(self, X: Array) -> UFMEvaluation:
+        """Evaluate at ``X``, which the caller may overwrite later."""
+        if self._last is None or not np.array_equal(self._last.X, X):
+            self._last = self._problem.at(np.array(X, dtype=np.float64))
+        return self._last
+
+
+def _one_array(problem: UFMProblem) -> _Functions:
+    """Cost and Euclidean derivatives of ``[W H]``."""
+    at = _OnePointStore(problem)
+
+    def cost(X: Array) -> float:
+        return float(at(X).cost)
+
+    def euclidean_gradient(X: Array) -> Array:
+        return at(X).euclidean_gradient
+
+    def euclidean_hessian(X: Array, U: Array) -> Array:
+        return at(X).euclidean_hessian_product(U)
+
+    return {"cost": cost, "euclidean_gradient": euclidean_gradient, "euclidean_hessian": euclidean_hessian}
+
+
+def _two_arrays(problem: UFMProblem) -> _Functions:
+    """Cost and Euclidean derivatives of ``W`` and ``H``; Riemannian ones fail on products in Pymanopt."""
+    K = problem.classes
+    at = _OnePointStore(problem)
+
+    def join(W: Array, H: Array) -> Array:
+        return np.concatenate([W, H], axis=1)
+
+    def cost(W: Array, H: Array) -> float:
+        return float(at(join(W, H)).cost)
+
+    def euclidean_gradient(W: Array, H: Array) -> list[Array]:
+        return np.split(at(join(W, H)).euclidean_gradient, [K], axis=1)
+
+    def euclidean_hessian(W: Array, H: Array, U: Array, V: Array) -> list[Array]:
+        return np.split(at(join(W, H)).euclidean_hessian_product(join(U, V)), [K], axis=1)
+
+    return {"cost": cost, "euclidean_gradient": euclidean_gradient, "euclidean_hessian": euclidean_hessian}
+
+
+def _autograd_cost(problem: UFMProblem, oblique: bool) -> Callable[..., Any]:
+    """Cross-entropy written with autograd's NumPy."""
+    import autograd.numpy as anp
+    from autograd.tracer import getval
+
+    K, tau, omega = problem.classes, problem.tau, problem.weights
+    Y = np.zeros((K, problem.samples))
+    Y[problem.labels, np.arange(problem.samples)] = 1.0
+
+    def cost_of_logits(Z: Any) -> Any:
+        E = Z - anp.sum(Z * Y, axis=0)
+        # a constant for autograd: the cost does not depend on which shift is taken out
+        top = np.max(getval(E), axis=0)
+        rest = anp.sum(anp.exp(E - top) * (1.0 - Y), axis=0)
+        # log1p keeps the accuracy of small costs: top is zero where the own logit is the largest
+        return anp.dot(omega, top + anp.log1p(rest + np.expm1(-top)))
+
+    def cost_of_point(X: Any) -> Any:
+        return cost_of_logits(tau * anp.dot(X[:, :K].T, X[:, K:]))
+
+    def cost_of_pair(W: Any, H: Any) -> Any:
+        return cost_of_logits(tau * anp.dot(W.T, H))
+
+    return cost_of_point if oblique else cost_of_pair

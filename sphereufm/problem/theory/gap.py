@@ -1,0 +1,243 @@
+r"""How far a point can be from the global minimum: upper bounds on ``f(X) - min f`` at any point.
+
+Three bounds, the least of which is reported.
+
+1. ``cost``: ``f`` itself, since ``f >= 0``.
+
+2. ``closed-form``: ``f - f*`` where the minimum ``f*`` is known.  With ``x_ij = z_ij - z_{y_i i} + K tau / (K - 1)``,
+   ``q = 1 - exp(-f*)``, ``wbar`` the mean classifier, ``r_k = |w_k - wbar|`` and ``m_k = (w_k - wbar) / r_k``,
+
+       f - f* = q (tau K / (K - 1)) L + q sum_i omega_i mean_j phi(x_ij) + sum_i omega_i psi(u_i),
+       L      = (|wbar|^2 + var(r)) / (1 + mean(r)) + sum_i omega_i r_{y_i} |h_i - m_{y_i}|^2 / 2,
+       phi(x) = e^x - 1 - x,   u_i = q mean_j (e^{x_ij} - 1),   psi(u) = log(1 + u) - u,
+
+   means over ``j != y_i``.  Nothing cancels in ``L``, and the last two terms by a factor ``K`` at most, so the
+   difference is accurate far below the rounding error of ``f``.
+
+3. ``multiplier-bound``: for any positive ``b`` (N,) and ``a`` (K,) with ``[[diag(a), G], [G^T, diag(b)]] >= 0``,
+   convexity in the logits gives ``f(X) - min f <= (sum a + sum b) / 2 + <G, W^T H>``.  Here ``b_i = c |V g_i|``,
+   first with ``V = W``: that is ``-beta_i`` at critical points with ``beta_i < 0`` and lifts the other samples.  ``a``
+   is raised until the ``K x K`` Schur complement ``diag(a) - G diag(1 / b) G^T`` is positive semidefinite, and the
+   best factor ``c`` is known.  A few fixed-point steps improve ``V``.  For small problems the plain shift
+   ``M |lambda_min(S)| / 2`` is tried too.
+
+The bounds hold in exact arithmetic; the floats carry an allowance for rounding but are numerical, not proved.
+
+References
+----------
+N. Boumal, V. Voroninski, A. Bandeira, *The non-convex Burer-Monteiro approach works on smooth semidefinite
+programs*, 2016.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array, column_norms, normalize
+from sphereufm.problem import kernels
+from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.losses import LogitTerms
+from sphereufm.problem.theory.theorems import global_minimum
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["OptimalityGap", "optimality_gap"]
+
+_EPS = sys.float_info.epsilon
+# a smaller positive value has lost digits, so nothing below it is claimed
+_SMALLEST = sys.float_info.min
+_DENSE_LIMIT = 600
+# share of |g_i| added to |W g_i| in squares, so that a sample without pull can be divided by
+_LEAST_PULL = 1e-8
+_SERIES_LIMIT = 0.02
+_MOST_LIFTS = 12
+# a pass over the samples is worth its price while the bound falls by this factor
+_WORTHWHILE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimalityGap:
+    """An upper bound on ``f(X) - min f``, in nats, in floating point (numerical, not proved).
+
+    Attributes
+    ----------
+    value : float
+        The least of the bounds; never negative.
+    method : str
+        Which one it is: ``"cost"``, ``"closed-form"`` or ``"multiplier-bound"``.
+    bounds : dict of str to float
+        Every bound that is defined for the problem.
+    """
+
+    value: float
+    method: str
+    bounds: dict[str, float]
+
+
+def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
+    """Bound ``f(X) - min f`` from above at any point, critical or not.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    X : ndarray, shape (d, K + N)
+        Point with unit columns.
+
+    Returns
+    -------
+    OptimalityGap
+        In floats.  The closed form carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with
+        ``rho = 4 eps (1 + tau) sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below
+        the rounding error ``eps f`` of the cost.  The multiplier bound cannot resolve less than about
+        ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost underflows, the smallest normal number is returned and not
+        zero, and the multiplier bound is left out.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``X`` is not one point of the manifold.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
+    >>> optimality_gap(problem, collapsed_point(problem)).value < 1e-25
+    True
+    >>> optimality_gap(problem, problem.spheres.random_point(0)).method
+    'closed-form'
+    """
+    X = problem.check_point(X)
+    if X.ndim != 2:
+        raise InvalidInputError(f"X has shape {X.shape}; the gap is given for one point (d, M) at a time")
+    bounds = {"cost": max(float(problem.cost(X)), _SMALLEST)}
+    least = global_minimum(problem)
+    if least is not None:
+        bounds["closed-form"] = max(_closed_form_gap(problem, X, bounds["cost"], least), _SMALLEST)
+    multiplier = _multiplier_gap(problem, X, bounds["cost"])
+    if multiplier is not None:
+        bounds["multiplier-bound"] = max(float(multiplier), _SMALLEST)
+    method = min(bounds, key=bounds.__getitem__)
+    return OptimalityGap(value=bounds[method], method=method, bounds=bounds)
+
+
+def _terms(problem: UFMProblem, X: Array) -> Iterator[LogitTerms]:
+    """Forward pass at ``X``, block by block."""
+    K = problem.classes
+    return kernels.forward(problem.loss, X[:, :K], X[:, K:], problem.tau, problem.blocks)
+
+
+def _closed_form_gap(problem: UFMProblem, X: Array, cost: float, least: float) -> float:
+    """``f - f*`` with its rounding allowance."""
+    if cost > 2.0 * least:
+        return (cost - least) * (1.0 + 8.0 * _EPS * (1.0 + problem.tau))
+    q = -np.expm1(-least)
+    gap = max(_small_difference(problem, normalize(X), q), 0.0)
+    rho = 4.0 * _EPS * (1.0 + problem.tau) * np.sqrt(problem.classes + problem.dim)
+    return float((np.sqrt(gap) + np.sqrt(q) * rho) ** 2)
+
+
+def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
+    """``f - f*`` by formula 2 of the module, for ``f`` of the order of ``f*``."""
+    K = problem.classes
+    rest = 0.0
+    for term, block in zip(_terms(problem, X), problem.blocks, strict=True):
+        x = term.E + K * problem.tau / (K - 1)
+        x.reshape(-1)[block.flat] = 0.0
+        u = q * np.expm1(x).sum(axis=0) / (K - 1)
+        rest += float(block.weights @ (q * _exp_remainder(x).sum(axis=0) / (K - 1) + _log_remainder(u)))
+    return q * problem.tau * K / (K - 1) * _alignment_defect(problem, X) + rest
+
+
+def _alignment_defect(problem: UFMProblem, X: Array) -> float:
+    """``L``: zero exactly when classifiers have mean zero and each feature lies at its own."""
+    W, H = X[:, : problem.classes], X[:, problem.classes :]
+    mean = W.mean(axis=1, keepdims=True)
+    centred = W - mean
+    r = column_norms(centred)
+    # a classifier at the mean points nowhere; its r = 0 removes it from the sum
+    m = centred / np.where(r == 0.0, 1.0, r)
+    spread = (float(np.square(mean).sum()) + float(np.square(r - r.mean()).mean())) / (1.0 + float(r.mean()))
+    total = 0.0
+    for block in problem.blocks:
+        y = problem.labels[block.samples]
+        off = np.square(H[:, block.samples] - m[:, y]).sum(axis=0)
+        total += 0.5 * float((block.weights * r[y]) @ off)
+    return spread + total
+
+
+def _exp_remainder(x: Array) -> Array:
+    """``e^x - 1 - x`` without cancellation."""
+    series = np.square(x) * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120 + x * (1 / 720 + x / 5040)))))
+    return np.where(np.abs(x) < _SERIES_LIMIT, series, np.expm1(x) - x)
+
+
+def _log_remainder(u: Array) -> Array:
+    """``log(1 + u) - u`` without cancellation."""
+    tail = 1 / 4 - u * (1 / 5 - u * (1 / 6 - u * (1 / 7 - u * (1 / 8 - u / 9))))
+    series = -np.square(u) * (1 / 2 - u * (1 / 3 - u * tail))
+    return np.where(np.abs(u) < _SERIES_LIMIT, series, np.log1p(u) - u)
+
+
+def _multiplier_gap(problem: UFMProblem, X: Array, cost: float) -> float | None:
+    """Least of the bounds that the multiplier matrix gives; none where a column of ``G`` underflows."""
+    point = problem.at(X)
+    if float(point.gradient_scale.min()) < _SMALLEST / _EPS:
+        return None
+    bound = _lifted_gap(point, point.W)
+    if bound > cost:
+        # far from a minimiser, or all classifiers alike: the Gram matrix I knows more than theirs
+        bound = min(bound, _lifted_gap(point, np.eye(problem.classes)))
+    S = point.multiplier_matrix
+    return min(bound, float(S.guaranteed_decrease())) if S.size <= _DENSE_LIMIT else bound
+
+
+def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
+    """Formula 3 of the module, improved over ``V`` by fixed-point steps; ``beta`` and ``G`` are those of the point.
+
+    ``V <- normalize(V B)`` is block coordinate ascent of ``sum_i |V g_i|``, whose maximum over all ``V`` with unit
+    columns is the least value of ``(sum a + sum b) / 2``.
+    """
+    K, N = point.problem.classes, point.problem.samples
+    beta = float(point.beta.sum())
+    # beta and b are sums of K terms, then of N
+    slack = _EPS * (4.0 * K + np.sqrt(N)) * float(point.gradient_scale[K:].sum())
+    best = float("inf")
+    for _ in range(_MOST_LIFTS):
+        B, sum_b = _pulls(point, V)
+        bound: float = max(0.0, _least_sum(V, B, sum_b, N) + beta) + slack
+        if bound > _WORTHWHILE * best:
+            return min(bound, best)
+        best = bound
+        moved = V @ B
+        if not (column_norms(moved) > _SMALLEST).all():
+            break
+        V = normalize(moved)
+    return best
+
+
+def _pulls(point: UFMEvaluation, V: Array) -> tuple[Array, float]:
+    """``B = G diag(1 / b) G^T`` and ``sum b`` for ``b_i = |V g_i|``, which is kept above zero."""
+    S = point.multiplier_matrix
+    B = np.zeros((V.shape[1], V.shape[1]))
+    sum_b = 0.0
+    for term, _ in zip(S.terms(), S.blocks, strict=True):
+        scale = np.abs(term.G).max(axis=0)
+        g = term.G / scale
+        size = np.sqrt(np.square(V @ g).sum(axis=0) + _LEAST_PULL**2 * np.square(g).sum(axis=0))
+        B += (g / size) @ term.G.T
+        sum_b += float(scale @ size)
+    return B, sum_b
+
+
+def _least_sum(V: Array, B: Array, sum_b: float, samples: int) -> float:
+    """Least over ``c`` of ``(sum a + sum c b) / 2`` with ``a`` raised until ``diag(a) - B / c >= 0``."""
+    K = B.shape[0]
+    a = np.einsum("kl,lk->k", V.T @ V, B)
+    size = float(np.abs(B).sum(axis=1).max())
+    slack = _EPS * (4.0 * K + np.sqrt(samples)) * size
+    sum_a = float(a.sum()) + K * max(0.0, slack - float(np.linalg.eigvalsh(np.diag(a) - B)[0]))
+    return float(np.sqrt(sum_a * sum_b))

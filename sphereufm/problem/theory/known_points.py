@@ -1,0 +1,211 @@
+r"""Critical points that are known in closed form, and starts next to spurious minimisers.
+
+They show where Theorem S is sharp, and serve as test cases:
+
+* points of rank one, ``X = a s^T`` with signs ``s``: critical for every sign pattern, exactly;
+* collapsed classifiers, ``W = w 1^T``: critical when ``sum_i G_ki h_i`` is parallel to ``w`` for every class;
+* the invertible branch of the proof, at ``K = d = 3``;
+* a simplex frame with one sample turned to ``-w_y``: at ``d = K - 1`` a spurious minimiser lies next to it when the
+  sample is light enough and ``tau > K - 1``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.geometry.spheres import Array, as_generator, normalize
+from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.theory.theorems import collapsed_point, has_equal_class_weights
+from sphereufm.problem.ufm import Number, UFMProblem
+
+__all__ = [
+    "invertible_branch_point",
+    "orthogonal_collapsed_point",
+    "random_collapsed_point",
+    "rank_one_point",
+    "turned_sample_point",
+]
+
+
+def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
+    """Return ``X = e_1 s^T``, critical for every sign pattern.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    signs : array_like, shape (K + N,)
+        Entries 1 or -1.
+
+    Returns
+    -------
+    ndarray, shape (d, K + N)
+
+    Raises
+    ------
+    InvalidInputError
+        If an entry is neither 1 nor -1, or the length is wrong.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=2.0)
+    >>> X = rank_one_point(problem, [1, -1, 1, 1])
+    >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
+    True
+    """
+    s = check_array("signs", signs, (problem.shape[1],))
+    if s.ndim != 1 or not (np.abs(s) == 1.0).all():
+        raise InvalidInputError(f"signs={signs!r} must be a vector of entries 1 or -1")
+    X = np.zeros(problem.shape)
+    X[0] = s
+    return X
+
+
+def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) -> Array:
+    """Draw a member of the collapsed family: ``W = w 1^T``, ``f = log K``, critical to rounding.
+
+    The features' parts ``x_i`` orthogonal to ``w`` have the same weighted sum in every class (zero if a class is
+    empty); they are drawn so, inside the unit ball, and each is completed by ``+-sqrt(1 - |x_i|^2) w``.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    rng : int or numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (d, K + N)
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 3), dim=3, tau=1.0)
+    >>> X = random_collapsed_point(problem, 0)
+    >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
+    True
+    """
+    generator = as_generator(rng)
+    d, N = problem.dim, problem.samples
+    omega, labels = problem.weights, problem.labels
+    totals = np.bincount(labels, weights=omega, minlength=problem.classes)
+    w = normalize(generator.standard_normal((d, 1)))
+    common = _point_in_ball(generator, d - 1) * totals.min()
+    x = generator.standard_normal((d - 1, N))
+    for k in np.flatnonzero(totals):
+        members = np.flatnonzero(labels == k)
+        mean = common / totals[k]
+        spread = x[:, members] - (x[:, members] @ omega[members] / totals[k])[:, None]
+        x[:, members] = mean[:, None] + generator.uniform(0.0, 1.0) * _longest(mean, spread) * spread
+    signs = generator.choice([-1.0, 1.0], N)
+    height = signs * np.sqrt(np.clip(1.0 - np.square(x).sum(axis=0), 0.0, None))
+    H = tangent_bases(w)[0] @ x + w * height
+    return np.concatenate([np.repeat(w, problem.classes, axis=1), H], axis=1)
+
+
+def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
+    """Return ``W = e_1 1^T`` with every feature at ``e_2``: a member of the collapsed family.
+
+    At ``d = 2`` its Hessian is positive semidefinite, though the point is no minimiser: Theorem S fails there, and
+    the point is degenerate.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``d < 2``, or classes carry different total weights (then the point is not critical).
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=5.0)
+    >>> bool(np.abs(problem.gradient(orthogonal_collapsed_point(problem))).max() < 1e-15)
+    True
+    """
+    if problem.dim < 2:
+        raise InvalidInputError(f"dim={problem.dim} must be at least 2; a line has no orthogonal directions")
+    if not has_equal_class_weights(problem):
+        raise InvalidInputError("classes carry different total weights; this point needs equal ones")
+    X = np.zeros(problem.shape)
+    X[0, : problem.classes] = X[1, problem.classes :] = 1.0
+    return X
+
+
+def invertible_branch_point(tau: Number = 1) -> tuple[UFMProblem, Array]:
+    """Return the problem ``K = d = 3``, three samples a class, and a saddle with ``W`` invertible and ``alpha = 0``.
+
+    In each class two features lie along ``w_y - mean(w)`` and one opposite.  With ``x = exp(-m)``, ``m`` the
+    margin, the classifiers feel no pull when ``4 x / (1 + 2 x) = 2 / (2 + x)``, so ``x = (sqrt(3) - 1) / 2``, and the
+    margin is ``tau sqrt(3 (1 - c) / 2)`` for classifiers of inner product ``c``.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``tau`` is not above ``-2 log((sqrt(3) - 1) / 2) / 3``, about 0.67: then no ``c > -1/2`` solves it.
+
+    Examples
+    --------
+    >>> problem, X = invertible_branch_point()
+    >>> round(float(problem.cost(X)), 6), round(float(X[:, 0] @ X[:, 1]), 6)
+    (0.988292, 0.32658)
+    """
+    problem = UFMProblem(class_sizes=(3, 3, 3), dim=3, tau=tau)
+    margin = -math.log((math.sqrt(3.0) - 1.0) / 2.0)
+    c = 1.0 - 2.0 * (margin / problem.tau) ** 2 / 3.0
+    if c <= -0.5:
+        raise InvalidInputError(f"tau={problem.tau} must exceed {margin / 1.5:.6f}; the branch starts there")
+    # symmetric square root of the Gram matrix (1 - c) I + c 1 1^T
+    mean = np.full((3, 3), 1.0 / 3.0)
+    W = math.sqrt(1.0 - c) * (np.eye(3) - mean) + math.sqrt(1.0 + 2.0 * c) * mean
+    H = normalize((np.eye(3) - mean)[:, problem.labels]) * np.tile([1.0, 1.0, -1.0], 3)
+    return problem, np.concatenate([W, H], axis=1)
+
+
+def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array:
+    """Return a collapsed point with one sample turned to ``-w_y``.
+
+    Not critical, but at ``d = K - 1 >= 3`` and ``tau > K - 1`` a nondegenerate spurious minimiser lies nearby when
+    the sample carries little weight (``K = 4``, ``tau = 3.6``: one of 114 in its class is light enough).  In ``d >= K``
+    the sample can turn around through the further dimension.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+        ``d >= K - 1``.
+    sample : int, optional
+        Which one; the lightest (the first of them) if not given.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``d < K - 1``, or there is no such sample.
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=12)
+    >>> X = turned_sample_point(problem)
+    >>> round(float(X[:, 0] @ X[:, 3]), 12)
+    -1.0
+    """
+    i = int(problem.weights.argmin()) if sample is None else check_integer("sample", sample, 0)
+    if i >= problem.samples:
+        raise InvalidInputError(f"sample={i} must be below N={problem.samples}")
+    X = collapsed_point(problem)
+    X[:, problem.classes + i] *= -1.0
+    return X
+
+
+def _point_in_ball(rng: np.random.Generator, dim: int) -> Array:
+    """A random point of the open unit ball of ``R^dim``."""
+    x = rng.standard_normal(dim)
+    return x * (rng.uniform(0.0, 1.0) / max(float(np.linalg.norm(x)), 1e-300))
+
+
+def _longest(mean: Array, spread: Array) -> float:
+    """Largest ``t`` that keeps every ``mean + t spread_i`` in the unit ball (zero where nothing spreads)."""
+    square = np.square(spread).sum(axis=0)
+    if square.size == 0 or float(square.max(initial=0.0)) < 1e-24:
+        return 0.0
+    along = mean @ spread
+    room = np.clip(1.0 - float(mean @ mean), 0.0, None)
+    # positive root of square t^2 + 2 along t = room, in the form that does not cancel or divide by zero
+    return float((room / np.maximum(along + np.sqrt(along**2 + square * room), 1e-300)).min())

@@ -1,0 +1,126 @@
+"""Newton's method on the gradient: polishes a point to the nearest critical point, whatever its index.
+
+Far from critical points Newton's method is no good: there the trust region takes over.
+
+The step is the least-squares solution of ``Hess s = -grad`` in a Krylov space (MINRES), which needs neither a positive
+nor a regular Hessian: orbits of a symmetry are in its kernel, and the gradient is orthogonal to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_positive
+from sphereufm.geometry.spheres import Array
+from sphereufm.solvers.oracle import Oracle, Points
+from sphereufm.solvers.strategies.krylov import Krylov
+from sphereufm.solvers.strategies.trust_region import TrustRegion
+from sphereufm.solvers.strategy import Step, Strategy
+
+__all__ = ["NewtonPolish"]
+
+_LONGEST_MOVE = 0.5
+_HALVINGS = 12
+# full reorthogonalisation makes larger spaces dear
+_LARGEST_SPACE = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewtonPolish:
+    """Newton steps that shrink the relative gradient norm, after trust regions where that norm is large.
+
+    The steps do not look at the cost and so stay at saddles: run with ``Settings(escape_saddles=False)`` to polish
+    one.
+
+    Parameters
+    ----------
+    switch : float
+        Relative gradient norm below which Newton steps are taken.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import Settings, solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> rough = solve(problem, rng=0, settings=Settings(tolerance=1e-3))
+    >>> fine = solve(problem, rough.X, solver=NewtonPolish(), settings=Settings(tolerance=1e-13))
+    >>> fine.converged, fine.iterations < 5
+    (True, True)
+    """
+
+    switch: float = 1e-2
+    name: str = field(default="newton", init=False)
+
+    def __post_init__(self) -> None:
+        check_positive("switch", self.switch)
+
+    def start(self, oracle: Oracle, points: Points) -> _Run:
+        """Begin a run at ``points``."""
+        return _Run(oracle, TrustRegion().start(oracle, points), self.switch)
+
+
+class _Run:
+    """Newton remembers nothing; the trust region does."""
+
+    def __init__(self, oracle: Oracle, far: Strategy, switch: float) -> None:
+        self.oracle, self.far, self.switch = oracle, far, switch
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.far.keep(rows)
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.far.forget(rows)
+
+    def step(self, points: Points) -> Step:
+        """One Newton step for each item once all are near, halved until the relative gradient norm falls."""
+        if (points.relative_norm > self.switch).any():
+            return self.far.step(points)
+        self.far.forget(np.ones(points.cost.size, dtype=bool))
+        size = points.cost.size
+        ray = self.oracle.ray(points, self._newton_steps(points))
+        t = np.minimum(1.0, _LONGEST_MOVE / np.maximum(ray.longest, 1e-300))
+        current, non_finite = points, np.zeros(size, dtype=bool)
+        todo = np.arange(size)
+        for _ in range(_HALVINGS):
+            todo = todo[self.oracle.affordable(2)[todo]]
+            if not todo.size:
+                break
+            trial = self.oracle.at(ray.take(todo).at(t[todo]), todo)
+            better = trial.finite & (trial.relative_norm < points.relative_norm[todo])
+            non_finite[todo] = ~trial.finite
+            if better.all() and todo.size == size:
+                return Step(trial, ~better, non_finite)
+            accepted = np.flatnonzero(better)
+            if accepted.size:
+                current = current.replace(todo[accepted], trial.take(accepted))
+            todo = todo[~better]
+            t[todo] *= 0.5
+        stalled = np.zeros(size, dtype=bool)
+        stalled[todo] = True
+        return Step(current, stalled, non_finite)
+
+    def _newton_steps(self, points: Points) -> Array:
+        """Solve to residuals that give quadratic convergence."""
+        oracle, space = self.oracle, Krylov(points.gradient)
+        target = oracle.forcing(points.relative_norm, 1.0) * space.norm
+        most = min(oracle.problem.spheres.dimension, _LARGEST_SPACE)
+        product, todo = oracle.products(points), np.arange(target.size)
+        while True:
+            # two calls are kept back for the trial
+            able = (space.size < most) & ~space.exhausted & oracle.affordable(3)
+            if oracle.expired():
+                able &= space.size == 0
+            todo = todo[able[todo]]
+            if not todo.size:
+                break
+            space.grow(todo, product)
+            todo = todo[space.least_residual(todo)[1] > target[todo]]
+        U, rows = np.zeros_like(points.X), np.flatnonzero(space.size)
+        if rows.size:
+            U[rows] = space.combine(rows, space.least_residual(rows)[0])
+        return U

@@ -1,0 +1,161 @@
+"""Steepest descent, with Armijo line search or with Barzilai-Borwein steps; batched.
+
+References
+----------
+B. Iannazzo, M. Porcelli, *The Riemannian Barzilai-Borwein method with nonmonotone line search and the matrix geometric
+mean computation*, IMA J. Numer. Anal. 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array
+from sphereufm.solvers.oracle import Oracle, Points, inner
+from sphereufm.solvers.strategies.line_search import armijo_search
+from sphereufm.solvers.strategy import Step
+
+__all__ = ["BarzilaiBorwein", "SteepestDescent"]
+
+_FIRST_MOVE = 0.3
+_LONGEST_MOVE = 1.5
+_GROWTH = 2.0
+# steps up to 2 (1 - delta) / L are accepted where the curvature is L: a small delta lets the iterates swing
+_DECREASE = 0.2
+# spectral steps are to be changed rarely
+_LEAST_DECREASE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteepestDescent:
+    """Riemannian gradient descent with Armijo backtracking; the first trial is twice the last step.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> solve(problem, rng=0, solver=SteepestDescent()).converged
+    True
+    """
+
+    name: str = field(default="steepest-descent", init=False)
+
+    def start(self, oracle: Oracle, points: Points) -> _Armijo:
+        """Begin a run at ``points``."""
+        return _Armijo(oracle, points)
+
+
+class _Armijo:
+    """Step lengths of each item, zero before the first step."""
+
+    def __init__(self, oracle: Oracle, points: Points) -> None:
+        self.oracle = oracle
+        self.t = np.zeros(points.cost.size)
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.t = self.t[rows]
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.t[rows] = 0.0
+
+    def step(self, points: Points) -> Step:
+        """Descend along the negative gradient."""
+        ray = self.oracle.descent(points)
+        fresh = self.t == 0.0
+        longest = np.maximum(ray.longest, 1e-300)
+        first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
+        found = armijo_search(self.oracle, points, ray, first, points.cost, _DECREASE)
+        self.t = found.t
+        return Step(found.points, found.failed & fresh, found.non_finite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarzilaiBorwein:
+    """Gradient descent with Barzilai-Borwein steps and a non-monotone line search.
+
+    Parameters
+    ----------
+    window : int
+        A step is accepted against the largest of so many last costs.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> from sphereufm.solvers import solve
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
+    >>> solve(problem, rng=0, solver=BarzilaiBorwein()).converged
+    True
+    """
+
+    window: int = 10
+    name: str = field(default="barzilai-borwein", init=False)
+
+    def __post_init__(self) -> None:
+        check_integer("window", self.window, 1)
+
+    def start(self, oracle: Oracle, points: Points) -> _Spectral:
+        """Begin a run at ``points``."""
+        return _Spectral(oracle, points, self.window)
+
+
+class _Spectral:
+    """Last step (zero: none yet), gradient and squared gradient norm of each item, and its last costs."""
+
+    def __init__(self, oracle: Oracle, points: Points, window: int) -> None:
+        self.oracle = oracle
+        self.t, self.square = np.zeros(points.cost.size), np.zeros(points.cost.size)
+        self.gradient = points.gradient
+        self.costs = np.full((points.cost.size, window), -np.inf)
+        self.place = 0
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the items."""
+        self.t, self.costs = self.t[rows], self.costs[rows]
+        self.gradient, self.square = self.gradient[rows], self.square[rows]
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Start afresh with some items."""
+        self.t[rows] = 0.0
+        self.costs[rows] = -np.inf
+
+    def step(self, points: Points) -> Step:
+        """Descend along the negative gradient by the spectral step."""
+        ray = self.oracle.descent(points)
+        longest = np.maximum(ray.longest, 1e-300)
+        spectral = self._spectral(points.gradient, -ray.slope)
+        fresh = spectral == 0.0
+        first = np.minimum(spectral, _LONGEST_MOVE / longest)
+        if np.count_nonzero(fresh):
+            first[fresh] = _FIRST_MOVE / longest[fresh]
+        self.place = (self.place + 1) % self.costs.shape[1]
+        self.costs[:, self.place] = points.cost
+        highest = np.maximum.reduce(self.costs, axis=1)
+        found = armijo_search(self.oracle, points, ray, first, highest, _LEAST_DECREASE)
+        self.t, self.gradient, self.square = found.t, points.gradient, -ray.slope
+        failed = found.failed
+        if np.count_nonzero(failed):
+            self.forget(failed)
+        return Step(found.points, failed & fresh, found.non_finite)
+
+    def _spectral(self, gradient: Array, square: Array) -> Array:
+        """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>``; zero where no step is known or the curvature negative.
+
+        With ``s = -t g`` and ``y = g_+ - g`` both follow from ``<g, g>``, ``<g, g_+>`` and ``<g_+, g_+>``.
+        """
+        cross = inner(self.gradient, gradient)
+        fall = self.square - cross
+        if self.place % 2:
+            top, bottom = self.square, fall
+        else:
+            # by Cauchy and Schwarz |y| is not smaller, whatever cancels
+            least = fall * fall / np.where(self.square > 0.0, self.square, 1.0)
+            top, bottom = fall, np.maximum(fall - cross + square, least)
+        good = (fall > 0.0) & (bottom > 0.0)
+        return np.where(good, self.t * top / np.where(good, bottom, 1.0), 0.0)

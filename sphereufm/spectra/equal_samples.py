@@ -1,0 +1,200 @@
+r"""A point with equal samples, taken apart: its Hessian is a direct sum of much smaller ones.
+
+Samples with the same label, weight and feature form a *group*.  Where the point has rank ``r < d`` and groups ``g``
+of ``m_g`` samples, tangent vectors of the whole problem are the orthogonal sum of
+
+* *in the span*: all samples of a group move alike, inside ``R^r``.  There the Hessian is that of the *merged* problem
+  (one sample a group, with the group's weight) in which a feature counts ``m_g`` times in the metric;
+* *normal*: ``a c^T`` with ``a`` normal to the span.  ``d - r`` copies of the merged multiplier matrix ``S``;
+* *within a group*: samples move apart with sum zero.  ``m_g - 1`` copies of ``tau^2 omega W C W^T - beta I`` on the
+  tangent space of the feature.
+
+No term couples them: couplings of features to classifiers are sums over a group, and ``D = U^T H + W^T V`` vanishes on
+normal directions.  This holds at every point, critical or not.  In the first two parts columns are *scaled*: the
+feature column of a group is multiplied by ``sqrt(m_g)``, which turns the metric into the usual one.
+
+========  ===============  ======================================================
+symbol    shape            meaning
+========  ===============  ======================================================
+``X``     ``(d, K + N)``   the point
+``Y``     ``(r, K + m)``   the merged point in its own span, ``m`` groups
+``root``  ``(K + m,)``     ``sqrt`` of the multiplicities; 1 for classifiers
+``E``     ``(d, d)``       orthonormal; the first ``r`` columns span ``X``
+========  ===============  ======================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array, normalize
+from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.arrow_hessian import feature_blocks
+from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["EqualSamples", "equal_samples", "sample_groups"]
+
+# Features of one group are at most this far apart.
+_SAME_FEATURE = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EqualSamples:
+    """A point, merged and in its own span.
+
+    Attributes
+    ----------
+    problem : UFMProblem
+        The merged problem in ``R^r``.
+    Y : ndarray, shape (r, K + m)
+    group : ndarray of int, shape (N,)
+        Group of each sample.
+    sizes : ndarray of int, shape (m,)
+        Samples of each group.
+    E : ndarray, shape (d, d)
+    """
+
+    problem: UFMProblem
+    Y: Array
+    group: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+    E: Array
+
+    @property
+    def rank(self) -> int:
+        """Rows of ``Y``."""
+        return int(self.Y.shape[0])
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether there is nothing to take apart: full rank, and no two samples equal."""
+        return not self.normal_dimension and self.sizes.size == self.group.size
+
+    @property
+    def normal_dimension(self) -> int:
+        """``d - r``."""
+        return len(self.E) - self.rank
+
+    @cached_property
+    def root(self) -> Array:
+        """Square roots of the multiplicities, shape ``(K + m,)``."""
+        return np.sqrt(np.concatenate([np.ones(self.problem.classes), self.sizes]))
+
+    @cached_property
+    def point(self) -> UFMEvaluation:
+        """The merged problem at ``Y``."""
+        return self.problem.at(self.Y)
+
+    def within(self) -> Iterator[tuple[int, Array, Array]]:
+        """Number, eigenvalues ``(r - 1,)`` and eigenvectors ``(d, r - 1)`` of every group of two or more."""
+        K, r = self.problem.classes, self.rank
+        groups = np.flatnonzero(self.sizes > 1)
+        if r < 2 or not groups.size:
+            return
+        blocks = feature_blocks(self.point)[groups] / self.sizes[groups, None, None]
+        values, c = np.linalg.eigh(blocks)
+        vectors = self.E[:, :r] @ (tangent_bases(self.Y[:, K + groups]) @ c)
+        yield from zip(groups.tolist(), values, vectors, strict=True)
+
+    def lift(self, U: Array) -> Array:
+        """Scaled vectors in the span, shape ``(k, r, K + m)``, as vectors ``(k, d, K + N)`` of equal length."""
+        return np.asarray(self.E[:, : self.rank] @ self._spread(U / self.root))
+
+    def lift_normal(self, c: Array, direction: int) -> Array:
+        """Scaled ``c``, shape ``(k, K + m)``, along one normal direction, as vectors ``(k, d, K + N)``."""
+        a = self.E[:, self.rank + direction]
+        return np.asarray(a[:, None] * self._spread(c / self.root)[..., None, :])
+
+    def lift_within(self, group: int, v: Array, copy: int) -> Array:
+        """Unit ``v`` of ``R^d`` in the ``copy``-th of the ``m_g - 1`` orthonormal patterns of sum zero."""
+        members = self.problem.classes + np.flatnonzero(self.group == group)[: copy + 2]
+        pattern = np.append(np.ones(copy + 1), -(copy + 1.0))
+        U = np.zeros((len(self.E), self.problem.classes + self.group.size))
+        U[:, members] = v[:, None] * pattern / np.linalg.norm(pattern)
+        return U
+
+    def _spread(self, U: Array) -> Array:
+        """Columns of groups repeated for their samples."""
+        K = self.problem.classes
+        return np.concatenate([U[..., :K], U[..., K + self.group]], axis=-1)
+
+
+def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
+    """Take a point apart.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    X : ndarray, shape (d, K + N)
+        Any point of the given rank.
+    rank : int
+
+    Examples
+    --------
+    >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> problem = UFMProblem(class_sizes=(5, 5), dim=3, tau=1.0)
+    >>> parts = equal_samples(problem, collapsed_point(problem), 1)
+    >>> parts.Y.shape, parts.sizes.tolist(), parts.normal_dimension
+    ((1, 4), [5, 5], 2)
+    """
+    K = problem.classes
+    group = sample_groups(problem, X[:, K:])
+    sizes = np.bincount(group)
+    first = np.zeros(len(sizes), dtype=np.intp)
+    first[group[::-1]] = np.arange(group.size)[::-1]
+    E = np.linalg.svd(X, full_matrices=X.shape[1] < X.shape[0])[0]
+    columns = np.concatenate([np.arange(K), K + first])
+    merged = UFMProblem(
+        labels=problem.labels[first],
+        classes=K,
+        dim=rank,
+        tau=problem.exact_tau,
+        weights=np.bincount(group, weights=problem.weights),
+        loss=problem.loss.name,
+    )
+    return EqualSamples(
+        problem=merged, Y=normalize(E[:, :rank].T @ X[:, columns]), group=group, sizes=sizes, E=E
+    )
+
+
+def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
+    """Number the groups of samples with equal label, weight and feature; features agree within 1e-7.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    H : ndarray, shape (d, N)
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        ``0 .. m - 1``.  Equal samples may be left in different groups (never the converse).
+
+    Examples
+    --------
+    >>> problem = UFMProblem(class_sizes=(3, 1), dim=2, tau=1.0)
+    >>> sample_groups(problem, np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]])).tolist()
+    [0, 1, 0, 2]
+    """
+    # features are compared along the order of one generic projection, so that equal ones are neighbours
+    direction = np.cos(np.arange(1.0, H.shape[0] + 1.0) ** 2)
+    order = np.lexsort((direction @ H, problem.weights, problem.labels))
+    sorted_H, y, w = H[:, order], problem.labels[order], problem.weights[order]
+    starts = np.zeros(order.size, dtype=np.intp)
+    begin = 0
+    for i in range(1, order.size):
+        apart = y[i] != y[begin] or w[i] != w[begin]
+        if apart or np.abs(sorted_H[:, i] - sorted_H[:, begin]).max() > _SAME_FEATURE:
+            begin = i
+        starts[i] = begin
+    first = np.minimum.reduceat(order, np.unique(starts))
+    # numbered by their first members
+    label = np.empty(order.size, dtype=np.intp)
+    label[order] = np.argsort(np.argsort(first))[np.searchsorted(np.unique(starts), starts)]
+    return label

@@ -1,0 +1,121 @@
+"""The Riemannian Hessian as a matrix, in tangent coordinates, for any problem of the interface.
+
+Problems that know the structure of their Hessian (the cross-entropy problem: an arrow matrix) hand out its
+blocks; for all others the matrix is built column by column from Hessian-vector products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.problem.arrow_hessian import arrow_hessian
+from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.interface import Evaluation, SphereProblem
+
+__all__ = ["DenseHessian", "ShiftedHessian", "hessian_matrix", "shifted_hessian"]
+
+# Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
+_STACK_BYTES = 1 << 24
+
+
+class ShiftedHessian(Protocol):
+    """A Hessian in coordinates ``(..., M, e)`` whose shifted systems can be solved."""
+
+    def scaled(self, s: Array) -> ShiftedHessian:
+        """``diag(s) Hess diag(s)``, one factor a column, shape ``(..., M)``."""
+
+    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
+        """``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
+
+    def dense(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+@runtime_checkable
+class _KnowsItsHessian(Protocol):
+    """An evaluation that assembles its Hessian in tangent coordinates by itself."""
+
+    def tangent_hessian(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DenseHessian:
+    """A Hessian held as one matrix, shape ``(..., M e, M e)``."""
+
+    matrix: Array
+
+    def scaled(self, s: Array) -> DenseHessian:
+        """Return ``diag(s) Hess diag(s)``, one factor a column, shape ``(..., M)``."""
+        factors = np.repeat(s, self.matrix.shape[-1] // s.shape[-1], axis=-1)
+        return DenseHessian(self.matrix * factors[..., :, None] * factors[..., None, :])
+
+    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
+        """Return ``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
+        n = self.matrix.shape[-1]
+        shift = 1j * sigma[..., None, None] * np.eye(n)
+        flat = g.reshape(*g.shape[:-2], n, 1)
+        step = np.linalg.solve(self.matrix + shift, flat)
+        return np.asarray(-step.real.reshape(g.shape), dtype=np.float64)
+
+    def dense(self) -> Array:
+        """Return the matrix."""
+        return self.matrix
+
+
+def shifted_hessian(problem: SphereProblem, point: Evaluation) -> ShiftedHessian:
+    """Return the Hessian at ``point`` in the cheapest form that solves shifted systems."""
+    if isinstance(point, UFMEvaluation):
+        return arrow_hessian(point)
+    if isinstance(point, _KnowsItsHessian):
+        return DenseHessian(point.tangent_hessian())
+    return DenseHessian(_matrix_from_products(problem, point))
+
+
+def hessian_matrix(problem: SphereProblem, X: Array) -> Array:
+    """Riemannian Hessian in an orthonormal tangent basis.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (..., d, M)
+        Points.
+
+    Returns
+    -------
+    ndarray, shape (..., n, n), n = M (d - 1)
+        Symmetric; row ``j (d - 1) + a`` is coordinate ``a`` of column ``j`` in the basis of
+        :func:`~sphereufm.geometry.tangent_spaces.tangent_bases`.  Spheres of smaller dimension have zero rows.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> hessian_matrix(problem, problem.spheres.random_point(0)).shape
+    (4, 4)
+    """
+    return shifted_hessian(problem, problem.at(X)).dense()
+
+
+def _matrix_from_products(problem: SphereProblem, point: Evaluation) -> Array:
+    """Apply the Hessian to every vector of the tangent basis, a stack of items at a time."""
+    d, M = problem.spheres.shape
+    e = d - 1
+    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).reshape(M * e)
+    units = np.swapaxes(np.eye(M * e).reshape(M * e, M, e), -1, -2)[used]
+    X = point.X.reshape(-1, d, M)
+    out = np.zeros((X.shape[0], M * e, M * e))
+    stack = max(1, _STACK_BYTES // max(8 * units.size * d, 1))
+    for first in range(0, len(X), stack):
+        x = X[first : first + stack, None]
+        images = problem.at(x).hessian_product(from_coordinates(x, units))
+        rows = np.swapaxes(to_coordinates(x, images), -1, -2)
+        out[first : first + stack, used] = rows.reshape(*rows.shape[:2], M * e)
+    out += np.swapaxes(out, -1, -2).copy()
+    out *= 0.5
+    return out.reshape(*point.X.shape[:-2], M * e, M * e)

@@ -1,0 +1,218 @@
+r"""Hessian spectra that know the symmetry: orbit directions are removed exactly, not by a threshold.
+
+At a critical point the Riemannian Hessian vanishes along the orbit of O(d).  Its spectrum on the *horizontal*
+space (the orthogonal complement of the orbit's tangent space, Frobenius metric) decides what the point is.
+
+A point of rank ``r < d`` is studied in its own span ``R^r``.  In the ``d - r`` directions normal to the span the
+Hessian is ``d - r`` copies of a matrix ``S`` of shape ``(M, M)`` (the multiplier matrix), of which ``r``
+eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
+
+    morse_index = index in R^r + (d - r) n_-(S),        nullity = nullity in R^r + (d - r) (dim ker S - r).
+
+Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
+inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
+apart from zero. An eigenvalue counts as zero below 1e-9 of the largest; all this is floating point, and proofs
+override it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, principal_frame
+from sphereufm.geometry.tangent_spaces import vertical_coordinates
+from sphereufm.notebook import html_table, shown
+from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.spectra.matrix import hessian_matrix
+
+__all__ = ["ZERO_TOLERANCE", "HessianSpectrum", "hessian_spectrum", "normal_hessian"]
+
+ZERO_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HessianSpectrum:
+    """Eigenvalues of the Riemannian Hessian on the horizontal space.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray, shape (n_r,)
+        Horizontal eigenvalues in the point's own span ``R^r``, ascending.
+    normal_eigenvalues : ndarray, shape (M - r,)
+        Eigenvalues of ``S`` off the rows of ``X``, ascending; each counts ``normal_copies`` times.
+    normal_copies : int
+        ``d - r``.
+    orbit_dimension : int
+        Dimension of the O(d) orbit (zero where O(d) is no symmetry).
+    morse_index : int
+        Negative eigenvalues in ``R^d``.
+    nullity : int
+        Zero eigenvalues in ``R^d`` beyond the orbit: zero at a nondegenerate (Morse-Bott) orbit.
+    """
+
+    eigenvalues: Array
+    normal_eigenvalues: Array
+    normal_copies: int
+    orbit_dimension: int
+    morse_index: int
+    nullity: int
+
+    @property
+    def min_eigenvalue(self) -> float | None:
+        """Least horizontal eigenvalue in ``R^d``; None where the horizontal space is empty."""
+        parts = [self.eigenvalues] + ([self.normal_eigenvalues] if self.normal_copies else [])
+        least = [float(part[0]) for part in parts if part.size]
+        return min(least) if least else None
+
+    def __repr__(self) -> str:
+        return (
+            f"<HessianSpectrum: Morse index {self.morse_index}, nullity {self.nullity}, "
+            f"least eigenvalue {shown(self.min_eigenvalue)}, orbit of dimension {self.orbit_dimension}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: counts, and the eigenvalues with their multiplicities."""
+        rows = [(shown(float(value)), "1") for value in self.eigenvalues]
+        if self.normal_copies:
+            rows += [(shown(float(value)), str(self.normal_copies)) for value in self.normal_eigenvalues]
+        return html_table(
+            f"Morse index {self.morse_index}, nullity {self.nullity}, orbit of dimension {self.orbit_dimension}",
+            ("eigenvalue", "copies"),
+            sorted(rows, key=lambda row: float(row[0])),
+        )
+
+
+def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) -> HessianSpectrum:
+    """Spectrum of the Riemannian Hessian at one point, modulo O(d) where the problem has that symmetry.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (d, M)
+        A critical point (elsewhere the orbit directions are no kernel, and the result has no meaning for them).
+    rank : int, optional
+        Rank of ``X``, where it is known better than by its singular values.
+
+    Returns
+    -------
+    HessianSpectrum
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> X = np.array([[1.0, -1.0, 1.0, -1.0], [0.0] * 4, [0.0] * 4])
+    >>> spectrum = hessian_spectrum(problem, X)
+    >>> spectrum.morse_index, spectrum.nullity, spectrum.orbit_dimension
+    (0, 0, 2)
+    """
+    if not problem.symmetry.orthogonal:
+        return _without_symmetry(problem, X)
+    d = X.shape[0]
+    r = numerical_rank(X) if rank is None else rank
+    inner = problem.in_dimension(r)
+    frame = X if r == d else principal_frame(X, r)
+    scale = _column_scale(inner, frame)
+    in_span = _horizontal(inner, frame, scale) if r > 1 else _EMPTY
+    normal = _normal(inner, frame, scale) if r < d else _EMPTY
+    return HessianSpectrum(
+        eigenvalues=in_span.eigenvalues,
+        normal_eigenvalues=normal.eigenvalues,
+        normal_copies=d - r,
+        orbit_dimension=orbit_dimension(r, d),
+        morse_index=in_span.negative + (d - r) * normal.negative,
+        nullity=in_span.zero + (d - r) * normal.zero,
+    )
+
+
+def normal_hessian(problem: SphereProblem, X: Array) -> Array:
+    """The matrix ``S`` with ``Hess[a c^T, a c^T] = c^T S c`` for unit ``a`` normal to the columns of ``X``, ``(M, M)``.
+
+    For the cross-entropy problem it is the multiplier matrix; for others it is read off the Hessian of the
+    same cost in one more dimension.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        With O(d) among its symmetries.
+    X : ndarray, shape (d, M)
+    """
+    point = problem.at(X)
+    if isinstance(point, UFMEvaluation):
+        return point.multiplier_matrix.dense()
+    d, M = X.shape
+    lifted = np.vstack([X, np.zeros((1, M))])
+    units = np.zeros((M, d + 1, M))
+    units[np.arange(M), d, np.arange(M)] = 1.0
+    rows = problem.in_dimension(d + 1).at(lifted).hessian_product(units)[:, d, :]
+    return 0.5 * (rows + rows.T)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Inertia:
+    """Eigenvalues in the Frobenius metric, and counts of signs from the scaled matrix."""
+
+    eigenvalues: Array
+    negative: int
+    zero: int
+
+
+_EMPTY = _Inertia(np.empty(0), 0, 0)
+
+
+def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
+    """Plain spectrum on the whole tangent space."""
+    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
+    matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
+    result = _inertia(matrix, np.ones(len(matrix)), np.empty((len(matrix), 0)))
+    return HessianSpectrum(
+        eigenvalues=result.eigenvalues,
+        normal_eigenvalues=np.empty(0),
+        normal_copies=0,
+        orbit_dimension=0,
+        morse_index=result.negative,
+        nullity=result.zero,
+    )
+
+
+def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
+    """Spectrum in the span, orbit directions removed."""
+    d = X.shape[0]
+    vertical = vertical_coordinates(X, d)
+    return _inertia(hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical)
+
+
+def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
+    """Spectrum of ``S`` off the rows of ``X``."""
+    return _inertia(normal_hessian(problem, X), scale, X.T)
+
+
+def _inertia(matrix: Array, scale: Array, kernel: Array) -> _Inertia:
+    """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel."""
+    k = kernel.shape[1]
+    plain = _complement(kernel)
+    eigenvalues = np.asarray(np.linalg.eigvalsh(plain.T @ matrix @ plain), dtype=np.float64)
+    root = np.sqrt(scale)
+    Q = _complement(kernel * root[:, None])
+    scaled = np.linalg.eigvalsh(Q.T @ (matrix / np.outer(root, root)) @ Q)
+    if not scaled.size:
+        return _Inertia(eigenvalues, 0, 0)
+    floor = ZERO_TOLERANCE * np.abs(scaled).max()
+    assert eigenvalues.size == len(matrix) - k
+    return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()))
+
+
+def _complement(kernel: Array) -> Array:
+    """Orthonormal basis of the complement of the columns of ``kernel``, which are independent."""
+    n, k = kernel.shape
+    return np.linalg.qr(kernel, mode="complete")[0][:, k:] if k else np.eye(n)
+
+
+def _column_scale(problem: SphereProblem, X: Array) -> Array:
+    """Gradient scale of each column, away from zero."""
+    scale = problem.at(X).gradient_scale
+    return np.maximum(scale, 1e-200 * scale.max() + 1e-300)

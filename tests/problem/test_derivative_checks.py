@@ -1,0 +1,87 @@
+"""Derivative checks pass what is right, and find each kind of mistake."""
+
+import autograd.numpy as anp
+import pymanopt
+import pytest
+
+from sphereufm.problem.derivative_checks import check_gradient, check_hessian
+from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
+from sphereufm.problem.ufm import UFMProblem
+
+
+class Altered:
+    """A problem whose derivatives are changed on the way."""
+
+    def __init__(self, gradient=lambda X, g: g, hessian=lambda X, U, h: h):
+        self.inner = UFMProblem(class_sizes=(2, 1), dim=3, tau=2)
+        self.spheres, self.symmetry = self.inner.spheres, self.inner.symmetry
+        self.change_gradient, self.change_hessian = gradient, hessian
+
+    def at(self, X):
+        inner = self.inner.at(X)
+
+        class Point:
+            cost = inner.cost
+            gradient = self.change_gradient(X, inner.gradient)
+
+            @staticmethod
+            def hessian_product(U):
+                return self.change_hessian(X, U, inner.hessian_product(U))
+
+        return Point()
+
+
+@pytest.mark.parametrize("tau", ["0.01", "1", "30"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_closed_forms_pass(tau, seed):
+    problem = UFMProblem(class_sizes=(3, 2, 1), dim=4, tau=tau)
+    gradient, hessian = check_gradient(problem, rng=seed), check_hessian(problem, rng=seed)
+    assert gradient.passed
+    assert hessian.passed
+    assert gradient.observed_order == pytest.approx(2.0, abs=0.1)
+    assert hessian.observed_order >= 2.9
+
+
+def test_pymanopt_problems_pass():
+    manifold = pymanopt.manifolds.Oblique(3, 4)
+
+    @pymanopt.function.autograd(manifold)
+    def cost(X):
+        return anp.sum((X.T @ X) ** 4)
+
+    problem = from_pymanopt(pymanopt.Problem(manifold, cost))
+    assert check_gradient(problem).passed
+    assert check_hessian(problem).passed
+
+
+def test_a_wrong_factor_in_the_gradient_is_found():
+    check = check_gradient(Altered(gradient=lambda X, g: 1.001 * g))
+    assert not check.passed
+    assert check.observed_order < 1.5
+
+
+def test_a_gradient_with_a_normal_part_is_found():
+    check = check_gradient(Altered(gradient=lambda X, g: g + 0.1 * X))
+    assert not check.passed
+    assert check.tangency_error > 1e-3
+
+
+def test_a_missing_multiplier_term_is_found():
+    check = check_hessian(Altered(hessian=lambda X, U, h: h + 0.01 * U))
+    assert not check.passed
+    assert check.observed_order < 2.5
+
+
+def test_an_asymmetric_hessian_is_found():
+    def rotated(X, U, h):
+        change = h.copy()
+        change[..., 0] += 0.1 * (U[..., 1] - X[..., 0] * (X[..., 0] @ U[..., 1]))
+        return change
+
+    assert check_hessian(Altered(hessian=rotated)).symmetry_error > 1e-6
+
+
+def test_a_nonlinear_hessian_is_found():
+    check = check_hessian(Altered(hessian=lambda X, U, h: h * (1.0 + (U * h).sum() ** 2)))
+    assert not check.passed
+    assert check.linearity_error > 1e-6
