@@ -18,9 +18,11 @@ CERTIFICATE = {"errors", "files", "certify.exact", "certify.instances", "certify
 PROVE = CERTIFICATE | {"certify.balls", "version"}
 CERTIFY = PROVE | {"certify", "certify.prove", "certify.checker", "certify.large_gap"}
 SEARCH = GROUND | MATHEMATICS | {"problem", "solvers", "spectra", "landscape.points"}
-LANDSCAPE = SEARCH | CERTIFY | {
-    f"landscape.{room}" for room in ("starts", "search", "fixed_spaces", "orbits", "report")
-}
+LANDSCAPE = (
+    SEARCH
+    | CERTIFY
+    | {f"landscape.{room}" for room in ("starts", "search", "fixed_spaces", "orbits", "report")}
+)
 STUDIES = LANDSCAPE | {"landscape", "branches", "descents", "position", "features", "sweeps", "comparison"}
 ALLOWED = {
     "errors": set(),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_problems import fourth_powers
 from scipy.integrate import solve_ivp
-from test_generic_problems import fourth_powers
 
 from sphereufm import UFMProblem, load_report, verify_landscape
 from sphereufm.descents.connect import connect_landscape

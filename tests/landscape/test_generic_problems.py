@@ -7,6 +7,7 @@ import autograd.numpy as anp
 import numpy as np
 import pymanopt
 import pytest
+from own_problems import fourth_powers, numpy_problem
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
@@ -19,17 +20,6 @@ from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 KIND = CriticalPointKind
 
 
-def numpy_problem(manifold, cost, gradient, hessian, symmetry=None):
-    """A Pymanopt problem with supplied Euclidean derivatives, behind our interface."""
-    bare = pymanopt.Problem(
-        manifold,
-        pymanopt.function.numpy(manifold)(cost),
-        euclidean_gradient=pymanopt.function.numpy(manifold)(gradient),
-        euclidean_hessian=pymanopt.function.numpy(manifold)(hessian),
-    )
-    return from_pymanopt(bare, symmetry)
-
-
 def rayleigh(values):
     A = np.diag(values)
     return numpy_problem(
@@ -37,15 +27,6 @@ def rayleigh(values):
         lambda x: x @ A @ x,
         lambda x: 2.0 * A @ x,
         lambda x, u: 2.0 * A @ u,
-    )
-
-
-def fourth_powers(n):
-    return numpy_problem(
-        pymanopt.manifolds.Sphere(n),
-        lambda x: (x**4).sum(),
-        lambda x: 4.0 * x**3,
-        lambda x, u: 12.0 * x**2 * u,
     )
 
 
