@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sphereufm.landscape.search.squared_gradient import find_critical_points as find_critical_points
     from sphereufm.landscape.symmetric_search import symmetric_critical_points as symmetric_critical_points
     from sphereufm.landscape.verify import verify_landscape as verify_landscape
-    from sphereufm.position import position as position
+    from sphereufm.placement import position as position
     from sphereufm.problem.derivative_checks import DerivativeCheck as DerivativeCheck
     from sphereufm.problem.derivative_checks import check_gradient as check_gradient
     from sphereufm.problem.derivative_checks import check_hessian as check_hessian
@@ -89,7 +89,7 @@ _HOME = {
     "load_features": "features",
     "load_report": "landscape.report.landscape_report",
     "optimality_gap": "problem.theory.gap",
-    "position": "position",
+    "position": "placement",
     "simplex_etf": "problem.theory.theorems",
     "solve": "solvers",
     "symmetric_critical_points": "landscape.symmetric_search",

@@ -23,7 +23,7 @@ LANDSCAPE = (
     | CERTIFY
     | {f"landscape.{room}" for room in ("starts", "search", "fixed_spaces", "orbits", "report")}
 )
-STUDIES = LANDSCAPE | {"landscape", "branches", "descents", "position", "features", "sweeps", "comparison"}
+STUDIES = LANDSCAPE | {"landscape", "branches", "descents", "placement", "features", "sweeps", "comparison"}
 ALLOWED = {
     "errors": set(),
     "version": set(),
@@ -56,7 +56,7 @@ ALLOWED = {
     "branches": LANDSCAPE | {"landscape"},
     "descents": LANDSCAPE,
     # the only place where features and the optimisation side meet
-    "position": SEARCH | {"features"},
+    "placement": SEARCH | {"features"},
     "comparison": SEARCH,
     "sweeps": LANDSCAPE | {"landscape"},
     "plots": STUDIES,
@@ -231,7 +231,7 @@ def test_breaches_are_noticed(name, source):
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("position", "from sphereufm.features import load_features"),
+        ("placement", "from sphereufm.features import load_features"),
         ("certify.prove.point", "from sphereufm.version import __version__"),
         ("problem.pymanopt.from_pymanopt", "import pymanopt"),
         (

@@ -26,7 +26,7 @@ def setup() -> configparser.ConfigParser:
 
 
 def test_version_is_the_same_everywhere(setup: configparser.ConfigParser) -> None:
-    assert sphereufm.__version__ == setup["metadata"]["version"]
+    assert setup["metadata"]["version"] == "attr: sphereufm.version.__version__"
     assert importlib.metadata.version("sphereufm") == sphereufm.__version__
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == sphereufm.__version__  # type: ignore[index]

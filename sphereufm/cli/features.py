@@ -18,7 +18,7 @@ from sphereufm.files import write_text
 
 if TYPE_CHECKING:
     from sphereufm.features import CollapseMetrics
-    from sphereufm.position import LandscapePosition
+    from sphereufm.placement import LandscapePosition
 
 __all__ = ["features"]
 
@@ -172,7 +172,7 @@ class _Run:
         """Read, measure and place one file."""
         from sphereufm.features import collapse_metrics, load_features
         from sphereufm.features.metrics import Streaming
-        from sphereufm.position import position
+        from sphereufm.placement import position
 
         labels, classifier, bias = self.given
         data = load_features(path, labels, classifier, bias)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
+from sphereufm.placement import LandscapePosition
 from sphereufm.plots.saving import save_figure
-from sphereufm.position import LandscapePosition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from sphereufm.report.page import figure_html, page_html, section_html, table_ht
 
 if TYPE_CHECKING:
     from sphereufm.features import CollapseMetrics
-    from sphereufm.position import LandscapePosition
+    from sphereufm.placement import LandscapePosition
     from sphereufm.report.page import Cell
 
 __all__ = ["features_html", "trajectory_html"]

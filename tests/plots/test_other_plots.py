@@ -8,11 +8,11 @@ import pytest
 from sphereufm import UFMProblem, trace_branches
 from sphereufm.branches.report import BranchEvent
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
+from sphereufm.placement import LandscapePosition
 from sphereufm.plots.branches import branch_figure
 from sphereufm.plots.features import features_figure, trajectory_figure
 from sphereufm.plots.saving import save_figure
 from sphereufm.plots.sweeps import phase_diagram_figure
-from sphereufm.position import LandscapePosition
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from browser import needs_browser, opened
 
 from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
-from sphereufm.position import LandscapePosition, position
+from sphereufm.placement import LandscapePosition, position
 from sphereufm.report import comparison_html, features_html, read_data, sweep_html, trajectory_html
 
 HARMFUL = "<script>alert(1)</script>&"

@@ -159,7 +159,7 @@ def _child(file: StoredFile, form: Format, task: dict[str, Any]) -> Iterator[Bin
         "format": form,
         **task,
     }
-    package = Path(__file__).resolve().parents[3]
+    package = Path(__file__).resolve().parents[4]
     # -P keeps the working directory, where a hostile pyarrow.py may lie, out of the child's path.
     command = [sys.executable, "-P", "-c", _START, str(package)]
     process = subprocess.Popen(

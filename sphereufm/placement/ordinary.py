@@ -11,10 +11,10 @@ one ``K x K`` eigenvalue problem, and with ``q_i = 1 - p_{y_i}``
     Ent(p~_i) = -(1 - c q_i) log(1 - c q_i) - c q_i log c - c sum_{j != y_i} p_j log p_j.
 
 Over *all* biases the bound holds where ``G~ 1 = 0``.  That is so for the softmax ``P`` at the bias that minimises the
-cost for these ``W`` and ``H`` (:mod:`~sphereufm.position.bias`); the term with ``b`` is then zero.
+cost for these ``W`` and ``H`` (:mod:`~sphereufm.placement.bias`); the term with ``b`` is then zero.
 
 Where all classes have equally many samples the least cost over all biases is known in closed form
-(:mod:`~sphereufm.position.norms`), which is never below these bounds; it holds for the given bias as well.
+(:mod:`~sphereufm.placement.norms`), which is never below these bounds; it holds for the given bias as well.
 Otherwise the bounds are tight at a simplex frame and weak far from it.  How weak they may be is told by the cost of a
 simplex frame with these norms and this bias: the least cost lies between both.
 
@@ -29,9 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.position.bias import best_bias, present_classes
-from sphereufm.position.layer import Layer
-from sphereufm.position.norms import BalancedNorms, frame_cost
+from sphereufm.placement.bias import best_bias, present_classes
+from sphereufm.placement.layer import Layer
+from sphereufm.placement.norms import BalancedNorms, frame_cost
 from sphereufm.problem.losses import CrossEntropy
 
 __all__ = ["OrdinaryPosition", "ordinary_position"]
@@ -43,7 +43,7 @@ _STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class OrdinaryPosition:
-    """Position of a network that normalises nothing; see :class:`~sphereufm.position.LandscapePosition`."""
+    """Position of a network that normalises nothing; see :class:`~sphereufm.placement.LandscapePosition`."""
 
     cost: float
     optimality_gap: float

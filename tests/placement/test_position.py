@@ -10,11 +10,11 @@ from scipy.optimize import minimize, minimize_scalar
 from sphereufm import UFMProblem, collapsed_point, load_features, position, simplex_etf, solve
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
-from sphereufm.position.bias import best_bias
-from sphereufm.position.layer import Layer
-from sphereufm.position.norms import BalancedNorms
-from sphereufm.position.ordinary import ordinary_position
-from sphereufm.position.sphere import sphere_position
+from sphereufm.placement.bias import best_bias
+from sphereufm.placement.layer import Layer
+from sphereufm.placement.norms import BalancedNorms
+from sphereufm.placement.ordinary import ordinary_position
+from sphereufm.placement.sphere import sphere_position
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
 from sphereufm.solvers import Settings
 

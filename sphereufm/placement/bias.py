@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.position.layer import Layer
+from sphereufm.placement.layer import Layer
 from sphereufm.problem.losses import CrossEntropy
 
 __all__ = ["best_bias", "present_classes"]

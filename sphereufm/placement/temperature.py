@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.position.layer import Layer
+from sphereufm.placement.layer import Layer
 
 __all__ = ["TemperatureFit", "fit_temperature"]
 

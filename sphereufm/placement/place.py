@@ -11,11 +11,11 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, check_positive
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.geometry.spheres import Array, column_norms
-from sphereufm.position.landscape_position import LandscapePosition
-from sphereufm.position.layer import Layer, Lengths, feature_lengths
-from sphereufm.position.ordinary import ordinary_position
-from sphereufm.position.sphere import collapsed_distance, sphere_position
-from sphereufm.position.temperature import TemperatureFit, fit_temperature
+from sphereufm.placement.landscape_position import LandscapePosition
+from sphereufm.placement.layer import Layer, Lengths, feature_lengths
+from sphereufm.placement.ordinary import ordinary_position
+from sphereufm.placement.sphere import collapsed_distance, sphere_position
+from sphereufm.placement.temperature import TemperatureFit, fit_temperature
 from sphereufm.problem.ufm import Number, UFMProblem
 
 __all__ = ["position"]

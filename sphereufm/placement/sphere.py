@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
-from sphereufm.position.layer import Layer
+from sphereufm.placement.layer import Layer
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.losses import CrossEntropy
 from sphereufm.problem.theory.gap import optimality_gap
@@ -46,7 +46,7 @@ _FLAT = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class SpherePosition:
-    """Position of unit features; see :class:`~sphereufm.position.LandscapePosition`."""
+    """Position of unit features; see :class:`~sphereufm.placement.LandscapePosition`."""
 
     cost: float
     gradient_norm: float
