@@ -167,7 +167,7 @@ def test_collapsed_member_is_near_and_exact():
     claim = certificate.find(CollapsedClaim)
     assert claim is not None
     assert claim.radius < 1e-12
-    assert certificate.cost == pytest.approx(math.log(3), rel=1e-14)
+    assert certificate.cost == pytest.approx(math.log(3), rel=2e-13)
 
 
 def test_collapsed_classifiers_with_other_features_are_no_members():

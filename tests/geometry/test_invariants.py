@@ -22,10 +22,10 @@ def test_invariants_and_profiles_follow_the_group(data):
     Q, s = data.draw(group_elements(problem.symmetry, problem.dim))
     Y = Q @ X[:, s]
     np.testing.assert_allclose(
-        invariants(Y, problem.symmetry), invariants(X, problem.symmetry), rtol=0, atol=1e-13
+        invariants(Y, problem.symmetry), invariants(X, problem.symmetry), rtol=0, atol=2e-13
     )
     profiles = column_profiles(X, problem.symmetry)
-    np.testing.assert_allclose(column_profiles(Y, problem.symmetry), profiles[:, s], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(column_profiles(Y, problem.symmetry), profiles[:, s], rtol=0, atol=2e-13)
 
 
 @groups
@@ -35,7 +35,7 @@ def test_invariants_of_every_group(group):
     X = ProductOfSpheres.oblique(d, M).random_point(rng)
     for _ in range(10):
         Q, s = group.random_element(rng, d)
-        np.testing.assert_allclose(invariants(Q @ X[:, s], group), invariants(X, group), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(invariants(Q @ X[:, s], group), invariants(X, group), rtol=0, atol=2e-13)
 
 
 @given(st.data())
@@ -50,7 +50,7 @@ def test_invariants_change_by_at_most_the_largest_angle(data):
         invariants(X, group) - invariants(Y, group),
         column_profiles(X, group) - column_profiles(Y, group),
     ):
-        assert np.abs(change).max() <= largest + 1e-14
+        assert np.abs(change).max() <= largest + 2e-13
 
 
 @groups
@@ -87,13 +87,13 @@ def test_without_rotations_a_rotated_point_is_another_point():
         Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
         assert np.abs(invariants(X, group) - invariants(Q @ X, group)).max() > 1e-3
         rotations = SymmetryGroup.full(4)
-        np.testing.assert_allclose(invariants(X, rotations), invariants(Q @ X, rotations), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(invariants(X, rotations), invariants(Q @ X, rotations), rtol=0, atol=2e-13)
 
 
 def test_rows_of_zeros_change_nothing():
     X, group = collapsed(3, 2, 3)
     padded = np.vstack([X, np.zeros((4, X.shape[1]))])
-    np.testing.assert_allclose(invariants(padded, group), invariants(X, group), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(invariants(padded, group), invariants(X, group), rtol=0, atol=2e-13)
     assert canonical_key(padded, group) == canonical_key(X, group)
 
 
@@ -137,7 +137,7 @@ def test_different_invariants_prove_different_orbits():
             X = spheres.random_point(rng)
             Y = exponential(X, scale * spheres.random_tangent(rng, X))[:, group.permutations.random(rng)]
             apart = np.abs(invariants(X, group) - invariants(Y, group)).max()
-            assert apart <= brute_force_align(X, Y, group).distance + 1e-14
+            assert apart <= brute_force_align(X, Y, group).distance + 2e-13
 
 
 @pytest.mark.parametrize("X", [np.zeros((2, 3)) * np.nan, np.ones((2, 4)), np.ones(3), "text"])

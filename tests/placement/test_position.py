@@ -68,7 +68,7 @@ def test_streamed_position_agrees_with_the_one_in_memory(classes, dim, unbalance
         assert (expected is None) == (name == "collapsed_distance" and dim < classes - 1)
         assert getattr(streamed, name) == (expected and pytest.approx(expected, rel=1e-10)), name
     # one pass may give a weaker bound, never one that the other shows to be false
-    assert streamed.optimality_gap >= whole.optimality_gap * (1 - 1e-9) - 1e-13
+    assert streamed.optimality_gap >= whole.optimality_gap * (1 - 1e-9) - 2e-13
     assert streamed.optimality_gap <= streamed.cost
 
 
@@ -120,7 +120,7 @@ def test_relu_features_get_both_gaps():
     H = np.repeat(np.eye(K), 3, axis=0)
     W = unit(np.eye(K) - 1 / K)
     place = position(feature_set_from_arrays(H, np.repeat(np.arange(K), 3), W), 3)
-    assert place.nonnegative_gap == pytest.approx(0.0, abs=1e-14)
+    assert place.nonnegative_gap == pytest.approx(0.0, abs=2e-13)
     assert place.cost == pytest.approx(0.1308202900, abs=1e-9)
     assert place.optimality_gap == pytest.approx(0.1308202900 - 0.0899055862, abs=1e-9)
 

@@ -37,7 +37,7 @@ def test_multiplier_sums_agree_at_any_point(problem, seed):
 @given(problems(), seeds)
 def test_columns_of_G_sum_to_zero(problem, seed):
     G = problem.at(problem.spheres.random_point(seed)).G
-    np.testing.assert_allclose(G.sum(axis=0), 0.0, atol=1e-15 * np.abs(G).max() * problem.classes)
+    np.testing.assert_allclose(G.sum(axis=0), 0.0, atol=2e-13 * np.abs(G).max() * problem.classes)
 
 
 @given(problems(max_classes=3, min_dim=2, max_dim=4, max_tau=8.0), seeds)
@@ -85,7 +85,7 @@ def test_a_bad_rank_deficient_point_is_steep(problem, seed):
     others = larger.spheres.random_point(seed, (30,))
     lowest = min(plain_cost(larger, Y) for Y in others)
     least = float(np.linalg.eigvalsh(plain_S(larger, X))[0])
-    size = 1e-13 * (1 + larger.tau)
+    size = 2e-13 * (1 + larger.tau)
     assert float(np.linalg.eigvalsh(hessian(larger, X))[0]) <= least + size
     assert least <= -2.0 * (plain_cost(larger, X) - lowest) / larger.shape[1] + size
 
@@ -118,8 +118,8 @@ def test_collapsed_family_has_the_rank_that_the_theory_allows(problem, seed):
     """No rank above min(d, N - K + 2) when no class is empty; all multipliers beta vanish."""
     X = random_collapsed_point(problem, seed)
     point = problem.at(X)
-    assert float(point.cost) == pytest.approx(np.log(problem.classes), rel=1e-14)
-    assert np.abs(point.beta).max() < 1e-14 * problem.tau
+    assert float(point.cost) == pytest.approx(np.log(problem.classes), rel=2e-13)
+    assert np.abs(point.beta).max() < 2e-13 * problem.tau
     if all(problem.class_sizes):
         bound = min(problem.dim, problem.samples - problem.classes + 2)
         assert numerical_rank(X) <= bound

@@ -48,8 +48,8 @@ def test_directions_are_unit_tangents_with_their_own_curvature(problem, seed, ca
     found = DIRECTIONS[case](problem, X)
     assume(found is not None)
     assert found.case == case
-    assert np.linalg.norm(found.U) == pytest.approx(1.0, abs=1e-14)
-    assert np.abs((X * found.U).sum(axis=0)).max() < 1e-14
+    assert np.linalg.norm(found.U) == pytest.approx(1.0, abs=2e-13)
+    assert np.abs((X * found.U).sum(axis=0)).max() < 2e-13
     h = 1e-3 / (1.0 + problem.tau) ** 0.5
     along = [plain_cost(problem, exponential(X, t * found.U)) for t in (-2 * h, -h, 0.0, h, 2 * h)]
     second = (-along[0] + 16 * along[1] - 30 * along[2] + 16 * along[3] - along[4]) / (12 * h * h)
@@ -59,7 +59,7 @@ def test_directions_are_unit_tangents_with_their_own_curvature(problem, seed, ca
 def test_invertible_branch_goldens():
     problem, X = invertible_branch_point()
     found = invertible_direction(problem, X)
-    assert found.curvature == pytest.approx(-problem.at(X).beta.max(), rel=1e-13)
+    assert found.curvature == pytest.approx(-problem.at(X).beta.max(), rel=2e-13)
     assert found.curvature == pytest.approx(-0.0944, abs=5e-5)
     assert np.linalg.eigvalsh(hessian(problem, X))[0] == pytest.approx(-0.163, abs=5e-4)
     best = descent_direction(problem, X)
@@ -91,7 +91,7 @@ def test_collapsed_points_descend_in_case_a(problem, seed):
     c = tau * omega[i] * (1 / K - (problem.labels[i] == k))
     alpha = float(problem.at(X).alpha[k])
     a = float(tau**2 * (1 / K) * (1 - 1 / K) * (omega @ np.square(b @ X[:, K:]))) - alpha
-    assert found.curvature == pytest.approx((a - np.hypot(a, 2 * c)) / 2, rel=1e-9, abs=1e-14 * tau)
+    assert found.curvature == pytest.approx((a - np.hypot(a, 2 * c)) / 2, rel=1e-9, abs=2e-13 * tau)
 
 
 def test_case_a_by_hand():
@@ -99,7 +99,7 @@ def test_case_a_by_hand():
     problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=4.0)
     X = np.zeros((3, 4))
     X[0, :2] = X[1, 2:] = 1.0
-    assert collapsed_direction(problem, X).curvature == pytest.approx(-1.0, rel=1e-14)
+    assert collapsed_direction(problem, X).curvature == pytest.approx(-1.0, rel=2e-13)
 
 
 @given(problems(min_dim=2, max_dim=4, max_tau=10.0), seeds)
@@ -216,7 +216,7 @@ def test_critical_points_one_dimension_short_with_negative_beta_are_minimisers(p
 def test_collapsed_orthogonal_point_of_the_plane_is_not_a_strict_saddle():
     problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=5)
     X = orthogonal_collapsed_point(problem)
-    np.testing.assert_allclose(np.linalg.eigvalsh(hessian(problem, X)), [0, 0, 0, 0, 0, 12.5], atol=1e-14)
+    np.testing.assert_allclose(np.linalg.eigvalsh(hessian(problem, X)), [0, 0, 0, 0, 0, 12.5], atol=2e-13)
     assert collapsed_direction(problem, X) is None
     assert descent_direction(problem, X) is None
     assert problem.cost(X) - problem.cost(collapsed_point(problem)) > 0.69

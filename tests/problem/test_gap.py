@@ -58,7 +58,7 @@ def test_no_bound_is_violated_by_any_point(problem, seed, collapse):
         descended = retract(descended, -0.5 * problem.gradient(descended) / problem.tau)
     others = [*problem.spheres.random_point(rng, (20,)), descended]
     decrease = plain_cost(problem, X) - min(plain_cost(problem, Y) for Y in others)
-    slack = 1e-14 * (1 + problem.tau)
+    slack = 2e-13 * (1 + problem.tau)
     assert gap.value == min(gap.bounds.values()) == gap.bounds[gap.method]
     assert gap.value > 0.0
     for bound in gap.bounds.values():
@@ -88,7 +88,7 @@ def test_multiplier_bound_is_no_worse_than_the_plain_shift(problem, seed):
     S = plain_S(problem, X)
     shift = -0.5 * len(S) * float(np.linalg.eigvalsh(S)[0])
     bound = optimality_gap(problem, X).bounds["multiplier-bound"]
-    assert bound <= shift + 1e-13 * len(S) ** 1.5 * np.abs(S).sum(axis=1).max()
+    assert bound <= shift + 2e-13 * len(S) ** 1.5 * np.abs(S).sum(axis=1).max()
 
 
 def test_multiplier_bound_is_far_better_than_the_plain_shift_where_few_samples_are_wrong():
@@ -148,7 +148,7 @@ def test_cost_is_the_best_bound_where_the_minimum_is_negligible():
     X = rank_one_point(problem, [1, -1, -1, 1, 1, -1, -1])
     gap = optimality_gap(problem, X)
     assert gap.method == "cost"
-    assert gap.value == pytest.approx(plain_cost(problem, X), rel=1e-14)
+    assert gap.value == pytest.approx(plain_cost(problem, X), rel=2e-13)
 
 
 def test_underflow_is_not_reported_as_zero():
@@ -165,7 +165,7 @@ def test_golden_gap_at_the_invertible_branch():
     assert (
         gap.value
         == gap.bounds["closed-form"]
-        == pytest.approx(0.988292109975660 - global_minimum(problem), rel=1e-13)
+        == pytest.approx(0.988292109975660 - global_minimum(problem), rel=2e-13)
     )
 
 
@@ -199,6 +199,6 @@ def test_gap_at_a_saddle_met_by_newton_is_at_least_its_true_height():
         if X is not None:
             height = plain_cost(problem, X) - 0.126928011042972
             heights.add(round(height + 0.126928011042972, 6))
-            assert optimality_gap(problem, X).value >= height - 1e-14
+            assert optimality_gap(problem, X).value >= height - 2e-13
     assert len(heights) > 2
     assert heights <= {0.126928, 0.562335, 0.626928, 0.693147, 1.126928, 1.626928, 2.126928}

@@ -89,7 +89,7 @@ def test_the_order_of_labels_is_kept():
     Z = 2.0 * X[:, :3].T @ X[:, 3:]
     own = Z[[2, 0, 1, 0], range(4)]
     assert float(problem.cost(X)) == pytest.approx(
-        float(np.mean(np.log(np.exp(Z).sum(axis=0)) - own)), rel=1e-14
+        float(np.mean(np.log(np.exp(Z).sum(axis=0)) - own)), rel=2e-13
     )
 
 
@@ -115,10 +115,10 @@ def test_tau_is_kept_exactly(tau, exact):
 def test_weights_are_relative_and_kept_exactly():
     problem = UFMProblem(class_sizes=(1, 2), dim=2, tau=1, weights=["0.1", Fraction(1, 5), 1])
     assert problem.exact_weights == (Fraction(1, 10), Fraction(1, 5), Fraction(1))
-    np.testing.assert_allclose(problem.weights, np.array([0.1, 0.2, 1.0]) / 1.3, rtol=1e-15)
+    np.testing.assert_allclose(problem.weights, np.array([0.1, 0.2, 1.0]) / 1.3, rtol=2e-13)
     doubled = UFMProblem(class_sizes=(1, 2), dim=2, tau=1, weights=np.array([0.2, 0.4, 2.0]))
     X = problem.spheres.random_point(0)
-    np.testing.assert_allclose(doubled.cost(X), problem.cost(X), rtol=1e-15)
+    np.testing.assert_allclose(doubled.cost(X), problem.cost(X), rtol=2e-13)
 
 
 def test_equal_weights_are_no_weights():
@@ -133,9 +133,9 @@ def test_a_weighted_sample_counts_like_its_copies():
     copied = UFMProblem(class_sizes=(3, 1), dim=3, tau=2)
     X = weighted.spheres.random_point(0)
     expanded = X[:, [0, 1, 2, 2, 2, 3]]
-    np.testing.assert_allclose(weighted.cost(X), copied.cost(expanded), rtol=1e-15)
+    np.testing.assert_allclose(weighted.cost(X), copied.cost(expanded), rtol=2e-13)
     gradient = copied.gradient(expanded)
-    np.testing.assert_allclose(weighted.gradient(X)[:, 2], gradient[:, 2:5].sum(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(weighted.gradient(X)[:, 2], gradient[:, 2:5].sum(axis=1), rtol=2e-13)
 
 
 def test_balance_needs_equal_sizes_and_equal_weights():
@@ -159,13 +159,13 @@ def test_other_dimension_and_temperature_leave_the_rest_alone():
     assert (small.shape, small.tau, small.weights is problem.weights) == ((2, 5), 1.0, True)
     X = small.spheres.random_point(0)
     padded = np.concatenate([X, np.zeros((1, 5))])
-    np.testing.assert_allclose(small.cost(X), problem.cost(padded), rtol=1e-15)
+    np.testing.assert_allclose(small.cost(X), problem.cost(padded), rtol=2e-13)
     hot = problem.with_tau("1/3")
     assert (hot.exact_tau, hot.dim) == (Fraction(1, 3), 3)
     np.testing.assert_allclose(
         hot.cost(padded),
         UFMProblem(class_sizes=(2, 1), dim=3, tau="1/3", weights=[1, 2, 3]).cost(padded),
-        rtol=1e-15,
+        rtol=2e-13,
     )
     assert problem.tau == 1.0
     with pytest.raises(InvalidInputError, match="dim=0 must"):

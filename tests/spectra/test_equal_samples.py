@@ -37,7 +37,7 @@ def test_parts_are_the_whole_hessian(rank, weighted):
     apart = -parts.point.beta / parts.sizes
     values.append(np.repeat(apart, (4 - rank) * (parts.sizes - 1)))
     whole = np.linalg.eigvalsh(hessian_matrix(problem, X))
-    np.testing.assert_allclose(np.sort(np.concatenate(values)), whole, atol=1e-13)
+    np.testing.assert_allclose(np.sort(np.concatenate(values)), whole, atol=2e-13)
 
 
 def test_lifted_vectors_are_orthonormal_eigenvectors():
@@ -52,8 +52,8 @@ def test_lifted_vectors_are_orthonormal_eigenvectors():
             vectors += [parts.lift_within(group, v, copy) for v in V.T]
             found += list(inside)
     U = np.array(vectors)
-    np.testing.assert_allclose(np.einsum("kdm,ldm->kl", U, U), np.eye(len(U)), atol=1e-13)
-    np.testing.assert_allclose(point.hessian_product(U), np.array(found)[:, None, None] * U, atol=1e-13)
+    np.testing.assert_allclose(np.einsum("kdm,ldm->kl", U, U), np.eye(len(U)), atol=2e-13)
+    np.testing.assert_allclose(point.hessian_product(U), np.array(found)[:, None, None] * U, atol=2e-13)
 
 
 def test_vectors_in_the_span_keep_their_length_and_their_images():
@@ -63,9 +63,9 @@ def test_vectors_in_the_span_keep_their_length_and_their_images():
     assert (parts.sizes.tolist(), parts.is_everything) == ([2, 1, 2, 1], False)
     U = parts.problem.spheres.random_tangent(0, parts.Y)[None]
     lifted = parts.lift(U * parts.root)
-    assert np.linalg.norm(lifted) == pytest.approx(np.linalg.norm(U * parts.root), rel=1e-14)
+    assert np.linalg.norm(lifted) == pytest.approx(np.linalg.norm(U * parts.root), rel=2e-13)
     image = parts.lift(parts.point.hessian_product(U) / parts.root)
-    np.testing.assert_allclose(problem.at(X).hessian_product(lifted), image, atol=1e-15)
+    np.testing.assert_allclose(problem.at(X).hessian_product(lifted), image, atol=2e-13)
 
 
 def test_groups_need_equal_label_weight_and_feature():
