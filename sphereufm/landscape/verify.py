@@ -18,7 +18,6 @@ from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.landscape.search.deflation import Deflation
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.search.stratum import (
     Effort,
@@ -132,7 +131,6 @@ def verify_landscape(
             )
         _search_symmetric_starts(collection, settings, generator, told)
         _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
-        _search_deflated(collection, settings, generator, told)
     except KeyboardInterrupt:
         complete = False
         notes.append(
@@ -188,24 +186,6 @@ def _search_symmetric_starts(
         for X in find_in_pieces(inner, starts, settings):
             collection.enter(X, searched=False)
     told("symmetric starts", len(ranks), len(ranks))
-
-
-def _search_deflated(
-    collection: Collection, settings: SearchSettings, rng: np.random.Generator, told: Progress
-) -> None:
-    """One batch of random starts in each rank that keep away from all classes found so far."""
-    if settings.starts is not None or settings.effort is not Effort.THOROUGH:
-        return
-    problem = collection.problem
-    ranks = _ranks(problem)
-    for number, r in enumerate(ranks):
-        told("deflated", number, len(ranks))
-        inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
-        starts = inner.spheres.random_point(rng, (default_starts(inner.spheres.dimension),))
-        known = Deflation(problem.symmetry, list(collection.representatives))
-        for X in find_in_pieces(inner, starts, settings, known):
-            collection.enter(X, searched=False)
-    told("deflated", len(ranks), len(ranks))
 
 
 def _explore_neighbours(

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from sphereufm.landscape.fixed_spaces.spaces import fixed_point_spaces
+from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import DenseHessian, hessian_matrix
@@ -53,3 +55,15 @@ def test_small_costs_keep_their_digits():
     assert float(space.problem.at(Y).cost) == pytest.approx(np.log1p(4 * np.exp(-37.5)), rel=1e-12)
     inner = problem.in_dimension(X.shape[0])
     assert float(relative_gradient_norm(inner.at(X))) < 1e-12
+
+
+@pytest.mark.parametrize("target", [1, 2, 3])
+def test_starts_led_to_an_index_stay_in_the_space_and_converge(target):
+    """Blocks of one class use fewer coordinates than others; a step must leave the rest alone."""
+    space = list(fixed_point_spaces(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1)))[1]
+    problem = space.problem
+    assert space.name == "S_3 x S_1"
+    starts = problem.spheres.random_point(0, (40,))
+    led = follow_eigenvectors(problem, starts, np.full(40, target))
+    assert not led[:, ~problem.spheres.mask.astype(bool)].any()
+    assert find_critical_points(problem, led, tolerance=1e-12).converged.mean() > 0.9

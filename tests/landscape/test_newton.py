@@ -66,3 +66,13 @@ def test_starts_are_left_alone_and_critical_starts_stay():
     assert search.iterations == 0
     assert search.converged.all()
     assert np.array_equal(search.X, X)
+
+
+def test_a_start_that_gains_nothing_is_given_up():
+    """Degenerate points at tau = 12 take hundreds of steps, and no step may be worse than the one before."""
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12)
+    starts = problem.spheres.random_point(0, (40,))
+    patient = find_critical_points(problem, starts, tolerance=1e-14, max_iterations=400)
+    assert patient.iterations < 400
+    assert patient.converged.any()
+    assert not patient.converged.all()

@@ -41,6 +41,17 @@ def test_the_class_at_2_298916_is_met_by_some_of_a_hundred():
     assert (np.abs(problem.cost(search.X[search.converged]) - 2.298916) < 1e-6).sum() >= 3
 
 
+def test_orders_beyond_any_loop():
+    """Cycles of random permutations of 3 times 60 samples have common multiples of many digits."""
+    problem = UFMProblem(class_sizes=(60, 60, 60), dim=3, tau=1)
+    starts = symmetric_starts(problem, np.random.default_rng(0), 6)
+    assert starts.shape == (6, 3, 183)
+    gram = np.swapaxes(starts, -1, -2) @ starts
+    # columns of one cycle have equal rows of the Gram matrix, up to their order
+    rows = np.sort(gram, axis=-1).round(7)
+    assert all(len(np.unique(each, axis=0)) < 183 for each in rows)
+
+
 def test_without_rotations_the_permutation_acts_alone():
     problem = PermutationsOnly(class_sizes=(1, 1, 1), dim=3, tau=1)
     starts = symmetric_starts(problem, np.random.default_rng(0), 5)

@@ -23,8 +23,8 @@ from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["Collection"]
 
-# Members of a family that are classified for each rank, beyond which more add nothing to the ranges.
-_MEMBERS_A_RANK = 64
+# Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
+_MEMBERS_A_RANK = 8
 
 # Steps that one search for a symmetry of a point may take.
 _ISOTROPY_WORK = 5000

@@ -5,8 +5,8 @@ With eigenpairs ``(lambda_i, v_i)`` of the (column-scaled) Hessian, ascending, o
     s = sum_{i < k} <v_i, g> / |lambda_i| v_i - sum_{i >= k} <v_i, g> / |lambda_i| v_i :
 
 uphill along the ``k`` softest directions, downhill along all others.  Its only stable fixed points are
-critical points of index ``k``; ``k = 0`` is a descent method.  It brings starts near such points; the
-regularised Newton search of :mod:`~sphereufm.landscape.search.squared_gradient` finishes them.
+critical points of index ``k`` (for ``k = 0`` a solver does the same without eigenvectors).  It brings starts near such
+points; the regularised Newton search of :mod:`~sphereufm.landscape.search.squared_gradient` finishes them.
 
 References
 ----------
@@ -82,7 +82,8 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
     weights = np.where(uphill, 1.0, -1.0) / stiffness
     step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
-    move = from_coordinates(X, np.swapaxes(step, -1, -2))
+    # null directions out of smaller spheres would turn rounding into moves
+    move = from_coordinates(X, np.swapaxes(step, -1, -2)) * problem.spheres.mask
     longest = column_norms(move).max(axis=-1)
     close = longest < _CLOSE
     move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]

@@ -23,7 +23,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, principal_frame
 from sphereufm.landscape.fixed_spaces.block_problem import BlockProblem
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
-from sphereufm.landscape.search.deflation import Deflation
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import SphereProblem
@@ -194,9 +193,7 @@ def reduced(problem: SphereProblem, X: Array) -> Found:
     return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
 
 
-def find_in_pieces(
-    problem: SphereProblem, starts: Array, settings: SearchSettings, deflation: Deflation | None = None
-) -> list[Array]:
+def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
     """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
 
     Starts at which the cost is not finite (coinciding charges, say) are left out.
@@ -210,7 +207,6 @@ def find_in_pieces(
             starts[begin : begin + size],
             tolerance=settings.tolerance,
             max_iterations=settings.max_iterations,
-            deflation=deflation,
         )
         found.extend(search.X[search.converged])
     return found
@@ -239,24 +235,26 @@ def _one_batch(
 
 
 def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
-    """Two starts of three are led towards an index: the first of them to zero, the other to 1, 2, ... in turn."""
-    if problem.spheres.dimension > _EIGENVECTOR_LIMIT:
-        return X
-    led = numbers % 3 > 0
-    target = np.where(numbers % 3 == 1, 0, 1 + (numbers // 3) % _HIGHEST_TARGET)
+    """Two starts of three are led towards an index: the first of them descends, the other to 1, 2, ... in turn."""
     X = X.copy()
-    if led.any():
-        X[led] = follow_eigenvectors(problem, X[led], target[led])
+    down, up = numbers % 3 == 1, numbers % 3 == 2
+    if down.any():
+        X[down] = _descended(problem, X[down], int(numbers[0]))
+    if up.any() and problem.spheres.dimension <= _EIGENVECTOR_LIMIT:
+        X[up] = follow_eigenvectors(problem, X[up], 1 + (numbers[up] // 3) % _HIGHEST_TARGET)
     return X
 
 
 def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
     """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
-    seed = np.random.default_rng(int(numbers[0]))  # of escapes from saddles only
+    return _descended(problem, X, int(numbers[0]))
+
+
+def _descended(problem: SphereProblem, X: Array, seed: int) -> Array:
+    """Ends of descents by trust regions; the seed is of escapes from saddles only."""
     limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
-    return np.array(
-        [result.X for result in solve_batch(problem, X, rng=seed, solver="trust-region", settings=limits)]
-    )
+    ends = solve_batch(problem, X, rng=np.random.default_rng(seed), solver="trust-region", settings=limits)
+    return np.array([end.X for end in ends])
 
 
 def _bytes_per_start(problem: SphereProblem) -> int:

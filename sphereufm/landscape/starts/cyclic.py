@@ -3,11 +3,11 @@ r"""Starts with a prescribed symmetry: a cheap way to symmetric classes whose ba
 For a permutation ``s`` of the group with order ``m``, and ``Q`` in O(r) with ``Q^m = I``, the points with ``Q X[:, s] =
 X`` are the fixed-point set of a cyclic group.  Cost, gradient and Newton step respect it (symmetric criticality), so
 a search that starts there stays there (to rounding), in a space of some ``1 / m`` of the dimensions, whatever the
-sizes of basins outside.  No coordinates of that space are needed: a random point is averaged over the cyclic group
-and its columns are normalised.
+sizes of basins outside.  No coordinates of that space are needed: a random point is projected, cycle by cycle, and
+its columns are normalised.  Each plane is turned by a multiple of ``2 pi / l``, ``l`` the length of a cycle: columns
+of other cycles have no part in it.
 
-Unlike in the spaces of :mod:`~sphereufm.landscape.fixed_spaces.spaces`, samples of a class need not be equal
-here, and a
+Unlike in the spaces of :mod:`~sphereufm.landscape.fixed_spaces.spaces`, samples of a class need not be equal, and a
 permutation may move classes and samples together.  What such starts lead to is no sample of the random search, and
 never enters an estimate of coverage.
 
@@ -17,6 +17,11 @@ R. S. Palais, *The principle of symmetric criticality*, Communications in Mathem
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +33,7 @@ __all__ = ["symmetric_starts"]
 
 # An averaged column shorter than this has no direction of its own.
 _SHORTEST = 1e-3
-# Draws a start after which nothing more is hoped for: most averages of some groups vanish.
+# Draws a start, after which nothing more is hoped for: most averages of some groups vanish.
 _DRAWS = 20
 # Share of turned planes among the invariant subspaces of a random rotation.
 _TURNS = 0.6
@@ -59,12 +64,12 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
     d, M = problem.spheres.shape
     if problem.symmetry.permutations.order > 1:
         for _ in range(_DRAWS * count):
-            s = problem.symmetry.permutations.random(rng)
-            order = _order(s)
-            if order == 1:
+            cycles = _cycles(problem.symmetry.permutations.random(rng))
+            lengths = {len(cycle) for cycle in cycles}
+            if lengths == {1}:
                 continue
-            Q = _root_of_unity(rng, d, order) if problem.symmetry.orthogonal else np.eye(d)
-            X = _average(problem.spheres.random_point(rng), Q, s, order)
+            turn = _Turn.random(rng, d, sorted(lengths)) if problem.symmetry.orthogonal else _Turn.none(d)
+            X = _projection(problem.spheres.random_point(rng), turn, cycles)
             if column_norms(X).min() > _SHORTEST:
                 found.append(normalize(X))
             if len(found) == count:
@@ -72,35 +77,77 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
     return np.array(found).reshape(-1, d, M)
 
 
-def _order(s: NDArray[np.intp]) -> int:
-    """Least ``m > 0`` with ``s^m`` the identity."""
-    power, m = s, 1
-    while (power != np.arange(s.size)).any():
-        power, m = power[s], m + 1
-    return m
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """``Q``: turned planes, fixed and reflected lines in a frame; each coordinate's turn as a part of a whole one."""
 
+    frame: Array
+    parts: tuple[Fraction, ...]
 
-def _average(X: Array, Q: Array, s: NDArray[np.intp], order: int) -> Array:
-    """Sum of the images of ``X`` under the cyclic group."""
-    total, image = np.zeros_like(X), X
-    for _ in range(order):
-        total = total + image
-        image = Q @ image[:, s]
-    return total
+    @classmethod
+    def none(cls, d: int) -> _Turn:
+        """The identity."""
+        return cls(np.eye(d), (Fraction(0),) * d)
 
+    @classmethod
+    def random(cls, rng: np.random.Generator, d: int, lengths: Sequence[int]) -> _Turn:
+        """Some power of ``Q`` that a cycle's length divides fixes each plane and line."""
+        parts: list[Fraction] = []
+        while len(parts) < d:
+            length = int(rng.choice(lengths))
+            if len(parts) + 1 < d and rng.random() < _TURNS:
+                parts += 2 * [Fraction(int(rng.integers(length)), length)]
+            else:
+                even = any(each % 2 == 0 for each in lengths)
+                parts.append(Fraction(1, 2) if even and rng.random() < 0.5 else Fraction(0))
+        return cls(np.linalg.qr(rng.standard_normal((d, d)))[0], tuple(parts))
 
-def _root_of_unity(rng: np.random.Generator, d: int, order: int) -> Array:
-    """Random orthogonal ``Q`` with ``Q^order = I``: turned planes, fixed and reflected lines, in a random frame."""
-    blocks = np.eye(d)
-    i = 0
-    while i < d:
-        if i + 1 < d and rng.random() < _TURNS:
-            angle = 2.0 * np.pi * rng.integers(order) / order
-            c, s = np.cos(angle), np.sin(angle)
-            blocks[i : i + 2, i : i + 2] = [[c, -s], [s, c]]
-            i += 2
-        else:
-            blocks[i, i] = -1.0 if order % 2 == 0 and rng.random() < 0.5 else 1.0
+    @cached_property
+    def Q(self) -> Array:
+        """The orthogonal matrix."""
+        angles = 2.0 * np.pi * np.array([float(part) for part in self.parts])
+        blocks = np.diag(np.cos(angles))
+        i = 0
+        while i + 1 < len(angles):
+            if self.parts[i].denominator > 2:
+                blocks[i, i + 1], blocks[i + 1, i] = -np.sin(angles[i]), np.sin(angles[i])
+                i += 1
             i += 1
-    frame = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    return np.asarray(frame @ blocks @ frame.T)
+        return np.asarray(self.frame @ blocks @ self.frame.T)
+
+    def fixed(self, power: int) -> Array:
+        """Orthogonal projection to the vectors that ``Q^power`` leaves alone."""
+        kept = self.frame[:, [(part * power).denominator == 1 for part in self.parts]]
+        return np.asarray(kept @ kept.T)
+
+
+def _cycles(s: NDArray[np.intp]) -> list[list[int]]:
+    """Cycles ``j, s[j], s[s[j]], ...`` of a permutation."""
+    cycles: list[list[int]] = []
+    seen: set[int] = set()
+    for first in range(s.size):
+        if first not in seen:
+            cycle = [first]
+            while (following := int(s[cycle[-1]])) != first:
+                cycle.append(following)
+            seen.update(cycle)
+            cycles.append(cycle)
+    return cycles
+
+
+def _projection(X: Array, turn: _Turn, cycles: Sequence[Sequence[int]]) -> Array:
+    """``X`` projected to the arrays with ``Q X[:, s] = X``, each cycle of ``l`` columns scaled by ``l``.
+
+    The first column of a cycle of length ``l`` becomes ``P sum_{i < l} Q^i x_{s^i j}`` (Horner's rule), ``P`` the
+    projection to what ``Q^l`` leaves alone, and the others follow from ``x_{s j} = Q^T x_j``.
+    """
+    out = np.empty_like(X)
+    for cycle in cycles:
+        total = np.zeros(len(X))
+        for j in reversed(cycle):
+            total = turn.Q @ total + X[:, j]
+        total = turn.fixed(len(cycle)) @ total
+        for j in cycle:
+            out[:, j] = total
+            total = turn.Q.T @ total
+    return out
