@@ -18,11 +18,7 @@ CERTIFICATE = {"errors", "files", "certify.exact", "certify.instances", "certify
 PROVE = CERTIFICATE | {"certify.balls", "version"}
 CERTIFY = PROVE | {"certify", "certify.prove", "certify.checker", "certify.large_gap"}
 SEARCH = GROUND | MATHEMATICS | {"problem", "solvers", "spectra", "landscape.points"}
-LANDSCAPE = (
-    SEARCH
-    | CERTIFY
-    | {f"landscape.{room}" for room in ("starts", "search", "fixed_spaces", "orbits", "report")}
-)
+LANDSCAPE = SEARCH | CERTIFY | {f"landscape.{room}" for room in ("starts", "search", "orbits", "report")}
 STUDIES = LANDSCAPE | {"landscape", "branches", "descents", "placement", "features", "sweeps", "comparison"}
 ALLOWED = {
     "errors": set(),
@@ -32,7 +28,8 @@ ALLOWED = {
     "files": {"errors"},
     "parallel": {"errors"},
     "geometry": {"errors", "tolerances"},
-    "problem": {"errors", "files", "tolerances", "geometry"},
+    # an exact instance is data: what a problem hands to the prover
+    "problem": {"errors", "files", "tolerances", "geometry", "certify.instances"},
     "solvers": MATHEMATICS | {"problem", "notebook"},
     "spectra": MATHEMATICS | {"problem", "notebook"},
     "features": GROUND,
@@ -48,8 +45,7 @@ ALLOWED = {
     "certify.checker": set(),
     "landscape.points": MATHEMATICS | {"spectra"},
     "landscape.starts": SEARCH - {"solvers"},
-    "landscape.search": SEARCH | {"landscape.fixed_spaces"},
-    "landscape.fixed_spaces": SEARCH - {"solvers"},
+    "landscape.search": SEARCH,
     "landscape.orbits": SEARCH | {"landscape.search"},
     "landscape.report": SEARCH | {"landscape.search"},
     "landscape": LANDSCAPE,

@@ -21,10 +21,10 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, column_norms, retract
 from sphereufm.geometry.symmetry.groups import vertical_basis
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
-from sphereufm.landscape.orbits.collapsed_family import family_name
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.theory.collapsed_family import family_name
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum

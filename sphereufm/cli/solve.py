@@ -73,7 +73,6 @@ def solve(
     Exit code 0: converged, 3: not converged.
     """
     from sphereufm.errors import check_positive
-    from sphereufm.landscape.report.json_format import problem_to_json
     from sphereufm.solvers import Settings
 
     problem = problem_from_options(**problem_words)
@@ -82,7 +81,7 @@ def solve(
     end = _run(problem, solver, seed, settings)
     data = {
         "format": _FORMAT,
-        "problem": problem_to_json(problem),
+        "problem": problem.to_json(),
         "solver": solver,
         "seed": seed,
         "tolerance": settings.tolerance,

@@ -20,13 +20,13 @@ import numpy as np
 from sphereufm.descents.gradient_flow import fall
 from sphereufm.geometry.spheres import Array, as_generator, column_angles, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates
-from sphereufm.landscape.orbits.collapsed_family import family_name
 from sphereufm.landscape.orbits.register import ClassRegister
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.search.stratum import Found, reduced
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import ZERO_TOLERANCE, normal_hessian
@@ -143,7 +143,7 @@ def _ways_down(
     inside = [embed(U, lifted.shape[0]) for U in _unstable_inside(problem, X)]
     outside = []
     if lifted.shape[0] > X.shape[0]:
-        for c in _negative(normal_hessian(problem.in_dimension(X.shape[0]), X)):
+        for c in _negative(normal_hessian(capabilities.in_span(problem, X.shape[0]), X)):
             outside.append(np.vstack([np.zeros_like(X), c]))
     # reflection in the span exchanges the two ways along a normal vector
     for U in [*inside[:_EIGENVECTORS], *(-U for U in inside[:_EIGENVECTORS]), *outside[:_EIGENVECTORS]]:
@@ -158,7 +158,7 @@ def _unstable_inside(problem: SphereProblem, X: Array) -> list[Array]:
     r, M = X.shape
     if r == 1:
         return []
-    inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+    inner = capabilities.in_span(problem, r)
     used = np.swapaxes(inner.spheres.mask[1:], -1, -2).ravel()
     tangents = []
     for vector in _negative(hessian_matrix(inner, X)[np.ix_(used, used)]):
@@ -183,7 +183,7 @@ def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:
 def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Found | None]:
     """Where each descent of one dimension ends; None where it came near no critical point."""
     X, U = np.array([X for _, X, _ in group]), np.array([U for *_, U in group])
-    inner = problem.in_dimension(X.shape[1]) if problem.symmetry.orthogonal else problem
+    inner = capabilities.in_span(problem, X.shape[1])
     first, lower = _first_steps(inner, X, U / column_norms(U).max(axis=-1)[:, None, None])
     ends: list[Found | None] = [None] * len(group)
     chosen = np.flatnonzero(lower)
@@ -224,7 +224,7 @@ class _Rows:
 
     def find(self, found: Found) -> int | None:
         """Row of a critical point: of its class by alignment, of its family by name or else by cost."""
-        name = family_name(self.problem, found.X, found.cost)
+        name = capabilities.family_name(self.problem, found.X, found.cost)
         for row, family in self.families:
             if name == family.name:
                 return row

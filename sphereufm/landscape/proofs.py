@@ -32,7 +32,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import judge
-from sphereufm.problem.ufm import UFMProblem
+from sphereufm.problem import capabilities
 
 __all__ = ["CERTIFICATES", "accepted", "prove_landscape", "proved_kind"]
 
@@ -43,8 +43,6 @@ Entry: TypeAlias = CriticalPoint | CriticalFamily
 CERTIFICATES = "certificates"
 # Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
 _LARGEST = 600
-# Losses that `certify.balls` and the checker know.
-_LOSSES_IN_BALLS = ("cross-entropy",)
 
 
 def prove_landscape(
@@ -78,17 +76,19 @@ def prove_landscape(
     Examples
     --------
     >>> from sphereufm.landscape.verify import verify_landscape
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
     >>> proved = prove_landscape(report)
     >>> proved.verdict.name, proved.proofs.basis_status, proved.proofs.proved == proved.proofs.rows
     ('BENIGN', 'BY_THEOREM', True)
     """
-    if not isinstance(report.problem, UFMProblem) or report.problem.loss.name not in _LOSSES_IN_BALLS:
+    instance = capabilities.exact_instance(report.problem)
+    if instance is None:
         note = "rows are numerical: proofs need ball formulas, which this problem does not offer"
         return replace(report, notes=(*report.notes, note))
     told: Progress = progress or (lambda stage, done, total: None)
     _clear(folder)
-    prover = _Prover(ExactInstance.from_problem(report.problem), _lowest(report), folder)
+    prover = _Prover(instance, _lowest(report), folder)
     notes, complete = list(report.notes), report.complete
     entries = list(report.critical)
     theorem_certificate = None

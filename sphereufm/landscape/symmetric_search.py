@@ -14,11 +14,11 @@ from itertools import product
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, as_generator
-from sphereufm.landscape.fixed_spaces.spaces import SymmetricSpace, fixed_point_spaces
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.stratum import Effort, SearchSettings, search_stratum
+from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["SymmetricClasses", "symmetric_critical_points"]

@@ -13,7 +13,6 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, as_generator
-from sphereufm.landscape.fixed_spaces.spaces import fixed_point_spaces
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
 from sphereufm.landscape.report.verdict import judge
@@ -24,16 +23,13 @@ from sphereufm.landscape.search.stratum import (
     SearchSettings,
     default_starts,
     find_in_pieces,
-    is_finite,
     search_stratum,
 )
-from sphereufm.landscape.starts.constructed import constructed_starts
 from sphereufm.landscape.starts.cyclic import symmetric_starts
 from sphereufm.landscape.starts.neighbours import neighbouring_starts
 from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.theory.theorems import theorem_s
-from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["News", "Progress", "verify_landscape"]
 
@@ -47,8 +43,6 @@ _Stratum: TypeAlias = tuple[str, SphereProblem, Callable[[Array], Array]]
 _LARGEST = 4000
 # Classes whose neighbourhoods are searched in one batch.
 _TOGETHER = 32
-# Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
-_SYMMETRIC_FROM = 4
 
 
 def verify_landscape(
@@ -123,7 +117,7 @@ def verify_landscape(
 
     rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
     try:
-        _enter_given(collection, [*constructed_starts(problem), *initial_points], settings)
+        _enter_given(collection, [*capabilities.constructed_starts(problem), *initial_points], settings)
         for name, stratum, whole in _strata(problem, effort):
             entering = partial(_enter_if_it_fits, collection, whole)
             coverage[name] = search_stratum(
@@ -141,7 +135,7 @@ def verify_landscape(
             f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
         )
     entries = collection.classified(partial(told, "classify"))
-    theorem = theorem_s(problem) if isinstance(problem, UFMProblem) else None
+    theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)
     return LandscapeReport(
         problem=problem,
@@ -163,11 +157,11 @@ def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
         yield "descents", problem, lambda X: X
         return
     for r in _ranks(problem):
-        inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+        inner = capabilities.in_span(problem, r)
         yield f"rank {r}", inner, lambda X: X
-    if effort is Effort.QUICK or not isinstance(problem, UFMProblem) or problem.classes < _SYMMETRIC_FROM:
+    if effort is Effort.QUICK:
         return
-    for space in fixed_point_spaces(problem):
+    for space in capabilities.fixed_point_spaces(problem):
         yield space.name, space.problem, space.expand
 
 
@@ -181,7 +175,7 @@ def _search_symmetric_starts(
     ranks = _ranks(problem)
     for number, r in enumerate(ranks):
         told("symmetric starts", number, len(ranks))
-        inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+        inner = capabilities.in_span(problem, r)
         starts = symmetric_starts(inner, rng, default_starts(inner.spheres.dimension))
         for X in find_in_pieces(inner, starts, settings):
             collection.enter(X, searched=False)
@@ -206,7 +200,7 @@ def _explore_neighbours(
         explored += _TOGETHER
         for r, group in starts.items():
             used += len(group)
-            inner = problem.in_dimension(r) if problem.symmetry.orthogonal else problem
+            inner = capabilities.in_span(problem, r)
             for X in find_in_pieces(inner, np.array(group), settings):
                 collection.enter(X, searched=False)
 
@@ -230,11 +224,10 @@ def _check_size(problem: SphereProblem) -> None:
 
 def _ranks(problem: SphereProblem) -> list[int]:
     """Ranks to search: beyond the collapsed classifiers no critical point has rank above K."""
-    d, M = problem.spheres.shape
+    d = problem.spheres.shape[0]
     if not problem.symmetry.orthogonal:
         return [d] if problem.spheres.dimension else []
-    highest = problem.classes + 1 if isinstance(problem, UFMProblem) else M
-    return list(range(2, min(d, highest) + 1))
+    return list(range(2, min(d, capabilities.highest_rank(problem)) + 1))
 
 
 def _enter_rank_one(
@@ -248,9 +241,9 @@ def _enter_rank_one(
     classes = count_sign_patterns(permutations)
     if limit is None:
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
-    line = problem.in_dimension(1)
+    line = capabilities.in_span(problem, 1)
     for signs in sign_patterns(permutations, limit, rng) if limit else ():
-        if is_finite(line, signs[None, :]):
+        if capabilities.is_finite(line, signs[None, :]):
             collection.enter(signs[None, :], searched=False)
     return RankOneCount(classes=classes, listed=min(classes, limit))
 
@@ -259,7 +252,7 @@ def _enter_given(collection: Collection, points: Iterable[Array], settings: Sear
     """Polish constructed and given starts, and enter what they lead to."""
     problem = collection.problem
     for X in points:
-        inner = problem if X.shape[0] == problem.spheres.shape[0] else problem.in_dimension(X.shape[0])
+        inner = capabilities.in_span(problem, X.shape[0])
         if X.shape[0] > 1:
             search = find_critical_points(
                 inner, X[None], tolerance=settings.tolerance, max_iterations=settings.max_iterations

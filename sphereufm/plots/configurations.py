@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.problem.ufm import UFMProblem
+from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     lines = -(-len(rows) // columns) or 1
     figure = Figure(figsize=(2.3 * columns, 2.5 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    labels = _labels(report)
+    labels = capabilities.column_labels(report.problem)
     for axes in panels:
         axes.set_axis_off()
     for axes, (row, point) in zip(panels, rows, strict=False):
@@ -76,15 +77,7 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     return figure
 
 
-def _labels(report: LandscapeReport) -> tuple[list[int], int]:
-    """Class of each column, and how many of the first columns are classifiers."""
-    problem = report.problem
-    if not isinstance(problem, UFMProblem):
-        return list(range(problem.spheres.shape[1])), 0
-    return [*range(problem.classes), *map(int, problem.labels)], problem.classes
-
-
-def _draw(axes: Axes, X: Array, labels: tuple[list[int], int]) -> None:
+def _draw(axes: Axes, X: Array, labels: tuple[Sequence[int], int]) -> None:
     """One configuration."""
     classes, classifiers = labels
     turn = np.linspace(0.0, 2.0 * np.pi, 73)

@@ -17,16 +17,26 @@ for fixed ``K`` and ``d``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent_spaces import tangent_bases
-from sphereufm.problem.evaluation import UFMEvaluation
 
-__all__ = ["ArrowHessian", "arrow_hessian", "feature_blocks", "mean_curvature"]
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
+
+__all__ = ["ArrowHessian", "approximate_inverse", "arrow_hessian", "feature_blocks", "mean_curvature"]
+
+
+# Shift of the approximate inverse, as a share of its size; doubled until it is definite.
+_SHIFT = 1e-3
+_DOUBLINGS = 60
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -171,6 +181,36 @@ def mean_curvature(point: UFMEvaluation) -> Array:
     # p (1 - p) is the same for the own class with the wrong ones' probability in place of p
     classifiers = (scale * P * (1.0 - P)).sum(axis=-1)
     return np.asarray(problem.tau / problem.dim * np.concatenate([classifiers, features], axis=-1))
+
+
+def approximate_inverse(point: UFMEvaluation, root: Array) -> Callable[[Array], Array] | None:
+    """Inverse of the multiplier matrix plus mean curvatures, shifted until it is positive definite.
+
+    Parameters
+    ----------
+    point : UFMEvaluation
+        At one point, shape ``(d, M)``.
+    root : ndarray, shape (M,)
+        Columns are scaled by ``root``, the Hessian by ``1 / root`` on both sides.
+
+    Returns
+    -------
+    callable or None
+        Takes and returns vectors of shape ``(..., M)``; None where no shift is large enough.
+    """
+    S, t, metric = point.multiplier_matrix, mean_curvature(point), np.square(root)
+    shift = _SHIFT * float((np.abs(point.multipliers) / metric).max())
+    for _ in range(_DOUBLINGS):
+        solve = S.shifted_inverse(t + shift * metric)
+        if solve is not None:
+            return partial(_scaled, solve, root)
+        shift *= 2.0
+    return None
+
+
+def _scaled(solve: Callable[[Array], Array], root: Array, R: Array) -> Array:
+    """The inverse in scaled columns."""
+    return solve(R * root) * root
 
 
 def _curvature(point: UFMEvaluation) -> Array:

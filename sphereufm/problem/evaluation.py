@@ -19,6 +19,11 @@ from sphereufm.problem.losses import BlockTerms, KeptTerms, LogitTerms
 from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from sphereufm.problem.arrow_hessian import ArrowHessian
     from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["UFMEvaluation"]
@@ -151,6 +156,30 @@ class UFMEvaluation:
         for term, block in zip(self._terms(), problem.blocks, strict=True):
             G[..., block.samples] = term.G
         return G
+
+    # What a point knows beyond its derivatives: see sphereufm.problem.capabilities.
+
+    def shifted_hessian(self) -> ArrowHessian:
+        """See :func:`~sphereufm.problem.arrow_hessian.arrow_hessian`."""
+        from sphereufm.problem.arrow_hessian import arrow_hessian
+
+        return arrow_hessian(self)
+
+    def normal_hessian(self) -> Array:
+        """The multiplier matrix, dense."""
+        return self.multiplier_matrix.dense()
+
+    def global_minima(self, shift: float) -> NDArray[np.bool_]:
+        """See :func:`~sphereufm.problem.theory.minimisers.global_minima`."""
+        from sphereufm.problem.theory.minimisers import global_minima
+
+        return global_minima(self, shift)
+
+    def approximate_inverse(self, root: Array) -> Callable[[Array], Array] | None:
+        """See :func:`~sphereufm.problem.arrow_hessian.approximate_inverse`."""
+        from sphereufm.problem.arrow_hessian import approximate_inverse
+
+        return approximate_inverse(self, root)
 
     @property
     def _first_order(self) -> tuple[Array, Array]:

@@ -40,7 +40,10 @@ class Evaluation(Protocol):
 
 
 class SphereProblem(Protocol):
-    """A smooth cost on a product of spheres with a declared symmetry group."""
+    """A smooth cost on a product of spheres with a declared symmetry group.
+
+    What else it may know is optional: see :mod:`sphereufm.problem.capabilities`.
+    """
 
     @property
     def spheres(self) -> ProductOfSpheres:
@@ -52,9 +55,6 @@ class SphereProblem(Protocol):
 
     def at(self, X: Array) -> Evaluation:
         """Evaluate at ``X``, shape ``(..., d, M)``."""
-
-    def in_dimension(self, r: int) -> SphereProblem:
-        """The same cost for columns in ``R^r``; only where the whole of O(d) is a symmetry."""
 
 
 def relative_gradient_norm(point: Evaluation) -> Array:

@@ -11,23 +11,26 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import (
-    InvalidInputError,
-    check_array,
-    check_integer,
-    check_labels,
-)
+from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.problem.arguments import (
+    Number,
+    classes_and_labels,
+    exact_positive,
+    nearest_double,
+    read_only,
+    sample_weights,
+)
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.kernels import SampleBlock, sample_blocks
 from sphereufm.problem.losses import LOSSES, Loss
@@ -35,15 +38,20 @@ from sphereufm.problem.losses import LOSSES, Loss
 if TYPE_CHECKING:
     import pymanopt
 
+    from sphereufm.problem.equal_samples import EqualSamples
+    from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace
+    from sphereufm.problem.theory.gap import OptimalityGap
+    from sphereufm.problem.theory.negative_curvature import DescentDirection
+    from sphereufm.problem.theory.theorems import TheoremCheck
+
 __all__ = ["Number", "UFMProblem"]
 
-Number: TypeAlias = float | int | str | Fraction
-_Item = TypeVar("_Item")
-
 _MEMORY_BUDGET = 256 << 20
-_MOST_SIZES_SHOWN = 10
-# beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
-_MOST_SAMPLES = 10**9
+_MOST_SIZES_SHOWN = 12
+# Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
+_SYMMETRIC_FROM = 4
+# Losses that `certify.balls` and the checker know.
+_LOSSES_IN_BALLS = ("cross-entropy",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, init=False)
@@ -112,16 +120,16 @@ class UFMProblem:
     ) -> None:
         if not isinstance(loss, str) or loss not in LOSSES:
             raise InvalidInputError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
-        K, y = _classes_and_labels(class_sizes, labels, classes)
-        exact_tau = _exact_positive("tau", tau, "logits are tau * W.T @ H")
-        exact_weights, omega = _weights(weights, y.size)
+        K, y = classes_and_labels(class_sizes, labels, classes)
+        exact_tau = exact_positive("tau", tau, "logits are tau * W.T @ H")
+        exact_weights, omega = sample_weights(weights, y.size)
         values: dict[str, object] = {
             "classes": K,
             "dim": check_integer("dim", dim, 1),
-            "tau": _as_float("tau", tau, exact_tau),
+            "tau": nearest_double("tau", tau, exact_tau),
             "exact_tau": exact_tau,
-            "labels": _read_only(y),
-            "weights": _read_only(omega),
+            "labels": read_only(y),
+            "weights": read_only(omega),
             "exact_weights": exact_weights,
             "loss": LOSSES[loss],
             "memory_budget": check_integer("memory_budget", memory_budget, 0),
@@ -145,7 +153,7 @@ class UFMProblem:
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             # arrays come out of a pickle writeable
-            object.__setattr__(self, name, _read_only(value) if isinstance(value, np.ndarray) else value)
+            object.__setattr__(self, name, read_only(value) if isinstance(value, np.ndarray) else value)
 
     @property
     def samples(self) -> int:
@@ -245,8 +253,8 @@ class UFMProblem:
 
     def with_tau(self, tau: Number) -> UFMProblem:
         """The same problem at another inverse temperature."""
-        exact_tau = _exact_positive("tau", tau, "logits are tau * W.T @ H")
-        return self._with(tau=_as_float("tau", tau, exact_tau), exact_tau=exact_tau)
+        exact_tau = exact_positive("tau", tau, "logits are tau * W.T @ H")
+        return self._with(tau=nearest_double("tau", tau, exact_tau), exact_tau=exact_tau)
 
     def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
         """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
@@ -254,100 +262,118 @@ class UFMProblem:
 
         return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
 
+    def with_samples(self, labels: ArrayLike, weights: NDArray[np.number], dim: int) -> UFMProblem:
+        """The same classes, loss and temperature with other samples, in ``R^dim``."""
+        return UFMProblem(
+            labels=labels,
+            weights=weights,
+            dim=dim,
+            classes=self.classes,
+            tau=self.exact_tau,
+            loss=self.loss.name,
+        )
+
+    # What the problem knows beyond its cost: see sphereufm.problem.capabilities.
+
+    def highest_rank(self) -> int:
+        """``K + 1``: beyond the collapsed classifiers no critical point has a rank above ``K``."""
+        return self.classes + 1
+
+    def known_minimum(self) -> float | None:
+        """See :func:`~sphereufm.problem.theory.theorems.global_minimum`."""
+        from sphereufm.problem.theory.theorems import global_minimum
+
+        return global_minimum(self)
+
+    def optimality_gap(self, X: Array) -> OptimalityGap:
+        """See :func:`~sphereufm.problem.theory.gap.optimality_gap`."""
+        from sphereufm.problem.theory.gap import optimality_gap
+
+        return optimality_gap(self, X)
+
+    def benign_theorem(self) -> TheoremCheck:
+        """See :func:`~sphereufm.problem.theory.theorems.theorem_s`."""
+        from sphereufm.problem.theory.theorems import theorem_s
+
+        return theorem_s(self)
+
+    def descent_direction(self, X: Array) -> DescentDirection | None:
+        """See :func:`~sphereufm.problem.theory.negative_curvature.descent_direction`."""
+        from sphereufm.problem.theory.negative_curvature import descent_direction
+
+        return descent_direction(self, X)
+
+    def constructed_starts(self) -> Iterator[Array]:
+        """See :func:`~sphereufm.problem.theory.known_points.constructed_starts`."""
+        from sphereufm.problem.theory.known_points import constructed_starts
+
+        return constructed_starts(self)
+
+    def family_name(self, X: Array, cost: float) -> str | None:
+        """See :func:`~sphereufm.problem.theory.collapsed_family.family_name`."""
+        from sphereufm.problem.theory.collapsed_family import family_name
+
+        return family_name(self, X, cost)
+
+    def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
+        """See :func:`~sphereufm.problem.fixed_spaces.spaces.fixed_point_spaces`; from four classes on."""
+        from sphereufm.problem.fixed_spaces.spaces import fixed_point_spaces
+
+        return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
+
+    def equal_samples(self, X: Array, rank: int) -> EqualSamples:
+        """See :func:`~sphereufm.problem.equal_samples.equal_samples`."""
+        from sphereufm.problem.equal_samples import equal_samples
+
+        return equal_samples(self, X, rank)
+
+    def column_factors(self) -> Array:
+        """Classifiers weigh 1 in the metric and features ``K omega_i``: both see curvatures of the same order."""
+        return np.concatenate([np.ones(self.classes), np.sqrt(self.classes * self.weights)])
+
+    def exact_instance(self) -> Any:
+        """The instance that certificates speak of; None for a loss without proofs."""
+        from sphereufm.certify.instances import ExactInstance
+
+        return ExactInstance.from_problem(self) if self.loss.name in _LOSSES_IN_BALLS else None
+
+    def is_always_finite(self) -> bool:
+        """Losses of bounded logits are finite."""
+        return True
+
+    def column_labels(self) -> tuple[list[int], int]:
+        """Class of each column, and ``K``."""
+        return [*range(self.classes), *map(int, self.labels)], self.classes
+
+    def title(self) -> str:
+        """Class sizes, dimension and temperature in one line."""
+        few = self.classes <= _MOST_SIZES_SHOWN
+        sizes = ",".join(map(str, self.class_sizes)) if few else f"of {self.classes} classes"
+        weights = "" if self.exact_weights is None else ", weighted samples"
+        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{weights}"
+
+    def cost_unit(self) -> str:
+        """Natural logarithms."""
+        return "nats"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number that the problem is made of, exactly."""
+        ordered = bool((np.diff(self.labels) >= 0).all())
+        return {
+            "classes": self.classes,
+            "class_sizes": list(self.class_sizes),
+            "samples": self.samples,
+            "labels": None if ordered else self.labels.tolist(),
+            "dim": self.dim,
+            "tau": self.tau,
+            "exact_tau": str(self.exact_tau),
+            "weights": None if self.exact_weights is None else [str(w) for w in self.exact_weights],
+            "loss": self.loss.name,
+        }
+
     def _with(self, **changes: object) -> UFMProblem:
         """Copy with some fields replaced; labels and weights are shared."""
         copy = object.__new__(UFMProblem)
         for name in UFMProblem.__dataclass_fields__:
             object.__setattr__(copy, name, changes.get(name, getattr(self, name)))
         return copy
-
-
-def _classes_and_labels(
-    class_sizes: Sequence[int] | None, labels: ArrayLike | None, classes: int | None
-) -> tuple[int, NDArray[np.intp]]:
-    """Check and combine the three ways to say which sample is of which class."""
-    K = None if classes is None else check_integer("classes", classes, 1)
-    sizes = None
-    if class_sizes is not None:
-        sizes = [check_integer("class_sizes entry", n, 0) for n in _sequence("class_sizes", class_sizes)]
-        if sum(sizes) > _MOST_SAMPLES:
-            raise InvalidInputError(
-                f"class_sizes sum to {sum(sizes):.3g} samples; at most {_MOST_SAMPLES:.0e} are allowed"
-            )
-        if K is not None and len(sizes) != K:
-            raise InvalidInputError(f"classes={K} contradicts class_sizes of {len(sizes)} entries")
-        K = len(sizes)
-    if labels is not None:
-        y = check_labels("labels", labels, K)
-        K = K if K is not None else int(y.max(initial=-1)) + 1
-    elif sizes is not None:
-        K = len(sizes)
-        y = np.repeat(np.arange(K), sizes).astype(np.intp)
-    else:
-        raise InvalidInputError(
-            "neither class_sizes nor labels was given; give one, e.g. class_sizes=(5, 5, 5)"
-        )
-    if y.size == 0:
-        raise InvalidInputError("there is no sample; at least one class needs a positive size")
-    assert K is not None
-    if K < 2:
-        raise InvalidInputError(f"classes={K} must be at least 2; with a single class the cost is constant")
-    if labels is not None and sizes is not None and np.bincount(y, minlength=K).tolist() != sizes:
-        counts = tuple(np.bincount(y, minlength=K).tolist())
-        raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {counts}")
-    return K, y
-
-
-def _exact_positive(name: str, value: Number, remedy: str) -> Fraction:
-    """Return the exact rational that a float, integer, text or fraction stands for."""
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        exact = Fraction(value if isinstance(value, (int, str, Fraction)) else float(value))
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise InvalidInputError(f"{name}={value!r} must be a finite positive number; {remedy}") from None
-    if exact <= 0:
-        raise InvalidInputError(f"{name}={value!r} must be positive; {remedy}")
-    return exact
-
-
-def _as_float(name: str, given: Number, exact: Fraction) -> float:
-    """Return the nearest double of a positive rational, if it is neither zero nor infinite."""
-    try:
-        value = float(exact)
-    except OverflowError:
-        value = float("inf")
-    if not 0.0 < value < float("inf"):
-        raise InvalidInputError(
-            f"{name}={given!r} is outside the range of double precision; logits are tau * W.T @ H"
-        )
-    return value
-
-
-def _weights(weights: Iterable[Number] | None, samples: int) -> tuple[tuple[Fraction, ...] | None, Array]:
-    """Exact relative weights (None when all are equal) and float weights that sum to one."""
-    if weights is None:
-        return None, np.full(samples, 1.0 / samples)
-    remedy = "sample weights are relative and positive"
-    exact = tuple(_exact_positive("weight", w, remedy) for w in _sequence("weights", weights))
-    if len(exact) != samples:
-        raise InvalidInputError(f"weights has length {len(exact)}, but there are {samples} samples")
-    if len(set(exact)) == 1:
-        return None, np.full(samples, 1.0 / samples)
-    total = sum(exact)
-    return exact, np.array([float(w / total) for w in exact])
-
-
-def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
-    """Return the values as a list, refusing what holds none."""
-    try:
-        return list(values)
-    except TypeError:
-        raise InvalidInputError(f"{name}={values!r} must be a sequence with one entry each") from None
-
-
-def _read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return the array, copied if it is somebody else's, with writing switched off."""
-    array = array if array.base is None else array.copy()
-    array.flags.writeable = False
-    return array

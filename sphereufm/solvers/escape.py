@@ -2,10 +2,9 @@ r"""Leaving saddles: negative curvature where the gradient vanishes.
 
 At a point whose gradient meets the tolerance three questions are asked, the cheapest first.
 
-1. Cross-entropy problems: is ``S + sigma diag(scale)`` positive semidefinite for a small ``sigma``?  Then the point is
-   a global minimiser within ``sigma sum(scale) / 2`` (numerical), and there is nothing to leave.  With ``beta`` below
-   the shift that is a question about a ``K x K`` Schur complement.
-2. Does one of the explicit directions of Theorem S's proof have negative curvature?
+1. Does the point show that it is a global minimiser (:func:`~sphereufm.problem.capabilities.global_minima`,
+   numerical)?  Then there is nothing to leave.
+2. Does an explicit direction of the problem (for the cross-entropy: of Theorem S's proof) have negative curvature?
 3. Does a Lanczos process on the Hessian, started from a random tangent, find a negative Ritz value?
 
 Hessians are scaled by the columns' gradient scales, ``D^{-1/2} Hess D^{-1/2}``, so that "negative" means the same at
@@ -14,25 +13,18 @@ every temperature.  A few dozen Lanczos steps can miss weak negative curvature: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, project, retract, tangent_norm
-from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
-from sphereufm.problem.kernels import forward
-from sphereufm.problem.losses import BlockTerms
-from sphereufm.problem.theory.negative_curvature import descent_direction
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.oracle import Rows
 from sphereufm.solvers.strategies.krylov import Krylov
 
-__all__ = ["global_minima", "negative_curvature", "slide"]
+__all__ = ["negative_curvature", "slide"]
 
-# share of a column's scale by which S may fall short of being positive semidefinite
-_SHIFT = 1e-7
 # Hessian products that the proof's directions take, at most
 _DIRECTION_PRODUCTS = 5
 _LANCZOS_STEPS = 40
@@ -44,58 +36,6 @@ _NEGATIVE = 1e-6
 _RESIDUAL = 0.1
 _INVARIANT = 1e-12
 _HALVINGS = 40
-
-
-def global_minima(problem: SphereProblem, point: Evaluation) -> NDArray[np.bool_]:
-    """Where the multiplier matrix shows, up to a small shift, that a point is a global minimiser.
-
-    Numerical: ``f(X) - min f <= 5e-8 sum(scale)`` in floating point.  ``False`` means nothing.
-
-    Parameters
-    ----------
-    problem : SphereProblem
-    point : Evaluation
-        At ``X`` of shape (d, M) or (B, d, M).
-
-    Returns
-    -------
-    ndarray of bool, shape () or (B,)
-
-    Examples
-    --------
-    >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
-    >>> bool(global_minima(problem, problem.at(collapsed_point(problem))))
-    True
-    """
-    if not isinstance(problem, UFMProblem) or not isinstance(point, UFMEvaluation):
-        return np.zeros(point.X.shape[:-2], dtype=bool)
-    K = problem.classes
-    scale = point.gradient_scale
-    # in units of the largest scale, so that nothing underflows
-    unit = scale.max(axis=-1, keepdims=True)
-    scale = scale / unit
-    low = _SHIFT * scale[..., K:] - point.beta / unit
-    possible = (low > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1)
-    if not possible.any():
-        return np.asarray(possible)
-    low[~possible] = 1.0
-    C = (_SHIFT * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
-    for term, block in zip(_forward_terms(point), problem.blocks, strict=True):
-        G = term.G / unit[..., None]
-        C -= (G / low[..., None, block.samples]) @ np.swapaxes(G, -1, -2)
-    root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
-    return np.asarray(
-        possible & (np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0] >= 0.0)
-    )
-
-
-def _forward_terms(point: UFMEvaluation) -> Iterable[BlockTerms]:
-    """Forward pass block by block; for one point the one that it remembers."""
-    if point.X.ndim == 2:
-        return point.multiplier_matrix.terms()
-    problem = point.problem
-    return forward(problem.loss, point.W, point.H, problem.tau, problem.blocks)
 
 
 def negative_curvature(
@@ -115,18 +55,15 @@ def negative_curvature(
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
     >>> X = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -1.0], [0.0] * 6, [0.0] * 6])
     >>> _, curvature = negative_curvature(problem, problem.at(X), np.random.default_rng(0), lambda: True)
     >>> curvature < 0.0
     True
     """
-    if (
-        isinstance(problem, UFMProblem)
-        and problem.dim > 1
-        and all(afford() for _ in range(_DIRECTION_PRODUCTS))
-    ):
-        known = descent_direction(problem, point.X)
+    if capabilities.knows_directions(problem) and all(afford() for _ in range(_DIRECTION_PRODUCTS)):
+        known = capabilities.descent_direction(problem, point.X)
         if known is not None and known.curvature < -_NEGATIVE * _curvature_scale(point, known.U):
             return known.U, known.curvature
     scale = point.gradient_scale

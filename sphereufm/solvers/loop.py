@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.solvers.escape import global_minima, negative_curvature, slide
+from sphereufm.solvers.escape import negative_curvature, slide
 from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, Points, relative_norms
 from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
 from sphereufm.solvers.result import Calls, Settings, SolverResult
@@ -166,7 +167,7 @@ class _Batch:
         self.oracle.charge("cost", rows)
         alone = self.points.evaluation if self.oracle.items.size == 1 else None
         point = self.problem.at(self.points.X[rows]) if alone is None else alone
-        for row in rows[~global_minima(self.problem, point).reshape(-1)].tolist():
+        for row in rows[~capabilities.global_minima(point).reshape(-1)].tolist():
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X, strategy)

@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.result import Settings
 
-__all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "metric_factors", "relative_norms"]
+__all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "relative_norms"]
 
 Rows = NDArray[np.intp]
 
@@ -99,23 +99,6 @@ def inner(U: Array, V: Array) -> Array:
     return np.einsum("bdm,bdm->b", U, V)
 
 
-def metric_factors(problem: SphereProblem) -> Array:
-    """Factors ``r`` of the metric, shape (M,).
-
-    For the cross-entropy problem a classifier weighs 1 and a feature ``K omega_i`` (``K / N`` for equal weights):
-    then both kinds of column see curvatures of the same order.  Other problems keep the Frobenius metric.
-
-    Examples
-    --------
-    >>> metric_factors(UFMProblem(class_sizes=(4, 4), dim=3, tau=1.0))[-1]
-    np.float64(0.5)
-    """
-    r = np.ones(problem.spheres.shape[1])
-    if isinstance(problem, UFMProblem):
-        r[problem.classes :] = np.sqrt(problem.classes * problem.weights)
-    return r
-
-
 class Oracle:
     """Evaluates a problem for a batch of items, counts per item, and knows what budget is left.
 
@@ -135,7 +118,7 @@ class Oracle:
     ) -> None:
         self.problem = problem
         self.expired = expired
-        self.factors = metric_factors(problem)
+        self.factors = capabilities.column_factors(problem)
         self.is_scaled = bool((self.factors != 1.0).any())
         self.items = np.arange(size)
         self.unit = np.ones(size)

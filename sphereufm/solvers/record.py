@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.result import Calls, History, Progress
 
@@ -53,7 +52,8 @@ def frobenius(U: Array) -> float:
 
 def gap_at(problem: SphereProblem, X: Array) -> float:
     """Numerical optimality gap at one point; NaN for problems that have none."""
-    return optimality_gap(problem, X).value if isinstance(problem, UFMProblem) else np.nan
+    gap = capabilities.optimality_gap(problem, X)
+    return np.nan if gap is None else gap.value
 
 
 @dataclass(slots=True, eq=False)

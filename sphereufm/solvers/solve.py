@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.loop import run
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
@@ -86,6 +86,7 @@ def solve(
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
     >>> result = solve(problem, rng=0)
     >>> result.stop_reason.name, round(result.cost, 9)
@@ -129,6 +130,7 @@ def solve_batch(
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
     >>> results = solve_batch(problem, 8, rng=0)
     >>> {round(result.cost, 9) for result in results}
@@ -153,9 +155,9 @@ def _run(
 ) -> tuple[SolverResult, ...]:
     """Resolve names and defaults."""
     settings = Settings() if settings is None else settings
-    if settings.gap_tolerance is not None and not isinstance(problem, UFMProblem):
+    if settings.gap_tolerance is not None and not capabilities.has_gap(problem):
         raise InvalidInputError(
-            f"gap_tolerance={settings.gap_tolerance} needs a problem with an optimality gap (a UFMProblem)"
+            f"gap_tolerance={settings.gap_tolerance} needs a problem with an optimality gap"
         )
     if isinstance(solver, str):
         if solver not in SOLVERS:

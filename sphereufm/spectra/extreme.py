@@ -3,7 +3,7 @@ r"""A few extreme eigenvalues of the Hessian on the horizontal space, without a 
 Where the Hessian fits the memory it is taken apart as a whole.  Else
 
 * the cross-entropy problem is first reduced exactly: to the point's own span, to copies of the multiplier matrix
-  normal to it, and to one sample for each group of equal samples (:mod:`~sphereufm.spectra.equal_samples`).  The
+  normal to it, and to one sample for each group of equal samples (:mod:`~sphereufm.problem.equal_samples`).  The
   parts are small matrices, or go on to
 * the locally optimal block method (:mod:`~sphereufm.spectra.block_method`), preconditioned, with orbit directions
   projected out of every block exactly (:mod:`~sphereufm.spectra.horizontal`).
@@ -31,10 +31,10 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.problem import capabilities
+from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.block_method import RitzPairs, block_norms
-from sphereufm.spectra.equal_samples import EqualSamples, equal_samples
 from sphereufm.spectra.horizontal import ExtremeSearch, HorizontalSpace, approximate_inverse
 
 __all__ = ["HessianExtreme", "hessian_extreme"]
@@ -111,8 +111,7 @@ def hessian_extreme(
     Examples
     --------
     >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>>     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
     >>> extreme = hessian_extreme(problem, collapsed_point(problem), 2)
     >>> extreme.eigenvalues.round(6).tolist(), extreme.converged
     ([0.119203, 0.119203], True)
@@ -131,9 +130,7 @@ def hessian_extreme(
         max_iterations=max_iterations,
         rng=as_generator(rng),
     )
-    parts = None
-    if isinstance(problem, UFMProblem) and not whole.is_small(search):
-        parts = equal_samples(problem, X, whole.rank)
+    parts = None if whole.is_small(search) else capabilities.equal_samples(problem, X, whole.rank)
     if parts is None or parts.is_everything:
         return _measured(whole, whole.extreme(search), search)
     found = _measured(whole, _extreme_of_parts(parts, search), search)

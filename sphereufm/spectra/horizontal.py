@@ -18,8 +18,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.geometry.symmetry.groups import OrbitTangent, orbit_dimension
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
-from sphereufm.problem.arrow_hessian import mean_curvature
-from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.spectra.block_method import Operator, RitzPairs, lowest_eigenpairs
 from sphereufm.spectra.matrix import hessian_matrix
@@ -30,9 +29,6 @@ __all__ = ["ExtremeSearch", "HorizontalSpace", "approximate_inverse"]
 _DENSE = 1200
 # Least number of further vectors in a block.
 _GUARDS = 4
-# Shift of the preconditioner, as a share of its size; doubled until it is definite.
-_SHIFT = 1e-3
-_DOUBLINGS = 60
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -179,14 +175,9 @@ def approximate_inverse(point: Evaluation, root: Array) -> Operator:
     callable
         Takes and returns vectors of shape ``(..., M)``.
     """
-    if isinstance(point, UFMEvaluation):
-        S, t, metric = point.multiplier_matrix, mean_curvature(point), np.square(root)
-        shift = _SHIFT * float((np.abs(point.multipliers) / metric).max())
-        for _ in range(_DOUBLINGS):
-            solve = S.shifted_inverse(t + shift * metric)
-            if solve is not None:
-                return lambda R: solve(R * root) * root
-            shift *= 2.0
+    inverse = capabilities.approximate_inverse(point, root)
+    if inverse is not None:
+        return inverse
     scale = point.gradient_scale / point.gradient_scale.max()
     weights = 1.0 / np.maximum(scale, 1e-12)
     return lambda R: R * weights

@@ -7,41 +7,19 @@ blocks; for all others the matrix is built column by column from Hessian-vector 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
-from sphereufm.problem.arrow_hessian import arrow_hessian
-from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem import capabilities
+from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
-__all__ = ["DenseHessian", "ShiftedHessian", "hessian_matrix", "shifted_hessian"]
+__all__ = ["DenseHessian", "hessian_matrix", "shifted_hessian"]
 
 # Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
 _STACK_BYTES = 1 << 24
-
-
-class ShiftedHessian(Protocol):
-    """A Hessian in coordinates ``(..., M, e)`` whose shifted systems can be solved."""
-
-    def scaled(self, s: Array) -> ShiftedHessian:
-        """``diag(s) Hess diag(s)``, one factor a column, shape ``(..., M)``."""
-
-    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
-        """``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
-
-    def dense(self) -> Array:
-        """The whole matrix, shape ``(..., M e, M e)``."""
-
-
-@runtime_checkable
-class _KnowsItsHessian(Protocol):
-    """An evaluation that assembles its Hessian in tangent coordinates by itself."""
-
-    def tangent_hessian(self) -> Array:
-        """The whole matrix, shape ``(..., M e, M e)``."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,11 +48,11 @@ class DenseHessian:
 
 def shifted_hessian(problem: SphereProblem, point: Evaluation) -> ShiftedHessian:
     """Return the Hessian at ``point`` in the cheapest form that solves shifted systems."""
-    if isinstance(point, UFMEvaluation):
-        return arrow_hessian(point)
-    if isinstance(point, _KnowsItsHessian):
-        return DenseHessian(point.tangent_hessian())
-    return DenseHessian(_matrix_from_products(problem, point))
+    structured = capabilities.shifted_hessian(point)
+    if structured is not None:
+        return structured
+    matrix = capabilities.tangent_hessian(point)
+    return DenseHessian(_matrix_from_products(problem, point) if matrix is None else matrix)
 
 
 def hessian_matrix(problem: SphereProblem, X: Array) -> Array:

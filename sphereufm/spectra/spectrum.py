@@ -25,7 +25,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, principal_frame
 from sphereufm.geometry.tangent_spaces import vertical_coordinates
 from sphereufm.notebook import html_table, shown
-from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
 
@@ -114,7 +114,7 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
         return _without_symmetry(problem, X)
     d = X.shape[0]
     r = numerical_rank(X) if rank is None else rank
-    inner = problem.in_dimension(r)
+    inner = capabilities.in_span(problem, r)
     frame = X if r == d else principal_frame(X, r)
     scale = _column_scale(inner, frame)
     in_span = _horizontal(inner, frame, scale) if r > 1 else _EMPTY
@@ -141,14 +141,14 @@ def normal_hessian(problem: SphereProblem, X: Array) -> Array:
         With O(d) among its symmetries.
     X : ndarray, shape (d, M)
     """
-    point = problem.at(X)
-    if isinstance(point, UFMEvaluation):
-        return point.multiplier_matrix.dense()
+    known = capabilities.normal_hessian(problem.at(X))
+    if known is not None:
+        return known
     d, M = X.shape
     lifted = np.vstack([X, np.zeros((1, M))])
     units = np.zeros((M, d + 1, M))
     units[np.arange(M), d, np.arange(M)] = 1.0
-    rows = problem.in_dimension(d + 1).at(lifted).hessian_product(units)[:, d, :]
+    rows = capabilities.in_span(problem, d + 1).at(lifted).hessian_product(units)[:, d, :]
     return 0.5 * (rows + rows.T)
 
 

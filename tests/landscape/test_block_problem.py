@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sphereufm.landscape.fixed_spaces.spaces import fixed_point_spaces
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.fixed_spaces.spaces import fixed_point_spaces
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import DenseHessian, hessian_matrix

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import exponential
 from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.known_points import (
-    invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,

@@ -10,8 +10,8 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.known_points import (
-    invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,

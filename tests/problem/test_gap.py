@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
 from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.theory.known_points import invertible_branch_point, rank_one_point
+from sphereufm.problem.theory.invertible_branch import invertible_branch_point
+from sphereufm.problem.theory.known_points import rank_one_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 

@@ -9,12 +9,13 @@ from solver_problems import Counting, MaxCut, Rayleigh, random_matrix
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import project, retract
-from sphereufm.problem.theory.known_points import invertible_branch_point
+from sphereufm.problem.capabilities import column_factors, global_minima
+from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import LBFGS, Settings, TrustRegion, solve
-from sphereufm.solvers.escape import global_minima, negative_curvature, slide
-from sphereufm.solvers.oracle import Oracle, inner, metric_factors, relative_norms
+from sphereufm.solvers.escape import negative_curvature, slide
+from sphereufm.solvers.oracle import Oracle, inner, relative_norms
 from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.line_search import armijo_search, wolfe_search
 from sphereufm.solvers.strategies.preconditioner import block_preconditioner, check_block_structure
@@ -32,10 +33,10 @@ def oracle_at(problem, seed=0, size=3):
 
 
 def test_metric_weighs_features_by_their_weights():
-    factors = metric_factors(PROBLEM)
+    factors = column_factors(PROBLEM)
     assert np.allclose(factors[:3], 1.0)
     assert np.allclose(factors[3:] ** 2, 3 * PROBLEM.weights)
-    assert (metric_factors(MaxCut(np.eye(4), 3)) == 1.0).all()
+    assert (column_factors(MaxCut(np.eye(4), 3)) == 1.0).all()
 
 
 def test_scaled_gradient_is_the_slope_in_scaled_coordinates():
@@ -364,8 +365,8 @@ def test_global_minima_are_recognised_and_other_critical_points_are_not(tau):
     rank_one = np.zeros(problem.shape)
     rank_one[0] = 1.0
     X = np.stack([collapsed_point(problem), rank_one, problem.spheres.random_point(0)])
-    assert global_minima(problem, problem.at(X)).tolist() == [True, False, False]
-    assert [bool(global_minima(problem, problem.at(x))) for x in X] == [True, False, False]
+    assert global_minima(problem.at(X)).tolist() == [True, False, False]
+    assert [bool(global_minima(problem.at(x))) for x in X] == [True, False, False]
 
 
 def test_negative_curvature_by_lanczos_finds_the_least_eigenvalue_direction():

@@ -6,8 +6,8 @@ from solver_problems import Breaking, Counting, MaxCut, Rayleigh, odd_cycle, ran
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.known_points import (
-    invertible_branch_point,
     orthogonal_collapsed_point,
     random_collapsed_point,
     rank_one_point,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sphereufm.geometry.spheres import normalize
+from sphereufm.problem.equal_samples import equal_samples, sample_groups
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.spectra.equal_samples import equal_samples, sample_groups
 from sphereufm.spectra.matrix import hessian_matrix
 
 

@@ -10,12 +10,12 @@ import sphereufm.spectra.horizontal as horizontal_module
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres, project, retract
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.problem.equal_samples import equal_samples, sample_groups
 from sphereufm.problem.multipliers import MultiplierMatrix
 from sphereufm.problem.theory.collapsed_spectrum import collapsed_spectrum
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.solve import solve
-from sphereufm.spectra.equal_samples import equal_samples, sample_groups
 from sphereufm.spectra.extreme import hessian_extreme
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import hessian_spectrum

@@ -10,9 +10,8 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, embed
 from sphereufm.landscape.search.stratum import Found
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
-from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import ZERO_TOLERANCE, HessianSpectrum, hessian_spectrum
 
 __all__ = ["classify", "name_spurious"]
@@ -88,7 +87,7 @@ def _kind(
     """Kind from the gap and the signs of the spectrum."""
     if gap is not None and gap <= _ZERO_GAP * found.cost:
         return CriticalPointKind.GLOBAL_MINIMUM
-    if isinstance(problem, UFMProblem) and _multipliers_are_psd(problem, found):
+    if capabilities.global_minima(capabilities.in_span(problem, found.rank).at(found.X), ZERO_TOLERANCE):
         return CriticalPointKind.GLOBAL_MINIMUM
     if spectrum.morse_index > 0:
         return CriticalPointKind.STRICT_SADDLE
@@ -97,19 +96,7 @@ def _kind(
     return CriticalPointKind.LOCAL_MINIMUM
 
 
-def _multipliers_are_psd(problem: UFMProblem, found: Found) -> bool:
-    """Whether ``S >= 0`` in floating point, each column in its own scale."""
-    point = problem.in_dimension(found.rank).at(found.X)
-    S = point.multiplier_matrix.dense()
-    # the product of two scales underflows where tau K / (K - 1) exceeds 300
-    root = np.sqrt(np.maximum(point.gradient_scale, 1e-300))
-    eigenvalues = np.linalg.eigvalsh(S / root / root[:, None])
-    return bool(eigenvalues[0] >= -ZERO_TOLERANCE * np.abs(eigenvalues).max())
-
-
 def _gap(problem: SphereProblem, X: Array) -> tuple[float | None, str | None]:
     """Optimality gap where the problem has one."""
-    if not isinstance(problem, UFMProblem):
-        return None, None
-    gap = optimality_gap(problem, X)
-    return gap.value, gap.method
+    gap = capabilities.optimality_gap(problem, X)
+    return (None, None) if gap is None else (gap.value, gap.method)

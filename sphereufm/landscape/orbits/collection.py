@@ -11,15 +11,12 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
-from sphereufm.landscape.orbits.collapsed_family import family_name
 from sphereufm.landscape.orbits.register import ClassRegister
 from sphereufm.landscape.orbits.unnamed import gather_families
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.landscape.search.stratum import Found, reduced
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.theory.negative_curvature import descent_direction
-from sphereufm.problem.theory.theorems import global_minimum, theorem_s
-from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["Collection"]
 
@@ -65,7 +62,7 @@ class Collection:
         found = reduced(self.problem, X)
         if most_rank is not None and found.rank > most_rank:
             return None
-        name = family_name(self.problem, found.X, found.cost)
+        name = capabilities.family_name(self.problem, found.X, found.cost)
         if name is None:
             number = self._register.add(found.X, found.cost)
             self._register.hits[number] -= int(not searched)
@@ -103,7 +100,7 @@ class Collection:
                 _with_isotropy(self.problem, _second_look(self.problem, classify(self.problem, found, hits)))
             )
             told(number + 1, len(register.hits))
-        known = global_minimum(self.problem) if isinstance(self.problem, UFMProblem) else None
+        known = capabilities.known_minimum(self.problem)
         families = [self._family(name) for name in self._members]
         lowest = min([p.cost for p in points] + [f.cost for f in families], default=np.inf)
         entries = gather_families(self.problem, name_spurious(points, known), lowest)
@@ -141,11 +138,12 @@ def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoin
 
 
 def _second_look(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:
-    """Where the spectrum shows no clear negative eigenvalue, try the explicit directions of Theorem S."""
+    """Where the spectrum shows no clear negative eigenvalue, try the explicit directions of the theorem."""
     doubtful = point.kind in (CriticalPointKind.DEGENERATE, CriticalPointKind.LOCAL_MINIMUM)
-    if not doubtful or not isinstance(problem, UFMProblem) or not theorem_s(problem).applies:
+    theorem = capabilities.benign_theorem(problem) if doubtful else None
+    if theorem is None or not theorem.applies:
         return point
-    direction = descent_direction(problem, embed(point.X, problem.dim))
+    direction = capabilities.descent_direction(problem, embed(point.X, problem.spheres.shape[0]))
     if direction is None or not direction.curvature < 0.0:
         return point
     return replace(point, kind=CriticalPointKind.STRICT_SADDLE)

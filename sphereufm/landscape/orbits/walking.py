@@ -20,6 +20,7 @@ from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
 
@@ -64,8 +65,7 @@ def walkable_dimension(problem: SphereProblem, X: Array) -> int:
     True
     """
     d = problem.spheres.shape[0]
-    orthogonal = problem.symmetry.orthogonal
-    inner = problem.in_dimension(min(X.shape[0] + 1, d)) if orthogonal else problem
+    inner = capabilities.in_span(problem, min(X.shape[0] + 1, d))
     Y = embed(X, inner.spheres.shape[0])
     directions = null_directions(inner, Y, X.shape[0])[:_MOST_DIRECTIONS]
     count = len(directions)

@@ -15,7 +15,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import HessianSpectrum
 
@@ -26,30 +25,11 @@ __all__ = [
     "entry_to_json",
     "plain",
     "problem_from_json",
-    "problem_to_json",
 ]
 
 
-def problem_to_json(problem: SphereProblem) -> dict[str, Any]:
-    """Describe a problem, exactly for the cross-entropy problem."""
-    if not isinstance(problem, UFMProblem):
-        return {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
-    ordered = bool((np.diff(problem.labels) >= 0).all())
-    return {
-        "classes": problem.classes,
-        "class_sizes": list(problem.class_sizes),
-        "samples": problem.samples,
-        "labels": None if ordered else problem.labels.tolist(),
-        "dim": problem.dim,
-        "tau": problem.tau,
-        "exact_tau": str(problem.exact_tau),
-        "weights": None if problem.exact_weights is None else [str(w) for w in problem.exact_weights],
-        "loss": problem.loss.name,
-    }
-
-
 def problem_from_json(data: Mapping[str, Any]) -> UFMProblem:
-    """Rebuild a cross-entropy problem from :func:`problem_to_json`."""
+    """Rebuild a cross-entropy problem from its :meth:`~sphereufm.problem.ufm.UFMProblem.to_json`."""
     if "class_sizes" not in data:
         raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
     labels = data["labels"]

@@ -25,10 +25,10 @@ from sphereufm.landscape.report.json_format import (
     entry_to_json,
     plain,
     problem_from_json,
-    problem_to_json,
 )
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.notebook import html_table, shown
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory.theorems import TheoremCheck
 
@@ -122,7 +122,7 @@ class LandscapeReport:
         return {
             "format": FORMAT,
             "version": __version__,
-            "problem": problem_to_json(self.problem),
+            "problem": capabilities.to_json(self.problem),
             "theorem": theorem,
             "verdict": self.verdict.name,
             "basis": self.basis,

@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, principal_frame
-from sphereufm.landscape.fixed_spaces.block_problem import BlockProblem
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.result import Settings
 from sphereufm.solvers.solve import solve_batch
 
@@ -190,7 +189,7 @@ def reduced(problem: SphereProblem, X: Array) -> Found:
     frame = principal_frame(X, rank)
     if rank == 1:
         frame = np.sign(frame)
-    return Found(X=frame, rank=rank, cost=float(problem.in_dimension(rank).at(frame).cost))
+    return Found(X=frame, rank=rank, cost=float(capabilities.in_span(problem, rank).at(frame).cost))
 
 
 def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
@@ -198,7 +197,7 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
 
     Starts at which the cost is not finite (coinciding charges, say) are left out.
     """
-    starts = starts[[is_finite(problem, start) for start in starts]]
+    starts = starts[[capabilities.is_finite(problem, start) for start in starts]]
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found: list[Array] = []
     for begin in range(0, len(starts), size):
@@ -210,14 +209,6 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
         )
         found.extend(search.X[search.converged])
     return found
-
-
-def is_finite(problem: SphereProblem, X: Array) -> bool:
-    """Whether a problem of any origin has a finite cost at one point; the cross-entropy problem always has."""
-    if isinstance(problem, UFMProblem | BlockProblem):
-        return True
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(problem.at(X).cost))
 
 
 def _one_batch(

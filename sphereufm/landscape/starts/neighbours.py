@@ -21,6 +21,7 @@ from sphereufm.geometry.spheres import Array, retract
 from sphereufm.geometry.symmetry.matching import position_labels
 from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.points import embed
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import normal_hessian
@@ -63,7 +64,7 @@ def neighbouring_starts(problem: SphereProblem, X: Array, highest_rank: int) -> 
     """
     r = X.shape[0]
     orthogonal = problem.symmetry.orthogonal
-    inner = problem.in_dimension(r) if orthogonal else problem
+    inner = capabilities.in_span(problem, r)
     if r > 1:
         yield from _flips(inner, X)
         yield from _steps(inner, X)

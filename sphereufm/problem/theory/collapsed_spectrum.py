@@ -28,10 +28,14 @@ Hessian is a number or a 2 x 2 matrix:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["collapsed_spectrum"]
 

@@ -34,16 +34,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.problem import kernels
-from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.losses import LogitTerms
 from sphereufm.problem.theory.theorems import global_minimum
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["OptimalityGap", "optimality_gap"]
 
@@ -104,6 +107,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     Examples
     --------
     >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
     >>> optimality_gap(problem, collapsed_point(problem)).value < 1e-25
     True

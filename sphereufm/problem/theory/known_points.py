@@ -4,14 +4,14 @@ They show where Theorem S is sharp, and serve as test cases:
 
 * points of rank one, ``X = a s^T`` with signs ``s``: critical for every sign pattern, exactly;
 * collapsed classifiers, ``W = w 1^T``: critical when ``sum_i G_ki h_i`` is parallel to ``w`` for every class;
-* the invertible branch of the proof, at ``K = d = 3``;
 * a simplex frame with one sample turned to ``-w_y``: at ``d = K - 1`` a spurious minimiser lies next to it when the
   sample is light enough and ``tau > K - 1``.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,10 +20,12 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, normalize
 from sphereufm.geometry.tangent_spaces import tangent_bases
 from sphereufm.problem.theory.theorems import collapsed_point, has_equal_class_weights
-from sphereufm.problem.ufm import Number, UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = [
-    "invertible_branch_point",
+    "constructed_starts",
     "orthogonal_collapsed_point",
     "random_collapsed_point",
     "rank_one_point",
@@ -51,6 +53,7 @@ def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=2.0)
     >>> X = rank_one_point(problem, [1, -1, 1, 1])
     >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
@@ -81,6 +84,7 @@ def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) 
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 3), dim=3, tau=1.0)
     >>> X = random_collapsed_point(problem, 0)
     >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
@@ -117,6 +121,7 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=5.0)
     >>> bool(np.abs(problem.gradient(orthogonal_collapsed_point(problem))).max() < 1e-15)
     True
@@ -128,36 +133,6 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
     X = np.zeros(problem.shape)
     X[0, : problem.classes] = X[1, problem.classes :] = 1.0
     return X
-
-
-def invertible_branch_point(tau: Number = 1) -> tuple[UFMProblem, Array]:
-    """Return the problem ``K = d = 3``, three samples a class, and a saddle with ``W`` invertible and ``alpha = 0``.
-
-    In each class two features lie along ``w_y - mean(w)`` and one opposite.  With ``x = exp(-m)``, ``m`` the
-    margin, the classifiers feel no pull when ``4 x / (1 + 2 x) = 2 / (2 + x)``, so ``x = (sqrt(3) - 1) / 2``, and the
-    margin is ``tau sqrt(3 (1 - c) / 2)`` for classifiers of inner product ``c``.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``tau`` is not above ``-2 log((sqrt(3) - 1) / 2) / 3``, about 0.67: then no ``c > -1/2`` solves it.
-
-    Examples
-    --------
-    >>> problem, X = invertible_branch_point()
-    >>> round(float(problem.cost(X)), 6), round(float(X[:, 0] @ X[:, 1]), 6)
-    (0.988292, 0.32658)
-    """
-    problem = UFMProblem(class_sizes=(3, 3, 3), dim=3, tau=tau)
-    margin = -math.log((math.sqrt(3.0) - 1.0) / 2.0)
-    c = 1.0 - 2.0 * (margin / problem.tau) ** 2 / 3.0
-    if c <= -0.5:
-        raise InvalidInputError(f"tau={problem.tau} must exceed {margin / 1.5:.6f}; the branch starts there")
-    # symmetric square root of the Gram matrix (1 - c) I + c 1 1^T
-    mean = np.full((3, 3), 1.0 / 3.0)
-    W = math.sqrt(1.0 - c) * (np.eye(3) - mean) + math.sqrt(1.0 + 2.0 * c) * mean
-    H = normalize((np.eye(3) - mean)[:, problem.labels]) * np.tile([1.0, 1.0, -1.0], 3)
-    return problem, np.concatenate([W, H], axis=1)
 
 
 def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array:
@@ -181,6 +156,7 @@ def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=12)
     >>> X = turned_sample_point(problem)
     >>> round(float(X[:, 0] @ X[:, 3]), 12)
@@ -209,3 +185,22 @@ def _longest(mean: Array, spread: Array) -> float:
     room = np.clip(1.0 - float(mean @ mean), 0.0, None)
     # positive root of square t^2 + 2 along t = room, in the form that does not cancel or divide by zero
     return float((room / np.maximum(along + np.sqrt(along**2 + square * room), 1e-300)).min())
+
+
+def constructed_starts(problem: UFMProblem) -> Iterator[Array]:
+    """Configurations near which critical points are known to lie, each of shape ``(d, K + N)``.
+
+    The collapsed point (global minimiser when balanced), the same with one sample turned around (at ``d = K - 1`` a
+    spurious minimiser may lie nearby), and for ``K = d = 2`` the degenerate member of the collapsed classifiers.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> len(list(constructed_starts(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0)))) >= 2
+    True
+    """
+    for build in (collapsed_point, turned_sample_point, orthogonal_collapsed_point):
+        try:
+            yield build(problem)
+        except InvalidInputError:
+            continue  # the construction needs other dimensions or class sizes

@@ -20,15 +20,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, project, tangent_norm
-from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.multipliers import MultiplierMatrix
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = [
     "DescentDirection",
@@ -86,6 +88,7 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
     >>> X = np.zeros((3, 4))
     >>> X[0] = 1.0  # all columns equal: critical, cost log 2
@@ -114,6 +117,7 @@ def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | Non
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
     >>> X = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
     >>> round(collapsed_direction(problem, X).curvature, 6)
@@ -148,6 +152,7 @@ def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection 
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
     >>> X = np.array([[1.0, 1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
     >>> found = rank_deficient_direction(problem, X)
@@ -173,6 +178,7 @@ def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | No
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
     >>> X = np.array([[0.6, -0.6, -1.0, 1.0], [0.8, 0.8, 0.0, 0.0]])
     >>> found = invertible_direction(problem, X)

@@ -21,12 +21,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = [
     "TheoremCheck",
@@ -71,6 +74,7 @@ def theorem_s(problem: UFMProblem) -> TheoremCheck:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> theorem_s(UFMProblem(class_sizes=(5, 0, 2), dim=3, tau=40.0)).applies
     True
     >>> theorem_s(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)).reasons
@@ -94,6 +98,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1.0)).applies
     True
     >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=3.0)).reasons
@@ -117,6 +122,7 @@ def has_equal_class_weights(problem: UFMProblem) -> bool:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> has_equal_class_weights(UFMProblem(class_sizes=(1, 2), dim=2, tau=1.0, weights=(2, 1, 1)))
     True
     """
@@ -140,6 +146,7 @@ def global_minimum(problem: UFMProblem) -> float | None:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> round(global_minimum(UFMProblem(class_sizes=(2, 2, 2, 2), dim=3, tau=1)), 10)
     0.5826576531
     >>> global_minimum(UFMProblem(class_sizes=(2, 1), dim=3, tau=1)) is None
@@ -153,6 +160,7 @@ def log_global_minimum(problem: UFMProblem) -> float | None:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> round(log_global_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1000)), 6)
     -2000.0
     """
@@ -178,6 +186,7 @@ def nonnegative_minimum(problem: UFMProblem) -> float | None:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> round(nonnegative_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)), 6)
     0.217622
     """
@@ -242,6 +251,7 @@ def collapsed_point(problem: UFMProblem) -> Array:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=1.0)
     >>> bool(np.isclose(problem.cost(collapsed_point(problem)), global_minimum(problem), rtol=1e-15))
     True

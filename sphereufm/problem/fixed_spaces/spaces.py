@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
-from sphereufm.landscape.fixed_spaces.block_problem import BlockProblem
-from sphereufm.problem.restricted import RestrictedProblem
-from sphereufm.problem.ufm import UFMProblem
+from sphereufm.problem.fixed_spaces.block_problem import BlockProblem
+from sphereufm.problem.fixed_spaces.restricted import RestrictedProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["SymmetricSpace", "fixed_point_spaces"]
 
@@ -71,6 +74,7 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(5, 5, 5), dim=4, tau=1)
     >>> [space.name for space in fixed_point_spaces(problem)]
     ['S_3', 'S_2 x S_1', 'S_1 x S_1 x S_1']
@@ -91,13 +95,7 @@ def _space(problem: UFMProblem, blocks: tuple[tuple[int, ...], ...]) -> Symmetri
     space = FixedPointSpace(blocks)
     totals = np.bincount(problem.labels, weights=problem.weights, minlength=problem.classes)
     sampled = tuple(int(k) for k in np.flatnonzero(totals > 0.0))
-    merged = UFMProblem(
-        labels=sampled,
-        classes=problem.classes,
-        dim=space.dim,
-        tau=problem.exact_tau,
-        weights=totals[list(sampled)],
-    )
+    merged = problem.with_samples(sampled, totals[list(sampled)], space.dim)
     block_of = np.array(space.block_of)
     column_of = np.concatenate([block_of, len(blocks) + block_of[list(sampled)]])
     used, column_of = np.unique(column_of, return_inverse=True)

@@ -12,7 +12,7 @@ sees ``m + 1`` different logits only,
 all of the form ``tau y_l^T A_bl y'_b`` with diagonal ``A_bl``, and the cost is ``sum_b omega_b log(1 + sum_l
 mu_bl exp(t_bl - t_b0))`` with the block's whole weight ``omega_b``.  Gradient and Hessian are those of this
 function; they agree with the full problem's pulled back
-(:class:`~sphereufm.problem.restricted.RestrictedProblem`), at a cost that does not grow with the number of
+(:class:`~sphereufm.problem.fixed_spaces.restricted.RestrictedProblem`), at a cost that does not grow with the number of
 classes or samples.
 
 ========  ====================  ===============================================================
@@ -33,12 +33,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.tangent_spaces import tangent_bases
-from sphereufm.problem.interface import SphereProblem
 
 __all__ = ["BlockProblem"]
 
@@ -78,9 +76,9 @@ class BlockProblem:
         """Evaluate at ``Y``, shape ``(..., D, m + s)``."""
         return BlockEvaluation(self, Y)
 
-    def in_dimension(self, r: int) -> SphereProblem:
-        """Refuse: a fixed-point space has no other dimensions."""
-        raise InvalidInputError(f"r={r}: a fixed-point space cannot change its dimension")
+    def is_always_finite(self) -> bool:
+        """Losses of bounded logits are finite."""
+        return True
 
     @cached_property
     def classifier_of(self) -> NDArray[np.intp]:

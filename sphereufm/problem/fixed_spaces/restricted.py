@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.interface import Evaluation, SphereProblem
@@ -61,12 +60,6 @@ class RestrictedProblem:
     def at(self, Y: Array) -> _RestrictedEvaluation:
         """Evaluate at ``Y``, shape ``(..., d', M')``."""
         return _RestrictedEvaluation(self, Y)
-
-    def in_dimension(self, r: int) -> SphereProblem:
-        """Refuse: a restriction has no other dimensions."""
-        raise InvalidInputError(
-            f"r={r}: a restricted problem cannot change its dimension; restrict the full problem"
-        )
 
     @cached_property
     def _gather(self) -> Array:

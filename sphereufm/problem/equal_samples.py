@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,10 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, normalize
 from sphereufm.geometry.tangent_spaces import tangent_bases
 from sphereufm.problem.arrow_hessian import feature_blocks
-from sphereufm.problem.evaluation import UFMEvaluation
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["EqualSamples", "equal_samples", "sample_groups"]
 
@@ -138,6 +141,7 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     Examples
     --------
     >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(5, 5), dim=3, tau=1.0)
     >>> parts = equal_samples(problem, collapsed_point(problem), 1)
     >>> parts.Y.shape, parts.sizes.tolist(), parts.normal_dimension
@@ -150,14 +154,8 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     first[group[::-1]] = np.arange(group.size)[::-1]
     E = np.linalg.svd(X, full_matrices=X.shape[1] < X.shape[0])[0]
     columns = np.concatenate([np.arange(K), K + first])
-    merged = UFMProblem(
-        labels=problem.labels[first],
-        classes=K,
-        dim=rank,
-        tau=problem.exact_tau,
-        weights=np.bincount(group, weights=problem.weights),
-        loss=problem.loss.name,
-    )
+    weights = np.bincount(group, weights=problem.weights)
+    merged = problem.with_samples(problem.labels[first], weights, rank)
     return EqualSamples(
         problem=merged, Y=normalize(E[:, :rank].T @ X[:, columns]), group=group, sizes=sizes, E=E
     )
@@ -178,6 +176,7 @@ def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(3, 1), dim=2, tau=1.0)
     >>> sample_groups(problem, np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]])).tolist()
     [0, 1, 0, 2]

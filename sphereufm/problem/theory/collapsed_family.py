@@ -10,12 +10,14 @@ counts drown in it unless it is merged.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.ufm import UFMProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["COLLAPSED_CLASSIFIERS", "family_name"]
 
@@ -26,12 +28,12 @@ _SAME_CLASSIFIER = 1e-5
 _SAME_COST = 1e-8
 
 
-def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
-    """Name of the family that a critical point belongs to, None for an isolated class.
+def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
+    """Name of the family that a critical point belongs to, None for an isolated orbit.
 
     Parameters
     ----------
-    problem : SphereProblem
+    problem : UFMProblem
     X : ndarray, shape (r, M)
         A critical point to the search's tolerance.
     cost : float
@@ -43,13 +45,12 @@ def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
 
     Examples
     --------
+    >>> from sphereufm.problem.ufm import UFMProblem
     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
     >>> X = np.ones((1, 4))
     >>> family_name(problem, X, float(problem.in_dimension(1).cost(X)))
     'collapsed-classifiers'
     """
-    if not isinstance(problem, UFMProblem):
-        return None
     W = X[:, : problem.classes]
     spread = float(np.sqrt(np.square(W - W[:, :1]).sum(axis=0)).max())
     level = math.log(problem.classes)

@@ -1,0 +1,114 @@
+"""Arguments of the cross-entropy problem: checked, and kept as exact numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sphereufm.errors import InvalidInputError, check_integer, check_labels
+from sphereufm.geometry.spheres import Array
+
+__all__ = ["Number", "classes_and_labels", "exact_positive", "nearest_double", "read_only", "sample_weights"]
+
+Number: TypeAlias = float | int | str | Fraction
+_Item = TypeVar("_Item")
+
+# beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
+_MOST_SAMPLES = 10**9
+
+
+def classes_and_labels(
+    class_sizes: Sequence[int] | None, labels: ArrayLike | None, classes: int | None
+) -> tuple[int, NDArray[np.intp]]:
+    """Check and combine the three ways to say which sample is of which class."""
+    K = None if classes is None else check_integer("classes", classes, 1)
+    sizes = None
+    if class_sizes is not None:
+        sizes = [check_integer("class_sizes entry", n, 0) for n in _sequence("class_sizes", class_sizes)]
+        if sum(sizes) > _MOST_SAMPLES:
+            raise InvalidInputError(
+                f"class_sizes sum to {sum(sizes):.3g} samples; at most {_MOST_SAMPLES:.0e} are allowed"
+            )
+        if K is not None and len(sizes) != K:
+            raise InvalidInputError(f"classes={K} contradicts class_sizes of {len(sizes)} entries")
+        K = len(sizes)
+    if labels is not None:
+        y = check_labels("labels", labels, K)
+        K = K if K is not None else int(y.max(initial=-1)) + 1
+    elif sizes is not None:
+        K = len(sizes)
+        y = np.repeat(np.arange(K), sizes).astype(np.intp)
+    else:
+        raise InvalidInputError(
+            "neither class_sizes nor labels was given; give one, e.g. class_sizes=(5, 5, 5)"
+        )
+    if y.size == 0:
+        raise InvalidInputError("there is no sample; at least one class needs a positive size")
+    assert K is not None
+    if K < 2:
+        raise InvalidInputError(f"classes={K} must be at least 2; with a single class the cost is constant")
+    if labels is not None and sizes is not None and np.bincount(y, minlength=K).tolist() != sizes:
+        counts = tuple(np.bincount(y, minlength=K).tolist())
+        raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {counts}")
+    return K, y
+
+
+def exact_positive(name: str, value: Number, remedy: str) -> Fraction:
+    """Return the exact rational that a float, integer, text or fraction stands for."""
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        exact = Fraction(value if isinstance(value, (int, str, Fraction)) else float(value))
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        raise InvalidInputError(f"{name}={value!r} must be a finite positive number; {remedy}") from None
+    if exact <= 0:
+        raise InvalidInputError(f"{name}={value!r} must be positive; {remedy}")
+    return exact
+
+
+def nearest_double(name: str, given: Number, exact: Fraction) -> float:
+    """Return the nearest double of a positive rational, if it is neither zero nor infinite."""
+    try:
+        value = float(exact)
+    except OverflowError:
+        value = float("inf")
+    if not 0.0 < value < float("inf"):
+        raise InvalidInputError(
+            f"{name}={given!r} is outside the range of double precision; logits are tau * W.T @ H"
+        )
+    return value
+
+
+def sample_weights(
+    weights: Iterable[Number] | None, samples: int
+) -> tuple[tuple[Fraction, ...] | None, Array]:
+    """Exact relative weights (None when all are equal) and float weights that sum to one."""
+    if weights is None:
+        return None, np.full(samples, 1.0 / samples)
+    remedy = "sample weights are relative and positive"
+    exact = tuple(exact_positive("weight", w, remedy) for w in _sequence("weights", weights))
+    if len(exact) != samples:
+        raise InvalidInputError(f"weights has length {len(exact)}, but there are {samples} samples")
+    if len(set(exact)) == 1:
+        return None, np.full(samples, 1.0 / samples)
+    total = sum(exact)
+    return exact, np.array([float(w / total) for w in exact])
+
+
+def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
+    """Return the values as a list, refusing what holds none."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InvalidInputError(f"{name}={values!r} must be a sequence with one entry each") from None
+
+
+def read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the array, copied if it is somebody else's, with writing switched off."""
+    array = array if array.base is None else array.copy()
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,391 @@
+"""What a problem may know beyond its cost, and the one place that asks.
+
+A problem offers a capability by having its method: nothing is registered and no class inherited.  Solvers, spectra,
+landscapes and proofs call the functions below, which answer ``None`` (or the plain default) for all other problems.
+
+=======================  =======================================  ================================================
+protocol                 method                                   what it lights up
+=======================  =======================================  ================================================
+``LivesInSpan``          ``in_dimension(r)``                      each rank searched in its own span (needs O(d))
+``KnowsHighestRank``     ``highest_rank()``                       no search above that rank
+``KnowsMinimum``         ``known_minimum()``                      spurious minimisers named where none lower is found
+``KnowsGap``             ``optimality_gap(X)``                    gaps in rows, histories and stops of solvers
+``KnowsTheorem``         ``benign_theorem()``                     the verdict BENIGN by a theorem
+``KnowsDirections``      ``descent_direction(X)``                 saddles left along explicit directions
+``KnowsStarts``          ``constructed_starts()``                 starts that theory constructs
+``KnowsFamilies``        ``family_name(X, cost)``                 points of a named family merged into one row
+``KnowsFixedSpaces``     ``fixed_point_spaces()``                 searches within fixed-point spaces
+``ReducesEqualSamples``  ``equal_samples(X, rank)``               extreme eigenvalues of large points
+``ScalesColumns``        ``column_factors()``                     the metric in which solvers measure steps
+``HasBallFormulas``      ``exact_instance()``                     certificates
+``LabelsColumns``        ``column_labels()``                      colours of configurations
+``Described``            ``title()``, ``cost_unit()``, ``to_json()``  headings, axes, files
+``AlwaysFinite``         ``is_always_finite()``                   starts are taken without a look at their cost
+=======================  =======================================  ================================================
+
+Points may know more, too: ``SolvesShifted`` (``shifted_hessian()``), ``KnowsItsHessian`` (``tangent_hessian()``),
+``KnowsNormalHessian`` (``normal_hessian()``), ``ShowsMinimisers`` (``global_minima(shift)``) and ``InvertsHessian``
+(``approximate_inverse(root)``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.interface import Evaluation, SphereProblem
+
+if TYPE_CHECKING:
+    from sphereufm.problem.equal_samples import EqualSamples
+    from sphereufm.problem.theory.gap import OptimalityGap
+    from sphereufm.problem.theory.negative_curvature import DescentDirection
+    from sphereufm.problem.theory.theorems import TheoremCheck
+
+Operator = Callable[[Array], Array]
+
+
+@runtime_checkable
+class LivesInSpan(Protocol):
+    """A cost that depends on inner products alone, so that columns may live in any ``R^r``."""
+
+    def in_dimension(self, r: int) -> SphereProblem:
+        """The same cost for columns in ``R^r``."""
+
+
+@runtime_checkable
+class KnowsHighestRank(Protocol):
+    """A cost whose critical points have low rank, families that are entered otherwise left out."""
+
+    def highest_rank(self) -> int:
+        """No critical point beyond the named families has a higher rank."""
+
+
+@runtime_checkable
+class KnowsMinimum(Protocol):
+    """A cost whose global minimum is known."""
+
+    def known_minimum(self) -> float | None:
+        """The global minimum; None where its hypotheses fail."""
+
+
+@runtime_checkable
+class KnowsGap(Protocol):
+    """A cost with a bound on how far a point is from the global minimum."""
+
+    def optimality_gap(self, X: Array) -> OptimalityGap:
+        """The bound at one point, shape ``(d, M)``."""
+
+
+@runtime_checkable
+class KnowsTheorem(Protocol):
+    """A cost that a theorem calls benign under hypotheses."""
+
+    def benign_theorem(self) -> TheoremCheck:
+        """Whether the hypotheses hold, and which do not."""
+
+
+@runtime_checkable
+class KnowsDirections(Protocol):
+    """A cost with explicit directions of negative curvature at its saddles."""
+
+    def descent_direction(self, X: Array) -> DescentDirection | None:
+        """The best of them at one point, shape ``(d, M)``; None where none goes down."""
+
+
+@runtime_checkable
+class KnowsStarts(Protocol):
+    """A cost near whose constructed points critical points are known to lie."""
+
+    def constructed_starts(self) -> Iterable[Array]:
+        """The points, each of shape ``(d, M)``."""
+
+
+@runtime_checkable
+class KnowsFamilies(Protocol):
+    """A cost with families of critical points that are no single orbits, recognised by their structure."""
+
+    def family_name(self, X: Array, cost: float) -> str | None:
+        """Name of the family of a critical point, shape ``(r, M)``; None where it is in none."""
+
+
+class FixedSpace(Protocol):
+    """A cost on the fixed-point space of a group of permutations."""
+
+    @property
+    def name(self) -> str:
+        """The group in words."""
+
+    @property
+    def problem(self) -> SphereProblem:
+        """The cost on the space, to search."""
+
+    def expand(self, Y: Array) -> Array:
+        """The point of the whole problem for a point of the space."""
+
+
+@runtime_checkable
+class KnowsFixedSpaces(Protocol):
+    """A cost that knows itself on small fixed-point spaces of its permutations."""
+
+    def fixed_point_spaces(self) -> Iterable[FixedSpace]:
+        """The spaces worth a search."""
+
+
+@runtime_checkable
+class ReducesEqualSamples(Protocol):
+    """A cost whose Hessian falls apart where columns are equal."""
+
+    def equal_samples(self, X: Array, rank: int) -> EqualSamples:
+        """The point, taken apart."""
+
+
+@runtime_checkable
+class ScalesColumns(Protocol):
+    """A cost whose columns see curvatures of different orders."""
+
+    def column_factors(self) -> Array:
+        """Square roots of the columns' weights in the metric, shape ``(M,)``."""
+
+
+@runtime_checkable
+class HasBallFormulas(Protocol):
+    """A cost that can be written down exactly, so that the prover and the checker can evaluate it."""
+
+    def exact_instance(self) -> Any:
+        """An ``ExactInstance`` or ``ExpressionInstance``; None where there are no proofs for it."""
+
+
+@runtime_checkable
+class LabelsColumns(Protocol):
+    """A cost whose columns belong to classes."""
+
+    def column_labels(self) -> tuple[Sequence[int], int]:
+        """Class of each column, and how many of the first columns are classifiers."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A cost that says what it is."""
+
+    def title(self) -> str:
+        """One line: sizes and parameters."""
+
+    def cost_unit(self) -> str:
+        """Unit of the cost, ``"nats"`` for example; empty where it has none."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """What a saved report says of the problem."""
+
+
+@runtime_checkable
+class AlwaysFinite(Protocol):
+    """A cost that is finite at every point."""
+
+    def is_always_finite(self) -> bool:
+        """Whether it is."""
+
+
+class ShiftedHessian(Protocol):
+    """A Hessian in coordinates ``(..., M, e)`` whose shifted systems can be solved."""
+
+    def scaled(self, s: Array) -> ShiftedHessian:
+        """``diag(s) Hess diag(s)``, one factor a column, shape ``(..., M)``."""
+
+    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
+        """``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
+
+    def dense(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+@runtime_checkable
+class SolvesShifted(Protocol):
+    """A point whose Hessian has a structure that makes shifted systems cheap."""
+
+    def shifted_hessian(self) -> ShiftedHessian:
+        """The Hessian in that form."""
+
+
+@runtime_checkable
+class KnowsItsHessian(Protocol):
+    """A point that assembles its Hessian in tangent coordinates by itself."""
+
+    def tangent_hessian(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+@runtime_checkable
+class KnowsNormalHessian(Protocol):
+    """A point that knows the curvature in dimensions which its columns do not use."""
+
+    def normal_hessian(self) -> Array:
+        """``S`` with ``Hess[a c^T, a c^T] = c^T S c``, shape ``(M, M)``."""
+
+
+@runtime_checkable
+class ShowsMinimisers(Protocol):
+    """A point that can show (in floating point) that it is a global minimiser."""
+
+    def global_minima(self, shift: float) -> NDArray[np.bool_]:
+        """Where that is shown up to ``shift`` in each column's scale, shape ``(...)``; ``False`` means nothing."""
+
+
+@runtime_checkable
+class InvertsHessian(Protocol):
+    """A point with an operator near the inverse of its Hessian."""
+
+    def approximate_inverse(self, root: Array) -> Operator | None:
+        """Positive definite, for columns scaled by ``root``, shape ``(M,)``; None where there is none."""
+
+
+def in_span(problem: SphereProblem, r: int) -> SphereProblem:
+    """The problem for columns in ``R^r``; itself where O(d) is no symmetry.
+
+    Raises
+    ------
+    InvalidInputError
+        If the problem declares O(d) a symmetry, but has no ``in_dimension``.
+    """
+    if not problem.symmetry.orthogonal or r == problem.spheres.shape[0]:
+        return problem
+    if not isinstance(problem, LivesInSpan):
+        raise InvalidInputError(
+            f"{type(problem).__name__} declares O(d) a symmetry, but cannot be asked in R^{r}; "
+            "give it a method in_dimension(r), or declare permutations only"
+        )
+    return problem.in_dimension(r)
+
+
+def highest_rank(problem: SphereProblem) -> int:
+    """Highest rank worth a search; at most the number of columns."""
+    M = problem.spheres.shape[1]
+    return min(M, problem.highest_rank()) if isinstance(problem, KnowsHighestRank) else M
+
+
+def known_minimum(problem: SphereProblem) -> float | None:
+    """The global minimum where it is known."""
+    return problem.known_minimum() if isinstance(problem, KnowsMinimum) else None
+
+
+def has_gap(problem: SphereProblem) -> bool:
+    """Whether the problem bounds how far a point is from its minimum."""
+    return isinstance(problem, KnowsGap)
+
+
+def optimality_gap(problem: SphereProblem, X: Array) -> OptimalityGap | None:
+    """The bound on ``f(X) - min f``, numerical."""
+    return problem.optimality_gap(X) if isinstance(problem, KnowsGap) else None
+
+
+def benign_theorem(problem: SphereProblem) -> TheoremCheck | None:
+    """Whether a theorem calls the problem benign; None where none speaks of it."""
+    return problem.benign_theorem() if isinstance(problem, KnowsTheorem) else None
+
+
+def descent_direction(problem: SphereProblem, X: Array) -> DescentDirection | None:
+    """The best explicit direction of negative curvature."""
+    return problem.descent_direction(X) if isinstance(problem, KnowsDirections) else None
+
+
+def knows_directions(problem: SphereProblem) -> bool:
+    """Whether there are explicit directions to try."""
+    return isinstance(problem, KnowsDirections)
+
+
+def constructed_starts(problem: SphereProblem) -> list[Array]:
+    """Starts that theory constructs."""
+    return list(problem.constructed_starts()) if isinstance(problem, KnowsStarts) else []
+
+
+def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
+    """Name of the family that a critical point belongs to."""
+    return problem.family_name(X, cost) if isinstance(problem, KnowsFamilies) else None
+
+
+def fixed_point_spaces(problem: SphereProblem) -> Iterable[FixedSpace]:
+    """Fixed-point spaces worth a search of their own."""
+    return problem.fixed_point_spaces() if isinstance(problem, KnowsFixedSpaces) else ()
+
+
+def equal_samples(problem: SphereProblem, X: Array, rank: int) -> EqualSamples | None:
+    """The point taken apart where columns are equal."""
+    return problem.equal_samples(X, rank) if isinstance(problem, ReducesEqualSamples) else None
+
+
+def column_factors(problem: SphereProblem) -> Array:
+    """Factors of the metric in which solvers measure, shape ``(M,)``; ones for the Frobenius metric."""
+    if isinstance(problem, ScalesColumns):
+        return problem.column_factors()
+    return np.ones(problem.spheres.shape[1])
+
+
+def exact_instance(problem: SphereProblem) -> Any:
+    """What a certificate is about; None where there are no proofs."""
+    return problem.exact_instance() if isinstance(problem, HasBallFormulas) else None
+
+
+def column_labels(problem: SphereProblem) -> tuple[Sequence[int], int]:
+    """Class of each column and the number of classifiers; each column for itself by default."""
+    if isinstance(problem, LabelsColumns):
+        return problem.column_labels()
+    return range(problem.spheres.shape[1]), 0
+
+
+def title(problem: SphereProblem) -> str:
+    """One line that says what the problem is."""
+    if isinstance(problem, Described):
+        return problem.title()
+    d, M = problem.spheres.shape
+    return f"own cost of {M} unit vectors in R^{d}"
+
+
+def cost_unit(problem: SphereProblem) -> str:
+    """Unit of the cost, or nothing."""
+    return problem.cost_unit() if isinstance(problem, Described) else ""
+
+
+def to_json(problem: SphereProblem) -> dict[str, Any]:
+    """What a saved report says of the problem."""
+    if isinstance(problem, Described):
+        return dict(problem.to_json())
+    return {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
+
+
+def is_finite(problem: SphereProblem, X: Array) -> bool:
+    """Whether the cost is finite at one point."""
+    if isinstance(problem, AlwaysFinite) and problem.is_always_finite():
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(problem.at(X).cost))
+
+
+def shifted_hessian(point: Evaluation) -> ShiftedHessian | None:
+    """The Hessian with its structure."""
+    return point.shifted_hessian() if isinstance(point, SolvesShifted) else None
+
+
+def tangent_hessian(point: Evaluation) -> Array | None:
+    """The whole Hessian, as the point assembles it."""
+    return point.tangent_hessian() if isinstance(point, KnowsItsHessian) else None
+
+
+def normal_hessian(point: Evaluation) -> Array | None:
+    """The curvature in unused dimensions."""
+    return point.normal_hessian() if isinstance(point, KnowsNormalHessian) else None
+
+
+def global_minima(point: Evaluation, shift: float = 1e-7) -> NDArray[np.bool_]:
+    """Where the points show that they are global minimisers, shape ``(...)``."""
+    if isinstance(point, ShowsMinimisers):
+        return point.global_minima(shift)
+    return np.zeros(point.X.shape[:-2], dtype=bool)
+
+
+def approximate_inverse(point: Evaluation, root: Array) -> Operator | None:
+    """An operator near the inverse of the Hessian."""
+    return point.approximate_inverse(root) if isinstance(point, InvertsHessian) else None

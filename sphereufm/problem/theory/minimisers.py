@@ -1,0 +1,73 @@
+r"""Points that show by their multiplier matrix that they are global minimisers, in floating point.
+
+If ``S + sigma diag(scale)`` is positive semidefinite for a small ``sigma``, the point is a global minimiser within
+``sigma sum(scale) / 2``.  With ``beta`` below the shift that is a question about a ``K x K`` Schur complement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.problem.kernels import forward
+from sphereufm.problem.losses import BlockTerms
+
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
+
+__all__ = ["global_minima"]
+
+
+def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
+    """Where the multiplier matrix shows, up to a small shift, that a point is a global minimiser.
+
+    Numerical: ``f(X) - min f <= shift sum(scale) / 2`` in floating point.  ``False`` means nothing.
+
+    Parameters
+    ----------
+    point : UFMEvaluation
+        At ``X`` of shape (d, M) or (B, d, M).
+    shift : float
+        Share of a column's scale by which S may fall short of being positive semidefinite.
+
+    Returns
+    -------
+    ndarray of bool, shape () or (B,)
+
+    Examples
+    --------
+    >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
+    >>> bool(global_minima(problem.at(collapsed_point(problem)), 1e-7))
+    True
+    """
+    K = point.problem.classes
+    scale = point.gradient_scale
+    # in units of the largest scale, so that nothing underflows
+    unit = scale.max(axis=-1, keepdims=True)
+    scale = scale / unit
+    low = shift * scale[..., K:] - point.beta / unit
+    possible = (low > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1)
+    if not possible.any():
+        return np.asarray(possible)
+    low[~possible] = 1.0
+    C = (shift * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
+    for term, block in zip(_forward_terms(point), point.problem.blocks, strict=True):
+        G = term.G / unit[..., None]
+        C -= (G / low[..., None, block.samples]) @ np.swapaxes(G, -1, -2)
+    root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
+    return np.asarray(
+        possible & (np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0] >= 0.0)
+    )
+
+
+def _forward_terms(point: UFMEvaluation) -> Iterable[BlockTerms]:
+    """Forward pass block by block; for one point the one that it remembers."""
+    if point.X.ndim == 2:
+        return point.multiplier_matrix.terms()
+    problem = point.problem
+    return forward(problem.loss, point.W, point.H, problem.tau, problem.blocks)
