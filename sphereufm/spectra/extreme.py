@@ -111,7 +111,8 @@ def hessian_extreme(
     Examples
     --------
     >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>>     >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
     >>> extreme = hessian_extreme(problem, collapsed_point(problem), 2)
     >>> extreme.eigenvalues.round(6).tolist(), extreme.converged
     ([0.119203, 0.119203], True)
