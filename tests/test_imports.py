@@ -68,7 +68,7 @@ OWNERS = {
     "pymanopt": {"problem"},
     "autograd": {"problem"},
     "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
-    "mpmath": {"certify.checker"},
+    "mpmath": set(),
     "matplotlib": {"plots"},
     "dask": {"parallel"},
     "distributed": {"parallel"},

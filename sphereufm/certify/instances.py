@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,6 +96,37 @@ class ExactInstance:
         first = (self.label(start), self.weight(start))
         return all((self.label(i), self.weight(i)) == first for i in range(start + 1, stop))
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the instance in the canonical form of ``docs/certificates.md``, section 3.
+
+        Examples
+        --------
+        >>> one = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1), weights=(Fraction(2),) * 2)
+        >>> one.sha256 == ExactInstance(classes=2, dim=3, labels=(0, 1), tau=Fraction(2, 2)).sha256
+        True
+        """
+        labels = self.labels
+        ordered = labels is None or all(a <= b for a, b in pairwise(labels))
+        sizes = self.class_sizes
+        if labels is not None:
+            sizes = tuple(np.bincount(labels, minlength=self.classes).tolist())
+        weights = self.weights
+        if weights is not None and len(set(weights)) == 1:
+            weights = None
+        return _hash(
+            {
+                "kind": "ufm",
+                "classes": self.classes,
+                "dim": self.dim,
+                "class_sizes": sizes,
+                "labels": None if ordered else labels,
+                "tau": str(self.tau),
+                "weights": None if weights is None else [str(w / weights[0]) for w in weights],
+                "loss": self.loss,
+            }
+        )
+
     @classmethod
     def from_problem(cls, problem: Any) -> ExactInstance:
         """Return the exact instance of a problem.
@@ -165,9 +198,23 @@ class ExpressionInstance:
                 )
 
     @property
+    def sha256(self) -> str:
+        """Hash of the instance in the canonical form of ``docs/certificates.md``, section 6."""
+        program = [
+            ["const", str(parse_rational(step[1]))] if step[0] == "const" else list(step)
+            for step in self.program
+        ]
+        return _hash({"kind": "expression", "dim": self.dim, "columns": self.columns, "program": program})
+
+    @property
     def is_orthogonally_invariant(self) -> bool:
         """Whether the program reads Gram entries only, so that its cost cannot see a rotation."""
         return all(instruction[0] != "x" for instruction in self.program)
+
+
+def _hash(data: dict[str, Any]) -> str:
+    """SHA-256 of JSON with sorted keys and no blanks."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _check_instance(instance: ExactInstance) -> None:

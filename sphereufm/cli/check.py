@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,10 @@ __all__ = ["check"]
 
 _CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 # over several files the worst wins
-_WORST_FIRST = (2, 1, 3, 0)
+_WORST_FIRST = (70, 2, 1, 3, 0)
+# a landscape of thousands of rows is larger than any certificate; beyond, parsing would take gigabytes
+_LARGEST_OTHER = 1 << 25
+_LANDSCAPE = "sphereufm-landscape/"
 
 
 @click.command(
@@ -27,19 +33,24 @@ _WORST_FIRST = (2, 1, 3, 0)
 @click.argument("paths", metavar="FILE_OR_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--backend",
-    type=click.Choice(["flint", "mpmath"]),
+    type=click.Choice(["flint", "integers"]),
     default="flint",
     show_default=True,
-    help="Interval arithmetic; mpmath is for small instances, so that one library's bug cannot pass silently.",
+    help="Interval arithmetic; integers is slow and for small instances: no library's error passes silently.",
 )
 @json_option
 def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     """Re-check certificates: every claim in words, with the constants that were verified.
 
-    In a folder, every .json file that says it is a certificate is checked.  Exit code 0: all PROVED, 1: one is REFUTED,
-    3: one is UNDECIDED, 2: one cannot be read; of several the worst, in the order 2, 1, 3, 0.
+    In a folder every .json file is read; what is no certificate is named.  Where a landscape.json names the instance
+    and the certificates of its rows, both are compared.  Exit code 0: all PROVED, 1: one is REFUTED, 3: one is
+    UNDECIDED, 2: one cannot be read, is missing or is of another instance; of several the worst: 2, 1, 3, 0.
     """
-    reports = [_report(path, backend) for path in _files(paths)]
+    files = list(_files(paths))
+    reports = [_report(file, backend) for file in files if file.kind not in ("other", "landscape")]
+    reports += [wrong for file in files if file.kind == "landscape" for wrong in _mismatches(file, reports)]
+    others = [file for file in files if file.kind in ("other", "landscape")]
+    _refuse_nothing(paths, reports)
     if as_json:
         say_json(reports)
     else:
@@ -47,59 +58,147 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
         if len(reports) > 1:
             proved = sum(report["status"] == "PROVED" for report in reports)
             say(f"{proved} of {len(reports)} certificates PROVED")
-    codes = {_CODES.get(report["status"], 2) for report in reports}
+        if others:
+            names = ", ".join(f"{file.path} ({file.format})" for file in others[:8])
+            say(f"no certificates: {len(others)} files: {names}{', ...' if len(others) > 8 else ''}")
+    codes = {70 if report["status"] == "ERROR" else _CODES.get(report["status"], 2) for report in reports}
     return next(code for code in _WORST_FIRST if code in codes)
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """Files as given; certificates in folders.
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A file and what its content says it is: ``certificate``, ``large-gap``, ``landscape`` or ``other``."""
+
+    path: Path
+    kind: str
+    format: str = ""
+    data: Any = None
+
+
+def _refuse_nothing(paths: tuple[Path, ...], reports: list[dict[str, Any]]) -> None:
+    """Refuse folders without any certificate.
 
     Raises
     ------
     InvalidInputError
-        If a folder holds no certificate.
     """
     from sphereufm.errors import InvalidInputError
 
-    found: list[Path] = []
+    if not reports:
+        raise InvalidInputError(
+            f"{paths[0]} holds no certificate; certificates are .json files written by `verify --out`"
+        )
+
+
+def _files(paths: tuple[Path, ...]) -> Iterator[_File]:
+    """Files as given, which must be certificates; every .json file in folders."""
     for path in paths:
         if not path.is_dir():
-            found.append(path)
+            file = _opened(path)
+            # what was named is checked, whatever it is: the checker says what is wrong with it
+            yield replace(file, kind="certificate") if file.kind in ("other", "landscape") else file
             continue
-        inside = sorted(p for p in path.rglob("*.json") if p.is_file() and _kind(p) is not None)
-        if not inside:
-            raise InvalidInputError(
-                f"{path} holds no certificate; certificates are .json files written by `verify --out`"
-            )
-        found += inside
-    return found
+        for inner in sorted(path.rglob("*.json")):
+            if not inner.is_dir():
+                yield _opened(inner)
 
 
-def _kind(path: Path) -> str | None:
-    """Which checker a file is for, by the format that its first kilobyte names; None for other files."""
+def _opened(path: Path) -> _File:
+    """Read a file as JSON and look at its format; what is damaged is left to the checker to refuse."""
     try:
-        with path.open("rb") as file:
-            head = file.read(1024)
-    except OSError:
-        return None
-    for kind in ("certificate", "large-gap"):
-        if f'"sphereufm-{kind}/'.encode() in head:
-            return kind
-    return None
+        if path.is_file() and path.stat().st_size > _LARGEST_OTHER:
+            return _File(path=path, kind="other", format="larger than any certificate may be")
+        data = _read(path)
+    except (OSError, ValueError, RecursionError):
+        return _File(path=path, kind="certificate")
+    form = data.get("format") if isinstance(data, dict) else None
+    if isinstance(form, str) and form.startswith("sphereufm-large-gap/"):
+        return _File(path=path, kind="large-gap")
+    if isinstance(form, str) and form.startswith(_LANDSCAPE):
+        return _File(path=path, kind="landscape", format=form[:60], data=data)
+    if isinstance(data, dict) and ("claims" in data or str(form).startswith("sphereufm-certificate")):
+        return _File(path=path, kind="certificate")
+    return _File(path=path, kind="other", format=str(form)[:60] if form else "no format named")
 
 
-def _report(path: Path, backend: str) -> dict[str, Any]:
-    """Check one file; what cannot be read is a report too."""
+def _read(path: Path) -> Any:
+    """JSON of a regular file.
+
+    Raises
+    ------
+    OSError, ValueError
+    """
+    if not path.is_file():
+        raise ValueError("not a regular file")
+    return json.loads(path.read_bytes())
+
+
+def _report(file: _File, backend: str) -> dict[str, Any]:
+    """Check one file; what cannot be read is a report too, and so is a defect of the checker."""
     from sphereufm.certify.checker import CheckError, check_file
     from sphereufm.certify.large_gap.rows import ArrayFileError
 
-    detail(f"checking {path}")
+    detail(f"checking {file.path}")
     try:
-        if _kind(path) == "large-gap":
-            return _large_gap(path)
-        return _as_data(path, check_file(path, backend))
+        if file.kind == "large-gap":
+            return _large_gap(file.path)
+        return _as_data(file.path, check_file(file.path, backend))
     except (CheckError, ArrayFileError) as error:
-        return {"file": str(path), "status": "UNREADABLE", "row": str(error), "claims": []}
+        return _refused(file.path, "UNREADABLE", str(error))
+    except Exception as defect:
+        return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
+
+
+def _refused(path: Path, status: str, row: str) -> dict[str, Any]:
+    """A report without claims."""
+    return {"file": str(path), "status": status, "row": row, "claims": []}
+
+
+def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Certificates that a landscape names and that are missing, or that are of another instance."""
+    folder = landscape.path.parent
+    expected, problem = _named_instance(landscape.data)
+    if expected is not None and problem not in (None, expected):
+        reason = f"the problem it states has the hash {problem}, but it names {expected}"
+        yield _refused(landscape.path, "MISMATCH", reason)
+    known = {str(Path(report["file"]).resolve()): report for report in reports}
+    for name in _named_certificates(landscape.data):
+        path = folder / name
+        if path.is_dir():
+            continue
+        report = known.get(str(path.resolve()))
+        if report is None:
+            yield _refused(path, "MISSING", f"named by {landscape.path}, but not there")
+        elif expected is not None and report.get("sha256") not in (None, expected):
+            reason = f"is of another instance than {landscape.path} names: {report['instance']}"
+            yield _refused(path, "MISMATCH", reason)
+
+
+def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The hash that a landscape names, and the one of the problem that it states."""
+    from sphereufm.certify.certificate import ExactInstance
+    from sphereufm.landscape.report.json_format import problem_from_json
+
+    proofs = data.get("proofs")
+    named = proofs.get("instance_sha256") if isinstance(proofs, dict) else None
+    try:
+        problem = ExactInstance.from_problem(problem_from_json(data["problem"])).sha256
+    except Exception:  # a damaged or foreign problem has no hash; what it names is compared all the same
+        problem = None
+    return (named if isinstance(named, str) else problem), problem
+
+
+def _named_certificates(data: dict[str, Any]) -> Iterator[str]:
+    """Names of certificates in a landscape's rows."""
+    proofs, rows = data.get("proofs"), data.get("critical")
+    entries = [proofs.get("theorem_certificate")] if isinstance(proofs, dict) else []
+    for row in rows if isinstance(rows, list) else []:
+        members = row.get("members") if isinstance(row, dict) else None
+        for entry in [row, *(members if isinstance(members, list) else [])]:
+            entries.append(entry.get("certificate") if isinstance(entry, dict) else None)
+    for name in entries:
+        if isinstance(name, str) and name:
+            yield name
 
 
 def _large_gap(path: Path) -> dict[str, Any]:
@@ -109,7 +208,8 @@ def _large_gap(path: Path) -> dict[str, Any]:
     result = check_large_gap(path)
     claim = {"type": "gap", "status": result.status, "text": str(result)}
     row = "optimality gap, checked in floating point with error bounds"
-    return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}
+    instance = {"instance": result.instance, "sha256": result.sha256}
+    return {"file": str(path), "status": result.status, "row": row, **instance, "claims": [claim]}
 
 
 def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:
@@ -119,6 +219,8 @@ def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:
         "file": str(path),
         "status": result.status,
         "row": result.row,
+        "instance": result.instance,
+        "sha256": result.sha256,
         "claims": claims,
         "backend": result.backend,
     }
@@ -127,5 +229,7 @@ def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:
 def _words(report: dict[str, Any]) -> str:
     """One result as lines of text."""
     lines = [f"{report['file']}: {report['status']}: {report['row']}"]
+    if "instance" in report:
+        lines.append(f"  instance: {report['instance']} (sha256 {report['sha256'][:16]})")
     lines += [f"  {c['status']} {c['type']}: {c['text']}" for c in report["claims"]]
     return "\n".join(lines)

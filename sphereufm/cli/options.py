@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = [
     "tolerance_option",
 ]
 
+# a weight on the command line; a slash makes a fraction of it, not a path
+_NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 json_option = click.option(
@@ -178,8 +181,10 @@ def _weights(text: str) -> list[str] | list[float]:
     """Weights as a list on the command line, or from a file (.npy, .npz, or text with one number a line)."""
     if not os.path.exists(text):
         words = [word.strip() for word in text.split(",")]
-        if any(os.sep in word or word.endswith((".npy", ".npz", ".txt", ".csv")) for word in words):
-            raise UnreadableFileError(f"--weights={text!r}: there is no such file")
+        if not all(_NUMBER.fullmatch(word) for word in words):
+            raise UnreadableFileError(
+                f"--weights={text!r}: there is no such file, and this is no list of numbers such as 1,0.5,2/3"
+            )
         return words
     if text.endswith((".npy", ".npz")):
         from sphereufm.features.readers import open_array

@@ -251,6 +251,13 @@ def _judged(
     large = sum(not prover._is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
     if large:
         notes.append(f"{large} rows have more than {_LARGEST} entries and were not proved")
+    for family in entries:
+        if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
+            proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)
+            notes.append(
+                f"{family.name}: {family.kind.name} is PROVED of {proved} of {len(family.members)} listed members, "
+                "of nothing else of the family"
+            )
     kept = [note for note in notes if note != old]
     return replace(
         report,
@@ -262,6 +269,7 @@ def _judged(
             proved=sum(entry.status is Status.PROVED for entry in entries),
             basis_status=basis_status,
             theorem_certificate=name,
+            instance_sha256=prover.instance.sha256,
         ),
         notes=(*kept, *([judgement.note] if judgement.note else [])),
         complete=complete,

@@ -134,6 +134,8 @@ def verify_landscape(
         notes.append(
             f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
         )
+    if not problem.spheres.dimension:
+        notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
     entries = collection.classified(partial(told, "classify"))
     theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)

@@ -9,11 +9,14 @@ which says how the bound comes about and what is trusted.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,9 @@ Array = NDArray[np.float64]
 
 _LARGEST_FILE = 1 << 16
 _MOST_SAMPLES = 1 << 27
+# a million samples of a thousand classes in R^512 need 4e12 operations; K = 4000 alone nearly the memory
+_MOST_MEMORY = 1 << 30
+_MOST_WORK = 8e12
 # the gap that is claimed, by the bound that was found
 _MARGIN = 1.01
 _TAU = re.compile(r"[0-9]{1,40}(/[0-9]{1,40})?")
@@ -67,6 +73,10 @@ class LargeGapResult:
     bound : float
         Proved upper bound of the optimality gap, in nats; infinite where the error bounds do not hold.
     classes, dim, samples : int
+    instance : str
+        What the claim is about, in words.
+    sha256 : str
+        Hash of tau and of the hashes of labels and weights, which are the instance, and of the point.
     """
 
     status: str
@@ -75,11 +85,14 @@ class LargeGapResult:
     classes: int
     dim: int
     samples: int
+    instance: str = ""
+    sha256: str = ""
 
     def __str__(self) -> str:
         return (
             f"{self.status}: the cost at {self.samples} features of {self.classes} classes in R^{self.dim} "
-            f"lies at most {self.gap:.6g} nats above the global minimum (bound found: {self.bound:.6g})"
+            f"lies at most {decimal_above(self.gap)} nats above the global minimum "
+            f"(bound found: {decimal_above(self.bound)})"
         )
 
 
@@ -194,7 +207,20 @@ class _Case:
         K, d = self.classifier.shape
         status = "PROVED" if math.isfinite(bound) and bound <= gap else "UNDECIDED"
         N = self.features.shape[0]
-        return LargeGapResult(status=status, gap=gap, bound=bound, classes=K, dim=d, samples=N)
+        arrays = {key: rows.digest or rows.expected for key, rows in self.rows.items() if key != "dual"}
+        about = json.dumps({"tau": str(self.tau), **arrays}, sort_keys=True)
+        sizes = _too_large(K, d, N)
+        if not sizes:
+            counts = np.bincount(self.labels.whole(), minlength=K)
+            sizes = f"class sizes {counts.min()} to {counts.max()}"
+        words = (
+            f"cross-entropy, K = {K}, {sizes}, N = {N}, d = {d}, tau = {self.tau}, "
+            f"{'equal weights' if self.weights is None else 'weighted'}"
+        )
+        digest = hashlib.sha256(about.encode()).hexdigest()
+        return LargeGapResult(
+            status=status, gap=gap, bound=bound, classes=K, dim=d, samples=N, instance=words, sha256=digest
+        )
 
     def bound(self, refinements: int = 0) -> tuple[float, Array]:
         """Upper bound of the gap, infinite where none is shown, and the ``V`` that gave it.
@@ -203,6 +229,8 @@ class _Case:
         """
         N = self._check_shapes()
         K, d = self.classifier.shape
+        if _too_large(K, d, N):
+            return math.inf, np.ones((K, 1))
         W = unit_rows(self.classifier.whole())
         y = self.labels.whole()
         if y.min() < 0 or y.max() >= K:
@@ -260,6 +288,27 @@ class _Case:
         raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
 
 
+def _too_large(K: int, d: int, N: int) -> str:
+    """Say, before any work, what takes more than about a gigabyte or some minutes on two cores; else nothing."""
+    memory = 8 * (6 * K * K + 4 * BLOCK * (K + d) + 3 * N + 3 * K * d)
+    work = 2 * N * K * (K + 2 * d + 20) + 8 * K**3
+    if memory <= _MOST_MEMORY and work <= _MOST_WORK:
+        return ""
+    return f"too large for this checker ({memory >> 20} MiB, {work:.0e} operations)"
+
+
+def decimal_above(value: float) -> str:
+    """Six digits of a number, rounded up: what is printed is a bound.
+
+    Examples
+    --------
+    >>> decimal_above(1.2345649e-9), decimal_above(0.5), decimal_above(math.inf)
+    ('1.23457e-9', '0.5', 'Infinity')
+    """
+    rounded = Context(prec=6, rounding=ROUND_CEILING).plus(Decimal(value))
+    return f"{rounded:g}" if math.isfinite(value) else str(rounded)
+
+
 def _store(path: Path, V: Array) -> HashedRows:
     """Write the multipliers' array aside and rename it; return it, hashed."""
     aside = path.with_name("." + path.name)
@@ -281,7 +330,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         return data
 
     try:
-        with path.open("rb") as file:
+        # a pipe to which nobody writes must not keep us waiting
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise LargeGapError(f"{path.name} cannot be read: not a regular file")
             text = file.read(_LARGEST_FILE + 1)
         if len(text) > _LARGEST_FILE:
             raise LargeGapError(f"{path.name} is larger than {_LARGEST_FILE} bytes")

@@ -68,6 +68,8 @@ class Neighbourhood:
 
 def prove_index(near: Neighbourhood) -> IndexClaim | None:
     """Return the Morse index in R^d where every part of it is proved, else None."""
+    if near.dim == 1:
+        return None  # finitely many points have no Hessian
     parts = [near.own_index, _split_tangent_index(near), _normal_index(near)]
     known = [part for part in parts if part is not None]
     return IndexClaim(index=sum(known)) if len(known) == len(parts) else None

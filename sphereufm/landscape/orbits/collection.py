@@ -103,7 +103,10 @@ class Collection:
         known = capabilities.known_minimum(self.problem)
         families = [self._family(name) for name in self._members]
         lowest = min([p.cost for p in points] + [f.cost for f in families], default=np.inf)
-        entries = gather_families(self.problem, name_spurious(points, known), lowest)
+        # on finitely many points every one is a local minimiser, vacuously: none is spurious
+        if self.problem.spheres.dimension:
+            points = name_spurious(points, known)
+        entries = gather_families(self.problem, points, lowest)
         return sorted([*entries, *families], key=lambda entry: entry.cost)
 
     def _family(self, name: str) -> CriticalFamily:

@@ -49,13 +49,15 @@ class RankOneCount:
 class ProofSummary:
     """How many rows are PROVED, and how firm the verdict's basis is.
 
-    ``basis_status`` is ``"BY_THEOREM"`` or ``"PROVED"`` (a certificate was accepted), ``"NUMERICAL"``, or None.
+    ``basis_status`` is ``"BY_THEOREM"`` or ``"PROVED"`` (a certificate was accepted), ``"NUMERICAL"``, or None;
+    ``instance_sha256`` is the hash that :command:`sphereufm check` prints for every certificate of this report.
     """
 
     rows: int
     proved: int
     basis_status: str | None
     theorem_certificate: str | None = None
+    instance_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -76,10 +76,14 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     root = 1.0 / np.sqrt(scale)
     hessian = shifted_hessian(problem, point).scaled(root).dense()
     g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    # where everything underflows there is no curvature to follow, and the item stays where it is
+    lost = ~np.isfinite(hessian).all(axis=(-2, -1))
+    hessian[lost], g[lost] = 0.0, 0.0
     values, vectors = np.linalg.eigh(hessian)
     along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)
     uphill = np.arange(values.shape[-1]) < index[:, None]
     stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
+    stiffness[stiffness == 0.0] = 1.0
     weights = np.where(uphill, 1.0, -1.0) / stiffness
     step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
     # null directions out of smaller spheres would turn rounding into moves

@@ -11,6 +11,7 @@ They show where Theorem S is sharp, and serve as test cases:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, normalize
 from sphereufm.geometry.tangent_spaces import tangent_bases
-from sphereufm.problem.theory.theorems import collapsed_point, has_equal_class_weights
+from sphereufm.problem.theory.theorems import collapsed_point
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -31,6 +32,9 @@ __all__ = [
     "rank_one_point",
     "turned_sample_point",
 ]
+
+# different signed sums of a class that are kept; equal weights have one more than the class has samples
+_MOST_SUMS = 4096
 
 
 def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
@@ -109,30 +113,57 @@ def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) 
 
 
 def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
-    """Return ``W = e_1 1^T`` with every feature at ``e_2``: a member of the collapsed family.
+    """Return ``W = e_1 1^T``, ``h_i = s_i e_2``, with signs such that ``sum_i omega_i s_i`` agrees for all classes.
 
-    At ``d = 2`` its Hessian is positive semidefinite, though the point is no minimiser: Theorem S fails there, and
-    the point is degenerate.
+    A member of the collapsed family.  At ``d = 2`` its Hessian is positive semidefinite, though the point is no
+    minimiser: Theorem S fails there, and the point is degenerate.  With equal weights such signs exist exactly where
+    all class sizes have the same parity; then all of them but 0 or 1 in each class cancel.
 
     Raises
     ------
     InvalidInputError
-        If ``d < 2``, or classes carry different total weights (then the point is not critical).
+        If ``d < 2``, or no such signs were found (of weights with very many different sums not all are tried).
 
     Examples
     --------
     >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=5.0)
-    >>> bool(np.abs(problem.gradient(orthogonal_collapsed_point(problem))).max() < 1e-15)
-    True
+    >>> problem = UFMProblem(class_sizes=(3, 1, 1), dim=2, tau=5.0)
+    >>> X = orthogonal_collapsed_point(problem)
+    >>> X[1, 3:].tolist(), bool(np.abs(problem.gradient(X)).max() < 1e-15)
+    ([1.0, 1.0, -1.0, 1.0, 1.0], True)
     """
     if problem.dim < 2:
         raise InvalidInputError(f"dim={problem.dim} must be at least 2; a line has no orthogonal directions")
-    if not has_equal_class_weights(problem):
-        raise InvalidInputError("classes carry different total weights; this point needs equal ones")
     X = np.zeros(problem.shape)
-    X[0, : problem.classes] = X[1, problem.classes :] = 1.0
+    X[0, : problem.classes] = 1.0
+    X[1, problem.classes :] = _balancing_signs(problem)
     return X
+
+
+def _balancing_signs(problem: UFMProblem) -> Array:
+    """Signs for which every class has the same weighted sum, the largest that is possible."""
+    weights = problem.exact_weights or [Fraction(1)] * problem.samples
+    members = [np.flatnonzero(problem.labels == k).tolist() for k in range(problem.classes)]
+    steps = [_reachable([weights[i] for i in samples]) for samples in members]
+    common = set.intersection(*(set(levels[-1]) for levels in steps))
+    if not common:
+        raise InvalidInputError("no signs give every class the same weighted sum; this point needs them")
+    signs = np.ones(problem.samples)
+    for samples, levels in zip(members, steps, strict=True):
+        total = max(common)
+        for i, before in zip(reversed(samples), reversed(levels[:-1]), strict=True):
+            signs[i] = 1.0 if total - weights[i] in before else -1.0
+            total -= int(signs[i]) * weights[i]
+    return signs
+
+
+def _reachable(weights: list[Fraction]) -> list[set[Fraction]]:
+    """Signed sums of the first 0, 1, 2, ... weights; of very many only some."""
+    levels = [{Fraction(0)}]
+    for w in weights:
+        sums = {s + w for s in levels[-1]} | {s - w for s in levels[-1]}
+        levels.append(set(sorted(sums, key=abs)[:_MOST_SUMS]))
+    return levels
 
 
 def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array:
