@@ -69,6 +69,10 @@ class CriticalPoint:
         Name of the file, relative to the report's folder, that proves ``kind``.
     claims : tuple of str
         What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
+    sentence : str
+        What the checker said of the accepted certificate; empty where none was accepted.
+    reason : str
+        Why the row is not PROVED; empty where it is, or where no proof was tried.
     """
 
     X: Array
@@ -85,6 +89,8 @@ class CriticalPoint:
     permutation_copies: int | None = None
     certificate: str | None = None
     claims: tuple[str, ...] = ()
+    sentence: str = ""
+    reason: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -129,6 +135,8 @@ class CriticalFamily:
         ``DEGENERATE`` if one exhibited member is; else what all of them are.
     certificate : str or None
         Name of the folder, relative to the report's, with the certificates of members.
+    sentence, reason : str
+        As for a :class:`CriticalPoint`.
     """
 
     name: str
@@ -140,6 +148,8 @@ class CriticalFamily:
     optimality_gap: float | None = None
     gap_method: str | None = None
     certificate: str | None = None
+    sentence: str = ""
+    reason: str = ""
 
     def __repr__(self) -> str:
         return (

@@ -1,7 +1,7 @@
 """From a landscape as found to certificates: every row proved that can be, and the verdict that follows.
 
 A row is PROVED only after the independent checker accepted its certificate, byte for byte as it is written.
-Proofs override floats: the kind of a proved row is the proved one.
+Proofs override floats: the kind of a proved row is read off the sentence that the checker returned.
 """
 
 from __future__ import annotations
@@ -14,15 +14,7 @@ from typing import TypeAlias
 from sphereufm.certify.certificate import (
     BenignClaim,
     Certificate,
-    CollapsedClaim,
-    CriticalClaim,
-    DegenerateClaim,
     ExactInstance,
-    GlobalMinimumClaim,
-    IndexClaim,
-    RankOneClaim,
-    SpuriousClaim,
-    StrictSaddleClaim,
 )
 from sphereufm.certify.checker import CheckError, check_bytes
 from sphereufm.certify.json_format import certificate_to_json, claim_name, write_certificate
@@ -34,13 +26,24 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSu
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.problem import capabilities
 
-__all__ = ["CERTIFICATES", "accepted", "prove_landscape", "proved_kind"]
+__all__ = ["CERTIFICATES", "KINDS", "accepted", "prove_landscape"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 
 # Folder of the certificates, beside landscape.json.
 CERTIFICATES = "certificates"
+# What each sentence of the checker makes of a row; other sentences say too little of an existing point.
+KINDS = {
+    "global minimiser": CriticalPointKind.GLOBAL_MINIMUM,
+    "spurious local minimiser": CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
+    "local minimiser": CriticalPointKind.LOCAL_MINIMUM,
+    "strict saddle": CriticalPointKind.STRICT_SADDLE,
+    "member of the collapsed family, a strict saddle": CriticalPointKind.STRICT_SADDLE,
+    "degenerate critical point, neither a strict saddle nor a global minimiser": CriticalPointKind.DEGENERATE,
+}
+# What floats may say of a proved local minimiser without a proof of it.
+_STRONGER = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
 # Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
 _LARGEST = 600
 
@@ -48,7 +51,7 @@ _LARGEST = 600
 def prove_landscape(
     report: LandscapeReport, folder: Path | None = None, *, progress: Progress | None = None
 ) -> LandscapeReport:
-    """Prove every class of a report that can be proved, and draw the verdict again.
+    """Prove every row of a report that can be proved, and draw the verdict again.
 
     Parameters
     ----------
@@ -104,37 +107,18 @@ def prove_landscape(
     return _judged(report, entries, theorem_certificate, prover, notes, complete)
 
 
-def proved_kind(certificate: Certificate) -> CriticalPointKind | None:
-    """Return what an accepted certificate says of its critical point, or None where it says too little.
+def accepted(certificate: Certificate) -> str | None:
+    """What the independent checker says of a certificate of which it accepts every claim, from its bytes alone.
 
-    A strict saddle needs an existence claim beside it: alone it is true of a ball without critical points.
+    None where it does not accept, or accepts claims that say too little of an existing point.
     """
-    if certificate.find(CollapsedClaim) is not None:
-        return CriticalPointKind.STRICT_SADDLE
-    if certificate.find(DegenerateClaim) is not None:
-        return CriticalPointKind.DEGENERATE
-    existence = certificate.find(CriticalClaim) or certificate.find(RankOneClaim)
-    if existence is None:
-        return None
-    if certificate.find(GlobalMinimumClaim) is not None:
-        return CriticalPointKind.GLOBAL_MINIMUM
-    if certificate.find(SpuriousClaim) is not None:
-        return CriticalPointKind.SPURIOUS_LOCAL_MINIMUM
-    index, saddle = certificate.find(IndexClaim), certificate.find(StrictSaddleClaim)
-    covered = saddle is not None and saddle.radius >= getattr(existence, "radius", 0)
-    if covered or (index is not None and index.index > 0):
-        return CriticalPointKind.STRICT_SADDLE
-    return None if index is None else CriticalPointKind.LOCAL_MINIMUM
-
-
-def accepted(certificate: Certificate) -> bool:
-    """Whether the independent checker accepts every claim of the certificate, from its bytes alone."""
     if not certificate.claims:
-        return False
+        return None
     try:
-        return check_bytes(certificate_to_json(certificate).encode()).status == "PROVED"
+        result = check_bytes(certificate_to_json(certificate).encode())
     except CheckError:  # too large for the checker, for example: nothing is proved then
-        return False
+        return None
+    return result.row if result.status == "PROVED" else None
 
 
 @dataclass(frozen=True)
@@ -148,7 +132,7 @@ class _Prover:
     def theorem(self) -> tuple[bool, str | None]:
         """Prove the instance benign by Theorem S; return whether that was accepted, and the file's name."""
         certificate = prove_benign(self.instance)
-        if certificate.find(BenignClaim) is None or not accepted(certificate):
+        if certificate.find(BenignClaim) is None or accepted(certificate) is None:
             return False, None
         return True, self._keep(certificate, f"{CERTIFICATES}/theorem.json")
 
@@ -160,22 +144,23 @@ class _Prover:
 
     def _point(self, point: CriticalPoint, name: str) -> CriticalPoint:
         """Prove one point; it stays as it is where no certificate was accepted."""
-        if not self._is_small(point.X):
-            return point
+        if not self.is_small(point.X):
+            return replace(point, reason=f"too large: more than {_LARGEST} entries")
         certificate = prove_point(self.instance, point.X, lower=self.lowest)
-        kind = proved_kind(certificate)
-        weaker = kind is CriticalPointKind.LOCAL_MINIMUM and point.kind in (
-            CriticalPointKind.GLOBAL_MINIMUM,
-            CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
-        )
-        if kind is None or weaker or not accepted(certificate):
-            return point
+        sentence = accepted(certificate)
+        kind = KINDS.get(sentence or "")
+        if sentence is None or kind is None:
+            return replace(point, reason=certificate.reason or "the checker did not accept the certificate")
+        if kind is CriticalPointKind.LOCAL_MINIMUM and point.kind in _STRONGER:
+            return replace(point, reason="a local minimiser is proved, but not what floats say beyond that")
         return replace(
             point,
             kind=kind,
             status=Status.PROVED,
             certificate=self._keep(certificate, name),
             claims=tuple(map(claim_name, certificate.claims)),
+            sentence=sentence,
+            reason="",
         )
 
     def _family(self, family: CriticalFamily, number: str) -> CriticalFamily:
@@ -189,11 +174,25 @@ class _Prover:
         named = folder if self.folder is not None and proved else None
         if any(member.kind is CriticalPointKind.DEGENERATE for member in proved):
             kinds = {CriticalPointKind.DEGENERATE}
-        elif len(proved) < len(members) or len(kinds) != 1:
-            return replace(family, members=members, certificate=named)
-        return replace(family, members=members, kind=kinds.pop(), status=Status.PROVED, certificate=named)
+        elif len(proved) < len(members):
+            reason = f"{len(proved)} of {len(members)} members are proved"
+            return replace(family, members=members, certificate=named, reason=reason)
+        elif len(kinds) != 1:
+            return replace(
+                family, members=members, certificate=named, reason="its members are of several kinds"
+            )
+        kind = kinds.pop()
+        return replace(
+            family,
+            members=members,
+            kind=kind,
+            status=Status.PROVED,
+            certificate=named,
+            sentence=next(member.sentence for member in proved if member.kind is kind),
+            reason="",
+        )
 
-    def _is_small(self, X: Array) -> bool:
+    def is_small(self, X: Array) -> bool:
         """Whether a proof takes seconds."""
         distinct = len(
             {(y, *h) for y, h in zip(self._labels(), X[:, self.instance.classes :].T, strict=True)}
@@ -248,7 +247,7 @@ def _judged(
     basis_status = judgement.basis_status
     if judgement.basis == "theorem" and not by_theorem:
         basis_status = None
-    large = sum(not prover._is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
+    large = sum(not prover.is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
     if large:
         notes.append(f"{large} rows have more than {_LARGEST} entries and were not proved")
     for family in entries:

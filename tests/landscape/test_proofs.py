@@ -12,7 +12,7 @@ from sphereufm import UFMProblem
 from sphereufm.certify import Certificate, ExactInstance, StrictSaddleClaim, prove_point, read_certificate
 from sphereufm.landscape import proofs
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, Status
-from sphereufm.landscape.proofs import accepted, prove_landscape, proved_kind
+from sphereufm.landscape.proofs import KINDS, accepted, prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
 from sphereufm.landscape.report.verdict import ContradictionError, judge
 from sphereufm.landscape.verify import verify_landscape
@@ -32,17 +32,11 @@ def plane():
 
 
 @pytest.fixture
-def trusting(monkeypatch):
-    """A checker that accepts all claims: what is tested here is what follows from its answer."""
-    monkeypatch.setattr(proofs, "accepted", lambda certificate: bool(certificate.claims))
-
-
-@pytest.fixture
 def refusing(monkeypatch):
-    monkeypatch.setattr(proofs, "accepted", lambda certificate: False)
+    monkeypatch.setattr(proofs, "accepted", lambda certificate: None)
 
 
-def test_every_row_of_a_benign_landscape_is_proved(benign, trusting, tmp_path):
+def test_every_row_of_a_benign_landscape_is_proved(benign, tmp_path):
     proved = prove_landscape(benign, tmp_path)
     assert {entry.status for entry in proved.critical} == {Status.PROVED}
     assert (proved.verdict, proved.basis) == (LandscapeVerdict.BENIGN, "theorem")
@@ -52,7 +46,7 @@ def test_every_row_of_a_benign_landscape_is_proved(benign, trusting, tmp_path):
         members = entry.members if isinstance(entry, CriticalFamily) else [entry]
         for point in members:
             certificate = read_certificate(tmp_path / point.certificate)
-            assert proved_kind(certificate) is point.kind
+            assert KINDS[point.sentence] is point.kind
             assert certificate.cost == pytest.approx(point.cost, rel=1e-9)
     assert read_certificate(tmp_path / proved.proofs.theorem_certificate).point is None
 
@@ -66,7 +60,7 @@ def test_nothing_is_proved_that_the_checker_refuses(benign, plane, refusing, tmp
     assert list(tmp_path.rglob("*.json")) == []
 
 
-def test_proved_counterexample_gives_the_verdict(plane, trusting):
+def test_proved_counterexample_gives_the_verdict(plane):
     proved = prove_landscape(plane)
     assert (proved.verdict, proved.proofs.basis_status) == (LandscapeVerdict.NOT_BENIGN, "PROVED")
     spurious = [e for e in proved.critical if e.kind is CriticalPointKind.SPURIOUS_LOCAL_MINIMUM]
@@ -110,7 +104,7 @@ def test_proved_contradiction_of_the_theorem_is_loud(benign):
     assert "Theorem S excludes" in numerical.note
 
 
-def test_interruption_keeps_what_was_written(benign, trusting, tmp_path):
+def test_interruption_keeps_what_was_written(benign, tmp_path):
     def stop(stage, done, total):
         if done == 3:
             raise KeyboardInterrupt
@@ -127,7 +121,7 @@ def test_interruption_keeps_what_was_written(benign, trusting, tmp_path):
     assert any("interrupted" in note for note in proved.notes)
 
 
-def test_certificates_of_an_earlier_report_are_removed(benign, trusting, tmp_path):
+def test_certificates_of_an_earlier_report_are_removed(benign, tmp_path):
     folder = tmp_path / "certificates"
     (folder / "777").mkdir(parents=True)
     for name in ("999.json", "777/001.json", "mine.json"):
@@ -138,7 +132,7 @@ def test_certificates_of_an_earlier_report_are_removed(benign, trusting, tmp_pat
     assert (folder / "mine.json").exists()
 
 
-def test_report_with_proofs_is_written_and_read_back(benign, trusting, tmp_path):
+def test_report_with_proofs_is_written_and_read_back(benign, tmp_path):
     proved = prove_landscape(benign, tmp_path)
     proved.save(tmp_path / "landscape.json")
     data = json.loads((tmp_path / "landscape.json").read_text(encoding="utf-8"))
@@ -155,12 +149,12 @@ def test_report_with_proofs_is_written_and_read_back(benign, trusting, tmp_path)
 def test_saddle_without_existence_proves_no_row():
     problem = UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1)
     certificate = prove_point(ExactInstance.from_problem(problem), problem.spheres.random_point(0))
-    assert proved_kind(certificate) is None
+    assert accepted(certificate) not in KINDS
     critical = prove_point(ExactInstance.from_problem(problem), np.array([[1.0, 1, -1, 1, 1, 1]]))
-    assert proved_kind(critical) is CriticalPointKind.STRICT_SADDLE
+    assert accepted(critical) == "strict saddle"
     alone = replace(critical, claims=tuple(c for c in critical.claims if isinstance(c, StrictSaddleClaim)))
     assert alone.claims
-    assert proved_kind(alone) is None
+    assert accepted(alone) not in KINDS
 
 
 def test_certificate_without_claims_is_not_accepted():
@@ -180,3 +174,19 @@ def test_a_degenerate_point_without_a_lower_one_decides_nothing(plane):
     assert judge([lowest], None).verdict is LandscapeVerdict.UNDECIDED
     above = replace(lowest, cost=lowest.cost + 0.1)
     assert judge([lowest, above], None).verdict is LandscapeVerdict.NOT_BENIGN
+
+
+def test_a_row_that_is_not_proved_says_why(plane, refusing):
+    """Families are said to be numerical by their members; the checker's refusal is a reason of its own."""
+    reasons = [entry.reason for entry in prove_landscape(plane).critical]
+    assert all(reasons)
+
+
+def test_the_checker_gives_the_sentence_and_no_other_is_known(plane):
+    for entry in prove_landscape(plane).critical:
+        if entry.status is Status.PROVED:
+            assert KINDS[entry.sentence] is entry.kind
+            assert entry.reason == ""
+        else:
+            assert entry.sentence == ""
+            assert entry.reason

@@ -81,6 +81,8 @@ def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
         "status": entry.status.name,
         "hits": entry.hits,
         "certificate": entry.certificate,
+        "sentence": entry.sentence,
+        "reason": entry.reason,
         "optimality_gap": entry.optimality_gap,
         "gap_method": entry.gap_method,
         **own,
@@ -97,6 +99,8 @@ def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         "optimality_gap": data["optimality_gap"],
         "gap_method": data["gap_method"],
         "certificate": data.get("certificate"),
+        "sentence": data.get("sentence", ""),
+        "reason": data.get("reason", ""),
     }
     if data["family"] is not None:
         members = tuple(m for m in map(entry_from_json, data["members"]) if isinstance(m, CriticalPoint))
