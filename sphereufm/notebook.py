@@ -34,8 +34,8 @@ def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[st
     return f"<table><caption>{lines}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def shown(value: float | tuple[float, float] | None) -> str:
-    """Return a number to six digits, a range, or a dash.
+def shown(value: str | float | tuple[float, float] | None) -> str:
+    """Return a text as it is, a number to six digits, a range, or a dash.
 
     Examples
     --------
@@ -44,5 +44,7 @@ def shown(value: float | tuple[float, float] | None) -> str:
     """
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return value
     low, high = value if isinstance(value, tuple) else (value, value)
     return f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"

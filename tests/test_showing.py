@@ -73,7 +73,7 @@ def things():
 
 
 NAMED = {
-    "LandscapeReport": "BENIGN (theorem): 4 classes",
+    "LandscapeReport": "BENIGN (theorem): 4 critical orbits",
     "CriticalPoint": "GLOBAL_MINIMUM (PROVED): cost 0.126928, rank 1, Morse index 0",
     "CriticalFamily": "'collapsed-classifiers' STRICT_SADDLE (PROVED)",
     "HessianSpectrum": "Morse index 2, nullity 0, least eigenvalue -0.58",

@@ -9,6 +9,8 @@ import numpy as np
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.landscape import LOG_RATIO, STYLE
+from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +82,7 @@ def connections_figure(report: LandscapeReport) -> Figure:
     if len(places) <= _MOST_LEAVES:
         for row, place in places.items():
             axes.annotate(str(row + 1), place, xytext=(4, 4), textcoords="offset points", fontsize=7)
-    _finish(axes, [report.critical[row].cost for row in places])
+    _finish(axes, [report.critical[row].cost for row in places], report.problem)
     axes.set_xlabel("Morse index")
     if places:
         axes.legend(loc="best", frameon=False, fontsize=8)
@@ -145,7 +147,7 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
             fontsize=8,
             ha="center",
         )
-    _finish(axes, list(costs.values()))
+    _finish(axes, list(costs.values()), report.problem)
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
     axes.set_xlabel("minimisers, by their row")
@@ -182,9 +184,10 @@ def _order(leaves: tuple[int, ...], merges: list[tuple[float, list[int]]]) -> li
     return order
 
 
-def _finish(axes: Axes, costs: list[float]) -> None:
+def _finish(axes: Axes, costs: list[float], problem: SphereProblem) -> None:
     """Axis of costs, logarithmic where they are far apart."""
+    unit = capabilities.cost_unit(problem)
     if costs and min(costs) > 0.0 and max(costs) > LOG_RATIO * min(costs):
         axes.set_yscale("log")
-    axes.set_ylabel("cost (nats)")
+    axes.set_ylabel(f"cost ({unit})" if unit else "cost")
     axes.spines[["top", "right"]].set_visible(False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
 from sphereufm.landscape.report.landscape_report import LandscapeReport
+from sphereufm.landscape.report.summary import KIND_NAMES, summarise
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ __all__ = ["landscape_figure", "save_landscape", "spectra_figure"]
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
 STYLE = {
-    CriticalPointKind.GLOBAL_MINIMUM: ("#009E73", "*", "global minimum"),
-    CriticalPointKind.STRICT_SADDLE: ("#0072B2", "o", "strict saddle"),
-    CriticalPointKind.SPURIOUS_LOCAL_MINIMUM: ("#D55E00", "X", "spurious local minimum"),
-    CriticalPointKind.LOCAL_MINIMUM: ("#E69F00", "P", "local minimum, not decided"),
-    CriticalPointKind.DEGENERATE: ("#CC79A7", "D", "degenerate"),
+    kind: (colour, marker, KIND_NAMES[kind])
+    for kind, colour, marker in (
+        (CriticalPointKind.GLOBAL_MINIMUM, "#009E73", "*"),
+        (CriticalPointKind.STRICT_SADDLE, "#0072B2", "o"),
+        (CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, "#D55E00", "X"),
+        (CriticalPointKind.LOCAL_MINIMUM, "#E69F00", "P"),
+        (CriticalPointKind.DEGENERATE, "#CC79A7", "D"),
+    )
 }
 # beyond this ratio of costs the axis is logarithmic
 LOG_RATIO = 1e3
@@ -55,14 +59,15 @@ def landscape_figure(report: LandscapeReport) -> Figure:
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.add_subplot()
+    summary = summarise(report)
     for kind, (colour, marker, label) in STYLE.items():
         _draw_kind(axes, report, kind, color=colour, marker=marker, label=label)
     costs = [entry.cost for entry in report.critical]
     if costs and min(costs) > 0.0 and max(costs) > LOG_RATIO * min(costs):
         axes.set_yscale("log")
     axes.set_xlabel("Morse index")
-    axes.set_ylabel("cost (nats)")
-    axes.set_title(_title(report), fontsize=10)
+    axes.set_ylabel(summary.cost_heading)
+    axes.set_title(f"{summary.title}: {summary.verdict}", fontsize=10)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if costs:
@@ -166,13 +171,3 @@ def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **s
             textcoords="offset points",
             fontsize=8,
         )
-
-
-def _title(report: LandscapeReport) -> str:
-    """Instance and verdict."""
-    problem: Any = report.problem
-    sizes = getattr(problem, "class_sizes", None)
-    if sizes is None:
-        return report.verdict.name
-    shown = ", ".join(map(str, sizes)) if len(sizes) <= 8 else f"{len(sizes)} classes"
-    return f"class sizes {shown};  d = {problem.dim},  tau = {problem.tau:g}:  {report.verdict.name}"

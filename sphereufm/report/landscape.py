@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sphereufm.files import write_text
+from sphereufm.landscape.report.summary import summarise
 from sphereufm.report.page import Opener, figure_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sphereufm.landscape.report.landscape_report import LandscapeReport
+    from sphereufm.landscape.report.summary import Summary
     from sphereufm.report.page import Cell
 
 __all__ = ["landscape_html", "save_html"]
 
-_COLUMNS = {
-    "cost": "cost (nats)",
-    "rank": "rank",
-    "morse_index": "Morse index",
-    "nullity": "nullity",
-    "min_eigenvalue": "least eigenvalue",
-    "kind": "kind",
-    "status": "status",
-    "hits": "hits",
-}
-_BASIS = {
-    "theorem": "by Theorem S every critical point is a global minimiser or a strict saddle",
-    "completeness": "the list of critical points was proved complete",
-    "counterexample": "a critical point that is neither a global minimiser nor a strict saddle is exhibited",
-    None: "no theorem applies and no counterexample was found, and a search is no proof",
-}
-_BASIS_STATUS = {
-    "BY_THEOREM": ", PROVED for this instance by an accepted certificate",
-    "PROVED": ", and PROVED to be one",
-    "NUMERICAL": ", numerically",
-    None: "",
-}
-_LOWER_BOUND = (
-    "The list is a lower bound on the set of critical points: a search is no proof of completeness."
-)
 _FINGERPRINT = (
-    "Cost against Morse index, one mark for each class; "
-    "a family is a bar from its least to its largest index."
+    "Cost against Morse index, one mark for each row; a family is a bar from its least to its largest index."
 )
 _SPECTRA = (
     "Hessian eigenvalues on the horizontal space, one column for each row of the table; "
     "wide marks are multiple. Numerical."
 )
 _CONFIGURATIONS = (
-    "The lowest classes of rank two and three: columns on the circle, or on the sphere seen from one side; lines and "
+    "The lowest rows of rank two and three: columns on the circle, or on the sphere seen from one side; lines and "
     "large dots are classifiers, small dots features, coloured by class, faint behind. An open row can be turned."
 )
 _CONNECTIONS = (
@@ -64,8 +40,8 @@ _DISCONNECTIVITY = (
     "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent."
 )
 _COVERAGE = (
-    "Distinct classes met against searches that converged, for each stratum. A flat curve shows what this search "
-    "finds easily, not that the list is complete."
+    "Distinct orbits and families met against searches that converged, for each stratum. A flat curve shows what this "
+    "search finds easily, not that the list is complete."
 )
 _SCRIPTS = ("table.js", "configuration.js", "landscape.js")
 
@@ -80,13 +56,13 @@ def landscape_html(report: LandscapeReport) -> str:
     >>> landscape_html(report).startswith("<!DOCTYPE html>")
     True
     """
-    data = report.to_json()
+    data, summary = report.to_json(), summarise(report)
     return page_html(
-        title=_title(data["problem"]),
-        verdict=_verdict(data),
-        facts=_facts(data),
+        title=f"Landscape: {summary.title}",
+        verdict=summary.verdict_line,
+        facts=summary.facts,
         body=f'<div class="figures">{_figures(report)}</div>\n'
-        + section_html("Classes of critical points", _table(data)),
+        + section_html("Critical orbits and families", _table(summary)),
         data=data,
         scripts=_SCRIPTS,
     )
@@ -101,72 +77,6 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     write_text(path, landscape_html(report))
-
-
-def _title(problem: Mapping[str, Any]) -> str:
-    """The problem in one line."""
-    if "class_sizes" not in problem:
-        return f"Landscape of {problem['name']}"
-    sizes = problem["class_sizes"]
-    shown = ", ".join(map(str, sizes)) if len(sizes) <= 12 else f"{len(sizes)} classes"
-    weights = "" if problem["weights"] is None else ", weighted"
-    return f"Landscape: class sizes {shown}, d = {problem['dim']}, tau = {problem['tau']:g}{weights}"
-
-
-def _verdict(data: Mapping[str, Any]) -> str:
-    """The verdict, what it rests on, and how many rows are proved: one sentence."""
-    statuses = [entry["status"] for entry in data["critical"]]
-    proved, numerical, undecided = (statuses.count(word) for word in ("PROVED", "NUMERICAL", "UNDECIDED"))
-    basis_status = "NUMERICAL" if data["basis"] == "counterexample" else None
-    if data["proofs"] is not None:
-        basis_status = data["proofs"]["basis_status"]
-    rows = "one row" if len(statuses) == 1 else f"{len(statuses)} rows"
-    return (
-        f"{data['verdict']}: {_BASIS[data['basis']]}{_BASIS_STATUS[basis_status]}; "
-        f"of the {rows} below {proved} are PROVED, {numerical} numerical and {undecided} UNDECIDED."
-    )
-
-
-def _facts(data: Mapping[str, Any]) -> list[str]:
-    """What was searched, and what a reader should know."""
-    lines = [
-        f"{c['stratum']}: {c['converged']} of {c['starts']} searches converged, {c['classes']} classes met{_unseen(c)}"
-        for c in data["coverage"]["strata"]
-    ]
-    rank_one = data["coverage"]["rank_one"]
-    if rank_one is not None:
-        lines.append(
-            f"rank 1: {rank_one['classes']} classes, counted exactly, {rank_one['listed']} of them listed"
-        )
-    if data["basis"] != "completeness":
-        lines.append(_LOWER_BOUND)
-    return [*lines, *_falls(data), *data["notes"]]
-
-
-def _falls(data: Mapping[str, Any]) -> list[str]:
-    """What the descents reached."""
-    found = data["connections"]
-    if found is None:
-        return []
-    lines = [
-        f"descents (numerical): {found['descents']} from {found['sources']} rows with negative curvature, "
-        f"{found['skipped']} such rows left out; {found['unfinished']} did not end at a critical point, "
-        f"{found['unlisted']} ended at one that is not listed"
-    ]
-    if found["merges"]:
-        merge = found["merges"][0]
-        rows = " and ".join(str(row + 1) for row in merge["basins"])
-        lines.append(
-            f"basins of rows {rows} meet at cost {merge['cost']:.6g} (row {merge['row'] + 1}), "
-            "a numerical upper bound of the barrier"
-        )
-    return lines
-
-
-def _unseen(coverage: Mapping[str, Any]) -> str:
-    """The bound on what further searches would meet."""
-    bound = coverage["unseen_bound"]
-    return "" if bound is None else f", unseen mass below {bound:.1%} at {coverage['confidence']:.0%}"
 
 
 def _figures(report: LandscapeReport) -> str:
@@ -198,18 +108,7 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
         yield coverage_figure, _COVERAGE
 
 
-def _table(data: Mapping[str, Any]) -> str:
-    """One row for each class."""
-    rows: list[list[Cell]] = [
-        [Opener(index), *(_named(entry, key) for key in _COLUMNS)]
-        for index, entry in enumerate(data["critical"])
-    ]
-    return "<p>Sort by a heading; open a row by its number.</p>" + table_html(
-        "classes", ["row", *_COLUMNS.values()], rows
-    )
-
-
-def _named(entry: Mapping[str, Any], key: str) -> Cell:
-    """One cell; the kind of a family carries its name."""
-    value: Cell = entry[key]
-    return f"{value} ({entry['family']})" if key == "kind" and entry["family"] else value
+def _table(summary: Summary) -> str:
+    """One row for each entry of the report."""
+    rows: list[list[Cell]] = [[Opener(index), *row.values()] for index, row in enumerate(summary.rows)]
+    return "<p>Sort by a heading; open a row by its number.</p>" + table_html("rows", summary.headings, rows)

@@ -38,7 +38,7 @@ def test_the_fingerprint_has_a_mark_or_a_bar_for_each_row(report):
     bars = [tuple(line.get_xdata()) for line in axes.lines]
     assert sorted(bars) == sorted(family.morse_index for family in families)
     kinds = {text.get_text() for text in axes.get_legend().get_texts()}
-    assert {"global minimum", "strict saddle", "spurious local minimum"} <= kinds
+    assert {"global minimiser", "strict saddle", "spurious local minimiser"} <= kinds
 
 
 def test_an_empty_report_is_drawn():

@@ -33,14 +33,14 @@ def test_it_sorts_opens_and_closes(report, page, tmp_path):
         page,
         tmp_path / "report.html",
         """
-const rows = () => [...document.querySelectorAll("#classes tbody tr:not(.detail)")];
+const rows = () => [...document.querySelectorAll("#rows tbody tr:not(.detail)")];
 const column = (k) => rows().map((row) => row.cells[k].textContent);
-const head = (k) => document.querySelectorAll("#classes thead button")[k];
-head(8).click(); seen.hits = column(8).map(Number);
-head(8).click(); seen.down = column(8).map(Number);
-head(6).click(); seen.kinds = column(6);
+const head = (k) => document.querySelectorAll("#rows thead button")[k];
+head(9).click(); seen.hits = column(9).map(Number);
+head(9).click(); seen.down = column(9).map(Number);
+head(7).click(); seen.kinds = column(7);
 seen.sorted = [...document.querySelectorAll("th")].map((th) => th.getAttribute("aria-sort"));
-const button = document.querySelector("#classes tbody button");
+const button = document.querySelector("#rows tbody button");
 button.click();
 head(1).click();
 const detail = document.querySelector("tr.detail");
@@ -54,7 +54,7 @@ seen.focusable = [...document.querySelectorAll("button, a, summary")].every((one
     assert seen["hits"] == sorted(entry.hits for entry in report.critical)
     assert seen["down"] == seen["hits"][::-1]
     assert seen["kinds"] == sorted(seen["kinds"])
-    assert [k for k, way in enumerate(seen["sorted"]) if way is not None] == [6]
+    assert [k for k, way in enumerate(seen["sorted"]) if way is not None] == [7]
     assert seen["follows"]
     assert seen["expanded"] == "true"
     assert seen["left"] == 0
@@ -67,7 +67,7 @@ def test_an_open_row_has_everything_and_its_python_rebuilds_the_point(report, pa
         tmp_path / "report.html",
         """
 seen.rows = data.critical.map((entry, index) => {
-  const button = document.querySelector(`#classes button[data-index="${index}"]`);
+  const button = document.querySelector(`#rows button[data-index="${index}"]`);
   button.click();
   const detail = button.closest("tr").nextElementSibling;
   detail.querySelectorAll("details").forEach((details) => { details.dispatchEvent(new Event("toggle")); });
@@ -100,7 +100,7 @@ def test_a_problem_of_the_users_own_has_a_report_too(tmp_path):
         landscape_html(connect_landscape(quartic)),
         tmp_path / "report.html",
         """
-document.querySelectorAll("#classes tbody button").forEach((button) => button.click());
+document.querySelectorAll("#rows tbody button").forEach((button) => button.click());
 seen.python = [...document.querySelectorAll("tr.detail .python")].map((pre) => pre.textContent);
 seen.drawings = document.querySelectorAll("svg.configuration").length;
 """,
@@ -119,7 +119,7 @@ def test_a_configuration_turns_by_mouse_and_by_keyboard(report, page, tmp_path):
         page,
         tmp_path / "report.html",
         f"""
-document.querySelector('#classes button[data-index="{index}"]').click();
+document.querySelector('#rows button[data-index="{index}"]').click();
 const svg = document.querySelector("svg.configuration");
 const marks = () => [...svg.querySelectorAll(".place circle")].map((c) => [c.getAttribute("cx"), c.getAttribute("cy")]);
 const press = (key) => svg.dispatchEvent(new KeyboardEvent("keydown", {{ key, bubbles: true, cancelable: true }}));
@@ -155,7 +155,7 @@ def test_a_label_that_is_a_script_stays_text(report, tmp_path):
         landscape_html(harmful),
         tmp_path / "report.html",
         """
-document.querySelectorAll("#classes tbody button").forEach((button) => button.click());
+document.querySelectorAll("#rows tbody button").forEach((button) => button.click());
 seen.harmed = document.body.id;
 seen.images = document.images.length;
 seen.texts = document.body.innerHTML.split("&lt;img src=x").length - 1;
@@ -178,11 +178,11 @@ def test_two_thousand_rows_sort_and_open(report, tmp_path, record_property):
         """
 seen.loaded = performance.now();
 const begun = performance.now();
-document.querySelectorAll("#classes thead button")[8].click();
+document.querySelectorAll("#rows thead button")[9].click();
 document.body.offsetHeight;
 seen.sorting = performance.now() - begun;
-const rows = [...document.querySelectorAll("#classes tbody tr")];
-seen.hits = rows.map((row) => Number(row.cells[8].textContent));
+const rows = [...document.querySelectorAll("#rows tbody tr")];
+seen.hits = rows.map((row) => Number(row.cells[9].textContent));
 rows[1000].querySelector("button").click();
 seen.details = document.querySelectorAll("tr.detail").length;
 document.querySelectorAll("tr.detail").forEach((row) => row.remove());

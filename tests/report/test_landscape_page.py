@@ -6,12 +6,11 @@ import re
 
 import pytest
 
-from sphereufm import LandscapeVerdict, UFMProblem, load_report, verify_landscape
+from sphereufm import UFMProblem, load_report, verify_landscape
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.errors import UnreadableFileError
-from sphereufm.landscape.points import CriticalPoint, Status
+from sphereufm.landscape.points import CriticalPoint
 from sphereufm.landscape.proofs import prove_landscape
-from sphereufm.landscape.report.landscape_report import ProofSummary
 from sphereufm.report import landscape_html, read_data, save_html
 
 
@@ -58,34 +57,6 @@ def test_one_row_a_class_and_a_small_page(report, page):
     assert page.count("data-index=") == len(report.critical)
     assert page.count("<figure>") == page.count("<figcaption>") == page.count('role="img"') == 5
     assert len(page) < 1_000_000
-
-
-def test_the_verdict_is_one_sentence_with_the_counts(report, page):
-    n = len(report.critical)
-    assert verdict(page) == (
-        "BENIGN: by Theorem S every critical point is a global minimiser or a strict saddle; "
-        f"of the {n} rows below 0 are PROVED, {n} numerical and 0 UNDECIDED."
-    )
-    first, *others = report.critical
-    mixed = (
-        dataclasses.replace(first, status=Status.PROVED),
-        dataclasses.replace(others[0], status=Status.UNDECIDED),
-        *others[1:],
-    )
-    other = landscape_html(
-        dataclasses.replace(
-            brief(report),
-            critical=mixed,
-            verdict=LandscapeVerdict.NOT_BENIGN,
-            basis="counterexample",
-            proofs=ProofSummary(rows=n, proved=1, basis_status="NUMERICAL"),
-        )
-    )
-    assert verdict(other) == (
-        "NOT_BENIGN: a critical point that is neither a global minimiser nor a strict saddle is exhibited, "
-        "numerically; "
-        f"of the {n} rows below 1 are PROVED, {n - 2} numerical and 1 UNDECIDED."
-    )
 
 
 def test_a_proved_row_carries_its_claims(tmp_path):

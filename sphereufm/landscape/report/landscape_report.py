@@ -26,8 +26,9 @@ from sphereufm.landscape.report.json_format import (
     plain,
     problem_from_json,
 )
+from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.notebook import html_table, shown
+from sphereufm.notebook import html_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory.theorems import TheoremCheck
@@ -112,7 +113,7 @@ class LandscapeReport:
         basis = "" if self.basis is None else f" ({self.basis})"
         partial = "" if self.complete else ", interrupted"
         return (
-            f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} classes of critical points{partial}, "
+            f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} critical orbits and families{partial}, "
             f"{self.problem!r}>"
         )
 
@@ -155,19 +156,10 @@ class LandscapeReport:
         return basin_merges(self.connections.edges, [entry.cost for entry in self.critical], self.minimisers)
 
     def _repr_html_(self) -> str:
-        """Return the table that a notebook shows: verdict, what it rests on, and one line for each class."""
-        basis = "no theorem and no counterexample" if self.basis is None else self.basis
-        if self.basis == "counterexample":
-            proved = self.proofs is not None and self.proofs.basis_status == "PROVED"
-            basis += ", PROVED" if proved else ", numerical"
-        lines = [f"Verdict: {self.verdict.name} ({basis})"]
-        if self.basis != "completeness":
-            lines.append("The list is a lower bound on the set of critical points.")
-        return html_table(
-            "\n".join([*lines, *self.notes]),
-            ("cost", "rank", "Morse index", "nullity", "least eigenvalue", "kind", "status", "hits"),
-            map(_cells, self.critical),
-        )
+        """Return the table that a notebook shows: verdict, what it rests on, and one line for each row."""
+        summary = summarise(self)
+        caption = "\n".join([summary.title, summary.verdict_line, *summary.facts])
+        return html_table(caption, summary.headings, summary.cells())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON: to a temporary name beside ``path``, then renamed.
@@ -220,13 +212,6 @@ def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
         entry.kind is CriticalPointKind.STRICT_SADDLE
         or (max(index) if isinstance(index, tuple) else index) > 0
     )
-
-
-def _cells(entry: CriticalPoint | CriticalFamily) -> tuple[str, ...]:
-    """One line of a notebook's table."""
-    numbers = (entry.cost, entry.rank, entry.morse_index, entry.nullity, entry.min_eigenvalue)
-    family = f" ({entry.name})" if isinstance(entry, CriticalFamily) else ""
-    return (*map(shown, numbers), entry.kind.name + family, entry.status.name, str(entry.hits))
 
 
 def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:

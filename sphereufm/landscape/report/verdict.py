@@ -14,11 +14,11 @@ from sphereufm.landscape.points import (
 )
 from sphereufm.problem.theory.theorems import TheoremCheck
 
-__all__ = ["ContradictionError", "Judgement", "judge"]
+__all__ = ["COUNTEREXAMPLES", "ContradictionError", "Judgement", "judge", "lies_above"]
 
 # relative; costs closer than this are those of one value in floating point
 _SAME_COST = 1e-9
-_COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
+COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
 
@@ -66,7 +66,7 @@ def judge(
     >>> judge([], None).verdict.name
     'UNDECIDED'
     """
-    bad = [entry for entry in entries if entry.kind in _COUNTEREXAMPLES and _has_lower(entry, entries)]
+    bad = [entry for entry in entries if entry.kind in COUNTEREXAMPLES and lies_above(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]
     if theorem is not None and theorem.applies:
         return _by_theorem(len(bad), proved, proofs)
@@ -84,7 +84,7 @@ def judge(
     return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
 
 
-def _has_lower(
+def lies_above(
     entry: CriticalPoint | CriticalFamily, entries: Sequence[CriticalPoint | CriticalFamily]
 ) -> bool:
     """Whether a point is known not to be global; only degenerate ones can be the lowest, which decides nothing."""

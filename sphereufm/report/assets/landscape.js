@@ -1,4 +1,4 @@
-// What a row of the table of classes shows when it is opened.
+// What a row of the table shows when it is opened.
 const CLAIMS = {
   critical: "an exact critical point lies within a stated radius, and only one modulo rotations",
   rank_one: "the point is a sign pattern, hence exactly critical",
@@ -116,7 +116,7 @@ const showFalls = (cell, index) => {
   if (down.length) put(cell, "p", "Descents from here (numerical) reached " + list(down, "target") + ".");
   if (up.length) put(cell, "p", "Descents (numerical) reached it from " + list(up, "source") + ".");
 };
-describers.classes = (cell, index) => {
+describers.rows = (cell, index) => {
   const entry = data.critical[index];
   showFalls(cell, index);
   if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);

@@ -1,0 +1,266 @@
+"""A landscape in words and numbers, made once: title, verdict, facts, columns and rows, without any markup.
+
+The command line, the page, notebooks and figures lay it out; none of them words a result again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, lies_above
+from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.notebook import shown
+from sphereufm.problem import capabilities
+
+if TYPE_CHECKING:
+    from sphereufm.landscape.report.landscape_report import LandscapeReport
+
+__all__ = ["COLUMNS", "KIND_NAMES", "Summary", "Value", "counted", "row_values", "summarise"]
+
+Entry: TypeAlias = CriticalPoint | CriticalFamily
+Value: TypeAlias = str | float | tuple[float, float] | None
+
+KIND_NAMES = MappingProxyType(
+    {
+        CriticalPointKind.GLOBAL_MINIMUM: "global minimiser",
+        CriticalPointKind.STRICT_SADDLE: "strict saddle",
+        CriticalPointKind.SPURIOUS_LOCAL_MINIMUM: "spurious local minimiser",
+        CriticalPointKind.LOCAL_MINIMUM: "local minimiser, not decided",
+        CriticalPointKind.DEGENERATE: "degenerate",
+    }
+)
+# keys of a row's values, with their headings
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "cost": "cost",
+        "above": "above lowest",
+        "rank": "rank",
+        "morse_index": "Morse index",
+        "nullity": "nullity",
+        "min_eigenvalue": "least eigenvalue",
+        "kind": "kind",
+        "status": "status",
+        "hits": "hits",
+    }
+)
+# relative; a difference of two costs below it is rounding
+_SAME_COST = 1e-14
+_LOWER_BOUND = (
+    "The list is a lower bound on the set of critical points: a search is no proof of completeness."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a reader is told of a landscape.
+
+    Attributes
+    ----------
+    title : str
+        The problem in one line.
+    cost_heading : str
+        ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit.
+    verdict : str
+        ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``.
+    sentence : str
+        What the verdict rests on.
+    row : int or None
+        The row, from zero, that the sentence is about: the counterexample.
+    proofs : str
+        How many rows are PROVED.
+    facts : tuple of str
+        What was searched, what the list claims, and the report's notes.
+    rows : tuple of dict
+        Values by the keys of ``COLUMNS``, in their order.
+    """
+
+    title: str
+    cost_heading: str
+    verdict: str
+    sentence: str
+    row: int | None
+    proofs: str
+    facts: tuple[str, ...]
+    rows: tuple[Mapping[str, Value], ...]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Headings of the columns, the row's number first."""
+        return ("row", self.cost_heading, *list(COLUMNS.values())[1:])
+
+    def cells(self) -> Iterator[tuple[str, ...]]:
+        """Texts of the rows, the row's number first."""
+        for number, row in enumerate(self.rows, start=1):
+            yield (str(number), *map(shown, row.values()))
+
+    @property
+    def verdict_line(self) -> str:
+        """Verdict, what it rests on, and how much is proved."""
+        return f"{self.verdict}: {self.sentence}. {self.proofs}"
+
+
+def summarise(report: LandscapeReport) -> Summary:
+    """Put a report into words.
+
+    Examples
+    --------
+    >>> from sphereufm import UFMProblem, verify_landscape
+    >>> summary = summarise(verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=8))
+    >>> summary.title, summary.verdict, summary.row
+    ('class sizes 1,1, d = 3, tau = 1', 'BENIGN', None)
+    >>> summary.rows[0]["kind"], summary.rows[0]["above"]
+    ('global minimiser', 0.0)
+    """
+    unit = capabilities.cost_unit(report.problem)
+    row = _counterexample(report)
+    return Summary(
+        title=capabilities.title(report.problem),
+        cost_heading=f"cost ({unit})" if unit else "cost",
+        verdict=report.verdict.name,
+        sentence=_sentence(report, row),
+        row=row,
+        proofs=_proofs(report),
+        facts=tuple(_facts(report)),
+        rows=tuple(row_values(entry, _lowest(report)) for entry in report.critical),
+    )
+
+
+def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
+    """Values of one row by the keys of ``COLUMNS``.
+
+    Parameters
+    ----------
+    entry : CriticalPoint or CriticalFamily
+    lowest : float
+        Least cost that is known, found or by theory.
+    """
+    return {
+        "cost": entry.cost,
+        "above": entry.cost - lowest if entry.cost - lowest > _SAME_COST * abs(entry.cost) else 0.0,
+        "rank": entry.rank,
+        "morse_index": entry.morse_index,
+        "nullity": entry.nullity,
+        "min_eigenvalue": entry.min_eigenvalue,
+        "kind": _kind(entry),
+        "status": f"{entry.status.name} ({entry.reason})" if entry.reason else entry.status.name,
+        "hits": entry.hits,
+    }
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return ``"1 row"``, ``"2 rows"``.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(0, "family", "families")
+    ('1 row', '0 families')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _kind(entry: Entry) -> str:
+    """The checker's sentence where there is one, else the kind in floating point; with a family's name."""
+    kind = entry.sentence or KIND_NAMES[entry.kind]
+    return f"{kind} ({entry.name})" if isinstance(entry, CriticalFamily) else kind
+
+
+def _lowest(report: LandscapeReport) -> float:
+    """The least cost that is known."""
+    known = capabilities.known_minimum(report.problem)
+    costs = [entry.cost for entry in report.critical]
+    return min(costs if known is None else [*costs, known], default=0.0)
+
+
+def _counterexample(report: LandscapeReport) -> int | None:
+    """The lowest row that decides against a benign landscape, proved ones first."""
+    if report.basis != "counterexample":
+        return None
+    rows = [
+        row
+        for row, entry in enumerate(report.critical)
+        if entry.kind in COUNTEREXAMPLES and lies_above(entry, report.critical)
+    ]
+    return min(rows, key=lambda row: (report.critical[row].status is not Status.PROVED, row), default=None)
+
+
+def _sentence(report: LandscapeReport, row: int | None) -> str:
+    """What the verdict rests on."""
+    status = None if report.proofs is None else report.proofs.basis_status
+    if report.basis == "theorem":
+        name = report.theorem.name if report.theorem is not None else "S"
+        proved = ", PROVED for this instance by an accepted certificate" if status == "BY_THEOREM" else ""
+        return f"by Theorem {name} every critical point is a global minimiser or a strict saddle{proved}"
+    if report.basis == "completeness":
+        return "the list of critical points was proved complete"
+    if report.basis == "counterexample":
+        how = "PROVED" if status == "PROVED" else "numerically"
+        if row is None:
+            return (
+                f"a critical point that is neither a global minimiser nor a strict saddle is exhibited, {how}"
+            )
+        entry = report.critical[row]
+        what = "a degenerate family" if isinstance(entry, CriticalFamily) else "a degenerate point"
+        if entry.kind is not CriticalPointKind.DEGENERATE:
+            what = "a spurious local minimiser"
+        return f"row {row + 1} is {what}, neither a global minimiser nor a strict saddle ({how})"
+    return "no theorem applies and no counterexample is established, and a search is no proof"
+
+
+def _proofs(report: LandscapeReport) -> str:
+    """How many rows are proved."""
+    rows = len(report.critical)
+    if report.proofs is None:
+        return f"{counted(rows, 'row')}; numerical, no proofs were tried."
+    count = Counter(entry.status for entry in report.critical)
+    proved, undecided = count[Status.PROVED], count[Status.UNDECIDED]
+    if proved == rows:
+        return "The one row is PROVED." if rows == 1 else f"All {rows} rows are PROVED one by one."
+    open_ = f", {undecided} UNDECIDED" if undecided else ""
+    return (
+        f"Of {counted(rows, 'row')} {proved} PROVED one by one, {rows - proved - undecided} numerical{open_}."
+    )
+
+
+def _facts(report: LandscapeReport) -> Iterator[str]:
+    """What was searched, and what a reader should know."""
+    for name, coverage in report.coverage.items():
+        yield f"{name}: {_searched(coverage)}"
+    if report.rank_one is not None:
+        classes, listed = report.rank_one.classes, report.rank_one.listed
+        some = "" if listed == classes else f", {listed} of them listed"
+        yield f"rank 1: {counted(classes, 'orbit')}, counted exactly{some}"
+    if report.basis != "completeness":
+        yield _LOWER_BOUND
+    yield from _falls(report)
+    yield from report.notes
+
+
+def _searched(coverage: Coverage) -> str:
+    """What the searches of one stratum met."""
+    searches = f"{coverage.converged} of {counted(coverage.starts, 'search', 'searches')} converged"
+    bound = coverage.unseen_bound
+    unseen = "" if bound is None else f", unseen mass below {bound:.1%} at {coverage.confidence:.0%}"
+    return f"{searches}, {counted(coverage.classes, 'orbit or family', 'orbits and families')} met{unseen}"
+
+
+def _falls(report: LandscapeReport) -> Iterator[str]:
+    """What the descents reached."""
+    found = report.connections
+    if found is None:
+        return
+    yield (
+        f"descents (numerical): {found.descents} from {counted(found.sources, 'row')} with negative curvature, "
+        f"{counted(found.skipped, 'such row')} left out; {found.unfinished} did not end at a critical point, "
+        f"{found.unlisted} ended at one that is not listed"
+    )
+    for merge in report.merges[:1]:
+        rows = " and ".join(str(row + 1) for row in merge.basins)
+        yield (
+            f"basins of rows {rows} meet at cost {merge.cost:.6g} (row {merge.row + 1}), "
+            "a numerical upper bound of the barrier"
+        )
