@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sphereufm.problem.derivative_checks import DerivativeCheck as DerivativeCheck
     from sphereufm.problem.derivative_checks import check_gradient as check_gradient
     from sphereufm.problem.derivative_checks import check_hessian as check_hessian
+    from sphereufm.problem.losses.registry import register_loss as register_loss
     from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt as from_pymanopt
     from sphereufm.problem.theory.gap import optimality_gap as optimality_gap
     from sphereufm.problem.theory.theorems import collapsed_point as collapsed_point
@@ -93,6 +94,7 @@ _HOME = {
     "simplex_etf": "problem.theory.theorems",
     "solve": "solvers",
     "symmetric_critical_points": "landscape.symmetric_search",
+    "register_loss": "problem.losses.registry",
     "theorem_s": "problem.theory.theorems",
     "trace_branches": "branches.trace",
     "prove_landscape": "landscape.proofs",

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,45 +14,50 @@ from sphereufm import (
     global_minimum,
     optimality_gap,
     prove_landscape,
+    register_loss,
     solve,
     theorem_s,
     verify_landscape,
 )
 from sphereufm.cli import main
-from sphereufm.problem.losses import LOSSES, CrossEntropy, LogitTerms
+from sphereufm.errors import InvalidInputError
+from sphereufm.problem.losses import registry
+from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy, softmax_curvature
+from sphereufm.problem.losses.interface import LogitTerms, LossFacts
 from sphereufm.solvers.strategies.line_search import armijo_search
 from sphereufm.solvers.strategy import Step
 
-SMOOTHING = 0.1
 
+@dataclass(frozen=True, kw_only=True)
+class Penalised:
+    """Cross-entropy with a penalty on large logits: convex, but not blind to a common shift of them."""
 
-def smoothing_part(scale, flat, K):
-    """What smoothing adds to G: the targets move from the own class to all."""
-    part = np.repeat(-SMOOTHING * scale[None] / K, K, axis=0)
-    part.reshape(-1)[flat] += SMOOTHING * scale
-    return part
+    name: ClassVar[str] = "penalised"
 
+    penalty: float = 0.05
 
-@dataclass(frozen=True)
-class LabelSmoothing:
-    """Cross-entropy against ``0.9 e_y + 0.1 / K``: convex, and blind to a common shift of the logits."""
+    def facts(self, classes):
+        return LossFacts(convex=True, floor=0.0)
 
-    name: str = "label-smoothing"
+    def forward(self, Z, block, out=None):
+        cost, G, own, _ = PLAIN.forward(Z.copy(), block, out)
+        G += self.penalty * block.scale * Z
+        squares = 0.5 * self.penalty * (Z * Z).sum(axis=-2)
+        return LogitTerms(cost + squares, G, np.concatenate([own[..., None, :], Z], axis=-2))
 
-    def forward(self, Z, flat, scale, out=None):
-        terms = CrossEntropy().forward(Z, flat, scale, out)
-        K = terms.E.shape[-2]
-        G = terms.G
-        G += smoothing_part(scale, flat, K)
-        return LogitTerms(terms.cost - SMOOTHING * terms.E.sum(axis=-2) / K, G, terms.own, terms.E)
+    def curvature(self, terms, D, block):
+        own, Z = terms.state[..., 0, :], terms.state[..., 1:, :]
+        straight = self.penalty * block.scale * D
+        return straight + softmax_curvature(terms.G - self.penalty * block.scale * Z, own, D, block)
 
-    def curvature(self, terms: Any, D, flat, scale):
-        # the targets are constant: the derivative of G is that of cross-entropy
-        plain = terms._replace(G=terms.G - smoothing_part(scale, flat, D.shape[-2]))
-        return CrossEntropy().curvature(plain, D, flat, scale)
+    def magnitude(self, terms, block):
+        return np.abs(terms.G) + self.penalty * block.scale * np.abs(terms.state[..., 1:, :])
 
-    def log_cost(self, Z, flat):
-        return np.log(self.forward(Z, flat, np.ones(Z.shape[-1])).cost)
+    def excess(self, Z, block):
+        return self.forward(Z, block).cost
+
+    def log_cost(self, Z, block):
+        return np.log(self.forward(Z, block).cost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,41 +89,48 @@ class PlainRun:
 
 
 @pytest.fixture
-def smoothed(monkeypatch):
-    monkeypatch.setitem(LOSSES, "label-smoothing", LabelSmoothing())
-    return UFMProblem(class_sizes=(2, 1), dim=3, tau=1, loss="label-smoothing")
+def penalised(monkeypatch):
+    monkeypatch.setattr(registry, "_KNOWN", dict(registry._KNOWN))
+    monkeypatch.setattr(registry, "LOSSES", registry._KNOWN)
+    register_loss(Penalised)
+    return UFMProblem(class_sizes=(2, 1), dim=3, tau=1, loss={"name": "penalised", "penalty": 0.05})
 
 
-def test_a_new_loss_has_the_right_value(smoothed):
-    X = smoothed.spheres.random_point(0)
+def test_a_new_loss_has_the_right_value(penalised):
+    X = penalised.spheres.random_point(0)
     Z = X[:, :2].T @ X[:, 2:]
-    logs = Z - np.log(np.exp(Z).sum(axis=0))
-    targets = 0.9 * np.eye(2)[:, smoothed.labels] + 0.05
-    np.testing.assert_allclose(smoothed.cost(X), -(targets * logs).sum(axis=0).mean(), rtol=2e-13)
+    expected = np.log(np.exp(Z).sum(axis=0)) - Z[penalised.labels, range(3)] + 0.025 * (Z * Z).sum(axis=0)
+    np.testing.assert_allclose(penalised.cost(X), expected.mean(), rtol=2e-13)
 
 
-def test_a_new_loss_is_all_that_solvers_and_landscapes_need(smoothed):
-    assert check_gradient(smoothed).passed
-    assert check_hessian(smoothed).passed
-    best = solve(smoothed, rng=0)
-    gap = optimality_gap(smoothed, best.X)
+def test_a_name_is_taken_once():
+    assert register_loss(CrossEntropy) is CrossEntropy
+    with pytest.raises(InvalidInputError, match="taken"):
+        register_loss(type("Other", (Penalised,), {"name": "cross-entropy"}))
+
+
+def test_a_new_loss_is_all_that_solvers_and_landscapes_need(penalised):
+    assert check_gradient(penalised).passed
+    assert check_hessian(penalised).passed
+    best = solve(penalised, rng=0)
+    gap = optimality_gap(penalised, best.X)
     assert (best.converged, gap.method, gap.value < 1e-10) == (True, "multiplier-bound", True)
-    report = verify_landscape(smoothed, starts=10, rng=0)
+    report = verify_landscape(penalised, starts=10, rng=0)
     assert report.critical[0].cost == pytest.approx(best.cost)
-    assert (report.verdict.name, theorem_s(smoothed).applies, global_minimum(smoothed)) == (
+    assert (report.verdict.name, theorem_s(penalised).applies, global_minimum(penalised)) == (
         "UNDECIDED",
         False,
         None,
     )
 
 
-def test_without_formulas_in_balls_its_rows_stay_numerical(smoothed):
-    report = prove_landscape(verify_landscape(smoothed, starts=5, rng=0))
+def test_without_formulas_in_balls_its_rows_stay_numerical(penalised):
+    report = prove_landscape(verify_landscape(penalised, starts=5, rng=0))
     assert {entry.status.name for entry in report.critical} == {"NUMERICAL"}
     assert any("ball formulas" in note for note in report.notes)
 
 
-def test_the_command_line_knows_a_new_loss(smoothed, capsys):
+def test_the_command_line_knows_a_new_loss(penalised, capsys):
     with pytest.raises(SystemExit) as stop:
         main(
             [
@@ -130,12 +142,12 @@ def test_the_command_line_knows_a_new_loss(smoothed, capsys):
                 "--tau",
                 "1",
                 "--loss",
-                "label-smoothing",
+                "penalised",
                 "--json",
             ]
         )
     assert stop.value.code == 0
-    assert json.loads(capsys.readouterr().out)["problem"]["loss"] == "label-smoothing"
+    assert json.loads(capsys.readouterr().out)["problem"]["loss"] == {"name": "penalised", "penalty": 0.05}
 
 
 def test_a_new_solver_is_one_class():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,16 +85,19 @@ def one_of(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Par
 
 
 def problem_options(command: _Command) -> _Command:
-    """Add the options that describe a cross-entropy problem; see :func:`problem_from_options`."""
+    """Add the options that describe a problem; see :func:`problem_from_options`."""
     tau = click.option(
-        "--tau", required=True, metavar="t", help="Inverse temperature; 0.1 and 1/3 are taken exactly."
+        "--tau",
+        required=True,
+        metavar="t|t1,t2,...",
+        help="Inverse temperature, one or one a class; 0.1 and 1/3 are taken exactly.",
     )
     decorated: _Command = size_options(tau(command))
     return decorated
 
 
 def size_options(command: _Command) -> _Command:
-    """Add the options that describe a cross-entropy problem but for its temperature."""
+    """Add the options that describe a problem but for its temperature."""
     options = (
         click.option("--classes", type=int, metavar="K", help="Number of classes."),
         click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
@@ -112,6 +116,14 @@ def size_options(command: _Command) -> _Command:
             callback=one_of(_loss_names),
             shell_complete=lambda context, option, begun: [n for n in _loss_names() if n.startswith(begun)],
         ),
+        click.option(
+            "--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."
+        ),
+        click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
+        click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
+        click.option(
+            "--offsets", metavar="FILE", help="K or K x K numbers that cross-entropy adds to the logits."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -120,7 +132,7 @@ def size_options(command: _Command) -> _Command:
 
 def _loss_names() -> list[str]:
     """Names of the losses, loaded when they are needed."""
-    from sphereufm.problem.losses import LOSSES
+    from sphereufm.problem.losses.registry import LOSSES
 
     return list(LOSSES)
 
@@ -134,6 +146,7 @@ def problem_from_options(
     dim: int,
     tau: str,
     loss: str,
+    **parameters: str | None,
 ) -> Any:
     """Build the :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe.
 
@@ -146,7 +159,30 @@ def problem_from_options(
 
     sizes = _class_sizes(classes, per_class, class_sizes)
     given = None if weights is None else _weights(weights)
-    return UFMProblem(class_sizes=sizes, dim=dim, tau=tau, weights=given, loss=loss)
+    return UFMProblem(
+        class_sizes=sizes,
+        dim=dim,
+        tau=tau.split(",") if "," in tau else tau,
+        weights=given,
+        loss=_loss(loss, parameters),
+    )
+
+
+def _loss(name: str, options: dict[str, str | None]) -> dict[str, Any]:
+    """The loss with those of its parameters that were given; others are refused by their option's name."""
+    from sphereufm.problem.losses.registry import LOSSES
+
+    given = {key: value for key, value in options.items() if value is not None}
+    known = [field.name for field in fields(LOSSES[name])]  # type: ignore[arg-type]
+    for key in given:
+        if key not in known:
+            has = ", ".join(f"--{own}" for own in known if own in options)
+            raise InvalidInputError(
+                f"--{key} is no option of --loss {name}, {'which has ' + has if has else 'which has none'}"
+            )
+    if (path := given.get("offsets")) is not None:
+        return {"name": name, **given, "offsets": _numbers_from_file("offsets", path)}
+    return {"name": name, **given}
 
 
 def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | None) -> list[int]:
@@ -177,8 +213,8 @@ def _whole(name: str, word: str) -> int:
         ) from None
 
 
-def _weights(text: str) -> list[str] | list[float]:
-    """Weights as a list on the command line, or from a file (.npy, .npz, or text with one number a line)."""
+def _weights(text: str) -> Any:
+    """Weights as a list on the command line, or from a file."""
     if not os.path.exists(text):
         words = [word.strip() for word in text.split(",")]
         if not all(_NUMBER.fullmatch(word) for word in words):
@@ -186,14 +222,27 @@ def _weights(text: str) -> list[str] | list[float]:
                 f"--weights={text!r}: there is no such file, and this is no list of numbers such as 1,0.5,2/3"
             )
         return words
-    if text.endswith((".npy", ".npz")):
+    rows = _numbers_from_file("weights", text)
+    return [number for row in rows for number in row] if rows and isinstance(rows[0], list) else rows
+
+
+def _numbers_from_file(option: str, path: str) -> list[Any]:
+    """A list of numbers, or of rows of them, from .npy, .npz, or text with one row a line."""
+    if not os.path.exists(path):
+        raise UnreadableFileError(f"--{option}={path!r}: there is no such file")
+    if path.endswith((".npy", ".npz")):
         from sphereufm.features.readers import open_array
 
-        return [float(w) for w in open_array(text, "labels").read()]
+        return list(open_array(path, "labels").read().tolist())
     try:
-        return Path(text).read_text(encoding="utf-8").replace(",", " ").split()
+        lines = Path(path).read_text(encoding="utf-8").replace(",", " ").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(f"--weights={text!r} cannot be read as text: {error}") from error
+        raise UnreadableFileError(f"--{option}={path!r} cannot be read as text: {error}") from error
+    rows = [line.split() for line in lines if line.split()]
+    # one number a line, or all of them in one
+    if len(rows) == 1 or all(len(row) == 1 for row in rows):
+        return [number for row in rows for number in row]
+    return rows
 
 
 def output_options(command: _Command) -> _Command:

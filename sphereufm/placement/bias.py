@@ -17,7 +17,8 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.layer import Layer
-from sphereufm.problem.losses import CrossEntropy
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import block_from_labels
 
 __all__ = ["best_bias", "present_classes"]
 
@@ -83,7 +84,7 @@ def _moments(layer: Layer, tau: float, b: Array) -> tuple[float, Array, Array, f
     r, C = np.zeros(K), np.zeros((K, K))
     for A, y in layer.logits():
         columns = np.arange(y.size)
-        terms = loss.forward(tau * A + b[:, None], y * y.size + columns, np.full(y.size, 1.0))
+        terms = loss.forward(tau * A + b[:, None], block_from_labels(y, np.ones(y.size)))
         G = np.asarray(terms.G)
         P = G.copy()
         P[y, columns] += 1.0

@@ -32,7 +32,8 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.placement.bias import best_bias, present_classes
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.norms import BalancedNorms, frame_cost
-from sphereufm.problem.losses import CrossEntropy
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import block_from_labels
 
 __all__ = ["OrdinaryPosition", "ordinary_position"]
 
@@ -194,7 +195,7 @@ def _collect(layer: Layer, tau: float, bias: Array | None, free: bool = False) -
     for A, y in layer.logits():
         Z = tau * A if bias is None else tau * A + bias[:, None]
         columns = np.arange(y.size)
-        terms = loss.forward(Z, y * y.size + columns, np.full(y.size, 1.0))
+        terms = loss.forward(Z, block_from_labels(y, np.ones(y.size)))
         P = np.array(terms.G)
         gram += P @ P.T
         row_sums += P.sum(axis=1)

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.layer import Layer
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.losses import CrossEntropy
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, simplex_etf
 from sphereufm.problem.ufm import Number, UFMProblem
@@ -123,9 +124,8 @@ def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
     K, loss = W.shape[1], CrossEntropy()
     total = _Sums(C=W.T.copy(), HGt=np.zeros(W.shape), B=np.zeros((K, K)), row_scale=np.zeros(K))
     for H, y in layer.blocks():
-        columns = np.arange(y.size)
         A = np.ascontiguousarray(W.T @ H)
-        terms = loss.forward(tau * A, y * y.size + columns, np.full(y.size, tau / N))
+        terms = loss.forward(tau * A, block_from_labels(y, np.full(y.size, 1.0 / N), tau))
         total.add(W, H, A, terms.G, float(terms.cost.sum()) / N)
         _add_to_classes(total.C, H, y)
     return total.result(problem, W)

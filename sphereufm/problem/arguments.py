@@ -1,10 +1,11 @@
-"""Arguments of the cross-entropy problem: checked, and kept as exact numbers."""
+"""Arguments of a problem of normalised features and of its loss: checked, and kept as exact numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 from sphereufm.errors import InvalidInputError, check_integer, check_labels
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Number", "classes_and_labels", "exact_positive", "nearest_double", "read_only", "sample_weights"]
+__all__ = [
+    "Number",
+    "classes_and_labels",
+    "exact_number",
+    "exact_numbers",
+    "exact_positive",
+    "exact_temperature",
+    "read_only",
+    "sample_weights",
+    "temperatures",
+]
 
 Number: TypeAlias = float | int | str | Fraction
 _Item = TypeVar("_Item")
+_Array = TypeVar("_Array", bound=NDArray[Any])
 
 # beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
 _MOST_SAMPLES = 10**9
+_LOGITS = "logits are tau * W.T @ H"
 
 
 def classes_and_labels(
@@ -70,17 +83,67 @@ def exact_positive(name: str, value: Number, remedy: str) -> Fraction:
     return exact
 
 
-def nearest_double(name: str, given: Number, exact: Fraction) -> float:
-    """Return the nearest double of a positive rational, if it is neither zero nor infinite."""
+def exact_number(name: str, value: Number, low: float | None = None, high: float | None = None) -> Fraction:
+    """Return the rational that a float, integer, text or fraction stands for, if it lies in ``[low, high)``.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no finite number, or outside.
+
+    Examples
+    --------
+    >>> exact_number("smoothing", "0.1", 0, 1)
+    Fraction(1, 10)
+    """
+    bounds = "finite"
+    if low is not None:
+        bounds = f"at least {low}" if high is None else f"at least {low} and below {high}"
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        exact = Fraction(value if isinstance(value, int | str | Fraction) else float(value))
+        if not math.isfinite(float(exact)):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        raise InvalidInputError(f"{name}={value!r} must be a number, {bounds}") from None
+    if (low is not None and exact < low) or (high is not None and exact >= high):
+        raise InvalidInputError(f"{name}={value!r} must be {bounds}")
+    return exact
+
+
+def exact_numbers(name: str, values: Iterable[Number]) -> tuple[Fraction, ...]:
+    """Several of them."""
+    return tuple(exact_number(f"{name} entry", value) for value in values)
+
+
+def temperatures(
+    tau: Number | Sequence[Number], y: NDArray[np.intp], K: int
+) -> tuple[Fraction, tuple[Fraction, ...] | None]:
+    """The largest temperature, and the ratios of each sample's to it where they differ."""
+    if isinstance(tau, str) or np.ndim(tau) == 0:  # type: ignore[arg-type]
+        return exact_temperature(tau), None  # type: ignore[arg-type]
+    each = [exact_temperature(t) for t in tau]  # type: ignore[union-attr]
+    if len(each) not in (K, y.size):
+        raise InvalidInputError(
+            f"tau has {len(each)} entries; give one, one a class ({K}) or one a sample ({y.size})"
+        )
+    if len(each) == K:
+        each = [each[k] for k in y.tolist()]
+    top = max(each)
+    return top, None if len(set(each)) == 1 else tuple(t / top for t in each)
+
+
+def exact_temperature(tau: Number) -> Fraction:
+    """Exact ``tau``, refused where it is zero or infinite in double precision."""
+    exact = exact_positive("tau", tau, _LOGITS)
     try:
         value = float(exact)
     except OverflowError:
         value = float("inf")
     if not 0.0 < value < float("inf"):
-        raise InvalidInputError(
-            f"{name}={given!r} is outside the range of double precision; logits are tau * W.T @ H"
-        )
-    return value
+        raise InvalidInputError(f"tau={tau!r} is outside the range of double precision; {_LOGITS}")
+    return exact
 
 
 def sample_weights(
@@ -107,7 +170,7 @@ def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
         raise InvalidInputError(f"{name}={values!r} must be a sequence with one entry each") from None
 
 
-def read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
+def read_only(array: _Array) -> _Array:
     """Return the array, copied if it is somebody else's, with writing switched off."""
     array = array if array.base is None else array.copy()
     array.flags.writeable = False

@@ -1,4 +1,4 @@
-r"""The Riemannian Hessian of the cross-entropy problem as a bordered block-diagonal ("arrow") matrix.
+r"""The Riemannian Hessian of a problem of normalised features as a bordered block-diagonal ("arrow") matrix.
 
 In coordinates of an orthonormal tangent basis (``T_k`` at ``w_k``, ``R_i`` at ``h_i``; ``e = d - 1`` coordinates a
 column) the features do not see each other, so the Hessian is
@@ -7,12 +7,13 @@ column) the features do not see each other, so the Hessian is
     [ B^T  diag(C_i)]     B   (..., N, K e, e), block i couples all classifiers with h_i
                           C   (..., N, e, e)
 
-    A_kl  = tau^2 sum_i omega_i (C_i)_kl T_k^T h_i h_i^T T_l - alpha_k delta_kl I,   C_i = diag(p_i) - p_i p_i^T
+    A_kl  = tau^2 sum_i omega_i (C_i)_kl T_k^T h_i h_i^T T_l - alpha_k delta_kl I
     B_i,k = tau^2 omega_i T_k^T h_i (W C_i e_k)^T R_i + G_ki T_k^T R_i
     C_i   = tau^2 omega_i R_i^T W C_i W^T R_i - beta_i I
 
-Systems with the Hessian plus a multiple of the identity are solved by eliminating the features: ``O(N)`` work
-for fixed ``K`` and ``d``.
+where ``C_i`` on the right is the second derivative of the sample's loss by its logits, ``diag(p_i) - p_i p_i^T`` for
+cross-entropy.  Systems with the Hessian plus a multiple of the identity are solved by eliminating the features:
+``O(N)`` work for fixed ``K`` and ``d``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.losses.logits import get_own, set_own
 
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
@@ -160,7 +161,7 @@ def mean_curvature(point: UFMEvaluation) -> Array:
     """Mean over all directions of each column's own curvature by the logits, shape ``(..., K + N)``.
 
     For ``w_k`` that is ``tau^2 sum_i omega_i (C_i)_kk / d``; for ``h_i`` it is ``tau^2 omega_i trace(W C_i W^T) / d``,
-    up to a part of second order in the probability of the wrong classes, which is left out.
+    for cross-entropy up to a part of second order in the probability of the wrong classes, which is left out.
 
     Examples
     --------
@@ -170,17 +171,42 @@ def mean_curvature(point: UFMEvaluation) -> Array:
     [0.052, 0.052, 0.119, 0.119]
     """
     problem = point.problem
-    y, rows = problem.labels, np.arange(problem.samples)
-    scale = problem.tau * problem.weights
-    P = point.G / scale
-    wrong = -P[..., y, rows]
-    P[..., y, rows] = wrong
-    W = point.W
-    squares = 2.0 - 2.0 * (np.swapaxes(W, -1, -2) @ W)[..., y]
-    features = scale * (P * squares).sum(axis=-2)
-    # p (1 - p) is the same for the own class with the wrong ones' probability in place of p
-    classifiers = (scale * P * (1.0 - P)).sum(axis=-1)
-    return np.asarray(problem.tau / problem.dim * np.concatenate([classifiers, features], axis=-1))
+    parts = (
+        _softmax_parts(point) if problem.loss.facts(problem.classes).probability else _general_parts(point)
+    )
+    return np.asarray(np.concatenate(parts, axis=-1) / problem.dim)
+
+
+def _softmax_parts(point: UFMEvaluation) -> tuple[Array, Array]:
+    """Sums over samples and over classes from ``G`` alone."""
+    problem, W = point.problem, point.W
+    gram = np.swapaxes(W, -1, -2) @ W
+    classifiers: Array | float = 0.0
+    features = []
+    for term, block in zip(point.terms(), problem.blocks, strict=True):
+        P = term.G / block.scale
+        set_own(P, block.flat, -get_own(P, block.flat))
+        squares = 2.0 - 2.0 * gram[..., block.labels]
+        scale = block.temperatures * block.scale
+        features.append(scale * (P * squares).sum(axis=-2))
+        # p (1 - p) is the same for the own class with the wrong ones' probability in place of p
+        classifiers = classifiers + (scale * P * (1.0 - P)).sum(axis=-1)
+    return np.asarray(classifiers), np.concatenate(features, axis=-1)
+
+
+def _general_parts(point: UFMEvaluation) -> tuple[Array, Array]:
+    """The same for any loss, one class at a time: ``O(K^2 N)``."""
+    problem, W = point.problem, point.W
+    gram = np.swapaxes(W, -1, -2) @ W
+    classifiers, features = np.zeros(point.alpha.shape), np.zeros(point.beta.shape)
+    for term, block in zip(point.terms(), problem.blocks, strict=True):
+        for k in range(problem.classes):
+            D = np.zeros(term.G.shape)
+            D[..., k, :] = block.temperatures
+            C = problem.loss.curvature(term, D, block)
+            classifiers[..., k] += C[..., k, :].sum(axis=-1)
+            features[..., block.samples] += (gram[..., k, :][..., None, :] @ C)[..., 0, :]
+    return classifiers, features
 
 
 def approximate_inverse(point: UFMEvaluation, root: Array) -> Callable[[Array], Array] | None:
@@ -214,11 +240,16 @@ def _scaled(solve: Callable[[Array], Array], root: Array, R: Array) -> Array:
 
 
 def _curvature(point: UFMEvaluation) -> Array:
-    """``tau^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``."""
+    """``tau_i^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``: one column of all samples at a time."""
     problem = point.problem
-    scale = problem.tau * problem.weights
-    covariance = _softmax_covariance(np.swapaxes(point.G, -1, -2), problem.labels, scale)
-    return np.asarray(problem.tau * scale[:, None, None] * covariance)
+    K = problem.classes
+    out = np.empty((*point.X.shape[:-2], problem.samples, K, K))
+    for term, block in zip(point.terms(), problem.blocks, strict=True):
+        D = np.zeros((K, *term.G.shape))
+        # the unit vectors on an axis in front, times the change of a sample's logits by <w_k, h_i>
+        D[np.arange(K), ..., np.arange(K), :] = block.temperatures
+        out[..., block.samples, :, :] = np.moveaxis(problem.loss.curvature(term, D, block), (0, -1), (-1, -3))
+    return out
 
 
 def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple[Array, Array]:
@@ -227,21 +258,6 @@ def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple
     curved = curvature @ np.swapaxes(Rw, -1, -2)
     C = Rw @ curved - point.beta[..., None, None] * np.eye(R.shape[-1])
     return curved, C
-
-
-def _softmax_covariance(G: Array, labels: NDArray[np.intp], scale: Array) -> Array:
-    """``diag(p) - p p^T`` for each sample, ``(..., N, K, K)``, from ``G`` (rows are samples) without cancellation."""
-    N, K = G.shape[-2:]
-    P = G / scale[:, None]
-    rows = np.arange(N)
-    others = -P[..., rows, labels]
-    P[..., rows, labels] = 1.0 - others
-    rest = 1.0 - P
-    rest[..., rows, labels] = others
-    C = -P[..., :, None] * P[..., None, :]
-    diagonal = np.arange(K)
-    C[..., diagonal, diagonal] = P * rest
-    return C
 
 
 def _sum_classifier_blocks(curvature: Array, Th: Array) -> Array:

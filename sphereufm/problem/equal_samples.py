@@ -155,14 +155,14 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     E = np.linalg.svd(X, full_matrices=X.shape[1] < X.shape[0])[0]
     columns = np.concatenate([np.arange(K), K + first])
     weights = np.bincount(group, weights=problem.weights)
-    merged = problem.with_samples(problem.labels[first], weights, rank)
+    merged = problem.with_samples(first, weights, rank)
     return EqualSamples(
         problem=merged, Y=normalize(E[:, :rank].T @ X[:, columns]), group=group, sizes=sizes, E=E
     )
 
 
 def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
-    """Number the groups of samples with equal label, weight and feature; features agree within 1e-7.
+    """Number the groups of samples with equal label, weight, temperature and feature; features agree within 1e-7.
 
     Parameters
     ----------
@@ -183,13 +183,15 @@ def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
     """
     # features are compared along the order of one generic projection, so that equal ones are neighbours
     direction = np.cos(np.arange(1.0, H.shape[0] + 1.0) ** 2)
-    order = np.lexsort((direction @ H, problem.weights, problem.labels))
-    sorted_H, y, w = H[:, order], problem.labels[order], problem.weights[order]
+    rates = np.array(problem.exact_rates or np.ones(problem.samples), dtype=np.float64)
+    order = np.lexsort((direction @ H, rates, problem.weights, problem.labels))
+    sorted_H, kind = H[:, order], np.stack([problem.labels, problem.weights, rates])[:, order]
     starts = np.zeros(order.size, dtype=np.intp)
     begin = 0
     for i in range(1, order.size):
-        apart = y[i] != y[begin] or w[i] != w[begin]
-        if apart or np.abs(sorted_H[:, i] - sorted_H[:, begin]).max() > _SAME_FEATURE:
+        if (kind[:, i] != kind[:, begin]).any() or np.abs(
+            sorted_H[:, i] - sorted_H[:, begin]
+        ).max() > _SAME_FEATURE:
             begin = i
         starts[i] = begin
     first = np.minimum.reduceat(order, np.unique(starts))

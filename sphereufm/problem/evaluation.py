@@ -1,4 +1,4 @@
-"""One point of the cross-entropy problem, with everything that a single forward pass gives.
+"""One point of a problem of normalised features, with everything that a single forward pass gives.
 
 The forward pass (logits, exponentials) is kept when its arrays fit the problem's memory budget, and recomputed
 block by block where they do not; the answers are the same.
@@ -15,7 +15,8 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import kernels
-from sphereufm.problem.losses import BlockTerms, KeptTerms, LogitTerms
+from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms
+from sphereufm.problem.model import UFMModel
 from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sphereufm.problem.arrow_hessian import ArrowHessian
-    from sphereufm.problem.ufm import UFMProblem
 
 __all__ = ["UFMEvaluation"]
 
@@ -46,7 +46,7 @@ class UFMEvaluation:
     0.126928
     """
 
-    def __init__(self, problem: UFMProblem, X: Array) -> None:
+    def __init__(self, problem: UFMModel, X: Array) -> None:
         self.problem = problem
         self.X = X
         # plain attributes: a cached_property takes a lock in Python 3.11, which shows at small sizes
@@ -72,16 +72,17 @@ class UFMEvaluation:
     def cost(self) -> Array:
         """Cost in nats, shape ``(...)``."""
         if self._cost is None:
-            self._cost = kernels.total_cost(self._terms(), self.problem.blocks)
+            self._cost = kernels.total_cost(self.terms(), self.problem.blocks)
         return self._cost
 
     @cached_property
     def log_cost(self) -> Array:
         """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
         problem = self.problem
-        tau_Wt = problem.tau * np.swapaxes(self.W, -1, -2)
+        Wt = np.swapaxes(self.W, -1, -2)
         parts = [
-            problem.loss.log_cost(tau_Wt @ self.H[..., block.samples], block.flat) + np.log(block.weights)
+            problem.loss.log_cost(Wt @ self.H[..., block.samples] * block.temperatures, block)
+            + np.log(block.weights)
             for block in problem.blocks
         ]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
@@ -108,9 +109,9 @@ class UFMEvaluation:
 
     @property
     def gradient_scale(self) -> Array:
-        """Sums of ``|G|`` that pull at each column, shape ``(..., K + N)``."""
+        """Sums of the size of ``G`` that pull at each column, shape ``(..., K + N)``."""
         if self._scale is None:
-            self._scale = kernels.gradient_scales(self._terms(), self.problem.blocks)
+            self._scale = kernels.gradient_scales(self.problem.loss, self.terms(), self.problem.blocks)
         return self._scale
 
     @property
@@ -131,7 +132,7 @@ class UFMEvaluation:
         """Riemannian with the multipliers, Euclidean without."""
         problem = self.problem
         model = problem.loss, problem.tau, problem.classes
-        return kernels.hessian_product(self._terms(), problem.blocks, self.X, U, multipliers, model)
+        return kernels.hessian_product(self.terms(), problem.blocks, self.X, U, multipliers, model)
 
     @property
     def multiplier_matrix(self) -> MultiplierMatrix:
@@ -145,15 +146,15 @@ class UFMEvaluation:
         if self.X.ndim != 2:
             raise InvalidInputError(f"X has shape {self.X.shape}; S is given for one point (d, M) at a time")
         return MultiplierMatrix(
-            alpha=self.alpha, beta=self.beta, terms=self._terms, blocks=self.problem.blocks
+            alpha=self.alpha, beta=self.beta, terms=self.terms, blocks=self.problem.blocks
         )
 
     @property
     def G(self) -> Array:
-        """``tau (P - Y) diag(omega)``, assembled, shape ``(..., K, N)``."""
+        """Derivative by ``W^T H``, assembled, shape ``(..., K, N)``; for cross-entropy ``tau (P - Y) diag(omega)``."""
         problem = self.problem
         G = np.empty((*self.X.shape[:-2], problem.classes, problem.samples))
-        for term, block in zip(self._terms(), problem.blocks, strict=True):
+        for term, block in zip(self.terms(), problem.blocks, strict=True):
             G[..., block.samples] = term.G
         return G
 
@@ -187,14 +188,14 @@ class UFMEvaluation:
         if self._derivatives is None:
             problem = self.problem
             cost, gradient, multipliers = kernels.evaluate(
-                self._terms(), problem.blocks, self.X, problem.classes, problem.tau
+                self.terms(), problem.blocks, self.X, problem.classes
             )
             if self._cost is None:
                 self._cost = cost
             self._derivatives = gradient, multipliers
         return self._derivatives
 
-    def _terms(self) -> Iterable[BlockTerms]:
+    def terms(self) -> Iterable[BlockTerms]:
         """Forward terms block by block, kept when they fit the memory budget."""
         if self._kept is not None:
             return self._kept
@@ -205,7 +206,7 @@ class UFMEvaluation:
         if _BYTES * logits > problem.memory_budget:
             return kernels.forward(*arguments)
         if len(problem.blocks) == 1:
-            self._kept = (kernels.forward_one(*arguments),)
+            self._kept = (kernels.forward_one(problem.loss, self.W, self.H, problem.blocks),)
             return self._kept
         return self._recorded(kernels.forward(*arguments, keep=np.empty(logits)))
 
@@ -213,6 +214,6 @@ class UFMEvaluation:
         """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""
         seen = []
         for term in stream:
-            seen.append(KeptTerms(term.cost, term.G, term.own, term.tau_beta))
+            seen.append(KeptTerms(term.cost, term.G, term.state, term.tau_beta))
             yield seen[-1]
         self._kept = tuple(seen)

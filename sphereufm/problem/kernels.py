@@ -1,12 +1,12 @@
-r"""Closed-form kernels of ``f(W, H) = sum_i omega_i loss(tau W^T h_i, y_i)``, streamed over samples.
+r"""Closed-form kernels of ``f(W, H) = sum_i omega_i loss(tau_i W^T h_i, y_i)``, streamed over samples.
 
 ==============  ===============  ==========================================================
 symbol          shape            meaning
 ==============  ===============  ==========================================================
 ``W``           ``(..., d, K)``  classifier
 ``H``           ``(..., d, N)``  features
-``Z``           ``(..., K, N)``  logits ``tau W^T H``
-``G``           ``(..., K, N)``  ``tau (P - Y) diag(omega)``
+``Z``           ``(..., K, N)``  logits ``tau_i W^T h_i``
+``G``           ``(..., K, N)``  derivative by ``W^T H``: for cross-entropy ``tau (P - Y) diag(omega)``
 ``alpha``       ``(..., K)``     ``<w_k, (H G^T)_k>``
 ``beta``        ``(..., N)``     ``<h_i, (W G)_i>``
 ``U, V``        as ``W, H``      tangent direction
@@ -22,16 +22,14 @@ Temporary arrays are made once and used by all blocks: fresh memory costs more t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses import BlockTerms, KeptTerms, LogitTerms, Loss
+from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, Loss, SampleBlock
 
 __all__ = [
-    "SampleBlock",
     "block_of",
     "evaluate",
     "forward",
@@ -48,31 +46,10 @@ _SMALLEST_BLOCK = 64
 _TILE = 1 << 16
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class SampleBlock:
-    """A run of samples with what each kernel needs of their labels and weights.
-
-    Attributes
-    ----------
-    samples, columns : slice
-        Which columns of ``H``, and of ``X = [W H]``.
-    flat : ndarray of int, shape (n,)
-        Place of each sample's own class in the flattened ``(K, n)`` block.
-    weights, scale : ndarray, shape (n,)
-        ``omega_i`` and ``tau omega_i``.
-    """
-
-    samples: slice
-    columns: slice
-    flat: NDArray[np.intp]
-    weights: Array
-    scale: Array
-
-
 def sample_blocks(
-    labels: NDArray[np.intp], weights: Array, classes: int, tau: float
+    labels: NDArray[np.intp], weights: Array, classes: int, tau: float, rates: Array | None = None
 ) -> tuple[SampleBlock, ...]:
-    """Cut the samples into blocks of about 65,000 logits.
+    """Cut the samples into blocks of about 65,000 logits; ``rates`` are ``tau_i / tau`` where these differ.
 
     Examples
     --------
@@ -85,8 +62,11 @@ def sample_blocks(
         samples = slice(start, min(start + step, labels.size))
         columns = slice(classes + samples.start, classes + samples.stop)
         n = samples.stop - start
-        flat = labels[samples] * n + np.arange(n)
-        blocks.append(SampleBlock(samples, columns, flat, weights[samples], tau * weights[samples]))
+        y, omega = labels[samples], weights[samples]
+        rate = None if rates is None else rates[samples]
+        scale = tau * omega if rate is None else tau * omega * rate
+        flat = y * n + np.arange(n)
+        blocks.append(SampleBlock(samples, columns, y, flat, omega, scale, tau, rate))
     return tuple(blocks)
 
 
@@ -136,17 +116,19 @@ def forward(
     margins, gradients = _Scratch(shape), _Scratch(shape)
     for block in blocks:
         Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.flat.size))
+        if block.rates is not None:
+            Z *= block.rates
         G = gradients.get(block.flat.size) if keep is None else block_of(keep, shape, block.samples)
-        yield loss.forward(Z, block.flat, block.scale, G)
+        yield loss.forward(Z, block, G)
 
 
-def forward_one(loss: Loss, W: Array, H: Array, tau: float, blocks: tuple[SampleBlock, ...]) -> KeptTerms:
+def forward_one(loss: Loss, W: Array, H: Array, blocks: tuple[SampleBlock, ...]) -> KeptTerms:
     """Forward pass of a problem with a single block, in memory of its own."""
     (block,) = blocks
     Z = W.mT @ H
-    Z *= tau
-    cost, G, own, _ = loss.forward(Z, block.flat, block.scale)
-    return KeptTerms(cost, G, own)
+    Z *= block.temperatures
+    cost, G, state, _ = loss.forward(Z, block)
+    return KeptTerms(cost, G, state)
 
 
 def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> Array:
@@ -158,11 +140,11 @@ def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> 
 
 
 def evaluate(
-    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int, tau: float
+    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int
 ) -> tuple[Array, Array, Array]:
     """Cost, Riemannian gradient and multipliers from one pass over the forward terms.
 
-    ``beta`` is ``sum_k G_ki Z_ki / tau`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
+    ``beta`` is ``sum_k G_ki Z_ki / tau_i`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
 
     Returns
     -------
@@ -184,7 +166,7 @@ def evaluate(
         gradient_W = pull if gradient_W is None else np.add(gradient_W, pull, out=gradient_W)
         np.matmul(W, term.G, out=gradient[..., block.columns])
         if term.tau_beta is not None:
-            betas.append(term.tau_beta / tau)
+            betas.append(term.tau_beta / block.temperatures)
     gradient[..., :classes] = gradient_W
     if betas:
         alpha = _column_products(W, gradient[..., :classes])
@@ -228,7 +210,9 @@ def hessian_product(
         H, V = X[..., columns], U[..., columns]
         D = np.matmul(tau_Ut, H, out=logits.get(block.flat.size))
         D += np.matmul(tau_Wt, V, out=more_logits.get(block.flat.size))
-        G_dot = loss.curvature(term, D, block.flat, block.scale)
+        if block.rates is not None:
+            D *= block.rates
+        G_dot = loss.curvature(term, D, block)
         out_W += V @ term.G.mT
         out_W += H @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
@@ -240,12 +224,12 @@ def hessian_product(
     return out
 
 
-def gradient_scales(terms: Iterable[BlockTerms], blocks: Iterable[SampleBlock]) -> Array:
-    """Sums of ``|G|`` over samples (for each ``w_k``) and over classes (for each ``h_i``), ``(..., K + N)``."""
+def gradient_scales(loss: Loss, terms: Iterable[BlockTerms], blocks: Iterable[SampleBlock]) -> Array:
+    """Sums of the size of ``G`` over samples (one for each ``w_k``) and over classes (for each ``h_i``)."""
     rows: Array | None = None
     columns = []
-    for term, _ in zip(terms, blocks, strict=True):
-        size = np.abs(term.G)
+    for term, block in zip(terms, blocks, strict=True):
+        size = loss.magnitude(term, block)
         total = np.add.reduce(size, axis=-1)
         rows = total if rows is None else rows + total
         columns.append(np.add.reduce(size, axis=-2))

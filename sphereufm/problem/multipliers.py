@@ -26,8 +26,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.kernels import SampleBlock
-from sphereufm.problem.losses import BlockTerms
+from sphereufm.problem.losses.interface import BlockTerms, SampleBlock
 
 __all__ = ["MultiplierMatrix"]
 

@@ -1,7 +1,7 @@
-r"""Cross-entropy of normalised features and classifiers: the unconstrained feature model on spheres.
+r"""Problems of normalised features and classifiers: the unconstrained feature model on spheres.
 
-``f(W, H) = sum_i omega_i CE(tau W^T h_i, y_i)`` over unit columns ``W``, shape ``(d, K)``, and ``H``, shape
-``(d, N)``; one point is ``X = [W H]``, shape ``(d, K + N)``.  Costs are in nats.
+``f(W, H) = sum_i omega_i loss(tau_i W^T h_i, y_i)`` over unit columns ``W``, shape ``(d, K)``, and ``H``, shape
+``(d, N)``; one point is ``X = [W H]``, shape ``(d, K + N)``.  Costs are in nats where the loss is.
 
 References
 ----------
@@ -11,10 +11,9 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,18 +21,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
-from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.arguments import (
     Number,
     classes_and_labels,
-    exact_positive,
-    nearest_double,
+    exact_temperature,
     read_only,
     sample_weights,
+    temperatures,
 )
 from sphereufm.problem.evaluation import UFMEvaluation
-from sphereufm.problem.kernels import SampleBlock, sample_blocks
-from sphereufm.problem.losses import LOSSES, Loss
+from sphereufm.problem.losses.cross_entropy import PLAIN
+from sphereufm.problem.losses.interface import Loss, SampleBlock
+from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_to_json
+from sphereufm.problem.model import UFMModel
 
 if TYPE_CHECKING:
     import pymanopt
@@ -50,11 +51,9 @@ _MEMORY_BUDGET = 256 << 20
 _MOST_SIZES_SHOWN = 12
 # Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
 _SYMMETRIC_FROM = 4
-# Losses that `certify.balls` and the checker know.
-_LOSSES_IN_BALLS = ("cross-entropy",)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False)
 class UFMProblem:
     """The cost of normalised features and classifiers on a product of two oblique manifolds.
 
@@ -62,9 +61,9 @@ class UFMProblem:
     ----------
     dim : int
         Feature dimension ``d``.
-    tau : float, int, str or Fraction
-        Inverse temperature that multiplies the logits.  Text such as ``"0.1"`` or ``"1/3"`` is kept as that
-        exact rational; a float is kept as the dyadic number it is.
+    tau : float, int, str or Fraction, or a sequence of them
+        Inverse temperature that multiplies the logits: one, or one a class (``K``) or one a sample (``N``).  Text such
+        as ``"0.1"`` or ``"1/3"`` is kept as that exact rational; a float is kept as the dyadic number it is.
     class_sizes : sequence of int, optional
         Samples of each class; classes may be empty.  Sample columns are then in the order of classes.
     labels : array_like of int, shape (N,), optional
@@ -73,16 +72,24 @@ class UFMProblem:
         Number of classes ``K``, where the largest label does not tell it.
     weights : sequence, shape (N,), optional
         Positive sample weights (floats, or exact text and fractions); normalised to sum one.
-    loss : str
-        ``"cross-entropy"``.
+    loss : str, mapping or Loss
+        Name of a loss (``"cross-entropy"``, ``"label-smoothing"``, ``"focal"``, ``"squared-error"``, ``"logistic"``,
+        ``"arcface"``, or one from :func:`~sphereufm.problem.losses.registry.register_loss`); its name and parameters,
+        ``{"name": "label-smoothing", "smoothing": "0.1"}``; or the loss itself.
     memory_budget : int
         Bytes that a kept forward pass may take; beyond it is recomputed in blocks.
+
+    Attributes
+    ----------
+    model : UFMModel
+        All of this, exact and in floats.
 
     Raises
     ------
     InvalidInputError
         If a dimension is below one, a class size negative, there is no sample or a single class, ``tau`` not
-        finite and positive, class sizes and labels disagree, or weights have the wrong length or sign.
+        finite and positive, class sizes and labels disagree, weights have the wrong length or sign, or the loss is
+        unknown or its parameters are out of range.
 
     Examples
     --------
@@ -96,46 +103,40 @@ class UFMProblem:
     (3, 6)
     """
 
-    classes: int
-    dim: int
-    tau: float
-    exact_tau: Fraction
-    labels: NDArray[np.intp]
-    weights: Array
-    exact_weights: tuple[Fraction, ...] | None
-    loss: Loss
-    memory_budget: int
+    model: UFMModel
 
     def __init__(
         self,
         *,
         dim: int,
-        tau: Number,
+        tau: Number | Sequence[Number],
         class_sizes: Sequence[int] | None = None,
         labels: ArrayLike | None = None,
         classes: int | None = None,
         weights: Iterable[Number] | None = None,
-        loss: str = "cross-entropy",
+        loss: str | Mapping[str, Any] | Loss = "cross-entropy",
         memory_budget: int = _MEMORY_BUDGET,
     ) -> None:
-        if not isinstance(loss, str) or loss not in LOSSES:
-            raise InvalidInputError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
+        found = find_loss(loss)
         K, y = classes_and_labels(class_sizes, labels, classes)
-        exact_tau = exact_positive("tau", tau, "logits are tau * W.T @ H")
+        exact_tau, rates = temperatures(tau, y, K)
         exact_weights, omega = sample_weights(weights, y.size)
-        values: dict[str, object] = {
-            "classes": K,
-            "dim": check_integer("dim", dim, 1),
-            "tau": nearest_double("tau", tau, exact_tau),
-            "exact_tau": exact_tau,
-            "labels": read_only(y),
-            "weights": read_only(omega),
-            "exact_weights": exact_weights,
-            "loss": LOSSES[loss],
-            "memory_budget": check_integer("memory_budget", memory_budget, 0),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        found.facts(K)  # refuses parameters that do not fit K
+        model = UFMModel(
+            classes=K,
+            dim=check_integer("dim", dim, 1),
+            exact_tau=exact_tau,
+            labels=read_only(y),
+            weights=read_only(omega),
+            exact_weights=exact_weights,
+            exact_rates=rates,
+            loss=found,
+            memory_budget=check_integer("memory_budget", memory_budget, 0),
+        )
+        object.__setattr__(self, "model", model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UFMProblem.of, (self.model,)
 
     def __repr__(self) -> str:
         few = self.classes <= _MOST_SIZES_SHOWN
@@ -144,61 +145,93 @@ class UFMProblem:
         )
         tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
         weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
-        return f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{weights}, loss={self.loss.name!r})"
+        rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
+        return f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{rates}{weights}, loss={self.loss.name!r})"
 
-    def __getstate__(self) -> dict[str, object]:
-        # what is derived from the fields is made again on the other side
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+    @property
+    def classes(self) -> int:
+        """Number of classes ``K``."""
+        return self.model.classes
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        for name, value in state.items():
-            # arrays come out of a pickle writeable
-            object.__setattr__(self, name, read_only(value) if isinstance(value, np.ndarray) else value)
+    @property
+    def dim(self) -> int:
+        """Feature dimension ``d``."""
+        return self.model.dim
+
+    @property
+    def tau(self) -> float:
+        """Inverse temperature; the largest where samples have their own."""
+        return self.model.tau
+
+    @property
+    def exact_tau(self) -> Fraction:
+        """The same as a rational."""
+        return self.model.exact_tau
+
+    @property
+    def exact_rates(self) -> tuple[Fraction, ...] | None:
+        """``tau_i / tau`` of each sample, where they differ."""
+        return self.model.exact_rates
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """Class of each sample, shape ``(N,)``."""
+        return self.model.labels
+
+    @property
+    def weights(self) -> Array:
+        """Sample weights, shape ``(N,)``, of sum one."""
+        return self.model.weights
+
+    @property
+    def exact_weights(self) -> tuple[Fraction, ...] | None:
+        """Relative weights as rationals, where they differ."""
+        return self.model.exact_weights
+
+    @property
+    def loss(self) -> Loss:
+        """The loss of the logits."""
+        return self.model.loss
+
+    @property
+    def memory_budget(self) -> int:
+        """Bytes that a kept forward pass may take."""
+        return self.model.memory_budget
 
     @property
     def samples(self) -> int:
         """Number of samples ``N``."""
-        return int(self.labels.size)
+        return self.model.samples
 
     @property
     def shape(self) -> tuple[int, int]:
         """Shape ``(d, K + N)`` of one point."""
         return self.dim, self.classes + self.samples
 
-    @cached_property
+    @property
     def class_sizes(self) -> tuple[int, ...]:
         """Samples of each class."""
-        return tuple(int(n) for n in np.bincount(self.labels, minlength=self.classes))
+        return self.model.class_sizes
 
     @property
     def is_balanced(self) -> bool:
-        """Whether all classes have the same number of samples and all weights are equal."""
-        return self.exact_weights is None and len(set(self.class_sizes)) == 1
+        """Whether all classes have the same number of samples, and all weights and temperatures are equal."""
+        return self.exact_weights is None and self.exact_rates is None and len(set(self.class_sizes)) == 1
 
-    @cached_property
+    @property
     def spheres(self) -> ProductOfSpheres:
         """The oblique manifold OB(d, K + N)."""
-        return ProductOfSpheres.oblique(self.dim, self.classes + self.samples)
+        return self.model.spheres
 
-    @cached_property
+    @property
     def symmetry(self) -> SymmetryGroup:
-        """O(d), samples of one class and weight, and classes with equal multisets of weights."""
-        cells: list[dict[Fraction, list[int]]] = [{} for _ in range(self.classes)]
-        one = Fraction(1)
-        for i, y in enumerate(self.labels.tolist()):
-            weight = one if self.exact_weights is None else self.exact_weights[i]
-            cells[y].setdefault(weight, []).append(self.classes + i)
-        blocks, kinds = [], []
-        for k, groups in enumerate(cells):
-            ordered = sorted(groups.items())
-            blocks.append(((k,), *(tuple(columns) for _, columns in ordered)))
-            kinds.append(tuple((weight, len(columns)) for weight, columns in ordered))
-        return SymmetryGroup(True, ColumnPermutations(tuple(blocks), tuple(kinds)))
+        """O(d), samples of one class, weight and temperature, and classes that the cost cannot tell apart."""
+        return self.model.symmetry
 
-    @cached_property
+    @property
     def blocks(self) -> tuple[SampleBlock, ...]:
         """The samples cut into blocks that stay in cache."""
-        return sample_blocks(self.labels, self.weights, self.classes, self.tau)
+        return self.model.blocks
 
     def at(self, X: Array) -> UFMEvaluation:
         """Evaluate at ``X``: cost, gradient, Hessian products and multipliers share one forward pass.
@@ -215,7 +248,7 @@ class UFMProblem:
         """
         if not isinstance(X, np.ndarray) or X.dtype != np.float64 or X.shape[-2:] != self.shape:
             X = check_array("X", X, self.shape)
-        return UFMEvaluation(self, X)
+        return UFMEvaluation(self.model, X)
 
     def cost(self, X: Array) -> Array:
         """Cost in nats, shape ``(...)``."""
@@ -249,12 +282,11 @@ class UFMProblem:
 
     def in_dimension(self, r: int) -> UFMProblem:
         """The same problem with features in ``R^r``."""
-        return self._with(dim=check_integer("dim", r, 1))
+        return UFMProblem.of(replace(self.model, dim=check_integer("dim", r, 1)))
 
     def with_tau(self, tau: Number) -> UFMProblem:
-        """The same problem at another inverse temperature."""
-        exact_tau = exact_positive("tau", tau, "logits are tau * W.T @ H")
-        return self._with(tau=nearest_double("tau", tau, exact_tau), exact_tau=exact_tau)
+        """The same problem at another inverse temperature; those of the samples keep their ratios."""
+        return UFMProblem.of(replace(self.model, exact_tau=exact_temperature(tau)))
 
     def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
         """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
@@ -262,15 +294,16 @@ class UFMProblem:
 
         return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
 
-    def with_samples(self, labels: ArrayLike, weights: NDArray[np.number], dim: int) -> UFMProblem:
-        """The same classes, loss and temperature with other samples, in ``R^dim``."""
+    def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
+        """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""
+        rates = self.exact_rates
         return UFMProblem(
-            labels=labels,
+            labels=self.labels[samples],
             weights=weights,
             dim=dim,
             classes=self.classes,
-            tau=self.exact_tau,
-            loss=self.loss.name,
+            tau=self.exact_tau if rates is None else [self.exact_tau * rates[i] for i in samples],
+            loss=self.loss,
         )
 
     # What the problem knows beyond its cost: see sphereufm.problem.capabilities.
@@ -335,7 +368,8 @@ class UFMProblem:
         """The instance that certificates speak of; None for a loss without proofs."""
         from sphereufm.certify.instances import ExactInstance
 
-        return ExactInstance.from_problem(self) if self.loss.name in _LOSSES_IN_BALLS else None
+        plain = self.loss == PLAIN and self.exact_rates is None
+        return ExactInstance.from_problem(self) if plain else None
 
     def is_always_finite(self) -> bool:
         """Losses of bounded logits are finite."""
@@ -350,11 +384,13 @@ class UFMProblem:
         few = self.classes <= _MOST_SIZES_SHOWN
         sizes = ",".join(map(str, self.class_sizes)) if few else f"of {self.classes} classes"
         weights = "" if self.exact_weights is None else ", weighted samples"
-        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{weights}"
+        loss = "" if self.loss == PLAIN else f", {_in_words(self.loss)}"
+        rates = "" if self.exact_rates is None else " at most"
+        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{rates}{weights}{loss}"
 
     def cost_unit(self) -> str:
-        """Natural logarithms."""
-        return "nats"
+        """Natural logarithms, for losses of a probability."""
+        return self.loss.facts(self.classes).unit
 
     def to_json(self) -> dict[str, Any]:
         """Every number that the problem is made of, exactly."""
@@ -368,12 +404,35 @@ class UFMProblem:
             "tau": self.tau,
             "exact_tau": str(self.exact_tau),
             "weights": None if self.exact_weights is None else [str(w) for w in self.exact_weights],
-            "loss": self.loss.name,
+            **({} if self.exact_rates is None else {"rates": [str(r) for r in self.exact_rates]}),
+            "loss": loss_to_json(self.loss),
         }
 
-    def _with(self, **changes: object) -> UFMProblem:
-        """Copy with some fields replaced; labels and weights are shared."""
-        copy = object.__new__(UFMProblem)
-        for name in UFMProblem.__dataclass_fields__:
-            object.__setattr__(copy, name, changes.get(name, getattr(self, name)))
-        return copy
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> UFMProblem:
+        """Inverse of :meth:`to_json`; reads older files, which name the loss only."""
+        tau, rates = Fraction(data["exact_tau"]), data.get("rates")
+        return UFMProblem(
+            class_sizes=data["class_sizes"],
+            labels=data["labels"],
+            dim=data["dim"],
+            tau=tau if rates is None else [tau * Fraction(rate) for rate in rates],
+            weights=data["weights"],
+            loss=loss_from_json(data.get("loss")),
+        )
+
+    @staticmethod
+    def of(model: UFMModel) -> UFMProblem:
+        """The problem of data that were checked before."""
+        problem = object.__new__(UFMProblem)
+        object.__setattr__(problem, "model", model)
+        return problem
+
+
+def _in_words(loss: Loss) -> str:
+    """Name and parameters, where these are few."""
+    parameters = [
+        f"{k} {v}" for k, v in loss_to_json(loss).items() if k != "name" and isinstance(v, str) and v != "0"
+    ]
+    offsets = ["offsets"] if getattr(loss, "offsets", None) is not None else []
+    return " ".join([loss.name, *parameters, *offsets])

@@ -88,7 +88,7 @@ def test_every_option_stands_in_the_synopsis(command):
     block = page.partition("```text\n")[2].partition("```")[0]
     lines = re.search(rf"^sphereufm {command} .*?(?=^sphereufm|\Z)", block, re.MULTILINE | re.DOTALL)[0]
     if "same problem options" in lines or "problem options without" in lines:
-        lines += block.splitlines()[0]
+        lines += block.partition("\nsphereufm solve")[0]
     options = [name for p in cli.commands[command].params for name in p.opts if name.startswith("--")]
     missing = {name for name in options if not re.search(rf"{name}\b", lines)} - {"--quiet", "--verbose"}
     assert missing == set()

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sphereufm.problem.losses import LOSSES, CrossEntropy
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import block_from_labels
+from sphereufm.problem.losses.registry import LOSSES
 
 LOSS = CrossEntropy()
 mp = mpmath.mp.clone()
@@ -23,13 +25,12 @@ COLUMNS = np.array(
 )
 
 
-def places(labels):
-    labels = np.asarray(labels)
-    return labels * labels.size + np.arange(labels.size)
+def block(labels, scale):
+    return block_from_labels(np.asarray(labels), np.asarray(scale, dtype=float))
 
 
 def forward(Z, labels, scale):
-    return LOSS.forward(Z.copy(), places(labels), np.asarray(scale, dtype=float))
+    return LOSS.forward(Z.copy(), block(labels, scale))
 
 
 def exact_column(z, y):
@@ -47,7 +48,7 @@ def test_forward_agrees_with_mpmath_to_rounding(i):
     assert terms.cost[0] == pytest.approx(float(cost), rel=2e-13, abs=0)
     expected = [-scale * float(miss), *(scale * float(v) for v in p[1:])]
     np.testing.assert_allclose(terms.G[:, 0], expected, rtol=2e-13, atol=0)
-    assert terms.own[0] == pytest.approx(scale * float(p[0]), rel=2e-13, abs=0)
+    assert terms.state[0] == pytest.approx(scale * float(p[0]), rel=2e-13, abs=0)
 
 
 def test_columns_of_one_block_do_not_disturb_each_other():
@@ -64,7 +65,7 @@ def test_both_ways_to_sum_agree_where_they_meet(margin):
     p, _, cost = exact_column(z[:, 0], 0)
     terms = forward(z, [0], [1e-7])
     np.testing.assert_allclose(terms.cost, float(cost), rtol=2e-13)
-    np.testing.assert_allclose(terms.own, 1e-7 * float(p[0]), rtol=2e-13, atol=0)
+    np.testing.assert_allclose(terms.state, 1e-7 * float(p[0]), rtol=2e-13, atol=0)
 
 
 def test_batch_axes_come_first_and_change_nothing():
@@ -72,18 +73,18 @@ def test_batch_axes_come_first_and_change_nothing():
     labels, scale = [0, 3, 3, 1, 2], np.linspace(0.1, 1.0, 5)
     terms = forward(Z, labels, scale)
     D = np.random.default_rng(1).normal(size=Z.shape)
-    curved = LOSS.curvature(terms, D.copy(), places(labels), scale)
+    curved = LOSS.curvature(terms, D.copy(), block(labels, scale))
     for i in np.ndindex(2, 3):
         one = forward(Z[i], labels, scale)
         np.testing.assert_allclose(terms.G[i], one.G, rtol=2e-13, atol=0)
         np.testing.assert_allclose(terms.cost[i], one.cost, rtol=2e-13, atol=0)
-        expected = LOSS.curvature(one, D[i].copy(), places(labels), scale)
+        expected = LOSS.curvature(one, D[i].copy(), block(labels, scale))
         np.testing.assert_allclose(curved[i], expected, rtol=1e-12, atol=2e-13)
 
 
 def test_out_receives_the_derivative():
     out = np.full(COLUMNS.shape, np.nan)
-    terms = LOSS.forward(COLUMNS.copy(), places([0] * 7), np.ones(7), out)
+    terms = LOSS.forward(COLUMNS.copy(), block([0] * 7, np.ones(7)), out)
     assert terms.G is out
     np.testing.assert_array_equal(out, forward(COLUMNS, [0] * 7, np.ones(7)).G)
 
@@ -93,7 +94,7 @@ def test_curvature_agrees_with_mpmath(i):
     z, D = COLUMNS[:, i : i + 1], np.array([[3.0], [2.0], [-1.0]])
     terms = forward(z, [0], [0.37])
     p, _, _ = exact_column(z[:, 0], 0)
-    curved = LOSS.curvature(terms, D.copy(), places([0]), np.array([0.37]))
+    curved = LOSS.curvature(terms, D.copy(), block([0], [0.37]))
     mean = mp.fsum(q * mp.mpf(v) for q, v in zip(p, D[:, 0], strict=True))
     expected = [0.37 * float(q * (mp.mpf(v) - mean)) for q, v in zip(p, D[:, 0], strict=True)]
     size = np.abs(expected).max()
@@ -104,7 +105,7 @@ def test_curvature_agrees_with_mpmath(i):
 def test_log_cost_agrees_with_mpmath_also_where_the_cost_underflows(i):
     z = COLUMNS[:, i : i + 1]
     _, _, cost = exact_column(z[:, 0], 0)
-    found = LOSS.log_cost(z.copy(), places([0]))[0]
+    found = LOSS.log_cost(z.copy(), block([0], [1.0]))[0]
     # an ulp of one, absolute, is an ulp of the cost, relative
     assert found == pytest.approx(float(mp.log(cost)), rel=2e-13, abs=2e-13)
 
@@ -130,10 +131,10 @@ def test_derivative_sums_to_zero_has_the_right_signs_and_ignores_shifts(Z, shift
 @given(Z=logits, D=hnp.arrays(np.float64, (3, 4), elements=st.floats(-10.0, 10.0)))
 def test_curvature_is_never_negative(Z, D):
     terms = forward(Z, [0, 1, 2, 0], np.ones(4))
-    curved = LOSS.curvature(terms, D.copy(), places([0, 1, 2, 0]), np.ones(4))
+    curved = LOSS.curvature(terms, D.copy(), block([0, 1, 2, 0], np.ones(4)))
     assert ((D * curved).sum(axis=0) >= -2e-13).all()
     np.testing.assert_allclose(curved.sum(axis=0), 0.0, atol=2e-13)
 
 
 def test_losses_are_listed_under_their_own_names():
-    assert {name: loss.name for name, loss in LOSSES.items()} == {name: name for name in LOSSES}
+    assert {name: kind().name for name, kind in LOSSES.items()} == {name: name for name in LOSSES}

@@ -29,18 +29,10 @@ __all__ = [
 
 
 def problem_from_json(data: Mapping[str, Any]) -> UFMProblem:
-    """Rebuild a cross-entropy problem from its :meth:`~sphereufm.problem.ufm.UFMProblem.to_json`."""
+    """Rebuild a problem of normalised features from its :meth:`~sphereufm.problem.ufm.UFMProblem.to_json`."""
     if "class_sizes" not in data:
         raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
-    labels = data["labels"]
-    return UFMProblem(
-        class_sizes=data["class_sizes"],
-        labels=labels,
-        dim=data["dim"],
-        tau=data["exact_tau"],
-        weights=data["weights"],
-        loss=data["loss"],
-    )
+    return UFMProblem.from_json(data)
 
 
 def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:

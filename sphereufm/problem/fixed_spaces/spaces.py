@@ -19,6 +19,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
 from sphereufm.problem.fixed_spaces.block_problem import BlockProblem
 from sphereufm.problem.fixed_spaces.restricted import RestrictedProblem
+from sphereufm.problem.losses.cross_entropy import PLAIN
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -68,7 +69,7 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
     Parameters
     ----------
     problem : UFMProblem
-        Samples of one class must have equal weights (else nothing is yielded).
+        Cross-entropy without offsets; samples of one class must have equal weights (else nothing is yielded).
     most_blocks : int
         Largest number of blocks for each kind of class.
 
@@ -80,7 +81,8 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
     ['S_3', 'S_2 x S_1', 'S_1 x S_1 x S_1']
     """
     permutations = problem.symmetry.permutations
-    if any(len(cells) > 2 for cells in permutations.blocks):
+    plain = problem.loss == PLAIN and problem.exact_rates is None
+    if not plain or any(len(cells) > 2 for cells in permutations.blocks):
         return
     kinds: dict[object, list[int]] = {}
     for k, kind in enumerate(permutations.kinds):
@@ -95,7 +97,8 @@ def _space(problem: UFMProblem, blocks: tuple[tuple[int, ...], ...]) -> Symmetri
     space = FixedPointSpace(blocks)
     totals = np.bincount(problem.labels, weights=problem.weights, minlength=problem.classes)
     sampled = tuple(int(k) for k in np.flatnonzero(totals > 0.0))
-    merged = problem.with_samples(sampled, totals[list(sampled)], space.dim)
+    first = np.array([np.flatnonzero(problem.labels == k)[0] for k in sampled])
+    merged = problem.with_samples(first, totals[list(sampled)], space.dim)
     block_of = np.array(space.block_of)
     column_of = np.concatenate([block_of, len(blocks) + block_of[list(sampled)]])
     used, column_of = np.unique(column_of, return_inverse=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
+from sphereufm.problem.losses.cross_entropy import PLAIN
 
 if TYPE_CHECKING:
     import pymanopt
@@ -28,7 +29,7 @@ _Functions: TypeAlias = dict[str, Callable[..., Any]]
 def to_pymanopt(
     problem: UFMProblem, *, derivatives: str = "closed-form", manifold: str = "oblique"
 ) -> pymanopt.Problem:
-    """Return the cross-entropy problem as a ``pymanopt.Problem``.
+    """Return a problem of normalised features as a ``pymanopt.Problem``.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def to_pymanopt(
     Raises
     ------
     InvalidInputError
-        If an option is none of the above.
+        If an option is none of the above, or the loss has no autograd cost.
 
     Notes
     -----
@@ -66,6 +67,12 @@ def to_pymanopt(
     if manifold not in ("oblique", "product"):
         raise InvalidInputError(f"manifold={manifold!r} must be 'oblique' or 'product'")
     d, K = problem.dim, problem.classes
+    plain = problem.loss == PLAIN and problem.exact_rates is None
+    if derivatives == "autograd" and not plain:
+        raise InvalidInputError(
+            "derivatives='autograd' is written for cross-entropy alone, without margin, offsets or several tau; "
+            "use 'closed-form'"
+        )
     oblique = manifold == "oblique"
     space = Oblique(*problem.shape) if oblique else Product([Oblique(d, K), Oblique(d, problem.samples)])
     if derivatives == "autograd":

@@ -2,9 +2,11 @@ r"""How far a point can be from the global minimum: upper bounds on ``f(X) - min
 
 Three bounds, the least of which is reported.
 
-1. ``cost``: ``f`` itself, since ``f >= 0``.
+1. ``cost``: ``f`` above its floor, the weighted sum of each loss's own lower bound: ``f`` itself for losses that are
+   not negative, ``f`` less the entropy of the targets for label smoothing.  Nothing cancels.
 
-2. ``closed-form``: ``f - f*`` where the minimum ``f*`` is known.  With ``x_ij = z_ij - z_{y_i i} + K tau / (K - 1)``,
+2. ``closed-form``: ``f - f*`` where the minimum ``f*`` is known.  For cross-entropy, with ``x_ij = z_ij - z_{y_i i} + K
+   tau / (K - 1)``,
    ``q = 1 - exp(-f*)``, ``wbar`` the mean classifier, ``r_k = |w_k - wbar|`` and ``m_k = (w_k - wbar) / r_k``,
 
        f - f* = q (tau K / (K - 1)) L + q sum_i omega_i mean_j phi(x_ij) + sum_i omega_i psi(u_i),
@@ -14,12 +16,12 @@ Three bounds, the least of which is reported.
    means over ``j != y_i``.  Nothing cancels in ``L``, and the last two terms by a factor ``K`` at most, so the
    difference is accurate far below the rounding error of ``f``.
 
-3. ``multiplier-bound``: for any positive ``b`` (N,) and ``a`` (K,) with ``[[diag(a), G], [G^T, diag(b)]] >= 0``,
-   convexity in the logits gives ``f(X) - min f <= (sum a + sum b) / 2 + <G, W^T H>``.  Here ``b_i = c |V g_i|``,
-   first with ``V = W``: that is ``-beta_i`` at critical points with ``beta_i < 0`` and lifts the other samples.  ``a``
-   is raised until the ``K x K`` Schur complement ``diag(a) - G diag(1 / b) G^T`` is positive semidefinite, and the
-   best factor ``c`` is known.  A few fixed-point steps improve ``V``.  For small problems the plain shift
-   ``M |lambda_min(S)| / 2`` is tried too.
+3. ``multiplier-bound``, for losses that are convex in the logits: for any positive ``b`` (N,) and ``a`` (K,) with
+   ``[[diag(a), G], [G^T, diag(b)]] >= 0``, convexity gives ``f(X) - min f <= (sum a + sum b) / 2 + <G, W^T H>``.  Here
+   ``b_i = c |V g_i|``, first with ``V = W``: that is ``-beta_i`` at critical points with ``beta_i < 0`` and lifts the
+   other samples.  ``a`` is raised until the ``K x K`` Schur complement ``diag(a) - G diag(1 / b) G^T`` is positive
+   semidefinite, and the best factor ``c`` is known.  A few fixed-point steps improve ``V``.  For small problems the
+   plain shift ``M |lambda_min(S)| / 2`` is tried too.
 
 The bounds hold in exact arithmetic; the floats carry an allowance for rounding but are numerical, not proved.
 
@@ -31,8 +33,8 @@ programs*, 2016.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +43,8 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.problem import kernels
-from sphereufm.problem.losses import LogitTerms
+from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
+from sphereufm.problem.losses.logits import exp_remainder
 from sphereufm.problem.theory.theorems import global_minimum
 
 if TYPE_CHECKING:
@@ -93,7 +96,8 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     Returns
     -------
     OptimalityGap
-        In floats.  The closed form carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with
+        In floats; infinite, by the method ``"none"``, for a loss that is not convex and has no known lower bound.
+        The closed form for cross-entropy carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with
         ``rho = 4 eps (1 + tau) sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below
         the rounding error ``eps f`` of the cost.  The multiplier bound cannot resolve less than about
         ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost underflows, the smallest normal number is returned and not
@@ -117,27 +121,36 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     X = problem.check_point(X)
     if X.ndim != 2:
         raise InvalidInputError(f"X has shape {X.shape}; the gap is given for one point (d, M) at a time")
-    bounds = {"cost": max(float(problem.cost(X)), _SMALLEST)}
+    bounds: dict[str, float] = {}
+    facts = problem.loss.facts(problem.classes)
+    if math.isfinite(facts.floor):
+        bounds["cost"] = max(_excess(problem, X), _SMALLEST)
     least = global_minimum(problem)
     if least is not None:
-        bounds["closed-form"] = max(_closed_form_gap(problem, X, bounds["cost"], least), _SMALLEST)
-    multiplier = _multiplier_gap(problem, X, bounds["cost"])
+        bounds["closed-form"] = max(_closed_form_gap(problem, X, least), _SMALLEST)
+    multiplier = _multiplier_gap(problem, X, bounds.get("cost", math.inf)) if facts.convex else None
     if multiplier is not None:
         bounds["multiplier-bound"] = max(float(multiplier), _SMALLEST)
+    if not bounds:
+        return OptimalityGap(value=math.inf, method="none", bounds={})
     method = min(bounds, key=bounds.__getitem__)
     return OptimalityGap(value=bounds[method], method=method, bounds=bounds)
 
 
-def _terms(problem: UFMProblem, X: Array) -> Iterator[LogitTerms]:
-    """Forward pass at ``X``, block by block."""
-    K = problem.classes
-    return kernels.forward(problem.loss, X[:, :K], X[:, K:], problem.tau, problem.blocks)
+def _excess(problem: UFMProblem, X: Array) -> float:
+    """Cost above the floor of the losses."""
+    K, loss = problem.classes, problem.loss
+    return sum(
+        float(loss.excess(X[:, :K].T @ X[:, block.columns] * block.temperatures, block) @ block.weights)
+        for block in problem.blocks
+    )
 
 
-def _closed_form_gap(problem: UFMProblem, X: Array, cost: float, least: float) -> float:
+def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:
     """``f - f*`` with its rounding allowance."""
-    if cost > 2.0 * least:
-        return (cost - least) * (1.0 + 8.0 * _EPS * (1.0 + problem.tau))
+    cost = float(problem.cost(X))
+    if cost > 2.0 * least or not isinstance(problem.loss, CrossEntropy):
+        return max(cost - least, 0.0) + 8.0 * _EPS * (1.0 + problem.tau) * cost
     q = -np.expm1(-least)
     gap = max(_small_difference(problem, normalize(X), q), 0.0)
     rho = 4.0 * _EPS * (1.0 + problem.tau) * np.sqrt(problem.classes + problem.dim)
@@ -148,11 +161,14 @@ def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
     """``f - f*`` by formula 2 of the module, for ``f`` of the order of ``f*``."""
     K = problem.classes
     rest = 0.0
-    for term, block in zip(_terms(problem, X), problem.blocks, strict=True):
-        x = term.E + K * problem.tau / (K - 1)
+    # margins as they are on the logits: a constant added to all of them cancels
+    plain = kernels.forward(PLAIN, X[:, :K], X[:, K:], problem.tau, problem.blocks)
+    for term, block in zip(plain, problem.blocks, strict=True):
+        assert term.E is not None
+        x = np.asarray(term.E + K * problem.tau / (K - 1))
         x.reshape(-1)[block.flat] = 0.0
         u = q * np.expm1(x).sum(axis=0) / (K - 1)
-        rest += float(block.weights @ (q * _exp_remainder(x).sum(axis=0) / (K - 1) + _log_remainder(u)))
+        rest += float(block.weights @ (q * exp_remainder(x).sum(axis=0) / (K - 1) + _log_remainder(u)))
     return q * problem.tau * K / (K - 1) * _alignment_defect(problem, X) + rest
 
 
@@ -171,12 +187,6 @@ def _alignment_defect(problem: UFMProblem, X: Array) -> float:
         off = np.square(H[:, block.samples] - m[:, y]).sum(axis=0)
         total += 0.5 * float((block.weights * r[y]) @ off)
     return spread + total
-
-
-def _exp_remainder(x: Array) -> Array:
-    """``e^x - 1 - x`` without cancellation."""
-    series = np.square(x) * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120 + x * (1 / 720 + x / 5040)))))
-    return np.where(np.abs(x) < _SERIES_LIMIT, series, np.expm1(x) - x)
 
 
 def _log_remainder(u: Array) -> Array:
@@ -229,9 +239,11 @@ def _pulls(point: UFMEvaluation, V: Array) -> tuple[Array, float]:
     B = np.zeros((V.shape[1], V.shape[1]))
     sum_b = 0.0
     for term, _ in zip(S.terms(), S.blocks, strict=True):
-        scale = np.abs(term.G).max(axis=0)
+        # a sample that reached the minimum of its loss pulls at nothing
+        scale = np.maximum(np.abs(term.G).max(axis=0), _SMALLEST)
         g = term.G / scale
         size = np.sqrt(np.square(V @ g).sum(axis=0) + _LEAST_PULL**2 * np.square(g).sum(axis=0))
+        size = np.maximum(size, _SMALLEST)
         B += (g / size) @ term.G.T
         sum_b += float(scale @ size)
     return B, sum_b

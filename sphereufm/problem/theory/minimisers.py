@@ -1,19 +1,16 @@
 r"""Points that show by their multiplier matrix that they are global minimisers, in floating point.
 
-If ``S + sigma diag(scale)`` is positive semidefinite for a small ``sigma``, the point is a global minimiser within
+Where the loss is convex in the logits: if ``S + sigma diag(scale)`` is positive semidefinite for a small ``sigma``, the
+point is a global minimiser within
 ``sigma sum(scale) / 2``.  With ``beta`` below the shift that is a question about a ``K x K`` Schur complement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sphereufm.problem.kernels import forward
-from sphereufm.problem.losses import BlockTerms
 
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
@@ -46,6 +43,8 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
     True
     """
     K = point.problem.classes
+    if not point.problem.loss.facts(K).convex:
+        return np.zeros(point.X.shape[:-2], dtype=bool)
     scale = point.gradient_scale
     # in units of the largest scale, so that nothing underflows
     unit = scale.max(axis=-1, keepdims=True)
@@ -56,18 +55,10 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
         return np.asarray(possible)
     low[~possible] = 1.0
     C = (shift * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
-    for term, block in zip(_forward_terms(point), point.problem.blocks, strict=True):
+    for term, block in zip(point.terms(), point.problem.blocks, strict=True):
         G = term.G / unit[..., None]
         C -= (G / low[..., None, block.samples]) @ np.swapaxes(G, -1, -2)
     root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
     return np.asarray(
         possible & (np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0] >= 0.0)
     )
-
-
-def _forward_terms(point: UFMEvaluation) -> Iterable[BlockTerms]:
-    """Forward pass block by block; for one point the one that it remembers."""
-    if point.X.ndim == 2:
-        return point.multiplier_matrix.terms()
-    problem = point.problem
-    return forward(problem.loss, point.W, point.H, problem.tau, problem.blocks)

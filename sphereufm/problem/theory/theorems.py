@@ -27,6 +27,8 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import KnowsBalancedMinimum
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -42,9 +44,6 @@ __all__ = [
     "simplex_etf",
     "theorem_s",
 ]
-
-# log1p(e^t) equals e^t to half an ulp below this
-_LOG1P_IS_LINEAR = -36.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +151,9 @@ def global_minimum(problem: UFMProblem) -> float | None:
     >>> global_minimum(UFMProblem(class_sizes=(2, 1), dim=3, tau=1)) is None
     True
     """
-    return _collapse_cost(problem, _simplex_margin(problem))
+    if not _minimum_may_be_known(problem) or not isinstance(problem.loss, KnowsBalancedMinimum):
+        return None
+    return problem.loss.balanced_minimum(problem.classes, problem.dim, problem.exact_tau)
 
 
 def log_global_minimum(problem: UFMProblem) -> float | None:
@@ -164,14 +165,10 @@ def log_global_minimum(problem: UFMProblem) -> float | None:
     >>> round(log_global_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1000)), 6)
     -2000.0
     """
-    margin = _simplex_margin(problem)
-    if margin is None:
-        return None
-    log_sum = math.log(problem.classes - 1) - float(margin)
-    if log_sum < _LOG1P_IS_LINEAR:
-        return log_sum
-    value = _collapse_cost(problem, margin)
-    return None if value is None else math.log(value)
+    if isinstance(problem.loss, CrossEntropy) and _minimum_may_be_known(problem):
+        return problem.loss.log_balanced_minimum(problem.classes, problem.dim, problem.exact_tau)
+    value = global_minimum(problem)
+    return math.log(value) if value else None
 
 
 def nonnegative_minimum(problem: UFMProblem) -> float | None:
@@ -190,10 +187,12 @@ def nonnegative_minimum(problem: UFMProblem) -> float | None:
     >>> round(nonnegative_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)), 6)
     0.217622
     """
-    K = problem.classes
-    if not _minimum_is_known(problem, K):
+    K, loss = problem.classes, problem.loss
+    if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
         return None
-    return math.log1p((K - 1) * math.exp(-problem.tau * math.sqrt(K / (K - 1))))
+    if problem.dim < K or not _minimum_may_be_known(problem):
+        return None
+    return math.log1p((K - 1) * math.exp(problem.tau * (float(loss.margin) - math.sqrt(K / (K - 1)))))
 
 
 def simplex_etf(classes: int, dim: int) -> Array:
@@ -266,23 +265,6 @@ def _not_cross_entropy(problem: UFMProblem) -> list[str]:
     return [] if name == "cross-entropy" else [f"the loss is {name}, not cross-entropy"]
 
 
-def _minimum_is_known(problem: UFMProblem, least_dim: int) -> bool:
-    """Whether the hypotheses shared by both closed forms hold."""
-    return (
-        problem.loss.name == "cross-entropy" and problem.dim >= least_dim and has_equal_class_weights(problem)
-    )
-
-
-def _simplex_margin(problem: UFMProblem) -> Fraction | None:
-    """``K tau / (K - 1)``, exactly: how far the own logit leads at the minimum."""
-    K = problem.classes
-    return problem.exact_tau * K / (K - 1) if _minimum_is_known(problem, K - 1) else None
-
-
-def _collapse_cost(problem: UFMProblem, margin: Fraction | None) -> float | None:
-    """``log1p((K - 1) exp(-margin))`` with the rounding of the margin put back to first order."""
-    if margin is None:
-        return None
-    high = float(margin)
-    low = float(margin - Fraction(high))
-    return math.log1p((problem.classes - 1) * math.exp(-high) * (1.0 - low))
+def _minimum_may_be_known(problem: UFMProblem) -> bool:
+    """Whether the classes count alike, as every closed form needs."""
+    return problem.exact_rates is None and has_equal_class_weights(problem)

@@ -1,0 +1,113 @@
+r"""Cross-entropy with an additive angular margin: the own angle ``theta`` counts as ``theta + m``.
+
+The own logit ``z = tau cos(theta)`` becomes ``tau cos(theta + m) = z cos m - sin m sqrt(tau^2 - z^2)``.  That function
+has corners at ``theta = 0`` and ``pi``, collapse among them, where no derivative exists; here the root is rounded,
+``r = sqrt(tau^2 (1 + delta^2) - z^2)``, so that the cost is smooth.  ``delta = 0`` would be the loss as published.
+Not convex, and no function that is linear in the Gram matrix stands behind it: no theorem and no bound apply.
+
+References
+----------
+J. Deng et al., *ArcFace: Additive Angular Margin Loss for Deep Face Recognition*, CVPR 2019.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.arguments import Number, exact_number
+from sphereufm.problem.losses.cross_entropy import PLAIN, softmax_curvature
+from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
+from sphereufm.problem.losses.logits import add_own, get_own, set_own
+
+__all__ = ["ArcFace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArcFace:
+    """Cross-entropy with an angular margin, in nats.
+
+    Parameters
+    ----------
+    margin : number
+        ``m`` in radians, in ``[0, pi / 2)``.
+    rounding : number
+        ``delta > 0``: the corner at ``theta = 0`` is rounded over about so many radians.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``margin`` is outside its range or ``rounding`` not positive.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.losses.interface import block_from_labels
+    >>> terms = ArcFace(margin=0.5).forward(np.zeros((2, 1)), block_from_labels(np.array([0]), np.ones(1)))
+    >>> round(float(terms.cost[0]), 4)
+    0.9616
+    """
+
+    name = "arcface"
+
+    margin: Number = Fraction(1, 2)
+    rounding: Number = Fraction(1, 100)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "margin", exact_number("margin", self.margin, 0, math.pi / 2))
+        object.__setattr__(self, "rounding", exact_number("rounding", self.rounding))
+        if self.rounding <= 0:  # type: ignore[operator]
+            raise InvalidInputError(f"rounding={float(self.rounding)!r} must be positive")
+
+    def facts(self, classes: int) -> LossFacts:
+        """Its floor is zero; nothing else is known."""
+        return LossFacts(floor=0.0, unit="nats")
+
+    def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
+        """Return the terms; ``state`` has rows ``scale p_y``, two derivatives of the own logit, and the pull on it."""
+        value, slope, bend = self._own(get_own(Z, block.flat), block)
+        set_own(Z, block.flat, value)
+        cost, G, own, _ = PLAIN.forward(Z, block, out)
+        assert own is not None
+        pull = get_own(G, block.flat)
+        set_own(G, block.flat, slope * pull)
+        return LogitTerms(cost, G, np.stack([own, slope, bend, pull], axis=-2))
+
+    def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
+        """The chain rule: the softmax's curvature between two slopes, and the own logit's second derivative."""
+        assert terms.state is not None
+        own, slope, bend, pull = np.moveaxis(terms.state, -2, 0)
+        G = terms.G.copy()
+        set_own(G, block.flat, pull)
+        straight = bend * pull * get_own(D, block.flat)
+        set_own(D, block.flat, slope * get_own(D, block.flat))
+        D = softmax_curvature(G, own, D, block)
+        set_own(D, block.flat, slope * get_own(D, block.flat))
+        add_own(D, block.flat, straight)
+        return D
+
+    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
+        """``|G|``: nothing cancels."""
+        return np.abs(terms.G)
+
+    def excess(self, Z: Array, block: SampleBlock) -> Array:
+        """The loss itself: its floor is zero."""
+        set_own(Z, block.flat, self._own(get_own(Z, block.flat), block)[0])
+        return PLAIN.excess(Z, block)
+
+    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
+        """Logarithm of the loss."""
+        set_own(Z, block.flat, self._own(get_own(Z, block.flat), block)[0])
+        return PLAIN.log_cost(Z, block)
+
+    def _own(self, z: Array, block: SampleBlock) -> tuple[Array, Array, Array]:
+        """The own logit with its margin, and two derivatives by ``z``."""
+        m, tau = float(self.margin), block.temperatures
+        wide = (1.0 + float(self.rounding) ** 2) * np.square(tau)
+        root = np.sqrt(np.maximum(wide - np.square(z), np.finfo(np.float64).tiny))
+        c, s = math.cos(m), math.sin(m)
+        return z * c - s * root, c + s * z / root, s * wide / root**3

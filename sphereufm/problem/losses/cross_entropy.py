@@ -1,0 +1,253 @@
+r"""Cross-entropy of the softmax, with margins and fixed offsets of the logits.
+
+``log(1 + sum_{j != y} exp(z_j - z_y))`` and ``G`` are assembled from the terms of that sum, never as ``P - Y``: so both
+keep full relative accuracy when the cost is 1e-33, where ``P - Y`` is exactly zero.
+
+With a margin ``m`` the own logit is ``tau_i (<w_y, h_i> - m)`` (CosFace); with offsets ``o`` the loss sees
+``z_k + o_k``, or ``z_k + o_ky`` for samples of class ``y`` (logit adjustment).  Both only shift the margins ``E``.
+
+References
+----------
+H. Wang et al., *CosFace: Large Margin Cosine Loss for Deep Face Recognition*, CVPR 2018.
+A. K. Menon et al., *Long-tail learning via logit adjustment*, ICLR 2021.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.arguments import Number, exact_number, exact_numbers
+from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
+from sphereufm.problem.losses.logits import add_own, log_softplus, own_margin, set_own, subtract_own
+
+__all__ = ["PLAIN", "CrossEntropy", "softmax_curvature"]
+
+# exp overflows beyond 709; K terms of exp(600) sum without overflow, and the reciprocal times a sample weight
+# stays a normal number.
+_LARGEST_SAFE_MARGIN = 600.0
+# a minimum below this is the exponential of its logarithm to rounding
+_LOG1P_IS_LINEAR = -36.0
+
+_SHAPES = "offsets must be K numbers, or K rows of K numbers"
+
+_Offsets = tuple[Fraction, ...] | tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy:
+    """Cross-entropy of the softmax, ``logsumexp(z) - z_y``, in nats.
+
+    Parameters
+    ----------
+    margin : number
+        ``m``, subtracted from the cosine of the own class; any sign.
+    offsets : sequence, shape (K,) or (K, K), optional
+        Added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is not finite, or the offsets are neither a vector nor a square matrix.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.losses.interface import block_from_labels
+    >>> terms = CrossEntropy().forward(np.array([[0.0], [0.0]]), block_from_labels(np.array([0]), np.ones(1)))
+    >>> bool(terms.cost[0] == np.log(2.0)), terms.G.ravel()
+    (True, array([-0.5,  0.5]))
+    """
+
+    name = "cross-entropy"
+
+    margin: Number = Fraction(0)
+    offsets: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "margin", exact_number("margin", self.margin))
+        object.__setattr__(self, "offsets", _exact_offsets(self.offsets))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is neither a margin nor an offset."""
+        return self.margin == 0 and self.offsets is None
+
+    def facts(self, classes: int) -> LossFacts:
+        """Convex, blind to shifts, with a derivative ``p - e_y`` that never vanishes; offsets must fit ``K``."""
+        if self.offsets is not None and len(self.offsets) != classes:
+            raise InvalidInputError(
+                f"offsets has {len(self.offsets)} rows, but there are {classes} classes; give K or K x K numbers"
+            )
+        return LossFacts(
+            convex=True,
+            shift_invariant=True,
+            probability=True,
+            offsets=not self.is_plain,
+            vanishes_from=math.inf,
+            floor=0.0,
+            unit="nats",
+            class_kinds=None if self.offsets is None else _class_kinds(self.offsets),
+        )
+
+    def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
+        """Return the block's terms; ``Z`` is overwritten by the margins.
+
+        Parameters
+        ----------
+        Z : ndarray, shape (..., K, n)
+            Logits, C-contiguous.
+        block : SampleBlock
+        out : ndarray, shape (..., K, n), optional
+            C-contiguous array that receives ``G``.
+        """
+        flat, scale = block.flat, block.scale
+        E = self._margins(Z, block)
+        if E.max() > _LARGEST_SAFE_MARGIN:
+            terms = _forward_shifted(E, flat, scale, out)
+        else:
+            G = np.exp(E, out=out)
+            set_own(G, flat, 0.0)
+            others = np.add.reduce(G, axis=-2)
+            own = scale / (1.0 + others)
+            set_own(G, flat, -others)
+            G *= own[..., None, :]
+            terms = LogitTerms(np.log1p(others), G, own, E)
+        # shifted margins say nothing of <w_k, h_i>
+        return terms if self.is_plain else terms._replace(E=None)
+
+    def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
+        """Return ``tau omega (diag(p) - p p^T) D`` column by column; ``D``, C-contiguous, is overwritten.
+
+        ``D_y`` is subtracted first (the curvature ignores a common shift), so that only the small
+        probabilities ``p_j``, ``j != y``, enter, and nothing cancels.
+        """
+        return softmax_curvature(terms.G, terms.state, D, block)
+
+    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
+        """``|G|``: nothing cancels."""
+        return np.abs(terms.G)
+
+    def excess(self, Z: Array, block: SampleBlock) -> Array:
+        """The loss itself: its floor is zero."""
+        return own_margin(self._margins(Z, block), block.flat).cost
+
+    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
+        """Return ``log(cost)`` of each sample; ``Z`` is overwritten by the margins."""
+        return log_softplus(own_margin(self._margins(Z, block), block.flat).log_odds)
+
+    def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
+        """``log(1 + (K - 1) exp(tau m - K tau / (K - 1)))``, for ``d >= K - 1`` and no offsets."""
+        lead = self._lead(classes, dim, tau)
+        if lead is None:
+            return None
+        high = float(lead)
+        # the rounding of the margin is put back to first order
+        return math.log1p((classes - 1) * math.exp(-high) * (1.0 - float(lead - Fraction(high))))
+
+    def log_balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
+        """Logarithm of :meth:`balanced_minimum`, finite also where that underflows."""
+        lead = self._lead(classes, dim, tau)
+        if lead is None:
+            return None
+        log_sum = math.log(classes - 1) - float(lead)
+        value = self.balanced_minimum(classes, dim, tau)
+        return log_sum if log_sum < _LOG1P_IS_LINEAR or not value else math.log(value)
+
+    def _lead(self, classes: int, dim: int, tau: Fraction) -> Fraction | None:
+        """How far the own logit leads at a collapsed simplex frame."""
+        if dim < classes - 1 or self.offsets is not None:
+            return None
+        return tau * Fraction(classes, classes - 1) - tau * Fraction(self.margin)
+
+    def _margins(self, Z: Array, block: SampleBlock) -> Array:
+        """``E`` in place of ``Z``."""
+        if self.offsets is not None:
+            shift = self._offset_array
+            Z += shift[:, block.labels] if shift.ndim == 2 else shift[:, None]
+        if self.margin != 0:
+            add_own(Z, block.flat, -float(self.margin) * block.temperatures)
+        return subtract_own(Z, block.flat)
+
+    @cached_property
+    def _offset_array(self) -> Array:
+        """Offsets in floating point."""
+        return np.array(self.offsets, dtype=np.float64)
+
+
+def softmax_curvature(G: Array, own: Array | None, D: Array, block: SampleBlock) -> Array:
+    """``scale (diag(p) - p p^T) D`` from ``G = scale (p - e_y)`` and ``own = scale p_y``; overwrites ``D``."""
+    assert own is not None
+    D = subtract_own(D, block.flat)
+    mean = np.einsum("...kn,...kn->...n", G, D) / block.scale
+    D -= mean[..., None, :]
+    D *= G
+    set_own(D, block.flat, -own * mean)
+    return D
+
+
+def _forward_shifted(E: Array, flat: NDArray[np.intp], scale: Array, out: Array | None) -> LogitTerms:
+    """Forward pass where ``exp`` of a margin may overflow: the largest margin is taken out first."""
+    top = E.max(axis=-2)
+    G = np.subtract(E, top[..., None, :], out=out)
+    np.exp(G, out=G)
+    set_own(G, flat, 0.0)
+    others = np.add.reduce(G, axis=-2)
+    shifted = np.exp(-top)
+    total = others + shifted
+    set_own(G, flat, -others)
+    G *= (scale / total)[..., None, :]
+    # top = 0 where the own logit is the largest: there log1p keeps the accuracy of small costs
+    cost = np.where(top > 0.0, top + np.log(total), np.log1p(others))
+    return LogitTerms(cost, G, scale * (shifted / total), E)
+
+
+def _exact_offsets(offsets: Iterable[Any] | None) -> _Offsets | None:
+    """Offsets as exact rationals."""
+    if offsets is None:
+        return None
+    try:
+        rows = list(offsets)
+        square = any(not isinstance(row, str) and np.ndim(row) == 1 for row in rows)
+        if not square:
+            return exact_numbers("offsets", rows)
+        matrix = tuple(exact_numbers("offsets", row) for row in rows)
+    except (TypeError, ValueError):
+        raise InvalidInputError(_SHAPES) from None
+    if any(len(row) != len(matrix) for row in matrix):
+        raise InvalidInputError(_SHAPES)
+    return matrix
+
+
+def _class_kinds(offsets: _Offsets) -> tuple[Hashable, ...]:
+    """Classes are of one kind when exchanging the two leaves the offsets as they are."""
+    if not isinstance(offsets[0], tuple):
+        return offsets
+    number = {value: i for i, value in enumerate({v for row in offsets for v in row})}
+    A = np.array([[number[v] for v in row] for row in offsets])
+    kinds: list[int] = []
+    # exchangeable classes share these, which spares most comparisons of whole matrices
+    keys = [(A[k, k], tuple(sorted(A[k])), tuple(sorted(A[:, k]))) for k in range(len(A))]
+    for k in range(len(A)):
+        like = (l for l in range(k) if kinds[l] == l and keys[l] == keys[k] and _exchangeable(A, k, l))
+        kinds.append(next(like, k))
+    return tuple(kinds)
+
+
+def _exchangeable(A: NDArray[np.intp], k: int, l: int) -> bool:
+    """Whether exchanging rows and columns ``k`` and ``l`` changes nothing."""
+    order = np.arange(len(A))
+    order[[k, l]] = l, k
+    return bool((A[order][:, order] == A).all())
+
+
+# without margin and offsets
+PLAIN = CrossEntropy()

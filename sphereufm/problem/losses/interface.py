@@ -1,0 +1,215 @@
+r"""What a loss is: a function of each sample's logits and label, with two derivatives and a few facts.
+
+One block of ``n`` samples at a time; leading axes are batch axes.
+
+==========  ===============  ===================================================================
+symbol      shape            meaning
+==========  ===============  ===================================================================
+``Z``       ``(..., K, n)``  logits ``tau_i W^T h_i``
+``flat``    ``(n,)``         place ``y_i n + i`` of each sample's own class in a flattened column
+``scale``   ``(n,)``         ``tau_i omega_i``
+``E``       ``(..., K, n)``  margins ``z_j - z_y``; zero at ``y``
+``G``       ``(..., K, n)``  derivative by ``W^T H``: ``scale`` times the loss's derivative by ``Z``
+``D``       ``(..., K, n)``  change of ``Z`` along a direction
+==========  ===============  ===================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.geometry.spheres import Array
+
+__all__ = [
+    "BlockTerms",
+    "KeptTerms",
+    "KnowsBalancedMinimum",
+    "LogitTerms",
+    "Loss",
+    "LossFacts",
+    "SampleBlock",
+    "block_from_labels",
+]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SampleBlock:
+    """A run of samples with what each kernel needs of their labels and weights.
+
+    Attributes
+    ----------
+    samples, columns : slice
+        Which columns of ``H``, and of ``X = [W H]``.
+    labels, flat : ndarray of int, shape (n,)
+        Class of each sample, and its place in the flattened ``(K, n)`` block.
+    weights, scale : ndarray, shape (n,)
+        ``omega_i`` and ``tau_i omega_i``.
+    tau : float
+        The largest ``tau_i``.
+    rates : ndarray, shape (n,), or None
+        ``tau_i / tau`` where they differ.
+    """
+
+    samples: slice
+    columns: slice
+    labels: NDArray[np.intp]
+    flat: NDArray[np.intp]
+    weights: Array
+    scale: Array
+    tau: float
+    rates: Array | None = None
+
+    @property
+    def temperatures(self) -> Array | float:
+        """``tau_i`` of each sample, shape ``(n,)``, or the one that all share."""
+        return self.tau if self.rates is None else self.tau * self.rates
+
+
+def block_from_labels(labels: NDArray[np.intp], weights: Array, tau: float = 1.0) -> SampleBlock:
+    """Return the block of samples that stand alone, with ``tau`` the same for all.
+
+    Examples
+    --------
+    >>> block_from_labels(np.array([1, 0]), np.ones(2)).flat
+    array([2, 1])
+    """
+    n = labels.size
+    flat = labels * n + np.arange(n)
+    return SampleBlock(slice(0, n), slice(0, n), labels, flat, weights, tau * weights, tau)
+
+
+class BlockTerms(Protocol):
+    """What derivatives need of a block's forward pass: the attributes of :class:`LogitTerms` but the margins."""
+
+    @property
+    def cost(self) -> Array:
+        """Loss of each sample, shape ``(..., n)``."""
+
+    @property
+    def G(self) -> Array:
+        """Weighted derivative, shape ``(..., K, n)``."""
+
+    @property
+    def state(self) -> Array | None:
+        """What the loss's curvature needs beside ``G``."""
+
+    @property
+    def tau_beta(self) -> Array | None:
+        """``sum_k G_ki Z_ki``, shape ``(..., n)``, if known."""
+
+
+class KeptTerms(NamedTuple):
+    """The part of :class:`LogitTerms` that is worth keeping; ``tau_beta`` only where it will be asked for."""
+
+    cost: Array
+    G: Array
+    state: Array | None
+    tau_beta: Array | None = None
+
+
+class LogitTerms(NamedTuple):
+    """What a loss knows about one block of samples after its forward pass.
+
+    Attributes
+    ----------
+    cost : ndarray, shape (..., n)
+        Loss of each sample, not weighted (in nats, for the losses of a probability).
+    G : ndarray, shape (..., K, n)
+        Weighted derivative by ``W^T H``.
+    state : ndarray or None
+        What the loss's own ``curvature`` needs beside ``G``, in memory of its own.
+    E : ndarray, shape (..., K, n), or None
+        Logits up to a shift of each column, where columns of ``G`` have sum zero; none where ``<G, Z>`` is to be had
+        from the columns of ``X`` alone.
+    """
+
+    cost: Array
+    G: Array
+    state: Array | None
+    E: Array | None = None
+
+    @property
+    def tau_beta(self) -> Array | None:
+        """``sum_k G_ki Z_ki``, shape ``(..., n)``, from the margins, if they are there."""
+        return None if self.E is None else np.einsum("...kn,...kn->...n", self.G, self.E)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossFacts:
+    """What theorems and bounds ask of a loss; the defaults claim nothing.
+
+    Attributes
+    ----------
+    convex : bool
+        Convex in the logits of each sample.
+    shift_invariant : bool
+        Blind to a common shift of a sample's logits.
+    probability : bool
+        The derivative by a sample's logits is ``p - e_y`` with positive ``p`` of sum one.
+    offsets : bool
+        The logits are shifted before the loss sees them, by margins or priors.
+    vanishes_from : float
+        Least ``tau`` at which the derivative by a sample's logits may vanish; infinite where it never does.
+    floor : float
+        Greatest known lower bound of a sample's loss over all logits.
+    class_kinds : tuple or None
+        Classes of equal kind may be exchanged without changing the cost; none where all may.
+    unit : str
+        Unit of the cost.
+    """
+
+    convex: bool = False
+    shift_invariant: bool = False
+    probability: bool = False
+    offsets: bool = False
+    vanishes_from: float = 0.0
+    floor: float = -math.inf
+    class_kinds: tuple[Hashable, ...] | None = None
+    unit: str = ""
+
+
+class Loss(Protocol):
+    """A smooth loss of the logits; parameters are the fields of a frozen dataclass."""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line and in files."""
+
+    def facts(self, classes: int) -> LossFacts:
+        """What is known of the loss for ``K`` classes.
+
+        Raises
+        ------
+        InvalidInputError
+            If the parameters do not fit ``K``.
+        """
+
+    def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
+        """Value and first derivative of one block; ``Z``, C-contiguous, may be overwritten."""
+
+    def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
+        """Derivative of ``G`` along ``D``, shape ``(..., K, n)``; ``D``, C-contiguous, may be overwritten."""
+
+    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
+        """Size of what was added up in ``G``, shape ``(..., K, n)``: ``|G|`` where nothing cancels."""
+
+    def excess(self, Z: Array, block: SampleBlock) -> Array:
+        """Loss of each sample above ``floor``, shape ``(..., n)``, without cancellation."""
+
+    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
+        """Logarithm of each sample's loss, shape ``(..., n)``, finite where the loss itself underflows."""
+
+
+@runtime_checkable
+class KnowsBalancedMinimum(Protocol):
+    """A loss whose global minimum is known where classes carry equal total weights."""
+
+    def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
+        """Return the minimum of the cost, or none where no formula is proved for ``d`` and ``tau``."""

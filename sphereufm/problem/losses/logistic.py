@@ -1,0 +1,92 @@
+r"""Logistic loss of each class against all others, ``log(1 + e^{-z_y}) + sum_{j != y} log(1 + e^{z_j})``.
+
+Balanced minimum (``d >= K``): with means ``b, b'`` of the own and of the other cosines the cost is at least
+``log(1 + e^{-tau b}) + (K - 1) log(1 + e^{tau b'})``, least on the edge ``b = 2 (K - 1) s / K - 1``,
+``b' = (K - 2) s / K - 1``, ``0 <= s <= K / (K - 1)``, which ends at the collapsed simplex frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
+from sphereufm.problem.losses.logits import get_own, log_softplus, set_own
+
+__all__ = ["Logistic"]
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """One-against-all logistic loss (binary cross-entropy of each class), in nats.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.losses.interface import block_from_labels
+    >>> terms = Logistic().forward(np.zeros((2, 1)), block_from_labels(np.array([0]), np.ones(1)))
+    >>> bool(np.isclose(terms.cost[0], 2.0 * np.log(2.0))), terms.G.ravel()
+    (True, array([-0.5,  0.5]))
+    """
+
+    name = "logistic"
+
+    def facts(self, classes: int) -> LossFacts:
+        """Convex, with a derivative that never vanishes; a common shift changes it."""
+        return LossFacts(convex=True, vanishes_from=math.inf, floor=0.0, unit="nats")
+
+    def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
+        """Return the block's terms; ``Z`` is overwritten."""
+        _turn_own(Z, block)
+        G = expit(Z, out=out)
+        G *= block.scale
+        _turn_own(G, block)
+        return LogitTerms(np.logaddexp(0.0, Z).sum(axis=-2), G, None)
+
+    def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
+        """``scale p (1 - p) D`` for each class by itself."""
+        size = np.abs(terms.G)
+        D *= size
+        size /= block.scale
+        D *= 1.0 - size
+        return D
+
+    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
+        """``|G|``: nothing cancels."""
+        return np.abs(terms.G)
+
+    def excess(self, Z: Array, block: SampleBlock) -> Array:
+        """The loss itself: its floor is zero."""
+        _turn_own(Z, block)
+        return np.asarray(np.logaddexp(0.0, Z).sum(axis=-2))
+
+    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
+        """Logarithm of the loss, finite where every part underflows."""
+        _turn_own(Z, block)
+        return np.asarray(np.logaddexp.reduce(log_softplus(Z), axis=-2))
+
+    def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
+        """Least value on the edge of the module's formula, for ``d >= K``; for ``d = K - 1`` where its end is least."""
+        K, t = classes, float(tau)
+
+        def slope(s: float) -> float:
+            b, rest = 2.0 * (K - 1) * s / K - 1.0, (K - 2) * s / K - 1.0
+            return float((K - 2) * expit(t * rest) - 2.0 * expit(-t * b))
+
+        end = K / (K - 1)
+        at_frame = slope(end) <= 0.0
+        if dim < K - 1 or (dim == K - 1 and not at_frame):
+            return None
+        s = end if at_frame else 0.0 if slope(0.0) >= 0.0 else float(brentq(slope, 0.0, end))
+        own, others = t * (2.0 * (K - 1) * s / K - 1.0), t * ((K - 2) * s / K - 1.0)
+        return float(np.logaddexp(0.0, -own) + (K - 1) * np.logaddexp(0.0, others))
+
+
+def _turn_own(Z: Array, block: SampleBlock) -> None:
+    """Change the sign of each sample's own entry, in place."""
+    set_own(Z, block.flat, -get_own(Z, block.flat))

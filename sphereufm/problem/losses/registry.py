@@ -1,0 +1,113 @@
+"""Losses by name: those of the package, and those that a user registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.problem.losses.arcface import ArcFace
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.focal import Focal
+from sphereufm.problem.losses.interface import Loss
+from sphereufm.problem.losses.label_smoothing import LabelSmoothing
+from sphereufm.problem.losses.logistic import Logistic
+from sphereufm.problem.losses.squared_error import SquaredError
+
+__all__ = ["LOSSES", "find_loss", "loss_from_json", "loss_to_json", "register_loss"]
+
+_Class = TypeVar("_Class", bound=Callable[..., Loss])
+
+_KNOWN: dict[str, Callable[..., Loss]] = {
+    kind.name: kind for kind in (CrossEntropy, LabelSmoothing, Focal, SquaredError, Logistic, ArcFace)
+}
+LOSSES: Mapping[str, Callable[..., Loss]] = MappingProxyType(_KNOWN)
+
+
+def register_loss(kind: _Class) -> _Class:
+    """Make a loss known by its name, to ``UFMProblem(loss=...)``, files and ``--loss``.
+
+    Parameters
+    ----------
+    kind : class
+        A frozen dataclass that follows :class:`~sphereufm.problem.losses.interface.Loss`; its fields are the loss's
+        parameters, with defaults.  Numbers among them are best kept as fractions, as the package's own losses do.
+
+    Returns
+    -------
+    class
+        The same, so that this works as a decorator.
+
+    Raises
+    ------
+    InvalidInputError
+        If another loss has this name.
+
+    Examples
+    --------
+    >>> register_loss(CrossEntropy) is CrossEntropy
+    True
+    """
+    name = kind().name
+    if _KNOWN.setdefault(name, kind) is not kind:
+        raise InvalidInputError(f"name={name!r} is taken by another loss; choose another name")
+    return kind
+
+
+def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
+    """Return the loss that a name, a JSON object or a loss itself stands for.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none of the name, or it has no such parameter.
+
+    Examples
+    --------
+    >>> find_loss({"name": "focal", "focusing": "1/2"})
+    Focal(focusing=Fraction(1, 2))
+    """
+    if isinstance(loss, str):
+        loss = {"name": loss}
+    if not isinstance(loss, Mapping):
+        if all(callable(getattr(loss, part, None)) for part in ("facts", "forward", "curvature")):
+            return loss
+        loss = {"name": loss}
+    name = loss.get("name")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise InvalidInputError(f"loss={name!r} must be one of {', '.join(LOSSES)}")
+    kind = LOSSES[name]
+    given = {key: value for key, value in loss.items() if key != "name"}
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for key in given:
+        if key not in known:
+            allowed = f"its parameters are {', '.join(known)}" if known else "it has none"
+            raise InvalidInputError(f"loss {name!r} has no parameter {key!r}; {allowed}")
+    return kind(**given)
+
+
+def loss_to_json(loss: Loss) -> dict[str, Any]:
+    """Describe a loss by its name and exact parameters.
+
+    Examples
+    --------
+    >>> loss_to_json(LabelSmoothing(smoothing="0.1"))
+    {'name': 'label-smoothing', 'smoothing': '1/10'}
+    """
+    parameters = {field.name: _plain(getattr(loss, field.name)) for field in fields(loss)}  # type: ignore[arg-type]
+    return {"name": loss.name, **parameters}
+
+
+def loss_from_json(data: Any) -> Loss:
+    """Inverse of :func:`loss_to_json`; a name alone, or nothing, is read as older files have it."""
+    return find_loss("cross-entropy" if data is None else data)
+
+
+def _plain(value: Any) -> Any:
+    """Fractions as text, sequences as lists."""
+    if isinstance(value, Fraction):
+        return str(value)
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

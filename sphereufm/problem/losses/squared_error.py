@@ -1,0 +1,101 @@
+r"""Squared error against a scaled one-hot target, ``(k (z_y - M)^2 + sum_{j != y} z_j^2) / 2``.
+
+References
+----------
+J. Zhou et al., *Are All Losses Created Equal: A Neural Collapse Perspective*, NeurIPS 2022 (rescaled mean squared
+error).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.arguments import Number, exact_number
+from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
+from sphereufm.problem.losses.logits import add_own, get_own, set_own
+
+__all__ = ["SquaredError"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaredError:
+    """Squared error of the logits, the own class weighed and scaled.
+
+    Parameters
+    ----------
+    own_weight : number
+        ``k > 0``.
+    target : number
+        ``M > 0``, what the own logit should be; the others should be zero.
+
+    Raises
+    ------
+    InvalidInputError
+        If one of them is not positive.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.losses.interface import block_from_labels
+    >>> SquaredError().forward(np.array([[0.5], [0.0]]), block_from_labels(np.array([0]), np.ones(1))).cost
+    array([0.125])
+    """
+
+    name = "squared-error"
+
+    own_weight: Number = Fraction(1)
+    target: Number = Fraction(1)
+
+    def __post_init__(self) -> None:
+        for field in ("own_weight", "target"):
+            value = exact_number(field, getattr(self, field))
+            if value <= 0:
+                raise InvalidInputError(f"{field}={getattr(self, field)!r} must be positive")
+            object.__setattr__(self, field, value)
+
+    def facts(self, classes: int) -> LossFacts:
+        """Convex; the derivative vanishes only where the own logit is ``M``, out of reach below ``tau = M``."""
+        return LossFacts(convex=True, vanishes_from=float(self.target), floor=0.0)
+
+    def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
+        """Return the block's terms; ``Z`` is overwritten."""
+        k = float(self.own_weight)
+        own = get_own(Z, block.flat) - float(self.target)
+        set_own(Z, block.flat, own)
+        squares = np.einsum("...kn,...kn->...n", Z, Z) + (k - 1.0) * np.square(own)
+        G = np.multiply(Z, block.scale, out=out)
+        set_own(G, block.flat, k * block.scale * own)
+        return LogitTerms(0.5 * squares, G, None)
+
+    def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
+        """``scale D``, the own entry ``k`` times."""
+        D *= block.scale
+        set_own(D, block.flat, float(self.own_weight) * get_own(D, block.flat))
+        return D
+
+    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
+        """``|G|`` and the target, from which the own logit is subtracted."""
+        size = np.abs(terms.G)
+        add_own(size, block.flat, 2.0 * float(self.own_weight) * float(self.target) * block.scale)
+        return size
+
+    def excess(self, Z: Array, block: SampleBlock) -> Array:
+        """The loss itself: its floor is zero."""
+        return self.forward(Z, block).cost
+
+    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
+        """Logarithm of the loss; minus infinity where it is met exactly."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.forward(Z, block).cost)
+
+    def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
+        """``k (M - tau)^2 / 2`` up to ``tau = M``, for ``d >= K``; beyond it zero, for ``d > K``."""
+        # at orthonormal classifiers, with the own logit as near to its target as it gets
+        target = Fraction(self.target)
+        if dim < classes or (tau > target and dim == classes):
+            return None
+        return float(Fraction(self.own_weight) * max(target - tau, Fraction(0)) ** 2 / 2)
