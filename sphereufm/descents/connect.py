@@ -20,12 +20,12 @@ import numpy as np
 from sphereufm.descents.gradient_flow import fall
 from sphereufm.geometry.spheres import Array, as_generator, column_angles, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates
-from sphereufm.landscape.orbits.register import ClassRegister
+from sphereufm.landscape.orbits.found import Found, reduced
+from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.landscape.search.stratum import Found, reduced
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
@@ -194,7 +194,7 @@ def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Found | No
     near = column_angles(search.X, last).max(axis=-1) <= _NEAR
     falls = inner.at(search.X).cost < (1.0 - _SAME_COST) * inner.at(X[chosen]).cost
     for k in np.flatnonzero(search.converged & near & falls):
-        ends[chosen[k]] = reduced(problem, search.X[k])
+        ends[chosen[k]] = reduced(problem, search.X[k : k + 1])[0]
     return ends
 
 
@@ -215,12 +215,13 @@ class _Rows:
 
     def __init__(self, report: LandscapeReport) -> None:
         self.problem = report.problem
-        self.register = ClassRegister(report.problem.symmetry)
+        self.register = OrbitRegister(report.problem.symmetry)
         self.rows: dict[int, int] = {}
         self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
         for row, entry in enumerate(report.critical):
             if isinstance(entry, CriticalPoint):
-                self.rows.setdefault(self.register.add(entry.X, entry.cost), row)
+                (number,) = self.register.enter([Found(X=entry.X, rank=entry.rank, cost=entry.cost)])
+                self.rows.setdefault(number, row)
 
     def find(self, found: Found) -> int | None:
         """Row of a critical point: of its class by alignment, of its family by name or else by cost."""
@@ -228,8 +229,8 @@ class _Rows:
         for row, family in self.families:
             if name == family.name:
                 return row
-        known = self.rows.get(self.register.add(found.X, found.cost))
-        if known is not None:
-            return known
+        number = self.register.find(found)
+        if number is not None:
+            return self.rows[number]
         scale = _SAME_COST * max(1.0, abs(found.cost))
         return next((row for row, family in self.families if abs(family.cost - found.cost) <= scale), None)

@@ -91,12 +91,12 @@ def symmetric_critical_points(
 def _enter_rank_one(collection: Collection, space: SymmetricSpace) -> None:
     """Enter all sign patterns that are constant on blocks: critical exactly, and rarely met by searching."""
     D, M = space.problem.spheres.shape
-    for signs in product((1.0, -1.0), repeat=M - 1):
-        Y = np.zeros((D, M))
-        Y[0] = (1.0, *signs)
-        collection.enter(space.expand(Y), searched=False)
+    signs = np.array(list(product((1.0, -1.0), repeat=M - 1)))
+    Y = np.zeros((len(signs), D, M))
+    Y[:, 0] = np.hstack([np.ones((len(signs), 1)), signs])
+    collection.enter(space.expand(Y), searched=False)
 
 
-def _enter(collection: Collection, space: SymmetricSpace, Y: Array) -> str | None:
-    """Enter a point of a space, unless its rank exceeds the problem's dimension."""
-    return collection.enter(space.expand(Y), most_rank=collection.problem.spheres.shape[0])
+def _enter(collection: Collection, space: SymmetricSpace, Y: Array) -> list[str | None]:
+    """Enter points of a space."""
+    return collection.enter(space.expand(Y))

@@ -119,7 +119,7 @@ def verify_landscape(
     try:
         _enter_given(collection, [*capabilities.constructed_starts(problem), *initial_points], settings)
         for name, stratum, whole in _strata(problem, effort):
-            entering = partial(_enter_if_it_fits, collection, whole)
+            entering = partial(_enter, collection, whole)
             coverage[name] = search_stratum(
                 stratum, generator, settings, entering, partial(told, name), judged
             )
@@ -179,8 +179,7 @@ def _search_symmetric_starts(
         told("symmetric starts", number, len(ranks))
         inner = capabilities.in_span(problem, r)
         starts = symmetric_starts(inner, rng, default_starts(inner.spheres.dimension))
-        for X in find_in_pieces(inner, starts, settings):
-            collection.enter(X, searched=False)
+        collection.enter(find_in_pieces(inner, starts, settings), searched=False)
     told("symmetric starts", len(ranks), len(ranks))
 
 
@@ -203,13 +202,12 @@ def _explore_neighbours(
         for r, group in starts.items():
             used += len(group)
             inner = capabilities.in_span(problem, r)
-            for X in find_in_pieces(inner, np.array(group), settings):
-                collection.enter(X, searched=False)
+            collection.enter(find_in_pieces(inner, np.array(group), settings), searched=False)
 
 
-def _enter_if_it_fits(collection: Collection, whole: Callable[[Array], Array], X: Array) -> str | None:
-    """Enter a point of a stratum, unless its rank exceeds the problem's dimension."""
-    return collection.enter(whole(X), most_rank=collection.problem.spheres.shape[0])
+def _enter(collection: Collection, whole: Callable[[Array], Array], X: Array) -> list[str | None]:
+    """Enter points of a stratum."""
+    return collection.enter(whole(X))
 
 
 def _check_size(problem: SphereProblem) -> None:
@@ -244,9 +242,10 @@ def _enter_rank_one(
     if limit is None:
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
     line = capabilities.in_span(problem, 1)
-    for signs in sign_patterns(permutations, limit, rng) if limit else ():
-        if capabilities.is_finite(line, signs[None, :]):
-            collection.enter(signs[None, :], searched=False)
+    if limit:
+        points = sign_patterns(permutations, limit, rng)[:, None, :]
+        finite = [capabilities.is_finite(line, X) for X in points]
+        collection.enter(points[finite], searched=False)
     return RankOneCount(classes=classes, listed=min(classes, limit))
 
 
@@ -262,4 +261,4 @@ def _enter_given(collection: Collection, points: Iterable[Array], settings: Sear
             if not search.converged[0]:
                 continue
             X = search.X[0]
-        collection.enter(X, searched=False)
+        collection.enter(X[None], searched=False)

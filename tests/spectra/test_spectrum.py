@@ -5,9 +5,9 @@ import pytest
 
 from sphereufm.geometry.spheres import ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.landscape.orbits.found import reduced
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.landscape.search.stratum import reduced
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
@@ -92,7 +92,7 @@ def test_reduction_to_the_span_agrees_with_the_whole_hessian(sizes, tau, rank):
     inner = problem.in_dimension(rank)
     search = find_critical_points(inner, inner.spheres.random_point(0, (24,)), tolerance=1e-12)
     for x in search.X[search.converged]:
-        X = embed(reduced(inner, x).X, 4)
+        X = embed(reduced(inner, x[None])[0].X, 4)
         spectrum = hessian_spectrum(problem, X)
         negative, zero, values = full_inertia(problem, X)
         assert spectrum.morse_index == negative

@@ -32,6 +32,7 @@ __all__ = [
     "SymmetryGroup",
     "horizontal_part",
     "numerical_rank",
+    "numerical_ranks",
     "orbit_dimension",
     "principal_frame",
     "vertical_basis",
@@ -220,6 +221,12 @@ class SymmetryGroup:
         return Q, self.permutations.random(rng)
 
 
+def numerical_ranks(X: Array, tolerance: float = RANK_TOLERANCE) -> NDArray[np.intp]:
+    """Count each point's singular values above ``tolerance`` times its largest, ``(..., d, M)`` to ``(...)``."""
+    sigma = np.linalg.svd(X, compute_uv=False)
+    return np.asarray((sigma > tolerance * sigma[..., :1]).sum(axis=-1))
+
+
 def numerical_rank(X: Array, tolerance: float = RANK_TOLERANCE) -> int:
     """Count the singular values of ``X``, shape ``(d, M)``, above ``tolerance`` times the largest.
 
@@ -228,12 +235,11 @@ def numerical_rank(X: Array, tolerance: float = RANK_TOLERANCE) -> int:
     >>> numerical_rank(np.array([[1.0, -1.0], [0.0, 0.0]]))
     1
     """
-    sigma = np.linalg.svd(X, compute_uv=False)
-    return int((sigma > tolerance * sigma[0]).sum())
+    return int(numerical_ranks(X, tolerance))
 
 
 def principal_frame(X: Array, rank: int) -> Array:
-    """The same configuration in its own span: ``(rank, M)``, columns of unit norm.
+    """The same configurations in their own span: ``(..., rank, M)``, columns of unit norm.
 
     The rows are ordered by singular value; the sign of each row is that of its largest entry.
 
@@ -243,10 +249,10 @@ def principal_frame(X: Array, rank: int) -> Array:
     array([[ 1., -1.]])
     """
     left, _, _ = np.linalg.svd(X, full_matrices=False)
-    Y = left[:, :rank].T @ X
-    top = np.abs(Y).argmax(axis=1)
-    Y *= np.where(Y[np.arange(rank), top] < 0.0, -1.0, 1.0)[:, None]
-    return Y / np.sqrt((Y * Y).sum(axis=0))
+    Y = np.swapaxes(left[..., :rank], -1, -2) @ X
+    top = np.take_along_axis(Y, np.abs(Y).argmax(axis=-1, keepdims=True), axis=-1)
+    Y *= np.where(top < 0.0, -1.0, 1.0)
+    return np.asarray(Y / np.sqrt((Y * Y).sum(axis=-2, keepdims=True)))
 
 
 def orbit_dimension(rank: int, d: int) -> int:

@@ -44,13 +44,13 @@ def invariants(X: Array, symmetry: SymmetryGroup) -> Array:
 
     Parameters
     ----------
-    X : ndarray, shape (d, M)
-        A point, unit columns.
+    X : ndarray, shape (..., d, M)
+        Points, unit columns.
     symmetry : SymmetryGroup
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (..., n)
         ``n`` depends on the group only, and grows linearly with ``M``.  Each number changes by at most ``t``
         when columns move by angles up to ``t``.
 
@@ -66,7 +66,7 @@ def invariants(X: Array, symmetry: SymmetryGroup) -> Array:
     >>> bool(np.allclose(invariants(X, group), invariants(-X[:, [2, 0, 1]], group)))
     True
     """
-    return np.concatenate(_parts(X, symmetry))
+    return np.concatenate(_parts(X, symmetry), axis=-1)
 
 
 def canonical_key(X: Array, symmetry: SymmetryGroup, decimals: int = 6) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def canonical_key(X: Array, symmetry: SymmetryGroup, decimals: int = 6) -> tuple
 
 
 def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
-    """Profile of each column, shape ``(F, M)``; a group element permutes its columns and no more.
+    """Profile of each column, shape ``(..., F, M)``; a group element permutes its columns and no more.
 
     Columns that a group element relates to within angles of ``t`` have profiles that agree to ``t``.
 
@@ -109,7 +109,7 @@ def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
     True
     """
     permutations = symmetry.permutations
-    G = X.T @ X
+    G = np.swapaxes(X, -1, -2) @ X
     a = _kind_weights(permutations)
     same_block = permutations.block_of[:, None] == permutations.block_of
     sizes = same_block.sum(axis=1)
@@ -118,26 +118,30 @@ def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
     for p in _POWERS:
         power = power * G
         weighted = power * a / (2 * p)
-        rows += [weighted.mean(axis=1), (weighted * same_block).sum(axis=1) / sizes]
+        rows += [weighted.mean(axis=-1), (weighted * same_block).sum(axis=-1) / sizes]
     others = G * a / 2
-    np.fill_diagonal(others, 0.0)
+    diagonal = np.arange(len(a))
+    others[..., diagonal, diagonal] = 0.0
     inside = others * same_block
-    rows += [others.max(axis=1), others.min(axis=1), inside.max(axis=1), inside.min(axis=1)]
-    if not symmetry.orthogonal:
-        rows.extend(_directions(X.shape[0]) @ X)
-    return np.array(rows)
+    for part in (others, inside):
+        rows += [part.max(axis=-1), part.min(axis=-1)]
+    profiles = np.stack(rows, axis=-2)
+    if symmetry.orthogonal:
+        return profiles
+    return np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
 
 
 def _parts(X: Array, symmetry: SymmetryGroup) -> list[Array]:
     """The families of invariants: singular values, then each profile sorted within cell kinds."""
     columns = symmetry.permutations.columns
     X = check_array("X", X, (None, columns))
-    sigma = np.zeros(columns)
     values = np.linalg.svd(X, compute_uv=False)
-    sigma[: values.size] = values
-    kind = symmetry.permutations.cell_kind
+    sigma = np.zeros((*X.shape[:-2], columns))
+    sigma[..., : values.shape[-1]] = values
     profiles = column_profiles(X, symmetry)
-    return [sigma / np.sqrt(columns), *(row[np.lexsort((row, kind))] for row in profiles)]
+    members = symmetry.permutations.kind_columns
+    ordered = np.concatenate([np.sort(profiles[..., each], axis=-1) for each in members], axis=-1)
+    return [sigma / np.sqrt(columns), *np.moveaxis(ordered, -2, 0)]
 
 
 def _kind_weights(permutations: ColumnPermutations) -> Array:

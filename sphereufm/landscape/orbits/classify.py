@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, embed
-from sphereufm.landscape.search.stratum import Found
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.spectrum import ZERO_TOLERANCE, HessianSpectrum, hessian_spectrum

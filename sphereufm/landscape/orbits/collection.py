@@ -1,7 +1,8 @@
-"""Critical points while they are gathered: merged into classes and families, and classified at the end."""
+"""Critical points while they are gathered: merged into orbits and families, and classified at the end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -11,10 +12,10 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
-from sphereufm.landscape.orbits.register import ClassRegister
+from sphereufm.landscape.orbits.found import Found, reduced
+from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.orbits.unnamed import gather_families
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
-from sphereufm.landscape.search.stratum import Found, reduced
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
@@ -37,7 +38,7 @@ _WORST_FIRST = (
 
 @dataclass(eq=False)
 class Collection:
-    """Classes and families of one problem, as they are met.
+    """Orbits and families of one problem, as they are met.
 
     Attributes
     ----------
@@ -46,42 +47,51 @@ class Collection:
     """
 
     problem: SphereProblem
-    _register: ClassRegister = field(init=False)
+    _register: OrbitRegister = field(init=False)
+    _hits: Counter[str] = field(default_factory=Counter)
     _members: dict[str, dict[int, list[Found]]] = field(default_factory=dict)
-    _family_hits: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._register = ClassRegister(self.problem.symmetry)
+        self._register = OrbitRegister(self.problem.symmetry)
 
-    def enter(self, X: Array, *, searched: bool = True, most_rank: int | None = None) -> str | None:
-        """Sort a critical point in, shape ``(r, M)``; return the label of its class or family.
+    def enter(self, X: Array, *, searched: bool = True) -> list[str | None]:
+        """Sort critical points in, shape ``(b, r, M)``; return the label of each one's orbit or family.
 
-        Points that were listed or constructed (``searched`` false) do not count as hits; a point of rank above
-        ``most_rank`` is left out (None).
+        Points that were listed or constructed (``searched`` false) do not count as hits; points of a rank above the
+        problem's dimension are left out (None).
         """
-        found = reduced(self.problem, X)
-        if most_rank is not None and found.rank > most_rank:
-            return None
-        name = capabilities.family_name(self.problem, found.X, found.cost)
-        if name is None:
-            number = self._register.add(found.X, found.cost)
-            self._register.hits[number] -= int(not searched)
-            return str(number)
+        points = reduced(self.problem, X)
+        labels: list[str | None] = [None] * len(points)
+        isolated = []
+        for i, found in enumerate(points):
+            if found.rank > self.problem.spheres.shape[0]:
+                continue
+            labels[i] = capabilities.family_name(self.problem, found.X, found.cost)
+            if labels[i] is None:
+                isolated.append(i)
+            else:
+                self._join(str(labels[i]), found)
+        for i, number in zip(isolated, self._register.enter([points[i] for i in isolated]), strict=True):
+            labels[i] = str(number)
+        if searched:
+            self._hits.update(label for label in labels if label is not None)
+        return labels
+
+    def _join(self, name: str, found: Found) -> None:
+        """Note a member of a family, where few of its rank are known."""
         known = self._members.setdefault(name, {}).setdefault(found.rank, [])
         if len(known) < _MEMBERS_A_RANK:
             known.append(found)
-        self._family_hits[name] = self._family_hits.get(name, 0) + int(searched)
-        return name
 
     @property
     def representatives(self) -> list[Array]:
-        """One point of each class so far, families left out, in the order in which they were met."""
-        return self._register.representatives
+        """One point of each orbit so far, families left out, in the order in which they were met."""
+        return [found.X for found in self._register.representatives]
 
     @property
     def entries(self) -> int:
-        """Classes and named families so far."""
-        return len(self._register.hits) + len(self._members)
+        """Orbits and named families so far."""
+        return len(self._register.representatives) + len(self._members)
 
     @property
     def undecided(self) -> int:
@@ -89,17 +99,12 @@ class Collection:
         return self._register.undecided
 
     def classified(self, told: Callable[[int, int], None]) -> list[CriticalPoint | CriticalFamily]:
-        """Classify every class and family; sorted by cost."""
-        register = self._register
+        """Classify every orbit and family; sorted by cost."""
         points = []
-        for number, (X, cost, hits) in enumerate(
-            zip(register.representatives, register.costs, register.hits, strict=True)
-        ):
-            found = Found(X=X, rank=_rank(self.problem, X), cost=cost)
-            points.append(
-                _with_isotropy(self.problem, _second_look(self.problem, classify(self.problem, found, hits)))
-            )
-            told(number + 1, len(register.hits))
+        for number, found in enumerate(self._register.representatives):
+            point = classify(self.problem, found, self._hits[str(number)])
+            points.append(_with_isotropy(self.problem, _second_look(self.problem, point)))
+            told(number + 1, len(self._register.representatives))
         known = capabilities.known_minimum(self.problem)
         families = [self._family(name) for name in self._members]
         lowest = min([p.cost for p in points] + [f.cost for f in families], default=np.inf)
@@ -119,15 +124,10 @@ class Collection:
             cost=members[0].cost,
             members=tuple(members),
             kind=next(kind for kind in _WORST_FIRST if kind in kinds),
-            hits=self._family_hits[name],
+            hits=self._hits[name],
             optimality_gap=best.optimality_gap,
             gap_method=best.gap_method,
         )
-
-
-def _rank(problem: SphereProblem, X: Array) -> int:
-    """Rank of a representative, which is its number of rows where O(d) is a symmetry."""
-    return X.shape[0] if problem.symmetry.orthogonal else int(np.linalg.matrix_rank(X))
 
 
 def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:

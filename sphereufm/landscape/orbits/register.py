@@ -1,11 +1,14 @@
 """Merge critical points that differ by an element of the symmetry group only.
 
-Candidates are grouped by cost and by invariants of the group, to a tolerance; two of a group are one class
-only when an explicit group element that maps one to the other has been found.
+Candidates are those of one rank whose cost and invariants agree, to a tolerance.  Two of them are one orbit only when
+an explicit group element that maps one to the other has been found: nearly always both, each in its canonical order
+(:mod:`~sphereufm.geometry.symmetry.ordering`), differ by a rotation; else an alignment is sought.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,75 +16,114 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align, invariants
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
+from sphereufm.landscape.orbits.found import Found
 
-__all__ = ["ClassRegister"]
+__all__ = ["OrbitRegister"]
 
 _SAME_COST = 1e-7
 # Costs below this differ by rounding only; the cost selects candidates, and alignment decides.
 _NO_COST = 1e-12
 _SAME_INVARIANTS = 1e-5
 _SAME_POINT = 1e-5
+# Entries of the Gram matrices that are made at once.
+_PIECE = 1 << 21
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class _Entry:
+    """A point with what it is compared by: invariants ``(n,)`` and the columns in canonical order ``(r, M)``."""
+
+    found: Found
+    invariants: Array
+    ordered: Array
 
 
 @dataclass(eq=False)
-class ClassRegister:
-    """Distinct classes met so far, and how often each was met.
+class OrbitRegister:
+    """Distinct orbits met so far.
 
     Attributes
     ----------
     symmetry : SymmetryGroup
-    representatives : list of ndarray, shape (r, M) each
-        One point of each class, in its own span where O(d) is a symmetry.
-    costs : list of float
-    hits : list of int
+    representatives : list of Found
+        One point of each orbit, in its own span where O(d) is a symmetry.
     undecided : int
         Alignments that ran out of work: that many entries may be copies of others.
 
     Examples
     --------
-    >>> register = ClassRegister(SymmetryGroup.full(2))
-    >>> register.add(np.array([[1.0, -1.0]]), 0.5), register.add(np.array([[-1.0, 1.0]]), 0.5)
-    (0, 0)
+    >>> register = OrbitRegister(SymmetryGroup.full(2))
+    >>> points = [Found(X=np.array([[1.0, -1.0]]) * sign, rank=1, cost=0.5) for sign in (1.0, -1.0)]
+    >>> register.find(points[0]), register.enter(points), register.find(points[1])
+    (None, [0, 0], 0)
     """
 
     symmetry: SymmetryGroup
-    representatives: list[Array] = field(default_factory=list)
-    costs: list[float] = field(default_factory=list)
-    hits: list[int] = field(default_factory=list)
+    representatives: list[Found] = field(default_factory=list)
     undecided: int = 0
-    _invariants: list[Array] = field(default_factory=list)
+    _entries: list[_Entry] = field(default_factory=list)
+    _by_cost: list[tuple[float, int]] = field(default_factory=list)
 
-    def add(self, X: Array, cost: float) -> int:
-        """Count a hit for the class of ``X``, shape ``(r, M)``; return the class number, a new one if need be."""
-        vector = invariants(X, self.symmetry)
-        for number in self._candidates(X, cost, vector):
-            if self._aligned(X, number):
-                self.hits[number] += 1
-                return number
-        self.representatives.append(X)
-        self.costs.append(cost)
-        self.hits.append(1)
-        self._invariants.append(vector)
-        return len(self.hits) - 1
+    def enter(self, points: Sequence[Found]) -> list[int]:
+        """Number of the orbit of each point, in their order; new ones where need be."""
+        return [self._number(entry) for entry in self._entries_of(points)]
 
-    def _aligned(self, X: Array, number: int) -> bool:
-        """Whether a group element maps ``X`` to the class's representative; an undecided search is no proof of it."""
+    def find(self, point: Found) -> int | None:
+        """Number of the orbit of a point, None where it is not known."""
+        return self._known(self._entries_of([point])[0])
+
+    def _number(self, entry: _Entry) -> int:
+        known = self._known(entry)
+        if known is not None:
+            return known
+        number = len(self.representatives)
+        self.representatives.append(entry.found)
+        self._entries.append(entry)
+        insort(self._by_cost, (entry.found.cost, number))
+        return number
+
+    def _known(self, entry: _Entry) -> int | None:
+        """The orbit met earliest that the point belongs to."""
+        return next((number for number in self._candidates(entry) if self._is_same(entry, number)), None)
+
+    def _is_same(self, entry: _Entry, number: int) -> bool:
+        """Whether a group element maps one to the other; an undecided search is no proof of it."""
+        other = self._entries[number]
+        if self.symmetry.orthogonal and is_rotation_of(entry.ordered, other.ordered, _SAME_POINT):
+            return True
         try:
-            found = align(X, self.representatives[number], self.symmetry, tolerance=_SAME_POINT)
+            found = align(entry.found.X, other.found.X, self.symmetry, tolerance=_SAME_POINT)
         except AlignmentUndecidedError:
             self.undecided += 1
             return False
         return found is not None
 
-    def _candidates(self, X: Array, cost: float, vector: Array) -> list[int]:
-        """Classes of the same rank whose cost and invariants agree with the given ones."""
-        if not self.costs:
-            return []
-        known = np.array(self.costs)
-        near = np.flatnonzero(np.abs(known - cost) <= _SAME_COST * (np.abs(known) + abs(cost)) + _NO_COST)
+    def _candidates(self, entry: _Entry) -> list[int]:
+        """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""
+        cost = entry.found.cost
+        reach = 2.0 * _SAME_COST * abs(cost) + _NO_COST
+        begin = bisect_left(self._by_cost, (cost - reach, 0))
+        end = bisect_right(self._by_cost, (cost + reach, len(self._entries)))
+        near = sorted(number for _, number in self._by_cost[begin:end])
         return [
-            int(i)
-            for i in near
-            if self.representatives[i].shape == X.shape
-            and np.abs(self._invariants[i] - vector).max(initial=0.0) <= _SAME_INVARIANTS
+            number
+            for number in near
+            if (other := self._entries[number]).ordered.shape == entry.ordered.shape
+            and np.abs(other.invariants - entry.invariants).max(initial=0.0) <= _SAME_INVARIANTS
         ]
+
+    def _entries_of(self, points: Sequence[Found]) -> list[_Entry]:
+        """The points with what they are compared by, made for all points of one shape together."""
+        entries: dict[int, _Entry] = {}
+        for shape in dict.fromkeys(point.X.shape for point in points):
+            places = [i for i, point in enumerate(points) if point.X.shape == shape]
+            step = max(1, _PIECE // shape[1] ** 2)
+            for begin in range(0, len(places), step):
+                piece = places[begin : begin + step]
+                X = np.array([points[i].X for i in piece])
+                orders = canonical_orders(X, self.symmetry)
+                ordered = np.take_along_axis(X, orders[:, None, :], axis=-1)
+                for i, vector, columns in zip(piece, invariants(X, self.symmetry), ordered, strict=True):
+                    entries[i] = _Entry(found=points[i], invariants=vector, ordered=columns)
+        return [entries[i] for i in range(len(points))]

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.groups import numerical_rank, principal_frame
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
@@ -31,11 +30,9 @@ from sphereufm.solvers.solve import solve_batch
 
 __all__ = [
     "Effort",
-    "Found",
     "SearchSettings",
     "default_starts",
     "find_in_pieces",
-    "reduced",
     "search_stratum",
 ]
 
@@ -107,23 +104,6 @@ class SearchSettings:
     max_iterations: int = 200
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Found:
-    """One critical point.
-
-    Attributes
-    ----------
-    X : ndarray, shape (rank, M)
-        In its own span where O(d) is a symmetry, else as found.
-    rank : int
-    cost : float
-    """
-
-    X: Array
-    rank: int
-    cost: float
-
-
 def default_starts(unknowns: int) -> int:
     """Starts in one batch for a search with so many unknowns: 256 for small problems, at least 12.
 
@@ -139,7 +119,7 @@ def search_stratum(
     problem: SphereProblem,
     rng: np.random.Generator,
     settings: SearchSettings,
-    enter: Callable[[Array], Hashable | None],
+    enter: Callable[[Array], list[str | None]],
     told: Callable[[int, int], None],
     judged: Callable[[Coverage], None] | None = None,
 ) -> Coverage:
@@ -152,7 +132,7 @@ def search_stratum(
     rng : Generator
     settings : SearchSettings
     enter : callable
-        Takes each critical point, shape ``(d, M)``; returns the label of its class, None to leave it out.
+        Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it out.
     told : callable
         ``told(done, total)`` after each batch; ``total`` may grow.
     judged : callable, optional
@@ -168,10 +148,8 @@ def search_stratum(
     coverage = coverage_of(0, ends)
     for number in range(most):
         told(number * batch, (number + 1) * batch)
-        for X in _one_batch(problem, rng, settings, number * batch, batch):
-            label = enter(X)
-            if label is not None:
-                ends.append(label)
+        found = _one_batch(problem, rng, settings, number * batch, batch)
+        ends += [label for label in enter(found) if label is not None]
         coverage = coverage_of((number + 1) * batch, ends)
         if judged is not None:
             judged(coverage)
@@ -181,25 +159,14 @@ def search_stratum(
     return coverage
 
 
-def reduced(problem: SphereProblem, X: Array) -> Found:
-    """Rank, configuration in its own span, and cost of one critical point, shape ``(d, M)``."""
-    rank = numerical_rank(X)
-    if not problem.symmetry.orthogonal:
-        return Found(X=X, rank=rank, cost=float(problem.at(X).cost))
-    frame = principal_frame(X, rank)
-    if rank == 1:
-        frame = np.sign(frame)
-    return Found(X=frame, rank=rank, cost=float(capabilities.in_span(problem, rank).at(frame).cost))
-
-
-def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> list[Array]:
+def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> Array:
     """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
 
     Starts at which the cost is not finite (coinciding charges, say) are left out.
     """
     starts = starts[[capabilities.is_finite(problem, start) for start in starts]]
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
-    found: list[Array] = []
+    found = [starts[:0]]
     for begin in range(0, len(starts), size):
         search = find_critical_points(
             problem,
@@ -207,22 +174,22 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
             tolerance=settings.tolerance,
             max_iterations=settings.max_iterations,
         )
-        found.extend(search.X[search.converged])
-    return found
+        found.append(search.X[search.converged])
+    return np.concatenate(found)
 
 
 def _one_batch(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
-) -> list[Array]:
+) -> Array:
     """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
     lead = _led_down if settings.effort is Effort.MINIMISERS else _led_to_target
     size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
-    found: list[Array] = []
+    found = []
     for begin in range(first, first + count, size):
         numbers = np.arange(begin, min(begin + size, first + count))
         starts = problem.spheres.random_point(rng, (len(numbers),))
-        found.extend(find_in_pieces(problem, lead(problem, starts, numbers), settings))
-    return found
+        found.append(find_in_pieces(problem, lead(problem, starts, numbers), settings))
+    return np.concatenate(found)
 
 
 def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
@@ -230,7 +197,7 @@ def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) 
     X = X.copy()
     down, up = numbers % 3 == 1, numbers % 3 == 2
     if down.any():
-        X[down] = _descended(problem, X[down], int(numbers[0]))
+        X[down] = _descended(problem, X[down], int(numbers[0]), leaves_saddles=False)
     if up.any() and problem.spheres.dimension <= _EIGENVECTOR_LIMIT:
         X[up] = follow_eigenvectors(problem, X[up], 1 + (numbers[up] // 3) % _HIGHEST_TARGET)
     return X
@@ -238,12 +205,14 @@ def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) 
 
 def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
     """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
-    return _descended(problem, X, int(numbers[0]))
+    return _descended(problem, X, int(numbers[0]), leaves_saddles=True)
 
 
-def _descended(problem: SphereProblem, X: Array, seed: int) -> Array:
+def _descended(problem: SphereProblem, X: Array, seed: int, *, leaves_saddles: bool) -> Array:
     """Ends of descents by trust regions; the seed is of escapes from saddles only."""
-    limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
+    limits = Settings(
+        tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS, escape_saddles=leaves_saddles
+    )
     ends = solve_batch(problem, X, rng=np.random.default_rng(seed), solver="trust-region", settings=limits)
     return np.array([end.X for end in ends])
 

@@ -51,9 +51,9 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     >>> family_name(problem, X, float(problem.in_dimension(1).cost(X)))
     'collapsed-classifiers'
     """
+    level = math.log(problem.classes)
+    if abs(cost - level) > _SAME_COST * level:
+        return None
     W = X[:, : problem.classes]
     spread = float(np.sqrt(np.square(W - W[:, :1]).sum(axis=0)).max())
-    level = math.log(problem.classes)
-    if spread <= _SAME_CLASSIFIER and abs(cost - level) <= _SAME_COST * level:
-        return COLLAPSED_CLASSIFIERS
-    return None
+    return COLLAPSED_CLASSIFIERS if spread <= _SAME_CLASSIFIER else None

@@ -1,0 +1,63 @@
+"""Converged points, each in its own span, with rank and cost: what is merged and classified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import numerical_ranks, principal_frame
+from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
+
+__all__ = ["Found", "reduced"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Found:
+    """One critical point.
+
+    Attributes
+    ----------
+    X : ndarray, shape (rank, M)
+        In its own span where O(d) is a symmetry, else as found.
+    rank : int
+    cost : float
+    """
+
+    X: Array
+    rank: int
+    cost: float
+
+
+def reduced(problem: SphereProblem, X: Array) -> list[Found]:
+    """Rank, configuration in its own span, and cost of each critical point.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (B, d, M)
+        Of any dimension where O(d) is a symmetry.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> X = np.array([[[1.0, -1.0, 1.0, -1.0], [0.0] * 4]])
+    >>> [found.rank for found in reduced(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), X)]
+    [1]
+    """
+    if not len(X):
+        return []
+    ranks = numerical_ranks(X)
+    found: dict[int, Found] = {}
+    for rank in np.unique(ranks).tolist():
+        places = np.flatnonzero(ranks == rank)
+        inner, points = problem, X[places]
+        if problem.symmetry.orthogonal:
+            inner, points = capabilities.in_span(problem, rank), principal_frame(points, rank)
+            points = np.sign(points) if rank == 1 else points
+        costs = inner.at(points).cost.tolist()
+        for i, point, cost in zip(places.tolist(), points, costs, strict=True):
+            found[i] = Found(X=point, rank=rank, cost=cost)
+    return [found[i] for i in range(len(X))]
