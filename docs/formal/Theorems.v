@@ -1,0 +1,180 @@
+(* The theorems, shortest statements first. Every word of a statement is defined in Definitions.v; every proof is a
+   line or two that points to the file with the work. The names are those of docs/theory.md, and the ones that
+   certificates and the checker print.
+
+   `benign f` says: every critical point of f on the product of spheres is a global minimiser or a strict saddle.
+   `no_spurious f` says: every local minimiser of f on the product of spheres is a global minimiser.
+   K classes, dimension d, N samples; d.+1 is d + 1; all numbers in R are real. *)
+From mathcomp Require Import all_ssreflect all_algebra.
+From mathcomp.classical Require Import boolp classical_sets functions.
+From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
+From mathcomp Require Import ring.
+From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias.
+Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
+Import Order.TTheory GRing.Theory Num.Theory.
+Import numFieldTopology.Exports numFieldNormedType.Exports.
+Local Open Scope ring_scope.
+
+Section CrossEntropy.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K).
+Variables (tau : 'I_N -> R) (off : 'I_K -> 'I_N -> R) (om : 'I_N -> R).
+Hypotheses (tau0 : forall i, 0 < tau i) (om0 : forall i, 0 < om i).
+Local Notation f := (@cost R d K N y tau off om).
+Let h1 := soft_chain1 (onehot R y) tau off om y.
+Let h2 := soft_chain2 (onehot R y) tau off om y.
+Let cx := soft_convex (onehot R y) tau off y om0.
+
+(* Theorem S, for minimisers: if d >= max(K, 3), every local minimiser is a global one - at any temperatures, for any
+   labels (empty classes too), positive weights and logit offsets. *)
+Theorem no_spurious_S : (K <= d)%N -> (2 < d)%N -> no_spurious f.
+Proof.
+move=> dK d3 W H uW uH; rewrite cost_totalE; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
+exact: dichotomy_S.
+Qed.
+
+(* Theorem S: if d >= max(K, 3), every critical point is a global minimiser or a strict saddle. *)
+Theorem benign_S : (K <= d)%N -> (2 < d)%N -> benign f.
+Proof.
+move=> dK d3 W H uW uH; rewrite cost_totalE; apply: (benign_at h1 h2 cx uW uH) => cr.
+exact: dichotomy_S.
+Qed.
+
+(* Theorem E, the edge: if d = K - 1 >= 3 and 2 tau <= K - 2, every critical point is a global minimiser or a
+   strict saddle. *)
+Theorem benign_E : (2 < d)%N -> K = d.+1 -> (forall i, 2 * tau i <= d%:R - 1) -> benign f.
+Proof.
+move=> d3 Kd ht W H uW uH; rewrite cost_totalE; apply: (benign_at h1 h2 cx uW uH) => cr.
+by apply: dichotomy_F => // i; right.
+Qed.
+
+(* Theorem E for minimisers *)
+Theorem no_spurious_E : (2 < d)%N -> K = d.+1 -> (forall i, 2 * tau i <= d%:R - 1) -> no_spurious f.
+Proof.
+move=> d3 Kd ht W H uW uH; rewrite cost_totalE; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
+by apply: dichotomy_F => // i; right.
+Qed.
+
+(* Theorem F: d = K - 1 >= 3, any temperatures: a critical point at which every sample is well classified
+   (<w_k, h_i> <= <w_y, h_i> for all k) or has 2 tau_i <= K - 2 is a global minimiser or a strict saddle. *)
+Theorem benign_F (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : (2 < d)%N -> K = d.+1 ->
+  (forall i, (forall k, dotc W H k i <= dotc W H (y i) i) \/ 2 * tau i <= d%:R - 1) ->
+  unitc W -> unitc H -> stationary f W H -> global_min f W H \/ strict_saddle f W H.
+Proof.
+move=> d3 Kd ft uW uH; rewrite cost_totalE; apply: (benign_at h1 h2 cx uW uH) => cr.
+exact: dichotomy_F.
+Qed.
+
+(* Theorem F for minimisers: a local minimiser that is not a global one misclassifies a sample with 2 tau_i > K - 2. *)
+Theorem no_spurious_F (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : (2 < d)%N -> K = d.+1 ->
+  (forall i, (forall k, dotc W H k i <= dotc W H (y i) i) \/ 2 * tau i <= d%:R - 1) ->
+  unitc W -> unitc H -> local_min f W H -> global_min f W H.
+Proof.
+move=> d3 Kd ft uW uH; rewrite cost_totalE; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
+exact: dichotomy_F.
+Qed.
+
+(* Collapsed classifiers: if d >= 3 and K >= 2, a critical point whose classifiers are all equal is a strict saddle,
+   whatever K is. *)
+Theorem collapsed_saddle (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (i : 'I_N) : (2 < d)%N -> (1 < K)%N ->
+  unitc W -> unitc H -> (forall k l a, W a k = W a l) -> stationary f W H -> strict_saddle f W H.
+Proof.
+move=> d3 K1 uW uH cl; rewrite cost_totalE => st; have cr := stationary_critical h1 uW uH st.
+apply: (neg_curv_saddle h1 h2 uW uH cr).
+by apply: (collapsed_neg_curv off tau0 om0 H uW d3 K1 (i := i)) => k a; apply: cl.
+Qed.
+
+(* Theorem S with a bias b in R^K that is minimised over too *)
+Theorem benign_bias (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (b : 'I_K -> R) : (K <= d)%N -> (2 < d)%N ->
+  unitc W -> unitc H -> stationary_bias y tau off om W H b ->
+  global_min_bias y tau off om W H b \/ strict_saddle (cost y tau (biased off b) om) W H.
+Proof. by move=> dK d3 uW uH; apply: benign_bias_at. Qed.
+
+Theorem no_spurious_bias (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (b : 'I_K -> R) : (K <= d)%N -> (2 < d)%N ->
+  unitc W -> unitc H -> local_min_bias y tau off om W H b -> global_min_bias y tau off om W H b.
+Proof. by move=> dK d3 uW uH; apply: no_spurious_bias_at. Qed.
+End CrossEntropy.
+
+(* ---- balanced classes, one inverse temperature T, no offsets: neural collapse ---- *)
+Section Balanced.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (T : R) (om : 'I_N -> R).
+Hypotheses (K2 : (1 < K)%N) (T0 : 0 < T) (om0 : forall i, 0 < om i) (bal : balanced y om).
+Local Notation f := (@cost R d K N y (fun=> T) (fun _ _ => 0) om).
+Local Notation fmin := (@balanced_minimum R K T).
+
+(* Neural collapse: if d >= max(K, 3), every local minimiser is a simplex frame with each feature at its classifier,
+   and its cost is log(1 + (K - 1) exp(- T K / (K - 1))). *)
+Theorem local_min_collapsed (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : (K <= d)%N -> (2 < d)%N ->
+  unitc W -> unitc H -> local_min f W H -> neural_collapse y W H /\ f W H = fmin.
+Proof.
+move=> dK d3 uW uH lm; apply: global_min_collapsed => //; first exact: leqW.
+exact: (no_spurious_S (fun=> T0) om0 dK d3 uW uH lm).
+Qed.
+
+(* The same at d = K - 1 >= 3 where 2 T <= K - 2 *)
+Theorem local_min_collapsed_edge (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : (2 < d)%N -> K = d.+1 -> 2 * T <= d%:R - 1 ->
+  unitc W -> unitc H -> local_min f W H -> neural_collapse y W H /\ f W H = fmin.
+Proof.
+move=> d3 Kd T1 uW uH lm; apply: global_min_collapsed => //; first by rewrite Kd.
+exact: (no_spurious_E (fun=> T0) om0 d3 Kd (fun=> T1) uW uH lm).
+Qed.
+
+(* The minimum, in every dimension: fmin is a lower bound; it is attained at neural collapse, and nowhere else;
+   and neural collapse exists if d >= K - 1. *)
+Theorem minimum_bound (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H -> fmin <= f W H.
+Proof. by move=> uW uH; apply: fmin_le. Qed.
+
+Theorem minimum_iff_collapse (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H ->
+  f W H = fmin <-> neural_collapse y W H.
+Proof.
+move=> uW uH; split=> [e|nc]; first by apply: (fmin_eq K2 T0 om0) => //; rewrite e.
+by apply: attained => //; [apply: collapse_simplex nc|case: nc].
+Qed.
+
+Theorem collapse_exists : (K <= d.+1)%N -> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)),
+  [/\ unitc W, unitc H & neural_collapse y W H].
+Proof.
+move=> dK; have [E sE] := @simplex_exists R d K K2 dK; have uE := simplex_unit K2 sE.
+exists E, (\matrix_(a,i) E a (y i)); have K1 := K1 R K2; have K0 := K0 R K2.
+split=> [//|i|]; first by rewrite -[RHS](uE (y i)); apply: eq_bigr => a _; rewrite !mxE.
+split=> [i a|k l /negPf kl]; first by rewrite mxE.
+by rewrite sE kl mulr0n; field; rewrite !gt_eqF.
+Qed.
+End Balanced.
+
+(* ---- any convex losses ---- *)
+Section Convex.
+Variables (R : realType) (d K N : nat).
+Variables (l : 'I_N -> ('I_K -> R) -> R) (g : 'I_N -> ('I_K -> R) -> 'I_K -> R)
+  (Q : 'I_N -> ('I_K -> R) -> 'I_K -> 'I_K -> R).
+(* l_i has the gradient g_i and the second derivative Q_i (chain rule), and is convex *)
+Hypotheses (h1 : chain1 l g) (h2 : chain2 g Q) (cx : convex l g).
+Local Notation f := (@total R d K N l).
+
+(* Duality gap, at any point, critical or not, of any dimension: if S + diag(eta, theta) >= 0, no feasible point is
+   lower than the cost minus half the sum of eta and theta. *)
+Theorem duality_gap (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (eta : 'I_K -> R) (theta : 'I_N -> R) :
+  (forall x z, 0 <= qS g W H x z + \sum_k eta k * x k ^+ 2 + \sum_i theta i * z i ^+ 2) ->
+  forall (W' : 'M[R]_(d,K)) (H' : 'M[R]_(d,N)), unitc W' -> unitc H' ->
+  f W H - (\sum_k eta k + \sum_i theta i) / 2 <= f W' H'.
+Proof. exact: Landscape.duality_gap. Qed.
+
+(* Theorem C: no gradient vanishes at the point, and d >= K + 1, or d >= max(K, 3) and the losses ignore a common
+   shift; a critical point is a global minimiser or a strict saddle. *)
+Theorem benign_C (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H ->
+  (forall i, exists k, g i (fun k => dotc W H k i) k != 0) ->
+  (K < d)%N \/ [/\ (K <= d)%N, (2 < d)%N & shift_inv g Q] ->
+  stationary f W H -> global_min f W H \/ strict_saddle f W H.
+Proof.
+move=> uW uH gn0 dims; apply: (benign_at h1 h2 cx uW uH) => cr.
+by case: dims => [dK|[dK d3 sh]]; [apply: dichotomy_C|apply: dichotomy_C_shift].
+Qed.
+
+Theorem no_spurious_C (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H ->
+  (forall i, exists k, g i (fun k => dotc W H k i) k != 0) ->
+  (K < d)%N \/ [/\ (K <= d)%N, (2 < d)%N & shift_inv g Q] ->
+  local_min f W H -> global_min f W H.
+Proof.
+move=> uW uH gn0 dims; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
+by case: dims => [dK|[dK d3 sh]]; [apply: dichotomy_C|apply: dichotomy_C_shift].
+Qed.
+End Convex.
