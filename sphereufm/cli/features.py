@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,16 +25,49 @@ __all__ = ["features"]
 _FORMAT = "sphereufm-features/1"
 
 
+def _reading_options(command: Any) -> Any:
+    """Options that say how arrays of unusual shape, and unusual labels, are to be taken."""
+    choices = (
+        click.option("--classes", type=int, metavar="K", help="Number of classes, where labels do not tell."),
+        click.option(
+            "--pool", type=click.Choice(["mean"]), help="Average features (N, C, H, W) over places."
+        ),
+        click.option(
+            "--transpose",
+            type=click.Choice(["features", "classifier"]),
+            multiple=True,
+            help="These lie in columns: (d, N) or (d, K).",
+        ),
+        click.option(
+            "--ignore-label",
+            multiple=True,
+            metavar="LABEL",
+            help="Leave out samples of this label (repeatable).",
+        ),
+        click.option("--remap-labels", is_flag=True, help="Number the labels that occur from 0."),
+    )
+    for choice in reversed(choices):
+        command = choice(command)
+    return command
+
+
 @click.command(
     short_help="Measure neural collapse in saved features.",
     epilog="Example: sphereufm features features.npz --tau 5",
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--labels", metavar="FILE|KEY", help="Labels: another file, or a key in PATH.")
 @click.option(
-    "--classifier", metavar="FILE|KEY", help="Last layer's weights: another file, or a key in PATH."
+    "--labels",
+    metavar="FILE|KEY|none",
+    help="Labels: another file (CSV too), a key in PATH, or none: the classifier's choices.",
+)
+@click.option(
+    "--classifier",
+    metavar="FILE|KEY|none",
+    help="Last layer's weights: another file, a key in PATH, or none.",
 )
 @click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in PATH.")
+@_reading_options
 @click.option(
     "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or `fit`."
 )
@@ -67,6 +100,11 @@ def features(
     labels: str | None,
     classifier: str | None,
     bias: str | None,
+    classes: int | None,
+    pool: Literal["mean"] | None,
+    transpose: tuple[Literal["features", "classifier"], ...],
+    ignore_label: tuple[str, ...],
+    remap_labels: bool,
     tau: str | None,
     weight_decay: tuple[float, float] | None,
     normalize: bool,
@@ -92,6 +130,8 @@ def features(
     prepare_output(out, written, force)
     run = _Run(
         given=(labels, classifier, bias),
+        classes=classes,
+        reading={"pool": pool, "transpose": transpose, "ignore": ignore_label, "remap": remap_labels},
         tau=tau,
         weight_decay=weight_decay,
         normalize=normalize,
@@ -162,6 +202,8 @@ class _Run:
     """How every file is measured; ``given`` are labels, classifier and bias."""
 
     given: tuple[str | None, str | None, str | None]
+    classes: int | None
+    reading: dict[str, Any]
     tau: str | None
     weight_decay: tuple[float, float] | None
     normalize: bool
@@ -170,12 +212,17 @@ class _Run:
 
     def measure(self, path: str) -> _Measured:
         """Read, measure and place one file."""
-        from sphereufm.features import collapse_metrics, load_features
+        from sphereufm.features import LabelRules, Reading, collapse_metrics, load_features
         from sphereufm.features.metrics import Streaming
         from sphereufm.placement import position
 
         labels, classifier, bias = self.given
-        data = load_features(path, labels, classifier, bias)
+        how = Reading(
+            pool=self.reading["pool"],
+            transpose=self.reading["transpose"],
+            labels=LabelRules(ignore=self.reading["ignore"], remap=self.reading["remap"]),
+        )
+        data = load_features(path, labels, classifier, bias, self.classes, how)
         optional = False if self.quick else None
         name = os.path.basename(path)
 
@@ -198,7 +245,10 @@ class _Run:
             weight_decay=self.weight_decay,
             curvature=not self.quick,
         )
-        return _Measured(path=path, chosen=data.chosen, metrics=metrics, place=place)
+        said = [*data.chosen, *data.notes]
+        if data.unused:
+            said.append(f"not used: {', '.join(data.unused)}")
+        return _Measured(path=path, chosen=tuple(said), metrics=metrics, place=place)
 
 
 def _epoch_files(paths: tuple[str, ...]) -> list[str]:

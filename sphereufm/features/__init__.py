@@ -1,6 +1,8 @@
 """Saved features of a trained network: torch-free readers, streaming statistics, collapse metrics."""
 
-from sphereufm.features.feature_set import FeatureSet, feature_set_from_arrays, load_features
+from sphereufm.features.feature_set import FeatureSet, Reading, feature_set_from_arrays
+from sphereufm.features.labels import LabelRules
+from sphereufm.features.loading import load_features
 from sphereufm.features.metrics import CollapseMetrics, collapse_metrics
 from sphereufm.features.readers import ArraySource, finite_blocks, open_array, open_arrays
 
@@ -8,6 +10,8 @@ __all__ = [
     "ArraySource",
     "CollapseMetrics",
     "FeatureSet",
+    "LabelRules",
+    "Reading",
     "collapse_metrics",
     "feature_set_from_arrays",
     "finite_blocks",

@@ -14,28 +14,46 @@ symbol    shape       meaning
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer, check_labels
-from sphereufm.features.readers import (
-    ArraySource,
-    MemorySource,
-    RefusedSource,
-    is_path,
-    open_arrays,
-    split_spec,
-)
-from sphereufm.features.readers.keys import Role, choose_key, describe, find_key, sibling_bias
+from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
+from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
+from sphereufm.features.readers.reshaped import KeptRows, pooled, stored_rounding, transposed
 
-__all__ = ["FeatureSet", "feature_set_from_arrays", "load_features"]
+__all__ = ["FeatureSet", "Parts", "Reading", "assemble", "feature_set_from_arrays", "in_memory"]
 
-Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
+Transposed: TypeAlias = Literal["features", "classifier"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How arrays that are not ``(N, d)``, ``(N,)`` and ``(K, d)`` as they lie are to be taken.
+
+    Attributes
+    ----------
+    pool : "mean" or None
+        Average features ``(N, C, H, W)`` over their places.
+    transpose : tuple of str
+        Which of ``"features"`` ``(d, N)`` and ``"classifier"`` ``(d, K)`` lie in columns.
+    labels : LabelRules
+        Labels to leave out, and whether to number them anew.
+    """
+
+    pool: Literal["mean"] | None = None
+    transpose: tuple[Transposed, ...] = ()
+    labels: LabelRules = field(default_factory=LabelRules)
+
+    def shaped(self, source: ArraySource) -> ArraySource:
+        """The features as a matrix of rows."""
+        if isinstance(source, RefusedSource):
+            source.refuse()
+        matrix = pooled(source, self.pool)
+        return transposed(matrix) if "features" in self.transpose else matrix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +75,14 @@ class FeatureSet:
         Its bias, read-only.
     chosen : tuple of str
         What was read for which role, to be printed: ``"features: f.npz:feats (60000, 512) float32"``.
+    class_names : tuple of str or None
+        The file's own labels, where they are not the class numbers.
+    unused : tuple of str
+        Arrays of the file that look as if they could have played a role, and did not.
+    notes : tuple of str
+        What was done to the arrays.
+    rounding : float
+        Relative rounding of features and classifier as they were stored: ``2^-24`` for float32.
 
     Examples
     --------
@@ -71,6 +97,10 @@ class FeatureSet:
     classifier: NDArray[np.float64] | None
     bias: NDArray[np.float64] | None
     chosen: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    rounding: float = 0.0
 
     def __repr__(self) -> str:
         rows, dim = self.features.shape
@@ -79,55 +109,16 @@ class FeatureSet:
         return f"<FeatureSet: {rows} samples in R^{dim}, {self.classes} classes{held}>"
 
 
-def load_features(
-    path: str | os.PathLike[str],
-    labels: Given = None,
-    classifier: Given = None,
-    bias: Given = None,
-    classes: int | None = None,
-) -> FeatureSet:
-    """Open saved features and read the labels and the classifier that belong to them.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+    """Arrays that were found for the roles; ``labels_named`` where the caller named the labels' array."""
 
-    Parameters
-    ----------
-    path : str or path
-        ``"FILE"`` or ``"FILE:KEY"`` with the features, see :func:`~sphereufm.features.readers.open_arrays`.
-    labels, classifier, bias : str, path or array_like, optional
-        A key in the same file, another ``"FILE"`` or ``"FILE:KEY"``, or the numbers themselves. Without
-        them the file's conventional keys are used; a bias is also taken from beside the classifier.
-    classes : int, optional
-        Number of classes; else the classifier's rows, else the largest label plus one.
-
-    Raises
-    ------
-    UnreadableFileError
-        If a file is missing, damaged, or refused for safety.
-    InvalidInputError
-        If a key is not there, a shape or type does not fit, labels are out of range or of the wrong
-        length, or there is a single class.
-
-    Examples
-    --------
-    >>> import tempfile, os
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "f.npz")
-    ...     np.savez(path, feat_list=np.ones((4, 2)), label_list=np.array([0, 1, 0, 1]))
-    ...     load_features(path).chosen
-    ('features: f.npz:feat_list (4, 2) float64', 'labels: f.npz:label_list (4,) int64')
-    """
-    place, key = split_spec(path)
-    arrays = open_arrays(place)
-    key = choose_key(arrays, "features", key)
-    others = {k: array for k, array in arrays.items() if k != key}
-    if labels is None and find_key(others, "labels") is None and not _lone_labels(others):
-        raise InvalidInputError(
-            f"labels=None, but {os.path.basename(place)} has no labels; give labels=FILE or labels=KEY. "
-            f"It holds {describe(arrays)}"
-        )
-    label_source = _source(others, "labels", labels if labels is not None else choose_key(others, "labels"))
-    weights, beside = _classifier_source(others, classifier)
-    bias_source = _source(others, "bias", bias) if bias is not None else beside
-    return _check(arrays[key], label_source, weights, bias_source, classes)
+    features: ArraySource
+    labels: ArraySource | None
+    classifier: ArraySource | None
+    bias: ArraySource | None
+    labels_named: bool = True
+    unused: tuple[str, ...] = ()
 
 
 def feature_set_from_arrays(
@@ -136,66 +127,139 @@ def feature_set_from_arrays(
     classifier: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     classes: int | None = None,
+    reading: Reading | None = None,
 ) -> FeatureSet:
-    """Make a feature set of arrays in memory, with the checks of :func:`load_features`.
+    """Make a feature set of arrays in memory, with the checks of :func:`~sphereufm.features.load_features`.
 
     Parameters
     ----------
     features : array_like, shape (N, d)
         Real numbers, one row a sample; not copied if it is an array.
     labels : array_like, shape (N,)
-        Class numbers from 0.
+        Class numbers from 0, or names of classes, or one-hot rows ``(N, K)``.
     classifier : array_like, shape (K, d), optional
         Weights of the last layer.
     bias : array_like, shape (K,), optional
         Its bias.
     classes : int, optional
         Number of classes; else the classifier's rows, else the largest label plus one.
+    reading : Reading, optional
+        Pooling, transposition, labels to leave out.
 
     Raises
     ------
     InvalidInputError
-        As for :func:`load_features`.
+        As for :func:`~sphereufm.features.load_features`.
 
     Examples
     --------
     >>> feature_set_from_arrays([[1.0, 0.0], [0.0, 1.0]], [0, 1]).classes
     2
     """
+    how = reading or Reading()
     given = {"features": features, "labels": labels, "classifier": classifier, "bias": bias}
-    sources = {role: None if array is None else _in_memory(role, array) for role, array in given.items()}
-    found, truth = sources["features"], sources["labels"]
-    if found is None or truth is None:
+    sources = {role: None if array is None else in_memory(role, array) for role, array in given.items()}
+    if sources["features"] is None or sources["labels"] is None:
         raise InvalidInputError("features and labels must both be given")
-    return _check(found, truth, sources["classifier"], sources["bias"], classes)
+    parts = Parts(
+        features=how.shaped(sources["features"]),
+        labels=sources["labels"],
+        classifier=sources["classifier"],
+        bias=sources["bias"],
+    )
+    return assemble(parts, classes, how)
 
 
-def _check(
-    features: ArraySource,
-    label_source: ArraySource,
-    classifier: ArraySource | None,
-    bias: ArraySource | None,
-    classes: int | None,
+def assemble(
+    parts: Parts, classes: int | None, reading: Reading, decoded: Decoded | None = None
 ) -> FeatureSet:
-    """Check that the parts fit, cheap facts first, and read the small ones."""
-    samples, dimension = _features_shape(features)
-    weights = None if classifier is None else _small("classifier", classifier, (classes, dimension))
+    """Check that the parts fit, cheap facts first, and read the small ones.
+
+    Parameters
+    ----------
+    parts : Parts
+        Its features are a matrix already.
+    classes : int or None
+    reading : Reading
+    decoded : Decoded, optional
+        Labels that were read before.
+
+    Raises
+    ------
+    InvalidInputError
+        If a shape or type does not fit, labels are out of range, or there is a single class.
+    """
+    samples, dimension = _features_shape(parts.features)
+    head = parts.classifier
+    if head is not None and "classifier" in reading.transpose:
+        head = transposed(head)
+    weights = None if head is None else _small("classifier", head, (classes, dimension))
+    if weights is None and parts.bias is not None:
+        raise InvalidInputError(
+            f"{parts.bias.name} is given as bias, but there is no classifier that it belongs to; give --classifier too"
+        )
     count = classes if weights is None else weights.shape[0]
-    offsets = None if bias is None else _small("bias", bias, (count,))
-    if count is None and offsets is not None:
-        count = offsets.shape[0]
+    offsets = None if parts.bias is None else _small("bias", parts.bias, (count,))
     if count is not None:
         check_integer("classes", count, 2, "collapse compares classes, so two are needed")
-    truth = _labels(label_source, samples, count)
-    chosen = {"features": features, "labels": label_source, "classifier": classifier, "bias": bias}
+    if parts.labels is None and decoded is None:
+        decoded, truth = _chosen_by_classifier(parts.features, weights, offsets)
+    else:
+        truth = "" if parts.labels is None else parts.labels.name
+        if decoded is None and parts.labels is not None:
+            decoded = read_labels(parts.labels, samples, reading.labels)
+    assert decoded is not None
+    if decoded.names is not None and count is not None and len(decoded.names) > count:
+        raise InvalidInputError(
+            f"{truth} has {len(decoded.names)} different labels, but there are {count} classes"
+        )
+    found = check_decoded(truth, decoded, count, parts.labels_named)
+    features = parts.features if found.keep is None else KeptRows(source=parts.features, keep=found.keep)
+    used = {"features": features, "labels": parts.labels, "classifier": head, "bias": parts.bias}
     return FeatureSet(
         features=features,
-        labels=truth,
-        classes=int(truth.max()) + 1 if count is None else int(count),
+        labels=found.labels,
+        classes=int(found.labels.max()) + 1 if count is None else int(count),
         classifier=weights,
         bias=offsets,
-        chosen=tuple(f"{r}: {s.name} {s.shape} {s.dtype}" for r, s in chosen.items() if s is not None),
+        chosen=tuple(_line(role, source) for role, source in used.items() if source is not None),
+        class_names=found.names,
+        unused=parts.unused,
+        notes=found.notes,
+        rounding=max(stored_rounding(s) for s in (features, head) if s is not None),
     )
+
+
+def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
+    """Wrap numbers that the caller gave.
+
+    Raises
+    ------
+    InvalidInputError
+        If they are no rectangular array, or some of them are masked.
+    """
+    if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
+        hidden = int(np.count_nonzero(np.ma.getmaskarray(given)))
+        raise InvalidInputError(
+            f"{role} has {hidden} masked entries, which would be read as if they were there; fill or drop them first"
+        )
+    try:
+        return MemorySource(name=role, array=np.asarray(given))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{role} is not a rectangular array of numbers: {error}") from error
+
+
+def _line(role: str, source: ArraySource) -> str:
+    """What was read for a role, with the columns of a table and the stored type where they are not plain."""
+    stored = getattr(source, "stored", source.dtype)
+    kind = (
+        f"{source.dtype}" if stored.name == source.dtype.name else f"{source.dtype} (stored as {stored.name})"
+    )
+    columns: tuple[str, ...] = getattr(source, "columns", ())
+    if len(columns) > 12:
+        columns = (*columns[:5], "...", *columns[-5:])
+    listed = f"; columns {', '.join(columns)}" if columns else ""
+    return f"{role}: {source.name} {source.shape} {kind}{listed}"
 
 
 def _features_shape(features: ArraySource) -> tuple[int, int]:
@@ -214,88 +278,37 @@ def _features_shape(features: ArraySource) -> tuple[int, int]:
     return features.shape[0], features.shape[1]
 
 
-def _labels(source: ArraySource, samples: int, classes: int | None) -> NDArray[np.intp]:
-    """Read and check the labels; at least two classes must be present."""
-    if isinstance(source, RefusedSource):
-        source.refuse()
-    if source.shape != (samples,):
-        raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but labels must be ({samples},), one for each feature"
-        )
-    labels = check_labels(source.name, source.read(), classes, samples)
-    if classes is None and int(labels.max()) >= max(samples, 2):
-        raise InvalidInputError(
-            f"{source.name} runs to {int(labels.max())} with {samples} samples; give classes=K if that is meant"
-        )
-    if (labels == labels[0]).all():
-        raise InvalidInputError(
-            f"{source.name} has the single class {int(labels[0])}; collapse compares classes, so two are needed"
-        )
-    labels.setflags(write=False)
-    return labels
-
-
 def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Read and check the classifier or its bias; the shape is checked before anything is read."""
     if isinstance(source, RefusedSource):
         source.refuse()
-    fits = len(source.shape) == len(shape) and all(
-        wanted is None or wanted == got for wanted, got in zip(shape, source.shape, strict=True)
-    )
-    if not fits or 0 in source.shape:
-        wanted_text = ", ".join("K" if s is None else str(s) for s in shape)
+    held = source.shape
+    while len(held) > len(shape) and held[-1] == 1:  # a convolution of one place is a linear layer
+        held = held[:-1]
+    fits = len(held) == len(shape) and all(w is None or w == got for w, got in zip(shape, held, strict=True))
+    if not fits or 0 in held:
+        wanted = ", ".join("K" if s is None else str(s) for s in shape)
+        turned = len(held) == 2 and held[0] == shape[-1] and role == "classifier"
+        hint = "; it would fit transposed: --transpose classifier" if turned else ""
         raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but the {role} must be ({wanted_text}), one row a class"
+            f"{source.name} has shape {source.shape}, but the {role} must be ({wanted}), one row a class{hint}"
         )
-    array = np.array(check_array(source.name, source.read()))
+    array = np.array(check_array(source.name, source.read())).reshape(held)
     array.setflags(write=False)
     return array
 
 
-def _classifier_source(
-    arrays: Mapping[str, ArraySource], given: Given
-) -> tuple[ArraySource | None, ArraySource | None]:
-    """The classifier, and the bias that lies beside it."""
-    if given is not None and not isinstance(given, (str, os.PathLike)):
-        return _in_memory("classifier", given), None
-    if given is not None and not (isinstance(given, str) and given in arrays):
-        place, key = split_spec(given)
-        arrays = open_arrays(place)
-        key = choose_key(arrays, "classifier", key)
-    else:
-        key = str(given) if given is not None else find_key(arrays, "classifier")
-    if key is None:
-        return None, None
-    names = [sibling_bias(key)] if "." in key else [sibling_bias(key), "bias"]
-    beside = next((k for k in names if k in arrays and k != key), None)
-    return arrays[key], None if beside is None else arrays[beside]
-
-
-def _source(arrays: Mapping[str, ArraySource], role: Role, given: Given) -> ArraySource:
-    """What the caller named for a role: a key of the same file, another file, or numbers."""
-    if given is None or not isinstance(given, (str, os.PathLike)):
-        return _in_memory(role, given)
-    if isinstance(given, str) and given in arrays:
-        return arrays[given]
-    place, key = split_spec(given)
-    if isinstance(given, str) and not is_path(place):
+def _chosen_by_classifier(
+    features: ArraySource, weights: NDArray[Any] | None, bias: NDArray[Any] | None
+) -> tuple[Decoded, str]:
+    """Labels where there are none: the classifier's own choices."""
+    if weights is None:
         raise InvalidInputError(
-            f"{role}={given!r} must be a key of the features' file or another file; "
-            f"that file also holds {describe(arrays) or 'nothing else'}"
+            "labels none: without labels the classifier's choices stand for them, but there is no classifier; give "
+            "--classifier or --labels"
         )
-    found = open_arrays(place)
-    return found[choose_key(found, role, key)]
-
-
-def _in_memory(role: str, given: ArrayLike | None) -> MemorySource:
-    """Wrap numbers that the caller gave."""
-    try:
-        return MemorySource(name=role, array=np.asarray(given))
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{role} is not a rectangular array of numbers: {error}") from error
-
-
-def _lone_labels(arrays: Mapping[str, ArraySource]) -> bool:
-    """Whether exactly one vector of integers could be the labels."""
-    vectors = [a for a in arrays.values() if len(a.shape) == 1 and a.dtype.kind in "iu"]
-    return len(vectors) == 1
+    offsets = 0.0 if bias is None else bias
+    choices = [(block @ weights.T + offsets).argmax(axis=1) for block in features.blocks(4096)]
+    note = "there are no labels: each sample counts to the class that the classifier chooses"
+    labels = np.concatenate(choices)
+    return Decoded(labels=labels, keep=None, names=None, notes=(note,)), "the classifier's choice"

@@ -297,7 +297,14 @@ def torch_archives():
         "byteorder.pt": torch_zip(tensor(), byteorder=b"middle"),
         "two-pickles.pt": archive({"x/data.pkl": data, "y/data.pkl": data, "x/data/0": good["0"]}),
         "pickle-tail.pt": torch_zip(data + b"N."),
-        "compressed.pt": archive({"x/data.pkl": data, "x/data/0": good["0"]}, zipfile.ZIP_DEFLATED),
+        "deflated-bomb.pt": archive(
+            {
+                "x/data.pkl": pickled(tensor(storage(numel=2**25), 0, (2**25,), (1,))),
+                "x/data/0": bytes(2**27),
+            },
+            zipfile.ZIP_DEFLATED,
+        ),
+        "deflated-size.pt": archive({"x/data.pkl": data, "x/data/0": good["0"][1:]}, zipfile.ZIP_DEFLATED),
         "pickle-bomb.pt": archive({"x/data.pkl": bytes(2**27)}, zipfile.ZIP_DEFLATED),
         "root-pickle.pt": archive({"data.pkl": data, "data/0": good["0"]}),
     }
@@ -318,7 +325,9 @@ def npys():
         "npy-object8.npy": _npy(descr="'O8'"),
         "npy-structure.npy": _npy(descr="[('a', '|O')]"),
         "npy-void.npy": _npy(descr="'|V8'"),
-        "npy-text.npy": _npy(descr="'<U2'"),
+        "npy-long-text.npy": _npy(descr="'<U1000'"),
+        "npy-empty-text.npy": _npy(descr="'<U0'"),
+        "npy-void1.npy": _npy(descr="'|V1'"),
         "npy-date.npy": _npy(descr="'<M8[ns]'"),
         "npy-itemsize.npy": _npy(descr="'<f1000000000'"),
         "npy-f1.npy": _npy(descr="'<f1'"),
@@ -595,8 +604,14 @@ def hdf5s():
     cases = {
         "external-link": case(lambda f, h: f.__setitem__("x", h.ExternalLink(CANARY, "/x"))),
         "soft-link": case(lambda f, h: f.__setitem__("x", h.SoftLink("/y"))),
-        "soft-link-inside": case(
-            lambda f, h: (f.create_dataset("y", data=[1.0]), f.__setitem__("x", h.SoftLink("/y")))
+        "soft-link-circle": case(
+            lambda f, h: (f.__setitem__("x", h.SoftLink("/y")), f.__setitem__("y", h.SoftLink("x")))
+        ),
+        "soft-link-to-external": case(
+            lambda f, h: (
+                f.__setitem__("e", h.ExternalLink(CANARY, "/")),
+                f.__setitem__("x", h.SoftLink("/e/x")),
+            )
         ),
         "external-storage": case(mapped),
         "virtual": case(virtual),
@@ -650,11 +665,13 @@ def tables():
         "ragged-same-sum": lambda pa: pa.table({"x": pa.array([[1.0, 1.0], [1.0], [1.0, 1.0, 1.0]])}),
         "list-nulls": lambda pa: pa.table({"x": pa.array([[1.0], None, [1.0, 2.0]])}),
         "item-nulls": lambda pa: pa.table({"x": pa.array([[1.0], [None]])}),
-        "text": lambda pa: pa.table({"x": pa.array(["a", "b"])}),
+        "texts": lambda pa: pa.table({"x": pa.array([str(i) for i in range(20_000)])}),
+        "long-text": lambda pa: pa.table({"x": pa.array(["a" * 10**6, "b"])}),
+        "text-nulls": lambda pa: pa.table({"x": pa.array(["a", None])}),
         "nested": lambda pa: pa.table({"x": pa.array([[[1.0]], [[2.0]]])}),
         "dates": lambda pa: pa.table({"x": pa.array([1, 2], pa.timestamp("ns"))}),
         "twice": twice,
-        "escape": lambda pa: pa.table({"\x1b[2J\nx": pa.array(["a", "b"])}),
+        "escape": lambda pa: pa.table({"\x1b[2J\nx": pa.array([1, 2], pa.timestamp("ns"))}),
         "no-columns": lambda pa: pa.table({}),
     }
     return {

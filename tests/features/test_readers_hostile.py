@@ -143,11 +143,31 @@ def test_every_byte_of_library_formats(tmp_path, action):
 )
 def test_a_library_that_dies_is_an_error(tmp_path, monkeypatch, death):
     """Whatever becomes of the child, the caller sees one error and no process is left."""
-    monkeypatch.setattr(isolated, "_START", f"import os; {death}")
+    monkeypatch.setattr(isolated, "_START", f"import os; print('ready', flush=True); {death}")
     monkeypatch.setattr(isolated.importlib.util, "find_spec", lambda name: name)
     (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(UnreadableFileError, match=r"crashed|holds no arrays"):
         open_arrays(tmp_path / "x.h5")
+
+
+def test_a_process_that_does_not_start_blames_nothing_on_the_file(tmp_path, monkeypatch):
+    """A broken installation, or one that is being replaced, is no damaged file."""
+    monkeypatch.setattr(isolated, "_START", "from sphereufm import nothing_of_this_name")
+    monkeypatch.setattr(isolated.importlib.util, "find_spec", lambda name: name)
+    (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(UnreadableFileError, match=r"could not start \(ImportError: .*\); try again"):
+        open_arrays(tmp_path / "x.h5")
+
+
+def test_the_library_process_runs_the_code_of_its_parent(tmp_path, monkeypatch):
+    """Another copy of the package on the path of modules is not taken for this one."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.ones((3, 2))
+    (tmp_path / "other" / "sphereufm").mkdir(parents=True)
+    (tmp_path / "other" / "sphereufm" / "__init__.py").write_text("raise ImportError('another copy')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
+    assert open_arrays(tmp_path / "x.h5")["x"].shape == (3, 2)
 
 
 def test_the_library_process_ignores_the_working_directory(tmp_path, monkeypatch):

@@ -200,14 +200,19 @@ def test_a_checkpoint_as_classifier(tmp_path):
     ("module", "attribute", "words"),
     [
         ("torch.nn.modules.linear", "Linear", "whole module"),
-        ("numpy._core.multiarray", "_reconstruct", "numpy objects"),
+        ("numpy._core.multiarray", "_reconstruct", "numpy object"),
         ("torch._utils", "_rebuild_sparse_tensor", "sparse"),
-        ("argparse", "Namespace", "do not need"),
+        ("argparse", "Namespace", "object of 'argparse' 'Namespace'"),
     ],
 )
-def test_refusals_say_what_to_do(tmp_path, module, attribute, words):
+def test_refusals_say_what_to_do_and_concern_the_entry_alone(tmp_path, module, attribute, words):
+    foreign = call(name(module, attribute), "argument")
     with pytest.raises(UnreadableFileError, match=rf"x\.pt is refused: .*{words}.*; (save|use)"):
-        opened(tmp_path, torch_zip({"x": tensor(), "y": name(module, attribute)}))
+        opened(tmp_path, torch_zip(foreign))
+    found = opened(tmp_path, torch_zip({"x": tensor(), "y": foreign}))
+    assert np.array_equal(found["x"].read(), SIX.reshape(2, 3))
+    with pytest.raises(UnreadableFileError, match=rf"x\.pt:y is refused: .*{words}.*; (save|use)"):
+        found["y"].read()
 
 
 def test_a_plain_pickle_is_not_a_torch_file(tmp_path):

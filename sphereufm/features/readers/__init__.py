@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.columns import with_matrix
 from sphereufm.features.readers.isolated.hdf5 import find_hdf5_magic
 from sphereufm.features.readers.isolated.parent import open_isolated
 from sphereufm.features.readers.keys import Role, choose_key
@@ -24,8 +25,9 @@ from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy
 from sphereufm.features.readers.plain.npz import open_npz
 from sphereufm.features.readers.plain.ranges import row_range
 from sphereufm.features.readers.plain.safetensors_files import looks_like_safetensors, open_safetensors
+from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory
-from sphereufm.features.readers.shards import is_pattern, open_shards
+from sphereufm.features.readers.shards import is_data_name, is_pattern, open_shards
 from sphereufm.features.readers.source import (
     ArraySource,
     JoinedSource,
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _MAGIC_BYTES = 32
+_MAX_SCHEMA = 2**24
 
 
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
@@ -57,8 +60,8 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     Parameters
     ----------
     path : str or path
-        A file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet or
-        Feather, or a directory or glob pattern of such files; the content decides, not the name.
+        A file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet,
+        Feather, Arrow streams or CSV, or a directory or glob pattern of such files; the content decides, not the name.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySo
 
 
 def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Split ``"FILE:KEY"`` at the first colon that leaves an existing path; a path object has no key.
+    """Split ``"FILE:KEY"`` at the last colon that leaves an existing path; a path object has no key.
 
     Examples
     --------
@@ -134,11 +137,11 @@ def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
     if not isinstance(spec, str) or is_path(text):
         return text, None
     cuts = [i for i, letter in enumerate(text) if letter == ":" and 0 < i < len(text) - 1]
-    for cut in cuts:
-        if is_path(text[:cut]):
+    for cut in reversed(cuts):
+        if os.path.isfile(text[:cut]) or (is_path(text[:cut]) and not is_data_name(text)):
             return text[:cut], text[cut + 1 :]
-    # Nothing exists: the message about the missing file should not show the key.
-    return (text[: cuts[-1]], text[cuts[-1] + 1 :]) if cuts else (text, None)
+    # Nothing exists: the message about the missing file should not show the key, but all of a path with a colon.
+    return (text, None) if not cuts or is_data_name(text) else (text[: cuts[-1]], text[cuts[-1] + 1 :])
 
 
 def is_path(path: str) -> bool:
@@ -167,14 +170,23 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     if magic.startswith(b"\x80") and LEGACY_MAGIC in magic:
         return open_torch_legacy(file, name)
     if magic.startswith(b"PAR1"):
-        return open_isolated(file, name, "parquet")
+        return with_matrix(name, open_isolated(file, name, "parquet"))
     if magic.startswith(b"ARROW1\0\0"):
-        return open_isolated(file, name, "feather")
+        return with_matrix(name, open_isolated(file, name, "feather"))
+    if _looks_like_stream(magic):
+        return with_matrix(name, open_isolated(file, name, "stream"))
     if looks_like_safetensors(magic):
         return open_safetensors(file, name)
     if find_hdf5_magic(file):
         return open_isolated(file, name, "hdf5")
+    if looks_like_text(file):
+        return with_matrix(name, open_text(file, name))
     raise UnreadableFileError(f"{name} {_unknown(magic)}")
+
+
+def _looks_like_stream(magic: bytes) -> bool:
+    """Whether an Arrow stream can begin so: a mark of four bytes, then the length of its schema."""
+    return magic.startswith(b"\xff\xff\xff\xff") and 0 < int.from_bytes(magic[4:8], "little") < _MAX_SCHEMA
 
 
 def _unknown(magic: bytes) -> str:
@@ -185,4 +197,4 @@ def _unknown(magic: bytes) -> str:
         return "is a pickle, which is never loaded; save plain arrays, for example with numpy.savez"
     if magic.startswith(b"FEA1"):
         return "is a Feather file of the first version; write it again with a recent pyarrow"
-    return "is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet and Feather"
+    return "is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet, Feather, Arrow and CSV"

@@ -1,61 +1,193 @@
 """Which array of a file plays which role: names people use, then shapes, then a question to the user.
 
-Names are compared without case, whole and after the last dot (``module.fc.weight``); the list of a role
-is in order of preference.  OpenOOD's ``feat_list`` and ``label_list`` are among them.
+A key is cut into words at separators, at capitals and at words that are known (``trainfeat``, ``X_test``,
+``val/labelList``).  One of them tells the role, the others are its *stem*: ``test_features`` and ``labels.test``
+have the stem ``test`` in common, so they belong together.  Two stems that name different splits never do.
+
+Classifiers go by whole names before the ends of names (``module.fc.weight``), and only where their shape fits the
+features and the labels.  Where several arrays remain, nothing is guessed: the user is asked.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 
-__all__ = ["CONVENTIONS", "Role", "choose_key", "describe", "find_key", "sibling_bias"]
+__all__ = [
+    "CLASSIFIERS",
+    "Role",
+    "choose_key",
+    "describe",
+    "find_features",
+    "find_labels",
+    "is_index",
+    "named_classifiers",
+    "role_and_stem",
+    "sibling_bias",
+]
 
 Role: TypeAlias = Literal["features", "labels", "classifier", "bias"]
 
-_NAMES: dict[Role, str] = {
-    "features": "features feature feats feat feat_list feature_list embeddings embedding penultimate "
-    "representations activations hidden h x trainfeat testfeat train_features test_features",
-    "labels": "labels label label_list targets target y gt ground_truth trainlabels testlabels train_labels "
-    "test_labels",
+_ROLE_WORDS: dict[Role, str] = {
+    "features": "features feature feats feat embeddings embedding embeds emb penultimate representations "
+    "representation reps activations activation acts hidden h x",
+    "labels": "labels label lbls lbl targets target y gt truth category cls",
     "classifier": "classifier classifier_weight classifier.weight fc.weight head.weight head.fc.weight "
     "heads.head.weight last_linear.weight linear.weight output.weight _fc.weight fc_weight fc_w weight w",
-    "bias": "bias classifier_bias classifier.bias fc.bias head.bias head.fc.bias heads.head.bias "
-    "last_linear.bias linear.bias output.bias _fc.bias fc_bias fc_b b",
+}
+_SPLIT_WORDS = {
+    "train": "train training tr",
+    "test": "test testing te",
+    "validation": "val valid validation dev",
+    **dict.fromkeys(("eval", "query", "gallery", "ood", "holdout", "support"), ""),
+}
+_OTHER_WORDS = {
+    "weak": "hidden h x activations activation acts",
+    "noise": "list array arr data all tensor tensors vec vecs set np ground saved",
+    "index": "index indices idx id ids uid uuid rowid unnamed",
 }
 
-CONVENTIONS: dict[Role, tuple[str, ...]] = {role: tuple(names.split()) for role, names in _NAMES.items()}
-"""Names of each role, best first."""
+_ROLES: dict[str, Role] = {
+    word: role for role, words in _ROLE_WORDS.items() if role != "classifier" for word in words.split()
+}
+_SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in (words or split).split()}
+_WEAK, _NOISE, _INDEX = (frozenset(words.split()) for words in _OTHER_WORDS.values())
 
+CLASSIFIERS = tuple(_ROLE_WORDS["classifier"].split())
+"""Names of the last layer's weights; those that are whole names only stand last."""
+
+_WHOLE_ONLY = frozenset({"weight", "w", "bias", "b"})
 _AXES: dict[Role, int] = {"features": 2, "labels": 1, "classifier": 2, "bias": 1}
 
 
-def find_key(arrays: Mapping[str, ArraySource], role: Role) -> str | None:
-    """The key that conventional names give a role, or None.
+@dataclass(frozen=True, kw_only=True)
+class KeyRole:
+    """What a key says: the role, the other words, and whether the word for the role is a weak one (``x``)."""
+
+    role: Role | None
+    stem: frozenset[str]
+    weak: bool = False
+
+    @property
+    def splits(self) -> frozenset[str]:
+        """The splits of a data set that the stem names."""
+        return frozenset(_SPLITS[word] for word in self.stem if word in _SPLITS)
+
+    def distance(self, other: KeyRole) -> int | None:
+        """0 for equal stems, 1 where one holds the other, 2 for unlike ones; None for two different splits."""
+        if self.splits and other.splits and self.splits != other.splits:
+            return None
+        if self._plain == other._plain:
+            return 0
+        return 1 if self._plain <= other._plain or other._plain <= self._plain else 2
+
+    @property
+    def _plain(self) -> frozenset[str]:
+        """The stem with one word for each split."""
+        return frozenset(_SPLITS.get(word, word) for word in self.stem)
+
+
+def role_and_stem(key: str) -> KeyRole:
+    """Role and stem of a key; the last word that tells a role counts.
+
+    Examples
+    --------
+    >>> found = role_and_stem("testfeat")
+    >>> found.role, sorted(found.stem)
+    ('features', ['test'])
+    >>> found.distance(role_and_stem("labels_test")), found.distance(role_and_stem("y_train")) is None
+    (0, True)
+    """
+    words = [part for word in _words(key) for part in _known_parts(word)]
+    at = next((i for i in reversed(range(len(words))) if words[i] in _ROLES), None)
+    stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
+    if at is None:
+        return KeyRole(role=None, stem=stem)
+    return KeyRole(role=_ROLES[words[at]], stem=stem, weak=words[at] in _WEAK)
+
+
+def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
+    """The key that its name makes the features: whole names first, then those with a stem; None without one.
 
     Raises
     ------
     InvalidInputError
-        If several keys match the same name.
+        If several keys fit equally well.
+    """
+    said = {key: role_and_stem(key) for key in arrays}
+    named = {key: r for key, r in said.items() if r.role == "features" and not _is_vector(arrays[key])}
+    for weak in (False, True):
+        for stemless in (True, False):
+            fitting = [k for k, r in named.items() if r.weak == weak and (not r.stem) == stemless]
+            if len(fitting) > 1:
+                raise InvalidInputError(_ask(arrays, "features", f"{', '.join(map(repr, fitting[:4]))} fit"))
+            if fitting:
+                return fitting[0]
+    return None
+
+
+def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples: int | None) -> str | None:
+    """The key of the labels that belong to the features, by common words and length; None where no name tells.
+
+    Parameters
+    ----------
+    arrays : mapping
+        Without the features.
+    features : str or None
+        The features' key, None where they lie in another file.
+    samples : int or None
+        Number of samples, if it is known.
+
+    Raises
+    ------
+    InvalidInputError
+        If several keys fit equally well, or all that are there name another split of the data.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sphereufm.features.readers.source import MemorySource
-    >>> arrays = {k: MemorySource(name=k, array=np.ones(2)) for k in ("feat_list", "label_list")}
-    >>> find_key(arrays, "labels")
-    'label_list'
+    >>> arrays = {k: MemorySource(name=k, array=np.ones(2)) for k in ("train_labels", "test_labels")}
+    >>> find_labels(arrays, "test_features", 2)
+    'test_labels'
     """
-    for wanted in CONVENTIONS[role]:
-        for matches in (_whole(arrays, wanted), _suffix(arrays, wanted)):
-            if len(matches) > 1:
-                raise InvalidInputError(_ask(arrays, role, f"{len(matches)} arrays fit"))
-            if matches:
-                return matches[0]
-    return None
+    mine = KeyRole(role=None, stem=frozenset()) if features is None else role_and_stem(features)
+    named = {key: found for key in arrays if (found := role_and_stem(key)).role == "labels"}
+    distances = {key: mine.distance(found) for key, found in named.items()}
+    related = {key: d for key, d in distances.items() if d is not None}
+    if named and not related:
+        raise InvalidInputError(
+            f"labels: {', '.join(map(repr, list(named)[:4]))} and {features!r} name different splits of the data; "
+            "if they belong together say so with labels=KEY"
+        )
+    fitting = {key: d for key, d in related.items() if _may_label(arrays[key], samples)} or related
+    best = [key for key, d in fitting.items() if d == min(fitting.values())]
+    if len(best) > 1:
+        raise InvalidInputError(_ask(arrays, "labels", f"{', '.join(map(repr, best[:4]))} fit equally well"))
+    return best[0] if best else None
+
+
+def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
+    """Keys with a name of a last layer; True for whole names, False for the ends of longer ones.
+
+    Examples
+    --------
+    >>> named_classifiers({"backbone.fc.weight": None, "head.weight": None, "conv.weight": None})
+    {'backbone.fc.weight': False, 'head.weight': True}
+    """
+    found = {}
+    for key in arrays:
+        name = key.lower()
+        if name in CLASSIFIERS:
+            found[key] = True
+        elif any(name.endswith(("." + w, "/" + w)) for w in CLASSIFIERS if w not in _WHOLE_ONLY):
+            found[key] = False
+    return found
 
 
 def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = None) -> str:
@@ -78,19 +210,28 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
         if key not in arrays:
             raise InvalidInputError(_ask(arrays, role, f"there is no array {key!r}"))
         return key
-    found = find_key(arrays, role)
+    found = _find(arrays, role)
     if found is not None:
         return found
-    fitting = [
-        k for k, a in arrays.items() if len(a.shape) == _AXES[role] and not isinstance(a, RefusedSource)
-    ]
+    fitting = [k for k, a in arrays.items() if len(a.shape) == _AXES[role] and not _is_refused(a)]
     if role == "labels":
-        fitting = [k for k in fitting if arrays[k].dtype.kind in "iu"]
+        fitting = [k for k in fitting if arrays[k].dtype.kind in "iub"]
     if len(fitting) == 1:
         return fitting[0]
     if len(arrays) == 1:
         return next(iter(arrays))
     raise InvalidInputError(_ask(arrays, role, f"{len(fitting) or 'no'} arrays could be the {role}"))
+
+
+def is_index(key: str) -> bool:
+    """Whether a key names an index or sample numbers, which are neither features nor labels.
+
+    Examples
+    --------
+    >>> is_index("__index_level_0__"), is_index("sample_ids"), is_index("width")
+    (True, True, False)
+    """
+    return not _INDEX.isdisjoint(_words(key))
 
 
 def sibling_bias(key: str) -> str:
@@ -118,24 +259,57 @@ def describe(arrays: Mapping[str, ArraySource], limit: int = 8) -> str:
     """
     shown = []
     for key, array in list(arrays.items())[:limit]:
-        what = "refused" if isinstance(array, RefusedSource) else f"{array.shape} {array.dtype}"
+        what = "refused" if _is_refused(array) else f"{array.shape} {array.dtype}"
         shown.append(f"{key[:80]!r} {what}")
     more = len(arrays) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _whole(arrays: Mapping[str, ArraySource], wanted: str) -> list[str]:
-    """Keys equal to a name but for case; an exact match wins."""
-    if wanted in arrays:
-        return [wanted]
-    return [key for key in arrays if key.lower() == wanted]
+def _find(arrays: Mapping[str, ArraySource], role: Role) -> str | None:
+    """The key that a conventional name gives a role."""
+    if role == "features":
+        return find_features(arrays)
+    if role == "labels":
+        return find_labels(arrays, None, None)
+    if role == "bias":
+        return next((key for key in arrays if key.lower() in ("bias", "b")), None)
+    named = named_classifiers(arrays)
+    best = [key for key, whole in named.items() if whole] or list(named)
+    if len(best) > 1:
+        raise InvalidInputError(_ask(arrays, role, f"{', '.join(map(repr, best[:4]))} fit"))
+    return best[0] if best else None
 
 
-def _suffix(arrays: Mapping[str, ArraySource], wanted: str) -> list[str]:
-    """Keys that end in a dot or slash and the name (``module.fc.weight``, ``/train/features``)."""
-    if wanted in ("weight", "w", "bias", "b"):
-        return []
-    return [key for key in arrays if key.lower().endswith(("." + wanted, "/" + wanted))]
+def _words(key: str) -> list[str]:
+    """Words of a key, in lower case."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", key)
+    return re.findall(r"[^\W_]+", spaced.lower())
+
+
+def _known_parts(word: str) -> list[str]:
+    """A word cut where it is a role and something else (``trainfeat``); digits at its end stay with it."""
+    if word in _ROLES or word in _SPLITS or word in _NOISE:
+        return [word]
+    for role in sorted(_ROLES, key=len, reverse=True):
+        for rest in (word.removesuffix(role), word.removeprefix(role)):
+            if rest != word and (len(role) > 2 or rest in _SPLITS):
+                return [rest, role]
+    return [word]
+
+
+def _may_label(array: ArraySource, samples: int | None) -> bool:
+    """Whether an array has one entry, or one row of a code, for each sample."""
+    return samples is None or (len(array.shape) in (1, 2) and array.shape[0] == samples)
+
+
+def _is_vector(array: ArraySource) -> bool:
+    """Whether an array is there and has a single axis, as no features have."""
+    return len(array.shape) == 1 and not _is_refused(array)
+
+
+def _is_refused(array: ArraySource) -> bool:
+    """Whether an entry is listed but not read."""
+    return isinstance(array, RefusedSource)
 
 
 def _ask(arrays: Mapping[str, ArraySource], role: str, fact: str) -> str:

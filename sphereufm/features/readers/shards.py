@@ -20,7 +20,7 @@ from sphereufm.features.readers.limits import MAX_ENTRIES, printable
 from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 
-__all__ = ["is_pattern", "open_shards"]
+__all__ = ["is_data_name", "is_pattern", "open_shards"]
 
 _SUFFIXES = (
     *(".npy", ".npz", ".safetensors", ".h5", ".hdf5", ".hdf", ".parquet", ".pq", ".feather", ".arrow"),
@@ -28,8 +28,23 @@ _SUFFIXES = (
 )
 _SERIES = ("epoch", "ep", "step", "iter", "iteration", "checkpoint", "ckpt")
 _NUMBER = re.compile(r"^(.*?)[-_. ]*(\d+)(?:[-_]of[-_](\d+))?$")
+# as Spark names its parts: number, one identifier for the whole job, an attempt, a codec
+_SPARK = re.compile(
+    r"^(part)-(\d+)(?:-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:[-.]c\d+)?(?:\.\w+)?()$"
+)
 
 Opener = Callable[[StoredFile], dict[str, ArraySource]]
+
+
+def is_data_name(path: str) -> bool:
+    """Whether a name ends as those of data files do.
+
+    Examples
+    --------
+    >>> is_data_name("run:1/f.npz"), is_data_name("f.npz:fc.weight")
+    (True, False)
+    """
+    return os.path.splitext(path)[1].lower() in _SUFFIXES
 
 
 def is_pattern(path: str) -> bool:
@@ -92,11 +107,7 @@ def _files(path: str) -> list[Path]:
         chosen = [p for p in places if p.is_file()]
     else:
         with os.scandir(path) as entries:
-            chosen = [
-                Path(e.path)
-                for e in entries
-                if os.path.splitext(e.name)[1].lower() in _SUFFIXES and e.is_file()
-            ]
+            chosen = [Path(e.path) for e in entries if is_data_name(e.name) and e.is_file()]
     if not chosen or len(chosen) > MAX_ENTRIES:
         raise UnreadableFileError(
             f"path={path!r} holds {len(chosen)} data files; give a file or a folder of files"
@@ -121,9 +132,14 @@ def _within(where: Path, path: str) -> StoredFile:
 
 def _stem(name: str) -> str:
     """The name of a file without suffix and running number."""
+    match = _numbered(name)
+    return (match.group(1) if match else Path(name).stem) or "array"
+
+
+def _numbered(name: str) -> re.Match[str] | None:
+    """Name, running number and total of a shard, where it has a number."""
     stem = Path(name).stem
-    match = _NUMBER.match(stem)
-    return (match.group(1) if match else stem) or "array"
+    return _SPARK.match(stem) or _NUMBER.match(stem)
 
 
 def _check_complete(title: str, names: list[str]) -> None:
@@ -131,7 +147,7 @@ def _check_complete(title: str, names: list[str]) -> None:
     if len(names) == 1:
         return
     stems = sorted({_stem(name) for name in names})
-    matches = [match for name in names if (match := _NUMBER.match(Path(name).stem))]
+    matches = [match for name in names if (match := _numbered(name))]
     if stems[0].lower().endswith(_SERIES):
         raise UnreadableFileError(
             f"{title} lies in files that look like epochs of one training ({names[0]}, ...), not like shards; name one"

@@ -60,7 +60,7 @@ class ArraySource(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MemorySource:
-    """An array that is in memory already.
+    """An array that is in memory already; ``categories`` are texts that its numbers stand for.
 
     Examples
     --------
@@ -71,6 +71,7 @@ class MemorySource:
 
     name: str
     array: AnyArray
+    categories: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -158,6 +159,10 @@ class JoinedSource:
         if not parts or len(tails) != 1 or not all(part.shape for part in parts):
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
             raise UnreadableFileError(f"{name} cannot be joined, its parts differ in row shape: {shapes}")
+        if len({getattr(part, "columns", ()) for part in parts}) > 1:
+            raise UnreadableFileError(
+                f"{name} cannot be joined, its parts have other columns or another order of them"
+            )
         dtype = np.result_type(*(part.dtype for part in parts))
         return cls(
             name=name, parts=parts, shape=(sum(p.shape[0] for p in parts), *parts[0].shape[1:]), dtype=dtype
@@ -181,8 +186,21 @@ class JoinedSource:
         if filled:
             yield buffer[:filled]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table that its rows are made of, if they are."""
+        return getattr(self.parts[0], "columns", ())
+
+    def without(self, names: set[str]) -> JoinedSource:
+        """The same without some columns, where the parts have them."""
+        if not self.columns:
+            return self
+        return JoinedSource.of(self.name, tuple(part.without(names) for part in self.parts))  # type: ignore[attr-defined]
+
     def read(self) -> AnyArray:
-        """Return all parts in one array."""
+        """Return all parts in one array; texts as such, since each part numbers its own."""
+        if any(getattr(part, "categories", ()) for part in self.parts):
+            return np.concatenate([np.array(part.categories)[part.read()] for part in self.parts])  # type: ignore[attr-defined]
         whole = np.empty(self.shape, self.dtype)
         start = 0
         for part in self.parts:

@@ -23,7 +23,7 @@ from sphereufm.features.readers.limits import check_expansion, printable
 from sphereufm.features.readers.plain.narrow import delivered_dtype
 from sphereufm.features.readers.source import AnyArray
 
-__all__ = ["StoredArray", "StoredFile", "contiguous_strides", "deliver", "read_exactly"]
+__all__ = ["StoredArray", "StoredFile", "contiguous_strides", "deliver", "is_contiguous", "read_exactly"]
 
 _SPAN_BYTES = 2**16  # spans up to this size are read whole, whatever share of them is wanted
 
@@ -180,7 +180,7 @@ class StoredArray:
         itemsize = self.stored.itemsize
         useful = part.size
         span = 1 + sum((n - 1) * s for n, s in zip(part.shape, self.strides, strict=True))
-        if span == useful and _is_contiguous(part.shape, self.strides):
+        if span == useful and is_contiguous(part.shape, self.strides):
             handle.seek(offset)
             read_exactly(handle, part.reshape(-1).view(np.uint8).data, self.name)
         elif span <= 2 * useful or span * itemsize <= _SPAN_BYTES:
@@ -259,7 +259,7 @@ def deliver(part: AnyArray) -> AnyArray:
     return part.astype(delivered_dtype(part.dtype), copy=False)
 
 
-def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Whether the elements are packed in C order; axes of length 1 do not matter."""
     packed = contiguous_strides(shape)
     return all(n == 1 or s == p for n, s, p in zip(shape, strides, packed, strict=True))

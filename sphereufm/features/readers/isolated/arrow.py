@@ -1,10 +1,9 @@
-"""Parquet and Feather files, through pyarrow.
+"""Parquet, Feather and Arrow streams, through pyarrow.
 
-A column of numbers is a vector; a column of equally long lists is a matrix, one list a row.  A table whose
-features are spread over many floating-point columns is offered as one more matrix, ``"columns"``, in the
-table's order.  Missing values are refused, never filled.
+A column of numbers is a vector; a column of equally long lists, or of tensors of one shape, has one of them a row.  A
+column of texts is numbered in alphabetical order, with the texts beside it.  Missing values are refused, never filled.
 
-Parquet is decoded page by page; a Feather file one record batch at a time.  The functions here run in the
+Parquet is decoded page by page; the others one record batch at a time.  The functions here run in the
 child process of :mod:`sphereufm.features.readers.isolated.parent`.
 """
 
@@ -26,6 +25,10 @@ __all__ = ["blocks", "describe", "load"]
 
 _MAX_METADATA = 2**24
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}  # integers have numpy's names
+_TENSORS = "arrow.fixed_shape_tensor"
+_TEXT_ROWS = 2**14
+_MOST_TEXTS = 10_000
+_MAX_TEXT = 256
 _FAILURES = (OSError, ValueError, TypeError, KeyError, OverflowError, NotImplementedError)
 
 
@@ -52,16 +55,7 @@ def describe(pyarrow: Any, file: StoredFile, name: str, form: str) -> list[Liste
         names = list(schema.names)
         if len(names) > MAX_ENTRIES or len(set(names)) != len(names):
             raise UnreadableFileError(f"{name} is refused: too many columns, or two of one name")
-        found = [_column(pyarrow, file, field, rows, batches) for field in schema]
-        spread = [c for c in found if not c.refused and len(c.shape) == 1 and np.dtype(c.dtype).kind == "f"]
-        if len(spread) > 1 and "columns" not in names:
-            dtype = np.result_type(*(c.dtype for c in spread))
-            columns = tuple(c.key for c in spread)
-            shape = (rows, len(spread))
-            found.append(
-                Listed(key="columns", columns=columns, shape=shape, dtype=dtype.str, stored=file.size)
-            )
-        return found
+        return [_column(pyarrow, file, field, rows, batches) for field in schema]
 
 
 def blocks(
@@ -94,10 +88,7 @@ def _opened(pyarrow: Any, file: StoredFile, name: str, form: str) -> Iterator[An
     with file.open() as handle:
         try:
             source = pyarrow.PythonFile(handle, "r")
-            if form == "parquet":
-                yield _open_parquet(pyarrow, file, source)
-            else:
-                yield _open_feather(pyarrow, file, source)
+            yield _OPENERS[form](pyarrow, file, source)
         except SphereUFMError:
             raise
         except (*_FAILURES, pyarrow.ArrowException) as error:
@@ -143,8 +134,37 @@ def _open_feather(pyarrow: Any, file: StoredFile, source: Any) -> Any:
     return reader.schema, sum(counts), batches  # before pyarrow 23
 
 
+def _open_stream(pyarrow: Any, file: StoredFile, source: Any) -> Any:
+    """Open an Arrow stream, which has no footer: its batches are counted by going through it."""
+    reader = pyarrow.ipc.open_stream(source)
+    rows = sum(batch.num_rows for batch in _counted(file, reader))
+
+    def batches(columns: tuple[str, ...], rows: int) -> Iterator[Any]:
+        wanted = [reader.schema.get_field_index(column) for column in columns]
+        options = pyarrow.ipc.IpcReadOptions(use_threads=False, included_fields=wanted)
+        source.seek(0)
+        for batch in _counted(file, pyarrow.ipc.open_stream(source, options=options)):
+            batch.validate(full=True)
+            yield batch.select(list(columns))
+
+    return reader.schema, rows, batches
+
+
+def _counted(file: StoredFile, reader: Any) -> Iterator[Any]:
+    """Record batches, not too many of them."""
+    for number, batch in enumerate(reader):
+        if number >= MAX_ENTRIES:
+            raise UnreadableFileError(f"{file.name} is refused: it has too many record batches")
+        yield batch
+
+
+_OPENERS = {"parquet": _open_parquet, "feather": _open_feather, "stream": _open_stream}
+
+
 def _check_footer(file: StoredFile, form: str) -> None:
     """The footer's length must fit the file; it is read into memory."""
+    if form == "stream":
+        return
     tail = file.read_at(max(file.size - 10, 0), 10)
     magic, length = (b"PAR1", tail[2:6]) if form == "parquet" else (b"ARROW1", tail[:4])
     claimed = int.from_bytes(length, "little")
@@ -169,16 +189,55 @@ def _check_groups(file: StoredFile, metadata: Any) -> None:
 
 def _column(pyarrow: Any, file: StoredFile, field: Any, rows: int, batches: Any) -> Listed:
     """Describe a column: number type, and for lists the length that all must have."""
-    types, inner = pyarrow.types, field.type
+    types, inner = pyarrow.types, _plain_type(field.type)
     shape: tuple[int, ...] = (rows,)
     if types.is_fixed_size_list(inner):
-        inner, shape = inner.value_type, (rows, inner.list_size)
+        inner, shape = inner.value_type, (rows, *_row_shape(field.type, inner.list_size))
     elif types.is_list(inner) or types.is_large_list(inner):
         inner, shape = inner.value_type, (rows, _first_length(field.name, batches))
-    if not (types.is_integer(inner) or types.is_floating(inner)):
+    elif _is_text(types, inner):
+        return _text_column(file, field.name, rows, batches)
+    if not (types.is_integer(inner) or types.is_floating(inner) or types.is_boolean(inner)):
         return Listed(key=field.name, refused=f"it holds {field.type}"[:200])
-    dtype = np.dtype(_FLOATS.get(str(inner), str(inner))).str
-    return Listed(key=field.name, columns=(field.name,), shape=shape, dtype=dtype, stored=file.size)
+    kind = "bool" if types.is_boolean(inner) else _FLOATS.get(str(inner), str(inner))
+    return Listed(
+        key=field.name, columns=(field.name,), shape=shape, dtype=np.dtype(kind).str, stored=file.size
+    )
+
+
+def _plain_type(kind: Any) -> Any:
+    """The storage of a tensor column, which is a list of its numbers; any other type itself."""
+    return kind.storage_type if getattr(kind, "extension_name", "") == _TENSORS else kind
+
+
+def _row_shape(kind: Any, length: int) -> tuple[int, ...]:
+    """Shape of one row: a tensor's, if its axes are stored in their order, else the length of the list."""
+    if getattr(kind, "extension_name", "") != _TENSORS:
+        return (length,)
+    order = kind.permutation
+    return tuple(kind.shape) if not order or list(order) == sorted(order) else (length,)
+
+
+def _is_text(types: Any, kind: Any) -> bool:
+    """Whether a type is text, numbered by the file or not."""
+    inner = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(inner) or types.is_large_string(inner))
+
+
+def _text_column(file: StoredFile, name: str, rows: int, batches: Any) -> Listed:
+    """A column of a bounded number of different texts; more of them are no labels."""
+    found: set[str] = set()
+    for batch in batches((name,), _TEXT_ROWS):
+        column = batch.column(0)
+        found.update(str(text)[: 2 * _MAX_TEXT] for text in column.unique().to_pylist() if text is not None)
+        if len(found) > _MOST_TEXTS or any(len(text) > _MAX_TEXT for text in found):
+            return Listed(
+                key=name,
+                refused=f"it holds more than {_MOST_TEXTS} different texts, or longer ones than labels",
+            )
+    return Listed(
+        key=name, columns=(name,), shape=(rows,), dtype="<i4", stored=file.size, names=tuple(sorted(found))
+    )
 
 
 def _first_length(column: str, batches: Any) -> int:
@@ -193,25 +252,31 @@ def _first_length(column: str, batches: Any) -> int:
 def _convert(pyarrow: Any, name: str, listed: Listed, batch: Any, target: AnyArray) -> None:
     """Write the columns of a record batch into rows of ``target``."""
     for i, column in enumerate(listed.columns):
-        values = _numbers(pyarrow, f"{name}:{column}", batch.column(i), listed.shape[1:])
+        values = _numbers(pyarrow, f"{name}:{column}", batch.column(i), listed)
         if len(listed.columns) == 1:
             target[...] = values.reshape(target.shape)
         else:
             target[:, i] = values
 
 
-def _numbers(pyarrow: Any, title: str, column: Any, row: tuple[int, ...]) -> AnyArray:
+def _numbers(pyarrow: Any, title: str, column: Any, listed: Listed) -> AnyArray:
     """The numbers of a column of a record batch, in one vector."""
-    types, kind = pyarrow.types, column.type
+    types = pyarrow.types
     if column.null_count:
         raise UnreadableFileError(f"{title} has missing values; fill or drop them first")
+    if listed.names:
+        places = {text: place for place, text in enumerate(listed.names)}
+        return np.array([places[text] for text in column.to_pylist()], dtype=listed.dtype)
+    if getattr(column.type, "extension_name", "") == _TENSORS:
+        column = column.storage
+    kind = column.type
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
-        if not types.is_fixed_size_list(kind) and (np.diff(np.asarray(column.offsets)) != row[0]).any():
+        length = int(np.prod(listed.shape[1:], dtype=object))
+        if not types.is_fixed_size_list(kind) and (np.diff(np.asarray(column.offsets)) != length).any():
             raise UnreadableFileError(
-                f"{title} has lists that are not all {row[0]} long; features need one length"
+                f"{title} has lists that are not all {length} long; features need one length"
             )
         column = column.flatten()
         if column.null_count:
             raise UnreadableFileError(f"{title} has missing values; fill or drop them first")
-    numbers: AnyArray = np.asarray(column)
-    return numbers
+    return np.asarray(column)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sphereufm.errors import SphereUFMError
-from sphereufm.features.readers.isolated.parent import Listed
+from sphereufm.features.readers.isolated.parent import READY, Listed
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
@@ -25,11 +25,15 @@ _ROOM = 2**29
 def main() -> None:
     """Take an order from standard input, answer on standard output, and leave.
 
-    Standard output is kept for the answer; whatever a library prints goes nowhere.
+    Standard output is kept for the answer; whatever a library prints goes nowhere.  Standard error was the parent's to
+    hear why the process cannot start, and that is over.
     """
     order = json.loads(sys.stdin.buffer.read())
-    with os.fdopen(os.dup(1), "wb") as answer:
-        os.dup2(2, 1)
+    with os.fdopen(os.dup(1), "wb") as answer, open(os.devnull, "wb") as nowhere:
+        answer.write(READY)
+        answer.flush()
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
         file = StoredFile(path=Path(order["path"]), size=order["size"], stamp=tuple(order["stamp"]))
         try:
             _work(order, file, answer)
@@ -59,8 +63,7 @@ def _work(order: dict[str, Any], file: StoredFile, answer: BinaryIO) -> None:
         )
         _send(answer, {"arrays": [vars(item) for item in listed]})
         return
-    item = order["listed"]
-    wanted = Listed(**{**item, "columns": tuple(item["columns"]), "shape": tuple(item["shape"])})
+    wanted = Listed.of(order["listed"])
     blocks: Iterator[AnyArray] = (
         hdf5.blocks(library, file, name, wanted, rows)
         if form == "hdf5"

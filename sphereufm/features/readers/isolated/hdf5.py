@@ -1,8 +1,9 @@
 """HDF5 files, through h5py, with every way out of the file closed.
 
-An HDF5 file can point elsewhere: external and soft links, virtual datasets, external storage, filters loaded
-from plugins.  Only hard links to datasets that store their own numbers, with the four filters that HDF5 and
-h5py bring along, are read.
+An HDF5 file can point elsewhere: external links, virtual datasets, external storage, filters loaded from plugins.
+Only datasets that store their own numbers, with the four filters that HDF5 and h5py bring along, are read; they are
+reached by hard links, or by soft links that are followed here, step by step, inside the file.  Anything else is listed
+and refused, alone.
 
 The functions here run in the child process of :mod:`sphereufm.features.readers.isolated.parent`.
 """
@@ -62,12 +63,14 @@ def describe(h5py: Any, file: StoredFile, name: str) -> list[Listed]:
     Raises
     ------
     UnreadableFileError
-        If the file is damaged, or holds a link or dataset that leads outside.
+        If the file is damaged, or has too many or too deep groups.
     """
     with _opened(h5py, file, name) as root:
         return [
-            _check_dataset(file, f"{name}:{key}", key, dataset)
-            for key, dataset in _datasets(h5py, name, root)
+            Listed(key=key, refused=item)
+            if isinstance(item, str)
+            else _check_dataset(file, f"{name}:{key}", key, item)
+            for key, item in _datasets(h5py, name, root)
         ]
 
 
@@ -100,7 +103,7 @@ def _opened(h5py: Any, file: StoredFile, name: str) -> Iterator[Any]:
 
 
 def _datasets(h5py: Any, name: str, root: Any) -> Iterator[tuple[str, Any]]:
-    """All datasets that hard links reach, each group once; any other link is refused."""
+    """All datasets, each group once; for what is not followed the reason in its place."""
     seen, count = set(), 0
     todo = [("", root, 0)]
     while todo:
@@ -109,25 +112,45 @@ def _datasets(h5py: Any, name: str, root: Any) -> Iterator[tuple[str, Any]]:
             place, count = f"{path}/{key}" if path else key, count + 1
             if count > MAX_ENTRIES // 10 or depth > _MAX_DEPTH:
                 raise UnreadableFileError(f"{name} is refused: too many or too deep groups")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise UnreadableFileError(
-                    f"{name} is refused: {place[:80]!r} is a soft or external link, which may lead outside the file"
-                )
-            item = group[key]
-            address = h5py.h5o.get_info(item.id).addr
-            if isinstance(item, h5py.Dataset):
+            item = _follow(h5py, root, group, key)
+            if isinstance(item, (h5py.Dataset, str)):
                 yield place, item
-            elif isinstance(item, h5py.Group) and address not in seen:
-                seen.add(address)
-                todo.append((place, item, depth + 1))
+            elif isinstance(item, h5py.Group):
+                address = h5py.h5o.get_info(item.id).addr
+                if address not in seen:
+                    seen.add(address)
+                    todo.append((place, item, depth + 1))
+
+
+def _follow(h5py: Any, root: Any, group: Any, key: str) -> Any:
+    """What a link of a group leads to, or in words why it is not followed; no library follows anything here."""
+    steps, at, hops = [key], group, 0
+    while steps:
+        step = steps.pop(0)
+        if step in ("", "."):
+            continue
+        link = at.get(step, getlink=True) if isinstance(at, h5py.Group) and step in at else None
+        if isinstance(link, h5py.SoftLink):
+            hops += 1
+            if hops > _MAX_DEPTH:
+                return "its soft links lead in a circle, or too far"
+            at = root if link.path.startswith("/") else at
+            steps = link.path.split("/") + steps
+        elif isinstance(link, h5py.HardLink):
+            at = at[step]
+        else:
+            return (
+                "it is an external link, which leads outside the file"
+                if link
+                else "its soft link leads nowhere"
+            )
+    return at
 
 
 def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> Listed:
-    """Describe a dataset; one that leads outside condemns the file, one of odd type only itself."""
+    """Describe a dataset; one that leads outside, or is of odd type, is refused."""
     if dataset.is_virtual or dataset.external:
-        raise UnreadableFileError(
-            f"{title} is refused: its numbers lie in other files; save them in this one"
-        )
+        return Listed(key=key, refused="its numbers lie in other files; save them in this one")
     dtype = dataset.dtype
     if dtype.kind not in "biufc" or dtype.subdtype is not None or dtype.metadata:
         return Listed(key=key, refused=f"its entries have type {dtype}")

@@ -5,9 +5,8 @@ does it in Parquet's size statistics).  So the library runs in a child process t
 bounded memory, and sends descriptions and row blocks through a pipe; if it dies, that is one clear error
 here.  While this process computes on one block, the child decodes the next.
 
-The child sends lines of JSON; a line with ``"rows"`` is followed by that many rows of plain numbers, and the
-last line says that this is the end.
-Everything it sends is checked against what was asked.
+The child says that it is ready, then sends lines of JSON; a line with ``"rows"`` is followed by that many rows
+of plain numbers, and the last line says that this is the end.  Everything it sends is checked against what was asked.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -30,13 +29,20 @@ from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, 
 from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, read_exactly
 
-__all__ = ["Format", "IsolatedArray", "Listed", "open_isolated"]
+__all__ = ["READY", "Format", "IsolatedArray", "Listed", "open_isolated"]
 
-Format: TypeAlias = Literal["hdf5", "parquet", "feather"]
+Format: TypeAlias = Literal["hdf5", "parquet", "feather", "stream"]
 
-_LIBRARIES = {"hdf5": "h5py", "parquet": "pyarrow", "feather": "pyarrow"}
+_LIBRARIES = {"hdf5": "h5py", "parquet": "pyarrow", "feather": "pyarrow", "stream": "pyarrow"}
 _MAX_LINE = 2**26
-_START = "import sys; sys.path.append(sys.argv[1]); from sphereufm.features.readers.isolated.child import main; main()"
+_MAX_REASON = 2**16
+READY = b"ready\n"
+"""The child's first line: it has started, and what happens from here on is about the file."""
+
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from sphereufm.features.readers.isolated.child import main; main()"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class Listed:
     """One array of a file, as the child describes it: plain values that travel as JSON.
 
     ``columns`` are the dataset or table columns it is made of; ``stored`` the bytes they take in the file;
-    ``refused`` a reason, or empty.
+    ``refused`` a reason, or empty; ``names`` what the numbers of a column of texts stand for.
     """
 
     key: str
@@ -53,6 +59,13 @@ class Listed:
     dtype: str = "|O"
     stored: int = 0
     refused: str = ""
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Listed:
+        """The description that travelled as JSON, where tuples become lists."""
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +86,24 @@ class IsolatedArray:
     def dtype(self) -> np.dtype[Any]:
         """Type of the blocks."""
         return np.dtype(self.listed.dtype)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that a matrix is made of; empty for anything else."""
+        return self.listed.columns if self.listed.key == "columns" and len(self.shape) == 2 else ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Texts that the numbers stand for; empty where they are numbers."""
+        return self.listed.names
+
+    def without(self, names: set[str]) -> IsolatedArray:
+        """A matrix of columns without some of them."""
+        kept = tuple(c for c in self.columns if c not in names)
+        if kept == self.columns:
+            return self
+        listed = replace(self.listed, columns=kept, shape=(self.shape[0], len(kept)))
+        return replace(self, listed=listed)
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks, each sent by a child that lives as long as the iteration."""
@@ -141,7 +172,7 @@ def _source(file: StoredFile, name: str, form: Format, item: dict[str, Any]) -> 
     title = f"{name}:{printable(item['key'])}"
     if item["refused"]:
         return RefusedSource(name=title, reason=printable(item["refused"]))
-    listed = Listed(**{**item, "columns": tuple(item["columns"]), "shape": check_shape(title, item["shape"])})
+    listed = Listed.of({**item, "shape": check_shape(title, item["shape"])})
     dtype = np.dtype(listed.dtype)
     if dtype.kind not in "biufc" or not dtype.isnative:
         raise UnreadableFileError(f"{title} has entries of type {dtype}; save plain numbers instead")
@@ -160,23 +191,39 @@ def _child(file: StoredFile, form: Format, task: dict[str, Any]) -> Iterator[Bin
         **task,
     }
     package = Path(__file__).resolve().parents[4]
-    # -P keeps the working directory, where a hostile pyarrow.py may lie, out of the child's path.
+    # -P keeps the working directory, where a hostile pyarrow.py may lie, out of the child's path; the package's own
+    # folder comes first, so that the child runs this version and no other that is installed.
     command = [sys.executable, "-P", "-c", _START, str(package)]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=2**20
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=2**20
     )
-    if process.stdin is None or process.stdout is None:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
         raise UnreadableFileError(f"{file.name} cannot be read: no pipe to the reading process")
     try:
-        with process.stdin as orders:
-            orders.write(json.dumps(order).encode())
+        try:
+            with process.stdin as orders:
+                orders.write(json.dumps(order).encode())
+        except BrokenPipeError:
+            pass  # its first line, or the want of it, says why
+        if process.stdout.readline(len(READY)) != READY:
+            raise _not_started(file, process)
         yield process.stdout  # type: ignore[misc]  # a BufferedReader reads like a BinaryIO
     except BrokenPipeError as error:
         raise _died(file) from error
     finally:
         process.kill()
         process.stdout.close()
+        process.stderr.close()
         process.wait()
+
+
+def _not_started(file: StoredFile, process: subprocess.Popen[bytes]) -> UnreadableFileError:
+    """The child ended before it looked at the file, which is not to blame."""
+    text = process.stderr.read(_MAX_REASON).decode(errors="replace") if process.stderr is not None else ""
+    reason = printable(text.strip().splitlines()[-1] if text.strip() else f"exit code {process.wait()}", 300)
+    return UnreadableFileError(
+        f"{file.name} cannot be read: the process that reads it could not start ({reason}); try again"
+    )
 
 
 def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:

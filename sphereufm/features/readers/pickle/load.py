@@ -1,12 +1,13 @@
-"""An interpreter for the few pickle operations that saved tensors need.
+"""An interpreter for the pickle operations that saved tensors need.
 
 Python's own unpickler calls what a file names; filtering names is not enough (``BUILD`` can change a class
 that a filter let through).  Here nothing is called: each operation below pushes plain values, a name becomes
 a :class:`Global` mark if it is on the caller's list, and ``REDUCE`` hands mark and arguments to the caller's
-function.  Every other operation is refused, and so is anything beyond the limits on operations, containers
-and bytes: memory is bounded by the length of the pickle, whatever it says.
+function.  Any other name, and all that is made of it, is an inert :class:`Foreign` mark.  Every other operation is
+refused, and so is anything beyond the limits on operations, containers and bytes: memory is bounded by the length of
+the pickle, whatever it says.
 
-Values are None, bool, int, float, str, bytes, list, tuple, dict and what the caller makes.  A value may be
+Values are None, bool, int, float, str, bytes, list, tuple, dict, marks and what the caller makes.  A value may be
 shared many times (a pickle of 125 bytes can describe 2^60 nested pairs), so whoever walks it must count.
 
 References
@@ -20,10 +21,17 @@ import struct
 from typing import Any
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.pickle.machine import Builder, Global, Machine, OrderedMapping
+from sphereufm.features.readers.pickle.machine import (
+    Builder,
+    Foreign,
+    Global,
+    Machine,
+    OddKey,
+    OrderedMapping,
+)
 from sphereufm.features.readers.pickle.operations import ACTIONS, STOP
 
-__all__ = ["MAX_PICKLE", "Builder", "Global", "OrderedMapping", "interpret"]
+__all__ = ["MAX_PICKLE", "Builder", "Foreign", "Global", "OddKey", "OrderedMapping", "interpret"]
 
 MAX_PICKLE = 2**24
 """Bytes of a pickle; a state dict of ten thousand tensors has about two million."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sphereufm.errors import UnreadableFileError
 
-__all__ = ["MAX_NAME", "Builder", "Global", "Machine", "OrderedMapping"]
+__all__ = ["MAX_NAME", "Builder", "Foreign", "Global", "Machine", "OddKey", "OrderedMapping"]
 
 MAX_NAME = 256
 """Bytes of a name that a pickle mentions."""
@@ -29,6 +29,33 @@ class Global:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Foreign:
+    """Something of the file that is no tensor, number, text or plain container: a mark with the name of its class.
+
+    Nothing is looked up, made or called for it.  Whatever is done to it (calls, state, items) leaves it as it is, and
+    what is made of it is foreign too.
+    """
+
+    module: str
+    name: str
+
+
+class OddKey:
+    """Stands for a dictionary key that is neither a text nor a small integer; equal to nothing but itself.
+
+    Tuples can take 2^60 steps to hash, and integers from 2^61 on can all have one hash: they are never compared.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class OrderedMapping(dict[Any, Any]):
     """Stands for an OrderedDict, the one dictionary that may carry extra state."""
 
@@ -37,10 +64,6 @@ class Builder(Protocol):
     """What the caller supplies: the allowed names, and the meaning of calls and persistent ids."""
 
     allowed: Mapping[tuple[str, str], Global]
-
-    def refuse_global(self, module: str, name: str) -> UnreadableFileError:
-        """Explain why a name is not allowed."""
-        ...
 
     def reduce(self, function: Global, arguments: tuple[Any, ...]) -> Any:
         """Return the value of a call."""

@@ -1,6 +1,7 @@
-"""The operations of a pickle that saved tensors need, by their code.
+"""The operations of a pickle that saved tensors and what people save beside them need, by their code.
 
-Each takes the machine and changes its stack or memo; a code that is not in the table is refused.
+Each takes the machine and changes its stack or memo; a code that is not in the table is refused.  Operations that make
+or change objects of other classes (``NEWOBJ``, ``BUILD``, sets, ...) drop their values and leave an inert mark.
 """
 
 from __future__ import annotations
@@ -8,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sphereufm.features.readers.pickle.machine import MAX_NAME, Global, Machine, OrderedMapping
+from sphereufm.features.readers.pickle.machine import (
+    MAX_NAME,
+    Foreign,
+    Global,
+    Machine,
+    OddKey,
+    OrderedMapping,
+)
 
 __all__ = ["ACTIONS", "STOP"]
 
 STOP = ord(".")
+_MAX_KEY = 8
 
 
 def _protocol(m: Machine) -> None:
@@ -45,11 +54,8 @@ def _numeric(form: str) -> Callable[[Machine], None]:
 
 
 def _long(m: Machine) -> None:
-    """Push an integer of up to 16 bytes."""
-    count = m.take(1)[0]
-    if count > 16:
-        raise m.refuse("has an integer of more than 16 bytes")
-    m.stack.append(int.from_bytes(m.take(count), "little", signed=True))
+    """Push an integer of up to 255 bytes."""
+    m.stack.append(int.from_bytes(m.take(m.take(1)[0]), "little", signed=True))
 
 
 def _text(form: str) -> Callable[[Machine], None]:
@@ -91,13 +97,21 @@ def _tuple_mark(m: Machine) -> None:
 def _append(m: Machine) -> None:
     """Append one value to the list below it."""
     value = m.stack.pop()
-    _target(m, list).append(value)
+    _extend(m, [value])
 
 
 def _appends(m: Machine) -> None:
     """Append the values since the mark to the list below them."""
-    items = m.since_mark()
-    _target(m, list).extend(items)
+    _extend(m, m.since_mark())
+
+
+def _extend(m: Machine, items: list[Any]) -> None:
+    """Put values into the list on top of the stack; something foreign takes none."""
+    target = m.stack[-1]
+    if isinstance(target, list):
+        target.extend(items)
+    elif not isinstance(target, Foreign):
+        raise m.refuse("fills something that is no list or dictionary")
 
 
 def _set_item(m: Machine) -> None:
@@ -112,22 +126,28 @@ def _set_items(m: Machine) -> None:
 
 
 def _store(m: Machine, items: list[Any]) -> None:
-    """Put keys and values in turn into the dictionary on top of the stack."""
-    target = _target(m, dict)
+    """Put keys and values in turn into the dictionary on top of the stack; something foreign takes none."""
+    target = m.stack[-1]
     if len(items) % 2:
         raise m.refuse("has a key without a value")
-    for key, value in zip(items[::2], items[1::2], strict=True):
-        # Tuples can take 2^60 steps to hash; integers hash modulo 2^61 - 1, and larger ones can all be equal.
-        if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**61 - 1)):
-            raise m.refuse("has a dictionary key that is neither a text nor an integer below 2^61")
-        target[key] = value
-
-
-def _target(m: Machine, kind: type) -> Any:
-    """The container on top of the stack, which must be a plain one."""
-    if not isinstance(m.stack[-1], kind):
+    if isinstance(target, Foreign):
+        return
+    if not isinstance(target, dict):
         raise m.refuse("fills something that is no list or dictionary")
-    return m.stack[-1]
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        target[_key(key, len(target))] = value
+
+
+def _key(key: Any, number: int) -> Any:
+    """A key that hashes at once: texts and integers below 2^61 - 1 as they are, a stand-in for anything else."""
+    if isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**61 - 1):
+        return key
+    parts = key if isinstance(key, tuple) else (key,)
+    plain = len(parts) <= _MAX_KEY and all(
+        part is None or isinstance(part, (int, float)) or (isinstance(part, str) and len(part) <= MAX_NAME)
+        for part in parts
+    )
+    return OddKey(repr(key) if plain else f"key {number}")
 
 
 def _put(form: str) -> Callable[[Machine], None]:
@@ -178,29 +198,96 @@ def _stack_global(m: Machine) -> None:
 
 
 def _push_global(m: Machine, module: str, name: str) -> None:
-    """Push the mark of an allowed name."""
+    """Push the mark of a name, allowed or foreign."""
     mark = m.builder.allowed.get((module, name))
-    if mark is None:
-        raise m.builder.refuse_global(module[:MAX_NAME], name[:MAX_NAME])
-    m.stack.append(mark)
+    if mark is not None:
+        m.stack.append(mark)
+    else:  # counted: each is an object of its own
+        m.hold(Foreign(module=module[:MAX_NAME], name=name[:MAX_NAME]))
 
 
 def _reduce(m: Machine) -> None:
-    """Hand an allowed mark and its arguments to the builder."""
+    """Hand an allowed mark and its arguments to the builder; what is called on something foreign is foreign."""
     arguments, function = m.stack.pop(), m.stack.pop()
+    if isinstance(function, Foreign):
+        m.hold(function)
+        return
     if not (isinstance(function, Global) and isinstance(arguments, tuple)):
-        raise m.refuse("calls something that is no allowed name")
+        raise m.refuse("calls something that is no name")
     m.hold(m.builder.reduce(function, arguments))
 
 
+def _new_object(count: int) -> Callable[[Machine], None]:
+    """Operation that makes an instance of a class below ``count`` arguments: a mark, whatever the class."""
+
+    def make(m: Machine) -> None:
+        if len(m.stack) <= count:
+            raise m.refuse("takes more values than it pushed")
+        del m.stack[len(m.stack) - count :]
+        m.hold(_instance(m, m.stack.pop()))
+
+    return make
+
+
+def _object(m: Machine) -> None:
+    """Make an instance of the first value since the mark."""
+    m.hold(_instance(m, m.since_mark()[0]))
+
+
+def _named_object(m: Machine) -> None:
+    """Make an instance of a class given as two lines."""
+    module = _line(m)
+    name = _line(m)
+    m.since_mark()
+    m.hold(Foreign(module=module, name=name))
+
+
+def _instance(m: Machine, kind: Any) -> Foreign:
+    """The mark of an instance; even a class on the list is not made this way."""
+    if isinstance(kind, Global):
+        return Foreign(module=kind.module, name=kind.name)
+    if not isinstance(kind, Foreign):
+        raise m.refuse("makes an instance of what is no class")
+    return kind
+
+
 def _build(m: Machine) -> None:
-    """Accept, and ignore, the version numbers of a state dict."""
+    """Accept, and ignore, the state of something foreign and the version numbers of a state dict."""
     state = m.stack.pop()
+    target = m.stack[-1]
     # A state dict carries version numbers as an attribute; they are not needed.
-    if not (
-        isinstance(m.stack[-1], OrderedMapping) and isinstance(state, dict) and set(state) <= {"_metadata"}
-    ):
+    versions = isinstance(target, OrderedMapping) and isinstance(state, dict) and set(state) <= {"_metadata"}
+    if not versions and not isinstance(target, Foreign):
         raise m.refuse("sets the state of an object")
+
+
+def _set(m: Machine) -> None:
+    """Push an empty set: a mark, since nothing of the file is ever hashed."""
+    m.hold(Foreign(module="builtins", name="set"))
+
+
+def _frozen_set(m: Machine) -> None:
+    """Put a mark in the place of the values since the last MARK."""
+    m.since_mark()
+    _set(m)
+
+
+def _pop_mark(m: Machine) -> None:
+    """Drop the values since the last MARK."""
+    m.since_mark()
+
+
+def _duplicate(m: Machine) -> None:
+    """Push the top value again."""
+    m.stack.append(m.stack[-1])
+
+
+def _pop(m: Machine) -> None:
+    """Drop the top value, or a mark that has nothing above it."""
+    if m.stack:
+        m.stack.pop()
+    else:
+        m.since_mark()
 
 
 def _persistent(m: Machine) -> None:
@@ -248,5 +335,16 @@ ACTIONS: dict[int, Callable[[Machine], None]] = {
     0x93: _stack_global,
     ord("R"): _reduce,
     ord("b"): _build,
+    0x81: _new_object(1),
+    0x92: _new_object(2),
+    ord("o"): _object,
+    ord("i"): _named_object,
+    0x8F: _set,
+    0x90: _appends,
+    0x91: _frozen_set,
+    0x96: _bytes("<Q"),
+    ord("0"): _pop,
+    ord("1"): _pop_mark,
+    ord("2"): _duplicate,
     ord("Q"): _persistent,
 }

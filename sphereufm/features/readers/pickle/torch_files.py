@@ -1,7 +1,7 @@
 """The two containers of ``torch.save``: zip archives, and the legacy sequence of pickles.
 
-* zip: ``NAME/data.pkl`` describes the object; ``NAME/data/KEY`` holds the bytes of storage KEY, uncompressed;
-  ``NAME/byteorder`` is ``little`` or ``big`` (absent: little).
+* zip: ``NAME/data.pkl`` describes the object; ``NAME/data/KEY`` holds the bytes of storage KEY, uncompressed unless
+  somebody packed the archive again; ``NAME/byteorder`` is ``little`` or ``big`` (absent: little).
 * legacy: pickles of a magic number, the version 1001, the machine, the object, and the list of keys; then for
   each key the number of elements (int64) and the bytes.
 
@@ -11,15 +11,18 @@ Tensors are read in place, in row blocks, at the offset of their storage.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.limits import check_expansion
 from sphereufm.features.readers.pickle.load import MAX_PICKLE, interpret
 from sphereufm.features.readers.pickle.torch_tree import named_arrays
 from sphereufm.features.readers.pickle.torch_values import StorageRef, TensorRef, TorchBuilder, tensor_dtype
-from sphereufm.features.readers.plain.zips import STORED, ZipEntry
+from sphereufm.features.readers.plain.deflated import DeflatedArray
+from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
 from sphereufm.features.readers.source import ArraySource
 from sphereufm.features.readers.stored import StoredArray, StoredFile
 
@@ -65,8 +68,8 @@ def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) ->
     value, stop = interpret(data, 0, builder, name)
     if stop != len(data):
         raise UnreadableFileError(f"{name} is refused: bytes follow its pickle")
-    offsets = {key: _storage_start(name, entries, folder, ref) for key, ref in builder.storages.items()}
-    return _arrays(file, name, value, offsets, order == b"big")
+    places = {key: _storage_entry(name, entries, folder, ref) for key, ref in builder.storages.items()}
+    return _arrays(file, name, value, places, order == b"big")
 
 
 def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
@@ -93,9 +96,9 @@ def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
 
 
 def _arrays(
-    file: StoredFile, name: str, value: Any, offsets: dict[str, int], big: bool
+    file: StoredFile, name: str, value: Any, places: Mapping[str, int | ZipEntry], big: bool
 ) -> dict[str, ArraySource]:
-    """Sources of all tensors, given where each storage begins."""
+    """Sources of all tensors, given the first byte of each storage, or the archive's entry of it."""
 
     def open_tensor(title: str, ref: TensorRef) -> ArraySource:
         stored = tensor_dtype(ref.dtype)
@@ -103,43 +106,45 @@ def _arrays(
             if stored.kind == "V":
                 raise UnreadableFileError(f"{title} is refused: {ref.dtype} of a big-endian machine")
             stored = stored.newbyteorder(">")
-        return StoredArray(
-            name=title,
-            file=file,
-            offset=offsets[ref.storage.key] + ref.offset * stored.itemsize,
-            stored=np.dtype(stored),
-            shape=ref.shape,
-            strides=ref.strides,
-            negate=ref.negate,
-            conjugate=ref.conjugate,
-        )
+        view: dict[str, Any] = {
+            "name": title,
+            "file": file,
+            "stored": np.dtype(stored),
+            "shape": ref.shape,
+            "strides": ref.strides,
+            "negate": ref.negate,
+            "conjugate": ref.conjugate,
+        }
+        place, start = places[ref.storage.key], ref.offset * stored.itemsize
+        if isinstance(place, ZipEntry) and place.method != STORED:
+            return DeflatedArray(entry=place, offset=start, **view)
+        first = place.start if isinstance(place, ZipEntry) else place
+        return StoredArray(offset=first + start, **view)
 
     return named_arrays(value, name, file.size, open_tensor)
 
 
 def _record(file: StoredFile, name: str, entries: dict[str, ZipEntry], key: str, limit: int) -> bytes | None:
-    """The bytes of a small stored entry, or None if it is not there."""
+    """The bytes of a small entry, or None if it is not there."""
     entry = entries.get(key)
     if entry is None:
         return None
-    if entry.method != STORED or entry.size > limit:
-        raise UnreadableFileError(f"{name} is refused: entry {key[-80:]!r} is compressed or too large")
-    return file.read_at(entry.start, entry.size)
+    if entry.size > limit:
+        raise UnreadableFileError(f"{name} is refused: entry {key[-80:]!r} is too large")
+    return file.read_at(entry.start, entry.size) if entry.method == STORED else b"".join(inflate(file, entry))
 
 
-def _storage_start(name: str, entries: dict[str, ZipEntry], folder: str, ref: StorageRef) -> int:
-    """First byte of a storage, whose entry must have exactly the claimed size."""
+def _storage_entry(name: str, entries: dict[str, ZipEntry], folder: str, ref: StorageRef) -> ZipEntry:
+    """The entry of a storage, which must have exactly the claimed size."""
     entry = entries.get(f"{folder}data/{ref.key}")
-    if entry is None or entry.method != STORED or entry.size != ref.nbytes:
-        has = (
-            "is missing or compressed"
-            if entry is None or entry.method != STORED
-            else f"has {entry.size} bytes"
-        )
+    if entry is None or entry.size != ref.nbytes:
+        has = "is missing" if entry is None else f"has {entry.size} bytes"
         raise UnreadableFileError(
             f"{name} is refused: storage {ref.key[:80]!r} claims {ref.nbytes} bytes but {has}"
         )
-    return entry.start
+    if entry.method != STORED:
+        check_expansion(f"{name}: storage {ref.key[:80]!r}", entry.size, entry.packed)
+    return entry
 
 
 def _legacy_starts(

@@ -1,26 +1,33 @@
 """Named arrays from what a torch file holds: bare tensors, dictionaries, lists of batches.
 
-Keys join with dots, ``model.fc.weight``; a bare tensor is ``"array"``.  A list of tensors of equal row shape
-is a list of batches and is joined; so is a list of tuples or dictionaries of such tensors, part by part.
-A list of numbers is a vector.
+Keys join with dots, ``model.fc.weight``; a bare tensor is ``"array"``.  A list of tensors is joined, as batches or
+samples (:func:`as_rows`); so is a list of tuples or dictionaries of tensors and numbers, part by part.  A list of
+numbers is a vector, and a list of texts one of their places in the alphabet.  What is foreign is listed and refused,
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
+from sphereufm.features.readers.keys import role_and_stem
 from sphereufm.features.readers.limits import check_expansion, printable
-from sphereufm.features.readers.pickle.torch_values import TensorRef
-from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource
+from sphereufm.features.readers.pickle.load import Foreign
+from sphereufm.features.readers.pickle.machine import MAX_NAME
+from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
+from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
 
 __all__ = ["named_arrays"]
 
 _MAX_VALUES = 200_000
 _MAX_DEPTH = 20
+_MOST_REFUSED = 1000
+_MOST_TEXTS = 10_000
 
 
 def named_arrays(
@@ -51,7 +58,10 @@ def named_arrays(
     """
     walk = _Walk(file, size, open_tensor)
     walk.visit((), value, 0)
-    if not walk.found:
+    readable = [source for source in walk.found.values() if not isinstance(source, RefusedSource)]
+    if walk.found and not readable:
+        next(iter(walk.found.values())).read()  # raises its reason
+    if not readable:
         raise UnreadableFileError(f"{file} holds no dense tensors; save features and labels as tensors")
     return walk.found
 
@@ -63,6 +73,7 @@ class _Walk:
         self.file, self.size, self.open_tensor = file, size, open_tensor
         self.found: dict[str, ArraySource] = {}
         self.count = 0
+        self.refused = 0
 
     def visit(self, path: tuple[str, ...], value: Any, depth: int) -> None:
         """Add the arrays below a value."""
@@ -70,7 +81,9 @@ class _Walk:
         if depth > _MAX_DEPTH:
             raise UnreadableFileError(f"{self.file} is refused: it nests deeper than {_MAX_DEPTH} levels")
         if isinstance(value, TensorRef):
-            self.add(path, self.tensor(path, value))
+            self.add(path, self.open_tensor(self.title(path), value))
+        elif isinstance(value, Foreign):
+            self.refuse(path, why_foreign(value))
         elif isinstance(value, dict):
             for key, item in value.items():
                 self.visit((*path, str(key)), item, depth + 1)
@@ -81,31 +94,62 @@ class _Walk:
     def sequence(self, path: tuple[str, ...], value: list[Any] | tuple[Any, ...], depth: int) -> bool:
         """Take a list as a vector or as batches, if it is one."""
         self.tick(len(value))
-        if all(type(item) in (int, float) for item in value):
-            self.add(path, _vector(self.title(path), value))
-        elif isinstance(value, list) and _are_batches(value):
-            self.add(path, self.joined(path, value))
+        kinds = {type(item) for item in value}
+        if kinds <= {int, float} or kinds == {bool}:
+            self.vector(path, value)
+        elif kinds == {str}:
+            self.texts(path, value)
+        elif isinstance(value, list) and kinds == {TensorRef}:
+            return self.tensors(path, value)
         elif isinstance(value, list) and (columns := _columns(value)) is not None:
+            heights = {item.shape[0] for item in _tensors(column[0] for column in columns.values())}
             for key, column in columns.items():
                 self.tick(len(column))
-                self.visit((*path, key), column, depth + 1)
+                first = column[0]
+                if isinstance(first, TensorRef) and len(first.shape) == 1 and first.shape[0] in heights:
+                    self.tensors((*path, key), column, batches=True)  # as long as the batch beside it is high
+                else:
+                    self.visit((*path, key), column, depth + 1)
         else:
             return False
         return True
 
-    def joined(self, path: tuple[str, ...], parts: list[TensorRef]) -> ArraySource:
-        """One array of a list of batches."""
-        if len(parts) == 1:
-            return self.tensor(path, parts[0])
-        title = self.title(path)
-        sources = tuple(self.open_tensor(f"{title}[{i}]", part) for i, part in enumerate(parts))
-        whole = JoinedSource.of(f"{title} ({len(parts)} batches)", sources)
-        check_expansion(title, int(np.prod(whole.shape, dtype=object)) * whole.dtype.itemsize, self.size)
-        return whole
+    def vector(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
+        """A list of numbers."""
+        kind = np.int64 if all(type(i) is int for i in items) else np.float64
+        try:
+            array = np.array(items, dtype=np.bool_ if type(items[0]) is bool else kind)
+        except OverflowError:
+            self.refuse(path, "it holds integers of more than 64 bits")
+            return
+        self.add(path, MemorySource(name=self.title(path), array=array))
 
-    def tensor(self, path: tuple[str, ...], value: TensorRef) -> ArraySource:
-        """One array of one tensor."""
-        return self.open_tensor(self.title(path), value)
+    def texts(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
+        """A list of texts, numbered in alphabetical order; labels are short and not all different."""
+        kinds = sorted(set(items))
+        if len(kinds) > _MOST_TEXTS or max(map(len, kinds)) > MAX_NAME:
+            self.refuse(path, f"it holds more than {_MOST_TEXTS} different texts, or longer ones than labels")
+            return
+        places = {text: place for place, text in enumerate(kinds)}
+        array = np.array([places[item] for item in items], dtype=np.int32)
+        self.add(path, MemorySource(name=self.title(path), array=array, categories=tuple(kinds)))
+
+    def tensors(self, path: tuple[str, ...], items: list[TensorRef], batches: bool = False) -> bool:
+        """One array of a list of tensors; where they do not fit together their list is refused, alone."""
+        if len(items) == 1:
+            self.add(path, self.open_tensor(self.title(path), items[0]))
+            return True
+        title = self.title(path)
+        rows = as_rows(items, batches or (bool(path) and role_and_stem(".".join(path)).role == "labels"))
+        if isinstance(rows, str):
+            if path:
+                self.refuse(path, rows)
+            return False
+        sources = tuple(self.open_tensor(f"{title}[{i}]", part) for i, part in enumerate(rows))
+        whole = JoinedSource.of(f"{title} ({len(rows)} batches)", sources)
+        check_expansion(title, int(np.prod(whole.shape, dtype=object)) * whole.dtype.itemsize, self.size)
+        self.add(path, whole)
+        return True
 
     def title(self, path: tuple[str, ...]) -> str:
         """Name of an array for messages."""
@@ -118,6 +162,13 @@ class _Walk:
             raise UnreadableFileError(f"{self.file} is refused: two of its arrays are called {key[:80]!r}")
         self.found[key] = source
 
+    def refuse(self, path: tuple[str, ...], reason: str) -> None:
+        """List something that is not read; a thousand of them are enough to be named."""
+        key = ".".join(path) or "array"
+        self.refused += 1
+        if key not in self.found and self.refused <= _MOST_REFUSED:
+            self.found[key] = RefusedSource(name=self.title(path), reason=printable(reason, 600))
+
     def tick(self, count: int = 1) -> None:
         """Count what is looked at: shared values can make a small file endless."""
         self.count += count
@@ -127,15 +178,51 @@ class _Walk:
             )
 
 
-def _are_batches(items: list[Any]) -> bool:
-    """Whether all items are tensors with rows, of one type and row shape."""
-    if not all(isinstance(item, TensorRef) and item.shape for item in items):
-        return False
-    return len({(item.shape[1:], item.dtype) for item in items}) == 1
+def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
+    """Tensors of a list as pieces of one array with rows first, or in words why they are none.
+
+    Batches ``(n_i, ...)`` stay as they are; a last batch whose axis of length one was squeezed away gets it back;
+    numbers without an axis are one row each.  Vectors of one length are samples, ``(d,)`` each, unless they are
+    integers or known to be batches.
+
+    Parameters
+    ----------
+    items : list of TensorRef
+        At least two.
+    batches : bool
+        Whether vectors are batches of numbers: labels by their name, or as long as batches of features beside them.
+    """
+    kinds = {tensor_dtype(item.dtype).kind for item in items}
+    shapes = {item.shape for item in items}
+    if len(kinds - {"f", "V"}) > 1 or (kinds & {"f", "V"} and kinds - {"f", "V"}):
+        few = ", ".join(sorted({item.dtype for item in items})[:4])
+        return f"it is a list of {len(items)} tensors of unlike types: {few}"
+    tallest = max(map(len, shapes))
+    samples = len(shapes) == 1 and tallest == 1 and not batches and bool(kinds & {"f", "V"})
+    if tallest == 0 or samples:
+        return [_with_row(item) for item in items]
+    tails = {shape[1:] for shape in shapes if len(shape) == tallest}
+    tail = next(iter(tails))
+    if len(tails) > 1 or any(shape != tail for shape in shapes if len(shape) < tallest):
+        few = ", ".join(map(str, sorted(shapes, key=str)[:4]))
+        return (
+            f"it is a list of {len(items)} tensors whose shapes do not fit together: {few}; pad or pool them"
+        )
+    return [item if len(item.shape) == tallest else _with_row(item) for item in items]
+
+
+def _with_row(item: TensorRef) -> TensorRef:
+    """The tensor as a batch of one."""
+    return replace(item, shape=(1, *item.shape), strides=(0, *item.strides))
+
+
+def _tensors(items: Iterable[Any]) -> list[TensorRef]:
+    """Those items that are tensors with rows of numbers."""
+    return [item for item in items if isinstance(item, TensorRef) and len(item.shape) > 1]
 
 
 def _columns(items: list[Any]) -> dict[str, list[Any]] | None:
-    """Turn a list of equal tuples or dictionaries of tensors into lists by part, or return None."""
+    """Turn a list of equal tuples or dictionaries of tensors and numbers into lists by part, or return None."""
     first = items[0]
     if isinstance(first, dict) and all(isinstance(i, dict) and i.keys() == first.keys() for i in items):
         rows = [list(item.values()) for item in items]
@@ -149,15 +236,7 @@ def _columns(items: list[Any]) -> dict[str, list[Any]] | None:
     if not names or len(set(names)) != len(names):
         return None
     columns = [list(column) for column in zip(*rows, strict=True)]
-    if not all(_are_batches(column) for column in columns):
+    kinds = [{type(item) for item in column} for column in columns]
+    if not all(len(kind) == 1 and kind <= {TensorRef, int, float, str} for kind in kinds):
         return None
-    return dict(zip(names, columns, strict=True))
-
-
-def _vector(title: str, items: list[Any] | tuple[Any, ...]) -> MemorySource:
-    """A list of numbers as an array."""
-    try:
-        array = np.array(items, dtype=np.int64 if all(type(i) is int for i in items) else np.float64)
-    except OverflowError as error:
-        raise UnreadableFileError(f"{title} holds integers of more than 64 bits") from error
-    return MemorySource(name=title, array=array)
+    return dict(zip(names, columns, strict=True)) if {TensorRef} in kinds else None

@@ -19,10 +19,10 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import FREE_BYTES, check_shape
-from sphereufm.features.readers.pickle.load import Global, OrderedMapping
+from sphereufm.features.readers.pickle.load import Foreign, Global, OrderedMapping
 from sphereufm.features.readers.plain.narrow import NARROW_FLOATS, narrow_dtype
 
-__all__ = ["StorageRef", "TensorRef", "TorchBuilder", "tensor_dtype"]
+__all__ = ["StorageRef", "TensorRef", "TorchBuilder", "tensor_dtype", "why_foreign"]
 
 _STORAGES = {
     "DoubleStorage": "float64",
@@ -38,6 +38,10 @@ _STORAGES = {
     "ComplexDoubleStorage": "complex128",
     "ComplexFloatStorage": "complex64",
     "UntypedStorage": "uint8",
+    # quantised tensors are foreign, but the length of their storages is needed to find those of others
+    "QInt8Storage": "int8",
+    "QUInt8Storage": "uint8",
+    "QInt32Storage": "int32",
 }
 _DTYPES = {
     *_STORAGES.values(),
@@ -55,6 +59,7 @@ _REBUILDERS = (
 )
 _NAMES = [
     ("collections", "OrderedDict"),
+    ("collections", "defaultdict"),
     ("torch", "Size"),
     ("torch", "device"),
     ("torch._tensor", "_rebuild_from_type_v2"),
@@ -67,6 +72,8 @@ _NAMES = [
     *(("torch", name) for name in _DTYPES),
 ]
 _ALLOWED = {pair: Global(module=pair[0], name=pair[1]) for pair in _NAMES}
+_REBUILDING = frozenset({*_REBUILDERS, "_rebuild_from_type_v2"})
+_MOST_ARGUMENTS = 10
 _WHOLE_CLASSES = ("Tensor", "Parameter", "Buffer")
 
 
@@ -121,8 +128,6 @@ class TorchBuilder:
     >>> builder = TorchBuilder("f.pt")
     >>> builder.reduce(builder.allowed["torch", "Size"], ((2, 3),))
     (2, 3)
-    >>> print(builder.refuse_global("os", "system"))
-    f.pt is refused: it names 'os' 'system', which saved tensors do not need; save plain tensors
     """
 
     def __init__(self, name: str) -> None:
@@ -130,27 +135,22 @@ class TorchBuilder:
         self.allowed: Mapping[tuple[str, str], Global] = _ALLOWED
         self.storages: dict[str, StorageRef] = {}
 
-    def refuse_global(self, module: str, name: str) -> UnreadableFileError:
-        """Explain why a name is not allowed."""
-        top = module.split(".")[0]
-        if top == "numpy":
-            return self._refuse(f"it holds numpy objects ({module}.{name}); save tensors, or use numpy.savez")
-        if module == "torch._utils" or (top == "torch" and name.endswith("Storage")):
-            return self._refuse(
-                f"it holds a sparse, quantised or other special tensor ({name}); save dense ones"
-            )
-        if module.startswith("torch.nn") or top == "__torch__":
-            return self._refuse(f"it holds a whole module ({module}.{name}); save its state_dict()")
-        return self._refuse(
-            f"it names {module!r} {name!r}, which saved tensors do not need; save plain tensors"
-        )
-
     def reduce(self, function: Global, arguments: tuple[Any, ...]) -> Any:
-        """Return the value of a call."""
+        """Return the value of a call; what has something foreign among its arguments is foreign."""
         name = function.name
+        strange = _first_foreign(name, arguments)
+        if strange is not None:
+            return strange
         try:
             if name == "OrderedDict":
                 return self._ordered(*arguments)
+            if name == "defaultdict":
+                # what makes missing values is a name, allowed or not, or nothing
+                if not all(
+                    factory is None or isinstance(factory, (Global, Foreign)) for factory in arguments
+                ):
+                    raise TypeError
+                return OrderedMapping()
             if name == "Size":
                 (lengths,) = arguments
                 return check_shape(self.name, lengths)
@@ -169,12 +169,14 @@ class TorchBuilder:
             raise self._refuse(f"it calls {name} with arguments that do not fit") from error
         raise self._refuse(f"it calls {name}, which is no function")
 
-    def persistent(self, identity: Any) -> StorageRef:
+    def persistent(self, identity: Any) -> StorageRef | Foreign:
         """Return the storage that a persistent id names."""
+        if isinstance(identity, tuple) and identity[:1] == ("module",):
+            return Foreign(module="torch.nn", name="Module")
         fields = identity if isinstance(identity, tuple) and len(identity) in (5, 6) else (None,) * 5
         tag, kind, key, location, count = fields[:5]
-        if tag == "module":
-            raise self._refuse("it holds a whole module; save its state_dict()")
+        if tag == "storage" and isinstance(kind, Foreign):
+            return kind
         fits = tag == "storage" and isinstance(kind, Global) and kind.name in _STORAGES
         if not fits or not isinstance(key, str) or not isinstance(location, str) or not _is_count(count):
             raise self._refuse("a storage is described in an unknown way")
@@ -252,6 +254,37 @@ class TorchBuilder:
     def _refuse(self, fact: str) -> UnreadableFileError:
         """Name the file and the reason."""
         return UnreadableFileError(f"{self.name} is refused: {fact}")
+
+
+def why_foreign(mark: Foreign) -> str:
+    """Why something foreign is not read, and what to save instead.
+
+    Examples
+    --------
+    >>> why_foreign(Foreign(module="numpy", name="dtype"))
+    'it is a numpy object (numpy.dtype); save a tensor, or use numpy.savez'
+    """
+    module, name, top = mark.module, mark.name, mark.module.split(".")[0]
+    if top == "numpy":
+        return f"it is a numpy object ({module}.{name}); save a tensor, or use numpy.savez"
+    if module == "torch._utils" or (top == "torch" and name.endswith("Storage")):
+        return f"it is a sparse, quantised or other special tensor ({name}); save a dense one"
+    if module.startswith("torch.nn") or top == "__torch__":
+        return f"it is a whole module ({module}.{name}); save its state_dict()"
+    return f"it is an object of {module!r} {name!r}, and nothing that a file names is ever called; save plain tensors"
+
+
+def _first_foreign(name: str, arguments: tuple[Any, ...]) -> Foreign | None:
+    """The first argument that is foreign, also inside those that a subclass of tensors hands on.
+
+    Only as many are looked at as these functions have: a file can hand on one long tuple again and again.
+    """
+    looked_at = list(arguments[:_MOST_ARGUMENTS])
+    if name == "_rebuild_from_type_v2" and len(arguments) > 2 and isinstance(arguments[2], tuple):
+        looked_at += arguments[2][:_MOST_ARGUMENTS]
+    return (
+        next((item for item in looked_at if isinstance(item, Foreign)), None) if name in _REBUILDING else None
+    )
 
 
 def _itemsize(dtype: str) -> int:

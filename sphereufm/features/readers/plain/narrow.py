@@ -11,7 +11,7 @@ import numpy as np
 
 from sphereufm.errors import MissingExtraError
 
-__all__ = ["NARROW_FLOATS", "delivered_dtype", "narrow_dtype"]
+__all__ = ["NARROW_FLOATS", "delivered_dtype", "narrow_dtype", "unit_roundoff"]
 
 NARROW_FLOATS = frozenset(
     {
@@ -59,3 +59,18 @@ def delivered_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:
     if stored.name in NARROW_FLOATS:
         return np.dtype(np.float32)
     return stored.newbyteorder("=")
+
+
+def unit_roundoff(stored: np.dtype[Any]) -> float:
+    """Half the distance from one to the next number of a type: what rounding changes a number by, relatively.
+
+    Examples
+    --------
+    >>> unit_roundoff(np.dtype(np.float32)) == 2.0**-24, unit_roundoff(narrow_dtype("bfloat16")) == 2.0**-8
+    (True, True)
+    """
+    if stored.name in NARROW_FLOATS:
+        import ml_dtypes
+
+        return float(ml_dtypes.finfo(stored).eps) / 2.0  # type: ignore[no-untyped-call]
+    return float(np.finfo(stored).eps) / 2.0 if stored.kind == "f" else 0.0

@@ -20,6 +20,7 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import check_shape
+from sphereufm.features.readers.plain.narrow import narrow_dtype
 from sphereufm.features.readers.source import ArraySource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides
 
@@ -30,7 +31,9 @@ _MAX_HEADER = 10_000  # numpy.lib.format's own limit
 NPY_PREFIX = _MAX_HEADER + 12
 """Bytes that hold any header we accept."""
 
-_DESCR = re.compile(r"[<>|=]?[?bhilqBHILQefdgFDG]|[<>|=]?[biufc](1|2|4|8|16)")
+_DESCR = re.compile(r"[<>|=]?[?bhilqBHILQefdgFDG]|[<>|=]?[biufc](1|2|4|8|16)|[<>|=]?[US]([1-9]\d{0,2})")
+# numpy knows no bfloat16: ml_dtypes and jax save it as two bytes without a type
+_BFLOAT16 = ("V2", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
     Raises
     ------
     UnreadableFileError
-        If this is no ``.npy`` header, or the type is not a plain number.
+        If this is no ``.npy`` header, or the type is neither a plain number nor a short text.
 
     Examples
     --------
@@ -132,11 +135,13 @@ def _literal(name: str, text: bytes) -> dict[str, Any]:
 
 
 def _plain_dtype(name: str, descr: object) -> np.dtype[Any]:
-    """The type of a header, which must be a plain number."""
+    """The type of a header, which must be a plain number or a short text."""
     if isinstance(descr, str) and descr.lstrip("<>|=") in ("O", "O8", "O4"):
         raise UnreadableFileError(
             f"{name} holds pickled Python objects, which are never loaded; save plain numbers instead"
         )
+    if isinstance(descr, str) and descr.lstrip("<|=") in _BFLOAT16:
+        return narrow_dtype("bfloat16")
     if not isinstance(descr, str) or not _DESCR.fullmatch(descr):
         shown = descr[:40] if isinstance(descr, str) else "a structure"
         raise UnreadableFileError(f"{name} has entries of type {shown!r}; save plain numbers instead")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,7 +16,16 @@ from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.features.readers.source import AnyArray, ArraySource, JoinedSource, MemorySource
 from sphereufm.features.readers.stored import StoredArray
 
-__all__ = ["SkippingSource", "row_range"]
+__all__ = ["HasRows", "SkippingSource", "row_range"]
+
+
+@runtime_checkable
+class HasRows(Protocol):
+    """A view of another source that knows how to make a view of a run of its rows."""
+
+    def rows(self, start: int, stop: int) -> ArraySource:
+        """Rows ``start .. stop - 1``."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +116,8 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
         return replace(source, offset=first, shape=(high - low, *source.shape[1:]))
     if isinstance(source, JoinedSource):
         return _range_of_parts(source, low, high)
+    if isinstance(source, HasRows):
+        return source.rows(low, high)
     return SkippingSource(source=source, start=low, stop=high)
 
 

@@ -1,0 +1,239 @@
+"""Labels as people save them, made class numbers ``0 .. K - 1``.
+
+Class numbers (also as floats, or in a column ``(N, 1)``), one-hot rows ``(N, K)``, names, and booleans are taken; names
+are numbered in alphabetical order.  An integer vector that cannot be labels (sample ids, one class a sample) is refused
+unless it was named on purpose: it would look like perfect collapse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError, check_labels
+from sphereufm.features.readers import ArraySource, RefusedSource
+
+__all__ = ["Decoded", "LabelRules", "check_decoded", "read_labels"]
+
+_MOST_NAMES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRules:
+    """What the caller says of labels.
+
+    Attributes
+    ----------
+    ignore : tuple of int or str
+        Labels whose samples are left out (``-1`` or ``255`` for "none" is usual).
+    remap : bool
+        Number the labels that occur ``0 .. K - 1``, in their order.
+    """
+
+    ignore: tuple[int | str, ...] = ()
+    remap: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """Class numbers of the samples that are kept.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (N,)
+        Numbers, integers once they are checked.
+    keep : ndarray of bool, or None
+        Which samples are kept; None for all.
+    names : tuple of str or None
+        Names of the classes, where the file's labels are not the class numbers.
+    notes : tuple of str
+        What was done to them.
+    """
+
+    labels: NDArray[Any]
+    keep: NDArray[np.bool_] | None
+    names: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+
+def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded:
+    """Read labels and number them from 0; their range is not checked yet.
+
+    Parameters
+    ----------
+    source : ArraySource
+    samples : int
+        Number of features.
+    rules : LabelRules
+
+    Raises
+    ------
+    InvalidInputError
+        If there is not one label for each sample.
+
+    Examples
+    --------
+    >>> from sphereufm.features.readers import MemorySource
+    >>> read_labels(MemorySource(name="y", array=np.array(["dog", "cat", "dog"])), 3, LabelRules()).labels
+    array([1, 0, 1])
+    """
+    values, notes = _vector(source, samples)
+    categories = getattr(source, "categories", None)
+    if categories:
+        values = np.array(categories)[values]
+    keep, values, ignored = _kept(source.name, values, rules)
+    labels, names = _numbered(source.name, values, rules)
+    if names is not None:
+        shown = ", ".join(f"{k} is {name}" for k, name in enumerate(names[:10]))
+        notes.append(f"classes are numbered anew: {shown}{', ...' if len(names) > 10 else ''}")
+    return Decoded(labels=labels, keep=keep, names=names, notes=(*notes, *ignored))
+
+
+def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -> Decoded:
+    """Check that labels are class numbers of at least two classes.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    found : Decoded
+    classes : int or None
+        Number of classes, if it is known.
+    named : bool
+        Whether the caller named this array.
+
+    Raises
+    ------
+    InvalidInputError
+        If these are no labels of the features; the message says what to do.
+    """
+    _check_range(name, found.labels, classes)
+    labels = check_labels(name, found.labels, classes)
+    if not named:
+        _check_plausible(name, labels)
+    if (labels == labels[0]).all():
+        raise InvalidInputError(
+            f"{name} has the single class {int(labels[0])}; collapse compares classes, so two are needed"
+        )
+    labels.setflags(write=False)
+    return replace(found, labels=labels)
+
+
+def _vector(source: ArraySource, samples: int) -> tuple[NDArray[Any], list[str]]:
+    """One entry for each sample."""
+    if isinstance(source, RefusedSource):
+        source.refuse()
+    shape = source.shape
+    if shape == (samples,):
+        return np.asarray(source.read()), []
+    if len(shape) == 2 and shape[0] == samples and shape[1] == 1:
+        return np.asarray(source.read())[:, 0], []
+    if len(shape) == 2 and shape[0] == samples and shape[1] > 1:
+        return _from_one_hot(source), [f"{source.name} is one-hot: the column of the one is the class"]
+    raise InvalidInputError(
+        f"{source.name} has shape {shape}, but labels must be ({samples},), one for each feature; if the features lie "
+        "in columns, say so with --transpose features"
+    )
+
+
+def _from_one_hot(source: ArraySource) -> NDArray[np.intp]:
+    """The place of the one in each row."""
+    rows = np.asarray(source.read())
+    if rows.dtype.kind not in "biuf" or not (
+        ((rows == 0) | (rows == 1)).all() and (np.count_nonzero(rows, axis=1) == 1).all()
+    ):
+        raise InvalidInputError(
+            f"{source.name} has shape {rows.shape} and is not one-hot (one 1 in each row, else 0); labels must be "
+            f"({len(rows)},), one for each feature"
+        )
+    return np.asarray(rows.argmax(axis=1))
+
+
+def _kept(name: str, values: NDArray[Any], rules: LabelRules) -> tuple[Any, NDArray[Any], tuple[str, ...]]:
+    """The samples whose labels are not ignored."""
+    if not rules.ignore:
+        return None, values, ()
+    text = values.dtype.kind in "US"
+    unwanted = [str(v) if text else _number(v) for v in rules.ignore]
+    keep = ~np.isin(values, np.array(unwanted))
+    if not keep.any():
+        raise InvalidInputError(f"{name} has no label but {rules.ignore}, which are to be ignored")
+    left_out = int(np.count_nonzero(~keep))
+    return keep, values[keep], (f"{left_out} samples are left out, of labels {list(rules.ignore)}",)
+
+
+def _number(value: int | str) -> int:
+    """An ignored label as a number."""
+    try:
+        return int(value)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"--ignore-label {value!r} is no number, but these labels are numbers"
+        ) from error
+
+
+def _numbered(
+    name: str, values: NDArray[Any], rules: LabelRules
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """Numbers from 0, and names where they are not the file's own numbers."""
+    if values.dtype.kind == "O" and all(isinstance(v, str) for v in values):
+        values = values.astype(str)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind == "U" and not rules.remap:
+        values = _whole_numbers_of(values)
+    if values.dtype.kind == "b":
+        return values.astype(np.intp), None
+    if values.dtype.kind == "U" or (rules.remap and values.dtype.kind in "iuf"):
+        if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+            raise InvalidInputError(f"{name} has entries that are not whole numbers, which are no labels")
+        kinds, labels = np.unique(values, return_inverse=True)
+        if len(kinds) > _MOST_NAMES:
+            raise InvalidInputError(f"{name} has {len(kinds)} different labels, more than {_MOST_NAMES}")
+        shown = kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds
+        return labels.reshape(-1).astype(np.intp), tuple(str(v) for v in shown.tolist())
+    return values, None
+
+
+def _whole_numbers_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts that are all whole numbers, as numbers: ``"0", "1", "10"`` have an order of their own."""
+    kinds = np.unique(values)
+    if len(kinds) <= _MOST_NAMES and all(v.lstrip("-").isdecimal() and len(v) < 16 for v in kinds.tolist()):
+        return values.astype(np.int64)
+    return values
+
+
+def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
+    """Numbers that are out of range, with the options that may mend them."""
+    if labels.dtype.kind not in "iuf" or labels.size == 0 or not (labels == np.floor(labels)).all():
+        return  # the general check says what is wrong
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise InvalidInputError(
+            f"{name} runs from {low} to {high}, but labels must lie in 0 .. "
+            f"{'K - 1' if classes is None else classes - 1}; leave samples out with --ignore-label {low}, or number "
+            "the labels anew with --remap-labels"
+        )
+    if classes is not None and high >= classes:
+        raise InvalidInputError(
+            f"{name} runs from {low} to {high}, but labels must lie in 0 .. {classes - 1}; number them anew with "
+            "--remap-labels, or choose another --classifier"
+        )
+    if classes is None and high >= max(labels.size, 2):
+        raise InvalidInputError(
+            f"{name} runs to {high} with {labels.size} samples; give classes=K (--classes) if that is meant, or number "
+            "them anew with --remap-labels"
+        )
+
+
+def _check_plausible(name: str, labels: NDArray[np.intp]) -> None:
+    """Refuse what nobody named and what cannot be labels: hardly two samples a class."""
+    kinds = len(np.unique(labels))
+    if kinds > 2 and 2 * kinds > len(labels):
+        raise InvalidInputError(
+            f"{name} has {kinds} different values for {len(labels)} samples, so it looks like sample numbers and would "
+            "show perfect collapse; name it with --labels KEY if these are the labels"
+        )

@@ -1,0 +1,85 @@
+"""Features spread over the columns of a table, one number a column.
+
+Columns that are labels, indices, sample numbers or a network's outputs (confidence, loss, ...) by their names are no
+features.  Where most of the others share a name and a running number (``f0 f1 f2 ...``) those are taken, in the order
+of the table; else all columns of floating-point numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from sphereufm.features.readers.isolated.parent import IsolatedArray
+from sphereufm.features.readers.keys import is_index, role_and_stem
+from sphereufm.features.readers.reshaped import TableMatrix
+from sphereufm.features.readers.source import ArraySource, MemorySource
+
+__all__ = ["with_matrix"]
+
+_OUTPUT_WORDS = (
+    "confidence conf score scores prob probs proba probability pred preds prediction predicted loss weight weights "
+    "fold split epoch logit logits entropy margin time timestamp"
+)
+_OUTPUTS = frozenset(_OUTPUT_WORDS.split())
+_NUMBERED = re.compile(r"^(.*?)[^0-9A-Za-z]*(\d+)$")
+
+
+def with_matrix(name: str, arrays: Mapping[str, ArraySource]) -> dict[str, ArraySource]:
+    """The columns of a table, and ``"columns"``, the matrix of those that are features.
+
+    Examples
+    --------
+    >>> made = {k: MemorySource(name=k, array=np.ones(2)) for k in ("a", "b", "label", "confidence", "row_id")}
+    >>> with_matrix("t.csv", made)["columns"].columns
+    ('a', 'b')
+    """
+    chosen = _feature_columns(arrays)
+    if len(chosen) < 2 or "columns" in arrays:
+        return dict(arrays)
+    return {**arrays, "columns": _matrix(name, chosen, arrays)}
+
+
+def _feature_columns(arrays: Mapping[str, ArraySource]) -> tuple[str, ...]:
+    """Names of the columns that are features."""
+    vectors = [
+        key for key, a in arrays.items() if len(a.shape) == 1 and a.dtype.kind in "fiu" and _is_feature(key)
+    ]
+    floats = [key for key in vectors if arrays[key].dtype.kind == "f"]
+    families: dict[str, list[str]] = {}
+    for key in vectors:
+        match = _NUMBERED.match(key)
+        if match:
+            families.setdefault(match.group(1), []).append(key)
+    largest = max(families.values(), key=len, default=[])
+    if len(largest) >= max(4, 0.75 * len(floats)):
+        return tuple(largest)
+    return tuple(floats)
+
+
+def _is_feature(key: str) -> bool:
+    """Whether nothing in a column's name says that it is something else."""
+    said = role_and_stem(key)
+    words = said.stem | {re.sub(r"\d+$", "", word) for word in said.stem}
+    return said.role != "labels" and not is_index(key) and _OUTPUTS.isdisjoint(words)
+
+
+def _matrix(name: str, columns: tuple[str, ...], arrays: Mapping[str, ArraySource]) -> ArraySource:
+    """Columns side by side; those of one library's file are read together."""
+    parts = [arrays[key] for key in columns]
+    first = parts[0]
+    if isinstance(first, IsolatedArray):
+        dtype = np.result_type(*(part.dtype for part in parts))
+        listed = replace(
+            first.listed,
+            key="columns",
+            columns=columns,
+            shape=(first.shape[0], len(columns)),
+            dtype=dtype.str,
+        )
+        return replace(first, name=f"{name}:columns", listed=listed)
+    held = {key: part for key, part in zip(columns, parts, strict=True) if isinstance(part, MemorySource)}
+    return TableMatrix(name=f"{name}:columns", columns=columns, parts=held)

@@ -1,0 +1,124 @@
+"""Labels and shapes as people save them, each against the plain numbers."""
+
+import numpy as np
+import pytest
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.features import LabelRules, Reading, collapse_metrics, feature_set_from_arrays, load_features
+
+RNG = np.random.default_rng(1)
+Y = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0])
+H = RNG.standard_normal((10, 4))
+NAMES = np.array(["cat", "dog", "owl"])
+
+FORMS = {
+    "numbers": Y,
+    "floats": Y.astype(np.float32),
+    "one column": Y[:, None],
+    "bytes": Y.astype(np.uint8),
+    "one-hot": np.eye(3, dtype=int)[Y],
+    "one-hot floats": np.eye(3)[Y],
+    "one-hot booleans": np.eye(3, dtype=bool)[Y],
+    "names": NAMES[Y],
+    "bytes of names": NAMES[Y].astype("S"),
+    "objects": np.array(NAMES[Y].tolist(), dtype=object),
+    "digits": Y.astype(str),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_form_of_labels(form):
+    found = feature_set_from_arrays(H, form)
+    assert np.array_equal(found.labels, Y)
+    assert found.class_names in (None, ("cat", "dog", "owl"))
+
+
+def test_booleans_are_two_classes():
+    assert np.array_equal(feature_set_from_arrays(H, Y > 1).labels, Y > 1)
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv"])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("values", [Y, NAMES[Y]], ids=["numbers", "names"])
+def test_labels_in_a_text(tmp_path, suffix, header, values):
+    np.save(tmp_path / "h.npy", H)
+    lines = [*(["label"] if header else []), *map(str, values)]
+    (tmp_path / f"y.{suffix}").write_text("\n".join(lines) + "\n")
+    assert np.array_equal(load_features(tmp_path / "h.npy", tmp_path / f"y.{suffix}").labels, Y)
+
+
+def test_labels_in_a_column_of_a_table_of_text(tmp_path):
+    np.save(tmp_path / "h.npy", H)
+    rows = ["path;class;label"] + [f"img_{i}.png;{NAMES[k]};{k}" for i, k in enumerate(Y)]
+    (tmp_path / "y.csv").write_text("\r\n".join(rows))
+    assert np.array_equal(load_features(tmp_path / "h.npy", tmp_path / "y.csv").labels, Y)
+    found = load_features(tmp_path / "h.npy", f"{tmp_path}/y.csv:class")
+    assert found.class_names == ("cat", "dog", "owl")
+
+
+def test_names_in_npz(tmp_path):
+    np.savez(tmp_path / "f.npz", features=H, labels=NAMES[Y])
+    assert np.array_equal(load_features(tmp_path / "f.npz").labels, Y)
+
+
+@pytest.mark.parametrize("missing", [-1, 255])
+def test_ignored_labels_leave_their_samples_out(missing):
+    odd = Y.copy()
+    odd[[1, 7]] = missing
+    keep = odd != missing
+    found = feature_set_from_arrays(H, odd, reading=Reading(labels=LabelRules(ignore=(missing,))))
+    wanted = feature_set_from_arrays(H[keep], Y[keep])
+    assert np.array_equal(found.labels, Y[keep])
+    assert np.array_equal(found.features.read(), H[keep])
+    assert any("2 samples are left out" in note for note in found.notes)
+    assert collapse_metrics(found).to_json() == collapse_metrics(wanted).to_json()
+
+
+def test_remapped_labels_are_numbered_in_order():
+    found = feature_set_from_arrays(H, 10 * Y + 5, reading=Reading(labels=LabelRules(remap=True)))
+    assert np.array_equal(found.labels, Y)
+    assert found.class_names == ("5", "15", "25")
+    assert "0 is 5" in found.notes[0]
+
+
+def test_without_labels_the_classifier_chooses(tmp_path):
+    W = RNG.standard_normal((3, 4))
+    np.savez(tmp_path / "f.npz", features=H, labels=Y, classifier=W)
+    found = load_features(tmp_path / "f.npz", labels="none")
+    assert np.array_equal(found.labels, (H @ W.T).argmax(axis=1))
+    assert "there are no labels" in found.notes[0]
+    with pytest.raises(InvalidInputError, match="give --classifier or --labels"):
+        load_features(tmp_path / "f.npz", labels="none", classifier="none")
+
+
+def test_maps_are_pooled_where_they_have_places():
+    maps = RNG.standard_normal((10, 4, 3, 2)).astype(np.float32)
+    found = feature_set_from_arrays(maps, Y, reading=Reading(pool="mean"))
+    assert np.array_equal(found.features.read(), maps.mean(axis=(2, 3), dtype=np.float64))
+    with pytest.raises(InvalidInputError, match="--pool mean"):
+        feature_set_from_arrays(maps, Y)
+
+
+@pytest.mark.parametrize("shape", [(10, 4, 1, 1), (10, 1, 4), (10, 4, 1)])
+def test_axes_of_length_one_are_dropped(tmp_path, shape):
+    np.savez(tmp_path / "f.npz", features=H.reshape(shape), labels=Y)
+    found = load_features(tmp_path / "f.npz")
+    assert np.array_equal(found.features.read(), H)
+    assert np.array_equal(np.concatenate([b.copy() for b in found.features.blocks(3)]), H)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_columns_are_transposed_where_that_is_said(tmp_path, save):
+    W = RNG.standard_normal((3, 4))
+    save(tmp_path / "f.npz", features=H.T, labels=Y, classifier=W.T)
+    found = load_features(tmp_path / "f.npz", reading=Reading(transpose=("features", "classifier")))
+    assert np.array_equal(found.features.read(), H)
+    assert np.array_equal(np.concatenate([b.copy() for b in found.features.blocks(3)]), H)
+    assert np.array_equal(found.classifier, W)
+    with pytest.raises(InvalidInputError, match="--transpose features"):
+        load_features(tmp_path / "f.npz")
+
+
+def test_a_convolution_of_one_place_is_a_classifier():
+    W = RNG.standard_normal((3, 4))
+    assert np.array_equal(feature_set_from_arrays(H, Y, W.reshape(3, 4, 1, 1)).classifier, W)
