@@ -13,6 +13,8 @@ from sphereufm.version import __version__ as __version__
 if TYPE_CHECKING:
     from sphereufm.branches.report import BranchReport as BranchReport
     from sphereufm.branches.trace import trace_branches as trace_branches
+    from sphereufm.complete.prove import CompleteList as CompleteList
+    from sphereufm.complete.prove import prove_complete as prove_complete
     from sphereufm.descents.connect import connect_landscape as connect_landscape
     from sphereufm.features import CollapseMetrics as CollapseMetrics
     from sphereufm.features import FeatureSet as FeatureSet
@@ -59,6 +61,7 @@ _HOME = {
     "BranchReport": "branches.report",
     "CollapseMetrics": "features",
     "ColumnPermutations": "geometry.symmetry.groups",
+    "CompleteList": "complete.prove",
     "CriticalFamily": "landscape.points",
     "CriticalPoint": "landscape.points",
     "CriticalPointKind": "landscape.points",
@@ -97,6 +100,7 @@ _HOME = {
     "register_loss": "problem.losses.registry",
     "theorem_s": "problem.theory.theorems",
     "trace_branches": "branches.trace",
+    "prove_complete": "complete.prove",
     "prove_landscape": "landscape.proofs",
     "verify_landscape": "landscape.verify",
 }

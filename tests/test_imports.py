@@ -18,7 +18,12 @@ CERTIFICATE = {"errors", "files", "certify.exact", "certify.instances", "certify
 PROVE = CERTIFICATE | {"certify.balls", "version"}
 CERTIFY = PROVE | {"certify", "certify.prove", "certify.checker", "certify.large_gap"}
 SEARCH = GROUND | MATHEMATICS | {"problem", "solvers", "spectra", "landscape.points"}
-LANDSCAPE = SEARCH | CERTIFY | {f"landscape.{room}" for room in ("starts", "search", "orbits", "report")}
+LANDSCAPE = (
+    SEARCH
+    | CERTIFY
+    | {"complete"}
+    | {f"landscape.{room}" for room in ("starts", "search", "orbits", "report")}
+)
 STUDIES = LANDSCAPE | {"landscape", "branches", "descents", "placement", "features", "sweeps", "comparison"}
 ALLOWED = {
     "errors": set(),
@@ -41,8 +46,11 @@ ALLOWED = {
     "certify.prove": PROVE,
     "certify": PROVE | {"certify.prove"},
     "certify.large_gap": CERTIFICATE | {"certify", "version"},
-    # one self-contained file: standard library and python-flint only
+    # self-contained: standard library and python-flint only
     "certify.checker": set(),
+    "certify.complete": set(),
+    # searches in floats, and hands a certificate to the checker
+    "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem"},
     "landscape.points": MATHEMATICS | {"spectra"},
     "landscape.starts": SEARCH - {"solvers"},
     "landscape.search": SEARCH,
@@ -67,7 +75,7 @@ ROOMS = ALLOWED.keys() | FREE
 OWNERS = {
     "pymanopt": {"problem"},
     "autograd": {"problem"},
-    "flint": {"certify", "certify.balls", "certify.prove", "certify.checker"},
+    "flint": {"certify", "certify.balls", "certify.prove", "certify.checker", "certify.complete"},
     "mpmath": set(),
     "matplotlib": {"plots"},
     "dask": {"parallel"},

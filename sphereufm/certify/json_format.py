@@ -146,7 +146,7 @@ def certificate_to_json(certificate: Certificate) -> str:
     document: dict[str, Any] = {
         "format": FORMAT,
         "producer": {"name": certificate.producer[0], "version": certificate.producer[1]},
-        "instance": _instance_to_json(certificate.instance),
+        "instance": instance_to_json(certificate.instance),
         "point": None if point is None else _point_to_json(point),
         "claims": [_claim_to_json(claim) for claim in certificate.claims],
     }
@@ -196,7 +196,7 @@ def certificate_from_json(text: str) -> Certificate:
     )
 
 
-def _instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
+def instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
     """Return the instance's object."""
     if isinstance(instance, ExpressionInstance):
         return {

@@ -1,0 +1,207 @@
+"""Branch and prune: a tree of boxes, each leaf without a zero or inside the box of one known zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.complete.balls import Index
+from sphereufm.complete.contraction import Equations, Pass, contract
+from sphereufm.complete.zeros import Zeros
+from sphereufm.geometry.spheres import Array
+
+__all__ = ["Search", "Tree", "branch_and_prune"]
+
+# boxes in one batch
+_BATCH = 2048
+# passes over a box before it is cut; a pass must take this share off some side to be kept
+_PASSES, _WORTH = 4, 0.2
+# sides above this are halved, the widest first: derivatives say nothing yet
+_WIDE = 1.0
+# cuts lie on a grid of 2^-32 of the whole box
+GRID = 2.0**32
+
+DEAD, UNIQUE, SPLIT = 0, 1, 2
+
+# numbers of nodes, and their boxes
+_Batch: TypeAlias = tuple[Index, Array, Array]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tree:
+    """Nodes by number, the root first: ``kind`` and, for a split, ``axis``, ``cut`` and the numbers of both children.
+
+    ``cut`` counts steps of ``2^-32`` of the whole box; ``passes`` are the passes kept before the cut; ``zero`` is the
+    number of the zero for a node of kind UNIQUE.
+    """
+
+    kind: NDArray[np.int8]
+    axis: NDArray[np.int8]
+    passes: NDArray[np.int8]
+    cut: NDArray[np.uint32]
+    first: Index
+    zero: NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """Outcome of one search: the tree, or where it was stopped.
+
+    ``low, high`` bound the boxes that were left, shape ``(left, variables)``; none are left where the tree is whole.
+    """
+
+    tree: Tree
+    zeros: Zeros
+    boxes: int
+    low: Array
+    high: Array
+
+
+def branch_and_prune(
+    equations: Equations,
+    zeros: Zeros,
+    *,
+    most_boxes: int = 10_000_000,
+    progress: Callable[[int, int], None] | None = None,
+) -> Search:
+    """Search a whole box for zeros until none can have been missed, or the work is used up.
+
+    Parameters
+    ----------
+    equations : Equations
+    zeros : Zeros
+        Known ones; new ones are entered.
+    most_boxes : int
+    progress : callable, optional
+        ``progress(boxes done, boxes waiting)``.
+    """
+    nodes = _Nodes(equations)
+    waiting: list[_Batch] = [(np.zeros(1, dtype=np.int64), equations.low[None], equations.high[None])]
+    boxes, left = 0, 1
+    while waiting and boxes < most_boxes:
+        number, low, high = _take(waiting)
+        boxes += len(number)
+        number, low, high, sway = _prune(equations, zeros, nodes, number, low, high)
+        fine = ((high - low) < 64 / GRID * (equations.high - equations.low)).all(1)
+        if fine.any():
+            waiting.append((number, low, high))
+            break
+        if len(number):
+            waiting.append(nodes.split(number, low, high, sway))
+        left = sum(len(batch[0]) for batch in waiting)
+        if progress is not None:
+            progress(boxes, left)
+    rest = [(low, high) for _, low, high in waiting]
+    empty = np.zeros((0, equations.variables))
+    return Search(
+        tree=nodes.tree(),
+        zeros=zeros,
+        boxes=boxes,
+        low=np.concatenate([empty, *(low for low, _ in rest)]),
+        high=np.concatenate([empty, *(high for _, high in rest)]),
+    )
+
+
+def _take(waiting: list[_Batch]) -> _Batch:
+    """The next batch, depth first."""
+    parts, size = [], 0
+    while waiting and size < _BATCH:
+        parts.append(waiting.pop())
+        size += len(parts[-1][0])
+    number, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if size > _BATCH:
+        waiting.append((number[_BATCH:], low[_BATCH:], high[_BATCH:]))
+    return number[:_BATCH], low[:_BATCH], high[:_BATCH]
+
+
+def _prune(
+    equations: Equations, zeros: Zeros, nodes: _Nodes, number: Index, low: Array, high: Array
+) -> tuple[Index, Array, Array, Array]:
+    """Boxes of a batch that must be cut, as small as the passes make them, with the sway of their sides."""
+    done: list[tuple[Index, Array, Array, Array]] = []
+    empty = number[:0], low[:0], high[:0], low[:0]
+    for _ in range(_PASSES):
+        alive = ~equations.outside(low, high)
+        alive[alive] = ~equations.signs(0.5 * (low + high)[alive], 0.5 * (high - low)[alive])
+        number, low, high = number[alive], low[alive], high[alive]
+        if not len(number):
+            break
+        found = contract(equations, low, high)
+        covering = _settle(zeros, found)
+        unique = ~found.dead & (covering >= 0)
+        nodes.close(number[unique], covering[unique])
+        open_ = ~(found.dead | unique)
+        worth = ((found.high - found.low) < (1 - _WORTH) * (high - low)).any(1)
+        cut = open_ & ~worth
+        done.append((number[cut], low[cut], high[cut], found.sway[cut]))
+        keep = open_ & worth
+        nodes.passes[number[keep]] += 1
+        number, low, high, sway = number[keep], found.low[keep], found.high[keep], found.sway[keep]
+        if not len(number):
+            break
+    else:
+        done.append((number, low, high, sway))
+    return tuple(np.concatenate(part) for part in zip(empty, *done, strict=True))  # type: ignore[return-value]
+
+
+def _settle(zeros: Zeros, found: Pass) -> Index:
+    """Numbers of zeros that cover boxes, after looking for new ones in boxes that hold at most one."""
+    covering = zeros.covering(found.low, found.high)
+    for k in np.flatnonzero(found.regular & ~found.dead & (covering < 0)):
+        if zeros.covering(found.low[k : k + 1], found.high[k : k + 1])[0] < 0:
+            zeros.enter_near(found.low[k], found.high[k])
+    return zeros.covering(found.low, found.high)
+
+
+class _Nodes:
+    """A tree as it grows."""
+
+    def __init__(self, equations: Equations) -> None:
+        self.origin, self.span = equations.low, equations.high - equations.low
+        self.used = 1
+        self.kind, self.axis, self.passes = (np.zeros(1024, dtype=np.int8) for _ in range(3))
+        self.cut, self.first = np.zeros(1024, dtype=np.uint32), np.zeros(1024, dtype=np.int64)
+        self.zero = np.full(1024, -1, dtype=np.int32)
+
+    def close(self, number: Index, zero: Index) -> None:
+        """Mark leaves as inside the boxes of zeros."""
+        self.kind[number], self.zero[number] = UNIQUE, zero
+
+    def split(self, number: Index, low: Array, high: Array, sway: Array) -> _Batch:
+        """Cut boxes near their middles; return the children."""
+        width = high - low
+        # sides that are at their finest already are not cut again
+        sway = np.where(width > 64 / GRID * self.span, sway, -1.0)
+        axis = np.where(width.max(1) > _WIDE, width.argmax(1), sway.argmax(1))
+        k, count = np.arange(len(number)), len(number)
+        middle = 0.5 * (low[k, axis] + high[k, axis])
+        step = np.floor((middle - self.origin[axis]) / self.span[axis] * GRID)
+        cut = self.origin[axis] + step / GRID * self.span[axis]
+        self._grow(2 * count)
+        first = self.used + 2 * k
+        self.kind[number], self.axis[number] = SPLIT, axis
+        self.cut[number], self.first[number] = step.astype(np.uint32), first
+        self.used += 2 * count
+        below, above = high.copy(), low.copy()
+        below[k, axis] = above[k, axis] = cut
+        return (
+            np.concatenate([first, first + 1]),
+            np.concatenate([low, above]),
+            np.concatenate([below, high]),
+        )
+
+    def _grow(self, more: int) -> None:
+        """Make room."""
+        while self.used + more > len(self.kind):
+            for name in ("kind", "axis", "passes", "cut", "first", "zero"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
+
+    def tree(self) -> Tree:
+        """The tree so far."""
+        parts = ("kind", "axis", "passes", "cut", "first", "zero")
+        return Tree(**{name: getattr(self, name)[: self.used] for name in parts})

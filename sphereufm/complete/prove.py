@@ -1,0 +1,224 @@
+"""Prove that a list of critical points is complete: search, write a certificate, have it checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sphereufm.certify.certificate import ProofStatus
+from sphereufm.certify.complete.check import CompleteResult, check_complete_bytes
+from sphereufm.certify.instances import ExactInstance
+from sphereufm.complete.branch_and_prune import Search, branch_and_prune
+from sphereufm.complete.certificate import planar_certificate, two_class_certificate
+from sphereufm.complete.circles import circle_orders, equations_for, planar_point
+from sphereufm.complete.lemmas import closed_neighbourhood
+from sphereufm.complete.two_classes import two_class_points
+from sphereufm.complete.zeros import Zeros
+from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
+
+__all__ = ["CompleteList", "prove_complete", "search_plane"]
+
+Progress = Callable[[str, int, int], None]
+
+# unknowns that the format can hold
+_MOST_UNKNOWNS = 16
+_SAME_POINT = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompleteList:
+    """What is known about completeness.
+
+    Attributes
+    ----------
+    status : ProofStatus
+        PROVED where the independent checker accepted the certificate, else UNDECIDED.
+    statement : str
+        What is proved, or why nothing is.
+    points : tuple of ndarray, shape (2, K + N)
+        One point of the plane for each critical orbit outside of the collapsed family; all of them where PROVED.
+    copies : tuple of int
+        Classes modulo O(d) alone in each orbit, in the order of rising cost; empty where not PROVED.
+    costs : tuple of float
+        Costs in nats in the same order; empty where not PROVED.
+    region : str or None
+        Where critical points may still be, if the search was stopped.
+    boxes : int
+        Boxes that were looked at.
+    certificate : bytes or None
+        The file, of format ``sphereufm-complete/1``.
+    """
+
+    status: ProofStatus
+    statement: str
+    points: tuple[Array, ...] = ()
+    copies: tuple[int, ...] = ()
+    costs: tuple[float, ...] = ()
+    region: str | None = None
+    boxes: int = 0
+    certificate: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<CompleteList {self.status.name}: {len(self.points)} critical orbits, {self.boxes} boxes>"
+
+
+def prove_complete(
+    problem: SphereProblem, *, most_boxes: int = 2_000_000, progress: Progress | None = None
+) -> CompleteList:
+    """Prove that a list of critical points is complete, on a small instance.
+
+    Two classes need no search: every critical point is given in closed form.  Three classes of one sample each are
+    searched in the plane, which holds all critical points in every dimension; other instances in ``R^2``.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+        A :class:`~sphereufm.problem.ufm.UFMProblem` with the cross-entropy loss.
+    most_boxes : int
+        Work after which the search is stopped.
+    progress : callable, optional
+        ``progress(stage, boxes done, boxes known of)``.
+
+    Returns
+    -------
+    CompleteList
+        Failure is a result: UNDECIDED, with the region where the search was stopped.
+
+    Raises
+    ------
+    InvalidInputError
+        If ``most_boxes`` is below one.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> found = prove_complete(UFMProblem(class_sizes=(1, 1), dim=3, tau=1))
+    >>> found.status.name, len(found.points)
+    ('PROVED', 3)
+    """
+    check_integer("most_boxes", most_boxes, 1)
+    told: Progress = progress or (lambda stage, done, total: None)
+    instance = capabilities.exact_instance(problem)
+    if not isinstance(instance, ExactInstance):
+        return _undecided("complete lists need the cross-entropy problem, whose formulas are known in balls")
+    if instance.classes == 2 and instance.dim >= 2:
+        return _checked(two_class_certificate(instance), two_class_points(instance), 0, told)
+    reason = _out_of_reach(instance)
+    if reason:
+        return _undecided(reason)
+    return search_plane(problem, most_boxes=most_boxes, progress=told)
+
+
+def _out_of_reach(instance: ExactInstance) -> str:
+    """Why the search in the plane would not prove completeness, or nothing."""
+    labels = sorted(instance.label(i) for i in range(instance.samples))
+    if instance.classes < 2 or instance.dim < 2:
+        return "complete lists need K >= 2 and d >= 2"
+    if instance.dim > 2 and not (instance.classes == 3 and labels == [0, 1, 2]):
+        return (
+            f"class sizes and d = {instance.dim}: critical points may leave the plane; complete lists reach K = 2, "
+            "K = 3 with one sample a class, and d = 2"
+        )
+    unknowns = instance.classes - 1 + instance.samples
+    if unknowns > _MOST_UNKNOWNS:
+        return f"the search has {unknowns} unknown angles, but at most {_MOST_UNKNOWNS} are possible"
+    if closed_neighbourhood(instance) <= 0:
+        return (
+            "the neighbourhood of the collapsed family is not settled: signed sums of weights of two classes agree, "
+            "and no lemma covers this for more than one sample a class"
+        )
+    return ""
+
+
+def search_plane(
+    problem: SphereProblem, *, most_boxes: int = 2_000_000, progress: Progress | None = None
+) -> CompleteList:
+    """Search every order of the classes on the circle; like :func:`prove_complete`, but never by the closed form."""
+    told: Progress = progress or (lambda stage, done, total: None)
+    instance = capabilities.exact_instance(problem)
+    closed = closed_neighbourhood(instance)
+    orders = circle_orders(instance)
+    searches: list[tuple[Sequence[int], Search]] = []
+    boxes = 0
+    for number, order in enumerate(orders):
+        equations = equations_for(instance, order, closed)
+        stage = f"complete list, order {number + 1} of {len(orders)}"
+
+        def count(done: int, left: int, stage: str = stage, before: int = boxes) -> None:
+            told(stage, before + done, before + done + left)
+
+        search = branch_and_prune(
+            equations, Zeros(equations), most_boxes=max(most_boxes - boxes, 1), progress=count
+        )
+        boxes += search.boxes
+        searches.append((order, search))
+        if len(search.low):
+            points = [x for _, x in _orbits(problem, instance, searches)]
+            return CompleteList(
+                status=ProofStatus.UNDECIDED,
+                statement=f"the search for a complete list was stopped after {boxes} boxes",
+                points=tuple(points),
+                region=_region(instance, order, search),
+                boxes=boxes,
+            )
+    orbits = _orbits(problem, instance, searches)
+    certificate = planar_certificate(instance, closed, searches, [members for members, _ in orbits])
+    return _checked(certificate, [x for _, x in orbits], boxes, told)
+
+
+def _orbits(
+    problem: SphereProblem, instance: ExactInstance, searches: Sequence[tuple[Sequence[int], Search]]
+) -> list[tuple[list[tuple[int, int]], Array]]:
+    """Zeros gathered into critical orbits, each with one of its points."""
+    plane = capabilities.in_span(problem, 2)
+    orbits: list[tuple[list[tuple[int, int]], Array, float]] = []
+    for s, (order, search) in enumerate(searches):
+        for z, x in enumerate(search.zeros.points):
+            point = planar_point(instance, order, x)
+            cost = float(plane.at(point).cost)
+            for members, first, known in orbits:
+                close = abs(cost - known) <= 1e-9 * (1 + abs(cost))
+                if close and align(point, first, plane.symmetry, tolerance=_SAME_POINT) is not None:
+                    members.append((s, z))
+                    break
+            else:
+                orbits.append(([(s, z)], point, cost))
+    orbits.sort(key=lambda orbit: orbit[2])
+    return [(members, point) for members, point, _ in orbits]
+
+
+def _region(instance: ExactInstance, order: Sequence[int], search: Search) -> str:
+    """Where boxes were left, in words."""
+    gaps = instance.classes - 1
+    low, high = search.low.min(0)[:gaps], search.high.max(0)[:gaps]
+    sides = ", ".join(
+        f"from w_{a + 1} to w_{b + 1} [{max(l, 0):.3g}, {h:.3g}]"
+        for a, b, l, h in zip(order, order[1:], low, high, strict=False)
+    )
+    return f"{len(search.low)} boxes are left, with angles {sides} radians"
+
+
+def _checked(certificate: bytes, points: Sequence[Array], boxes: int, told: Progress) -> CompleteList:
+    """What the independent checker says of a certificate."""
+    told("check the complete list", 0, 1)
+    result: CompleteResult = check_complete_bytes(certificate)
+    told("check the complete list", 1, 1)
+    proved = result.status == "PROVED" and len(result.orbits) == len(points)
+    return CompleteList(
+        status=ProofStatus.PROVED if proved else ProofStatus.UNDECIDED,
+        statement=result.text,
+        points=tuple(points),
+        copies=tuple(orbit.copies for orbit in result.orbits),
+        costs=tuple(orbit.cost for orbit in result.orbits),
+        boxes=boxes,
+        certificate=certificate,
+    )
+
+
+def _undecided(reason: str) -> CompleteList:
+    """Nothing is proved."""
+    return CompleteList(status=ProofStatus.UNDECIDED, statement=reason)

@@ -1,0 +1,222 @@
+"""Complete lists: the closed form, the search and other searches agree; what is cut away is noticed."""
+
+import base64
+import json
+import zlib
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sphereufm import UFMProblem, align, find_critical_points, prove_complete
+from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
+from sphereufm.complete.lemmas import closed_neighbourhood, least_mismatch
+from sphereufm.complete.prove import search_plane
+from sphereufm.complete.two_classes import two_class_points
+from sphereufm.problem.interface import relative_gradient_norm
+
+
+@pytest.mark.parametrize(("sizes", "tau"), [((1, 1), 1), ((2, 1), 0.5), ((1, 1), 5)])
+def test_the_search_and_the_closed_form_agree_for_two_classes(sizes, tau):
+    problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau)
+    searched, closed = search_plane(problem), prove_complete(problem)
+    assert searched.status.name == closed.status.name == "PROVED"
+    assert searched.costs == pytest.approx(closed.costs, abs=1e-12)
+    assert sorted(searched.copies) == sorted(closed.copies)
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_points_of_the_closed_form_are_critical_and_distinct(weights, tau, seed):
+    labels = np.random.default_rng(seed).integers(0, 2, len(weights))
+    labels[:2] = 0, 1
+    problem = UFMProblem(
+        class_sizes=np.bincount(labels), labels=labels, dim=2, tau=Fraction(tau, 4), weights=weights
+    )
+    points = two_class_points(problem.exact_instance())
+    assert float(relative_gradient_norm(problem.at(np.array(points))).max()) < 1e-9
+    result = prove_complete(problem)
+    assert result.status.name == "PROVED"
+    assert len(result.copies) == len(points)
+
+
+def test_a_search_by_descent_finds_nothing_that_the_closed_form_lacks():
+    problem = UFMProblem(class_sizes=(2, 1), dim=2, tau=0.5)
+    points = prove_complete(problem).points
+    search = find_critical_points(problem, problem.spheres.random_point(0, (100,)))
+    for X in search.X[search.converged]:
+        collapsed = np.abs(X[:, 0] - X[:, 1]).max() < 1e-4
+        assert collapsed or any(align(X, Y, problem.symmetry) for Y in points)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 6.0])
+def test_no_descent_ends_in_the_neighbourhood_that_the_lemma_closes(tau):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+    closed = closed_neighbourhood(problem.exact_instance())
+    rng = np.random.default_rng(0)
+    angles = np.hstack([rng.uniform(-closed, closed, (200, 3)), rng.uniform(0, 7, (200, 3))])
+    search = find_critical_points(problem, np.stack([np.cos(angles), np.sin(angles)], 1))
+    for X in search.X[search.converged]:
+        chords = np.linalg.norm(X[:, [0, 0, 1]] - X[:, [1, 2, 2]], axis=0).max()
+        assert chords < 1e-5 or chords > 2 * np.sin(closed / 2)
+
+
+def test_signed_sums_of_three_classes_of_equal_weights_always_agree():
+    for sizes in ((1, 1, 2), (2, 3, 4), (1, 5, 2)):
+        assert least_mismatch(UFMProblem(class_sizes=sizes, dim=2, tau=1).exact_instance()) == 0
+    weighted = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(3, 4, 5)).exact_instance()
+    assert least_mismatch(weighted) == Fraction(1, 12)
+    assert closed_neighbourhood(weighted) > 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (UFMProblem(class_sizes=(1, 1, 1, 1), dim=4, tau=1), "leave the plane"),
+        (UFMProblem(class_sizes=(9, 9, 9), dim=2, tau=1), "at most 16"),
+        (UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, loss="focal"), "cross-entropy"),
+    ],
+)
+def test_what_is_out_of_reach_is_undecided_with_a_reason(problem, reason):
+    result = prove_complete(problem)
+    assert result.status.name == "UNDECIDED"
+    assert reason in result.statement
+
+
+def test_a_search_that_is_stopped_says_where():
+    result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1), most_boxes=3000)
+    assert result.status.name == "UNDECIDED"
+    assert "boxes are left" in result.region
+    assert "w_1 to w_2" in result.region
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    """A certificate of a search with a tree of some hundred nodes."""
+    return json.loads(search_plane(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)).certificate)
+
+
+def status(data):
+    """What the checker says; a file that it cannot read is not accepted either."""
+    try:
+        return check_complete_bytes(json.dumps(data).encode()).status
+    except CompleteCheckError:
+        return "UNREADABLE"
+
+
+def tree(data):
+    return zlib.decompress(base64.b64decode(data["searches"][0]["tree"]))
+
+
+def with_tree(data, nodes):
+    changed = json.loads(json.dumps(data))
+    changed["searches"][0]["tree"] = base64.b64encode(zlib.compress(bytes(nodes))).decode()
+    return changed
+
+
+def nodes_of(raw):
+    """The tree's nodes, each as its bytes."""
+    at, nodes = 0, []
+    while at < len(raw):
+        size = 5 if raw[at] >= 128 else 3 if raw[at] == 1 else 1
+        nodes.append(raw[at : at + size])
+        at += size
+    return nodes
+
+
+def test_the_certificate_is_accepted_as_it_is(certificate):
+    assert status(certificate) == "PROVED"
+
+
+def test_a_leaf_dropped_is_not_accepted(certificate):
+    nodes = nodes_of(tree(certificate))
+    leaves = [n for n, node in enumerate(nodes) if node[0] < 128]
+    for n in leaves[:: max(1, len(leaves) // 8)]:
+        assert status(with_tree(certificate, b"".join(nodes[:n] + nodes[n + 1 :]))) != "PROVED"
+
+
+def test_a_leaf_near_a_zero_cannot_be_called_free_of_zeros(certificate):
+    nodes = nodes_of(tree(certificate))
+    zeros = certificate["searches"][0]["zeros"]
+    for z in range(len(zeros)):
+        dead = [b"\0" if node[0] == 1 and node[1] == z else node for node in nodes]
+        assert status(with_tree(certificate, b"".join(dead))) != "PROVED"
+
+
+def test_a_subtree_pruned_is_not_accepted(certificate):
+    nodes = nodes_of(tree(certificate))
+    assert status(with_tree(certificate, b"\0")) != "PROVED"
+    # drop everything below the first cut's first child
+    assert status(with_tree(certificate, nodes[0] + b"\0\0")) != "PROVED"
+
+
+def test_a_cut_moved_outside_or_over_a_zero_is_not_accepted(certificate):
+    nodes = nodes_of(tree(certificate))
+    for place in (0, 2**32 - 1):
+        moved = [node[:1] + place.to_bytes(4, "little") if node[0] >= 128 else node for node in nodes]
+        assert status(with_tree(certificate, b"".join(moved))) != "PROVED"
+
+
+def test_a_zero_whose_box_is_shrunk_grown_or_moved_is_not_accepted(certificate):
+    for change in (lambda r: 1e-17, lambda r: min(40 * r, 3.0)):
+        for z in range(len(certificate["searches"][0]["zeros"])):
+            changed = json.loads(json.dumps(certificate))
+            zero = changed["searches"][0]["zeros"][z]
+            zero["radius"] = change(float.fromhex(zero["radius"])).hex()
+            assert status(changed) != "PROVED"
+    changed = json.loads(json.dumps(certificate))
+    point = changed["searches"][0]["zeros"][0]["point"]
+    point[0] = (float.fromhex(point[0]) + 0.6).hex()
+    assert status(changed) != "PROVED"
+
+
+def test_orbits_removed_joined_split_or_exchanged_are_not_accepted(certificate):
+    orbits = certificate["orbits"]
+    assert len(orbits) == 3
+    wrong = [orbits[1:], [orbits[0] + orbits[1], *orbits[2:]], [*orbits, orbits[0]], []]
+    several = next(n for n, orbit in enumerate(orbits) if len(orbit) > 1)
+    wrong.append([*(o for n, o in enumerate(orbits) if n != several), *([pair] for pair in orbits[several])])
+    exchanged = json.loads(json.dumps(orbits))
+    a, b = several, (several + 1) % len(orbits)
+    exchanged[a][0], exchanged[b][0] = exchanged[b][0], exchanged[a][0]
+    wrong.append(exchanged)
+    for groups in wrong:
+        assert status({**certificate, "orbits": groups}) != "PROVED"
+
+
+def test_a_zero_exchanged_with_another_is_not_accepted(certificate):
+    changed = json.loads(json.dumps(certificate))
+    zeros = changed["searches"][0]["zeros"]
+    zeros[0], zeros[-1] = zeros[-1], zeros[0]
+    assert status(changed) != "PROVED"
+
+
+def test_another_instance_or_neighbourhood_is_not_accepted(certificate):
+    changes = {"tau": "3", "class_sizes": [1, 2], "dim": 4, "weights": ["1", "2"]}
+    for key, value in changes.items():
+        changed = {**certificate, "instance": {**certificate["instance"], key: value}}
+        assert status(changed) != "PROVED", key
+    assert status({**certificate, "closed": (1.5).hex()}) != "PROVED"
+    assert status({**certificate, "searches": []}) != "PROVED"
+    assert status({**certificate, "searches": certificate["searches"] * 2}) != "PROVED"
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(0, 255))
+def test_a_byte_changed_never_breaks_the_checker(certificate, place, value):
+    raw = bytearray(tree(certificate))
+    raw[place % len(raw)] = value
+    data = with_tree(certificate, raw)
+    # a cut that moves a little is still a proof; whatever is accepted states the same orbits
+    if status(data) == "PROVED":
+        result = check_complete_bytes(json.dumps(data).encode())
+        assert len(result.orbits) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("tau", "orbits"), [(0.5, 11), (1, 13), (3, 17), (6, 17), (12, 19)])
+def test_three_classes_are_known_completely(tau, orbits):
+    result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau))
+    assert result.status.name == "PROVED"
+    assert len(result.points) == orbits
