@@ -149,7 +149,7 @@ class DegenerateClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class BenignClaim:
-    """Theorem S applies: every critical point is a global minimiser or a strict saddle."""
+    """Theorem S or E applies: every critical point is a global minimiser or a strict saddle."""
 
     theorem: str = "S"
     basis: str = "BY_THEOREM"

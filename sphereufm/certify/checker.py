@@ -469,12 +469,12 @@ def text(longest: int) -> Callable[[Any, str], str]:
     return read
 
 
-def only(word: str) -> Callable[[Any, str], str]:
-    """One word."""
+def only(*words: str) -> Callable[[Any, str], str]:
+    """One word of a few."""
 
     def read(value: Any, where: str) -> str:
-        fail(value != word, f"{where} must be {word}")
-        return word
+        fail(value not in words, f"{where} must be {' or '.join(words)}")
+        return str(value)
 
     return read
 
@@ -737,7 +737,7 @@ def claim_fields(claim: dict[str, Any], p: Problem, point: Point) -> dict[str, A
         "collapsed": {"radius": signed("+"), "target": listing(dyadic, r - 1)},
         "degenerate": {"lower_point": lower, "margin": signed("+")},
         "spurious": {"lower_point": lower, "margin": signed("+")},
-        "benign": {"theorem": only("S"), "basis": only("BY_THEOREM")},
+        "benign": {"theorem": only("S", "E"), "basis": only("BY_THEOREM")},
     }
     return known[claim["type"]]
 
@@ -1521,14 +1521,18 @@ class Checker:
         ), "the other point is not proved lower by the margin"
 
     def benign(self, claim: dict[str, Any]) -> tuple[str, str]:
-        """Theorem S."""
-        p = self.p
-        if not p.program and p.classes >= 2 and p.dim >= max(p.classes, 3):
+        """Theorem S, or Theorem E: exact comparisons of integers and rationals."""
+        p, name = self.p, claim["theorem"]
+        needs = "K >= 2, d >= max(K, 3)" if name == "S" else "d = K - 1 >= 3, tau <= (K - 2) / 2"
+        holds = p.classes >= 2 and p.dim >= max(p.classes, 3)
+        if name == "E":
+            holds = p.dim == p.classes - 1 >= 3 and 2 * p.tau <= p.classes - 2
+        if not p.program and holds:
             return PROVED, (
-                "BY_THEOREM: the hypotheses of Theorem S hold (K >= 2, d >= max(K, 3)), so every critical point "
-                "of this instance is a global minimiser or a strict saddle; this is a theorem, not an enumeration"
+                f"BY_THEOREM: the hypotheses of Theorem {name} hold ({needs}), so every critical point of this "
+                "instance is a global minimiser or a strict saddle; this is a theorem, not an enumeration"
             )
-        return UNDECIDED, "Theorem S does not apply (it needs K >= 2 and d >= max(K, 3))"
+        return UNDECIDED, f"Theorem {name} does not apply (it needs {needs})"
 
 
 # claims in the order in which they are looked at: existence first

@@ -72,7 +72,7 @@ def prove_landscape(
     Raises
     ------
     ContradictionError
-        If a proved row contradicts Theorem S: an internal error.
+        If a proved row contradicts a theorem: an internal error.
     OutputError
         If a certificate cannot be written.
 
@@ -130,7 +130,7 @@ class _Prover:
     folder: Path | None
 
     def theorem(self) -> tuple[bool, str | None]:
-        """Prove the instance benign by Theorem S; return whether that was accepted, and the file's name."""
+        """Prove the instance benign by a theorem; return whether that was accepted, and the file's name."""
         certificate = prove_benign(self.instance)
         if certificate.find(BenignClaim) is None or accepted(certificate) is None:
             return False, None

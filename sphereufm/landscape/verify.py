@@ -60,7 +60,7 @@ def verify_landscape(
     Every rank ``r = 2 .. min(d, K + 1)`` is searched in ``R^r``, and from four classes on the fixed-point spaces
     of groups that permute classes; points of rank one are counted exactly.  With ``Effort.MINIMISERS`` nothing but
     descents in ``R^d`` is made, and no point of rank one listed.  The verdict never rests on the search:
-    BENIGN needs Theorem S, NOT_BENIGN an exhibited point, all else is UNDECIDED.
+    BENIGN needs a theorem, NOT_BENIGN an exhibited point, all else is UNDECIDED.
 
     Parameters
     ----------

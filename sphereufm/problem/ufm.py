@@ -325,10 +325,10 @@ class UFMProblem:
         return optimality_gap(self, X)
 
     def benign_theorem(self) -> TheoremCheck:
-        """See :func:`~sphereufm.problem.theory.theorems.theorem_s`."""
-        from sphereufm.problem.theory.theorems import theorem_s
+        """See :func:`~sphereufm.problem.theory.benign.benign_theorem`."""
+        from sphereufm.problem.theory.benign import benign_theorem
 
-        return theorem_s(self)
+        return benign_theorem(self)
 
     def descent_direction(self, X: Array) -> DescentDirection | None:
         """See :func:`~sphereufm.problem.theory.negative_curvature.descent_direction`."""

@@ -26,7 +26,7 @@ from sphereufm.solvers.strategies.krylov import Krylov
 __all__ = ["negative_curvature", "slide"]
 
 # Hessian products that the proof's directions take, at most
-_DIRECTION_PRODUCTS = 5
+_DIRECTION_PRODUCTS = 8
 _LANCZOS_STEPS = 40
 # Ritz values can cost more than the products between them
 _RITZ_EVERY = 5

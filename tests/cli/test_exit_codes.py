@@ -18,7 +18,7 @@ from sphereufm.cli.printing import Progress, Status
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 LONG = ["--classes", "4", "--per-class", "3", "--dim", "5", "--tau", "3"]
-SMALL_EDGE = ["--classes", "4", "--per-class", "1", "--dim", "3", "--tau", "1"]
+SMALL_EDGE = ["--classes", "4", "--per-class", "1", "--dim", "3", "--tau", "1.1"]
 PLANE = ["verify", "--classes", "3", "--per-class", "1", "--dim", "2", "--starts", "20", "--no-proofs"]
 
 

@@ -169,7 +169,7 @@ def test_degenerate_collapsed_point_in_the_plane():
 
 def test_a_search_alone_decides_nothing():
     """d = K - 1 with few samples: open, and nothing was found."""
-    report = verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=3, tau=1), starts=60)
+    report = verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=3, tau="1.5"), starts=60)
     assert (report.verdict, report.basis) == (LandscapeVerdict.UNDECIDED, None)
     assert any("proves nothing" in note for note in report.notes)
 

@@ -156,7 +156,7 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
 
 
 def prove_benign(instance: ExactInstance) -> Certificate:
-    """State Theorem S for an instance: every critical point is a global minimiser or a strict saddle.
+    """State Theorem S or E for an instance: every critical point is a global minimiser or a strict saddle.
 
     Parameters
     ----------
@@ -165,17 +165,24 @@ def prove_benign(instance: ExactInstance) -> Certificate:
     Returns
     -------
     Certificate
-        With a ``BenignClaim`` (basis BY_THEOREM) if ``K >= 2`` and ``d >= max(K, 3)``; else without claims,
-        and a reason. It rests on a theorem, not on an enumeration.
+        With a ``BenignClaim`` (basis BY_THEOREM) of Theorem S if ``d >= max(K, 3)``, of Theorem E if ``d = K - 1 >= 3``
+        and ``2 tau <= K - 2``; else without claims, and a reason. It rests on a theorem, not on an enumeration.
 
     Examples
     --------
     >>> prove_benign(ExactInstance(classes=3, dim=3, class_sizes=(5, 0, 2), tau=Fraction(7))).claims
     (BenignClaim(theorem='S', basis='BY_THEOREM'),)
+    >>> prove_benign(ExactInstance(classes=4, dim=3, class_sizes=(1, 1, 1, 1), tau=Fraction(1))).claims
+    (BenignClaim(theorem='E', basis='BY_THEOREM'),)
     """
-    applies = instance.classes >= 2 and instance.dim >= max(instance.classes, 3)
-    claims: tuple[Claim, ...] = (BenignClaim(),) if applies else ()
-    reason = "" if applies else "Theorem S needs classes >= 2 and dim >= max(classes, 3)"
+    K, d = instance.classes, instance.dim
+    claims: tuple[Claim, ...] = ()
+    if K >= 2 and d >= max(K, 3):
+        claims = (BenignClaim(theorem="S"),)
+    elif d == K - 1 >= 3 and 2 * instance.tau <= K - 2:
+        claims = (BenignClaim(theorem="E"),)
+    needs = "Theorem S needs dim >= max(classes, 3), Theorem E dim = classes - 1 >= 3 and tau <= (classes - 2) / 2"
+    reason = "" if claims else needs
     return Certificate(instance=instance, point=None, claims=claims, reason=reason, producer=PRODUCER)
 
 

@@ -74,7 +74,7 @@ class LandscapeReport:
     basis : str or None
         ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdict UNDECIDED.
     theorem : TheoremCheck or None
-        Whether Theorem S applies; None for problems it does not speak of.
+        The theorem that applies, or why none does; None for problems it does not speak of.
     coverage : mapping of str to Coverage
         One for each stratum that was searched, by name (``"rank 2"``, ``"S_3 x S_1"``).
     rank_one : RankOneCount or None
@@ -121,7 +121,11 @@ class LandscapeReport:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""
         from sphereufm.version import __version__
 
-        theorem = {"name": "S", "applies": bool(self.theorem is not None and self.theorem.applies)}
+        check = self.theorem
+        theorem: dict[str, Any] = {"name": None, "applies": False}
+        if check is not None:
+            why = check.hypotheses if check.applies else check.reasons
+            theorem = {"name": check.name, "applies": check.applies, "reasons": list(why)}
         return {
             "format": FORMAT,
             "version": __version__,
@@ -216,8 +220,6 @@ def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
 
 def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
     """Inverse of :meth:`LandscapeReport.to_json`."""
-    from sphereufm.problem.theory.theorems import theorem_s
-
     problem = problem_from_json(data["problem"])
     rank_one = data["coverage"]["rank_one"]
     return LandscapeReport(
@@ -225,7 +227,7 @@ def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         critical=tuple(entry_from_json(entry) for entry in data["critical"]),
         verdict=LandscapeVerdict[data["verdict"]],
         basis=data["basis"],
-        theorem=theorem_s(problem),
+        theorem=problem.benign_theorem(),
         coverage={c.pop("stratum"): coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
         rank_one=None if rank_one is None else RankOneCount(**rank_one),
         notes=tuple(data["notes"]),

@@ -52,14 +52,14 @@ def judge(
     ----------
     entries : sequence of CriticalPoint and CriticalFamily
     theorem : TheoremCheck or None
-        Whether Theorem S applies.
+        Which theorem applies, if one does.
     proofs : bool
         Whether proofs of the entries were tried; their ``status`` says which succeeded.
 
     Raises
     ------
     ContradictionError
-        If Theorem S applies and an entry that it excludes is PROVED.
+        If a theorem applies and an entry that it excludes is PROVED.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def judge(
     bad = [entry for entry in entries if entry.kind in COUNTEREXAMPLES and lies_above(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]
     if theorem is not None and theorem.applies:
-        return _by_theorem(len(bad), proved, proofs)
+        return _by_theorem(theorem.name, len(bad), proved, proofs)
     if proved:
         return Judgement(verdict=LandscapeVerdict.NOT_BENIGN, basis="counterexample", basis_status="PROVED")
     spurious = any(entry.kind is CriticalPointKind.SPURIOUS_LOCAL_MINIMUM for entry in bad)
@@ -94,15 +94,17 @@ def lies_above(
     return entry.cost - lowest > _SAME_COST * max(abs(entry.cost), abs(lowest))
 
 
-def _by_theorem(bad: int, proved: Sequence[CriticalPoint | CriticalFamily], proofs: bool) -> Judgement:
-    """The verdict where Theorem S applies."""
+def _by_theorem(
+    name: str, bad: int, proved: Sequence[CriticalPoint | CriticalFamily], proofs: bool
+) -> Judgement:
+    """The verdict where a theorem applies."""
     if proved:
         raise ContradictionError(
-            f"a {proved[0].kind.name} at cost {proved[0].cost!r} is PROVED, although Theorem S excludes it; "
+            f"a {proved[0].kind.name} at cost {proved[0].cost!r} is PROVED, although Theorem {name} excludes it; "
             "please report this problem and its certificate"
         )
     note = (
-        f"{bad} classes look degenerate or spurious in floating point although Theorem S excludes them; "
+        f"{bad} rows look degenerate or spurious in floating point although Theorem {name} excludes them; "
         "their eigenvalues are too small for float thresholds"
     )
     if bad and not proofs:

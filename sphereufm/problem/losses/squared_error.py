@@ -78,8 +78,8 @@ class SquaredError:
         return D
 
     def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """``|G|`` and the target, from which the own logit is subtracted."""
-        size = np.abs(terms.G)
+        """``|G|``, the size of the logits before their sum was taken, and the target of the own one."""
+        size = np.abs(terms.G) + block.temperatures * block.scale
         add_own(size, block.flat, 2.0 * float(self.own_weight) * float(self.target) * block.scale)
         return size
 

@@ -1,15 +1,14 @@
 r"""Families of critical points that are not single orbits, recognised by exact structure.
 
-*Collapsed classifiers*: all ``w_k`` equal one ``w``.  Then every softmax is uniform, ``f = log K`` (weights summing
-to one), ``G`` is a constant ``G_0``, every ``beta_i`` vanishes, and ``X`` is critical exactly when each
-``sum_i (G_0)_ki h_i`` is a multiple of ``w``: linear conditions on the parts of ``H`` normal to ``w``.  The family has
-several strata (rank one up to ``min(d, N - K + 2)`` when no class is empty) and large dimension; multi-start
-counts drown in it unless it is merged.
+*Collapsed classifiers*: all ``w_k`` equal one ``w``, for a loss that ignores a common shift of the logits.  Then all
+logits of a sample are equal, ``f`` is one number (``log K`` for cross-entropy), ``G`` is a constant ``G_0``, every
+``beta_i`` vanishes, and ``X`` is critical exactly when each ``sum_i (G_0)_ki h_i`` is a multiple of ``w``: linear
+conditions on the parts of ``H`` normal to ``w``.  The family has several strata (rank one up to ``min(d, N - K + 2)``
+when no class is empty) and large dimension; multi-start counts drown in it unless it is merged.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,9 +50,12 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     >>> family_name(problem, X, float(problem.in_dimension(1).cost(X)))
     'collapsed-classifiers'
     """
-    level = math.log(problem.classes)
-    if abs(cost - level) > _SAME_COST * level:
-        return None
     W = X[:, : problem.classes]
-    spread = float(np.sqrt(np.square(W - W[:, :1]).sum(axis=0)).max())
-    return COLLAPSED_CLASSIFIERS if spread <= _SAME_CLASSIFIER else None
+    if (
+        np.abs(W - W[:, :1]).max() > _SAME_CLASSIFIER
+        or not problem.loss.facts(problem.classes).shift_invariant
+    ):
+        return None
+    # the logits of each sample are equal: any such point has the family's cost
+    level = float(problem.in_dimension(1).cost(np.ones((1, problem.shape[1]))))
+    return COLLAPSED_CLASSIFIERS if abs(cost - level) <= _SAME_COST * level else None

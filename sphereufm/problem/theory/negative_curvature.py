@@ -1,7 +1,7 @@
-r"""Directions of negative curvature, as the proof of Theorem S constructs them.
+r"""Directions of negative curvature, as the proofs of Theorems S, E and C construct them.
 
 With ``g_i`` the columns of ``G`` and ``alpha, beta`` the sphere multipliers, a critical point that is no global
-minimiser has ``<U, Hess U> < 0`` along one of three explicit tangents, for ``d >= max(K, 3)``:
+minimiser has ``<U, Hess U> < 0`` along one of a few explicit tangents, under the hypotheses of each theorem:
 
 * **A**, all classifiers equal: ``u_k = b`` and ``v_i = -t b`` for one class ``k``, one sample ``i`` and a unit ``b``
   orthogonal to ``w_k`` and ``h_i``.  Both the curvature of the loss and ``beta`` vanish along ``v``, so the form in
@@ -10,6 +10,11 @@ minimiser has ``<U, Hess U> < 0`` along one of three explicit tangents, for ``d 
   ``<U, Hess U> = c^T S c``, and ``S`` is not positive semidefinite.
 * **invertible**, ``W`` of full column rank: some ``beta_i > 0``, and ``v_i`` with ``W^T v_i = 1``.  A common shift of
   the logits has no curvature, so ``<U, Hess U> = -beta_i |v_i|^2``.
+* **edge**, ``d = K - 1`` and some ``beta_i > 0``: ``h_i`` alone moves, along the least eigenvector of its own block
+  ``R_i^T (tau^2 omega_i W C_i W^T) R_i - beta_i I``, whose trace is negative for ``2 tau_i <= K - 2``.
+* **turning**, for losses whose ``g_i`` is no multiple of ``p - e_y``: ``v`` orthogonal to ``h_i`` with ``W^T v = c 1``
+  (``c = 0`` unless the loss ignores a common shift), ``u_k = v - c w_k`` and ``v_i = -t v``: where ``beta_i = 0`` the
+  form in ``(u_k, v_i)`` is indefinite as in A.
 
 Which case a numerical point belongs to cannot be decided by a threshold (from ``tau = 20`` on there are points with
 coincident classifiers and ``|beta| / |g| < 1e-8`` that are not collapsed).  So every direction that is defined is
@@ -20,12 +25,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, project, tangent_norm
+from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.arrow_hessian import feature_blocks
 from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
@@ -36,9 +43,13 @@ __all__ = [
     "DescentDirection",
     "collapsed_direction",
     "descent_direction",
+    "edge_direction",
     "invertible_direction",
     "rank_deficient_direction",
+    "turning_direction",
 ]
+
+_Case: TypeAlias = Literal["A", "B", "invertible", "edge", "turning"]
 
 _EPS = sys.float_info.epsilon
 _DENSE_LIMIT = 600
@@ -50,7 +61,7 @@ class DescentDirection:
 
     Attributes
     ----------
-    case : {"A", "B", "invertible"}
+    case : {"A", "B", "invertible", "edge", "turning"}
         Case of the proof that it is taken from.
     U : ndarray, shape (d, K + N)
         Tangent at the point, of unit Frobenius norm.
@@ -60,7 +71,7 @@ class DescentDirection:
         Estimate of the rounding error of ``curvature``.
     """
 
-    case: Literal["A", "B", "invertible"]
+    case: _Case
     U: Array
     curvature: float
     rounding: float
@@ -79,7 +90,7 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     -------
     DescentDirection or None
         ``None`` where no direction has a curvature below minus its rounding error.  At a critical point within
-        the hypotheses of Theorem S this suggests a global minimiser; elsewhere it means nothing.
+        the hypotheses of Theorem S, E or C this suggests a global minimiser; elsewhere it means nothing.
 
     Raises
     ------
@@ -96,10 +107,13 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     >>> found.case, round(found.curvature, 4)
     ('B', -0.5)
     """
-    tried = [
-        direction(problem, X)
-        for direction in (collapsed_direction, rank_deficient_direction, invertible_direction)
-    ]
+    facts = problem.loss.facts(problem.classes)
+    directions = [rank_deficient_direction, collapsed_direction if facts.probability else turning_direction]
+    if facts.shift_invariant:
+        directions.append(invertible_direction)
+    if problem.dim == problem.classes - 1:
+        directions.append(edge_direction)
+    tried = [direction(problem, X) for direction in directions]
     negative = [found for found in tried if found is not None and found.curvature < -found.rounding]
     return min(negative, key=lambda found: found.curvature, default=None)
 
@@ -134,9 +148,7 @@ def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | Non
     b = _flattest_direction(point, G[k], k, problem.classes + int(i[k]))
     pair = np.zeros((2, *problem.shape))
     pair[0, :, k] = pair[1, :, problem.classes + i[k]] = b
-    form = np.einsum("pdm,qdm->pq", pair, point.hessian_product(pair))
-    weights = np.linalg.eigh(0.5 * (form + form.T))[1][:, 0]
-    return _direction("A", point, np.einsum("p,pdm->dm", weights, pair))
+    return _direction("A", point, _least_in_plane(point, pair))
 
 
 def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
@@ -194,6 +206,71 @@ def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | No
     return _direction("invertible", point, U)
 
 
+def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Direction of Theorem E: the feature with the largest ``beta_i`` moves along its block's least eigenvector.
+
+    Returns
+    -------
+    DescentDirection or None
+        ``None`` for ``d = 1``.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = np.array([[1.0, -1.0, -1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> found = edge_direction(problem, X)
+    >>> bool(np.isclose(found.curvature, -problem.at(X).beta[0]))
+    True
+    """
+    point = _single_point(problem, X)
+    if problem.dim < 2:
+        return None
+    i = int(point.beta.argmax())
+    column = problem.classes + i
+    alone = problem.with_samples(np.array([i]), np.ones(1), problem.dim)
+    block = feature_blocks(alone.at(X[:, [*range(problem.classes), column]]))[0]
+    U = np.zeros(problem.shape)
+    U[:, column] = tangent_bases(X[:, [column]])[0] @ np.linalg.eigh(block)[1][:, 0]
+    return _direction("edge", point, U)
+
+
+def turning_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+    """Direction of Theorem C: the sample with the least ``|beta_i|`` for its pull turns where the logits do not see it.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0, loss="logistic")
+    >>> X = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> turning_direction(problem, X).curvature < -0.1
+    True
+    """
+    point = _single_point(problem, X)
+    pull = np.abs(point.G).max(axis=0)
+    i = int((np.abs(point.beta) / np.maximum(pull, np.finfo(np.float64).tiny)).argmin())
+    k, column = int(np.abs(point.G[:, i]).argmax()), problem.classes + i
+    means = [np.zeros(problem.dim)]
+    if problem.loss.facts(problem.classes).shift_invariant:
+        means.append(point.W.mean(axis=1))
+    tried = []
+    for mean in means:
+        conditions = np.concatenate([(point.W - mean[:, None]).T, X[:, column][None]])
+        v = np.linalg.svd(conditions)[2][-1]
+        pair = np.zeros((2, *problem.shape))
+        pair[0, :, k] = v - (mean @ v) * X[:, k]
+        pair[1, :, column] = v
+        tried.append(_direction("turning", point, _least_in_plane(point, project(X, pair))))
+    return min((found for found in tried if found), key=lambda found: found.curvature, default=None)
+
+
+def _least_in_plane(point: UFMEvaluation, pair: Array) -> Array:
+    """Combination of two tangents, shape ``(2, d, M)``, of least curvature."""
+    form = np.einsum("pdm,qdm->pq", pair, point.hessian_product(pair))
+    weights = np.linalg.eigh(0.5 * (form + form.T))[1][:, 0]
+    return np.asarray(np.einsum("p,pdm->dm", weights, pair))
+
+
 def _single_point(problem: UFMProblem, X: Array) -> UFMEvaluation:
     """Evaluate at one checked point."""
     X = problem.check_point(X)
@@ -202,9 +279,7 @@ def _single_point(problem: UFMProblem, X: Array) -> UFMEvaluation:
     return problem.at(X)
 
 
-def _direction(
-    case: Literal["A", "B", "invertible"], point: UFMEvaluation, U: Array
-) -> DescentDirection | None:
+def _direction(case: _Case, point: UFMEvaluation, U: Array) -> DescentDirection | None:
     """Tangent part of ``U``, normalised, with its curvature; none where nothing but rounding is left of it."""
     tangent = project(point.X, U)
     norm = float(tangent_norm(tangent))
@@ -222,7 +297,7 @@ def _direction(
 
 def _flattest_direction(point: UFMEvaluation, G_k: Array, k: int, column: int) -> Array:
     """Unit ``b`` orthogonal to ``w_k`` and to a feature column, with the least loss curvature along ``u_k = b``."""
-    tau = point.problem.tau
+    tau = np.concatenate([np.broadcast_to(b.temperatures, b.labels.shape) for b in point.problem.blocks])
     q = np.abs(G_k) / (tau * point.problem.weights)
     # tau^2 omega_i p_k (1 - p_k) is tau |G_ki| (1 - q_i) for the own class and for the others alike
     curved = (point.H * (tau * np.abs(G_k) * (1.0 - q))) @ point.H.T

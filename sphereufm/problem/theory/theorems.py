@@ -19,6 +19,7 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import KnowsBalancedMinimum
 
 if TYPE_CHECKING:
@@ -58,18 +59,31 @@ class TheoremCheck:
         Whether every hypothesis holds.  ``False`` claims nothing about the landscape.
     reasons : tuple of str
         The hypotheses that fail, in words; empty when the theorem applies.
+    hypotheses : tuple of str
+        Those by which it applies; empty where it does not.
     """
 
     name: str
     applies: bool
     reasons: tuple[str, ...]
+    hypotheses: tuple[str, ...] = ()
+
+    @classmethod
+    def from_failures(cls, name: str, hypotheses: tuple[str, ...], failures: Sequence[str]) -> TheoremCheck:
+        """The check of a theorem that applies unless something fails."""
+        return cls(
+            name=name,
+            applies=not failures,
+            reasons=tuple(failures),
+            hypotheses=() if failures else hypotheses,
+        )
 
 
 def theorem_s(problem: UFMProblem) -> TheoremCheck:
-    """Check the hypotheses of Theorem S: ``K >= 2`` and ``d >= max(K, 3)``, cross-entropy.
+    """Check the hypotheses of Theorem S: ``d >= max(K, 3)``, cross-entropy, margins and offsets allowed.
 
     Where it applies, every critical point is a global minimiser (with ``S >= 0``) or a strict saddle.  The
-    temperature, the labels (unbalanced, empty classes) and the positive sample weights do not matter.
+    temperatures, the labels (unbalanced, empty classes) and the positive sample weights do not matter.
 
     Examples
     --------
@@ -81,12 +95,12 @@ def theorem_s(problem: UFMProblem) -> TheoremCheck:
     """
     K, d = problem.classes, problem.dim
     least = max(K, 3)
-    failures = _not_cross_entropy(problem)
-    if K < 2:
-        failures.append(f"K={K} is below 2")
+    failures = []
+    if not problem.loss.facts(K).probability:
+        failures.append(f"the derivative of {problem.loss.name} is no softmax less the label")
     if d < least:
         failures.append(f"d={d} is below max(K, 3)={least}")
-    return TheoremCheck(name="S", applies=not failures, reasons=tuple(failures))
+    return TheoremCheck.from_failures("S", ("cross-entropy", "d >= max(K, 3)"), failures)
 
 
 def published_theorem(problem: UFMProblem) -> TheoremCheck:
@@ -105,7 +119,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
     """
     K, d = problem.classes, problem.dim
     limit = Fraction(2 * (d - 2)) / (1 + Fraction(K % 2, K))
-    failures = _not_cross_entropy(problem)
+    failures = [] if problem.loss == PLAIN else [f"the loss is not plain cross-entropy but {problem.loss}"]
     if not problem.is_balanced:
         failures.append("the problem is not balanced with equal weights")
     if d <= K:
@@ -113,7 +127,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
     if problem.exact_tau >= limit:
         failures.append(f"tau={problem.tau} is not below 2 (d - 2) / (1 + (K mod 2) / K) = {limit}")
     name = "Yaras et al. 2022, as commonly quoted"
-    return TheoremCheck(name=name, applies=not failures, reasons=tuple(failures))
+    return TheoremCheck.from_failures(name, (), failures)
 
 
 def has_equal_class_weights(problem: UFMProblem) -> bool:
@@ -257,12 +271,6 @@ def collapsed_point(problem: UFMProblem) -> Array:
     """
     W = simplex_etf(problem.classes, problem.dim)
     return np.concatenate([W, W[:, problem.labels]], axis=1)
-
-
-def _not_cross_entropy(problem: UFMProblem) -> list[str]:
-    """The failed hypothesis on the loss, if it is another one."""
-    name = problem.loss.name
-    return [] if name == "cross-entropy" else [f"the loss is {name}, not cross-entropy"]
 
 
 def _minimum_may_be_known(problem: UFMProblem) -> bool:

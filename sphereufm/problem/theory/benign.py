@@ -1,0 +1,157 @@
+r"""Theorems by which a landscape is benign, as executable statements, and one about single points.
+
+Every critical point is a global minimiser or a strict saddle, for any labels and positive sample weights:
+
+* **S**: cross-entropy (with margins, offsets, a ``tau_i`` per sample), ``d >= max(K, 3)``;
+* **E** (the edge): the same losses, ``d = K - 1 >= 3`` and ``2 tau_i <= K - 2`` for every sample;
+* **C**: a loss that is convex in the logits and whose derivative cannot vanish, ``d >= K + 1``, or ``d >= max(K, 3)``
+  where the loss is blind to a common shift of the logits.
+
+Theorem **F** speaks of one point at ``d = K - 1 >= 3``, at any ``tau``: a critical point at which every sample is well
+classified, ``<w_k, h_i> <= <w_y, h_i>`` (or ``2 tau_i <= K - 2``), is a global minimiser or a strict saddle.
+
+The proofs are on the page of the theory.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.problem.theory.theorems import TheoremCheck, theorem_s
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
+
+__all__ = ["benign_theorem", "theorem_c", "theorem_e", "theorem_f"]
+
+# share by which tau must stay below a threshold that is known in floating point only
+_CLEARANCE = 1e-12
+
+
+def benign_theorem(problem: UFMProblem) -> TheoremCheck:
+    """Return the theorem by which the landscape is benign, or one check that says why none applies.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> benign_theorem(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1)).name
+    'E'
+    >>> benign_theorem(UFMProblem(class_sizes=(1, 1), dim=3, tau=1, loss="logistic")).name
+    'C'
+    >>> benign_theorem(UFMProblem(class_sizes=(1, 1), dim=3, tau=1, loss="focal")).applies
+    False
+    """
+    checks = theorem_s(problem), theorem_e(problem), theorem_c(problem)
+    for check in checks:
+        if check.applies:
+            return check
+    reasons = tuple(f"{check.name}: {reason}" for check in checks for reason in check.reasons)
+    return TheoremCheck(name="S, E, C", applies=False, reasons=reasons)
+
+
+def theorem_e(problem: UFMProblem) -> TheoremCheck:
+    """Check the hypotheses of Theorem E: ``d = K - 1 >= 3``, every ``tau_i <= (K - 2) / 2``, cross-entropy.
+
+    Margins and offsets are allowed.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> theorem_e(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1)).applies
+    True
+    >>> theorem_e(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau="1.1")).reasons
+    ('tau=1.1 is above (K - 2) / 2 = 1',)
+    """
+    edge = _at_the_edge(problem)
+    limit = Fraction(problem.classes - 2, 2)
+    if problem.exact_tau > limit:
+        edge.append(f"tau={problem.tau:g} is above (K - 2) / 2 = {float(limit):g}")
+    held = ("cross-entropy", "d = K - 1 >= 3", f"tau <= (K - 2) / 2 = {float(limit):g}")
+    return TheoremCheck.from_failures("E", held, edge)
+
+
+def theorem_c(problem: UFMProblem) -> TheoremCheck:
+    """Check the hypotheses of Theorem C: a convex loss whose derivative cannot vanish, and ``d`` large enough.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> smoothed = {"name": "label-smoothing", "smoothing": "0.1"}
+    >>> theorem_c(UFMProblem(class_sizes=(1,) * 10, dim=10, tau=3, loss=smoothed)).reasons
+    ('the derivative of label-smoothing can vanish from tau = 2.25543 on, for K=10, and tau=3 is not below',)
+    """
+    K, d, loss = problem.classes, problem.dim, problem.loss
+    facts = loss.facts(K)
+    failures = []
+    if not facts.convex:
+        failures.append(f"{loss.name} is not known to be convex in the logits")
+    if not problem.tau < facts.vanishes_from * (1.0 - _CLEARANCE):
+        failures.append(
+            f"the derivative of {loss.name} can vanish from tau = {facts.vanishes_from:g} on, for K={K}, "
+            f"and tau={problem.tau:g} is not below"
+            if facts.vanishes_from > 0.0
+            else f"the derivative of {loss.name} may vanish"
+        )
+    least = max(K, 3) if facts.shift_invariant else K + 1
+    words = "max(K, 3)" if facts.shift_invariant else "K + 1"
+    if d < least:
+        failures.append(f"d={d} is below {words}={least}")
+    below = f", tau < {facts.vanishes_from:g}" if math.isfinite(facts.vanishes_from) else ""
+    held = (f"{loss.name} is convex, with a derivative that cannot vanish{below}", f"d >= {words}")
+    return TheoremCheck.from_failures("C", held, failures)
+
+
+def theorem_f(problem: UFMProblem, X: Array) -> TheoremCheck:
+    """Check the hypotheses of Theorem F at a point, in floats: ``d = K - 1 >= 3``, every sample well classified.
+
+    Where it applies and the point is critical, it is a global minimiser or a strict saddle.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+        Cross-entropy, without margin and offsets.
+    X : ndarray, shape (d, K + N)
+
+    Examples
+    --------
+    >>> from sphereufm.problem.theory.theorems import collapsed_point
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(2, 2, 2, 2), dim=3, tau=20)
+    >>> theorem_f(problem, collapsed_point(problem)).applies
+    True
+    """
+    failures = _at_the_edge(problem)
+    if problem.loss.facts(problem.classes).offsets:
+        failures.append("the logits have margins or offsets")
+    cold = 2.0 * problem.tau * np.array([float(r) for r in problem.exact_rates or [1] * problem.samples])
+    cosines = X[:, : problem.classes].T @ X[:, problem.classes :]
+    wrong = (cosines > cosines[problem.labels, np.arange(problem.samples)]).any(axis=0)
+    trapped = int((wrong & (cold > problem.classes - 2)).sum())
+    if trapped:
+        failures.append(
+            f"{trapped} samples are misclassified, with 2 tau above K - 2 = {problem.classes - 2}"
+        )
+    held = (
+        "cross-entropy without offsets",
+        "d = K - 1 >= 3",
+        "every sample is well classified, or 2 tau <= K - 2",
+    )
+    return TheoremCheck.from_failures("F", held, failures)
+
+
+def _at_the_edge(problem: UFMProblem) -> list[str]:
+    """What Theorems E and F fail by, apart from temperatures."""
+    K, d = problem.classes, problem.dim
+    failures = []
+    if not problem.loss.facts(K).probability:
+        failures.append(f"the derivative of {problem.loss.name} is no softmax less the label")
+    if d != K - 1:
+        failures.append(f"d={d} is not K - 1={K - 1}")
+    elif d < 3:
+        failures.append(f"d=K - 1={d} is below 3")
+    return failures
