@@ -10,6 +10,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
+from sphereufm.plots.axes import row_marks
 from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     rows = drawable_rows(report)
     columns = min(_COLUMNS, max(len(rows), 1))
     lines = -(-len(rows) // columns) or 1
-    figure = Figure(figsize=(2.3 * columns, 2.5 * lines), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.8) if len(rows) > 1 else (4.8, 4.8))
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.05, hspace=0.15)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     labels = capabilities.column_labels(report.problem)
     for axes in panels:
         axes.set_axis_off()
     for axes, (row, point) in zip(panels, rows, strict=False):
-        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=9)
+        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=10)
+        axes.set_gid(row_marks([row]))
         _draw(axes, point.X, labels)
     return figure
 

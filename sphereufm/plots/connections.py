@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.plots.landscape import LOG_RATIO, STYLE
+from sphereufm.plots.axes import (
+    STYLE,
+    empty_axes,
+    kind_legend,
+    number_marks,
+    plain_ticks,
+    row_marks,
+    scale_costs,
+    whole_numbers,
+)
 from sphereufm.problem import capabilities
-from sphereufm.problem.interface import SphereProblem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +29,8 @@ __all__ = ["connections_figure", "disconnectivity_figure"]
 # Rows that are drawn, lowest first: more would be a tangle.
 _MOST_ROWS = 80
 _MOST_LEAVES = 40
-# Rows of one Morse index stand beside each other, this far apart.
-_BESIDE = 0.16
+# Ratio of heights from which the tree is drawn on a logarithmic scale.
+_DECADES = 100.0
 _INK = "#7a7a7a"
 
 
@@ -37,8 +45,8 @@ def connections_figure(report: LandscapeReport) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not attached to any window; the lowest 80 rows, numbered from one.  Rows of one index stand beside each
-        other.  An arrow is as wide as the share of its saddle's descents that took this way.
+        Not attached to any window; the lowest 80 rows, numbered from one.  Every mark
+        stands at its index.  An arrow is as wide as the share of its saddle's descents that took this way.
 
     Examples
     --------
@@ -48,45 +56,43 @@ def connections_figure(report: LandscapeReport) -> Figure:
     >>> connections_figure(connect_landscape(report)).axes[0].get_xlabel()
     'Morse index'
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_axes()
     places = _places(report)
     edges = [] if report.connections is None else report.connections.edges
-    total: dict[int, int] = {}
+    total: Counter[int] = Counter()
     for edge in edges:
-        total[edge.source] = total.get(edge.source, 0) + edge.descents
+        total[edge.source] += edge.descents
     for edge in edges:
         if edge.source in places and edge.target in places:
-            share = edge.descents / total[edge.source]
-            axes.annotate(
-                "",
-                places[edge.target],
-                places[edge.source],
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": "#888888",
-                    "alpha": 0.3 + 0.6 * share,
-                    "linewidth": 0.5 + 1.5 * share,
-                    "shrinkA": 3.0,
-                    "shrinkB": 4.0,
-                    "connectionstyle": "arc3,rad=0.08",
-                },
-            )
-    for kind, (colour, marker, label) in STYLE.items():
+            _arrow(axes, places[edge.source], places[edge.target], edge.descents / total[edge.source])
+    for kind, (colour, marker) in STYLE.items():
         rows = [row for row in places if report.critical[row].kind is kind]
         if rows:
             x, y = np.array([places[row] for row in rows]).T
-            axes.scatter(x, y, s=34, c=colour, marker=marker, label=label, linewidths=0, zorder=3)
-    if len(places) <= _MOST_LEAVES:
-        for row, place in places.items():
-            axes.annotate(str(row + 1), place, xytext=(4, 4), textcoords="offset points", fontsize=7)
-    _finish(axes, [report.critical[row].cost for row in places], report.problem)
+            style: dict[str, Any] = {"c": colour, "marker": marker, "s": 34, "linewidths": 0, "zorder": 3}
+            axes.scatter(x, y, gid=row_marks(rows), **style)
+    scale_costs(axes, [cost for _, cost in places.values()], _heading(report))
+    whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
-    if places:
-        axes.legend(loc="best", frameon=False, fontsize=8)
+    if len(places) <= _MOST_LEAVES:
+        axes.autoscale_view()
+        number_marks(axes, places)
+    kind_legend(figure, (report.critical[row].kind for row in places))
     return figure
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], share: float) -> None:
+    """A descent, the wider the larger its share."""
+    style = {
+        "arrowstyle": "-|>",
+        "color": "#888888",
+        "alpha": 0.3 + 0.6 * share,
+        "linewidth": 0.5 + 1.5 * share,
+        "shrinkA": 3.0,
+        "shrinkB": 4.0,
+        "connectionstyle": "arc3,rad=0.08",
+    }
+    axes.annotate("", end, start, arrowprops=style)
 
 
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
@@ -111,16 +117,14 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
     >>> len(disconnectivity_figure(connect_landscape(report)).axes[0].lines)
     1
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_axes()
     leaves = report.minimisers[:_MOST_LEAVES]
-    costs = {row: report.critical[row].cost for row in leaves}
-    merges = [(merge.cost, [row for row in merge.basins if row in costs]) for merge in report.merges]
+    lowest = min((report.critical[row].cost for row in leaves), default=0.0)
+    costs = {row: report.critical[row].cost - lowest for row in leaves}
+    merges = [(merge.cost - lowest, [row for row in merge.basins if row in costs]) for merge in report.merges]
     merges = [(cost, basins) for cost, basins in merges if len(basins) > 1]
-    ceiling = max([*costs.values(), *(cost for cost, _ in merges)], default=1.0)
-    top = ceiling + 0.08 * max(ceiling - min(costs.values(), default=0.0), 1e-12)
+    heights = sorted(cost for cost in [*costs.values(), *(cost for cost, _ in merges)] if cost > 0.0)
+    top = 1.08 * heights[-1] if heights else 1.0
     position = {row: float(place) for place, row in enumerate(_order(leaves, merges))}
     branches: dict[int, tuple[float, float, tuple[int, ...]]] = {
         row: (position[row], cost, (row,)) for row, cost in costs.items()
@@ -137,35 +141,35 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
     for x, low, _ in set(branches.values()):
         axes.plot([x, x], [low, top], color=_INK, linewidth=1.3)
     for row, cost in costs.items():
-        colour, marker, _ = STYLE[report.critical[row].kind]
-        axes.scatter([position[row]], [cost], c=colour, marker=marker, s=40, zorder=3, linewidths=0)
-        axes.annotate(
-            str(row + 1),
-            (position[row], cost),
-            xytext=(0, -12),
-            textcoords="offset points",
-            fontsize=8,
-            ha="center",
-        )
-    _finish(axes, list(costs.values()), report.problem)
+        colour, marker = STYLE[report.critical[row].kind]
+        style: dict[str, Any] = {"c": colour, "marker": marker, "s": 40, "zorder": 3, "linewidths": 0}
+        axes.scatter([position[row]], [cost], gid=row_marks([row]), **style)
+        below: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "ha": "center"}
+        axes.annotate(str(row + 1), (position[row], cost), (0, -14), **below)
+    if heights and heights[-1] > _DECADES * heights[0]:
+        # linear up to the lowest barrier, so that the deepest leaf has a place
+        axes.set_yscale("symlog", linthresh=heights[0])
+        plain_ticks(axes.yaxis)
+    axes.set_ylabel(f"{_heading(report).replace('cost', 'cost above lowest')}")
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
     axes.set_xlabel("minimisers, by their row")
+    kind_legend(figure, (report.critical[row].kind for row in leaves))
     return figure
 
 
+def _heading(report: LandscapeReport) -> str:
+    """Heading of an axis of costs."""
+    unit = capabilities.cost_unit(report.problem)
+    return f"cost ({unit})" if unit else "cost"
+
+
 def _places(report: LandscapeReport) -> dict[int, tuple[float, float]]:
-    """Morse index and cost of the lowest rows; those of one index are spread around it."""
-    columns: dict[int, list[int]] = {}
-    for row, entry in enumerate(report.critical[:_MOST_ROWS]):
-        index = entry.morse_index[0] if isinstance(entry, CriticalFamily) else entry.morse_index
-        columns.setdefault(index, []).append(row)
-    places = {}
-    for index, rows in columns.items():
-        for place, row in enumerate(rows):
-            beside = _BESIDE * ((place + 1) // 2) * (-1) ** place if len(rows) > 1 else 0.0
-            places[row] = (index + max(-0.45, min(0.45, beside)), report.critical[row].cost)
-    return places
+    """Morse index and cost of the lowest rows; of a family the least index."""
+    return {
+        row: (float(np.min(entry.morse_index)), entry.cost)
+        for row, entry in enumerate(report.critical[:_MOST_ROWS])
+    }
 
 
 def _order(leaves: tuple[int, ...], merges: list[tuple[float, list[int]]]) -> list[int]:
@@ -182,12 +186,3 @@ def _order(leaves: tuple[int, ...], merges: list[tuple[float, list[int]]]) -> li
     for row in leaves:
         order += [other for other in groups[row] if other not in order]
     return order
-
-
-def _finish(axes: Axes, costs: list[float], problem: SphereProblem) -> None:
-    """Axis of costs, logarithmic where they are far apart."""
-    unit = capabilities.cost_unit(problem)
-    if costs and min(costs) > 0.0 and max(costs) > LOG_RATIO * min(costs):
-        axes.set_yscale("log")
-    axes.set_ylabel(f"cost ({unit})" if unit else "cost")
-    axes.spines[["top", "right"]].set_visible(False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.landscape.report.landscape_report import LandscapeReport
+from sphereufm.plots.axes import empty_axes, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,11 +39,7 @@ def coverage_figure(report: LandscapeReport) -> Figure:
     >>> [line.get_label() for line in coverage_figure(report).axes[0].lines]
     ['rank 2', 'rank 3']
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_axes()
     for number, (name, coverage) in enumerate(report.coverage.items()):
         found = np.arange(len(coverage.discoveries) + 1)
         axes.step(
@@ -53,10 +50,10 @@ def coverage_figure(report: LandscapeReport) -> Figure:
             linestyle=_DASHES[number // 10 % len(_DASHES)],
         )
     axes.set_xlabel("searches that converged")
-    axes.set_ylabel("distinct classes met")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel("distinct orbits and families met")
+    whole_numbers(axes.xaxis)
+    whole_numbers(axes.yaxis)
     axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     if 0 < len(report.coverage) <= _MOST_NAMES:
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="lower center", ncols=4, frameon=False, fontsize=9)
     return figure

@@ -10,7 +10,16 @@ import numpy as np
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.landscape.report.summary import KIND_NAMES, summarise
+from sphereufm.landscape.report.summary import summarise
+from sphereufm.plots.axes import (
+    STYLE,
+    empty_axes,
+    kind_legend,
+    plain_ticks,
+    row_marks,
+    scale_costs,
+    whole_numbers,
+)
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -19,19 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["landscape_figure", "save_landscape", "spectra_figure"]
 
-# colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
-STYLE = {
-    kind: (colour, marker, KIND_NAMES[kind])
-    for kind, colour, marker in (
-        (CriticalPointKind.GLOBAL_MINIMUM, "#009E73", "*"),
-        (CriticalPointKind.STRICT_SADDLE, "#0072B2", "o"),
-        (CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, "#D55E00", "X"),
-        (CriticalPointKind.LOCAL_MINIMUM, "#E69F00", "P"),
-        (CriticalPointKind.DEGENERATE, "#CC79A7", "D"),
-    )
-}
-# beyond this ratio of costs the axis is logarithmic
-LOG_RATIO = 1e3
 _MOST_SPECTRA = 60
 _LARGEST_MARK = 90.0
 
@@ -55,23 +51,20 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     >>> landscape_figure(report).axes[0].get_xlabel()
     'Morse index'
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_axes()
     summary = summarise(report)
-    for kind, (colour, marker, label) in STYLE.items():
-        _draw_kind(axes, report, kind, color=colour, marker=marker, label=label)
-    costs = [entry.cost for entry in report.critical]
-    if costs and min(costs) > 0.0 and max(costs) > LOG_RATIO * min(costs):
-        axes.set_yscale("log")
+    for row, entry in enumerate(report.critical):
+        if isinstance(entry, CriticalFamily):
+            _draw_family(axes, row, entry)
+    for kind in STYLE:
+        _draw_points(axes, report, kind)
+    scale_costs(axes, [entry.cost for entry in report.critical], summary.cost_heading)
+    whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
-    axes.set_ylabel(summary.cost_heading)
-    axes.set_title(f"{summary.title}: {summary.verdict}", fontsize=10)
+    axes.set_title(f"{summary.title}: {summary.verdict}", fontsize=11)
     axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    if costs:
-        axes.legend(loc="best", frameon=False, fontsize=9)
+    families = any(isinstance(entry, CriticalFamily) for entry in report.critical)
+    kind_legend(figure, (entry.kind for entry in report.critical), families)
     return figure
 
 
@@ -94,11 +87,7 @@ def spectra_figure(report: LandscapeReport) -> Figure:
     >>> spectra_figure(report).axes[0].get_ylabel()
     'Hessian eigenvalue'
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = empty_axes()
     largest = 0.0
     for row, entry in enumerate(report.critical[:_MOST_SPECTRA], start=1):
         counts = _eigenvalues(entry)
@@ -112,14 +101,16 @@ def spectra_figure(report: LandscapeReport) -> Figure:
                 marker="_",
                 linewidths=1.4,
                 color=STYLE[entry.kind][0],
+                gid=row_marks([row - 1] * len(values)),
             )
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     if largest > 0.0:
         axes.set_yscale("symlog", linthresh=1e-3 * largest)
+        plain_ticks(axes.yaxis)
     axes.set_xlabel("row of the table (by cost)")
     axes.set_ylabel("Hessian eigenvalue")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
+    whole_numbers(axes.xaxis)
+    kind_legend(figure, (entry.kind for entry in report.critical[:_MOST_SPECTRA]))
     return figure
 
 
@@ -145,29 +136,32 @@ def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:
     return counts
 
 
-def _draw_kind(axes: Axes, report: LandscapeReport, kind: CriticalPointKind, **style: Any) -> None:
-    """Marks for the points, bars for the families of one kind."""
-    points = [e for e in report.critical if e.kind is kind and not isinstance(e, CriticalFamily)]
-    families = [e for e in report.critical if e.kind is kind and isinstance(e, CriticalFamily)]
+def _draw_points(axes: Axes, report: LandscapeReport, kind: CriticalPointKind) -> None:
+    """Marks for the points of one kind."""
+    points = [
+        (row, entry.morse_index, entry.cost)
+        for row, entry in enumerate(report.critical)
+        if entry.kind is kind and not isinstance(entry, CriticalFamily)
+    ]
     if points:
+        rows, index, cost = zip(*points, strict=True)
+        colour, marker = STYLE[kind]
         size = 110 if kind is CriticalPointKind.GLOBAL_MINIMUM else 36
-        axes.scatter(
-            [p.morse_index for p in points],
-            [p.cost for p in points],
-            s=size,
-            alpha=0.85,
-            linewidths=0,
-            **style,
-        )
-    for family in families:
-        low, high = family.morse_index
-        axes.plot(
-            [low, high], [family.cost] * 2, lw=5, alpha=0.4, solid_capstyle="round", color=style["color"]
-        )
-        axes.annotate(
-            family.name,
-            (low, family.cost),
-            xytext=(-2, 5),
-            textcoords="offset points",
-            fontsize=8,
-        )
+        style: dict[str, Any] = {"color": colour, "marker": marker, "s": size, "alpha": 0.85, "linewidths": 0}
+        axes.scatter(index, cost, gid=row_marks(rows), **style)
+
+
+def _draw_family(axes: Axes, row: int, family: CriticalFamily) -> None:
+    """A bar from the least to the largest index, with the family's name."""
+    low, high = family.morse_index
+    colour = STYLE[family.kind][0]
+    axes.plot(
+        [low, high],
+        [family.cost] * 2,
+        lw=5,
+        alpha=0.4,
+        solid_capstyle="round",
+        color=colour,
+        gid=row_marks([row]),
+    )
+    axes.annotate(family.name, (low, family.cost), (-2, 5), textcoords="offset points", fontsize=9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from io import StringIO
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.files import write_aside
@@ -61,12 +61,18 @@ def page_svg(draw: Callable[[], Figure], name: str) -> str:
     (True, True)
     """
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    text = StringIO()
+    text = BytesIO()
     settings: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(_INKED, _INK)}
     with mpl.rc_context(settings):
-        draw().savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    page = text.getvalue()
+        figure = draw()
+        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+            patch.set_alpha(0.0)
+        canvas: Any = FigureCanvasSVG(figure)
+        # savefig would draw twice, once to find out how large the figure is
+        canvas.print_svg(text, metadata={"Date": None})
+    page = text.getvalue().decode()
     svg = page[page.index("<svg") :].replace(_INK, "currentColor")
     # matplotlib's own style element speaks of the whole page
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)

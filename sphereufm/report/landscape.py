@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sphereufm.files import write_text
 from sphereufm.landscape.report.summary import summarise
-from sphereufm.report.page import Opener, figure_html, page_html, section_html, table_html
+from sphereufm.report.page import Opener, figure_html, list_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,10 @@ _COVERAGE = (
     "Distinct orbits and families met against searches that converged, for each stratum. A flat curve shows what this "
     "search finds easily, not that the list is complete."
 )
-_SCRIPTS = ("table.js", "configuration.js", "landscape.js")
+_TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
+_HINT = "<p>Sort by a heading; open a row by its number, or by its mark in a figure.</p>"
+_FILTERS = ("rank", "Morse index", "kind", "status")
+_SCRIPTS = ("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js")
 
 
 def landscape_html(report: LandscapeReport) -> str:
@@ -60,9 +63,11 @@ def landscape_html(report: LandscapeReport) -> str:
     return page_html(
         title=f"Landscape: {summary.title}",
         verdict=summary.verdict_line,
-        facts=summary.facts,
-        body=f'<div class="figures">{_figures(report)}</div>\n'
-        + section_html("Critical orbits and families", _table(summary)),
+        tone=_TONES.get(summary.verdict, ""),
+        link=None if summary.row is None else (f"row {summary.row + 1}", f"#row-{summary.row + 1}"),
+        body=section_html("Critical orbits and families", _table(summary))
+        + section_html("What was searched, and what the list claims", list_html(summary.facts))
+        + section_html("Figures", f'<div class="figures">{_figures(report)}</div>'),
         data=data,
         scripts=_SCRIPTS,
     )
@@ -111,4 +116,4 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
 def _table(summary: Summary) -> str:
     """One row for each entry of the report."""
     rows: list[list[Cell]] = [[Opener(index), *row.values()] for index, row in enumerate(summary.rows)]
-    return "<p>Sort by a heading; open a row by its number.</p>" + table_html("rows", summary.headings, rows)
+    return _HINT + table_html("rows", summary.headings, rows, _FILTERS)

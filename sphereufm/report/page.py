@@ -26,6 +26,7 @@ __all__ = [
     "Link",
     "Opener",
     "figure_html",
+    "list_html",
     "page_html",
     "read_data",
     "section_html",
@@ -58,10 +59,12 @@ def page_html(
     *,
     title: str,
     verdict: str,
-    facts: Iterable[str],
     body: str,
     data: Mapping[str, Any],
+    facts: Iterable[str] = (),
     scripts: Sequence[str] = ("table.js",),
+    tone: str = "",
+    link: tuple[str, str] | None = None,
 ) -> str:
     """Return a whole page.
 
@@ -69,14 +72,18 @@ def page_html(
     ----------
     title, verdict : str
         Texts; the verdict is one sentence.
-    facts : iterable of str
-        Texts, one line of a list each.
     body : str
         HTML, of :func:`figure_html`, :func:`table_html` and :func:`section_html`.
     data : mapping
         JSON data that the page carries.
+    facts : iterable of str
+        Texts, one line of a list each, before the body.
     scripts : sequence of str
         Names of the scripts that it needs.
+    tone : str
+        Colour of the verdict, a class of ``page.css``: ``"good"``, ``"bad"`` or none.
+    link : (str, str), optional
+        Words of the verdict that lead somewhere, and where: an address within the page.
 
     Returns
     -------
@@ -93,8 +100,9 @@ def page_html(
     return Template(_asset("page.html")).substitute(
         title=escape(title),
         style=_asset("page.css"),
-        verdict=escape(verdict),
-        facts="\n".join(f"<li>{escape(fact)}</li>" for fact in facts),
+        tone=escape(f" {tone}" if tone else ""),
+        verdict=_linked(escape(verdict), link),
+        facts=list_html(facts),
         body=body,
         version=escape(__version__),
         # `<` would let a text end the element
@@ -140,6 +148,12 @@ def read_data(path: str | os.PathLike[str]) -> dict[str, Any]:
     return data
 
 
+def list_html(lines: Iterable[str]) -> str:
+    """Return a list of texts; nothing if there are none."""
+    items = "\n".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul>\n{items}\n</ul>" if items else ""
+
+
 def section_html(heading: str, content: str) -> str:
     """Return a heading with HTML below it."""
     return f"<h2>{escape(heading)}</h2>\n{content}\n"
@@ -158,7 +172,9 @@ def figure_html(svg: str, caption: str, *, wide: bool = False) -> str:
     return f"{opening}{named}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def table_html(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+def table_html(
+    name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]], filters: Sequence[str] = ()
+) -> str:
     """Return a table that sorts by each heading.
 
     Parameters
@@ -168,6 +184,8 @@ def table_html(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]
     headings : sequence of str
     rows : iterable of sequence of Cell
         Ranges sort by their lower end; None is a dash and sorts last.
+    filters : sequence of str
+        Headings of columns by whose values rows can be chosen (by ``filters.js``).
 
     Examples
     --------
@@ -177,11 +195,27 @@ def table_html(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]
     head = "".join(
         f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings
     )
-    body = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    body = "\n".join(map(_row, rows))
+    chosen = f' data-filters="{escape(",".join(filters))}"' if filters else ""
     return (
-        f'<div class="scroll"><table class="sortable" id="{escape(name)}">\n<thead><tr>{head}</tr></thead>\n'
+        f'<div class="scroll"><table class="sortable" id="{escape(name)}"{chosen}>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table></div>"
     )
+
+
+def _linked(text: str, link: tuple[str, str] | None) -> str:
+    """Escaped text in which the first of some words lead to an address."""
+    if link is None:
+        return text
+    words, address = map(escape, link)
+    return text.replace(words, f'<a href="{address}">{words}</a>', 1)
+
+
+def _row(cells: Sequence[Cell]) -> str:
+    """A row; one that opens has a name by its number."""
+    first = cells[0] if cells else None
+    name = f' id="row-{first.index + 1}"' if isinstance(first, Opener) else ""
+    return f"<tr{name}>" + "".join(map(_cell, cells)) + "</tr>"
 
 
 def _cell(value: Cell) -> str:

@@ -5,12 +5,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
+from matplotlib.text import Text
 
 from sphereufm import UFMProblem, verify_landscape
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.report.connections import Connection, Connections
+from sphereufm.landscape.report.summary import KIND_NAMES
 from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
 from sphereufm.plots.coverage import coverage_figure
@@ -29,6 +32,13 @@ def marks(axes):
     return np.concatenate([c.get_offsets() for c in axes.collections if isinstance(c, PathCollection)])
 
 
+def in_order(axes, report):
+    """Row and place of each mark, as the name of its artist tells a page."""
+    for collection in axes.collections:
+        rows = [int(row) for row in collection.get_gid().removeprefix("rows_").split("_")]
+        yield from zip(rows, collection.get_offsets()[:, 0], strict=True)
+
+
 def test_the_fingerprint_has_a_mark_or_a_bar_for_each_row(report):
     (axes,) = landscape_figure(report).axes
     points = [e for e in report.critical if not isinstance(e, CriticalFamily)]
@@ -37,7 +47,8 @@ def test_the_fingerprint_has_a_mark_or_a_bar_for_each_row(report):
     assert sorted(text.get_text() for text in axes.texts) == sorted(family.name for family in families)
     bars = [tuple(line.get_xdata()) for line in axes.lines]
     assert sorted(bars) == sorted(family.morse_index for family in families)
-    kinds = {text.get_text() for text in axes.get_legend().get_texts()}
+    (legend,) = axes.figure.legends
+    kinds = {text.get_text() for text in legend.get_texts()}
     assert {"global minimiser", "strict saddle", "spurious local minimiser"} <= kinds
 
 
@@ -77,15 +88,20 @@ def test_an_arrow_for_each_connection(report):
     # from the higher to the lower
     assert all(arrow.xyann[1] > arrow.xy[1] for arrow in arrows)
     numbers = {text.get_text() for text in axes.texts} - {""}
-    assert numbers == {str(row + 1) for row in range(len(report.critical))}
+    assert numbers <= {str(row + 1) for row in range(len(report.critical))}
+    assert len(numbers) >= len(report.critical) - 2
+    assert all(x == np.min(report.critical[row].morse_index) for row, x in in_order(axes, report))
 
 
 def test_the_tree_has_a_leaf_for_each_minimiser_and_meets_at_the_barrier(report):
     (axes,) = disconnectivity_figure(report).axes
     assert [text.get_text() for text in axes.texts] == [str(row + 1) for row in report.minimisers]
     level = [line.get_ydata()[0] for line in axes.lines if len(set(line.get_ydata())) == 1]
-    assert level == [merge.cost for merge in report.merges]
-    assert sorted(marks(axes)[:, 1]) == sorted(report.critical[row].cost for row in report.minimisers)
+    lowest = min(report.critical[row].cost for row in report.minimisers)
+    assert level == [merge.cost - lowest for merge in report.merges]
+    assert sorted(marks(axes)[:, 1]) == sorted(
+        report.critical[row].cost - lowest for row in report.minimisers
+    )
 
 
 def test_branches_do_not_cross_and_unjoined_ones_stay_apart(report):
@@ -154,3 +170,68 @@ def test_the_view_of_the_sphere_is_a_rotation():
 
     assert np.allclose(_VIEW @ _VIEW.T, np.eye(3), atol=2e-3)
     assert np.linalg.det(_VIEW) > 0
+
+
+def written(figure):
+    """All texts of a figure as a page shows them, each with its box in pixels."""
+    FigureCanvasAgg(figure).draw()
+    texts = [one for one in figure.findobj(Text) if one.get_text().strip() and one.get_visible()]
+    return [(one, one.get_window_extent()) for one in texts]
+
+
+@pytest.mark.parametrize("tau", ["0.001", "12", "40"])
+@pytest.mark.parametrize(
+    "draw", [landscape_figure, spectra_figure, connections_figure, coverage_figure, disconnectivity_figure]
+)
+def test_ticks_are_plain_and_whole_and_numbers_do_not_collide(draw, tau):
+    found = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau), starts=12)
+    figure = draw(connect_landscape(found))
+    texts = written(figure)
+    assert not [one.get_text() for one, _ in texts if "$" in one.get_text() or "times" in one.get_text()]
+    axes = figure.axes[0]
+    if draw is not disconnectivity_figure:
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(float(tick).is_integer() for tick in ticks)
+    numbers = [box for one, box in texts if one in axes.texts and one.get_text().isdigit()]
+    for k, box in enumerate(numbers):
+        assert not any(box.overlaps(other) for other in numbers[:k])
+    # ticks beyond the limits have labels, too, which are not drawn
+    ticked = {*axes.get_xticklabels(), *axes.get_yticklabels()}
+    for one, box in texts:
+        if one in ticked:
+            continue
+        assert figure.bbox.contains(*box.min), one.get_text()
+        assert figure.bbox.contains(*box.max), one.get_text()
+
+
+def test_legends_name_every_kind_and_lie_off_the_data(report):
+    for draw in (landscape_figure, spectra_figure, connections_figure, disconnectivity_figure):
+        figure = draw(report)
+        FigureCanvasAgg(figure).draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert not box.overlaps(figure.axes[0].bbox)
+        rows = report.minimisers if draw is disconnectivity_figure else range(len(report.critical))
+        kinds = {KIND_NAMES[report.critical[row].kind] for row in rows}
+        assert kinds <= {text.get_text() for text in legend.get_texts()}
+
+
+def test_figures_of_a_page_have_one_size(report):
+    draws = (landscape_figure, spectra_figure, connections_figure, coverage_figure, configurations_figure)
+    assert len({tuple(draw(report).get_size_inches()) for draw in draws}) == 1
+
+
+def test_a_tree_whose_barriers_differ_by_decades_is_logarithmic(report):
+    minimum, saddle = report.critical[0], next(e for e in report.critical if e.kind.name == "STRICT_SADDLE")
+    rows = [dataclasses.replace(minimum, cost=cost) for cost in (1.0, 1.0 + 1e-6, 1.5)]
+    rows += [dataclasses.replace(saddle, cost=cost) for cost in (1.0 + 1e-5, 9.0)]
+    edges = tuple(Connection(source=s, target=t, descents=1) for s, t in ((3, 0), (3, 1), (4, 0), (4, 2)))
+    found = Connections(edges=edges, sources=2, skipped=0, descents=4, unfinished=0, unlisted=0)
+    (axes,) = disconnectivity_figure(
+        dataclasses.replace(report, critical=tuple(rows), connections=found)
+    ).axes
+    assert axes.get_yscale() == "symlog"
+    heights = [axes.transData.transform((0.0, y))[1] for y in sorted(marks(axes)[:, 1])]
+    assert np.diff(heights).min() > 5.0

@@ -13,6 +13,7 @@ from own_problems import fourth_powers
 from sphereufm import UFMProblem, verify_landscape
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.report import landscape_html
 
 pytestmark = needs_browser
@@ -61,7 +62,12 @@ seen.focusable = [...document.querySelectorAll("button, a, summary")].every((one
     assert seen["focusable"]
 
 
-def test_an_open_row_has_everything_and_its_python_rebuilds_the_point(report, page, tmp_path):
+@pytest.mark.parametrize("loss", ["cross-entropy", "margin"])
+def test_an_open_row_has_everything_and_its_python_rebuilds_the_point(loss, tmp_path):
+    given = loss if loss == "cross-entropy" else CrossEntropy(margin="1/4")
+    problem = UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau="3/2", loss=given)
+    report = verify_landscape(problem, starts=12 if loss == "cross-entropy" else 3)
+    page = landscape_html(report)
     seen = opened(
         page,
         tmp_path / "report.html",

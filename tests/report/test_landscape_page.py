@@ -30,7 +30,7 @@ def brief(report):
 
 
 def verdict(page):
-    (text,) = re.findall(r'<p class="verdict">(.*?)</p>', page)
+    (text,) = re.findall(r'<p class="verdict[^"]*">(.*?)</p>', page)
     return text
 
 

@@ -47,6 +47,19 @@ const multiplied = (values, copies) => {
   }
   return groups.map(([value, count]) => value.toPrecision(6) + (count > 1 ? `  (${count} times)` : "")).join("\n") || "none";
 };
+// eigenvalues along a line: logarithmic in size, with the place of zero marked
+const showStrip = (cell, values) => {
+  if (!values.length) return;
+  const largest = Math.max(...values.map(Math.abs)) || 1, small = 1e-6 * largest;
+  const size = (x) => Math.sign(x) * Math.log10(1 + Math.abs(x) / small) / Math.log10(1 + largest / small);
+  const place = (x) => 200 + 185 * size(x);
+  const svg = draw(cell, "svg", { viewBox: "0 0 400 40", class: "strip", role: "img",
+    "aria-label": `${values.filter((x) => x < 0).length} of ${values.length} eigenvalues are below zero` });
+  draw(svg, "line", { x1: 0, x2: 400, y1: 18, y2: 18 });
+  draw(svg, "line", { x1: 200, x2: 200, y1: 4, y2: 26 });
+  for (const x of [-largest, 0, largest]) draw(svg, "text", { x: place(x), y: 37 }).textContent = x.toPrecision(2);
+  for (const x of values) draw(svg, "circle", { cx: place(x), cy: 18, r: 4, fill: x < 0 ? "#d55e00" : "#0072b2", opacity: 0.7 });
+};
 const literal = (X) => "[\n" + X.map((row) => "    [" + row.join(", ") + "],").join("\n") + "\n]";
 const rebuildLines = (entry, index, member) => {
   const own = member === null ? "" : `.members[${member}]`;
@@ -55,11 +68,12 @@ const rebuildLines = (entry, index, member) => {
     return `from sphereufm import embed, load_report\n\nreport = load_report("landscape.json")\nproblem = report.problem\n`
       + `X = embed(report.critical[${index}]${own}.X, problem.dim)\ncost = float(problem.cost(X))`;
   }
+  const plain = !problem.rates && problem.loss.name === "cross-entropy" && problem.loss.margin === "0" && !problem.loss.offsets;
   const given = [`class_sizes=${JSON.stringify(problem.class_sizes)}`, `dim=${problem.dim}`, `tau=${JSON.stringify(problem.exact_tau)}`];
   if (problem.labels) given.push(`labels=${JSON.stringify(problem.labels)}`);
   if (problem.weights) given.push(`weights=${JSON.stringify(problem.weights)}`);
-  if (problem.loss !== "cross-entropy") given.push(`loss=${JSON.stringify(problem.loss)}`);
-  return `import numpy as np\nfrom sphereufm import UFMProblem, embed\n\nproblem = UFMProblem(${given.join(", ")})\n`
+  const made = plain ? `UFMProblem(${given.join(", ")})` : `UFMProblem.from_json(json.loads(${JSON.stringify(JSON.stringify(problem))}))`;
+  return `import json\n\nimport numpy as np\nfrom sphereufm import UFMProblem, embed\n\nproblem = ${made}\n`
     + `X = embed(np.array(${literal(entry.point)}), problem.dim)\ncost = float(problem.cost(X))`;
 };
 const showProof = (cell, entry) => {
@@ -89,6 +103,7 @@ const describePoint = (cell, entry, index, member) => {
     if (X.length === 3) put(cell, "p", "Drag it, or use the arrow keys; Home turns it back. Faint marks lie behind.");
   }
   put(cell, "h3", "Hessian spectrum on the horizontal space (numerical)");
+  showStrip(cell, [...entry.eigenvalues, ...(entry.normal_copies ? entry.normal_eigenvalues : [])]);
   put(cell, "pre", multiplied(entry.eigenvalues, 1), "spectrum");
   if (entry.normal_copies) {
     put(cell, "p", `In the ${entry.normal_copies} directions normal to the span:`);
@@ -118,6 +133,8 @@ const showFalls = (cell, index) => {
 };
 describers.rows = (cell, index) => {
   const entry = data.critical[index];
+  const cells = [...rowAt(index).cells].slice(1).map((one, k) => `${rowHeads[k + 1]} ${one.textContent}`);
+  put(cell, "p", cells.join("; ") + ".", "values");
   showFalls(cell, index);
   if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);
   if (entry.members) describeFamily(cell, entry, index); else describePoint(cell, entry, index, null);
