@@ -24,7 +24,7 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.theory.collapsed_family import family_name
+from sphereufm.problem.theory.families import family_name
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum

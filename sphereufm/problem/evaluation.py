@@ -87,6 +87,17 @@ class UFMEvaluation:
         ]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
 
+    @cached_property
+    def excess(self) -> Array:
+        """Cost above the floor of the loss, shape ``(...)``, without cancellation."""
+        problem = self.problem
+        Wt = np.swapaxes(self.W, -1, -2)
+        total: Array | float = 0.0
+        for block in problem.blocks:
+            Z = Wt @ self.H[..., block.samples] * block.temperatures
+            total = total + problem.loss.excess(Z, block) @ block.weights
+        return np.asarray(total)
+
     @property
     def gradient(self) -> Array:
         """Riemannian gradient, shape ``(..., d, K + N)``."""

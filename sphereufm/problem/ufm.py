@@ -343,8 +343,8 @@ class UFMProblem:
         return constructed_starts(self)
 
     def family_name(self, X: Array, cost: float) -> str | None:
-        """See :func:`~sphereufm.problem.theory.collapsed_family.family_name`."""
-        from sphereufm.problem.theory.collapsed_family import family_name
+        """See :func:`~sphereufm.problem.theory.families.family_name`."""
+        from sphereufm.problem.theory.families import family_name
 
         return family_name(self, X, cost)
 

@@ -224,3 +224,17 @@ def test_no_minimum_is_claimed_without_a_proof(loss, dim, changes):
         global_minimum(UFMProblem(**{"class_sizes": (1,) * 4, "dim": dim, "tau": 1, "loss": loss, **changes}))
         is None
     )
+
+
+def test_samples_that_reach_their_least_loss_form_a_family_with_its_dimension():
+    """Label smoothing 0.1 at K = 3, n = 1, d = 4, tau = 3: 2 tau > delta = 3.33, so minimisers are not isolated."""
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=3, loss=SMOOTHED)
+    report = verify_landscape(problem, starts=15)
+    lowest = report.critical[0]
+    assert (lowest.name, lowest.kind.name) == ("least-loss-6", "GLOBAL_MINIMUM")
+    assert lowest.cost == pytest.approx(global_minimum(problem), rel=1e-12)
+    assert lowest.optimality_gap < 1e-16
+    # a regular member is Morse-Bott: its nullity is the family's dimension
+    assert 6 in {member.nullity for member in lowest.members}
+    assert report.verdict.name == "UNDECIDED"
+    assert all(entry.kind.name == "STRICT_SADDLE" for entry in report.critical[1:])

@@ -124,7 +124,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     bounds: dict[str, float] = {}
     facts = problem.loss.facts(problem.classes)
     if math.isfinite(facts.floor):
-        bounds["cost"] = max(_excess(problem, X), _SMALLEST)
+        bounds["cost"] = max(float(problem.at(X).excess), _SMALLEST)
     least = global_minimum(problem)
     if least is not None:
         bounds["closed-form"] = max(_closed_form_gap(problem, X, least), _SMALLEST)
@@ -135,15 +135,6 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
         return OptimalityGap(value=math.inf, method="none", bounds={})
     method = min(bounds, key=bounds.__getitem__)
     return OptimalityGap(value=bounds[method], method=method, bounds=bounds)
-
-
-def _excess(problem: UFMProblem, X: Array) -> float:
-    """Cost above the floor of the losses."""
-    K, loss = problem.classes, problem.loss
-    return sum(
-        float(loss.excess(X[:, :K].T @ X[:, block.columns] * block.temperatures, block) @ block.weights)
-        for block in problem.blocks
-    )
 
 
 def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:

@@ -5,6 +5,11 @@ logits of a sample are equal, ``f`` is one number (``log K`` for cross-entropy),
 ``beta_i`` vanishes, and ``X`` is critical exactly when each ``sum_i (G_0)_ki h_i`` is a multiple of ``w``: linear
 conditions on the parts of ``H`` normal to ``w``.  The family has several strata (rank one up to ``min(d, N - K + 2)``
 when no class is empty) and large dimension; multi-start counts drown in it unless it is merged.
+
+*Least loss*: every sample reaches the minimum of its own loss, where ``G = 0``.  Then the point is a global minimiser,
+and for generic classifiers each feature is bound by ``c`` equations alone, ``c = K - 1`` where the loss ignores a
+common shift, else ``K``: the family has dimension ``K (d - 1) + N (d - 1 - c)``, less that of an orbit.  For label
+smoothing that is ``tau <w_y - w_j, h_i> = delta`` for all ``j != y``; it needs ``2 tau >= delta``.
 """
 
 from __future__ import annotations
@@ -16,15 +21,19 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 
 if TYPE_CHECKING:
+    from sphereufm.problem.losses.interface import LossFacts
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["COLLAPSED_CLASSIFIERS", "family_name"]
+__all__ = ["COLLAPSED_CLASSIFIERS", "LEAST_LOSS", "family_name"]
 
 COLLAPSED_CLASSIFIERS = "collapsed-classifiers"
+LEAST_LOSS = "least-loss"
 
 # A search stops this close to a member; classifiers of other critical points differ by far more.
 _SAME_CLASSIFIER = 1e-5
 _SAME_COST = 1e-8
+# Cost above the floor that a search leaves: the square of its relative gradient norm, with room.
+_NO_EXCESS = 1e-17
 
 
 def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
@@ -36,6 +45,11 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     X : ndarray, shape (r, M)
         A critical point to the search's tolerance.
     cost : float
+
+    Returns
+    -------
+    str or None
+        ``"collapsed-classifiers"``, or ``"least-loss-k"`` with the family's dimension ``k`` modulo rotations.
 
     Notes
     -----
@@ -50,12 +64,23 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     >>> family_name(problem, X, float(problem.in_dimension(1).cost(X)))
     'collapsed-classifiers'
     """
+    facts = problem.loss.facts(problem.classes)
+    if 0.0 < facts.vanishes_from <= problem.tau * (1.0 + _SAME_COST) and problem.spheres.dimension:
+        excess = float(problem.in_dimension(X.shape[0]).at(X).excess)
+        dimension = _least_loss_dimension(problem, facts)
+        if excess <= _NO_EXCESS and dimension > 0:
+            return f"{LEAST_LOSS}-{dimension}"
     W = X[:, : problem.classes]
-    if (
-        np.abs(W - W[:, :1]).max() > _SAME_CLASSIFIER
-        or not problem.loss.facts(problem.classes).shift_invariant
-    ):
+    if not facts.shift_invariant or np.abs(W - W[:, :1]).max() > _SAME_CLASSIFIER:
         return None
     # the logits of each sample are equal: any such point has the family's cost
     level = float(problem.in_dimension(1).cost(np.ones((1, problem.shape[1]))))
     return COLLAPSED_CLASSIFIERS if abs(cost - level) <= _SAME_COST * level else None
+
+
+def _least_loss_dimension(problem: UFMProblem, facts: LossFacts) -> int:
+    """Dimension modulo rotations of the family in which every sample reaches its minimum, for generic classifiers."""
+    K, N, d = problem.classes, problem.samples, problem.dim
+    equations = K - 1 if facts.shift_invariant else K
+    rank = min(d, K + N)
+    return K * (d - 1) + N * (d - 1 - equations) - rank * (2 * d - rank - 1) // 2
