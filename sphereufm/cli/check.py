@@ -114,6 +114,8 @@ def _opened(path: Path) -> _File:
     form = data.get("format") if isinstance(data, dict) else None
     if isinstance(form, str) and form.startswith("sphereufm-large-gap/"):
         return _File(path=path, kind="large-gap")
+    if isinstance(form, str) and form.startswith("sphereufm-complete/"):
+        return _File(path=path, kind="complete")
     if isinstance(form, str) and form.startswith(_LANDSCAPE):
         return _File(path=path, kind="landscape", format=form[:60], data=data)
     if isinstance(data, dict) and ("claims" in data or str(form).startswith("sphereufm-certificate")):
@@ -136,14 +138,17 @@ def _read(path: Path) -> Any:
 def _report(file: _File, backend: str) -> dict[str, Any]:
     """Check one file; what cannot be read is a report too, and so is a defect of the checker."""
     from sphereufm.certify.checker import CheckError, check_file
+    from sphereufm.certify.complete.check import CompleteCheckError
     from sphereufm.certify.large_gap.rows import ArrayFileError
 
     detail(f"checking {file.path}")
     try:
         if file.kind == "large-gap":
             return _large_gap(file.path)
+        if file.kind == "complete":
+            return _complete(file.path)
         return _as_data(file.path, check_file(file.path, backend))
-    except (CheckError, ArrayFileError) as error:
+    except (CheckError, ArrayFileError, CompleteCheckError) as error:
         return _refused(file.path, "UNREADABLE", str(error))
     except Exception as defect:
         return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
@@ -192,7 +197,8 @@ def _named_certificates(data: dict[str, Any]) -> Iterator[str]:
     """Names of certificates in a landscape's rows."""
     proofs, rows = data.get("proofs"), data.get("critical")
     entries = [proofs.get("theorem_certificate")] if isinstance(proofs, dict) else []
-    for row in rows if isinstance(rows, list) else []:
+    rows = [*(rows if isinstance(rows, list) else []), data.get("completeness")]
+    for row in rows:
         members = row.get("members") if isinstance(row, dict) else None
         for entry in [row, *(members if isinstance(members, list) else [])]:
             entries.append(entry.get("certificate") if isinstance(entry, dict) else None)
@@ -210,6 +216,16 @@ def _large_gap(path: Path) -> dict[str, Any]:
     row = "optimality gap, checked in floating point with error bounds"
     instance = {"instance": result.instance, "sha256": result.sha256}
     return {"file": str(path), "status": result.status, "row": row, **instance, "claims": [claim]}
+
+
+def _complete(path: Path) -> dict[str, Any]:
+    """A complete list of critical points."""
+    from sphereufm.certify.complete.check import check_complete
+
+    result = check_complete(path)
+    claim = {"type": "complete", "status": result.status, "text": result.text}
+    row = "complete list of critical points" if result.status == "PROVED" else "not every box is settled"
+    return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}
 
 
 def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:

@@ -44,6 +44,11 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 @starts_option
 @seed_option
 @no_proofs_option
+@click.option(
+    "--complete",
+    is_flag=True,
+    help="Prove that the list is complete: K = 2; K = 3 with one sample a class; small instances at d = 2.",
+)
 @output_options
 @json_option
 def verify(
@@ -51,6 +56,7 @@ def verify(
     starts: int | None,
     seed: int,
     no_proofs: bool,
+    complete: bool,
     out: Path | None,
     force: bool,
     as_json: bool,
@@ -60,14 +66,23 @@ def verify(
 
     Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
     """
+    from sphereufm.errors import InvalidInputError
     from sphereufm.landscape.report.summary import summarise
     from sphereufm.landscape.verify import verify_landscape
 
+    if complete and no_proofs:
+        raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
     problem = problem_from_options(**problem_words)
     prepare_output(out, _FILES, force)
     with Progress() as progress:
         report = verify_landscape(
-            problem, effort=effort, starts=starts, rng=seed, progress=progress, news=progress.news
+            problem,
+            effort=effort,
+            starts=starts,
+            rng=seed,
+            complete=complete,
+            progress=progress,
+            news=progress.news,
         )
         if report.complete and not no_proofs:
             from sphereufm.landscape.proofs import prove_landscape

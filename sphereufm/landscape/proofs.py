@@ -21,6 +21,7 @@ from sphereufm.certify.json_format import certificate_to_json, claim_name, write
 from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.complete_list import keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import judge
@@ -221,7 +222,7 @@ def _clear(folder: Path | None) -> None:
     if folder is None:
         return
     old = folder / CERTIFICATES
-    for pattern in ("theorem.json", "[0-9]*.json", "[0-9]*/[0-9]*.json"):
+    for pattern in ("theorem.json", "complete.json", "[0-9]*.json", "[0-9]*/[0-9]*.json"):
         for path in old.glob(pattern):
             path.unlink()
 
@@ -230,6 +231,11 @@ def _lowest(report: LandscapeReport) -> Array | None:
     """The lowest point that was found."""
     points = [entry for entry in report.critical if isinstance(entry, CriticalPoint)]
     return min(points, key=lambda point: point.cost).X if points else None
+
+
+def _is_complete(report: LandscapeReport) -> bool:
+    """Whether the list was proved complete."""
+    return report.completeness is not None and report.completeness.status == "PROVED"
 
 
 def _judged(
@@ -241,7 +247,7 @@ def _judged(
     complete: bool,
 ) -> LandscapeReport:
     """The report with its proofs and the verdict that follows from them."""
-    judgement = judge(entries, report.theorem, proofs=True)
+    judgement = judge(entries, report.theorem, proofs=True, complete=_is_complete(report))
     old = judge(report.critical, report.theorem).note
     by_theorem, name = theorem or (False, None)
     basis_status = judgement.basis_status
@@ -272,4 +278,5 @@ def _judged(
         ),
         notes=(*kept, *([judgement.note] if judgement.note else [])),
         complete=complete,
+        completeness=keep_certificate(report.completeness, prover.folder, f"{CERTIFICATES}/complete.json"),
     )

@@ -11,8 +11,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sphereufm.complete.prove import prove_complete
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
 from sphereufm.landscape.report.verdict import judge
@@ -52,6 +54,7 @@ def verify_landscape(
     starts: int | None = None,
     rng: int | np.random.Generator = 0,
     initial_points: Iterable[Array] = (),
+    complete: bool = False,
     progress: Progress | None = None,
     news: News | None = None,
 ) -> LandscapeReport:
@@ -74,6 +77,8 @@ def verify_landscape(
         Seed; the same seed gives the same report on the same machine.
     initial_points : iterable of ndarray, shape (r, M), r <= d
         Further starts, for example points of a saved report.
+    complete : bool
+        Prove that the list is complete, on a small instance: see :func:`~sphereufm.complete.prove.prove_complete`.
     progress : callable, optional
         ``progress(stage, done, total)``.
     news : callable, optional
@@ -108,8 +113,9 @@ def verify_landscape(
     collection = Collection(problem)
     coverage: dict[str, Coverage] = {}
     notes: list[str] = []
-    complete = True
+    finished = True
     generator = as_generator(rng)
+    proved = None
 
     def judged(found: Coverage) -> None:
         if news is not None:
@@ -118,6 +124,9 @@ def verify_landscape(
     rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
     try:
         _enter_given(collection, [*capabilities.constructed_starts(problem), *initial_points], settings)
+        if complete:
+            proved = prove_complete(problem, progress=told)
+            _enter_given(collection, proved.points, settings)
         for name, stratum, whole in _strata(problem, effort):
             entering = partial(_enter, collection, whole)
             coverage[name] = search_stratum(
@@ -126,7 +135,7 @@ def verify_landscape(
         _search_symmetric_starts(collection, settings, generator, told)
         _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
     except KeyboardInterrupt:
-        complete = False
+        finished = False
         notes.append(
             "interrupted: strata that are not listed under coverage were not searched, or not to the end"
         )
@@ -139,6 +148,7 @@ def verify_landscape(
     entries = collection.classified(partial(told, "classify"))
     theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)
+    completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
     return LandscapeReport(
         problem=problem,
         critical=tuple(entries),
@@ -147,9 +157,10 @@ def verify_landscape(
         theorem=theorem,
         coverage=coverage,
         rank_one=rank_one,
-        notes=(*notes, *([judgement.note] if judgement.note else [])),
+        notes=(*notes, *more, *([judgement.note] if judgement.note else [])),
         seed=rng if isinstance(rng, int) else None,
-        complete=complete,
+        complete=finished,
+        completeness=completeness,
     )
 
 

@@ -4,11 +4,13 @@ import base64
 import json
 import zlib
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from sphereufm import UFMProblem, align, find_critical_points, prove_complete
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
@@ -127,6 +129,15 @@ def nodes_of(raw):
 
 def test_the_certificate_is_accepted_as_it_is(certificate):
     assert status(certificate) == "PROVED"
+
+
+def test_the_certificate_follows_its_schema(certificate):
+    schemas = Path(__file__).resolve().parents[2] / "docs/schemas"
+    check = Draft202012Validator(json.loads((schemas / "complete.schema.json").read_text(encoding="utf-8")))
+    check.validate(certificate)
+    check.validate(json.loads(prove_complete(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)).certificate))
+    for key in certificate:
+        assert not check.is_valid({k: v for k, v in certificate.items() if k != key})
 
 
 def test_a_leaf_dropped_is_not_accepted(certificate):

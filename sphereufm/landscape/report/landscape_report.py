@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory.theorems import TheoremCheck
 
-__all__ = ["FORMAT", "LandscapeReport", "ProofSummary", "RankOneCount", "load_report"]
+__all__ = ["FORMAT", "Completeness", "LandscapeReport", "ProofSummary", "RankOneCount", "load_report"]
 
 FORMAT = "sphereufm-landscape/1"
 
@@ -59,6 +59,38 @@ class ProofSummary:
     basis_status: str | None
     theorem_certificate: str | None = None
     instance_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completeness:
+    """Whether the list of critical points was proved complete.
+
+    Attributes
+    ----------
+    status : str
+        ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``.
+    statement : str
+        What is proved, or why nothing is.
+    orbits : int
+        Critical orbits outside of the collapsed family that the proof lists.
+    region : str or None
+        Where critical points may still be, if the search was stopped.
+    certificate : str or None
+        The certificate's file, relative to the report's folder.
+    evidence : bytes or None
+        The certificate itself, until it is written.
+    """
+
+    status: str
+    statement: str
+    orbits: int = 0
+    region: str | None = None
+    certificate: str | None = None
+    evidence: bytes | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the evidence, which is a file of its own."""
+        return {key: value for key, value in asdict(self).items() if key != "evidence"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,6 +119,8 @@ class LandscapeReport:
         None where no proofs were tried.
     connections : Connections or None
         Who falls to whom; None where no descents were made.
+    completeness : Completeness or None
+        None where no proof was asked for: then the list is a lower bound.
 
     Examples
     --------
@@ -108,6 +142,7 @@ class LandscapeReport:
     complete: bool = True
     proofs: ProofSummary | None = None
     connections: Connections | None = None
+    completeness: Completeness | None = None
 
     def __repr__(self) -> str:
         basis = "" if self.basis is None else f" ({self.basis})"
@@ -141,6 +176,7 @@ class LandscapeReport:
             "notes": list(self.notes),
             "seed": self.seed,
             "complete": self.complete,
+            "completeness": None if self.completeness is None else self.completeness.to_json(),
             "proofs": None if self.proofs is None else asdict(self.proofs),
             "connections": None
             if self.connections is None
@@ -233,6 +269,7 @@ def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         notes=tuple(data["notes"]),
         seed=data["seed"],
         complete=bool(data["complete"]),
+        completeness=None if data.get("completeness") is None else Completeness(**data["completeness"]),
         proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
         connections=connections_from_json(data.get("connections"), len(data["critical"])),
     )

@@ -228,23 +228,31 @@ def _proofs(report: LandscapeReport) -> str:
 
 def _facts(report: LandscapeReport) -> Iterator[str]:
     """What was searched, and what a reader should know."""
+    completeness = report.completeness
+    complete = completeness is not None and completeness.status == "PROVED"
     for name, coverage in report.coverage.items():
-        yield f"{name}: {_searched(coverage)}"
+        yield f"{name}: {_searched(coverage, complete)}"
     if report.rank_one is not None:
         classes, listed = report.rank_one.classes, report.rank_one.listed
         some = "" if listed == classes else f", {listed} of them listed"
         yield f"rank 1: {counted(classes, 'orbit')}, counted exactly{some}"
-    if report.basis != "completeness":
+    if not complete:
         yield _LOWER_BOUND
+    if completeness is not None:
+        where = f"; {completeness.region}" if completeness.region else ""
+        yield f"complete list: {completeness.status}: {completeness.statement}{where}"
     yield from _falls(report)
     yield from report.notes
 
 
-def _searched(coverage: Coverage) -> str:
+def _searched(coverage: Coverage, complete: bool) -> str:
     """What the searches of one stratum met."""
     searches = f"{coverage.converged} of {counted(coverage.starts, 'search', 'searches')} converged"
     bound = coverage.unseen_bound
-    unseen = "" if bound is None else f", unseen mass below {bound:.1%} at {coverage.confidence:.0%}"
+    # what is known to be all leaves no mass unseen
+    unseen = (
+        "" if bound is None or complete else f", unseen mass below {bound:.1%} at {coverage.confidence:.0%}"
+    )
     return f"{searches}, {counted(coverage.classes, 'orbit or family', 'orbits and families')} met{unseen}"
 
 

@@ -41,7 +41,11 @@ class Judgement:
 
 
 def judge(
-    entries: Sequence[CriticalPoint | CriticalFamily], theorem: TheoremCheck | None, *, proofs: bool = False
+    entries: Sequence[CriticalPoint | CriticalFamily],
+    theorem: TheoremCheck | None,
+    *,
+    proofs: bool = False,
+    complete: bool = False,
 ) -> Judgement:
     """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
 
@@ -55,6 +59,9 @@ def judge(
         Which theorem applies, if one does.
     proofs : bool
         Whether proofs of the entries were tried; their ``status`` says which succeeded.
+    complete : bool
+        Whether the list was proved complete.  Without a family in it, a list of proved global minimisers and strict
+        saddles is then a benign landscape.
 
     Raises
     ------
@@ -80,8 +87,16 @@ def judge(
             basis_status="NUMERICAL",
             note=_NUMERICAL,
         )
+    if complete and entries and all(_is_benign(entry) for entry in entries):
+        return Judgement(verdict=LandscapeVerdict.BENIGN, basis="completeness", basis_status="PROVED")
     note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
     return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
+
+
+def _is_benign(entry: CriticalPoint | CriticalFamily) -> bool:
+    """Whether a row is proved to be a global minimiser or a strict saddle; of a family only some members ever are."""
+    kinds = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.STRICT_SADDLE)
+    return isinstance(entry, CriticalPoint) and entry.status is Status.PROVED and entry.kind in kinds
 
 
 def lies_above(
