@@ -114,3 +114,57 @@ def test_ends_above_the_minimum_are_named(turned):
 
     row = few_samples.search(3, 1, "14", 40)  # in the plane there are spurious minimisers
     assert row.above == row.minimisers == row.proved > 0
+
+
+@pytest.fixture
+def minority(turned):
+    import minority
+
+    return minority
+
+
+@pytest.fixture
+def simplex_products(turned):
+    import simplex_products
+
+    return simplex_products
+
+
+def test_one_sample_of_a_light_class_is_trapped_from_its_threshold_on(minority):
+    assert minority.threshold(4) == pytest.approx(2.226, abs=1e-4)
+    assert minority.smallest(4, Fraction(29, 10)) == 47
+    problem, X = minority.trapped_point(4, Fraction(29, 10), 47)
+    assert float(problem.cost(X)) == pytest.approx(0.0840567350, abs=1e-9)
+    assert np.abs(problem.gradient(X)).max() < 1e-11
+
+
+def test_both_sides_of_the_smallest_class_size_are_proved(minority):
+    above, below = (minority.certificate(4, Fraction(29, 10), n) for n in (47, 46))
+    assert above.find(SpuriousClaim) is not None
+    assert below.find(SpuriousClaim) is None
+    for made in (above, below):
+        assert check_bytes(certificate_to_json(made).encode()).status == "PROVED"
+
+
+def test_the_table_of_light_classes_is_proved_on_both_sides(minority):
+    table = json.loads((TABLES / "minority.json").read_text(encoding="utf-8"))
+    assert len(table) == len(minority.CLASSES) * len(minority.RATIOS)
+    for line in table:
+        assert (line["proved"], line["below"]) == ("spurious minimiser", "strict saddle")
+        assert line["cost"] > line["least"]
+    first = table[0]
+    assert minority.smallest(first["classes"], Fraction(first["tau"])) == first["smallest"]
+
+
+def test_sums_of_simplices_are_critical_with_their_cost_in_closed_form(simplex_products):
+    for split in ((2, 3), (3, 3), (2, 2, 3)):
+        problem, X = simplex_products._problem(split, 2.5), simplex_products.point(split)
+        assert np.abs(problem.gradient(X)).max() < 1e-14
+        assert float(problem.cost(X)) == pytest.approx(simplex_products.cost(split, 2.5), rel=1e-12)
+    assert simplex_products.crossing((2, 4), (3, 3)) == [pytest.approx(1.97006, abs=1e-5)]
+
+
+def test_the_dearer_of_two_sums_is_a_proved_spurious_minimiser(simplex_products):
+    assert simplex_products.cost((2, 4), 1.0) == pytest.approx(0.937284, abs=1e-6)
+    assert simplex_products.proved((2, 4), Fraction(1)) == "spurious minimiser"
+    assert simplex_products.proved((3, 3), Fraction(1)) == "local minimiser"

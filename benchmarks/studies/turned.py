@@ -39,6 +39,7 @@ __all__ = [
     "branch_point",
     "certificate",
     "end_of_branch",
+    "exact_columns",
     "merged_problem",
     "merged_samples",
     "point",
@@ -155,8 +156,8 @@ def certificate(K: int, n: int, tau: Fraction) -> Certificate | None:
         return None
     W = simplex_etf(K, K - 1)
     groups = merged_samples(K, n)
-    lower = ExactPoint(columns=_exact(np.concatenate([W, W, W[:, -1:]], axis=1)), groups=groups)
-    here = ExactPoint(columns=_exact(X), groups=groups)
+    lower = ExactPoint(columns=exact_columns(np.concatenate([W, W, W[:, -1:]], axis=1)), groups=groups)
+    here = ExactPoint(columns=exact_columns(X), groups=groups)
     instance = ExactInstance(classes=K, dim=K - 1, class_sizes=(n,) * K, tau=tau)
     return prove_point(instance, here, lower=lower)
 
@@ -172,7 +173,7 @@ def weighted_certificate(K: int, tau: Fraction, last: Fraction) -> Certificate:
     search = find_critical_points(problem, start[None], tolerance=1e-13, max_iterations=200)
     sizes = (1,) * (K - 1) + (2,)
     instance = ExactInstance(classes=K, dim=K - 1, class_sizes=sizes, tau=tau, weights=weights)
-    here, lower = (ExactPoint(columns=_exact(X), groups=None) for X in (search.X[0], below))
+    here, lower = (ExactPoint(columns=exact_columns(X), groups=None) for X in (search.X[0], below))
     return prove_point(instance, here, lower=lower)
 
 
@@ -215,6 +216,6 @@ def _last_minimiser(K: int, tau: float, inside: float, outside: float) -> float:
     return inside
 
 
-def _exact(X: Array) -> tuple[tuple[Fraction, ...], ...]:
+def exact_columns(X: Array) -> tuple[tuple[Fraction, ...], ...]:
     """Float columns as exact numbers."""
     return tuple(tuple(Fraction(float(value)) for value in column) for column in X.T)
