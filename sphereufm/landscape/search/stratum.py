@@ -41,6 +41,8 @@ _BATCH_BYTES = 1 << 28
 # Unknowns up to which all eigenvectors of the Hessian are computed in each step of the index search.
 _EIGENVECTOR_LIMIT = 150
 _HIGHEST_TARGET = 6
+# Steps towards a target index: what forty of them reach is met again and again, where few leave more to find.
+_LEADING_STEPS = 5
 # Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
 _DESCENT_TOLERANCE = 1e-6
 _DESCENT_ITERATIONS = 1000
@@ -199,7 +201,8 @@ def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) 
     if down.any():
         X[down] = _descended(problem, X[down], int(numbers[0]), leaves_saddles=False)
     if up.any() and problem.spheres.dimension <= _EIGENVECTOR_LIMIT:
-        X[up] = follow_eigenvectors(problem, X[up], 1 + (numbers[up] // 3) % _HIGHEST_TARGET)
+        targets = 1 + (numbers[up] // 3) % _HIGHEST_TARGET
+        X[up] = follow_eigenvectors(problem, X[up], targets, iterations=_LEADING_STEPS)
     return X
 
 

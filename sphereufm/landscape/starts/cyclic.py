@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,45 +77,44 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
 
 @dataclass(frozen=True, eq=False)
 class _Turn:
-    """``Q``: turned planes, fixed and reflected lines in a frame; each coordinate's turn as a part of a whole one."""
+    """``Q``: planes turned by ``2 pi part / whole``, and lines as planes without a partner, in a frame."""
 
+    Q: Array
     frame: Array
-    parts: tuple[Fraction, ...]
+    part: NDArray[np.intp]
+    whole: NDArray[np.intp]
 
     @classmethod
     def none(cls, d: int) -> _Turn:
         """The identity."""
-        return cls(np.eye(d), (Fraction(0),) * d)
+        return cls(np.eye(d), np.eye(d), np.zeros(d, dtype=np.intp), np.ones(d, dtype=np.intp))
 
     @classmethod
     def random(cls, rng: np.random.Generator, d: int, lengths: Sequence[int]) -> _Turn:
         """Some power of ``Q`` that a cycle's length divides fixes each plane and line."""
-        parts: list[Fraction] = []
-        while len(parts) < d:
-            length = int(rng.choice(lengths))
-            if len(parts) + 1 < d and rng.random() < _TURNS:
-                parts += 2 * [Fraction(int(rng.integers(length)), length)]
-            else:
-                even = any(each % 2 == 0 for each in lengths)
-                parts.append(Fraction(1, 2) if even and rng.random() < 0.5 else Fraction(0))
-        return cls(np.linalg.qr(rng.standard_normal((d, d)))[0], tuple(parts))
-
-    @cached_property
-    def Q(self) -> Array:
-        """The orthogonal matrix."""
-        angles = 2.0 * np.pi * np.array([float(part) for part in self.parts])
-        blocks = np.diag(np.cos(angles))
+        even = any(length % 2 == 0 for length in lengths)
+        part, whole = np.zeros(d, dtype=np.intp), np.ones(d, dtype=np.intp)
+        blocks = np.eye(d)
         i = 0
-        while i + 1 < len(angles):
-            if self.parts[i].denominator > 2:
-                blocks[i, i + 1], blocks[i + 1, i] = -np.sin(angles[i]), np.sin(angles[i])
+        while i < d:
+            if i + 1 < d and rng.random() < _TURNS:
+                whole[i : i + 2] = rng.choice(lengths)
+                part[i : i + 2] = rng.integers(whole[i])
+                angle = 2.0 * np.pi * part[i] / whole[i]
+                blocks[i : i + 2, i : i + 2] = [
+                    [np.cos(angle), -np.sin(angle)],
+                    [np.sin(angle), np.cos(angle)],
+                ]
                 i += 1
+            elif even and rng.random() < 0.5:
+                part[i], whole[i], blocks[i, i] = 1, 2, -1.0
             i += 1
-        return np.asarray(self.frame @ blocks @ self.frame.T)
+        frame = np.linalg.qr(rng.standard_normal((d, d)))[0]
+        return cls(frame @ blocks @ frame.T, frame, part, whole)
 
     def fixed(self, power: int) -> Array:
         """Orthogonal projection to the vectors that ``Q^power`` leaves alone."""
-        kept = self.frame[:, [(part * power).denominator == 1 for part in self.parts]]
+        kept = self.frame[:, self.part * power % self.whole == 0]
         return np.asarray(kept @ kept.T)
 
 
