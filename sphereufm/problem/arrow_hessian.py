@@ -132,12 +132,14 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     H, G = point.H, np.swapaxes(point.G, -1, -2)
     batch = H.shape[:-2]
     curvature = _curvature(point)
-    Th = np.einsum("...kda,...dn->...nka", T_W, H, optimize=True)
+    rows = np.swapaxes(T_W, -1, -2).reshape(*batch, K * e, -1)
+    Th = np.moveaxis((rows @ H).reshape(*batch, K, e, -1), -1, -3)
     A = _sum_classifier_blocks(curvature, Th)
     A -= _block_diagonal(point.alpha, e)
     curved, C = _seen_by_features(point, curvature, R)
     B = Th[..., :, :, :, None] * curved[..., :, :, None, :]
-    frames = np.einsum("...kda,...ndb->...nkab", T_W, R, optimize=True)
+    frames = rows @ np.moveaxis(R, -3, -2).reshape(*batch, R.shape[-2], -1)
+    frames = np.moveaxis(frames.reshape(*batch, K, e, -1, e), -2, -4)
     B = (B + G[..., None, None] * frames).reshape(*batch, G.shape[-2], K * e, e)
     return ArrowHessian(A, B, C)
 

@@ -106,6 +106,12 @@ class BlockProblem:
                 forms[row, 1 + b, p:] = -1.0 / (a - 1)
         return forms
 
+    @cached_property
+    def form_table(self) -> Array:
+        """``A`` of each logit at its classifier column, zero at others, shape ``(s, m + 1, m, D)``."""
+        here = self.classifier_of[..., None] == np.arange(len(self.space.blocks))
+        return here[..., None] * self.forms[:, :, None, :]
+
 
 class BlockEvaluation:
     """Everything at ``Y``, batch axes first."""
@@ -122,8 +128,7 @@ class BlockEvaluation:
     @cached_property
     def euclidean_gradient(self) -> Array:
         """Gradient in the surrounding space, shape ``(..., D, m + s)``."""
-        parts = self.G[..., None, None] * self._derivatives
-        return np.swapaxes(parts.sum(axis=(-4, -3)), -1, -2)
+        return self._pulled(self.X)
 
     @cached_property
     def gradient(self) -> Array:
@@ -152,19 +157,36 @@ class BlockEvaluation:
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``, shape ``(..., D, m + s)``."""
-        flat = np.swapaxes(U, -1, -2).reshape(*U.shape[:-2], -1, 1)
-        image = np.swapaxes((self._euclidean_hessian @ flat).reshape(*np.swapaxes(U, -1, -2).shape), -1, -2)
+        change = self._logits(self.X, U) + self._logits(U, self.X)
+        # relative to the own class, whose probability may be all but one
+        change = change - change[..., :1]
+        P = self._softmax[1]
+        change = change - (P * change).sum(axis=-1, keepdims=True)
+        image = self._pulled(U) + self._pulled(self.X, self._pull_of(self._weights[:, None] * P * change))
         return project(self.X, image - U * self._multipliers[..., None, :])
 
     def tangent_hessian(self) -> Array:
         """The whole Hessian in tangent coordinates, shape ``(..., n, n)``, ``n = (m + s)(D - 1)``."""
+        problem, m = self._problem, len(self._problem.space.blocks)
         T = tangent_bases(self.X)
-        *batch, M, D, e = T.shape
-        H = self._euclidean_hessian.reshape(*batch, M, D, M, D)
-        H = np.einsum("...jda,...jdlf,...lfb->...jalb", T, H, T, optimize=True)
-        for j in range(M):
-            H[..., j, :, j, :] -= self._multipliers[..., j, None, None] * np.eye(e)
-        used = self._problem.spheres.mask[1:].T.reshape(-1)
+        *batch, M, _, e = T.shape
+        J = self._logit_derivatives(T)
+        # relative to the own class, whose probability may be all but one
+        J = J - J[..., :1, :]
+        P = self._softmax[1]
+        J = J - P[..., None, :] @ J
+        J *= np.sqrt(P * self._weights[:, None])[..., None]
+        rows = J.reshape(*batch, -1, M * e)
+        H = (np.swapaxes(rows, -1, -2) @ rows).reshape(*batch, M, e, M, e)
+        # bilinear: blocks (..., c, a, r, b) of classifier column c and feature column r
+        cross = np.swapaxes(T[..., None, :m, :, :], -1, -2) @ (self._pull[..., None] * T[..., m:, None, :, :])
+        cross = np.moveaxis(cross, -4, -2)
+        H[..., :m, :, m:, :] += cross
+        H[..., m:, :, :m, :] += np.moveaxis(cross, (-2, -1), (-4, -3))
+        diagonal = np.arange(M)
+        multiples = self._multipliers[..., None, None] * np.eye(e)
+        H[..., diagonal, :, diagonal, :] -= np.moveaxis(multiples, -3, 0)
+        used = problem.spheres.mask[1:].T.reshape(-1)
         return H.reshape(*batch, M * e, M * e) * np.outer(used, used)
 
     @property
@@ -179,9 +201,7 @@ class BlockEvaluation:
     def _softmax(self) -> tuple[Array, Array]:
         """Loss of each feature column ``(..., s)`` and probabilities."""
         problem = self._problem
-        features = np.swapaxes(self.X[..., len(problem.space.blocks) :], -1, -2)
-        W = np.swapaxes(self.X, -1, -2)[..., problem.classifier_of, :]
-        t = problem.tau * (W * problem.forms * features[..., None, :]).sum(axis=-1)
+        t = self._logits(self.X, self.X)
         t = t - t[..., :1]
         top = np.maximum(t.max(axis=-1, keepdims=True, where=problem.multiplicities > 0, initial=0.0), 0.0)
         e = problem.multiplicities * np.exp(np.minimum(t - top, 0.0))
@@ -190,37 +210,44 @@ class BlockEvaluation:
         loss = np.where(top[..., 0] > 0.0, top[..., 0] + np.log(e[..., 0] + rest), np.log1p(rest))
         return loss, e / (e[..., 0] + rest)[..., None]
 
-    @cached_property
-    def _derivatives(self) -> Array:
-        """Derivative of each logit by each column, shape ``(..., s, m + 1, m + s, D)``."""
-        problem = self._problem
-        Y = np.swapaxes(self.X, -1, -2)
-        m, M = len(problem.space.blocks), problem.spheres.shape[1]
-        J = np.zeros((*Y.shape[:-2], *problem.forms.shape[:2], M, Y.shape[-1]))
-        for row, classifiers in enumerate(problem.classifier_of):
-            for l, c in enumerate(classifiers):
-                J[..., row, l, c, :] = problem.tau * problem.forms[row, l] * Y[..., m + row, :]
-                J[..., row, l, m + row, :] = problem.tau * problem.forms[row, l] * Y[..., c, :]
-        return J
+    def _logits(self, W: Array, H: Array) -> Array:
+        """Logits of classifier columns of ``W`` and feature columns of ``H``, shape ``(..., s, m + 1)``."""
+        problem, m = self._problem, len(self._problem.space.blocks)
+        columns = np.swapaxes(W, -1, -2)[..., problem.classifier_of, :]
+        features = np.swapaxes(H[..., m:], -1, -2)
+        return np.asarray(problem.tau * (columns * problem.forms * features[..., None, :]).sum(axis=-1))
 
     @cached_property
-    def _euclidean_hessian(self) -> Array:
-        """Second derivatives, shape ``(..., n, n)``, ``n = (m + s) D``, ordered by column and then coordinate."""
-        problem = self._problem
-        m = len(problem.space.blocks)
-        J = self._derivatives
-        *batch, s, L, M, D = J.shape
-        P = self._softmax[1]
-        # relative to the own class, whose probability may be all but one
-        J = J - J[..., :1, :, :]
-        mean = np.einsum("...sl,...slmd->...smd", P, J)
-        centred = (J - mean[..., None, :, :]) * np.sqrt(P * self._weights[:, None])[..., None, None]
-        rows = centred.reshape(*batch, s * L, M * D)
-        H = (np.swapaxes(rows, -1, -2) @ rows).reshape(*batch, M, D, M, D)
-        bilinear = problem.tau * self.G[..., None] * problem.forms
-        diagonal = np.arange(D)
-        for row, classifiers in enumerate(problem.classifier_of):
-            for l, c in enumerate(classifiers):
-                H[..., c, diagonal, m + row, diagonal] += bilinear[..., row, l, :]
-                H[..., m + row, diagonal, c, diagonal] += bilinear[..., row, l, :]
-        return H.reshape(*batch, M * D, M * D)
+    def _pull(self) -> Array:
+        """Diagonal form through which feature column ``r`` and classifier column ``c`` pull, ``(..., s, m, D)``."""
+        return self._pull_of(self.G)
+
+    def _pull_of(self, G: Array) -> Array:
+        """``tau`` times the forms of all logits of a pair, weighted by ``G`` of shape ``(..., s, m + 1)``."""
+        table = self._problem.form_table
+        flat = G[..., None, :] @ table.reshape(*table.shape[:2], -1)
+        return np.asarray(self._problem.tau * flat.reshape(*G.shape[:-1], *table.shape[2:]))
+
+    def _pulled(self, Y: Array, pull: Array | None = None) -> Array:
+        """What each column of ``Y`` gets from its partners, shape ``(..., D, m + s)``."""
+        m = len(self._problem.space.blocks)
+        pull = self._pull if pull is None else pull
+        columns = np.swapaxes(Y, -1, -2)
+        classifiers = (pull * columns[..., m:, None, :]).sum(axis=-3)
+        features = (pull * columns[..., None, :m, :]).sum(axis=-2)
+        return np.swapaxes(np.concatenate([classifiers, features], axis=-2), -1, -2)
+
+    def _logit_derivatives(self, T: Array) -> Array:
+        """Derivative of each logit in tangent coordinates, shape ``(..., s, m + 1, (m + s) e)``."""
+        problem, m = self._problem, len(self._problem.space.blocks)
+        *batch, M, _, e = T.shape
+        Y = np.swapaxes(self.X, -1, -2)
+        place, forms = problem.classifier_of, problem.tau * problem.forms
+        by_classifier = ((forms * Y[..., m:, None, :])[..., None, :] @ T[..., place, :, :])[..., 0, :]
+        by_feature = (forms * Y[..., place, :]) @ T[..., m:, :, :]
+        s, L = place.shape
+        J = np.zeros((*batch, s, L, M, e))
+        row, logit = np.arange(s)[:, None], np.arange(L)
+        J[..., row, logit, place, :] = by_classifier
+        J[..., row, logit, m + row, :] = by_feature
+        return J.reshape(*batch, s, L, M * e)
