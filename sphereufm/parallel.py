@@ -8,23 +8,26 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from sphereufm.errors import InvalidInputError, MissingExtraError, check_integer
 
-__all__ = ["completed_map", "ordered_map"]
+__all__ = ["Workers", "completed_map", "ordered_map", "processors"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 # items sent ahead of the one awaited, for each worker: enough to keep it busy, few enough to bound memory
 _AHEAD = 2
+# what the usual builds of BLAS and OpenMP read
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # times that an item is given to a worker before it is held to be what kills them
 _ATTEMPTS = 3
 
@@ -60,18 +63,120 @@ def ordered_map(
     >>> list(ordered_map(abs, [-2, 1]))
     [2, 1]
     """
-    count = check_integer("workers", workers, 1)
-    if scheduler is not None:
-        yield from _on_dask(function, items, scheduler)
-    elif count == 1:
-        yield from map(function, items)
-    else:
-        # spawned, since a fork copies the state of BLAS threads that it does not copy
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    with Workers(workers, scheduler) as pool:
+        yield from pool.map(function, items)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """Processes, or the workers of a Dask cluster, for several maps one after another.
+
+    Each process has one BLAS thread.  A worker that dies is replaced, and what it had begun is begun again, three
+    times at most.
+
+    Parameters
+    ----------
+    count : int
+        Processes on this machine; 1 computes in this one.
+    scheduler : str, optional
+        Address of a Dask scheduler; its workers are used instead.
+    patience : float
+        Seconds of work in this process before others are started: small jobs do not wait for them.
+
+    Examples
+    --------
+    >>> with Workers() as workers:
+    ...     list(workers.map(abs, [-2, 1]))
+    [2, 1]
+    """
+
+    def __init__(self, count: int = 1, scheduler: str | None = None, *, patience: float = 0.0) -> None:
+        self.count = check_integer("workers", count, 1)
+        self._scheduler = scheduler
+        self._patience = patience
+        self._pool: ProcessPoolExecutor | None = None
+        self._cluster: Any = None
+
+    def __enter__(self) -> Workers:
+        if self._scheduler is not None:
+            self._cluster = _client(self._scheduler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
+        self._stop()
+
+    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+        """Yield ``function(item)`` for each item, in the items' order; what it raises is raised here."""
+        todo = iter(items)
+        if self._cluster is not None:
+            ahead = _AHEAD * max(sum(self._cluster.nthreads().values()), 1)
+            yield from _in_order(self._on_cluster, function, todo, ahead)
+            return
+        for item in todo:
+            if self.count > 1 and (self._pool is not None or self._patience <= 0.0):
+                yield from self._on_processes(function, chain([item], todo))
+                return
+            begin = time.monotonic()
+            result = function(item)
+            self._patience -= time.monotonic() - begin
+            yield result
+
+    def _on_cluster(self, function: Any, item: Any) -> Any:
+        # impure: a file may have changed since an equal task ran
+        return self._cluster.submit(function, item, pure=False)
+
+    def _on_processes(self, function: Any, items: Iterator[Any]) -> Iterator[Any]:
+        """Results in order; where the pool breaks, what was under way goes to a new one."""
+        waiting: deque[tuple[Any, Any, int]] = deque()
+        ahead = _AHEAD * self.count
+        while True:
+            while len(waiting) < ahead and (more := list(islice(items, 1))):
+                waiting.append((self._submit(function, more[0]), more[0], 1))
+            if not waiting:
+                return
+            future, _, attempts = waiting[0]
             try:
-                yield from _in_order(pool.submit, function, items, _AHEAD * count)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+                result = future.result()
+            except BrokenProcessPool:
+                if attempts >= _ATTEMPTS:
+                    raise
+                self._stop()
+                waiting = deque((self._submit(function, each), each, n + 1) for _, each, n in waiting)
+                continue
+            waiting.popleft()
+            yield result
+
+    def _submit(self, function: Any, item: Any) -> Any:
+        if self._pool is None:
+            self._pool = _processes(self.count)
+        return self._pool.submit(function, item)
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = None
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    """Started processes that follow this one, with one BLAS thread each."""
+    # spawned, since a fork copies the state of BLAS threads that it does not copy
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_follow_parent)
+    # the number is read when NumPy is loaded: it must be set before a process starts
+    added = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        for _ in range(count):
+            pool.submit(int)
+    finally:
+        for name in added:
+            del os.environ[name]
+    return pool
 
 
 def _in_order(submit: Callable[..., Any], function: Any, items: Iterable[Any], ahead: int) -> Iterator[Any]:
@@ -83,15 +188,6 @@ def _in_order(submit: Callable[..., Any], function: Any, items: Iterable[Any], a
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _on_dask(function: Any, items: Iterable[Any], scheduler: str) -> Iterator[Any]:
-    """The same on the workers of a Dask cluster."""
-    with _client(scheduler) as client:
-        threads = sum(client.nthreads().values())
-        # impure: a file may have changed since an equal task ran
-        submit = _submit_impure(client)
-        yield from _in_order(submit, function, items, _AHEAD * max(threads, 1))
 
 
 def _client(scheduler: str) -> Any:
@@ -106,15 +202,6 @@ def _client(scheduler: str) -> Any:
         return Client(scheduler, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:
         raise InvalidInputError(f"scheduler={scheduler!r} cannot be reached: {error}") from error
-
-
-def _submit_impure(client: Any) -> Callable[..., Any]:
-    """``client.submit`` that never answers from an earlier result."""
-
-    def submit(function: Any, item: Any) -> Any:
-        return client.submit(function, item, pure=False)
-
-    return submit
 
 
 def completed_map(
@@ -152,7 +239,7 @@ def _completed_on_processes(function: Any, items: Iterable[Any], count: int) -> 
     """The same on processes of this machine; a new pool where one broke."""
     waiting = deque((item, 1) for item in items)
     while waiting:
-        pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_follow_parent)
+        pool = _processes(count)
         running: dict[Future[Any], tuple[Any, int]] = {}
         try:
             while waiting or running:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.parallel import completed_map, ordered_map
+from sphereufm.parallel import Workers, completed_map, ordered_map
 
 
 def half(number):
@@ -56,3 +56,35 @@ def test_what_kills_every_worker_is_given_up():
 def test_workers_are_at_least_one():
     with pytest.raises(InvalidInputError, match="workers=0"):
         list(completed_map(half, [2], 0))
+
+
+def blas_threads(_):
+    import numpy  # noqa: F401  (loads BLAS, which reads the variable)
+
+    return os.environ.get("OPENBLAS_NUM_THREADS")
+
+
+def test_workers_have_one_blas_thread_and_this_process_keeps_its_own(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with Workers(2) as workers:
+        assert list(workers.map(blas_threads, range(2))) == ["1", "1"]
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_one_pool_serves_several_maps_and_survives_a_death(tmp_path):
+    places = [tmp_path / name for name in "abcd"]
+    places[2].touch()
+    with Workers(2) as workers:
+        assert list(workers.map(half, [4, 2])) == [2, 1]
+        assert list(workers.map(die_once, [str(p) for p in places])) == ["a", "b", "c", "d"]
+        with pytest.raises(ValueError, match="3 is odd"):
+            list(workers.map(half, [2, 3]))
+
+
+def test_small_jobs_start_no_process():
+    with Workers(2, patience=60.0) as workers:
+        assert set(workers.map(process, range(3))) == {os.getpid()}
+
+
+def process(_):
+    return os.getpid()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -57,19 +56,18 @@ def sweep(
 
     Exit code 0: every cell was computed, 3: some failed.
     """
+    from sphereufm.parallel import processors
     from sphereufm.sweeps import SweepFolder, run_sweep
     from sphereufm.sweeps.run import SweepSettings
 
     grid = _grid(grid_file, lists)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # for the workers: one thread each
-        os.environ.setdefault(name, "1")
     settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
     try:
         index = run_sweep(
             grid,
             out,
             settings,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or processors(),
             scheduler=scheduler,
             progress=None if is_quiet() else _Progress(),
         )
