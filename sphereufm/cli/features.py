@@ -212,9 +212,10 @@ class _Run:
 
     def measure(self, path: str) -> _Measured:
         """Read, measure and place one file."""
-        from sphereufm.features import LabelRules, Reading, collapse_metrics, load_features
+        from sphereufm.features import LabelRules, Reading, load_features
         from sphereufm.features.metrics import Streaming
-        from sphereufm.placement import position
+        from sphereufm.features.metrics.collapse import Measuring
+        from sphereufm.placement.place import Placing, measure
 
         labels, classifier, bias = self.given
         how = Reading(
@@ -231,20 +232,12 @@ class _Run:
             def told(done: int, rows: int, number: int) -> None:
                 progress(f"{name}, pass {number} of 2", done, rows)
 
-            metrics = collapse_metrics(
+            metrics, place = measure(
                 data,
-                normalize=self.normalize,
-                covariance=optional,
-                one_vs_rest=optional,
-                streaming=Streaming(progress=told, **self.streaming),
+                Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional),
+                Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick),
+                Streaming(progress=told, **self.streaming),
             )
-        place = position(
-            data,
-            self.tau,
-            normalize=self.normalize,
-            weight_decay=self.weight_decay,
-            curvature=not self.quick,
-        )
         said = [*data.chosen, *data.notes]
         if data.unused:
             said.append(f"not used: {', '.join(data.unused)}")

@@ -6,90 +6,170 @@ where every class has a sample.  Newton's method, with
     r = (1/N) sum_i (p_i - e_{y_i}),    C = (1/N) sum_i (diag(p_i) - p_i p_i^T),
     b <- b - s (C + 1 1^T trace(C) / K^2)^{-1} r,
 
-and the step ``s`` halved while the cost does not fall.  Each step is a pass over the features.
+and the step ``s`` shortened while the cost does not fall.  Where costs are nearly exponential in ``b`` a step lowers
+them by a factor of e only, so it begins with some samples of each class, weighted by how many they stand for, and goes
+on with all where all are in memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.layer import Layer
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import block_from_labels
 
-__all__ = ["best_bias", "present_classes"]
+__all__ = ["BestBias", "Logits", "best_bias", "newton"]
 
-_PASSES = 60
+# how often some and all samples are gone through at most; any bias gives a valid bound
+_STEPS, _STEPS_OF_ALL = 40, 8
+_SHORTEST = 1e-3
 # sum of |r| over the sum of |G|: what rounding leaves
 _FLAT = 1e-13
+_COLUMNS = 1 << 12
+# numbers of the sample to begin with: 32 MB
+_SAMPLE = 1 << 22
 
 
-def present_classes(layer: Layer) -> Layer:
-    """The layer without the classes that have no sample; labels are numbered anew."""
-    labels = layer.features.labels
-    places, numbers = np.unique(labels, return_inverse=True)
-    bias = None if layer.bias is None else layer.bias[places]
-    features = replace(layer.features, labels=numbers.astype(np.intp), classes=int(places.size))
-    return Layer(features=features, W=np.ascontiguousarray(layer.W[:, places]), bias=bias, unit=layer.unit)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Logits:
+    """``W^T H`` of samples, without the bias, in memory or gone through again.
+
+    Attributes
+    ----------
+    labels : ndarray of intp, shape (N,)
+    bias : ndarray, shape (K,)
+        Where to start.
+    parts : callable
+        Yields the logits, ``(K, n)`` at a time; called once for each pass.
+    weights : ndarray, shape (N,), or None
+        How many samples each stands for; None for one.
+    """
+
+    labels: NDArray[np.intp]
+    bias: Array
+    parts: Callable[[], Iterable[Array]]
+    weights: Array | None = None
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return int(self.labels.size)
+
+    def blocks(self) -> Iterator[tuple[Array, NDArray[np.intp], Array]]:
+        """Yield logits ``(K, n)``, labels and weights, block by block."""
+        start = 0
+        for whole in self.parts():
+            for first in range(0, whole.shape[1], _COLUMNS):
+                A = np.ascontiguousarray(whole[:, first : first + _COLUMNS])
+                run = slice(start, start + A.shape[1])
+                start += A.shape[1]
+                yield A, self.labels[run], np.ones(A.shape[1]) if self.weights is None else self.weights[run]
+
+    def present(self) -> Logits:
+        """The logits without the classes that have no sample; labels are numbered anew."""
+        places, numbers = np.unique(self.labels, return_inverse=True)
+        if places.size == self.bias.size:
+            return self
+        return replace(
+            self,
+            labels=numbers.astype(np.intp),
+            bias=self.bias[places],
+            parts=lambda: (A[places] for A in self.parts()),
+        )
+
+    def sample(self, numbers: int) -> Logits:
+        """Some samples of each class, evenly spaced, of at most about so many numbers; logits are in memory."""
+        each = max(2, numbers // self.bias.size**2)
+        chosen = np.zeros(self.samples, dtype=bool)
+        for k in range(self.bias.size):
+            places = np.flatnonzero(self.labels == k)
+            chosen[places[:: max(1, -(-places.size // each))]] = True
+        labels, found, start = self.labels[chosen], [], 0
+        for A in self.parts():
+            found.append(A[:, chosen[start : start + A.shape[1]]])
+            start += A.shape[1]
+        weights = np.bincount(self.labels) / np.bincount(labels)
+        return Logits(labels=labels, bias=self.bias, parts=lambda: found, weights=weights[labels])
 
 
-def best_bias(layer: Layer, tau: float) -> Array:
-    """The bias that minimises the cost of ``tau W^T H + b 1^T``, shape ``(K,)``, of mean zero.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BestBias:
+    """A bias of mean zero, and the curvature ``C`` there."""
+
+    bias: Array
+    curvature: Array
+
+    def corrected(self, r: Array) -> Array:
+        """The bias after a step of Newton's method with the ``r`` of other samples."""
+        b = self.bias - newton(r, self.curvature)
+        return b - b.mean()
+
+
+def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
+    """The bias that minimises the cost of ``tau W^T H + b 1^T``, shape ``(K,)``.
 
     Parameters
     ----------
-    layer : Layer
-        Every class has a sample.
+    logits : Logits
+        In memory; every class has a sample.
     tau : float
+    negligible : float
+        A cost that is as good as zero.
 
     Examples
     --------
-    >>> from sphereufm.features import feature_set_from_arrays
-    >>> data = feature_set_from_arrays(np.zeros((4, 2)), [0, 0, 0, 1], np.zeros((2, 2)))
-    >>> b = best_bias(Layer(features=data, W=np.zeros((2, 2)), bias=None, unit=False), 1.0)
+    >>> zeros = Logits(parts=lambda: (np.zeros((2, 4)),), labels=np.array([0, 0, 0, 1]), bias=np.zeros(2))
+    >>> b = best_bias(zeros, 1.0).bias
     >>> np.exp(b[0] - b[1]).round(9)
     np.float64(3.0)
     """
-    K = layer.W.shape[1]
-    b = np.zeros(K) if layer.bias is None else layer.bias.copy()
-    cost, r, C, scale = _moments(layer, tau, b)
-    step, length = _newton(r, C), 1.0
-    for _ in range(_PASSES):
-        if np.abs(r).sum() <= _FLAT * scale:
+    b = logits.bias.copy()
+    cost, r, C, scale = _moments(logits, tau, b)
+    if logits.weights is None and logits.samples * b.size > 4 * _SAMPLE:
+        guess = best_bias(logits.sample(_SAMPLE), tau, negligible).bias
+        trial = _moments(logits, tau, guess)
+        if trial[0] < cost:
+            b, (cost, r, C, scale) = guess, trial
+    step, length = newton(r, C), 1.0
+    for _ in range(_STEPS if logits.samples * b.size <= 4 * _SAMPLE else _STEPS_OF_ALL):
+        if np.abs(r).sum() <= _FLAT * scale or cost <= negligible or length < _SHORTEST:
             break
-        trial = _moments(layer, tau, b - length * step)
+        trial = _moments(logits, tau, b - length * step)
         if trial[0] <= cost:
             b, length = b - length * step, 1.0
             cost, r, C, scale = trial
-            step = _newton(r, C)
+            step = newton(r, C)
         else:
-            length *= 0.5
-    return b - b.mean()
+            length *= 0.25
+    return BestBias(bias=b - b.mean(), curvature=C)
 
 
-def _newton(r: Array, C: Array) -> Array:
+def newton(r: Array, C: Array) -> Array:
     """Newton's direction; the added matrix leaves ``C`` as it is where ``r`` lives, on vectors of sum zero."""
     K = len(r)
     whole = C + float(np.trace(C)) / K**2 + np.finfo(np.float64).tiny * np.eye(K)
     return np.asarray(np.linalg.lstsq(whole, r, rcond=None)[0])
 
 
-def _moments(layer: Layer, tau: float, b: Array) -> tuple[float, Array, Array, float]:
+def _moments(logits: Logits, tau: float, b: Array) -> tuple[float, Array, Array, float]:
     """Cost, ``r``, ``C`` and the mean of ``sum_k |G_ki|``, in one pass."""
-    K, N = len(b), layer.features.labels.size
+    K, total = len(b), 0.0
     loss, cost, scale = CrossEntropy(), 0.0, 0.0
     r, C = np.zeros(K), np.zeros((K, K))
-    for A, y in layer.logits():
-        columns = np.arange(y.size)
+    for A, y, weights in logits.blocks():
         terms = loss.forward(tau * A + b[:, None], block_from_labels(y, np.ones(y.size)))
         G = np.asarray(terms.G)
         P = G.copy()
-        P[y, columns] += 1.0
-        cost += float(terms.cost.sum())
-        scale += float(np.abs(G).sum())
-        r += G.sum(axis=1)
-        C += np.diag(P.sum(axis=1)) - P @ P.T
-    return cost / N, r / N, C / N, scale / N
+        P[y, np.arange(y.size)] += 1.0
+        weighted = P * weights
+        total += float(weights.sum())
+        cost += float(np.asarray(terms.cost) @ weights)
+        scale += float(np.abs(G).sum(axis=0) @ weights)
+        r += G @ weights
+        C += np.diag(weighted.sum(axis=1)) - weighted @ P.T
+    return cost / total, r / total, C / total, scale / total

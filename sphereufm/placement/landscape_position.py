@@ -50,6 +50,8 @@ class LandscapePosition:
         Whether features and classifier were divided by their lengths here (and a bias left out).
     reason : str or None
         Why there is no position.
+    notes : tuple of str
+        What a reader must know.
     """
 
     cost: float | None = None
@@ -69,12 +71,14 @@ class LandscapePosition:
     tau_source: str | None = None
     normalized: bool = False
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as JSON data."""
         data = asdict(self)
         data["position_normalized"] = data.pop("normalized")
         data["position_reason"] = data.pop("reason")
+        data["position_notes"] = list(data.pop("notes"))
         return data
 
     def __str__(self) -> str:
@@ -84,7 +88,7 @@ class LandscapePosition:
             head = f"position on the landscape (tau = {self.tau:.6g}, {self.tau_source}"
             head += "; features and classifier divided by their lengths here" if self.normalized else ""
             lines = [f"{head}):", self._cost_line(), *self._gap_lines()]
-        return "\n  ".join([*lines, *self._shape_lines()])
+        return "\n  ".join([*lines, *self._shape_lines(), *self.notes])
 
     def _cost_line(self) -> str:
         """Cost and gradient."""

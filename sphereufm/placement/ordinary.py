@@ -10,8 +10,9 @@ one ``K x K`` eigenvalue problem, and with ``q_i = 1 - p_{y_i}``
 
     Ent(p~_i) = -(1 - c q_i) log(1 - c q_i) - c q_i log c - c sum_{j != y_i} p_j log p_j.
 
-Over *all* biases the bound holds where ``G~ 1 = 0``.  That is so for the softmax ``P`` at the bias that minimises the
-cost for these ``W`` and ``H`` (:mod:`~sphereufm.placement.bias`); the term with ``b`` is then zero.
+Over *all* biases the bound holds where ``G~ 1 = 0``.  That is nearly so for the softmax ``P`` at the bias that
+minimises the cost for these ``W`` and ``H`` (:mod:`~sphereufm.placement.bias`), and what is missing is mended by mixing
+in a little of a constant column; the term with ``b`` is then zero.
 
 Where all classes have equally many samples the least cost over all biases is known in closed form
 (:mod:`~sphereufm.placement.norms`), which is never below these bounds; it holds for the given bias as well.
@@ -29,17 +30,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.bias import best_bias, present_classes
+from sphereufm.placement.bias import Logits, best_bias
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.norms import BalancedNorms, frame_cost
-from sphereufm.problem.losses.cross_entropy import CrossEntropy
-from sphereufm.problem.losses.interface import block_from_labels
+from sphereufm.placement.ordinary_sums import BoundTerms, OrdinarySums
 
 __all__ = ["OrdinaryPosition", "ordinary_position"]
 
-# p log p with p below this is zero to all digits that are printed, and its logarithm stays finite
-_TINY = 1e-300
-_STEPS = 100
+# a bias whose cost is this share of the network's is as good as one of cost zero
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +60,9 @@ def ordinary_position(
     feature_squares: float,
     weight_decay: tuple[float, float] | None = None,
     nonnegative: bool = False,
+    sums: OrdinarySums | None = None,
 ) -> OrdinaryPosition:
     """Bound the cost from below for a layer's own norms.
-
-    One pass over the features; a few more where there is a bias and classes have different numbers of samples.
 
     Parameters
     ----------
@@ -77,6 +75,9 @@ def ordinary_position(
         ``mu_W`` and ``mu_H``, positive.
     nonnegative : bool
         Whether all features are entrywise nonnegative.
+    sums : OrdinarySums, optional
+        What was gathered of all features already; without them they are gone through here.  At most two more passes
+        are made, where there is a bias, classes have different numbers of samples, and logits were not kept.
 
     Returns
     -------
@@ -85,14 +86,18 @@ def ordinary_position(
     counts = np.bincount(layer.features.labels, minlength=layer.W.shape[1]).astype(np.float64)
     squares = (float(np.square(layer.W).sum()), feature_squares)
     norms = float(np.sqrt(squares[0] * squares[1]))
-    own = _collect(layer, tau, layer.bias)
+    if sums is None:
+        sums = OrdinarySums.of(layer, tau)
+        for view in layer.views():
+            sums.add(view)
+    own = sums.terms(layer.bias)
     bounds = {"norm-bound": own.best(1.0, own.pull * norms)}
-    free, balanced = own, None
+    free, balanced = [own], None
     if (counts == counts[0]).all():
         balanced = BalancedNorms(classes=counts.size, samples=int(counts.sum()), tau=tau)
         bounds["closed-form"] = balanced.least_cost(norms)
     elif layer.bias is not None:
-        free = _at_best_bias(layer, tau)
+        free = _at_best_bias(layer, sums, own.cost)
     method = max(bounds, key=bounds.__getitem__)
     low = bounds[method]
     return OrdinaryPosition(
@@ -106,10 +111,11 @@ def ordinary_position(
     )
 
 
-def _free_gap(own: _Terms, free: _Terms, balanced: BalancedNorms | None, norms: float) -> float:
+def _free_gap(own: BoundTerms, free: list[BoundTerms], balanced: BalancedNorms | None, norms: float) -> float:
     """Distance of the cost from a lower bound over all biases."""
-    low = free.best(1.0, free.pull * norms) if balanced is None else balanced.least_cost(norms)
-    return max(own.cost - low, 0.0)
+    if balanced is not None:
+        return max(own.cost - balanced.least_cost(norms), 0.0)
+    return max(own.cost - max(terms.best(1.0, terms.pull * norms) for terms in free), 0.0)
 
 
 def _attained(layer: Layer, tau: float, counts: Array, norms: float, cost: float) -> float:
@@ -132,8 +138,8 @@ def _nonnegative_gap(cost: float, balanced: BalancedNorms | None, norms: float) 
 
 
 def _regularised_gap(
-    own: _Terms,
-    free: _Terms,
+    own: BoundTerms,
+    free: list[BoundTerms],
     balanced: BalancedNorms | None,
     squares: tuple[float, float],
     decay: tuple[float, float] | None,
@@ -144,70 +150,33 @@ def _regularised_gap(
     objective = own.cost + 0.5 * (decay[0] * squares[0] + decay[1] * squares[1])
     if balanced is not None:
         return max(objective - balanced.least_regularised(decay), 0.0)
-    top = min(1.0, float(np.sqrt(decay[0] * decay[1])) / free.pull) if free.pull > 0.0 else 1.0
-    return max(objective - free.best(top, 0.0), 0.0)
+    root = float(np.sqrt(decay[0] * decay[1]))
+    tops = [min(1.0, root / terms.pull) if terms.pull > 0.0 else 1.0 for terms in free]
+    return max(objective - max(t.best(top, 0.0) for t, top in zip(free, tops, strict=True)), 0.0)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Terms:
-    """What one pass leaves: cost, ``tau |G|_2``, ``q``, mean of ``sum p log p`` off the label, ``<G, b 1^T>``."""
+def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTerms]:
+    """Terms near the bias of least cost; classes without samples drop out, as with a bias of minus infinity.
 
-    cost: float
-    pull: float
-    q: Array
-    off_label: float
-    bias_term: float
-
-    def bound(self, c: float, price: float) -> float:
-        """Lower bound at ``c``; ``price`` is ``tau |G|_2 |W|_F |H|_F``."""
-        if c <= 0.0:
-            return 0.0
-        rest = 1.0 - c * self.q
-        own = -np.where(rest > 0.0, rest * np.log(np.maximum(rest, _TINY)), 0.0)
-        entropy = float(own.mean()) - c * float(self.q.mean()) * np.log(c) - c * self.off_label
-        return float(entropy - c * price + c * self.bias_term)
-
-    def best(self, top: float, price: float) -> float:
-        """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
-        ratio = (np.sqrt(5.0) - 1.0) / 2.0
-        low, high = 0.0, top
-        for _ in range(_STEPS):
-            left, right = high - ratio * (high - low), low + ratio * (high - low)
-            if self.bound(left, price) < self.bound(right, price):
-                low = left
-            else:
-                high = right
-        # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
-        return max(0.0, self.bound(top, price), self.bound(0.5 * (low + high), price))
+    Where the logits of all samples were kept, at that bias; else at the best one of some samples, and after a step from
+    there: two passes.
+    """
+    kept = sums.sample_logits(layer).present()
+    if sums.keep == "all":
+        found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
+        return [_collect(kept, sums.tau, found.bias).balanced_terms()]
+    found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
+    whole = Logits(
+        labels=layer.features.labels, bias=sums.bias, parts=lambda: (A for A, _ in layer.logits())
+    ).present()
+    first = _collect(whole, sums.tau, found.bias)
+    second = _collect(whole, sums.tau, found.corrected(first.row_sums / first.samples))
+    return [first.balanced_terms(), second.balanced_terms()]
 
 
-def _at_best_bias(layer: Layer, tau: float) -> _Terms:
-    """Terms at the bias of least cost; classes without samples drop out, as with a bias of minus infinity."""
-    seen = present_classes(layer)
-    return _collect(seen, tau, best_bias(seen, tau), free=True)
-
-
-def _collect(layer: Layer, tau: float, bias: Array | None, free: bool = False) -> _Terms:
-    """A pass over all features; with ``free`` the rows of ``G`` have sum zero and the bias has no part in the bound."""
-    K, N = layer.W.shape[1], layer.features.labels.size
-    loss, cost, off_label = CrossEntropy(), 0.0, 0.0
-    gram, row_sums, q = np.zeros((K, K)), np.zeros(K), []
-    for A, y in layer.logits():
-        Z = tau * A if bias is None else tau * A + bias[:, None]
-        columns = np.arange(y.size)
-        terms = loss.forward(Z, block_from_labels(y, np.ones(y.size)))
-        P = np.array(terms.G)
-        gram += P @ P.T
-        row_sums += P.sum(axis=1)
-        q.append(-P[y, columns])
-        P[y, columns] = 0.0
-        off_label += float((P * np.log(np.maximum(P, _TINY))).sum())
-        cost += float(terms.cost.sum())
-    b = np.zeros(K) if bias is None or free else bias
-    return _Terms(
-        cost=cost / N,
-        pull=tau * float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) / N,
-        q=np.concatenate(q),
-        off_label=off_label / N,
-        bias_term=float(row_sums @ b) / N,
-    )
+def _collect(logits: Logits, tau: float, bias: Array) -> OrdinarySums:
+    """Sums of logits at another bias."""
+    sums = OrdinarySums.empty(tau, bias, np.bincount(logits.labels, minlength=bias.size))
+    for A, y, _ in logits.blocks():
+        sums.gather(A, y)
+    return sums

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_positive
 from sphereufm.features.feature_set import FeatureSet
+from sphereufm.features.metrics.collapse import CollapseMetrics, Measuring, measure_collapse
+from sphereufm.features.metrics.companion import Companion
+from sphereufm.features.metrics.statistics import ClassMoments
+from sphereufm.features.metrics.streaming import Streaming
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import Layer, Lengths, feature_lengths
+from sphereufm.placement.layer import Layer
 from sphereufm.placement.ordinary import ordinary_position
-from sphereufm.placement.sphere import collapsed_distance, sphere_position
-from sphereufm.placement.temperature import TemperatureFit, fit_temperature
+from sphereufm.placement.ordinary_sums import OrdinarySums
+from sphereufm.placement.sphere import IN_MEMORY, SphereSums, distance_of, sphere_position
+from sphereufm.placement.temperature import Margins, TemperatureFit, fit_temperature
 from sphereufm.problem.ufm import Number, UFMProblem
 
-__all__ = ["position"]
+__all__ = ["Placing", "measure", "position"]
 
-# norms of features saved in half precision are off one by up to 5e-4
+# norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
+_NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
+_UNBOUNDED = (
+    "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
+    "and the features do not tell which tau was used; give --tau with the value used in training"
+)
+_NO_BETTER_THAN_CHANCE = (
+    "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
+    "and classifier belong together, or give --tau"
+)
 
 
 def position(
@@ -34,10 +48,10 @@ def position(
 ) -> LandscapePosition:
     """Place features and a classifier on the landscape of their own problem.
 
-    Unit features and classifier rows (to 1e-3; they are then normalised exactly) without a bias are a point on the
-    product of spheres.  So are features of one common length, where no ``tau`` is given: some networks fold ``tau``
-    into the features, and the length is ``tau``.  Anything else is an ordinary network: its cost, and a bound for its
-    own Frobenius norms.
+    Unit features and classifier rows (to 1e-3, or to twice the rounding of the type in which they were stored; they are
+    then normalised exactly) without a bias are a point on the product of spheres.  So are features of one common
+    length, where no ``tau`` is given: some networks fold ``tau`` into the features, and the length is ``tau``.
+    Anything else is an ordinary network: its cost, and a bound for its own Frobenius norms.
 
     Parameters
     ----------
@@ -50,7 +64,6 @@ def position(
         Divide features and classifier rows by their lengths, leave out the bias, and place that.
     weight_decay : (float, float), optional
         For ordinary networks: ``mu_W`` and ``mu_H`` of ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` in the objective.
-
     curvature : bool
         Whether negative curvature is looked for, which may take seconds.
 
@@ -73,104 +86,199 @@ def position(
     >>> round(position(data, 1).cost, 6)
     0.126928
     """
-    given = None if tau is None or tau == "fit" else _checked(tau)
-    if features.classifier is None:
-        return LandscapePosition(reason="no classifier was given; use --classifier FILE or KEY")
-    W = features.classifier.T
-    lengths, rows = feature_lengths(features), column_norms(W)
-    if normalize and not (lengths.low > 0.0 and (rows > 0.0).all()):
-        return LandscapePosition(reason="a feature or a classifier row is zero and cannot be normalised")
-    length = _common_length(features, lengths, rows)
-    unit = normalize or (length is not None and abs(length - 1.0) <= _UNIT_TOLERANCE)
-    if unit or (length is not None and tau is None and weight_decay is None):
-        layer = Layer(features=features, W=np.ascontiguousarray(W / rows), bias=None, unit=True)
-        if weight_decay is not None:
+    what = Measuring(normalize=normalize, covariance=False, one_vs_rest=False)
+    place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature)
+    if features.classifier is None or (normalize and not features.classifier.any(axis=1).all()):
+        return _Plan(features, place, normalize).finish()
+    return measure(features, what, place)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """How features are placed: the options of :func:`position`."""
+
+    tau: Number | None = None
+    weight_decay: tuple[float, float] | None = None
+    curvature: bool = True
+
+
+def measure(
+    features: FeatureSet, what: Measuring, place: Placing, streaming: Streaming | None = None
+) -> tuple[CollapseMetrics, LandscapePosition]:
+    """Measure collapse and the position on the landscape in the same two passes.
+
+    One more pass is made where ``tau`` was fitted, or where the point fits the memory and is looked at whole; two where
+    the best bias is looked for and the logits of all samples do not fit.
+
+    Parameters
+    ----------
+    features : FeatureSet
+    what : Measuring
+    place : Placing
+    streaming : Streaming, optional
+
+    Examples
+    --------
+    >>> from sphereufm.features import feature_set_from_arrays
+    >>> data = feature_set_from_arrays([[1.0, 0.0], [-1.0, 0.0]], [0, 1], [[1.0, 0.0], [-1.0, 0.0]])
+    >>> metrics, where = measure(data, Measuring(), Placing(tau=1))
+    >>> metrics.nc4, round(where.cost, 6)
+    (1.0, 0.126928)
+    """
+    plan = _Plan(features, place, what.normalize)
+    metrics = measure_collapse(features, replace(what, identity=repr(place)), streaming, plan.begin)
+    return metrics, plan.finish()
+
+
+class _Plan:
+    """What kind of point it is, once the first pass has told the lengths, and what the second pass gathers for it."""
+
+    def __init__(self, features: FeatureSet, place: Placing, normalize: bool) -> None:
+        self.features, self.place, self.normalize = features, place, normalize
+        self.given = None if place.tau is None or place.tau == "fit" else _checked(place.tau)
+        self.tolerance = max(_UNIT_TOLERANCE, 2.0 * features.rounding)
+        self.companion: Companion | None = None
+        self.reason: str | None = None
+        self.layer: Layer | None = None
+        self.nonnegative, self.squares = False, 0.0
+        self.common: float | None = None
+        self.tau: Number | None = None
+        self.source = "given"
+        if features.classifier is None:
+            self.reason = "no classifier was given; use --classifier FILE or KEY"
+            return
+        self.W = features.classifier.T
+        self.rows = column_norms(self.W)
+        if normalize and not (self.rows > 0.0).all():
+            self.reason = _NO_DIRECTION
+
+    def begin(self, moments: ClassMoments) -> Companion | None:
+        """Choose the kind of point, and the companion of the second pass."""
+        if self.reason is not None:
+            return None
+        (low, high), self.squares = moments.norms, moments.squares
+        self.nonnegative = moments.least_entry >= 0.0
+        if self.normalize and not low > 0.0:
+            self.reason = _NO_DIRECTION
+            return None
+        self.common = self._common_length(low, high)
+        unit = self.normalize or (self.common is not None and abs(self.common - 1.0) <= self.tolerance)
+        folded = self.common is not None and self.place.tau is None and self.place.weight_decay is None
+        if unit or folded:
+            return self._on_spheres(unit)
+        return self._ordinary()
+
+    def _on_spheres(self, unit: bool) -> Companion | None:
+        """Unit features: sums of the position, margins where ``tau`` is not known, nothing where it fits the memory."""
+        if self.place.weight_decay is not None:
             raise InvalidInputError(
-                f"weight_decay={weight_decay} is for networks that normalise nothing, but these features and "
-                "classifiers have unit length; leave it out"
+                f"weight_decay={self.place.weight_decay} is for networks that normalise nothing, but these features "
+                "and classifiers have unit length; leave it out"
             )
-        known, source = (given, "given") if unit else (length, "feature-length")
-        return _on_spheres(layer, known, source, lengths.nonnegative, normalize, curvature)
-    layer = Layer(features=features, W=np.ascontiguousarray(W), bias=features.bias, unit=False)
-    return _ordinary(layer, given, tau == "fit", lengths, weight_decay)
-
-
-def _on_spheres(
-    layer: Layer, tau: Number | None, source: str, nonnegative: bool, normalize: bool, curvature: bool
-) -> LandscapePosition:
-    """Position of unit features; ``source`` says where ``tau`` is from."""
-    used, margins = tau, dict[str, Any]()
-    if used is None:
-        fit = fit_temperature(layer)
-        used, margins = fit.tau, _margins(layer, fit)
-        if used is None:
-            return _unfitted(layer, fit, margins, normalize)
-    found = asdict(sphere_position(layer, used, nonnegative, curvature=curvature))
-    if not math.isfinite(found["relative_gradient_norm"]):
-        found["relative_gradient_norm"] = None
-    return LandscapePosition(
-        **found,
-        **margins,
-        tau=_as_float(used),
-        tau_source="fitted" if tau is None else source,
-        normalized=normalize,
-    )
-
-
-def _margins(layer: Layer, fit: TemperatureFit) -> dict[str, Any]:
-    """The least margin, and the largest that any point can have."""
-    present = np.unique(layer.features.labels).size
-    return {"least_margin": fit.least_margin, "largest_margin": present / (present - 1)}
-
-
-def _unfitted(
-    layer: Layer, fit: TemperatureFit, margins: dict[str, Any], normalize: bool
-) -> LandscapePosition:
-    """What can be said of unit features where no ``tau`` minimises the cost."""
-    if fit.unbounded:
-        reason = (
-            "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
-            "and the features do not tell which tau was used; give --tau with the value used in training"
+        (d, K), N = self.W.shape, self.features.labels.size
+        self.layer = Layer(
+            features=self.features, W=np.ascontiguousarray(self.W / self.rows), bias=None, unit=True
         )
-    else:
-        reason = (
-            "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
-            "and classifier belong together, or give --tau"
+        self.tau, self.source = (self.given, "given") if unit else (self.common, "feature-length")
+        seen_rows = np.ones(K) if self.normalize else self.rows
+        if self.tau is None:
+            self.companion = Margins.of(seen_rows, d, N)
+        elif d * (K + N) > IN_MEMORY:
+            self.companion = SphereSums.of(self.layer.W, N, _as_float(self.tau), seen_rows)
+        return self.companion
+
+    def _ordinary(self) -> Companion | None:
+        """A network that normalises nothing."""
+        if self.place.tau == "fit":
+            self.reason = (
+                "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
+                "leave --tau out, or use --normalize"
+            )
+            return None
+        if self.place.weight_decay is not None:
+            for value in self.place.weight_decay:
+                check_positive("weight_decay", value)
+        self.layer = Layer(
+            features=self.features, W=np.ascontiguousarray(self.W), bias=self.features.bias, unit=False
         )
-    return LandscapePosition(
-        **margins,
-        collapsed_distance=collapsed_distance(layer),
-        tau_source="unbounded" if fit.unbounded else None,
-        normalized=normalize,
-        reason=reason,
-    )
+        self.tau = 1.0 if self.given is None else self.given
+        self.companion = OrdinarySums.of(self.layer, _as_float(self.tau))
+        return self.companion
 
+    def finish(self) -> LandscapePosition:
+        """The position, when the second pass is over."""
+        if self.reason is not None or self.layer is None:
+            return LandscapePosition(reason=self.reason)
+        if not self.layer.unit:
+            return self._place_ordinary(self.layer)
+        if not isinstance(self.companion, Margins):
+            return self._place_on_spheres(self.layer, self.tau if self.tau is not None else 1.0, None)
+        fit = fit_temperature(self.companion)
+        if fit.tau is None:
+            return self._unfitted(fit, self.companion.C + self.layer.W.T)
+        return self._place_on_spheres(self.layer, fit.tau, fit)
 
-def _ordinary(
-    layer: Layer, tau: Number | None, fit: bool, lengths: Lengths, decay: tuple[float, float] | None
-) -> LandscapePosition:
-    """Position of a network that normalises nothing."""
-    if fit:
+    def _place_ordinary(self, layer: Layer) -> LandscapePosition:
+        """Position of a network that normalises nothing."""
+        sums = self.companion if isinstance(self.companion, OrdinarySums) else None
+        tau = 1.0 if self.tau is None else _as_float(self.tau)
+        found = ordinary_position(layer, tau, self.squares, self.place.weight_decay, self.nonnegative, sums)
+        source = "one" if self.given is None else "given"
+        return LandscapePosition(**asdict(found), tau=tau, tau_source=source, notes=self._notes())
+
+    def _place_on_spheres(self, layer: Layer, tau: Number, fit: TemperatureFit | None) -> LandscapePosition:
+        """Position of unit features."""
+        sums = self.companion if isinstance(self.companion, SphereSums) else None
+        look = self.place.curvature
+        found = asdict(sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums))
+        if not math.isfinite(found["relative_gradient_norm"]):
+            found["relative_gradient_norm"] = None
         return LandscapePosition(
-            reason="tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
-            "leave --tau out, or use --normalize"
+            **found,
+            **self._margins(fit),
+            tau=_as_float(tau),
+            tau_source=self.source if fit is None else "fitted",
+            normalized=self.normalize,
+            notes=self._notes(),
         )
-    if decay is not None:
-        decay = (check_positive("weight_decay", decay[0]), check_positive("weight_decay", decay[1]))
-    used = 1.0 if tau is None else _as_float(tau)
-    found = ordinary_position(layer, used, lengths.squares, decay, lengths.nonnegative)
-    return LandscapePosition(**asdict(found), tau=used, tau_source="one" if tau is None else "given")
 
+    def _margins(self, fit: TemperatureFit | None) -> dict[str, Any]:
+        """The least margin, and the largest that any point can have, where margins were looked at."""
+        if fit is None:
+            return {}
+        present = np.unique(self.features.labels).size
+        return {"least_margin": fit.least_margin, "largest_margin": present / (present - 1)}
 
-def _common_length(features: FeatureSet, lengths: Lengths, rows: Array) -> float | None:
-    """The length of all features, where they have one, classifier rows have length one and there is no bias."""
-    if features.bias is not None and float(np.abs(features.bias).max()) > 0.0:
-        return None
-    off = max(abs(float(rows.min()) - 1.0), abs(float(rows.max()) - 1.0))
-    if off > _UNIT_TOLERANCE or not lengths.low > 0.0:
-        return None
-    middle = 0.5 * (lengths.low + lengths.high)
-    return middle if lengths.high - lengths.low <= 2.0 * _UNIT_TOLERANCE * middle else None
+    def _unfitted(self, fit: TemperatureFit, C: Array) -> LandscapePosition:
+        """What can be said of unit features where no ``tau`` minimises the cost."""
+        return LandscapePosition(
+            **self._margins(fit),
+            collapsed_distance=distance_of(C, self.features.labels.size),
+            tau_source="unbounded" if fit.unbounded else None,
+            normalized=self.normalize,
+            reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """What a reader must know of tolerances."""
+        if self.tolerance <= _UNIT_TOLERANCE or self.common is None or self.normalize:
+            return ()
+        return (
+            f"stored in a short format: lengths that differ by up to {100 * self.tolerance:.2g} % are taken for "
+            "equal, and features and classifier are divided by them",
+        )
+
+    def _common_length(self, low: float, high: float) -> float | None:
+        """The length of all features, where they have one, classifier rows have length one and there is no bias."""
+        bias, rows = self.features.bias, self.rows
+        if bias is not None and float(np.abs(bias).max()) > 0.0:
+            return None
+        off = max(abs(float(rows.min()) - 1.0), abs(float(rows.max()) - 1.0))
+        if off > self.tolerance or not low > 0.0:
+            return None
+        middle = 0.5 * (low + high)
+        return middle if high - low <= 2.0 * self.tolerance * middle else None
 
 
 def _checked(tau: Number) -> Number:

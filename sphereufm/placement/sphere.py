@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.features.metrics.companion import View
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.layer import Layer
 from sphereufm.problem.interface import relative_gradient_norm
@@ -32,15 +34,20 @@ from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimu
 from sphereufm.problem.ufm import Number, UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 
-__all__ = ["SpherePosition", "collapsed_distance", "sphere_position"]
+__all__ = ["IN_MEMORY", "SpherePosition", "SphereSums", "distance_of", "sphere_position"]
 
 _EPS = sys.float_info.epsilon
-# unknowns d (K + N) of a point that is kept in memory, several times over: 256 MB each
-_IN_MEMORY = 1 << 25
+IN_MEMORY = 1 << 25
+"""Unknowns ``d (K + N)`` of a point that is kept in memory, several times over: 256 MB each."""
+
 # unknowns up to which curvature is looked for, in seconds
 _CURVATURE = 1 << 17
 _CURVATURE_ITERATIONS = 25
 _LEAST_PULL = 1e-16
+# squares of which less than this share remains are differences of nearly equal numbers
+_CANCELS = 1e-6
+_TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale", "relative")
+_GATHERED = ("base", "C", "RG", "S", "B", "row_scale", "totals")
 # curvature above minus this share of the Hessian's scale is rounding
 _FLAT = 1e-9
 
@@ -60,7 +67,12 @@ class SpherePosition:
 
 
 def sphere_position(
-    layer: Layer, tau: Number, nonnegative: bool, in_memory: int = _IN_MEMORY, curvature: bool = True
+    layer: Layer,
+    tau: Number,
+    nonnegative: bool,
+    in_memory: int = IN_MEMORY,
+    curvature: bool = True,
+    sums: SphereSums | None = None,
 ) -> SpherePosition:
     """Place a layer of unit features and unit classifiers.
 
@@ -75,6 +87,8 @@ def sphere_position(
         Most numbers of a point that is kept in memory.
     curvature : bool
         Whether negative curvature is looked for.
+    sums : SphereSums, optional
+        What was gathered of all features already; without them they are gone through here.
 
     Raises
     ------
@@ -83,8 +97,12 @@ def sphere_position(
     """
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau)
-    small = d * (K + problem.samples) <= in_memory
-    found = _evaluate(problem, layer, curvature) if small else _stream(problem, layer)
+    if sums is not None:
+        found = sums.result(problem)
+    elif d * (K + problem.samples) <= in_memory:
+        found = _evaluate(problem, layer, curvature)
+    else:
+        found = _stream(problem, layer)
     bound = nonnegative_minimum(problem) if nonnegative else None
     return SpherePosition(
         **found,
@@ -103,9 +121,16 @@ def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, A
         "relative_gradient_norm": float(relative_gradient_norm(point)),
         "optimality_gap": gap.value,
         "gap_method": gap.method,
-        "collapsed_distance": collapsed_distance(layer),
+        "collapsed_distance": distance_of(_class_sums(layer, H), problem.samples),
         "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
     }
+
+
+def _class_sums(layer: Layer, H: Array) -> Array:
+    """Each classifier with the sum of the features of its class, in rows."""
+    C = layer.W.T.copy()
+    _add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
+    return C
 
 
 def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
@@ -120,102 +145,195 @@ def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
 
 def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
     """The same in one pass, with the bound at the first multipliers and no search for curvature."""
-    W, N, tau = layer.W, problem.samples, problem.tau
-    K, loss = W.shape[1], CrossEntropy()
-    total = _Sums(C=W.T.copy(), HGt=np.zeros(W.shape), B=np.zeros((K, K)), row_scale=np.zeros(K))
-    for H, y in layer.blocks():
-        A = np.ascontiguousarray(W.T @ H)
-        terms = loss.forward(tau * A, block_from_labels(y, np.full(y.size, 1.0 / N), tau))
-        total.add(W, H, A, terms.G, float(terms.cost.sum()) / N)
-        _add_to_classes(total.C, H, y)
-    return total.result(problem, W)
+    total = SphereSums.of(layer.W, problem.samples, problem.tau)
+    for view in layer.views():
+        total.add(view)
+    return total.result(problem)
 
 
 @dataclass(kw_only=True, eq=False)
-class _Sums:
-    """Running sums of the pass; ``C`` holds the classifier and class sums of the features in rows."""
+class SphereSums:
+    r"""Running sums of a pass: a companion of the metrics' second pass.
 
+    Features are ``h_i / l_i = (r_i + m_{y_i}) / l_i``, so with ``g'_i = g_i / l_i``
+
+        H G^T = sum_i r_i g'_i^T + sum_k m_k (sum_{y_i = k} g'_i)^T.
+
+    ``|W g|`` is ``sqrt(g^T W^T W g)``, a product with a K x K matrix: entries of g have sum zero, so the mean of the
+    classifiers drops out first.  Where almost nothing of W g remains beside its part along h the difference of both is
+    made in R^d instead, since squares would cancel.
+
+    Attributes
+    ----------
+    W : ndarray, shape (d, K)
+        Unit columns.
+    row_lengths : ndarray, shape (K,)
+        Lengths of the classifiers with which a view's products are made.
+    samples, tau
+        N and the inverse temperature.
+    C : ndarray, shape (K, d)
+        Class sums of the unit features.
+    RG, S, B, row_scale
+        ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G diag(1/b) G^T``, and ``sum |g|`` of each class.
+    """
+
+    W: Array
+    row_lengths: Array
+    samples: int
+    tau: float
+    base: Array
     C: Array
-    HGt: Array
+    RG: Array
+    S: Array
     B: Array
     row_scale: Array
-    cost: float = 0.0
-    squares: float = 0.0
-    relative: float = 0.0
-    sum_b: float = 0.0
-    sum_beta: float = 0.0
-    scale: float = 0.0
+    totals: Array
 
-    def add(self, W: Array, H: Array, A: Array, G: Array, cost: float) -> None:
-        """Add a block: ``A = W^T H``."""
-        WG = (G.T @ W.T).T
+    @classmethod
+    def of(cls, W: Array, samples: int, tau: float, row_lengths: Array | None = None) -> SphereSums:
+        """Sums of nothing yet."""
+        d, K = W.shape
+        return cls(
+            W=W,
+            row_lengths=np.ones(K) if row_lengths is None else row_lengths,
+            samples=samples,
+            tau=tau,
+            base=np.zeros((K, d)),
+            C=np.zeros((K, d)),
+            RG=np.zeros((d, K)),
+            S=np.zeros((K, K)),
+            B=np.zeros((K, K)),
+            row_scale=np.zeros(K),
+            totals=np.zeros(len(_TOTALS)),
+        )
+
+    def begin(self) -> SphereSums:
+        """An empty one of the same problem."""
+        return SphereSums.of(self.W, self.samples, self.tau, self.row_lengths)
+
+    def add(self, view: View) -> None:
+        """Gather a block."""
+        y, n = view.labels, len(view.labels)
+        inverse = np.ones(n) if view.lengths is None else 1.0 / view.lengths
+        A = np.ascontiguousarray((view.products * inverse[:, None] / self.row_lengths).T)
+        terms = CrossEntropy().forward(
+            self.tau * A, block_from_labels(y, np.full(n, 1.0 / self.samples), self.tau)
+        )
+        G = np.asarray(terms.G)
         beta = np.einsum("kn,kn->n", G, A)
         sizes = np.abs(G).sum(axis=0)
-        b = np.sqrt(np.einsum("dn,dn->n", WG, WG) + _LEAST_PULL * np.square(sizes))
-        WG -= H * beta
-        norms = np.sqrt(np.einsum("dn,dn->n", WG, WG))
         live = sizes > 0.0
-        self.cost += cost
-        self.HGt += H @ G.T
-        self.row_scale += np.abs(G).sum(axis=1)
-        self.squares += float(norms @ norms)
-        self.relative = max(self.relative, float((norms[live] / sizes[live]).max(initial=0.0)))
+        pulls, norms = self._pulls(G, beta, view, inverse)
+        b = np.sqrt(np.square(pulls) + _LEAST_PULL * np.square(sizes))
+        self.base = view.base
+        self.RG += view.residuals.T @ (G * inverse).T
+        _add_to_classes(self.S, (G * inverse).T, y)
+        add_class_sums(self.C, view)
         self.B += (G[:, live] / b[live]) @ G[:, live].T
-        self.sum_b += float(b.sum())
-        self.sum_beta += float(beta.sum())
-        self.scale += float(sizes.sum())
+        self.row_scale += np.abs(G).sum(axis=1)
+        relative = float((norms[live] / sizes[live]).max(initial=0.0))
+        sums = (terms.cost.sum() / self.samples, norms @ norms, b.sum(), beta.sum(), sizes.sum())
+        self._gather(np.array([*map(float, sums), relative]))
 
-    def result(self, problem: UFMProblem, W: Array) -> dict[str, Any]:
+    def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
+        """``|W g_i|`` and ``|W g_i - beta_i h_i|`` of a block."""
+        centred = self.W - self.W.mean(axis=1, keepdims=True)
+        squares = np.einsum("kn,kn->n", G, (centred.T @ centred) @ G)
+        rests = squares - np.square(beta)
+        close = rests < _CANCELS * squares
+        if close.any():
+            H = (view.residuals[close] + view.base[view.labels[close]]) * inverse[close, None]
+            WG = G[:, close].T @ centred.T
+            squares[close] = np.einsum("nd,nd->n", WG, WG)
+            WG -= beta[close, None] * H
+            rests[close] = np.einsum("nd,nd->n", WG, WG)
+        return np.sqrt(np.maximum(squares, 0.0)), np.sqrt(np.maximum(rests, 0.0))
+
+    def _gather(self, totals: Array) -> None:
+        """Add up all totals but the last, a largest value."""
+        largest = max(self.totals[-1], totals[-1])
+        self.totals = self.totals + totals
+        self.totals[-1] = largest
+
+    def absorb(self, other: SphereSums) -> None:
+        """Gather what another has."""
+        self.base = other.base
+        for name in ("C", "RG", "S", "B", "row_scale"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._gather(other.totals)
+
+    def arrays(self) -> dict[str, Array]:
+        """What was gathered."""
+        return {name: getattr(self, name) for name in _GATHERED}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take up what was gathered before."""
+        for name in _GATHERED:
+            setattr(self, name, np.array(arrays[name]))
+
+    def result(self, problem: UFMProblem) -> dict[str, Any]:
         """Position from the sums."""
-        gradient_W = self.HGt - W * np.einsum("dk,dk->k", W, self.HGt)
-        norms = column_norms(gradient_W)
+        W, total = self.W, dict(zip(_TOTALS, self.totals.tolist(), strict=True))
+        HGt = self.RG + self.base.T @ self.S
+        norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
         live = self.row_scale > 0.0
-        bounds = {"cost": self.cost, "multiplier-bound": self._multiplier_bound(problem, W)}
+        bounds = {"cost": total["cost"], "multiplier-bound": self._multiplier_bound(problem, total)}
         least = global_minimum(problem)
         if least is not None:
-            slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * self.cost
-            bounds["closed-form"] = max(self.cost - least, 0.0) + slack
+            slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * total["cost"]
+            bounds["closed-form"] = max(total["cost"] - least, 0.0) + slack
         method = min(bounds, key=bounds.__getitem__)
         return {
-            "cost": self.cost,
-            "gradient_norm": math.sqrt(self.squares + float(norms @ norms)),
+            "cost": total["cost"],
+            "gradient_norm": math.sqrt(total["squares"] + float(norms @ norms)),
             "relative_gradient_norm": max(
-                self.relative, float((norms[live] / self.row_scale[live]).max(initial=0.0))
+                total["relative"], float((norms[live] / self.row_scale[live]).max(initial=0.0))
             ),
             "optimality_gap": bounds[method],
             "gap_method": method,
-            "collapsed_distance": _distance(self.C, problem.samples),
+            "collapsed_distance": distance_of(self.C + W.T, problem.samples),
             "negative_curvature": None,
         }
 
-    def _multiplier_bound(self, problem: UFMProblem, W: Array) -> float:
+    def _multiplier_bound(self, problem: UFMProblem, total: dict[str, float]) -> float:
         """``sqrt(sum a sum b) + sum beta`` with an allowance for rounding."""
-        K, N = problem.classes, problem.samples
+        W, K, N = self.W, problem.classes, problem.samples
         slack = _EPS * (4.0 * K + math.sqrt(N))
         a = np.einsum("kl,lk->k", W.T @ W, self.B)
         lift = slack * float(np.abs(self.B).sum(axis=1).max()) - float(
             np.linalg.eigvalsh(np.diag(a) - self.B)[0]
         )
         sum_a = float(a.sum()) + K * max(0.0, lift)
-        return max(0.0, math.sqrt(max(sum_a, 0.0) * self.sum_b) + self.sum_beta) + slack * self.scale
+        root = math.sqrt(max(sum_a, 0.0) * total["sum_b"])
+        return max(0.0, root + total["sum_beta"]) + slack * total["scale"]
 
 
-def collapsed_distance(layer: Layer) -> float | None:
-    """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``."""
-    C = layer.W.T.copy()
-    for H, y in layer.blocks():
-        _add_to_classes(C, H, y)
-    return _distance(C, layer.features.labels.size)
+def add_class_sums(C: Array, view: View) -> None:
+    """Add the unit features of a block to the rows of their classes."""
+    weights = None if view.lengths is None else 1.0 / view.lengths
+    if weights is None and not view.centred:
+        _add_to_classes(C, view.residuals, view.labels)
+    elif weights is not None:
+        for k, row, weight in zip(view.labels.tolist(), view.residuals, weights.tolist(), strict=True):
+            C[k] += weight * row
+    C += np.bincount(view.labels, weights=weights, minlength=len(C))[:, None] * view.base
 
 
-def _add_to_classes(C: Array, H: Array, y: NDArray[np.intp]) -> None:
-    """Add each feature to the row of its class: a matrix of sums does not fit the cache, one row of it does."""
-    for k, h in zip(y.tolist(), np.ascontiguousarray(H.T), strict=True):
-        C[k] += h
+def _add_to_classes(C: Array, rows: Array, y: NDArray[np.intp]) -> None:
+    """Add each row to that of its class: a matrix of sums does not fit the cache, one row of it does."""
+    for k, row in zip(y.tolist(), rows, strict=True):
+        C[k] += row
 
 
-def _distance(C: Array, samples: int) -> float | None:
-    """The Procrustes distance of the module, a column."""
+def distance_of(C: Array, samples: int) -> float | None:
+    """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
+
+    Parameters
+    ----------
+    C : ndarray, shape (K, d)
+        Each classifier with the sum of the unit features of its class.
+    samples : int
+    """
     K, d = C.shape
     if d < K - 1:
         return None

@@ -9,18 +9,24 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.placement.layer import Layer
+from sphereufm.features.metrics.companion import View
+from sphereufm.geometry.spheres import Array
+from sphereufm.placement.sphere import add_class_sums
 
-__all__ = ["TemperatureFit", "fit_temperature"]
+__all__ = ["Margins", "TemperatureFit", "fit_temperature"]
 
 _LOW, _HIGH = 1e-4, 1e6
 _STEPS = 80
+# kept in memory, in single precision: 512 MB
 _MOST_MARGINS = 1 << 27
+_COLUMNS = 1 << 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +47,80 @@ class TemperatureFit:
     least_margin: float
 
 
-def fit_temperature(layer: Layer) -> TemperatureFit:
-    """Minimise the cost of a layer over ``tau``, to about ten digits.
+@dataclass(kw_only=True, eq=False)
+class Margins:
+    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced blocks: a companion of the metrics' second pass.
+
+    Attributes
+    ----------
+    row_lengths : ndarray, shape (K,)
+        Lengths of the classifiers with which a view's products are made.
+    dim, stride : int
+        d, and which block of how many is kept; the least margin is of all samples.
+    kept : list of ndarray of float32, shape (K, n)
+        In single precision, since a fit needs no more.
+    least : float
+    C : ndarray, shape (K, d)
+        Class sums of the unit features, for the distance from collapse.
+    """
+
+    row_lengths: Array
+    dim: int
+    stride: int
+    kept: list[NDArray[np.float32]]
+    least: float
+    C: Array
+    seen: int = 0
+
+    @classmethod
+    def of(cls, row_lengths: Array, dim: int, samples: int) -> Margins:
+        """Nothing yet."""
+        K = len(row_lengths)
+        stride = 1 + K * samples // _MOST_MARGINS
+        return cls(
+            row_lengths=row_lengths, dim=dim, stride=stride, kept=[], least=np.inf, C=np.zeros((K, dim))
+        )
+
+    def begin(self) -> Margins:
+        """An empty one of the same kind."""
+        return replace(self, kept=[], least=np.inf, C=np.zeros_like(self.C), seen=0)
+
+    def add(self, view: View) -> None:
+        """Gather a block."""
+        y, columns = view.labels, np.arange(len(view.labels))
+        inverse = np.ones(len(y)) if view.lengths is None else 1.0 / view.lengths
+        A = (view.products * inverse[:, None] / self.row_lengths).T
+        differences = A - A[y, columns]
+        if self.seen % self.stride == 0:
+            self.kept.append(differences.astype(np.float32))
+        self.seen += 1
+        differences[y, columns] = -np.inf
+        self.least = min(self.least, -float(differences.max()))
+        add_class_sums(self.C, view)
+
+    def absorb(self, other: Margins) -> None:
+        """Gather what another has."""
+        self.kept += other.kept
+        self.least = min(self.least, other.least)
+        self.C = self.C + other.C
+
+    def arrays(self) -> dict[str, Any]:
+        """What was gathered."""
+        return {"kept": np.concatenate(self.kept, axis=1), "least": self.least, "C": self.C}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take up what was gathered before."""
+        whole = arrays["kept"]
+        self.kept = np.array_split(whole, 1 + whole.shape[1] // _COLUMNS, axis=1)
+        self.least, self.C = float(arrays["least"]), np.array(arrays["C"])
+
+
+def fit_temperature(margins: Margins) -> TemperatureFit:
+    """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
 
     Parameters
     ----------
-    layer : Layer
-        Its logits are ``tau W^T H``; a bias is left out.
+    margins : Margins
 
     Returns
     -------
@@ -57,35 +130,20 @@ def fit_temperature(layer: Layer) -> TemperatureFit:
 
     Notes
     -----
-    Bisection on the sign of the derivative ``sum_i omega_i sum_j p_ij (a_ij - a_{y_i i})``, ``a = W^T H``.  Margins are
-    kept in memory; where there are more than 2^27, those of evenly spaced blocks.
+    Bisection on the sign of the derivative ``sum_i omega_i sum_j p_ij (a_ij - a_{y_i i})``, ``a = W^T H``.
     """
-    margins, least = _margins(layer)
+    blocks, least = margins.kept, margins.least
     low, high = _LOW, _HIGH
-    unbounded = least >= 0.0 or _slope(margins, high) < 0.0
-    if unbounded or _slope(margins, low) >= 0.0:
+    unbounded = least >= 0.0 or _slope(blocks, high) < 0.0
+    if unbounded or _slope(blocks, low) >= 0.0:
         return TemperatureFit(tau=None, unbounded=unbounded, least_margin=least)
     for _ in range(_STEPS):
         middle = float(np.sqrt(low * high))
-        if _slope(margins, middle) < 0.0:
+        if _slope(blocks, middle) < 0.0:
             low = middle
         else:
             high = middle
     return TemperatureFit(tau=high, unbounded=False, least_margin=least)
-
-
-def _margins(layer: Layer) -> tuple[list[NDArray[np.float32]], float]:
-    """``a_ij - a_{y_i i}`` of every block, in single precision, since a fit needs no more; and the least margin."""
-    blocks, least = [], np.inf
-    stride = 1 + layer.features.classes * layer.features.labels.size // _MOST_MARGINS
-    for number, (A, y) in enumerate(layer.logits()):
-        columns = np.arange(y.size)
-        differences = A - A[y, columns]
-        if number % stride == 0:
-            blocks.append(differences.astype(np.float32))
-        differences[y, columns] = -np.inf
-        least = min(least, -float(differences.max()))
-    return blocks, least
 
 
 def _slope(margins: list[NDArray[np.float32]], tau: float) -> float:

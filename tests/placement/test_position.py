@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 from sphereufm import UFMProblem, collapsed_point, load_features, position, simplex_etf, solve
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
-from sphereufm.placement.bias import best_bias
+from sphereufm.placement.bias import Logits, best_bias
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.norms import BalancedNorms
 from sphereufm.placement.ordinary import ordinary_position
@@ -160,7 +160,8 @@ def test_tau_is_not_invented_where_every_sample_is_right():
     assert place.tau_source == "unbounded"
     assert "unbounded" in place.reason
     # what does not depend on tau is told all the same
-    assert place.collapsed_distance == position(data, 5, curvature=False).collapsed_distance
+    known = position(data, 5, curvature=False).collapsed_distance
+    assert place.collapsed_distance == pytest.approx(known, rel=1e-10)
     Z = data.features.read() @ data.classifier.T
     own = Z[np.arange(len(Z)), data.labels].copy()
     Z[np.arange(len(Z)), data.labels] = -np.inf
@@ -267,7 +268,8 @@ def test_the_least_cost_of_norms_is_the_minimum_on_spheres(tau):
 
 def test_the_best_bias_is_that_of_a_descent_and_balances_the_softmax():
     H, y, W, b = ordinary_network(0, (9, 4, 2, 7))
-    found = best_bias(layer_of(0.3 * H, y, W, b, on_sphere=False), 2.0)
+    logits = Logits(labels=y, bias=b, parts=lambda: (W @ (0.3 * H).T,))
+    found = best_bias(logits, 2.0).bias
     Z = 2.0 * W @ (0.3 * H).T
     P = np.exp(Z + found[:, None])
     P /= P.sum(axis=0)

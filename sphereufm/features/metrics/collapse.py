@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,14 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics import frames
 from sphereufm.features.metrics.checkpoint import Checkpoint
+from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import Variability, class_frame, variability
 from sphereufm.notebook import html_table, shown
 
-__all__ = ["CollapseMetrics", "collapse_metrics"]
+__all__ = ["CollapseMetrics", "Measuring", "collapse_metrics", "measure_collapse"]
 
 # the whole covariance costs d^2 a sample: up to this dimension it is cheap
 _COVARIANCE_DIMENSION = 512
@@ -147,13 +149,45 @@ def collapse_metrics(
     >>> found.variants["nc1_trace_ratio"]
     0.005
     """
+    how = Measuring(normalize=normalize, covariance=covariance, one_vs_rest=one_vs_rest)
+    return measure_collapse(features, how, streaming)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """What is measured: the options of :func:`collapse_metrics`, and whatever else a companion's sums depend on."""
+
+    normalize: bool = False
+    covariance: bool | None = None
+    one_vs_rest: bool | None = None
+    identity: str = ""
+
+
+def measure_collapse(
+    features: FeatureSet,
+    what: Measuring,
+    streaming: Streaming | None = None,
+    companion_for: Callable[[ClassMoments], Companion | None] | None = None,
+) -> CollapseMetrics:
+    """Measure neural collapse, and let a companion gather what it wants in the second pass.
+
+    Parameters
+    ----------
+    features : FeatureSet
+    what : Measuring
+    streaming : Streaming, optional
+    companion_for : callable, optional
+        Makes the companion when the first pass has told the lengths of the features; None for no companion.
+    """
     how = streaming or Streaming()
+    normalize, covariance, one_vs_rest = what.normalize, what.covariance, what.one_vs_rest
     full = features.features.shape[1] <= _COVARIANCE_DIMENSION if covariance is None else covariance
     classifier, bias = _last_layer(features, normalize)
-    kept = Checkpoint(how.checkpoint, _identity(features, normalize, full))
+    kept = Checkpoint(how.checkpoint, _identity(features, what, full))
     moments = first_pass(features, normalize, how, kept)
     frame, s = class_frame(moments, classifier, bias, full)
-    spread = second_pass(features, frame, normalize, how, kept)
+    companion = None if companion_for is None else companion_for(moments)
+    spread = second_pass(features, frame, normalize, how, kept, companion)
     kept.remove()
     present = frame.present
     means = moments.means[present]
@@ -308,9 +342,10 @@ def _last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Ar
     return W / lengths[:, None], None
 
 
-def _identity(features: FeatureSet, normalize: bool, full: bool) -> list[bytes]:
+def _identity(features: FeatureSet, what: Measuring, full: bool) -> list[bytes]:
     """What the statistics depend on, for checkpoints."""
-    parts = [repr((features.chosen, features.classes, normalize, full)).encode(), features.labels.tobytes()]
+    options = (features.chosen, features.classes, what.normalize, full, what.identity)
+    parts = [repr(options).encode(), features.labels.tobytes()]
     # a stored source shows its file's path, size and time of change
     parts.append(repr(features.features).encode())
     parts += [b"" if array is None else array.tobytes() for array in (features.classifier, features.bias)]

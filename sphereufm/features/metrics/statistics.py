@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.features.metrics.companion import Companion, View
 from sphereufm.features.readers import ArraySource, finite_blocks
 
 __all__ = ["BLOCK_ROWS", "CHUNK_ROWS", "ClassMoments", "Frame", "Rows", "Scatter", "class_moments", "scatter"]
@@ -140,8 +141,12 @@ class Frame:
         Whether the scatter is kept in all d directions.
     directions : ndarray, shape (d, r) or (d, r + K)
         The basis and, where there is one, the classifier: one product with both.
-    mean_logits : ndarray, shape (K, K), or None
-        Row k: logits at the mean of class k, bias included.
+    mean_products : ndarray, shape (K, K), or None
+        Row k: the classifier's products with the mean of class k.
+    bias : ndarray, shape (K,), or None
+        Added to products for logits.
+    middle : ndarray, shape (d,)
+        The sample mean itself.
     """
 
     centre: Array
@@ -151,7 +156,14 @@ class Frame:
     places: Array
     full: bool
     directions: Array
-    mean_logits: Array | None
+    mean_products: Array | None
+    bias: Array | None
+    middle: Array
+
+    @property
+    def base(self) -> Array:
+        """The class means themselves, ``(K, d)``."""
+        return self.means + self.centre
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,7 +209,7 @@ def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
     """
     sums = np.zeros((classes, centre.size))
     squares, least, low, high, zeros, at = 0.0, np.inf, np.inf, 0.0, 0, 0
-    for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
+    for block in finite_blocks(rows.source, near_rows(centre.size), rows.first_row):
         H = block.astype(np.float64)
         lengths = _lengths(H)
         least = min(least, float(block.min()))
@@ -225,8 +237,8 @@ def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
     )
 
 
-def scatter(rows: Rows, frame: Frame) -> Scatter:
-    """Second pass over a run of rows.
+def scatter(rows: Rows, frame: Frame, companion: Companion | None = None) -> Scatter:
+    """Second pass over a run of rows; a companion gathers what it wants of each block.
 
     Raises
     ------
@@ -237,24 +249,33 @@ def scatter(rows: Rows, frame: Frame) -> Scatter:
     squares, size = np.zeros(K), frame.means.shape[1] if frame.full else r
     products = np.zeros((size, size))
     hits, chosen, agreed, at = 0, 0, 0, 0
+    base = frame.base
+    base_squares = np.square(base).sum(axis=1)
     half_squares = 0.5 * np.square(frame.places).sum(axis=1)
     half_squares[~frame.present] = np.inf
     for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
         y = rows.labels[at : at + len(block)]
         at += len(block)
-        R = _residuals(block, y, frame, rows.normalize)
-        squares += np.bincount(y, weights=np.einsum("nd,nd->n", R, R), minlength=K)
+        R, lengths = _residuals(block, y, frame, rows.normalize)
+        squares += np.bincount(y, weights=lengths, minlength=K)
         seen = R @ frame.directions
         Y = seen[:, :r]
         products += R.T @ R if frame.full else Y.T @ Y
+        if companion is not None and not rows.normalize:
+            # |h|^2 = |r|^2 + 2 <r, m> + |m|^2, where m - middle lies in the span of the basis
+            lengths += 2.0 * (np.einsum("nr,nr->n", Y, frame.places[y]) + R @ frame.middle) + base_squares[y]
         Y += frame.places[y]
         nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
         hits += int(np.count_nonzero(nearest == y))
-        if frame.mean_logits is not None:
-            choice = np.argmax(seen[:, r:] + frame.mean_logits[y], axis=1)
+        if frame.mean_products is not None:
+            logits = seen[:, r:] + frame.mean_products[y]
+            if companion is not None:
+                sizes = None if rows.normalize else np.sqrt(np.maximum(lengths, 0.0))
+                companion.add(View(residuals=R, base=base, labels=y, products=logits, lengths=sizes))
+            choice = np.argmax(logits if frame.bias is None else logits + frame.bias, axis=1)
             chosen += int(np.count_nonzero(choice == y))
             agreed += int(np.count_nonzero(choice == nearest))
-    known = frame.mean_logits is not None
+    known = frame.mean_products is not None
     return Scatter(
         squares=squares,
         products=products,
@@ -264,19 +285,31 @@ def scatter(rows: Rows, frame: Frame) -> Scatter:
     )
 
 
-def _residuals(block: NDArray[np.generic], y: NDArray[np.intp], frame: Frame, normalize: bool) -> Array:
-    """``h_i - c - m_{y_i}``, the centre first, where the difference is exact or nearly so."""
-    if normalize:
-        H = block.astype(np.float64)
-        lengths = _lengths(H)
-        H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
-        H -= frame.centre
-    else:
-        H = np.subtract(block, frame.centre, dtype=np.float64)
-    # row by row: gathering the means first would write them all to memory
-    for label, row in zip(y.tolist(), H, strict=True):
-        row -= frame.means[label]
-    return H
+def near_rows(dimension: int) -> int:
+    """Rows of which a megabyte of doubles stays near the processor while it is gone through several times."""
+    return max(16, min(BLOCK_ROWS, (1 << 17) // dimension))
+
+
+def _residuals(
+    block: NDArray[np.generic], y: NDArray[np.intp], frame: Frame, normalize: bool
+) -> tuple[Array, Array]:
+    """``h_i - c - m_{y_i}``, the centre first, where the difference is nearly exact; and squared lengths."""
+    R, squares, step = np.empty(block.shape), np.empty(len(block)), near_rows(block.shape[1])
+    for start in range(0, len(block), step):
+        part = slice(start, start + step)
+        H = R[part]
+        if normalize:
+            H[...] = block[part]
+            lengths = _lengths(H)
+            H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
+            H -= frame.centre
+        else:
+            np.subtract(block[part], frame.centre, out=H, dtype=np.float64)
+        # row by row: gathering the means first would write them all to memory
+        for label, row in zip(y[part].tolist(), H, strict=True):
+            row -= frame.means[label]
+        squares[part] = np.einsum("nd,nd->n", H, H)
+    return R, squares
 
 
 def _lengths(H: Array) -> Array:

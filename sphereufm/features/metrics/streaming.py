@@ -15,6 +15,7 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.checkpoint import Checkpoint
+from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.statistics import (
     BLOCK_ROWS,
     CHUNK_ROWS,
@@ -82,8 +83,15 @@ def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoi
     return moments
 
 
-def second_pass(data: FeatureSet, frame: Frame, normalize: bool, how: Streaming, kept: Checkpoint) -> Scatter:
-    """Scatter about the class means, and decisions.
+def second_pass(
+    data: FeatureSet,
+    frame: Frame,
+    normalize: bool,
+    how: Streaming,
+    kept: Checkpoint,
+    companion: Companion | None = None,
+) -> Scatter:
+    """Scatter about the class means, and decisions; the companion gathers what it wants of the same blocks.
 
     Raises
     ------
@@ -92,11 +100,17 @@ def second_pass(data: FeatureSet, frame: Frame, normalize: bool, how: Streaming,
     """
     state = kept.load("scatter")
     done, total = (0, None) if state is None else (state[0], Scatter(**_scatter_from(state[1])))
-    tasks = ((rows, frame) for rows in _chunks(data, normalize, done))
-    for part in ordered_map(_scatter_task, tasks, how.workers, how.scheduler):
+    if state is not None and companion is not None:
+        head = "companion."
+        companion.restore({k[len(head) :]: a for k, a in state[1].items() if k.startswith(head)})
+    tasks = ((rows, frame, companion) for rows in _chunks(data, normalize, done))
+    for part, gathered in ordered_map(_scatter_task, tasks, how.workers, how.scheduler):
         total = part if total is None else total.merge(part)
         done += 1
-        kept.save("scatter", done, vars(total))
+        if companion is not None:
+            companion.absorb(gathered)
+        more = {} if companion is None else {f"companion.{k}": a for k, a in companion.arrays().items()}
+        kept.save("scatter", done, vars(total) | more)
         _report(how, done, data, 2)
     assert total is not None
     return total
@@ -107,9 +121,11 @@ def _moments_task(task: tuple[Rows, Array, int]) -> ClassMoments:
     return class_moments(*task)
 
 
-def _scatter_task(task: tuple[Rows, Frame]) -> Scatter:
+def _scatter_task(task: tuple[Rows, Frame, Companion | None]) -> tuple[Scatter, Companion | None]:
     """Second pass over one chunk, in a worker."""
-    return scatter(*task)
+    rows, frame, companion = task
+    own = None if companion is None else companion.begin()
+    return scatter(rows, frame, own), own
 
 
 def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
@@ -118,7 +134,7 @@ def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
     starts = range(done * CHUNK_ROWS, N, CHUNK_ROWS)
     if not starts:
         return
-    if isinstance(row_range(whole, 0, 1), SkippingSource):
+    if _is_read_from_its_beginning(row_range(whole, 0, 1)):
         rest = whole if done == 0 else row_range(whole, starts[0], N)
         sources: Iterator[Any] = (
             MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(CHUNK_ROWS)
@@ -128,6 +144,13 @@ def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
     for start, source in zip(starts, sources, strict=True):
         labels = data.labels[start : start + CHUNK_ROWS]
         yield Rows(source=source, labels=labels, first_row=start, normalize=normalize)
+
+
+def _is_read_from_its_beginning(source: Any) -> bool:
+    """Whether a run of rows, or what it is a view of, can only be reached through the rows before it."""
+    return isinstance(source, SkippingSource) or (
+        hasattr(source, "source") and _is_read_from_its_beginning(source.source)
+    )
 
 
 def _centre(data: FeatureSet, normalize: bool) -> Array:

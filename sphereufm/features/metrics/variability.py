@@ -79,10 +79,10 @@ def class_frame(
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
     basis = np.ascontiguousarray(Vt[:rank].T)
     places = (means - sample_mean) @ basis
-    directions, logits = basis, None
+    directions, products = basis, None
     if classifier is not None:
         directions = np.concatenate([basis, classifier.T], axis=1)
-        logits = (means + moments.centre) @ classifier.T + (0.0 if bias is None else bias)
+        products = (means + moments.centre) @ classifier.T
     return (
         Frame(
             centre=moments.centre,
@@ -92,7 +92,9 @@ def class_frame(
             places=places,
             full=full,
             directions=directions,
-            mean_logits=logits,
+            mean_products=products,
+            bias=bias,
+            middle=sample_mean + moments.centre,
         ),
         s[:rank],
     )

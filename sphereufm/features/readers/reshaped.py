@@ -75,7 +75,7 @@ class PooledSource:
         parts = [block.copy() for block in self.blocks(_ROWS)]
         return np.concatenate(parts) if parts else np.empty(self.shape, self.dtype)
 
-    def rows(self, start: int, stop: int) -> ArraySource:
+    def run_of_rows(self, start: int, stop: int) -> ArraySource:
         """A run of rows."""
         return replace(self, source=row_range(self.source, start, stop))
 
@@ -131,7 +131,7 @@ class KeptRows:
         """Return the kept rows."""
         return np.asarray(self.source.read()[self.keep])
 
-    def rows(self, start: int, stop: int) -> ArraySource:
+    def run_of_rows(self, start: int, stop: int) -> ArraySource:
         """A run of the kept rows."""
         places = np.flatnonzero(self.keep)[start:stop]
         low, high = (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)

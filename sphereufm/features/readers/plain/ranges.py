@@ -23,7 +23,7 @@ __all__ = ["HasRows", "SkippingSource", "row_range"]
 class HasRows(Protocol):
     """A view of another source that knows how to make a view of a run of its rows."""
 
-    def rows(self, start: int, stop: int) -> ArraySource:
+    def run_of_rows(self, start: int, stop: int) -> ArraySource:
         """Rows ``start .. stop - 1``."""
         ...
 
@@ -117,7 +117,7 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
     if isinstance(source, JoinedSource):
         return _range_of_parts(source, low, high)
     if isinstance(source, HasRows):
-        return source.rows(low, high)
+        return source.run_of_rows(low, high)
     return SkippingSource(source=source, start=low, stop=high)
 
 
