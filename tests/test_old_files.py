@@ -37,6 +37,7 @@ def holds(new, old):
 def test_a_report_reads_back_as_it_was(report):
     again = report.to_json()
     data = {**json.loads((OLD / "landscape" / "landscape.json").read_text()), "version": again["version"]}
+    data["theorem"].pop("name")  # where none applies, none is named now
     assert holds(again, data)
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(again)
 

@@ -19,7 +19,9 @@ from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.kernels import sample_blocks
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 
-__all__ = ["UFMModel"]
+__all__ = ["MOST_SIZES_SHOWN", "UFMModel"]
+
+MOST_SIZES_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +59,16 @@ class UFMModel:
     def __reduce__(self) -> tuple[Any, ...]:
         # what is derived from the fields is made again on the other side
         return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
+
+    def __repr__(self) -> str:
+        few = self.classes <= MOST_SIZES_SHOWN
+        sizes = (
+            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
+        )
+        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
+        weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
+        rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
+        return f"UFMModel({sizes}, dim={self.dim}, tau={tau}{rates}{weights}, loss={self.loss.name!r})"
 
     @cached_property
     def tau(self) -> float:

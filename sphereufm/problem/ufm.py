@@ -34,7 +34,7 @@ from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_to_json
-from sphereufm.problem.model import UFMModel
+from sphereufm.problem.model import MOST_SIZES_SHOWN, UFMModel
 
 if TYPE_CHECKING:
     import pymanopt
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Number", "UFMProblem"]
 
 _MEMORY_BUDGET = 256 << 20
-_MOST_SIZES_SHOWN = 12
 # Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
 _SYMMETRIC_FROM = 4
 
@@ -139,14 +138,7 @@ class UFMProblem:
         return UFMProblem.of, (self.model,)
 
     def __repr__(self) -> str:
-        few = self.classes <= _MOST_SIZES_SHOWN
-        sizes = (
-            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
-        )
-        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
-        weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
-        rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
-        return f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{rates}{weights}, loss={self.loss.name!r})"
+        return repr(self.model).replace("UFMModel", "UFMProblem", 1)
 
     @property
     def classes(self) -> int:
@@ -381,7 +373,7 @@ class UFMProblem:
 
     def title(self) -> str:
         """Class sizes, dimension and temperature in one line."""
-        few = self.classes <= _MOST_SIZES_SHOWN
+        few = self.classes <= MOST_SIZES_SHOWN
         sizes = ",".join(map(str, self.class_sizes)) if few else f"of {self.classes} classes"
         weights = "" if self.exact_weights is None else ", weighted samples"
         loss = "" if self.loss == PLAIN else f", {_in_words(self.loss)}"
