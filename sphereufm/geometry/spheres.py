@@ -33,6 +33,7 @@ __all__ = [
     "ProductOfSpheres",
     "as_generator",
     "column_angles",
+    "column_lengths",
     "column_norms",
     "distance",
     "exponential",
@@ -55,6 +56,19 @@ def column_norms(X: Array) -> Array:
     array([5., 1.])
     """
     return np.sqrt(np.einsum("...dm,...dm->...m", X, X))
+
+
+def column_lengths(U: Array) -> Array:
+    """As :func:`column_norms`, also where squares would leave the range of floats; for vectors of any size.
+
+    Examples
+    --------
+    >>> column_lengths(np.array([[3e-200, 3e200, 0.0], [4e-200, 4e200, 0.0]]))
+    array([5.e-200, 5.e+200, 0.e+000])
+    """
+    largest = np.abs(U).max(axis=-2, initial=0.0)
+    unit = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
+    return np.asarray(unit * column_norms(U / unit[..., None, :]))
 
 
 def normalize(X: Array) -> Array:

@@ -20,6 +20,7 @@ protocol                 method                                   what it lights
 ``HasBallFormulas``      ``exact_instance()``                     certificates
 ``LabelsColumns``        ``column_labels()``                      colours of configurations
 ``Described``            ``title()``, ``cost_unit()``, ``to_json()``  headings, axes, files
+``WellScaled``           ``is_well_scaled()``                     small relative gradients and eigenvalues are trusted
 ``AlwaysFinite``         ``is_always_finite()``                   starts are taken without a look at their cost
 =======================  =======================================  ================================================
 
@@ -180,6 +181,17 @@ class Described(Protocol):
 
     def to_json(self) -> Mapping[str, Any]:
         """What a saved report says of the problem."""
+
+
+@runtime_checkable
+class WellScaled(Protocol):
+    """A cost whose gradient scales are the sizes of the gradient's own terms, none of them vanishing alone.
+
+    Then a small relative gradient means a critical point close by, and an eigenvalue below 1e-9 of the largest is zero.
+    """
+
+    def is_well_scaled(self) -> bool:
+        """Whether that holds."""
 
 
 @runtime_checkable
@@ -354,6 +366,11 @@ def to_json(problem: SphereProblem) -> dict[str, Any]:
     if isinstance(problem, Described):
         return dict(problem.to_json())
     return {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
+
+
+def is_well_scaled(problem: SphereProblem) -> bool:
+    """Whether small relative gradients and eigenvalues mean what they say; else points have to be settled."""
+    return isinstance(problem, WellScaled) and problem.is_well_scaled()
 
 
 def is_finite(problem: SphereProblem, X: Array) -> bool:

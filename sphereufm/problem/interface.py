@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_norms
+from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_lengths
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 
 __all__ = ["Evaluation", "SphereProblem", "relative_gradient_norm"]
@@ -74,6 +74,6 @@ def relative_gradient_norm(point: Evaluation) -> Array:
     0.0
     """
     scale = point.gradient_scale
-    size = column_norms(point.gradient)
+    size = column_lengths(point.gradient)
     ratio = np.divide(size, scale, out=np.full_like(size, np.inf), where=scale > 0.0)
     return ratio.max(axis=-1)

@@ -363,6 +363,10 @@ class UFMProblem:
         plain = self.loss == PLAIN and self.exact_rates is None
         return ExactInstance.from_problem(self) if plain else None
 
+    def is_well_scaled(self) -> bool:
+        """Whether gradient scales are the sizes of the gradient's own terms: sums of ``|G|``."""
+        return True
+
     def is_always_finite(self) -> bool:
         """Losses of bounded logits are finite."""
         return True

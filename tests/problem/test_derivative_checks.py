@@ -85,3 +85,30 @@ def test_a_nonlinear_hessian_is_found():
     check = check_hessian(Altered(hessian=lambda X, U, h: h * (1.0 + (U * h).sum() ** 2)))
     assert not check.passed
     assert check.linearity_error > 1e-6
+
+
+@pytest.mark.parametrize("wrong", [1.0, 0.5])
+@pytest.mark.parametrize("constant", [0.0, 1e6, 1e13, 1e16])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_constant_hides_nothing(wrong, constant, seed):
+    """A gradient that is wrong by half never passes, and a right one never fails: at worst nothing can be told."""
+    manifold = pymanopt.manifolds.Sphere(3)
+    wrap = pymanopt.function.numpy(manifold)
+    problem = from_pymanopt(
+        pymanopt.Problem(
+            manifold,
+            wrap(lambda x: constant + (x**3).sum()),
+            euclidean_gradient=wrap(lambda x: wrong * 3.0 * x**2),
+        )
+    )
+    check = check_gradient(problem, rng=seed)
+    assert not (check.passed and wrong != 1.0)
+    assert check.passed or check.inconclusive or wrong != 1.0
+    assert check.inconclusive == (constant >= 1e13) or constant == 1e6
+    assert ("leave constants out" in repr(check)) == check.inconclusive
+
+
+def test_no_change_at_all_is_not_hidden():
+    manifold = pymanopt.manifolds.Sphere(3)
+    flat = pymanopt.Problem(manifold, pymanopt.function.autograd(manifold)(lambda x: 3.0 + 0.0 * x[0]))
+    assert check_gradient(from_pymanopt(flat)).passed

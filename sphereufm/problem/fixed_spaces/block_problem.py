@@ -76,6 +76,10 @@ class BlockProblem:
         """Evaluate at ``Y``, shape ``(..., D, m + s)``."""
         return BlockEvaluation(self, Y)
 
+    def is_well_scaled(self) -> bool:
+        """Whether gradient scales are the sizes of the gradient's own terms: sums of ``|G|``."""
+        return True
+
     def is_always_finite(self) -> bool:
         """Losses of bounded logits are finite."""
         return True

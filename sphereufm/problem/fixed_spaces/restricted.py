@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
 __all__ = ["RestrictedProblem"]
@@ -60,6 +61,10 @@ class RestrictedProblem:
     def at(self, Y: Array) -> _RestrictedEvaluation:
         """Evaluate at ``Y``, shape ``(..., d', M')``."""
         return _RestrictedEvaluation(self, Y)
+
+    def is_well_scaled(self) -> bool:
+        """As the full problem."""
+        return capabilities.is_well_scaled(self.full)
 
     @cached_property
     def _gather(self) -> Array:

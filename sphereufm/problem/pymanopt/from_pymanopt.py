@@ -18,18 +18,23 @@ Columns shorter than ``d`` are padded with zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
-from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
+from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_lengths, project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.problem.declared_symmetry import check_symmetry
+from sphereufm.problem.difference_products import RELATIVE_ERROR, difference_product
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.local_scale import local_scale
+from sphereufm.problem.pymanopt.layout import Layout, Parts, real_array
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 
 if TYPE_CHECKING:
@@ -37,12 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PymanoptProblem", "from_pymanopt", "to_pymanopt"]
 
-# Pymanopt's points: an array, or a list of arrays for a product
-_Parts: TypeAlias = Any
-
-_SCALE_POINTS = 4
-_SCALE_SEED = 0
-_SYMMETRY_TOLERANCE = 1e-8
+_SEED = 0
 
 
 def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = None) -> SphereProblem:
@@ -52,10 +52,11 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
     ----------
     problem : pymanopt.Problem
         On ``Sphere``, ``Oblique`` or a ``Product`` of them, with any of Pymanopt's automatic
-        differentiation backends or with supplied derivatives.
+        differentiation backends or with supplied derivatives.  Where there is no Hessian, its products are
+        differences of gradients.
     symmetry : SymmetryGroup, optional
-        A group that leaves the cost unchanged, in the columns of the module's table.  It is checked at a few
-        random points.  Default: none.
+        A group that leaves the cost unchanged, in the columns of the module's table.  Each of its generators is
+        checked at random points.  Default: none.
 
     Returns
     -------
@@ -64,8 +65,9 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
     Raises
     ------
     InvalidInputError
-        If it is no Pymanopt problem, the manifold is another one, no gradient can be had, or the declared
-        symmetry has the wrong number of columns or changes the cost.
+        If it is no Pymanopt problem, the manifold is another one, no gradient can be had, cost or gradient return
+        something else than real numbers of the right shape, or the declared symmetry has the wrong number of columns
+        or changes the cost.
 
     Examples
     --------
@@ -83,66 +85,23 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
 
     if not isinstance(problem, pymanopt.Problem):
         raise InvalidInputError(f"problem={problem!r} must be a pymanopt.Problem")
-    factors = _factors(problem.manifold)
-    spheres = ProductOfSpheres(tuple(factor.length for factor in factors for _ in range(factor.columns)))
-    M = spheres.shape[1]
-    group = SymmetryGroup.none(M) if symmetry is None else symmetry
-    if group.permutations.columns != M:
-        raise InvalidInputError(
-            f"symmetry permutes {group.permutations.columns} columns, but points have {M}"
-        )
-    if group.orthogonal and not spheres.is_oblique:
-        raise InvalidInputError(f"dims={spheres.dims} must be equal where O(d) is declared a symmetry")
-    bare = PymanoptProblem(
-        problem=problem, spheres=spheres, symmetry=group, factors=factors, scales=np.ones(M)
+    layout = Layout.of(problem.manifold)
+    group = SymmetryGroup.none(layout.spheres.shape[1]) if symmetry is None else symmetry
+    ours = PymanoptProblem(
+        problem=problem,
+        spheres=layout.spheres,
+        symmetry=group,
+        layout=layout,
+        # what the user supplied is used as it is: it may be what is to be checked
+        supplied=tuple(
+            name
+            for name in ("riemannian_gradient", "riemannian_hessian")
+            if getattr(problem, f"_{name}", None) is not None
+        ),
     )
-    _check_symmetry(bare)
-    return bare._with(scales=_measured_scales(bare))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Factor:
-    """One sphere or oblique manifold of the product: ``columns`` columns of ``length`` numbers each."""
-
-    start: int
-    columns: int
-    shape: tuple[int, ...]
-    is_oblique: bool
-
-    @property
-    def length(self) -> int:
-        """Numbers in one column."""
-        return self.shape[0] if self.is_oblique else prod(self.shape)
-
-    def take(self, X: Array) -> Array:
-        """Cut the factor's array out of a point or tangent, shape ``(d, M)``."""
-        part = X[: self.length, self.start : self.start + self.columns]
-        return np.array(part).reshape(self.shape)
-
-    def put(self, X: Array, value: Any) -> None:
-        """Write the factor's array into a point or tangent."""
-        array = check_array("derivative", value, self.shape)
-        X[: self.length, self.start : self.start + self.columns] = array.reshape(self.length, self.columns)
-
-
-def _factors(manifold: Any) -> tuple[_Factor, ...]:
-    """Layout of a Pymanopt manifold."""
-    from pymanopt.manifolds import Oblique, Product, Sphere
-
-    parts = manifold.manifolds if isinstance(manifold, Product) else (manifold,)
-    factors: list[_Factor] = []
-    start = 0
-    for part in parts:
-        if not isinstance(part, Sphere | Oblique):
-            raise InvalidInputError(f"manifold={part} must be a Sphere or Oblique, or a Product of them")
-        # the zero vector tells the shape through a public method, and without random numbers
-        shape = tuple(int(n) for n in part.zero_vector(None).shape)
-        oblique = isinstance(part, Oblique)
-        factors.append(
-            _Factor(start=start, columns=shape[1] if oblique else 1, shape=shape, is_oblique=oblique)
-        )
-        start += factors[-1].columns
-    return tuple(factors)
+    check_symmetry(ours.cost, ours.spheres, group)
+    ours._try()
+    return ours
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,17 +114,21 @@ class PymanoptProblem:
     spheres : ProductOfSpheres
         The manifold; after :meth:`in_dimension`, a smaller one.
     symmetry : SymmetryGroup
-    scales : ndarray, shape (M,)
-        Gradient scale of each column, the same at every point: the root mean square over the columns of its
-        factor of gradient norms at four random points (fixed seed); the largest of the others where that is zero.
-        It makes the relative gradient norm independent of the cost's units and no more than that.
+    layout : Layout
+        Where Pymanopt's factors lie in the columns.
+    supplied : tuple of str
+        Riemannian derivatives that the user wrote.
+    hessian_error : float
+        Error of Hessian products relative to the gradient's scale where they are differences of gradients; zero for
+        exact ones.
     """
 
     problem: Any
     spheres: ProductOfSpheres
     symmetry: SymmetryGroup
-    factors: tuple[_Factor, ...]
-    scales: Array
+    layout: Layout
+    supplied: tuple[str, ...]
+    hessian_error: float = 0.0
 
     def __repr__(self) -> str:
         return f"<PymanoptProblem on {self.problem.manifold}, as {self.spheres!r}>"
@@ -203,43 +166,61 @@ class PymanoptProblem:
         r = check_integer("r", r, 1)
         if not self.symmetry.orthogonal:
             raise InvalidInputError(f"r={r}: declare O(d) a symmetry to see the problem in another dimension")
-        d = self.factors[0].length
+        d, M = self.layout.spheres.shape
         if r > d:
             raise InvalidInputError(f"r={r} must be at most {d}, the dimension of the Pymanopt problem")
-        return self._with(spheres=ProductOfSpheres.oblique(r, self.spheres.shape[1]))
+        return replace(self, spheres=ProductOfSpheres.oblique(r, M))
 
-    def _with(self, **changes: Any) -> PymanoptProblem:
-        """Copy with some fields replaced."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return PymanoptProblem(**{**fields, **changes})
+    def _try(self) -> None:
+        """Ask once for everything, so that what is missing or of the wrong shape is said at once."""
+        X = self.spheres.random_point(_SEED)
+        _ = self.at(X).gradient
+        try:
+            with _quiet():
+                self._exact_product(self.layout.parts(X), X, self.spheres.random_tangent(_SEED, X), None)
+        except NotImplementedError:
+            object.__setattr__(self, "hessian_error", RELATIVE_ERROR)
 
-    @property
-    def _rows(self) -> int:
-        """Dimension of the longest column as Pymanopt knows it."""
-        return max(factor.length for factor in self.factors)
+    def _cost_at(self, X: Array) -> float:
+        """Cost at one point."""
+        value = real_array("cost", self.problem.cost(self.layout.parts(X)))
+        if value.shape != ():
+            raise InvalidInputError(
+                f"the cost returned an array of shape {value.shape}, but one number is needed; end it with a sum"
+            )
+        return float(value)
 
-    def _parts(self, X: Array) -> _Parts:
-        """Pymanopt's form of a point or tangent, shape ``(d, M)``."""
-        full = np.zeros((self._rows, X.shape[1]))
-        full[: X.shape[0]] = X
-        parts = [factor.take(full) for factor in self.factors]
-        return parts if self._is_product else parts[0]
+    def _gradients_at(self, X: Array) -> tuple[Array, Array]:
+        """Euclidean and Riemannian gradient at one point; the same where the user supplied the latter."""
+        parts, rows = self.layout.parts(X), len(X)
+        name = "riemannian_gradient" if "riemannian_gradient" in self.supplied else "euclidean_gradient"
+        try:
+            found = getattr(self.problem, name)(parts)
+        except NotImplementedError as error:
+            raise InvalidInputError(
+                f"the Pymanopt problem has no gradient ({error}); supply euclidean_gradient or use an "
+                "automatic differentiation backend"
+            ) from error
+        G = self.layout.joined(name, found, rows)
+        return G, project(X, G)
 
-    def _joined(self, parts: _Parts) -> Array:
-        """Back from Pymanopt's form."""
-        full = np.zeros((self._rows, self.spheres.shape[1]))
-        for factor, part in zip(self.factors, parts if self._is_product else [parts], strict=True):
-            factor.put(full, part)
-        return full[: self.spheres.shape[0]]
-
-    @property
-    def _is_product(self) -> bool:
-        """Whether Pymanopt's points are lists."""
-        return hasattr(self.problem.manifold, "manifolds")
+    def _exact_product(self, parts: Parts, X: Array, U: Array, G: Array | None) -> Array:
+        """Hessian product at one point; ``G`` is the Euclidean gradient, if it is known."""
+        tangent = self.layout.parts(U)
+        if "riemannian_hessian" in self.supplied or "riemannian_gradient" in self.supplied:
+            found = self.problem.riemannian_hessian(parts, tangent)
+            return self.layout.joined("riemannian_hessian", found, len(X))
+        product = self.layout.joined(
+            "euclidean_hessian", self.problem.euclidean_hessian(parts, tangent), len(X)
+        )
+        return product if G is None else product - U * (X * G).sum(axis=0)
 
 
 class PymanoptEvaluation:
-    """Answers of a Pymanopt problem at ``X``, shape ``(..., d, M)``; made by :meth:`PymanoptProblem.at`."""
+    """Answers of a Pymanopt problem at ``X``, shape ``(..., d, M)``; made by :meth:`PymanoptProblem.at`.
+
+    Where the user's cost or derivatives are not finite, so are the answers, for those items alone.
+    """
 
     def __init__(self, problem: PymanoptProblem, X: Array) -> None:
         self._problem = problem
@@ -251,32 +232,29 @@ class PymanoptEvaluation:
     @cached_property
     def cost(self) -> Array:
         """Cost, shape ``(...)``."""
-        problem = self._problem
-        cost = np.empty(self.X.shape[:-2])
-        for i in np.ndindex(cost.shape):
-            cost[i] = problem.problem.cost(problem._parts(self.X[i]))
-        return cost
+        return self._looped(self._problem._cost_at, ())
 
-    @cached_property
+    @property
     def gradient(self) -> Array:
         """Riemannian gradient, shape ``(..., d, M)``.
 
         Raises
         ------
         InvalidInputError
-            If the Pymanopt problem has no gradient, or returns one of the wrong shape or not finite.
+            If the Pymanopt problem has no gradient, or returns one of the wrong shape.
         """
-        problem = self._problem
-        gradient = np.empty(self.X.shape)
-        for i in np.ndindex(self.X.shape[:-2]):
-            parts = _derivative(problem.problem.riemannian_gradient, "gradient", problem._parts(self.X[i]))
-            gradient[i] = problem._joined(parts)
-        return project(self.X, gradient)
+        return self._gradients[1]
 
-    @property
+    @cached_property
     def gradient_scale(self) -> Array:
-        """The problem's fixed scale of each column, shape ``(..., M)``."""
-        return np.broadcast_to(self._problem.scales, (*self.X.shape[:-2], self.X.shape[-1]))
+        """Scale of each column by the gradient here and nearby, shape ``(..., M)``; see :mod:`..local_scale`."""
+        problem = self._problem
+        G, here = self._gradients
+
+        def gradient(Y: Array) -> Array:
+            return PymanoptEvaluation(problem, Y).gradient
+
+        return local_scale(problem.spheres, self.X, gradient, here, column_lengths(G))
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``, shape ``(..., d, M)``, batch axes broadcast.
@@ -284,56 +262,37 @@ class PymanoptEvaluation:
         Raises
         ------
         InvalidInputError
-            If the Pymanopt problem has no Hessian, or returns a product of the wrong shape or not finite.
+            If the Pymanopt problem returns a product of the wrong shape.
         """
         problem = self._problem
-        X, U = np.broadcast_arrays(self.X, U)
+        if problem.hessian_error:
+            return difference_product(problem.gradient, self.X, U)
+        X, U, G = np.broadcast_arrays(self.X, U, self._gradients[0])
         out = np.empty(X.shape)
-        for i in np.ndindex(X.shape[:-2]):
-            point, tangent = problem._parts(X[i]), problem._parts(U[i])
-            out[i] = problem._joined(
-                _derivative(problem.problem.riemannian_hessian, "hessian", point, tangent)
-            )
+        with _quiet():
+            for i in np.ndindex(X.shape[:-2]):
+                out[i] = problem._exact_product(problem.layout.parts(X[i]), X[i], U[i], G[i])
         return project(X, out)
 
+    @cached_property
+    def _gradients(self) -> tuple[Array, Array]:
+        """Euclidean and Riemannian gradient."""
+        both = self._looped(lambda X: np.array(self._problem._gradients_at(X)), (2, *self.X.shape[-2:]))
+        return both[..., 0, :, :], both[..., 1, :, :]
 
-def _derivative(function: Callable[..., _Parts], name: str, *arguments: _Parts) -> _Parts:
-    """Call a derivative of Pymanopt's; say what is missing where it has none."""
-    try:
-        return function(*arguments)
-    except NotImplementedError as error:
-        raise InvalidInputError(
-            f"the Pymanopt problem has no {name} ({error}); supply euclidean_{name} or use an "
-            "automatic differentiation backend"
-        ) from error
-
-
-def _check_symmetry(problem: PymanoptProblem) -> None:
-    """Refuse a declared symmetry that changes the cost at random points."""
-    rng = np.random.default_rng(_SCALE_SEED)
-    X = problem.spheres.random_point(rng, (_SCALE_POINTS,))
-    images = np.empty(X.shape)
-    for i, point in enumerate(X):
-        Q, s = problem.symmetry.random_element(rng, X.shape[-2])
-        images[i] = Q @ point[:, s]
-    before, after = problem.cost(X), problem.cost(images)
-    change = np.abs(before - after)
-    if change.max() > _SYMMETRY_TOLERANCE * np.abs([before, after]).max():
-        i = int(change.argmax())
-        raise InvalidInputError(
-            f"symmetry changes the cost from {before[i]:.6g} to {after[i]:.6g}; declare only what leaves it unchanged"
-        )
+    def _looped(self, function: Callable[[Array], Any], shape: tuple[int, ...]) -> Array:
+        """Answers at each point of the stack; a user's warnings about numbers are not ours to repeat."""
+        out = np.empty((*self.X.shape[:-2], *shape))
+        with _quiet():
+            for i in np.ndindex(self.X.shape[:-2]):
+                out[i] = function(self.X[i])
+        return out
 
 
-def _measured_scales(problem: PymanoptProblem) -> Array:
-    """Root mean square gradient norm over the columns of each factor and a few random points."""
-    X = problem.spheres.random_point(_SCALE_SEED, (_SCALE_POINTS,))
-    squares = np.square(problem.gradient(X)).sum(axis=-2).mean(axis=0)
-    scales = np.empty(len(squares))
-    for factor in problem.factors:
-        columns = slice(factor.start, factor.start + factor.columns)
-        scales[columns] = np.sqrt(squares[columns].mean())
-    largest = scales.max()
-    scales[scales == 0.0] = largest if largest > 0.0 else 1.0
-    scales.flags.writeable = False
-    return scales
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings: infinite values and costs without curvature are ordinary answers here."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        # autograd: "Output seems independent of input"
+        warnings.simplefilter("ignore", UserWarning)
+        yield

@@ -1,0 +1,106 @@
+"""Does a declared group leave a cost unchanged?  Every generator is tried, of every component, at random points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array, ProductOfSpheres
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+
+__all__ = ["check_symmetry"]
+
+_POINTS = 2
+_SEED = 0
+# of the spread of the cost over the points and their images, and of its rounding
+_TOLERANCE = 1e-8
+_ROUNDINGS = 64.0 * float(np.finfo(np.float64).eps)
+
+
+def check_symmetry(
+    cost: Callable[[Array], Array], spheres: ProductOfSpheres, symmetry: SymmetryGroup
+) -> None:
+    """Refuse a declared symmetry that changes the cost: rotations, a reflection, and every swap that is declared.
+
+    Parameters
+    ----------
+    cost : callable
+        At points of shape ``(B, d, M)``.
+    spheres : ProductOfSpheres
+    symmetry : SymmetryGroup
+
+    Raises
+    ------
+    InvalidInputError
+        If the group does not fit the manifold, or an element changes the cost at a random point.
+
+    Examples
+    --------
+    >>> spheres = ProductOfSpheres.oblique(2, 2)
+    >>> check_symmetry(lambda X: (X[:, :, 0] * X[:, :, 1]).sum(axis=1), spheres, SymmetryGroup.full(2))
+    """
+    d, M = spheres.shape
+    if symmetry.permutations.columns != M:
+        raise InvalidInputError(
+            f"symmetry permutes {symmetry.permutations.columns} columns, but points have {M}"
+        )
+    if symmetry.orthogonal and not spheres.is_oblique:
+        raise InvalidInputError(f"dims={spheres.dims} must be equal where O(d) is declared a symmetry")
+    rng = np.random.default_rng(_SEED)
+    X = spheres.random_point(rng, (_POINTS,))
+    with np.errstate(all="ignore"):
+        before = cost(X)
+        for name, Q, s in _elements(symmetry, rng, d):
+            after = cost(Q @ X[..., s])
+            spread = float(np.ptp([before, after])) + 1e-300
+            allowed = _TOLERANCE * spread + _ROUNDINGS * float(np.abs([before, after]).max())
+            change = np.abs(before - after)
+            if change.max() > allowed and np.isfinite(change).all():
+                i = int(change.argmax())
+                raise InvalidInputError(
+                    f"the declared symmetry changes the cost from {before[i]:.6g} to {after[i]:.6g} under {name}; "
+                    "declare only what leaves it unchanged"
+                )
+
+
+def _elements(
+    symmetry: SymmetryGroup, rng: np.random.Generator, d: int
+) -> Iterator[tuple[str, Array, NDArray[np.intp]]]:
+    """Elements whose powers and products come close to every element of the group."""
+    columns = np.arange(symmetry.permutations.columns)
+    if symmetry.orthogonal:
+        for _ in range(2):
+            Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
+            Q[:, 0] *= np.sign(np.linalg.det(Q))
+            yield "a rotation", Q, columns
+            # O(d) has two components: a cost can be blind to rotations and see mirror images
+            yield "a reflection", Q * np.where(np.arange(d) == 0, -1.0, 1.0), columns
+    for s in _swaps(symmetry.permutations):
+        yield f"the permutation of columns {np.flatnonzero(s != columns).tolist()}", np.eye(d), s
+    yield "a random element", *symmetry.random_element(rng, d)
+
+
+def _swaps(permutations: ColumnPermutations) -> Iterator[NDArray[np.intp]]:
+    """Swaps of neighbouring columns of a cell, and of neighbouring blocks of a kind: they generate the group."""
+    columns = np.arange(permutations.columns)
+    for block in permutations.blocks:
+        for cell in block:
+            for i, j in pairwise(cell):
+                yield _swapped(columns, (i,), (j,))
+    last: dict[object, int] = {}
+    for b, kind in enumerate(permutations.kinds):
+        if kind in last:
+            here, there = (sum(permutations.blocks[k], ()) for k in (last[kind], b))
+            yield _swapped(columns, here, there)
+        last[kind] = b
+
+
+def _swapped(columns: NDArray[np.intp], a: tuple[int, ...], b: tuple[int, ...]) -> NDArray[np.intp]:
+    """The permutation that exchanges two lists of columns."""
+    s = columns.copy()
+    s[list(a)], s[list(b)] = b, a
+    return s
