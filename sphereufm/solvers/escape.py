@@ -17,13 +17,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array, project, retract, tangent_norm
+from sphereufm.geometry.spheres import Array, column_norms, project, retract, tangent_norm
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.solvers.oracle import Rows
 from sphereufm.solvers.strategies.krylov import Krylov
 
-__all__ = ["negative_curvature", "slide"]
+__all__ = ["negative_curvature", "newton_length", "slide"]
 
 # Hessian products that the proof's directions take, at most
 _DIRECTION_PRODUCTS = 8
@@ -32,6 +32,8 @@ _LANCZOS_STEPS = 40
 _RITZ_EVERY = 5
 # a Ritz value counts as negative below this share of the largest
 _NEGATIVE = 1e-6
+# or this, for costs whose curvatures may differ by any factor; a lower cost along it decides
+_NEGATIVE_OWN = 1e-13
 # a Ritz pair is accurate when its residual is below this share of its value
 _RESIDUAL = 0.1
 _INVARIANT = 1e-12
@@ -70,11 +72,15 @@ def negative_curvature(
     root = 1.0 / np.sqrt(np.where(scale > 0.0, scale, scale.max()))
     if not np.isfinite(root).all():
         return None
-    U = _lanczos(point, root, project(point.X, problem.spheres.random_tangent(rng, point.X) / root), afford)
+    start = project(point.X, problem.spheres.random_tangent(rng, point.X) / root)
+    share = _NEGATIVE if capabilities.is_well_scaled(problem) else _NEGATIVE_OWN
+    U = _lanczos(point, root, start, share, afford)
     if U is None or not afford():
         return None
-    U = project(point.X, U * root)
-    U /= tangent_norm(U)
+    U = project(point.X, U * (root / root.max()))
+    if not (size := float(tangent_norm(U))) > 0.0:
+        return None
+    U /= size
     curvature = float(np.vdot(U, point.hessian_product(U)))
     return (U, curvature) if curvature < 0.0 else None
 
@@ -101,13 +107,57 @@ def slide(
     return None
 
 
+def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
+    """Radians of the longest column of the Newton step, from below: by 40 Hessian products at most.
+
+    A gradient of 1e-9 of its scale says little where a curvature is 1e-9 of the largest.  Minimising the residual over
+    growing Krylov spaces gives steps of growing length.
+
+    Parameters
+    ----------
+    point : Evaluation
+        At one point ``X``, shape (d, M).
+    afford : callable
+        Called before each Hessian product; false ends the search.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
+    >>> X = problem.spheres.random_point(0)
+    >>> newton_length(problem.at(X), lambda: True) > 0.1
+    True
+    """
+    scale = point.gradient_scale
+    unit = float(scale.max())
+    root = np.sqrt(np.maximum(scale / unit, _INVARIANT))
+    space, only = Krylov((point.gradient / unit / root)[None]), np.array([0])
+
+    def product(_: Rows, V: Array) -> Array:
+        return project(point.X, point.hessian_product(V[0] / root) / unit / root)[None]
+
+    length = 0.0
+    for size in range(1, _LANCZOS_STEPS + 1):
+        if space.exhausted[0] or not afford():
+            break
+        space.grow(only, product)
+        if size % _RITZ_EVERY == 0 or space.exhausted[0]:
+            y, residual = space.least_residual(only)
+            length = float(column_norms(space.combine(only, y)[0] / root).max())
+            if residual[0] <= _RESIDUAL * space.norm[0]:
+                break
+    return length
+
+
 def _curvature_scale(point: Evaluation, U: Array) -> float:
     """Curvature that a tangent would have if every column had the size of its gradient scale."""
     return float((point.gradient_scale * np.square(U).sum(axis=0)).sum())
 
 
-def _lanczos(point: Evaluation, root: Array, start: Array, afford: Callable[[], bool]) -> Array | None:
-    """Ritz vector of the least Ritz value if that is negative."""
+def _lanczos(
+    point: Evaluation, root: Array, start: Array, share: float, afford: Callable[[], bool]
+) -> Array | None:
+    """Ritz vector of the least Ritz value if that is negative by a share of the largest."""
     space, only = Krylov(start[None]), np.array([0])
 
     def product(_: Rows, V: Array) -> Array:
@@ -128,6 +178,6 @@ def _lanczos(point: Evaluation, root: Array, start: Array, afford: Callable[[], 
         values, vectors = (part[0] for part in space.ritz(only))
         least, largest = float(values[0]), float(np.abs(values).max())
         accurate = beta * abs(vectors[-1, 0]) < _RESIDUAL * -least
-        if least < -_NEGATIVE * largest and (accurate or last):
+        if least < -share * largest and (accurate or last):
             return space.combine(only, vectors[None, :, 0])[0]
     return None

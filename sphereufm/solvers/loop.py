@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.solvers.escape import negative_curvature, slide
+from sphereufm.solvers.escape import negative_curvature, newton_length, slide
 from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, Points, relative_norms
 from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
 from sphereufm.solvers.result import Calls, Settings, SolverResult
@@ -28,6 +28,9 @@ _FALL = 0.01
 _MARK_EVERY = 10
 _GAIN = 0.9
 _MOST_ESCAPES = 50
+# radians; a longer Newton step means that the small gradient is that of a flat direction, and no convergence
+_LONGEST_NEWTON = 1e-3
+_TIGHTER = 0.1
 # the optimality gap costs about as much as a few iterations
 _GAP_EVERY = 5
 _REASONS = list(StopReason)
@@ -87,6 +90,7 @@ class _Batch:
         self.clock = Clock(settings.max_seconds)
         self.oracle = Oracle(problem, size, settings, self.clock.expired)
         self.points = self.oracle.at(starts)
+        self.oracle.rescale(self.points)
         self.iteration = 0
         # of all items
         self.X = starts.copy()
@@ -102,6 +106,7 @@ class _Batch:
         self.best_norm = np.full(size, np.inf)
         self.gained_at = np.zeros(size, dtype=np.intp)
         self.lowered_at = np.zeros(size, dtype=np.intp)
+        self.tolerances = np.full(size, settings.tolerance)
         self.settled = np.zeros(size, dtype=bool)
         self.stuck = np.zeros(size, dtype=bool)
         self.interrupted = np.zeros(size, dtype=bool)
@@ -144,9 +149,10 @@ class _Batch:
         """Look for negative curvature at items that meet the tolerance or linger, and move those that have it.
 
         Items can linger short of the tolerance: at low temperatures the scales of columns differ by many orders,
-        and the cost does not feel the smallest.
+        and the cost does not feel the smallest.  Where the gradient is small but the Newton step is not, nothing is
+        settled yet: such an item goes on towards a smaller gradient.
         """
-        self.settled = self.points.relative_norm <= self.settings.tolerance
+        self.settled = self.points.relative_norm <= self.tolerances
         lingering = self.stuck = np.zeros(self.settled.size, dtype=bool) if step is None else step.stalled
         if self.iteration % _MARK_EVERY == 0:
             self.stuck = self.stuck | (self._evaluations() - self.gained_at >= _PATIENCE)
@@ -171,30 +177,39 @@ class _Batch:
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X, strategy)
+            elif self.settled[row] and self._may_be_far(row):
+                self.settled[row] = False
+                self.tolerances[row] *= _TIGHTER
+
+    def _spend(self, row: int, kind: str) -> bool:
+        """Charge a call, if it can be had; two are kept back for the first-order information at a new point."""
+        if self.clock.expired() or not self.oracle.affordable(3)[row]:
+            return False
+        self.oracle.charge(kind, np.array([row]))
+        return True
 
     def _lower_point(self, row: int) -> Array | None:
         """A point below a saddle, or nothing."""
-
-        def spend(kind: str) -> bool:
-            # two calls are kept back for the first-order information at the new point
-            here = np.array([row])
-            if self.clock.expired() or not self.oracle.affordable(3)[row]:
-                return False
-            self.oracle.charge(kind, here)
-            return True
-
-        if not spend("cost"):
+        if not self._spend(row, "cost"):
             return None
         point = self.problem.at(self.points.X[row])
-        found = negative_curvature(self.problem, point, self.rng, lambda: spend("hessian"))
-        return None if found is None else slide(self.problem, point, *found, lambda: spend("cost"))
+        found = negative_curvature(self.problem, point, self.rng, lambda: self._spend(row, "hessian"))
+        return None if found is None else slide(self.problem, point, *found, lambda: self._spend(row, "cost"))
+
+    def _may_be_far(self, row: int) -> bool:
+        """Whether the Newton step says that the critical point is elsewhere."""
+        if capabilities.is_well_scaled(self.problem):
+            return False
+        length = newton_length(self.problem.at(self.points.X[row]), lambda: self._spend(row, "hessian"))
+        return length > max(_LONGEST_NEWTON, self.tolerances[row])
 
     def _move(self, row: int, X: Array, strategy: Strategy) -> None:
         """Put an item somewhere else."""
         rows = np.array([row])
         moved = self.oracle.at(X[None], rows)
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
-        self.settled[row] = bool(moved.relative_norm[0] <= self.settings.tolerance)
+        # the new point is judged after a step
+        self.settled[row] = False
         self.stuck = self.stuck.copy()
         self.stuck[row] = False
         self.gained_at[row] = self.lowered_at[row] = self._evaluations()[row]
@@ -266,6 +281,7 @@ class _Batch:
             "best_cost",
             "high_cost",
             "best_norm",
+            "tolerances",
             "gained_at",
             "lowered_at",
             "settled",

@@ -6,7 +6,7 @@ the coordinates ``u' = r u`` it is the Euclidean one, so strategies work with
     gradient'  = gradient / (r c),      Hess' u' = Hess (u' / r) / (r c),      cost' = cost / c,
 
 and are not aware of it.  ``c`` is the *unit* of an item, a power of two that keeps squares of gradients away from
-underflow (at ``tau = 300`` the gradient itself is 1e-195, for K = 3).
+underflow and overflow (at ``tau = 300`` the gradient itself is 1e-195, for K = 3).
 
 ==========  ===============  ==========================================================
 symbol      shape            meaning
@@ -41,6 +41,7 @@ _TINY = np.finfo(np.float64).tiny
 _NOISE = 8.0 * _EPS
 # gradients of this size have cubes that do not underflow, though they fall by a tolerance of 1e-12 further
 _LEAST_IN_UNITS = 1e-60
+_LARGEST_IN_UNITS = 1e60
 _LARGEST_RESIDUAL = 0.2
 # by trials on the benchmark suites: larger exponents solve too well too early where the Hessian is ill-conditioned
 _EXPONENT = 0.35
@@ -222,20 +223,20 @@ class Oracle:
         return Ray(points.X, move, squares, -inner(points.gradient, points.gradient), self.factors)
 
     def rescale(self, points: Points) -> NDArray[np.bool_]:
-        """Choose new units where gradients have become tiny; returns where that happened."""
-        tiny = points.total_scale < _LEAST_IN_UNITS * self.unit
-        if np.count_nonzero(tiny):
-            tiny &= points.total_scale > _TINY
-            unit = np.where(
-                tiny, np.exp2(np.floor(np.log2(np.maximum(points.total_scale, _TINY)))), self.unit
-            )
+        """Choose new units where gradients have become tiny or huge; returns where that happened."""
+        size = points.total_scale / self.unit
+        far = (size < _LEAST_IN_UNITS) | (size > _LARGEST_IN_UNITS)
+        if np.count_nonzero(far):
+            far &= (points.total_scale > _TINY) & (points.total_scale < np.inf)
+            known = np.where(far, points.total_scale, 1.0)
+            unit = np.where(far, np.exp2(np.floor(np.log2(known))), self.unit)
             ratio = self.unit / unit
             points.cost = points.cost * ratio
             points.noise = points.noise * ratio
             points.gradient = points.gradient * ratio[:, None, None]
             self.unit = unit
             self._in_units = True
-        return tiny
+        return far
 
 
 @dataclass(slots=True, eq=False)
@@ -289,8 +290,9 @@ def relative_norms(gradient: Array, scale: Array, unit: Array | float = 1.0) -> 
 
     ``gradient`` and ``scale`` are in units.
     """
-    if np.minimum.reduce(scale, axis=None) < _LEAST_IN_UNITS:
-        # divide before squaring, which would underflow
+    least, largest = np.minimum.reduce(scale, axis=None), np.maximum.reduce(scale, axis=None)
+    if least < _LEAST_IN_UNITS or largest > _LARGEST_IN_UNITS:
+        # divide before squaring, which would leave the range of floats
         plain = scale * np.asarray(unit)[..., None]
         ratio = column_norms(gradient / np.where(plain > LEAST_SCALE, scale, np.inf)[..., None, :])
     else:

@@ -26,6 +26,8 @@ from sphereufm.solvers.strategy import Solver
 __all__ = ["DEFAULT_SOLVER", "SOLVERS", "solve", "solve_batch"]
 
 _OFF_SPHERE = 1e-8
+# unit to the precision of the starts themselves
+_OFF_SPHERE_SINGLE = 1e-3
 
 SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType(
     {
@@ -168,6 +170,7 @@ def _run(
 
 def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:
     """Copy of the starting points with columns normalised to rounding."""
+    single = np.asarray(value).dtype in (np.float32, np.float16)
     X = check_array(name, value, problem.spheres.shape)
     if X.ndim != ndim:
         raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
@@ -177,6 +180,6 @@ def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int
         )
     norms = column_norms(X)
     off = float(np.abs(norms - 1.0).max(initial=0.0))
-    if off > _OFF_SPHERE:
+    if off > (_OFF_SPHERE_SINGLE if single else _OFF_SPHERE):
         raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
     return X / norms[..., None, :]

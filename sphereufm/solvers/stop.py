@@ -22,7 +22,9 @@ class StopReason(Enum):
     CALL_LIMIT = "the limit of cost, gradient and Hessian calls was reached"
     TIME_LIMIT = "the time limit was reached"
     NO_PROGRESS = "no further progress is possible in floating point"
-    UNDERFLOW = "gradients underflow; use log_cost, or a smaller tau"
+    UNDERFLOW = (
+        "gradients underflow: nothing is known of some columns; multiply the cost, or use a smaller tau"
+    )
     NON_FINITE = "the cost or gradient became NaN or infinite; the last finite point is returned"
     INTERRUPTED_BY_CALLBACK = "the callback asked to stop"
 
