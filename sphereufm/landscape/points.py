@@ -67,6 +67,8 @@ class CriticalPoint:
         Classes modulo O(d) alone in the orbit of the point under the permutations.
     certificate : str or None
         Name of the file, relative to the report's folder, that proves ``kind``.
+    has_lower : bool or None
+        Whether a lower point is known, beyond rounding; None where that was not asked.
     claims : tuple of str
         What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
     sentence : str
@@ -88,6 +90,7 @@ class CriticalPoint:
     isotropy_order: int | None = None
     permutation_copies: int | None = None
     certificate: str | None = None
+    has_lower: bool | None = None
     claims: tuple[str, ...] = ()
     sentence: str = ""
     reason: str = ""
@@ -156,6 +159,12 @@ class CriticalFamily:
             f"<CriticalFamily {self.name!r} {self.kind.name} ({self.status.name}): cost {self.cost:.6g}, "
             f"{len(self.members)} members listed>"
         )
+
+    @property
+    def has_lower(self) -> bool | None:
+        """Whether a lower point than some member is known; None where that was not asked."""
+        asked = [m.has_lower for m in self.members if m.has_lower is not None]
+        return any(asked) if asked else None
 
     @property
     def rank(self) -> tuple[int, int]:

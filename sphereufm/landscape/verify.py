@@ -143,6 +143,11 @@ def verify_landscape(
         notes.append(
             f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
         )
+    if collection.unsettled:
+        notes.append(
+            f"{collection.unsettled} searches ended where the gradient is small but Newton's method leads far away: no "
+            "critical point is claimed there (UNDECIDED)"
+        )
     if not problem.spheres.dimension:
         notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
     entries = collection.classified(partial(told, "classify"))

@@ -11,27 +11,36 @@ eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
 
 Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
 inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
-apart from zero. An eigenvalue counts as zero below 1e-9 of the largest; all this is floating point, and proofs
-override it.
+apart from zero. An eigenvalue counts as zero below 1e-9 of the largest for the cross-entropy problem; for costs of
+unknown make where :func:`~sphereufm.spectra.curvature_signs.curvature_signs` cannot tell its sign.  All this is
+floating point, and proofs override it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, principal_frame
-from sphereufm.geometry.tangent_spaces import vertical_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
 from sphereufm.notebook import html_table, shown
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
 
 __all__ = ["ZERO_TOLERANCE", "HessianSpectrum", "hessian_spectrum", "normal_hessian"]
 
 ZERO_TOLERANCE = 1e-9
+
+# signs of the curvatures along some tangents, in the coordinates of the matrix at hand, shape (k, n)
+_Signs: TypeAlias = Callable[[Array], NDArray[np.int8]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,7 +177,13 @@ def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
     """Plain spectrum on the whole tangent space."""
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
     matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
-    result = _inertia(matrix, np.ones(len(matrix)), np.empty((len(matrix), 0)))
+
+    def signs(vectors: Array) -> NDArray[np.int8]:
+        c = np.zeros((len(vectors), used.size))
+        c[:, used] = vectors
+        return _signs_of_coordinates(problem, X, c)
+
+    result = _inertia(matrix, np.ones(len(matrix)), np.empty((len(matrix), 0)), signs)
     return HessianSpectrum(
         eigenvalues=result.eigenvalues,
         normal_eigenvalues=np.empty(0),
@@ -183,24 +198,46 @@ def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum in the span, orbit directions removed."""
     d = X.shape[0]
     vertical = vertical_coordinates(X, d)
-    return _inertia(hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical)
+    signs = None if capabilities.is_well_scaled(problem) else partial(_signs_of_coordinates, problem, X)
+    return _inertia(hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical, signs)
 
 
 def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum of ``S`` off the rows of ``X``."""
-    return _inertia(normal_hessian(problem, X), scale, X.T)
+    if capabilities.is_well_scaled(problem):
+        return _inertia(normal_hessian(problem, X), scale, X.T, None)
+    inner = capabilities.in_span(problem, len(X) + 1)
+    lifted = np.vstack([X, np.zeros((1, X.shape[1]))])
+
+    def signs(vectors: Array) -> NDArray[np.int8]:
+        U = np.zeros((len(vectors), *lifted.shape))
+        U[:, -1] = vectors
+        return curvature_signs(inner, lifted, U).signs
+
+    return _inertia(normal_hessian(problem, X), scale, X.T, signs)
 
 
-def _inertia(matrix: Array, scale: Array, kernel: Array) -> _Inertia:
+def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
+    """Decided signs along tangents given by their coordinates, shape ``(k, M (d - 1))``."""
+    d, M = X.shape
+    coordinates = np.swapaxes(c.reshape(-1, M, d - 1), -1, -2)
+    U = from_coordinates(np.broadcast_to(X, (len(c), d, M)), coordinates)
+    return curvature_signs(problem, X, U).signs
+
+
+def _inertia(matrix: Array, scale: Array, kernel: Array, signs: _Signs | None) -> _Inertia:
     """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel."""
     k = kernel.shape[1]
     plain = _complement(kernel)
     eigenvalues = np.asarray(np.linalg.eigvalsh(plain.T @ matrix @ plain), dtype=np.float64)
     root = np.sqrt(scale)
     Q = _complement(kernel * root[:, None])
-    scaled = np.linalg.eigvalsh(Q.T @ (matrix / np.outer(root, root)) @ Q)
+    scaled, vectors = np.linalg.eigh(Q.T @ (matrix / root / root[:, None]) @ Q)
     if not scaled.size:
         return _Inertia(eigenvalues, 0, 0)
+    if signs is not None:
+        found = signs((Q @ vectors).T / root)
+        return _Inertia(eigenvalues, int((found < 0).sum()), int((found == 0).sum()))
     floor = ZERO_TOLERANCE * np.abs(scaled).max()
     assert eigenvalues.size == len(matrix) - k
     return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.orbits.found import Found
+from sphereufm.landscape.orbits.lower import is_lower
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, embed
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
@@ -56,29 +55,44 @@ def classify(problem: SphereProblem, found: Found, hits: int = 0) -> CriticalPoi
     )
 
 
-def name_spurious(points: Sequence[CriticalPoint], known_minimum: float | None) -> list[CriticalPoint]:
-    """Rename local minimisers that lie above a known lower point, or above the closed-form minimum.
+def name_spurious(
+    problem: SphereProblem, points: Sequence[CriticalPoint], known_minimum: float | None
+) -> list[CriticalPoint]:
+    """Say of local minimisers and degenerate points whether a lower one is known; rename the minimisers that have it.
 
     Parameters
     ----------
+    problem : SphereProblem
     points : sequence of CriticalPoint
     known_minimum : float or None
         The global minimum where theory gives it.
     """
-    lowest = min((p.cost for p in points), default=np.inf)
-    if known_minimum is not None:
-        lowest = min(lowest, known_minimum)
+    lowest = min(points, key=lambda point: point.cost, default=None)
+    if lowest is None:
+        return []
+    doubtful = (CriticalPointKind.LOCAL_MINIMUM, CriticalPointKind.DEGENERATE)
     return [
-        replace(p, kind=CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
-        if p.kind is CriticalPointKind.LOCAL_MINIMUM and _provably_lower(lowest, p.cost)
-        else p
+        _compared(p, _has_lower(problem, p, lowest, known_minimum)) if p.kind in doubtful else p
         for p in points
     ]
 
 
-def _provably_lower(a: float, b: float) -> bool:
-    """Whether ``a < b`` beyond the rounding error of either cost."""
-    return a < b - 1e4 * _COST_ROUNDING * max(abs(a), abs(b))
+def _compared(point: CriticalPoint, has_lower: bool) -> CriticalPoint:
+    """The point with what is known below it."""
+    spurious = has_lower and point.kind is CriticalPointKind.LOCAL_MINIMUM
+    kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if spurious else point.kind
+    return replace(point, kind=kind, has_lower=has_lower)
+
+
+def _has_lower(
+    problem: SphereProblem, point: CriticalPoint, lowest: CriticalPoint, known_minimum: float | None
+) -> bool:
+    """Whether a lower point, or the closed-form minimum, is below a point beyond rounding."""
+    if capabilities.is_well_scaled(problem):
+        least = lowest.cost if known_minimum is None else min(lowest.cost, known_minimum)
+        return least < point.cost - 1e4 * _COST_ROUNDING * max(abs(least), abs(point.cost))
+    d = problem.spheres.shape[0]
+    return is_lower(problem, embed(lowest.X, d), embed(point.X, d))
 
 
 def _kind(

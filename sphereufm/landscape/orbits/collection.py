@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
+from sphereufm.landscape.orbits.own_costs import OwnCosts
 from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.orbits.unnamed import gather_families
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
@@ -48,11 +49,13 @@ class Collection:
 
     problem: SphereProblem
     _register: OrbitRegister = field(init=False)
+    _own: OwnCosts = field(init=False)
     _hits: Counter[str] = field(default_factory=Counter)
     _members: dict[str, dict[int, list[Found]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._register = OrbitRegister(self.problem.symmetry)
+        self._own = OwnCosts(self.problem, self._register)
 
     def enter(self, X: Array, *, searched: bool = True) -> list[str | None]:
         """Sort critical points in, shape ``(b, r, M)``; return the label of each one's orbit or family.
@@ -71,11 +74,21 @@ class Collection:
                 isolated.append(i)
             else:
                 self._join(str(labels[i]), found)
-        for i, number in zip(isolated, self._register.enter([points[i] for i in isolated]), strict=True):
-            labels[i] = str(number)
+        for i, number in zip(isolated, self._numbers([points[i] for i in isolated]), strict=True):
+            labels[i] = None if number is None else str(number)
         if searched:
             self._hits.update(label for label in labels if label is not None)
         return labels
+
+    def _numbers(self, points: list[Found]) -> Sequence[int | None]:
+        """Numbers of the points' orbits; own costs are settled first, others known well enough to trust them."""
+        known = capabilities.is_well_scaled(self.problem) or not self.problem.spheres.dimension
+        return self._register.enter(points) if known else self._own.numbers(points)
+
+    @property
+    def unsettled(self) -> int:
+        """Points with a small gradient where no critical point is claimed, since Newton's method led far away."""
+        return self._own.unsettled
 
     def _join(self, name: str, found: Found) -> None:
         """Note a member of a family, where few of its rank are known."""
@@ -107,11 +120,10 @@ class Collection:
             told(number + 1, len(self._register.representatives))
         known = capabilities.known_minimum(self.problem)
         families = [self._family(name) for name in self._members]
-        lowest = min([p.cost for p in points] + [f.cost for f in families], default=np.inf)
         # on finitely many points every one is a local minimiser, vacuously: none is spurious
         if self.problem.spheres.dimension:
-            points = name_spurious(points, known)
-        entries = gather_families(self.problem, points, lowest)
+            points = name_spurious(self.problem, points, known)
+        entries = gather_families(self.problem, points)
         return sorted([*entries, *families], key=lambda entry: entry.cost)
 
     def _family(self, name: str) -> CriticalFamily:

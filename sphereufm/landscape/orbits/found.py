@@ -11,7 +11,10 @@ from sphereufm.geometry.symmetry.groups import numerical_ranks, principal_frame
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["Found", "reduced"]
+__all__ = ["NO_COST", "Found", "reduced"]
+
+# Costs below this differ by rounding only; the cost selects candidates, and alignment decides.
+NO_COST = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -24,11 +27,17 @@ class Found:
         In its own span where O(d) is a symmetry, else as found.
     rank : int
     cost : float
+    radius : float
+        Radians from the critical point that is meant, where more than a few roundings; see :mod:`.settle`.
+    cost_noise : float
+        Differences of cost that mean nothing.
     """
 
     X: Array
     rank: int
     cost: float
+    radius: float = 0.0
+    cost_noise: float = NO_COST
 
 
 def reduced(problem: SphereProblem, X: Array) -> list[Found]:

@@ -2,7 +2,8 @@
 
 Candidates are those of one rank whose cost and invariants agree, to a tolerance.  Two of them are one orbit only when
 an explicit group element that maps one to the other has been found: nearly always both, each in its canonical order
-(:mod:`~sphereufm.geometry.symmetry.ordering`), differ by a rotation; else an alignment is sought.
+(:mod:`~sphereufm.geometry.symmetry.ordering`), differ by a rotation; else an alignment is sought.  The tolerance is
+1e-5 radians and what is not known of degenerate points.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align, invariants
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
-from sphereufm.landscape.orbits.found import Found
+from sphereufm.landscape.orbits.found import NO_COST, Found
 
-__all__ = ["OrbitRegister"]
+__all__ = ["Entry", "OrbitRegister"]
 
 _SAME_COST = 1e-7
-# Costs below this differ by rounding only; the cost selects candidates, and alignment decides.
-_NO_COST = 1e-12
 _SAME_INVARIANTS = 1e-5
 _SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.
@@ -31,7 +30,7 @@ _PIECE = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
-class _Entry:
+class Entry:
     """A point with what it is compared by: invariants ``(n,)`` and the columns in canonical order ``(r, M)``."""
 
     found: Found
@@ -62,47 +61,51 @@ class OrbitRegister:
     symmetry: SymmetryGroup
     representatives: list[Found] = field(default_factory=list)
     undecided: int = 0
-    _entries: list[_Entry] = field(default_factory=list)
+    _entries: list[Entry] = field(default_factory=list)
     _by_cost: list[tuple[float, int]] = field(default_factory=list)
+    _cost_noise: float = NO_COST
 
     def enter(self, points: Sequence[Found]) -> list[int]:
         """Number of the orbit of each point, in their order; new ones where need be."""
-        return [self._number(entry) for entry in self._entries_of(points)]
+        return [self.number(entry) for entry in self.prepared(points)]
 
     def find(self, point: Found) -> int | None:
         """Number of the orbit of a point, None where it is not known."""
-        return self._known(self._entries_of([point])[0])
+        return self.known(self.prepared([point])[0])
 
-    def _number(self, entry: _Entry) -> int:
-        known = self._known(entry)
+    def number(self, entry: Entry) -> int:
+        """Number of the orbit of a prepared point, a new one where need be."""
+        known = self.known(entry)
         if known is not None:
             return known
         number = len(self.representatives)
         self.representatives.append(entry.found)
         self._entries.append(entry)
         insort(self._by_cost, (entry.found.cost, number))
+        self._cost_noise = max(self._cost_noise, entry.found.cost_noise)
         return number
 
-    def _known(self, entry: _Entry) -> int | None:
+    def known(self, entry: Entry) -> int | None:
         """The orbit met earliest that the point belongs to."""
         return next((number for number in self._candidates(entry) if self._is_same(entry, number)), None)
 
-    def _is_same(self, entry: _Entry, number: int) -> bool:
+    def _is_same(self, entry: Entry, number: int) -> bool:
         """Whether a group element maps one to the other; an undecided search is no proof of it."""
         other = self._entries[number]
-        if self.symmetry.orthogonal and is_rotation_of(entry.ordered, other.ordered, _SAME_POINT):
+        tolerance = _SAME_POINT + entry.found.radius + other.found.radius
+        if self.symmetry.orthogonal and is_rotation_of(entry.ordered, other.ordered, tolerance):
             return True
         try:
-            found = align(entry.found.X, other.found.X, self.symmetry, tolerance=_SAME_POINT)
+            found = align(entry.found.X, other.found.X, self.symmetry, tolerance=tolerance)
         except AlignmentUndecidedError:
             self.undecided += 1
             return False
         return found is not None
 
-    def _candidates(self, entry: _Entry) -> list[int]:
+    def _candidates(self, entry: Entry) -> list[int]:
         """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""
         cost = entry.found.cost
-        reach = 2.0 * _SAME_COST * abs(cost) + _NO_COST
+        reach = 2.0 * _SAME_COST * abs(cost) + max(self._cost_noise, entry.found.cost_noise)
         begin = bisect_left(self._by_cost, (cost - reach, 0))
         end = bisect_right(self._by_cost, (cost + reach, len(self._entries)))
         near = sorted(number for _, number in self._by_cost[begin:end])
@@ -110,12 +113,13 @@ class OrbitRegister:
             number
             for number in near
             if (other := self._entries[number]).ordered.shape == entry.ordered.shape
-            and np.abs(other.invariants - entry.invariants).max(initial=0.0) <= _SAME_INVARIANTS
+            and np.abs(other.invariants - entry.invariants).max(initial=0.0)
+            <= _SAME_INVARIANTS + entry.found.radius + other.found.radius
         ]
 
-    def _entries_of(self, points: Sequence[Found]) -> list[_Entry]:
+    def prepared(self, points: Sequence[Found]) -> list[Entry]:
         """The points with what they are compared by, made for all points of one shape together."""
-        entries: dict[int, _Entry] = {}
+        entries: dict[int, Entry] = {}
         for shape in dict.fromkeys(point.X.shape for point in points):
             places = [i for i, point in enumerate(points) if point.X.shape == shape]
             step = max(1, _PIECE // shape[1] ** 2)
@@ -125,5 +129,5 @@ class OrbitRegister:
                 orders = canonical_orders(X, self.symmetry)
                 ordered = np.take_along_axis(X, orders[:, None, :], axis=-1)
                 for i, vector, columns in zip(piece, invariants(X, self.symmetry), ordered, strict=True):
-                    entries[i] = _Entry(found=points[i], invariants=vector, ordered=columns)
+                    entries[i] = Entry(found=points[i], invariants=vector, ordered=columns)
         return [entries[i] for i in range(len(points))]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from sphereufm.landscape.orbits.walking import walkable_dimension
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
 from sphereufm.problem.interface import SphereProblem
@@ -16,6 +18,7 @@ from sphereufm.problem.interface import SphereProblem
 __all__ = ["gather_families"]
 
 _SAME_COST = 1e-9
+_ROUNDINGS = 1e3 * float(np.finfo(np.float64).eps)
 # Classes that are tried at most: where more are degenerate, walking would take longer than the search.
 _MOST_WALKS = 200
 _UNKNOWNS = 300
@@ -29,7 +32,7 @@ _WORST_FIRST = (
 
 
 def gather_families(
-    problem: SphereProblem, points: Sequence[CriticalPoint], lowest: float
+    problem: SphereProblem, points: Sequence[CriticalPoint]
 ) -> list[CriticalPoint | CriticalFamily]:
     """Replace the classes that belong to unnamed families by those families.
 
@@ -38,8 +41,6 @@ def gather_families(
     problem : SphereProblem
         In ``R^d``.
     points : sequence of CriticalPoint
-    lowest : float
-        Least cost that is known.
 
     Returns
     -------
@@ -52,11 +53,11 @@ def gather_families(
     ]
     levels: list[list[int]] = []
     for i in sorted(dimensions, key=lambda i: points[i].cost):
-        if levels and _same(points[levels[-1][0]].cost, points[i].cost):
+        if levels and _same(points[levels[-1][0]], points[i]):
             levels[-1].append(i)
         else:
             levels.append([i])
-    return [*isolated, *(_family(points, level, dimensions, lowest) for level in levels)]
+    return [*isolated, *(_family(points, level, dimensions) for level in levels)]
 
 
 def _walk(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
@@ -67,23 +68,26 @@ def _walk(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, 
         dimensions[i] = walkable_dimension(problem, points[i].X)
     dimensions = {i: dimension for i, dimension in dimensions.items() if dimension}
     # near a singular stratum a member's null direction may look merely soft
-    costs = {points[i].cost for i in dimensions}
+    members = [points[i] for i in dimensions]
     for i in small:
-        if i not in dimensions and any(_same(points[i].cost, cost) for cost in costs):
+        if i not in dimensions and any(_same(points[i], member) for member in members):
             dimension = walkable_dimension(problem, points[i].X)
             if dimension:
                 dimensions[i] = dimension
     return dimensions
 
 
-def _same(a: float, b: float) -> bool:
-    """Whether two costs agree to rounding."""
-    return abs(a - b) <= _SAME_COST * max(1.0, abs(a), abs(b))
+def _same(a: CriticalPoint, b: CriticalPoint) -> bool:
+    """Whether two costs agree to rounding, in the unit of the curvatures there."""
+    unit = max(
+        float(np.abs(values).max(initial=0.0))
+        for point in (a, b)
+        for values in (point.spectrum.eigenvalues, point.spectrum.normal_eigenvalues)
+    )
+    return abs(a.cost - b.cost) <= _SAME_COST * unit + _ROUNDINGS * max(abs(a.cost), abs(b.cost))
 
 
-def _family(
-    points: Sequence[CriticalPoint], level: list[int], dimensions: dict[int, int], lowest: float
-) -> CriticalFamily:
+def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[int, int]) -> CriticalFamily:
     """One entry for all members of a level."""
     members = [points[i] for i in level]
     dimension = min(dimensions[i] for i in level)
@@ -93,7 +97,7 @@ def _family(
     regular = [points[i] for i in level if points[i].nullity == dimensions[i]]
     if any(member.kind is CriticalPointKind.DEGENERATE for member in regular):
         # Morse-Bott there: local minimisers
-        above = members[0].cost > lowest + _SAME_COST * max(1.0, abs(lowest))
+        above = any(member.has_lower for member in members)
         kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if above else CriticalPointKind.LOCAL_MINIMUM
     return CriticalFamily(
         name=f"nonisolated-{dimension}",

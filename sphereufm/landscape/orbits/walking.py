@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
+from sphereufm.landscape.orbits.lower import cost_noise
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
@@ -31,7 +32,7 @@ _STEPS = (0.05, 0.4)
 # An eigenvalue below this fraction of the largest may belong to a null direction: near a singular stratum of
 # a family others are as small as the square of the distance from it.
 _SOFT = 1e-6
-_SAME_COST = 1e-9
+_ROUNDINGS = 1e3 * float(np.finfo(np.float64).eps)
 # Part of the intended movement that must be left after the way back.
 _KEPT = 0.3
 _MOST_DIRECTIONS = 16
@@ -85,8 +86,9 @@ def _can_be_followed(problem: SphereProblem, X: Array, directions: Array, length
     steps = retract(np.broadcast_to(X, directions.shape), length * directions)
     search = find_critical_points(problem, steps, tolerance=1e-11)
     meant, left = _distance(problem, X, steps), _distance(problem, X, search.X)
-    before, after = float(problem.at(X).cost), problem.at(search.X).cost
-    same = np.abs(after - before) <= _SAME_COST * max(1.0, abs(before))
+    start = problem.at(X)
+    before, after = float(start.cost), problem.at(search.X).cost
+    same = np.abs(after - before) <= cost_noise(start) + _ROUNDINGS * abs(before)
     followed = search.converged & same & (left >= _KEPT * meant)
     for i in np.flatnonzero(followed):
         followed[i] = len(null_directions(problem, search.X[i], numerical_rank(search.X[i]))) > 0

@@ -105,6 +105,8 @@ def lies_above(
     """Whether a point is known not to be global; only degenerate ones can be the lowest, which decides nothing."""
     if entry.kind is not CriticalPointKind.DEGENERATE:
         return True
+    if entry.has_lower is not None:
+        return entry.has_lower
     lowest = min(other.cost for other in entries)
     return entry.cost - lowest > _SAME_COST * max(abs(entry.cost), abs(lowest))
 

@@ -72,12 +72,13 @@ def follow_eigenvectors(
 def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
     """One step for each item, and whether it is close to a critical point of its index already."""
     point = problem.at(X)
-    scale = np.maximum(point.gradient_scale, 1e-300)
+    largest = point.gradient_scale.max(axis=-1, keepdims=True)
+    scale = np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest, 1.0))
     root = 1.0 / np.sqrt(scale)
     hessian = shifted_hessian(problem, point).scaled(root).dense()
     g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
-    # where everything underflows there is no curvature to follow, and the item stays where it is
-    lost = ~np.isfinite(hessian).all(axis=(-2, -1))
+    # where everything underflows, or is not finite, there is no curvature to follow, and the item stays where it is
+    lost = ~(np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(g).all(axis=(-2, -1)))
     hessian[lost], g[lost] = 0.0, 0.0
     values, vectors = np.linalg.eigh(hessian)
     along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)

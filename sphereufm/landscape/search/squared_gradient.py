@@ -22,16 +22,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.geometry.spheres import Array, column_norms, retract
+from sphereufm.geometry.spheres import Array, column_lengths, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm
-from sphereufm.spectra.matrix import shifted_hessian
+from sphereufm.spectra.matrix import DenseHessian, shifted_hessian
 
 __all__ = ["CriticalSearch", "find_critical_points"]
 
 _FIRST_DAMPING = 0.3
 # eliminating a singular feature block loses eps / sigma: this keeps it below sigma itself
 _LEAST_DAMPING = 1e-7
+# without elimination curvatures of 1e-12 of the largest are still followed
+_LEAST_DAMPING_DENSE = 1e-12
 _LARGEST_DAMPING = 1e6
 _LONGEST_STEP = 0.7
 _REJECTIONS = 12
@@ -107,7 +109,8 @@ def find_critical_points(
         better = (merit.value < step.value) | (merit.norm < 0.5 * norms[active])
         accepted = active[better]
         X[accepted], norms[accepted] = moved[better], merit.norm[better]
-        sigma[active] = _next_damping(sigma[active], better, merit.value < 0.25 * step.value, merit.norm)
+        good = merit.value < 0.25 * step.value
+        sigma[active] = _next_damping(sigma[active], better, good, merit.norm, step.least_damping)
         stuck[active] = np.where(better, 0, stuck[active] + 1)
         active = active[(norms[active] > tolerance) & (stuck[active] < _REJECTIONS)]
         if iterations % _PATIENCE == 0:
@@ -125,6 +128,7 @@ class _Step:
     move: Array
     scale: Array
     value: Array
+    least_damping: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -140,29 +144,41 @@ def _step(problem: SphereProblem, X: Array, sigma: Array) -> _Step:
     point = problem.at(X)
     scale = _positive(point.gradient_scale)
     root = 1.0 / np.sqrt(scale)
-    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    unit = _root_unit(scale)
+    # in units of the largest scale, so that squares stay within the range of floats
+    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None] / unit
     hessian = shifted_hessian(problem, point).scaled(root)
-    c = hessian.damped_newton_step(g, sigma) * root[..., None]
+    c = hessian.damped_newton_step(g, sigma) * root[..., None] * unit
     move = from_coordinates(X, np.swapaxes(c, -1, -2))
+    # where the Hessian is not finite there is no step: such a start is left after a few rejections
+    move[~np.isfinite(move).all(axis=(-1, -2))] = 0.0
     longest = column_norms(move).max(axis=-1)
     move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[..., None, None]
-    return _Step(move, scale, np.square(g).sum(axis=(-1, -2)))
+    least = _LEAST_DAMPING_DENSE if isinstance(hessian, DenseHessian) else _LEAST_DAMPING
+    return _Step(move, scale, np.square(g).sum(axis=(-1, -2)), least)
 
 
 def _merit(point: Evaluation, scale: Array) -> _Merit:
     """Squared gradient in the scales of the previous point, and the relative norm in its own."""
-    columns = np.square(column_norms(point.gradient))
-    return _Merit((columns / scale).sum(axis=-1), relative_gradient_norm(point))
+    columns = column_lengths(point.gradient) / np.sqrt(scale) / _root_unit(scale)[..., 0]
+    return _Merit(np.square(columns).sum(axis=-1), relative_gradient_norm(point))
+
+
+def _root_unit(scale: Array) -> Array:
+    """Root of each item's largest scale, shape ``(..., 1, 1)``."""
+    return np.sqrt(scale.max(axis=-1))[..., None, None]
 
 
 def _positive(scale: Array) -> Array:
     """Column scales kept away from zero relative to the largest, so that they can be divided by."""
-    floor = 1e-300 + 1e-200 * scale.max(axis=-1, keepdims=True)
-    return np.maximum(scale, floor)
+    largest = scale.max(axis=-1, keepdims=True)
+    return np.maximum(scale, np.where(largest > 0.0, 1e-200 * largest, 1.0))
 
 
-def _next_damping(sigma: Array, better: NDArray[np.bool_], good: NDArray[np.bool_], norm: Array) -> Array:
+def _next_damping(
+    sigma: Array, better: NDArray[np.bool_], good: NDArray[np.bool_], norm: Array, least: float
+) -> Array:
     """Smaller after a good step (at most the gradient's order: quadratic convergence), larger after a rejection."""
     shrunk = np.where(good, 0.1 * sigma, 0.5 * sigma)
     shrunk = np.where(better & (norm < 1e-3), np.minimum(shrunk, norm), shrunk)
-    return np.clip(np.where(better, shrunk, 4.0 * sigma), _LEAST_DAMPING, _LARGEST_DAMPING)
+    return np.clip(np.where(better, shrunk, 4.0 * sigma), least, _LARGEST_DAMPING)
