@@ -1,0 +1,232 @@
+r"""A cost written as an expression, behind the interface of all problems: searched and proved from one definition.
+
+With ``C = dF/dG + (dF/dG)^T`` from the adjoints of Gram entries and ``E`` from those of entries of X,
+
+    egrad = X C + E,   ehess[U] = U C + X Cd + Ed,   Hess[U] = P_X ehess[U] - U diag(<x_j, egrad_j>).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.problem.declared_symmetry import check_symmetry
+from sphereufm.problem.expressions.tape import Tape
+from sphereufm.problem.local_scale import local_scale
+
+__all__ = ["ExpressionEvaluation", "ExpressionProblem"]
+
+# numbers in one array of a sweep
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExpressionProblem:
+    """A cost given by a program over unit columns.
+
+    Parameters
+    ----------
+    instance : ExpressionInstance
+        The exact cost, as :class:`~sphereufm.certify.expressions.Cost` records it.
+    symmetry : SymmetryGroup, optional
+        A group that leaves the cost unchanged; each generator is tried.  Default: rotations where the program reads
+        Gram entries alone, else nothing.
+    name, unit : str
+        The user's words for headings and axes.
+
+    Raises
+    ------
+    InvalidInputError
+        If the declared symmetry has the wrong number of columns or changes the cost, or rotations are declared of a
+        program that reads single entries (they are symmetries by form or not at all).
+
+    Examples
+    --------
+    >>> from sphereufm.certify.expressions import thomson
+    >>> problem = ExpressionProblem(instance=thomson(3), symmetry=SymmetryGroup.full(3), name="Thomson")
+    >>> X = np.array([[1.0, -0.5, -0.5], [0.0, 0.75**0.5, -(0.75**0.5)], [0.0] * 3])
+    >>> round(float(problem.at(X).cost), 9), bool(np.abs(problem.at(X).gradient).max() < 1e-15)
+    (1.732050808, True)
+    """
+
+    instance: Any
+    symmetry: SymmetryGroup = None  # type: ignore[assignment]
+    name: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        invariant = self.instance.is_orthogonally_invariant
+        if self.symmetry is None:
+            M = self.instance.columns
+            group = SymmetryGroup.rotations(M) if invariant else SymmetryGroup.none(M)
+            object.__setattr__(self, "symmetry", group)
+        if self.symmetry.orthogonal and not invariant:
+            raise InvalidInputError(
+                "symmetry has rotations, but the expression reads single entries of X; write it with gram(i, j)"
+            )
+        check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
+
+    def __repr__(self) -> str:
+        return f"<ExpressionProblem {self.title()!r}, {len(self.instance.program)} instructions>"
+
+    @cached_property
+    def spheres(self) -> ProductOfSpheres:
+        """The manifold."""
+        return ProductOfSpheres.oblique(self.instance.dim, self.instance.columns)
+
+    @cached_property
+    def tape(self) -> Tape:
+        """The program, ready to be evaluated."""
+        return Tape(self.instance.program)
+
+    def at(self, X: Array) -> ExpressionEvaluation:
+        """Evaluate at ``X``, shape ``(..., d, M)``."""
+        return ExpressionEvaluation(self, check_array("X", X, self.spheres.shape))
+
+    def in_dimension(self, r: int) -> ExpressionProblem:
+        """The same cost for columns in ``R^r``; only where the program reads Gram entries alone."""
+        if not self.instance.is_orthogonally_invariant:
+            raise InvalidInputError(f"r={r}: the expression reads single entries of X, which only R^d has")
+        return replace(self, instance=replace(self.instance, dim=check_integer("r", r, 1)))
+
+    def exact_instance(self) -> Any:
+        """What certificates are about."""
+        return self.instance
+
+    def title(self) -> str:
+        """The name, or what it is, and its size."""
+        return f"{self.name or 'expression'}, {self.instance.columns} unit vectors in R^{self.instance.dim}"
+
+    def cost_unit(self) -> str:
+        """The user's unit."""
+        return self.unit
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that is needed to make the problem again."""
+        permutations = self.symmetry.permutations
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "dim": self.instance.dim,
+            "columns": self.instance.columns,
+            "program": [list(instruction) for instruction in self.instance.program],
+            "blocks": [[list(cell) for cell in block] for block in permutations.blocks],
+            "kinds": [str(kind) for kind in permutations.kinds],
+            "orthogonal": self.symmetry.orthogonal,
+        }
+
+
+class ExpressionEvaluation:
+    """Answers of an expression at ``X``, shape ``(..., d, M)``; made by :meth:`ExpressionProblem.at`."""
+
+    def __init__(self, problem: ExpressionProblem, X: Array) -> None:
+        self._problem = problem
+        self._tape = problem.tape
+        self.X = X
+
+    @cached_property
+    def _flat(self) -> Array:
+        """Points in one stack, ``(B, d, M)``."""
+        return self.X.reshape(-1, *self.X.shape[-2:])
+
+    @cached_property
+    def _values(self) -> Array:
+        """Values of all instructions, ``(T, B)``."""
+        X, (_, i, j), (_, row, column) = self._flat, self._tape.gram, self._tape.x
+        gram = np.einsum("bdp,bdp->pb", X[:, :, i], X[:, :, j])
+        return self._tape.values(self._tape.leaves_filled(np.concatenate([gram, X[:, row, column].T])))
+
+    @cached_property
+    def _adjoints(self) -> Array:
+        """Derivatives of the cost by all values, ``(T, B)``."""
+        return self._tape.adjoints(self._values)
+
+    @cached_property
+    def _first(self) -> tuple[Array, Array]:
+        """``C`` and the Euclidean gradient of all points."""
+        C = self._gram_matrix(self._adjoints.T)
+        with np.errstate(all="ignore"):
+            return C, self._flat @ C + self._entries(self._adjoints.T)
+
+    @property
+    def cost(self) -> Array:
+        """Cost, shape ``(...)``."""
+        return self._values[-1].reshape(self.X.shape[:-2])
+
+    @cached_property
+    def gradient(self) -> Array:
+        """Riemannian gradient, shape ``(..., d, M)``."""
+        with np.errstate(all="ignore"):
+            return project(self._flat, self._first[1]).reshape(self.X.shape)
+
+    @cached_property
+    def gradient_scale(self) -> Array:
+        """Sum of the absolute terms of each column's gradient here, or its change nearby, shape ``(..., M)``."""
+        C, _ = self._first
+        with np.errstate(all="ignore"):
+            entries = np.abs(self._entries(self._adjoints.T)).sum(axis=-2)
+            own = (np.abs(C).sum(axis=-2) + entries).reshape(*self.X.shape[:-2], -1)
+
+        def gradient(Y: Array) -> Array:
+            return ExpressionEvaluation(self._problem, Y).gradient
+
+        return local_scale(self._problem.spheres, self.X, gradient, self.gradient, own)
+
+    def hessian_product(self, U: Array) -> Array:
+        """Riemannian Hessian applied to ``U``, shape ``(..., d, M)``, batch axes broadcast."""
+        d, M = self.X.shape[-2:]
+        points = lead = self.X.shape[:-2]
+        batch = np.broadcast_shapes(points, U.shape[:-2])
+        # on trailing axes of length one the values at one point serve many directions
+        while lead and lead[-1] == 1:
+            lead = lead[:-1]
+        if batch[: len(lead)] != lead or (lead and len(points) != len(batch)):
+            X = np.broadcast_to(self.X, (*batch, d, M))
+            return ExpressionEvaluation(self._problem, X).hessian_product(U)
+        V = np.broadcast_to(U, (*batch, d, M)).reshape(len(self._flat), -1, d, M)
+        return self._products(V).reshape(*batch, d, M)
+
+    def _products(self, U: Array) -> Array:
+        """Hessian products at all points, ``(B, k, d, M)``, in pieces that fit the cache."""
+        out = np.empty(U.shape)
+        step = max(1, _CHUNK // (self._tape.length * U.shape[1]))
+        for first in range(0, len(U), step):
+            part = slice(first, first + step)
+            out[part] = self._some_products(part, U[part])
+        return out
+
+    def _some_products(self, part: slice, U: Array) -> Array:
+        """Hessian products at some points."""
+        X, C, E = self._flat[part, None], self._first[0][part, None], self._first[1][part, None]
+        (_, i, j), (_, row, column) = self._tape.gram, self._tape.x
+        with np.errstate(all="ignore"):
+            D = np.swapaxes(U, -1, -2) @ X
+            gram = np.moveaxis(D[..., i, j] + D[..., j, i], -1, 0)
+            entries = np.moveaxis(U[..., row, column], -1, 0)
+            change = self._tape.directional(
+                self._values[:, part], self._adjoints[:, part], np.concatenate([gram, entries])
+            )
+            change = np.moveaxis(change, 0, -1)
+            product = U @ C + X @ self._gram_matrix(change) + self._entries(change)
+            return project(X, product) - U * (X * E).sum(axis=-2)[..., None, :]
+
+    def _gram_matrix(self, adjoints: Array) -> Array:
+        """Symmetric matrix ``(..., M, M)`` of the adjoints of Gram entries, which may occur in both orders."""
+        rows, i, j = self._tape.gram
+        M = self.X.shape[-1]
+        C = np.zeros((*adjoints.shape[:-1], M, M))
+        np.add.at(C, (..., i, j), adjoints[..., rows])
+        return C + np.swapaxes(C, -1, -2)
+
+    def _entries(self, adjoints: Array) -> Array:
+        """Adjoints of the entries of X, ``(..., d, M)``."""
+        rows, row, column = self._tape.x
+        E = np.zeros((*adjoints.shape[:-1], *self.X.shape[-2:]))
+        E[..., row, column] = adjoints[..., rows]
+        return E
