@@ -8,8 +8,8 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.derivative_checks import check_gradient, check_hessian
-from sphereufm.problem.difference_products import difference_product
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
+from sphereufm.problem.own_costs.difference_products import difference_product
 
 
 def mixture():

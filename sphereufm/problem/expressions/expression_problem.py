@@ -16,9 +16,9 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.problem.declared_symmetry import check_symmetry
 from sphereufm.problem.expressions.tape import Tape
-from sphereufm.problem.local_scale import local_scale
+from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
+from sphereufm.problem.own_costs.local_scale import local_scale
 
 __all__ = ["ExpressionEvaluation", "ExpressionProblem"]
 

@@ -30,10 +30,10 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_lengths, project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.problem.declared_symmetry import check_symmetry
-from sphereufm.problem.difference_products import RELATIVE_ERROR, difference_product
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.problem.local_scale import local_scale
+from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
+from sphereufm.problem.own_costs.difference_products import RELATIVE_ERROR, difference_product
+from sphereufm.problem.own_costs.local_scale import local_scale
 from sphereufm.problem.pymanopt.layout import Layout, Parts, real_array
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 
@@ -247,7 +247,7 @@ class PymanoptEvaluation:
 
     @cached_property
     def gradient_scale(self) -> Array:
-        """Scale of each column by the gradient here and nearby, shape ``(..., M)``; see :mod:`..local_scale`."""
+        """Scale of each column by the gradient here and nearby, shape ``(..., M)``; see :mod:`~sphereufm.problem.own_costs.local_scale`."""
         problem = self._problem
         G, here = self._gradients
 
