@@ -221,12 +221,13 @@ class ExpressionEvaluation:
         rows, i, j = self._tape.gram
         M = self.X.shape[-1]
         C = np.zeros((*adjoints.shape[:-1], M, M))
-        np.add.at(C, (..., i, j), adjoints[..., rows])
+        np.add.at(np.moveaxis(C, (-2, -1), (0, 1)), (i, j), np.moveaxis(adjoints[..., rows], -1, 0))
         return C + np.swapaxes(C, -1, -2)
 
     def _entries(self, adjoints: Array) -> Array:
         """Adjoints of the entries of X, ``(..., d, M)``."""
         rows, row, column = self._tape.x
         E = np.zeros((*adjoints.shape[:-1], *self.X.shape[-2:]))
-        E[..., row, column] = adjoints[..., rows]
+        entries = np.moveaxis(adjoints[..., rows], -1, 0)
+        np.add.at(np.moveaxis(E, (-2, -1), (0, 1)), (row, column), entries)
         return E

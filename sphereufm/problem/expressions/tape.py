@@ -178,9 +178,9 @@ def _grouped(program: Sequence[tuple[Any, ...]]) -> list[_Group]:
     groups = []
     for (_, name, number), rows in sorted(members.items(), key=lambda item: item[0]):
         places = 1 if name == "pow" else number
-        arguments = np.array([program[t][1 : 1 + places] for t in rows], dtype=np.intp).T
+        table: Rows = np.array([program[t][1 : 1 + places] for t in rows], dtype=np.intp).T
         power = number if name == "pow" else None
-        groups.append(_Group(name, np.array(rows, dtype=np.intp), arguments, power))
+        groups.append(_Group(name, np.array(rows, dtype=np.intp), table, power))
     return groups
 
 

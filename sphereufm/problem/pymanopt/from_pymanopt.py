@@ -247,7 +247,7 @@ class PymanoptEvaluation:
 
     @cached_property
     def gradient_scale(self) -> Array:
-        """Scale of each column by the gradient here and nearby, shape ``(..., M)``; see :mod:`~sphereufm.problem.own_costs.local_scale`."""
+        """Scale of each column by the gradient here and nearby, shape ``(..., M)``."""
         problem = self._problem
         G, here = self._gradients
 
