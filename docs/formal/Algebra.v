@@ -130,10 +130,23 @@ case: (eqVneq (W a k - W a l) 0) => // ne.
 by have := @sqn_gt0 (fun a => W a k - W a l) a ne; rewrite sqn_sub // e subrr mulr0 ltxx.
 Qed.
 
-Lemma unit_le1 n (W : 'M[R]_(d,n)) k l : unitc W -> dotc W W k l <= 1.
+(* inner products of unit vectors lie between -1 and 1 *)
+Lemma dotc_le1 n p (A : 'M[R]_(d,n)) (B : 'M[R]_(d,p)) i j : unitc A -> unitc B -> dotc A B i j <= 1.
 Proof.
-move=> uW; rewrite -subr_ge0 -(@pmulr_rge0 _ 2) //.
-rewrite -sqn_sub //; by apply: sumr_ge0 => a _; apply: sqr_ge0.
+move=> uA uB; rewrite -subr_ge0 -(@pmulr_rge0 _ 2) //.
+have -> : 2 * (1 - dotc A B i j) = sqn (fun a => A a i - B a j).
+  transitivity (dotc A A i i - 2 * dotc A B i j + dotc B B j j); first by rewrite uA uB; ring.
+  by rewrite /sqn /dotc mulr_sumr -sumrB -big_split /=; apply: eq_bigr => c _; ring.
+by apply: sumr_ge0 => a _; apply: sqr_ge0.
+Qed.
+
+Lemma dotc_geN1 n p (A : 'M[R]_(d,n)) (B : 'M[R]_(d,p)) i j : unitc A -> unitc B -> -1 <= dotc A B i j.
+Proof.
+move=> uA uB; rewrite -subr_ge0 opprK -(@pmulr_rge0 _ 2) //.
+have -> : 2 * (dotc A B i j + 1) = sqn (fun a => A a i + B a j).
+  transitivity (dotc A A i i + 2 * dotc A B i j + dotc B B j j); first by rewrite uA uB; ring.
+  by rewrite /sqn /dotc mulr_sumr -!big_split /=; apply: eq_bigr => c _; ring.
+by apply: sumr_ge0 => a _; apply: sqr_ge0.
 Qed.
 End Generic.
 
@@ -146,4 +159,12 @@ Proof. by rewrite !mulr_sumr -!big_split /=; apply: eq_bigr => a _; ring. Qed.
 Lemma sum_varE A B c : \sum_k A k * (B k - c) ^+ 2 =
   \sum_k A k * B k ^+ 2 - 2 * c * (\sum_k A k * B k) + c ^+ 2 * \sum_k A k.
 Proof. by rewrite !mulr_sumr -sumrB -big_split /=; apply: eq_bigr => a _; ring. Qed.
+(* a variance is not negative *)
+Lemma variance_ge0 (p x : 'I_n -> R) : (forall k, 0 <= p k) -> \sum_k p k = 1 ->
+  0 <= \sum_k p k * x k ^+ 2 - (\sum_k p k * x k) ^+ 2.
+Proof.
+move=> p0 p1; set m := \sum_k p k * x k.
+have <- : \sum_k p k * (x k - m) ^+ 2 = \sum_k p k * x k ^+ 2 - m ^+ 2 by rewrite sum_varE p1 -/m; ring.
+by apply: sumr_ge0 => k _; rewrite mulr_ge0 ?sqr_ge0.
+Qed.
 End Squares.

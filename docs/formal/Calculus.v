@@ -61,6 +61,9 @@ move=> f0 ha; have h := is_derive1_ln f0.
 by apply: D_eq (is_derive1_comp h ha) _; rewrite mulrC.
 Qed.
 
+Lemma D_comp t f g (a b : R) : D (g t) f a -> D t g b -> D t (fun x => f (g x)) (a * b).
+Proof. by move=> ha hb; exact: is_derive1_comp. Qed.
+
 Lemma D_inv t f (a : R) : f t != 0 -> D t f a -> D t (fun x => (f x)^-1) (- a / f t ^+ 2).
 Proof.
 move=> f0 ha; apply: D_eq (is_deriveV f0 ha) _.

@@ -204,6 +204,13 @@ have -> : \sum_k soft_grad q tau off om i z k * (z' k - z k)
 by rewrite ler_pmul2l //; apply: (gibbs_targets (fun k => q k i) v v' (y i)).
 Qed.
 
+(* with two classes there is one besides the label *)
+Lemma other_class (K N : nat) (y : 'I_N -> 'I_K) i : (1 < K)%N -> exists k, k != y i.
+Proof.
+move=> K1; case: (eqVneq (Ordinal K1) (y i)) => [e|]; last by exists (Ordinal K1).
+by exists (Ordinal (ltnW K1)); rewrite -e -(inj_eq val_inj).
+Qed.
+
 (* ---- one-hot labels ---- *)
 Section Labels.
 Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K).
@@ -236,11 +243,7 @@ Qed.
 (* ... so it never vanishes if there are two classes *)
 Lemma grad_neq0 i z : (1 < K)%N -> exists2 k, k != y i & 0 < grad i z k.
 Proof.
-move=> K1; have [k hk] : exists k : 'I_K, k != y i.
-  case: (eqVneq (Ordinal K1) (y i)) => [e|]; last by exists (Ordinal K1).
-  exists (Ordinal (ltnW K1)); rewrite -e.
-  by rewrite -(inj_eq val_inj).
-by exists k => //; apply: grad_gt0.
+move=> K1; have [k hk] := other_class y i K1; by exists k => //; apply: grad_gt0.
 Qed.
 
 (* with one class it is zero *)

@@ -104,11 +104,7 @@ Lemma mean_long : 1 - \sum_a m a ^+ 2 < 2 * rho.
 Proof.
 have -> : \sum_a m a ^+ 2 = 1 + 2 * rho * s (y i) + rho ^+ 2.
   by under eq_bigr do rewrite mE; rewrite sum_sqD (norm2 _ uW) (norm2 i uH) mulr1.
-have sy : 0 <= s (y i) + 1.
-  rewrite -(@pmulr_rge0 _ 2) //.
-  have -> : 2 * (s (y i) + 1) = \sum_a (W a (y i) + 1 * H a i) ^+ 2.
-    rewrite sum_sqD (norm2 _ uW) (norm2 i uH) -/(dotc W H (y i) i) -/(s (y i)); ring.
-  by apply: sumr_ge0 => a _; apply: sqr_ge0.
+have sy : 0 <= s (y i) + 1 by rewrite -ler_subl_addr sub0r; apply: dotc_geN1.
 rewrite -subr_gt0.
 have -> : 2 * rho - (1 - (1 + 2 * rho * s (y i) + rho ^+ 2)) = rho ^+ 2 + 2 * rho * (s (y i) + 1) by ring.
 apply: ltr_paddr; last exact: exprn_gt0 rho_gt0.
@@ -126,9 +122,7 @@ have sq : \sum_a q a = tau i ^+ 2 * om i * (1 - \sum_a m a ^+ 2 - (\sum_k p k * 
    - be i * (d%:R - 1).
   rewrite /q sumrB -!mulr_sumr sumrB sum_second sum_mean sum_sqn_v; ring.
 have var0 : 0 <= \sum_k p k * s k ^+ 2 - sg ^+ 2.
-  have -> : \sum_k p k * s k ^+ 2 - sg ^+ 2 = \sum_k p k * (s k - sg) ^+ 2.
-    rewrite sum_varE p_sum1 -/sg; ring.
-  by apply: sumr_ge0 => k _; rewrite mulr_ge0 ?sqr_ge0 // ltW // p_gt0.
+  by apply: variance_ge0 p_sum1 => k; apply: ltW; apply: p_gt0.
 have neg : \sum_a q a < 0.
   rewrite sq subr_lt0; apply: (@lt_le_trans _ _ (be i * (2 * tau i))); last by rewrite ler_pmul2l.
   have -> : be i * (2 * tau i) = tau i ^+ 2 * om i * (2 * rho).

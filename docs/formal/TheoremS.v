@@ -47,7 +47,7 @@ have h : \sum_k G k i * (1 - dotc W W k (y i)) = 0.
   by rewrite sumrB CE_sum0 sub0r e b0 mulr0 oppr0.
 have nn k : 0 <= G k i * (1 - dotc W W k (y i)).
   case: (eqVneq k (y i)) => [->|hk]; first by rewrite uW subrr mulr0.
-  by rewrite mulr_ge0 ?subr_ge0 ?unit_le1 // ltW // CE_gt0.
+  by rewrite mulr_ge0 ?subr_ge0 ?dotc_le1 // ltW // CE_gt0.
 move=> k a; case: (eqVneq k (y i)) => [->//|hk]; apply: (unit_eq uW).
 have := psumr_eq0P (fun k _ => nn k) h (i:=k) isT.
 by move/eqP; rewrite mulf_eq0 gt_eqF ?CE_gt0 //= subr_eq0 => /eqP <-.

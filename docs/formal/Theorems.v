@@ -9,7 +9,7 @@ From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
 From mathcomp Require Import ring.
-From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias.
+From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -178,3 +178,99 @@ move=> uW uH gn0 dims; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
 by case: dims => [dK|[dK d3 sh]]; [apply: dichotomy_C|apply: dichotomy_C_shift].
 Qed.
 End Convex.
+
+(* ---- Theorem C for the losses in use: no hypothesis on the point is left ---- *)
+Section Losses.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K).
+Variables (tau : 'I_N -> R) (off : 'I_K -> 'I_N -> R) (om : 'I_N -> R).
+Hypotheses (tau0 : forall i, 0 < tau i) (om0 : forall i, 0 < om i).
+
+(* One class against the others: if d >= K + 1, benign at any temperatures, labels, positive weights and offsets. *)
+Theorem benign_one_against_all : (K < d)%N -> benign (@one_against_all R d K N y tau off om).
+Proof.
+move=> dK W H uW uH; rewrite one_against_all_totalE.
+apply: (benign_C (sep_chain1 (oaa_d1 y tau off om)) (sep_chain2 (oaa_d2 y tau off om))
+  (sep_convex (oaa_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+exact: oaa_grad_neq0.
+Qed.
+
+Theorem no_spurious_one_against_all : (K < d)%N -> no_spurious (@one_against_all R d K N y tau off om).
+Proof.
+move=> dK W H uW uH; rewrite one_against_all_totalE.
+apply: (no_spurious_C (sep_chain1 (oaa_d1 y tau off om)) (sep_chain2 (oaa_d2 y tau off om))
+  (sep_convex (oaa_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+exact: oaa_grad_neq0.
+Qed.
+
+(* Squared error: if d >= K + 1 and tau < 1 (in general: tau plus the offset of the label is below 1), benign. *)
+Theorem benign_squared : (K < d)%N -> (forall i, tau i + off (y i) i < 1) -> benign (@squared R d K N y tau off om).
+Proof.
+move=> dK t1 W H uW uH; rewrite squared_totalE.
+apply: (benign_C (sep_chain1 (sq_d1 y tau off om)) (sep_chain2 (sq_d2 y tau off om))
+  (sep_convex (sq_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+exact: sq_grad_neq0.
+Qed.
+
+Theorem no_spurious_squared : (K < d)%N -> (forall i, tau i + off (y i) i < 1) ->
+  no_spurious (@squared R d K N y tau off om).
+Proof.
+move=> dK t1 W H uW uH; rewrite squared_totalE.
+apply: (no_spurious_C (sep_chain1 (sq_d1 y tau off om)) (sep_chain2 (sq_d2 y tau off om))
+  (sep_convex (sq_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+exact: sq_grad_neq0.
+Qed.
+
+(* Label smoothing with 0 < eps: if d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps), benign. *)
+Variable eps : R.
+Local Notation f := (@smoothed R d K N y tau (fun _ _ => 0) om eps).
+Local Notation q := (smooth_target y eps).
+Hypotheses (K1 : (1 < K)%N) (dK : (K <= d)%N) (d3 : (2 < d)%N) (eps0 : 0 < eps).
+Hypothesis ht : forall i, 2 * tau i < ln (1 + K%:R * (1 - eps) / eps).
+
+Theorem benign_smoothed : benign f.
+Proof.
+move=> W H uW uH; rewrite smoothed_totalE.
+apply: (benign_C (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (soft_convex q tau _ y om0) uW uH) => [i|].
+  exact: smooth_grad_neq0.
+by right; split=> //; apply: (soft_shift _ _ _ y); apply: smooth_sum1.
+Qed.
+
+Theorem no_spurious_smoothed : no_spurious f.
+Proof.
+move=> W H uW uH; rewrite smoothed_totalE.
+apply: (no_spurious_C (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (soft_convex q tau _ y om0) uW uH) => [i|].
+  exact: smooth_grad_neq0.
+by right; split=> //; apply: (soft_shift _ _ _ y); apply: smooth_sum1.
+Qed.
+End Losses.
+
+(* ---- cross-entropy in the plane, d = 2 ---- *)
+Section Plane.
+Variables (R : realType) (K N : nat) (y : 'I_N -> 'I_K) (tau om : 'I_N -> R).
+Hypotheses (K1 : (1 < K)%N) (N0 : (0 < N)%N) (tau0 : forall i, 0 < tau i) (om0 : forall i, 0 < om i).
+Local Notation f := (@cost R 2 K N y tau (fun _ _ => 0) om).
+
+(* If signs s_i = 1 or -1 make the sums of s_i tau_i om_i over the classes all equal, the landscape in the plane is
+   not benign. With equal tau and weights: class sizes of one parity (an empty class: all even), e.g. 3, 1, 1 or 4, 2. *)
+Theorem not_benign_plane (s : 'I_N -> R) : (forall i, s i = 1 \/ s i = - 1) ->
+  (forall k l, \sum_(i | y i == k) tau i * om i * s i = \sum_(i | y i == l) tau i * om i * s i) -> ~ benign f.
+Proof. exact: plane_not_benign. Qed.
+
+Variables (W : 'M[R]_(2,K)) (H : 'M[R]_(2,N)).
+Hypotheses (uW : unitc W) (uH : unitc H) (equal : forall k l a, W a k = W a l).
+
+(* The degenerate points: all classifiers one vector, all features orthogonal to it, and the sums of tau_i om_i h_i over
+   the classes equal. Such a point is critical, no global minimiser and no strict saddle. *)
+Theorem degenerate_plane : (forall k i, dotc W H k i = 0) ->
+  (forall k l a, \sum_(i | y i == k) tau i * om i * H a i = \sum_(i | y i == l) tau i * om i * H a i) ->
+  [/\ stationary f W H, ~ global_min f W H & ~ strict_saddle f W H].
+Proof. by move=> wh; apply: plane_degenerate. Qed.
+
+(* Every other critical point whose classifiers are all equal is a strict saddle. *)
+Theorem collapsed_saddle_plane k i : dotc W H k i != 0 -> stationary f W H -> strict_saddle f W H.
+Proof.
+move=> wh; rewrite cost_totalE => st; have cr := stationary_critical (soft_chain1 (onehot R y) tau _ om y) uW uH st.
+apply: (neg_curv_saddle (soft_chain1 (onehot R y) tau _ om y) (soft_chain2 (onehot R y) tau _ om y) uW uH cr).
+exact: plane_saddle wh.
+Qed.
+End Plane.
