@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "sphereufm"
 
 # Which rooms a room may import from besides itself.  A module lies in the longest entry that its name starts with.
-GROUND = {"errors", "files", "version", "notebook", "parallel", "tolerances"}
+GROUND = {"errors", "files", "version", "notebook", "parallel", "progress", "tolerances"}
 MATHEMATICS = {"errors", "tolerances", "geometry"}
 CERTIFICATE = {"errors", "files", "certify.exact", "certify.instances", "certify.certificate"}
 PROVE = CERTIFICATE | {"certify.balls", "version"}
@@ -29,6 +29,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "notebook": set(),
+    "progress": set(),
     "tolerances": set(),
     "files": {"errors"},
     "parallel": {"errors"},
@@ -50,7 +51,7 @@ ALLOWED = {
     "certify.checker": set(),
     "certify.complete": set(),
     # searches in floats, and hands a certificate to the checker
-    "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem"},
+    "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress"},
     "landscape.points": MATHEMATICS | {"spectra"},
     "landscape.starts": SEARCH - {"solvers"},
     "landscape.search": SEARCH,

@@ -8,7 +8,6 @@ throughout: a diagram shows what was found.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,7 @@ from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.search.stratum import Effort
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.progress import Progress, silent
 
 __all__ = ["trace_branches"]
 
@@ -43,7 +43,7 @@ def trace_branches(
     effort: Effort | str = Effort.STANDARD,
     rng: int | np.random.Generator = 0,
     most_branches: int = 100,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress = silent,
 ) -> BranchReport:
     """Follow the critical points of a problem from one temperature to another.
 
@@ -58,8 +58,8 @@ def trace_branches(
     rng : int or Generator
     most_branches : int
         Branches beyond this number are not followed.
-    progress : callable, optional
-        ``progress(done, known)``, numbers of branches.
+    progress : Progress
+        ``progress("branches", done, known, detail)``.
 
     Returns
     -------
@@ -91,8 +91,8 @@ def trace_branches(
         diagram.seed(tau_to, effort)
         while diagram.waiting:
             diagram.follow_next()
-            if progress is not None:
-                progress(len(diagram.branches), len(diagram.branches) + len(diagram.waiting))
+            done = len(diagram.branches)
+            progress("branches", done, done + len(diagram.waiting))
     except KeyboardInterrupt:
         diagram.complete, interrupted = False, True
     return BranchReport(

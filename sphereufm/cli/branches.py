@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +62,7 @@ def branches(
     prepare_output(out, _FILES, force)
     with Progress() as progress:
         progress("branches", 0, 1)  # the search for starts comes first
-        report = trace_branches(
-            problem, tau_from, tau_to, effort=effort, rng=seed, progress=partial(progress, "branches")
-        )
+        report = trace_branches(problem, tau_from, tau_to, effort=effort, rng=seed, progress=progress)
     if out is not None:
         from sphereufm.plots import save_branches
 

@@ -26,6 +26,7 @@ __all__ = [
     "seed_option",
     "size_options",
     "starts_option",
+    "time_limit_option",
     "tolerance_option",
 ]
 
@@ -41,6 +42,12 @@ seed_option = click.option(
 )
 starts_option = click.option(
     "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
+)
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(0.0, min_open=True),
+    metavar="SECONDS",
+    help="End about then, with all that was found: 60 % for the search, the rest for proofs and descents.",
 )
 no_proofs_option = click.option(
     "--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then."

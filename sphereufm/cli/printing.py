@@ -19,6 +19,7 @@ __all__ = [
     "Status",
     "detail",
     "is_quiet",
+    "is_watched",
     "remark",
     "say",
     "say_json",
@@ -103,40 +104,36 @@ def detail(text: str) -> None:
         click.echo(text, err=True)
 
 
-class Progress:
-    """Bars on standard error, one a stage, gone at the end; with ``--verbose`` lines where it is no terminal.
+def is_watched() -> bool:
+    """Whether somebody reads standard error: a terminal, or ``--verbose``."""
+    return _verbosity() == "verbose" or (sys.stderr.isatty() and not is_quiet())
 
-    Used as a context manager and called as ``progress(stage, done, total)``.
+
+class Progress:
+    """One bar on standard error, gone at the end; lines where it is no terminal, with ``--verbose`` only.
+
+    Used as a context manager and called as a :class:`sphereufm.progress.Progress`.
     """
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         self._live = console.is_terminal and not is_quiet()
         self._bar = Progress(
-            TextColumn("{task.description:>10}"),
+            TextColumn("{task.description:>16}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            TaskProgressColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[news]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[detail]}"),
             console=console,
             transient=True,
             disable=not self._live,
         )
-        self._tasks: dict[str, Any] = {}
-        self._news = ""
-        self._last: Mapping[str, Any] = {"stage": None, "at": 0.0}
+        self._task: Any = None
+        self._last: Mapping[str, Any] = {"said": None, "at": 0.0}
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -145,25 +142,21 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show that so much of a stage is done."""
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Show that so much is done."""
         if not self._live:
-            self._line(stage, done, total)
+            self._line(stage, done, total, detail)
             return
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bar.add_task(stage, total=total, news="")
-        self._bar.update(self._tasks[stage], completed=done, total=total, news=self._news)
+        if self._task is None:
+            self._task = self._bar.add_task(stage, total=total, detail=detail)
+        self._bar.update(self._task, description=stage, completed=done, total=total, detail=detail)
 
-    def news(self, entries: int, unseen: float | None) -> None:
-        """Show from the next call on how many classes were found, and a bound on the share of searches unseen."""
-        self._news = f"{entries} classes" + ("" if unseen is None else f", unseen mass below {unseen:.0%}")
-
-    def _line(self, stage: str, done: int, total: int) -> None:
-        """Say where a stage is: at its first and last call, and once a second in between."""
+    def _line(self, stage: str, done: int, total: int, more: str) -> None:
+        """Say where a stage is: where it has news, at its last call, and once a second in between."""
         now = time.monotonic()
-        if stage != self._last["stage"] or done >= total or now - self._last["at"] >= _LINE_SECONDS:
-            self._last = {"stage": stage, "at": now}
-            detail(f"{stage}: {done} of {total}" + (f"; {self._news}" if self._news else ""))
+        if (stage, more) != self._last["said"] or done >= total or now - self._last["at"] >= _LINE_SECONDS:
+            self._last = {"said": (stage, more), "at": now}
+            detail(f"{stage}: {done} of {total}" + (f"; {more}" if more else ""))
 
 
 class Status:

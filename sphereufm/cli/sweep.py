@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import effort_option, no_proofs_option, seed_option, starts_option
-from sphereufm.cli.printing import is_quiet, say, say_written
+from sphereufm.cli.printing import Progress, say, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -63,14 +61,15 @@ def sweep(
     grid = _grid(grid_file, lists)
     settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
     try:
-        index = run_sweep(
-            grid,
-            out,
-            settings,
-            workers=workers or processors(),
-            scheduler=scheduler,
-            progress=None if is_quiet() else _Progress(),
-        )
+        with Progress() as progress:
+            index = run_sweep(
+                grid,
+                out,
+                settings,
+                workers=workers or processors(),
+                scheduler=scheduler,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         if (out / "index.json").exists():
             _show(SweepFolder.read(out / "index.json")["cells"], out)
@@ -108,16 +107,3 @@ def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGri
     return (
         SweepGrid(classes=given["classes"], per_class=given["per_class"], dim=given["dim"], tau=given["tau"]),
     )
-
-
-class _Progress:
-    """One line on standard error: cells done, rate, time left."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - self._begun, 1e-9)
-        line = f"{done} of {total} cells, {60 * rate:.1f} a minute, {(total - done) / rate:.0f} s left"
-        live = sys.stderr.isatty()
-        click.echo(f"\r{line}  " if live else line, err=True, nl=not live or done == total)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import time
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,24 @@ from sphereufm.cli.options import (
     problem_options,
     seed_option,
     starts_option,
+    time_limit_option,
 )
-from sphereufm.cli.printing import Progress, say, say_json, say_written
+from sphereufm.cli.printing import Progress, is_watched, remark, say, say_json, say_written
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.landscape.report.summary import Summary
+    from sphereufm.problem.interface import SphereProblem
 
 __all__ = ["verify"]
 
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
 _LONGEST_TABLE = 60
+# Shares of the whole in time, by which the bar grows and a limit is divided.
+_SHARES = {"search": 0.6, "proofs": 0.3, "descents": 0.1}
+_MOMENT = 0.01
 _TEXTS = ("kind", "status")
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
@@ -49,6 +55,7 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     is_flag=True,
     help="Prove that the list is complete: K = 2; K = 3 with one sample a class; small instances at d = 2.",
 )
+@time_limit_option
 @output_options
 @json_option
 def verify(
@@ -57,6 +64,7 @@ def verify(
     seed: int,
     no_proofs: bool,
     complete: bool,
+    time_limit: float | None,
     out: Path | None,
     force: bool,
     as_json: bool,
@@ -64,34 +72,21 @@ def verify(
 ) -> int:
     """Find, classify and prove the critical points of a problem, and say whether its landscape is benign.
 
-    Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
+    At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
     """
     from sphereufm.errors import InvalidInputError
+    from sphereufm.landscape.plan import plan_landscape
     from sphereufm.landscape.report.summary import summarise
-    from sphereufm.landscape.verify import verify_landscape
 
     if complete and no_proofs:
         raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
     problem = problem_from_options(**problem_words)
     prepare_output(out, _FILES, force)
+    if is_watched():
+        remark(str(plan_landscape(problem, effort=effort, starts=starts)))
+    search: dict[str, Any] = {"effort": effort, "starts": starts, "rng": seed, "complete": complete}
     with Progress() as progress:
-        report = verify_landscape(
-            problem,
-            effort=effort,
-            starts=starts,
-            rng=seed,
-            complete=complete,
-            progress=progress,
-            news=progress.news,
-        )
-        if report.complete and not no_proofs:
-            from sphereufm.landscape.proofs import prove_landscape
-
-            report = prove_landscape(report, out, progress=progress)
-        if report.complete and out is not None:
-            from sphereufm.descents.connect import connect_landscape
-
-            report = connect_landscape(report, rng=seed, progress=progress)
+        report = _run(problem, search, out, not no_proofs, _Budget(time_limit), progress)
     if out is not None:
         from sphereufm.plots import save_landscape
         from sphereufm.report import save_html
@@ -105,9 +100,64 @@ def verify(
         summary = summarise(report)
         say(_table(summary), _lines(summary))
         say_written(out, _written(report))
-    if not report.complete:
+    if _is_interrupted(report):
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
+
+
+class _Budget:
+    """What is left of a time limit for the stages that follow each other; None without one."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds, self._begun = seconds, time.monotonic()
+
+    def until(self, share: float) -> float | None:
+        """Seconds until so much of the whole is over, at least a moment."""
+        if self._seconds is None:
+            return None
+        return max(share * self._seconds - (time.monotonic() - self._begun), _MOMENT)
+
+
+def _run(
+    problem: SphereProblem,
+    search: dict[str, Any],
+    out: Path | None,
+    proofs: bool,
+    budget: _Budget,
+    progress: Progress,
+) -> LandscapeReport:
+    """Search, prove, and follow descents; each stage keeps what it has when its time is over."""
+    from sphereufm.landscape.verify import verify_landscape
+    from sphereufm.progress import Parts
+
+    parts = Parts(progress, _SHARES)
+    ends = dict(zip(_SHARES, accumulate(_SHARES.values()), strict=True))
+    report = verify_landscape(
+        problem, **search, progress=parts.of("search"), time_limit=budget.until(ends["search"])
+    )
+    if _is_interrupted(report):
+        return report
+    if proofs:
+        from sphereufm.landscape.proofs import prove_landscape
+
+        report = prove_landscape(
+            report, out, progress=parts.of("proofs"), time_limit=budget.until(ends["proofs"])
+        )
+    if out is not None and not _is_interrupted(report):
+        from sphereufm.descents.connect import connect_landscape
+
+        report = connect_landscape(
+            report,
+            rng=search["rng"],
+            progress=parts.of("descents"),
+            time_limit=budget.until(ends["descents"]),
+        )
+    return report
+
+
+def _is_interrupted(report: LandscapeReport) -> bool:
+    """Whether somebody asked for an end; reaching a time limit is none."""
+    return any(note.startswith("interrupted") for note in report.notes)
 
 
 def _written(report: LandscapeReport) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sphereufm.certify.certificate import ProofStatus
@@ -19,10 +19,10 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import Progress, silent
 
 __all__ = ["CompleteList", "prove_complete", "search_plane"]
 
-Progress = Callable[[str, int, int], None]
 
 # unknowns that the format can hold
 _MOST_UNKNOWNS = 16
@@ -81,7 +81,7 @@ def prove_complete(
     most_boxes : int
         Work after which the search is stopped.
     progress : callable, optional
-        ``progress(stage, boxes done, boxes known of)``.
+        ``progress(stage, boxes done, boxes known of, detail)``.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def prove_complete(
     ('PROVED', 3)
     """
     check_integer("most_boxes", most_boxes, 1)
-    told: Progress = progress or (lambda stage, done, total: None)
+    told = progress or silent
     instance = capabilities.exact_instance(problem)
     if not isinstance(instance, ExactInstance):
         return _undecided("complete lists need the cross-entropy problem, whose formulas are known in balls")
@@ -138,7 +138,7 @@ def search_plane(
     problem: SphereProblem, *, most_boxes: int = 2_000_000, progress: Progress | None = None
 ) -> CompleteList:
     """Search every order of the classes on the circle; like :func:`prove_complete`, but never by the closed form."""
-    told: Progress = progress or (lambda stage, done, total: None)
+    told = progress or silent
     instance = capabilities.exact_instance(problem)
     closed = closed_neighbourhood(instance)
     orders = circle_orders(instance)

@@ -12,7 +12,7 @@ may therefore end in another saddle.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import STOPS, Progress, reason_of, until
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import ZERO_TOLERANCE, normal_hessian
 
@@ -55,7 +56,8 @@ def connect_landscape(
     report: LandscapeReport,
     *,
     rng: int | np.random.Generator = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
+    time_limit: float | None = None,
 ) -> LandscapeReport:
     """Return the report with its ``connections``: who falls to whom.
 
@@ -64,8 +66,10 @@ def connect_landscape(
     report : LandscapeReport
     rng : int or Generator
         For the random directions.
-    progress : callable, optional
-        ``progress("connect", done, total)``.
+    progress : Progress, optional
+        ``progress("descents", done, total, detail)``.
+    time_limit : float, optional
+        Seconds after which no further descents are begun.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def connect_landscape(
     >>> {edge.target for edge in connected.connections.edges if edge.source == 1}
     {0}
     """
-    told = progress or (lambda stage, done, total: None)
+    watched = until(progress, time_limit)
     starts, sources, skipped = _starts(report, as_generator(rng))
     rows = _Rows(report)
     count = Counter[str]()
@@ -92,7 +96,7 @@ def connect_landscape(
     done = 0
     try:
         for group in _groups(starts):
-            told("connect", done, len(starts))
+            watched("descents", done, len(starts))
             for (source, *_), end in zip(group, _descend(report.problem, group), strict=True):
                 target = None if end is None else rows.find(end)
                 count["unfinished"] += end is None
@@ -100,9 +104,9 @@ def connect_landscape(
                 if target is not None:
                     edges[source, target] += 1
             done += len(group)
-    except KeyboardInterrupt:
+    except STOPS as stop:
         complete = False
-        notes = (*notes, "interrupted: the descents did not begin at every saddle")
+        notes = (*notes, f"{reason_of(stop)}: the descents did not begin at every saddle")
     connections = Connections(
         edges=tuple(Connection(source=s, target=t, descents=n) for (s, t), n in sorted(edges.items())),
         sources=sources,

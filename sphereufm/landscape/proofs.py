@@ -6,7 +6,6 @@ Proofs override floats: the kind of a proved row is read off the sentence that t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -26,10 +25,10 @@ from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPo
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.problem import capabilities
+from sphereufm.progress import STOPS, Progress, reason_of, silent, until
 
 __all__ = ["CERTIFICATES", "KINDS", "accepted", "prove_landscape"]
 
-Progress: TypeAlias = Callable[[str, int, int], None]
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 
 # Folder of the certificates, beside landscape.json.
@@ -50,7 +49,11 @@ _LARGEST = 600
 
 
 def prove_landscape(
-    report: LandscapeReport, folder: Path | None = None, *, progress: Progress | None = None
+    report: LandscapeReport,
+    folder: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    time_limit: float | None = None,
 ) -> LandscapeReport:
     """Prove every row of a report that can be proved, and draw the verdict again.
 
@@ -60,15 +63,17 @@ def prove_landscape(
     folder : Path, optional
         Where ``certificates/`` is made and filled, one file as soon as it is there; named in the rows.
         Without it certificates are checked in memory and not kept.
-    progress : callable, optional
-        ``progress("prove", done, total)``.
+    progress : Progress, optional
+        ``progress("prove", done, total, detail)``.
+    time_limit : float, optional
+        Seconds after which no further row is begun.
 
     Returns
     -------
     LandscapeReport
         Rows with status PROVED, the kind that was proved, and the certificate's name; the others as they were.
-        An interruption (KeyboardInterrupt) ends the proofs early and is noted.  Problems without ball formulas
-        come back with a note.
+        An interruption (KeyboardInterrupt) or the time limit ends the proofs early and is noted.
+        Problems without ball formulas come back with a note.
 
     Raises
     ------
@@ -90,21 +95,24 @@ def prove_landscape(
     if instance is None:
         note = "rows are numerical: proofs need ball formulas, which this problem does not offer"
         return replace(report, notes=(*report.notes, note))
-    told: Progress = progress or (lambda stage, done, total: None)
+    watched = until(progress, time_limit)
     _clear(folder)
     prover = _Prover(instance, _lowest(report), folder)
     notes, complete = list(report.notes), report.complete
     entries = list(report.critical)
-    theorem_certificate = None
+    theorem_certificate, number = None, 0
     try:
         theorem_certificate = prover.theorem()
         for number, entry in enumerate(report.critical):
-            told("prove", number, len(entries))
+            watched("prove", number, len(entries))
             entries[number] = prover.entry(entry, f"{number + 1:03d}")
-        told("prove", len(entries), len(entries))
-    except KeyboardInterrupt:
+        (progress or silent)("prove", len(entries), len(entries))
+    except STOPS as stop:
         complete = False
-        notes.append("interrupted: the proofs did not reach the rows that follow the last proved one")
+        why = reason_of(stop)
+        notes.append(f"{why}: the proofs ended at row {number + 1} of {len(entries)}")
+        rest = [replace(entry, reason=f"{why} before its proof") for entry in entries[number:]]
+        entries[number:] = rest
     return _judged(report, entries, theorem_certificate, prover, notes, complete)
 
 

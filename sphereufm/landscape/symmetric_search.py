@@ -6,7 +6,6 @@ of class), while all samples of a class are equal.  Classes without such a symme
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -20,6 +19,7 @@ from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.stratum import Effort, SearchSettings, search_stratum
 from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.progress import Progress, silent
 
 __all__ = ["SymmetricClasses", "symmetric_critical_points"]
 
@@ -48,7 +48,7 @@ def symmetric_critical_points(
     *,
     effort: Effort = Effort.STANDARD,
     rng: int | np.random.Generator = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> SymmetricClasses:
     """Find the critical points that a group ``S_a x S_b x S_c`` of class permutations fixes up to O(d).
 
@@ -59,8 +59,8 @@ def symmetric_critical_points(
     effort : Effort
         Each space is searched until its own bound on the unseen mass is met, in at most 40 batches of starts.
     rng : int or Generator
-    progress : callable, optional
-        ``progress(space, done, total)``.
+    progress : Progress
+        ``progress(space, done, total, detail)``.
 
     Returns
     -------
@@ -74,18 +74,15 @@ def symmetric_critical_points(
     (['S_1 x S_1', 'S_2'], 0.126928)
     """
     generator, collection = as_generator(rng), Collection(problem)
-    told = progress or (lambda space, done, total: None)
     settings = SearchSettings(effort=effort, most_batches=_MOST_BATCHES)
     coverage = {}
     for space in fixed_point_spaces(problem):
         _enter_rank_one(collection, space)
         entering = partial(_enter, collection, space)
         coverage[space.name] = search_stratum(
-            space.problem, generator, settings, entering, partial(told, space.name)
+            space.problem, generator, settings, entering, progress, space.name
         )
-    return SymmetricClasses(
-        critical=tuple(collection.classified(partial(told, "classify"))), coverage=coverage
-    )
+    return SymmetricClasses(critical=tuple(collection.classified(progress)), coverage=coverage)
 
 
 def _enter_rank_one(collection: Collection, space: SymmetricSpace) -> None:

@@ -5,17 +5,17 @@ problem -> search stratum by stratum -> merge modulo symmetry -> spectra and kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 
 from sphereufm.complete.prove import prove_complete
-from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.plan import Stratum, ranks, strata
 from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.landscape.search.coverage import Coverage
@@ -25,6 +25,7 @@ from sphereufm.landscape.search.stratum import (
     SearchSettings,
     default_starts,
     find_in_pieces,
+    most_starts,
     search_stratum,
 )
 from sphereufm.landscape.starts.cyclic import symmetric_starts
@@ -32,18 +33,15 @@ from sphereufm.landscape.starts.neighbours import neighbouring_starts
 from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
 
-__all__ = ["News", "Progress", "verify_landscape"]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-News: TypeAlias = Callable[[int, float | None], None]
-
-# A stratum: its name, the problem to search, and what turns a point of it into one of the whole problem.
-_Stratum: TypeAlias = tuple[str, SphereProblem, Callable[[Array], Array]]
+__all__ = ["verify_landscape"]
 
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
-# Classes whose neighbourhoods are searched in one batch.
+# Stages beside the strata.
+_SYMMETRIC, _NEIGHBOURS, _CLASSIFY, _LIST = "symmetric starts", "neighbours", "classify", "complete list"
+# Orbits whose neighbourhoods are searched in one batch.
 _TOGETHER = 32
 
 
@@ -56,7 +54,7 @@ def verify_landscape(
     initial_points: Iterable[Array] = (),
     complete: bool = False,
     progress: Progress | None = None,
-    news: News | None = None,
+    time_limit: float | None = None,
 ) -> LandscapeReport:
     """Find the critical points of a problem modulo its symmetry, classify them, and draw a verdict.
 
@@ -79,16 +77,16 @@ def verify_landscape(
         Further starts, for example points of a saved report.
     complete : bool
         Prove that the list is complete, on a small instance: see :func:`~sphereufm.complete.prove.prove_complete`.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
-    news : callable, optional
-        ``news(entries, unseen_bound)`` after each batch of starts: classes and families found so far, and the bound
-        on the unseen mass of the stratum that is searched (None where there is none yet).
+    progress : Progress, optional
+        ``progress(stage, done, total, detail)`` over the whole search, with what was found so far and the bound on the
+        unseen mass.
+    time_limit : float, optional
+        Seconds after which the search ends at its next report of progress, with everything that was found.
 
     Returns
     -------
     LandscapeReport
-        An interruption (KeyboardInterrupt) ends the search early and is noted in the report.
+        An interruption (KeyboardInterrupt) or the time limit ends the search early; the report notes what was cut.
 
     Raises
     ------
@@ -109,36 +107,33 @@ def verify_landscape(
     effort = Effort.named(effort)
     settings = SearchSettings(effort=effort, starts=starts)
     _check_size(problem)
-    told: Progress = progress or (lambda stage, done, total: None)
+    if time_limit is not None:
+        check_positive("time_limit", time_limit)
     collection = Collection(problem)
     coverage: dict[str, Coverage] = {}
     notes: list[str] = []
     finished = True
     generator = as_generator(rng)
+    wanted = list(strata(problem, effort))
     proved = None
-
-    def judged(found: Coverage) -> None:
-        if news is not None:
-            news(collection.entries, found.unseen_bound)
-
+    parts = Parts(_counting(until(progress, time_limit), collection), _shares(wanted, settings, complete))
     rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
     try:
         _enter_given(collection, [*capabilities.constructed_starts(problem), *initial_points], settings)
         if complete:
-            proved = prove_complete(problem, progress=told)
+            proved = prove_complete(problem, progress=parts.of(_LIST))
             _enter_given(collection, proved.points, settings)
-        for name, stratum, whole in _strata(problem, effort):
-            entering = partial(_enter, collection, whole)
-            coverage[name] = search_stratum(
-                stratum, generator, settings, entering, partial(told, name), judged
+        for stratum in wanted:
+            entering = partial(_enter, collection, stratum.whole)
+            coverage[stratum.name] = search_stratum(
+                stratum.problem, generator, settings, entering, parts.of(stratum.name), stratum.name
             )
-        _search_symmetric_starts(collection, settings, generator, told)
-        _explore_neighbours(collection, settings, sum(c.starts for c in coverage.values()), told)
-    except KeyboardInterrupt:
+        _search_symmetric_starts(collection, settings, generator, parts.of(_SYMMETRIC))
+        used = sum(c.starts for c in coverage.values())
+        _explore_neighbours(collection, settings, used, parts.of(_NEIGHBOURS))
+    except STOPS as stop:
         finished = False
-        notes.append(
-            "interrupted: strata that are not listed under coverage were not searched, or not to the end"
-        )
+        notes.append(_cut(stop, [stratum.name for stratum in wanted if stratum.name not in coverage]))
     if collection.undecided:
         notes.append(
             f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
@@ -150,7 +145,8 @@ def verify_landscape(
         )
     if not problem.spheres.dimension:
         notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
-    entries = collection.classified(partial(told, "classify"))
+    classifying = Parts(progress or silent, parts.shares).of(_CLASSIFY)
+    entries = collection.classified(classifying)
     theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)
     completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
@@ -169,47 +165,62 @@ def verify_landscape(
     )
 
 
-def _strata(problem: SphereProblem, effort: Effort) -> Iterator[_Stratum]:
-    """Everything that is searched: each rank in its own dimension, then the fixed-point spaces; or descents alone."""
-    if effort is Effort.MINIMISERS:
-        yield "descents", problem, lambda X: X
-        return
-    for r in _ranks(problem):
-        inner = capabilities.in_span(problem, r)
-        yield f"rank {r}", inner, lambda X: X
-    if effort is Effort.QUICK:
-        return
-    for space in capabilities.fixed_point_spaces(problem):
-        yield space.name, space.problem, space.expand
+def _counting(progress: Progress, collection: Collection) -> Progress:
+    """Reports with the number of orbits and families found so far."""
+
+    def report(stage: str, done: int, total: int, detail: str = "") -> None:
+        found = f"{collection.entries} found"
+        progress(stage, done, total, f"{found}, {detail}" if detail else found)
+
+    return report
+
+
+def _shares(wanted: Sequence[Stratum], settings: SearchSettings, complete: bool) -> dict[str, float]:
+    """Shares of the whole: of a stratum by its starts and unknowns, of the rest by experience."""
+    work = {
+        s.name: float(most_starts(s.problem, settings) * (1 + s.problem.spheres.dimension)) for s in wanted
+    }
+    whole = sum(work.values()) or 1.0
+    proof = {_LIST: 0.5 * whole} if complete else {}
+    return {**proof, **work, _SYMMETRIC: 0.05 * whole, _NEIGHBOURS: 0.3 * whole, _CLASSIFY: 0.1 * whole}
+
+
+def _cut(stop: BaseException, left: Sequence[str]) -> str:
+    """What an early end left out."""
+    why = reason_of(stop)
+    if not left:
+        return f"{why}: every stratum was searched, but starts beside what was found were left out"
+    some = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
+    return f"{why}: not searched, or not to the end: {some}"
 
 
 def _search_symmetric_starts(
-    collection: Collection, settings: SearchSettings, rng: np.random.Generator, told: Progress
+    collection: Collection, settings: SearchSettings, rng: np.random.Generator, progress: Progress
 ) -> None:
     """One batch of starts with a cyclic symmetry in each rank."""
     if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
         return
     problem = collection.problem
-    ranks = _ranks(problem)
-    for number, r in enumerate(ranks):
-        told("symmetric starts", number, len(ranks))
+    found = ranks(problem)
+    for number, r in enumerate(found):
+        progress("symmetric starts", number, len(found))
         inner = capabilities.in_span(problem, r)
         starts = symmetric_starts(inner, rng, default_starts(inner.spheres.dimension))
         collection.enter(find_in_pieces(inner, starts, settings), searched=False)
-    told("symmetric starts", len(ranks), len(ranks))
+    progress("symmetric starts", len(found), len(found))
 
 
 def _explore_neighbours(
-    collection: Collection, settings: SearchSettings, budget: int, told: Progress
+    collection: Collection, settings: SearchSettings, budget: int, progress: Progress
 ) -> None:
     """Search from starts next to every class, and next to those that this finds, within a number of starts."""
     if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
         return
     problem = collection.problem
-    highest = max(_ranks(problem), default=1)
+    highest = max(ranks(problem), default=1)
     explored = used = 0
     while explored < len(collection.representatives) and used < budget:
-        told("neighbours", explored, len(collection.representatives))
+        progress("neighbours", used, budget)
         starts: dict[int, list[Array]] = {}
         for X in collection.representatives[explored : explored + _TOGETHER]:
             for start in neighbouring_starts(problem, X, highest):
@@ -229,21 +240,13 @@ def _enter(collection: Collection, whole: Callable[[Array], Array], X: Array) ->
 def _check_size(problem: SphereProblem) -> None:
     """Refuse problems whose Hessians cannot be taken apart."""
     M = problem.spheres.shape[1]
-    highest = max(_ranks(problem), default=1)
+    highest = max(ranks(problem), default=1)
     unknowns = (highest - 1) * M
     if max(unknowns, M) > _LARGEST:
         raise InvalidInputError(
             f"the problem has {max(unknowns, M)} unknowns in rank {highest}, but at most {_LARGEST} are enumerated; "
             "use `solve`, or fewer samples with weights (equal samples of one class count as one)"
         )
-
-
-def _ranks(problem: SphereProblem) -> list[int]:
-    """Ranks to search: beyond the collapsed classifiers no critical point has rank above K."""
-    d = problem.spheres.shape[0]
-    if not problem.symmetry.orthogonal:
-        return [d] if problem.spheres.dimension else []
-    return list(range(2, min(d, capabilities.highest_rank(problem)) + 1))
 
 
 def _enter_rank_one(

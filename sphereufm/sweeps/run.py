@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sphereufm.errors import SphereUFMError
 from sphereufm.parallel import completed_map
+from sphereufm.progress import Progress, silent
 from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
 
@@ -52,7 +53,7 @@ def run_sweep(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Verify every cell of a grid that the folder does not hold yet, and return the index.
 
@@ -68,8 +69,8 @@ def run_sweep(
         Processes of this machine.
     scheduler : str, optional
         Address of a Dask scheduler whose workers see the same files.
-    progress : callable, optional
-        ``progress(done, total)`` over the cells that this run computes.
+    progress : Progress
+        ``progress("cells", done, total, detail)`` over the cells that this run computes.
 
     Returns
     -------
@@ -98,8 +99,7 @@ def run_sweep(
                 completed_map(verify_cell, tasks, workers, scheduler), 1
             ):
                 folder.store(task.cell, data if data is not None else _failed(task, error or "unknown"))
-                if progress is not None:
-                    progress(done, len(tasks))
+                progress("cells", done, len(tasks))
         finally:
             index = folder.write_index()
     return index

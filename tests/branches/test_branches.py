@@ -129,7 +129,7 @@ def test_a_limit_is_said():
 
 
 def test_an_interruption_keeps_what_was_found(tmp_path):
-    def stop(done, known):
+    def stop(stage, done, known):
         if done == 2:
             raise KeyboardInterrupt
 

@@ -178,7 +178,7 @@ def test_an_interrupted_sweep_draws_its_cells_and_is_resumed(capsys, monkeypatch
     words += ["--no-proofs", "--workers", "1", "--out", str(tmp_path)]
     with monkeypatch.context() as patched:
         stop = StopAt(2)
-        patched.setattr(import_module("sphereufm.cli.sweep")._Progress, "__call__", lambda *_: stop())
+        patched.setattr(import_module("sphereufm.cli.printing").Progress, "__call__", lambda *_: stop())
         code, out, _ = run(capsys, *words)
     assert (code, len(list((tmp_path / "cells").glob("*.json")))) == (130, 2)
     assert "Written" in out

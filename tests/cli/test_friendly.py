@@ -196,7 +196,10 @@ def test_a_terminal_gets_no_bars_with_quiet():
 
 
 def test_verify_says_how_many_classes_and_how_much_is_unseen(capsys):
-    news = re.compile(r"\d+ classes, unseen mass below \d+%")
+    news = re.compile(r"\d+ found, unseen mass below \d+%")
     _, _, err = run(capsys, *QUICK["verify"], "--verbose")
     assert news.search(err)
-    assert news.search(on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"}))
+    assert err.startswith("Plan: rank 2")
+    seen = on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"})
+    assert seen.startswith("Plan: rank 2")
+    assert re.search(r"\d+ found", seen)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.landscape.plan import plan_landscape
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
+from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
 from sphereufm.landscape.search.stratum import Effort
 from sphereufm.landscape.verify import verify_landscape
@@ -253,22 +255,53 @@ def test_bad_starts_and_too_large_problems_are_refused():
         verify_landscape(UFMProblem(class_sizes=(5000, 5000), dim=3, tau=1))
 
 
-def test_interruption_keeps_what_was_found():
-    def stop(stage, done, total):
+def test_interruption_keeps_what_was_found_and_says_what_was_cut():
+    def stop(stage, done, total, detail):
         if stage == "rank 3":
             raise KeyboardInterrupt
 
     report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), progress=stop)
     assert not report.complete
     assert len({round(entry.cost, 6) for entry in report.critical}) == 7
-    assert any("interrupted" in note for note in report.notes)
+    assert "interrupted: not searched, or not to the end: rank 3" in report.notes
 
 
-def test_news_count_the_classes_and_bound_what_is_unseen():
+def test_a_time_limit_keeps_what_was_found_and_says_what_was_cut():
+    """The limit is over before the first batch is: points of rank one and constructed ones are there all the same."""
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), time_limit=1e-9)
+    assert not report.complete
+    assert min(entry.cost for entry in report.critical) == pytest.approx(0.126928, abs=1e-6)
+    assert any(note.startswith("the time limit was reached: not searched") for note in report.notes)
+    proved = prove_landscape(report, time_limit=1e-9)
+    assert proved.proofs.proved == 0
+    assert {entry.reason for entry in proved.critical} == {"the time limit was reached before its proof"}
+
+
+@pytest.mark.parametrize("effort", ["quick", "standard"])
+def test_progress_is_one_whole_that_only_grows_and_tells_what_was_found(effort):
     heard = []
-    report = verify_landscape(
-        UFMProblem(class_sizes=(2, 2), dim=3, tau=1), starts=24, news=lambda *news: heard.append(news)
-    )
-    assert [unseen for _, unseen in heard] == [c.unseen_bound for c in report.coverage.values()]
-    assert sorted(entries for entries, _ in heard) == [entries for entries, _ in heard]
-    assert heard[-1][0] == len(report.critical)
+    problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1)
+    report = verify_landscape(problem, effort=effort, progress=lambda *report: heard.append(report))
+    done = [done for _, done, _, _ in heard]
+    assert done == sorted(done)
+    assert {total for _, _, total, _ in heard} == {1000}
+    assert done[-1] == 1000
+    assert {stage for stage, *_ in heard} >= {"rank 2", "rank 3", "classify"}
+    bounds = [c.unseen_bound for c in report.coverage.values()]
+    assert all(any(f"below {bound:.0%}" in detail for *_, detail in heard) for bound in bounds)
+    assert any(f"{len(report.critical)} found" in detail for *_, detail in heard)
+
+
+def test_the_plan_names_what_is_searched_and_no_more_starts_are_made():
+    problem = UFMProblem(class_sizes=(1,) * 4, dim=2, tau=1)
+    plan = plan_landscape(problem, effort="quick")
+    report = verify_landscape(problem, effort="quick")
+    assert plan.strata == tuple(report.coverage)
+    assert sum(c.starts for c in report.coverage.values()) <= plan.starts
+    assert list(plan.seconds) == ["quick", "standard", "thorough"]
+    assert "standard" in str(plan)
+    whole = plan_landscape(problem, probe=False)
+    assert len(whole.strata) > len(plan.strata)
+    assert whole.seconds == {}
+    exact = plan_landscape(problem, starts=7, probe=False)
+    assert exact.starts == 7 * len(exact.strata)

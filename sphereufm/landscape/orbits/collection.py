@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from sphereufm.landscape.orbits.unnamed import gather_families
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import Progress, silent
 
 __all__ = ["Collection"]
 
@@ -111,13 +112,13 @@ class Collection:
         """Alignments that ran out of work; each may have made an entry that is a copy of another."""
         return self._register.undecided
 
-    def classified(self, told: Callable[[int, int], None]) -> list[CriticalPoint | CriticalFamily]:
+    def classified(self, progress: Progress = silent) -> list[CriticalPoint | CriticalFamily]:
         """Classify every orbit and family; sorted by cost."""
         points = []
         for number, found in enumerate(self._register.representatives):
             point = classify(self.problem, found, self._hits[str(number)])
             points.append(_with_isotropy(self.problem, _second_look(self.problem, point)))
-            told(number + 1, len(self._register.representatives))
+            progress("classify", number + 1, len(self._register.representatives))
         known = capabilities.known_minimum(self.problem)
         families = [self._family(name) for name in self._members]
         # on finitely many points every one is a local minimiser, vacuously: none is spurious

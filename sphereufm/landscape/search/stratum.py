@@ -25,6 +25,7 @@ from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import Progress, silent
 from sphereufm.solvers.result import Settings
 from sphereufm.solvers.solve import solve_batch
 
@@ -33,6 +34,8 @@ __all__ = [
     "SearchSettings",
     "default_starts",
     "find_in_pieces",
+    "most_starts",
+    "search_batch",
     "search_stratum",
 ]
 
@@ -105,6 +108,11 @@ class SearchSettings:
     tolerance: float = 1e-12
     max_iterations: int = 200
 
+    @property
+    def batches(self) -> int:
+        """Batches at most in a stratum."""
+        return 1 if self.starts else self.most_batches or self.effort.value[1]
+
 
 def default_starts(unknowns: int) -> int:
     """Starts in one batch for a search with so many unknowns: 256 for small problems, at least 12.
@@ -122,8 +130,8 @@ def search_stratum(
     rng: np.random.Generator,
     settings: SearchSettings,
     enter: Callable[[Array], list[str | None]],
-    told: Callable[[int, int], None],
-    judged: Callable[[Coverage], None] | None = None,
+    progress: Progress = silent,
+    name: str = "search",
 ) -> Coverage:
     """Search the problem as given, on spheres of dimension at least one.
 
@@ -135,30 +143,34 @@ def search_stratum(
     settings : SearchSettings
     enter : callable
         Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it out.
-    told : callable
-        ``told(done, total)`` after each batch; ``total`` may grow.
-    judged : callable, optional
-        Takes the coverage after each batch.
+    progress : Progress
+        Hears after each batch how many of the most starts are behind, and the bound on the unseen mass.
+    name : str
+        Of the stratum, for the report of progress.
 
     Returns
     -------
     Coverage
     """
     batch = settings.starts or default_starts(problem.spheres.dimension)
-    most = 1 if settings.starts else settings.most_batches or settings.effort.value[1]
+    total, unseen = most_starts(problem, settings), ""
     ends: list[Hashable] = []
     coverage = coverage_of(0, ends)
-    for number in range(most):
-        told(number * batch, (number + 1) * batch)
-        found = _one_batch(problem, rng, settings, number * batch, batch)
+    for number in range(settings.batches):
+        progress(name, number * batch, total, unseen)
+        found = search_batch(problem, rng, settings, number * batch, batch)
         ends += [label for label in enter(found) if label is not None]
         coverage = coverage_of((number + 1) * batch, ends)
-        if judged is not None:
-            judged(coverage)
-        told((number + 1) * batch, (number + 1) * batch)
+        unseen = "" if coverage.unseen_bound is None else f"unseen mass below {coverage.unseen_bound:.0%}"
         if coverage.unseen_bound is not None and coverage.unseen_bound <= settings.effort.value[0]:
             break
+    progress(name, total, total, unseen)
     return coverage
+
+
+def most_starts(problem: SphereProblem, settings: SearchSettings) -> int:
+    """Random starts at most in one stratum."""
+    return settings.batches * (settings.starts or default_starts(problem.spheres.dimension))
 
 
 def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> Array:
@@ -180,7 +192,7 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
     return np.concatenate(found)
 
 
-def _one_batch(
+def search_batch(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
 ) -> Array:
     """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
