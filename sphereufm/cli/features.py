@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sphereufm.cli.feature_results import FORMAT, Measured, Run, epoch_files, measure_training, trainings_json
 from sphereufm.cli.options import json_option, output_options, prepare_output
-from sphereufm.cli.printing import Progress, remark, say, say_json, say_written
+from sphereufm.cli.printing import remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
 if TYPE_CHECKING:
-    from sphereufm.features import CollapseMetrics
-    from sphereufm.placement import LandscapePosition
+    from sphereufm.placement.trajectory import Epoch, Training
 
 __all__ = ["features"]
-
-_FORMAT = "sphereufm-features/1"
 
 
 def _reading_options(command: Any) -> Any:
@@ -86,8 +82,9 @@ def _reading_options(command: Any) -> Any:
 @click.option(
     "--epochs",
     is_flag=True,
-    help="PATH is a folder with one file an epoch (or the files): measure the trajectory.",
+    help="PATH is a folder with one file an epoch (or the files; several folders are several trainings).",
 )
+@click.option("--all", "everything", is_flag=True, help="Print every number with its convention.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the file.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers share the file.")
 @click.option(
@@ -97,65 +94,84 @@ def _reading_options(command: Any) -> Any:
 @json_option
 def features(
     paths: tuple[str, ...],
-    labels: str | None,
-    classifier: str | None,
-    bias: str | None,
-    classes: int | None,
-    pool: Literal["mean"] | None,
-    transpose: tuple[Literal["features", "classifier"], ...],
-    ignore_label: tuple[str, ...],
-    remap_labels: bool,
-    tau: str | None,
-    weight_decay: tuple[float, float] | None,
-    normalize: bool,
     epochs: bool,
-    workers: int,
-    scheduler: str | None,
-    checkpoint: str | None,
+    everything: bool,
     out: Path | None,
     force: bool,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """Measure neural collapse in saved features, and place them on the landscape.
 
-    PATH is a file of NumPy, torch, safetensors, HDF5, Parquet or Feather (rows are samples), or a folder of shards.
+    PATH is a file of NumPy, torch, safetensors, HDF5, Parquet, Feather, Arrow or CSV (rows are samples), or a folder of
+    shards.
     """
-    files = _epoch_files(paths) if epochs else list(paths)
-    if checkpoint is not None and len(files) > 1:
-        raise InvalidInputError(f"--checkpoint={checkpoint!r} is for one PATH, but {len(files)} are measured")
+    checkpoint = given["checkpoint"]
+    if checkpoint is not None and (len(paths) > 1 or epochs):
+        raise InvalidInputError(
+            f"--checkpoint={checkpoint!r} is for one PATH; leave it out for several files"
+        )
     figure = "trajectory.png" if epochs else "features.png"
-    if out is not None and not epochs and len(files) > 1:
-        raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(files)} were given")
-    written = ("features.json", figure, "report.html")
-    prepare_output(out, written, force)
-    run = _Run(
-        given=(labels, classifier, bias),
-        classes=classes,
-        reading={"pool": pool, "transpose": transpose, "ignore": ignore_label, "remap": remap_labels},
-        tau=tau,
-        weight_decay=weight_decay,
-        normalize=normalize,
-        quick=epochs,
-        streaming={"workers": workers, "scheduler": scheduler, "checkpoint": checkpoint},
+    if out is not None and not epochs and len(paths) > 1:
+        raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(paths)} were given")
+    prepare_output(out, _written(figure), force)
+    run = _run(given, quick=epochs)
+    if epochs:
+        return _trainings(run, paths, out, as_json)
+    return _files(run, paths, out, as_json, everything)
+
+
+def _written(figure: str) -> tuple[str, ...]:
+    """Names of the files of ``--out``."""
+    return ("features.json", figure, "report.html")
+
+
+def _run(given: dict[str, Any], quick: bool) -> Run:
+    """How files are measured, from the options."""
+    from sphereufm.features import LabelRules, Reading
+
+    return Run(
+        given=(given["labels"], given["classifier"], given["bias"]),
+        classes=given["classes"],
+        reading=Reading(
+            pool=given["pool"],
+            transpose=given["transpose"],
+            labels=LabelRules(ignore=given["ignore_label"], remap=given["remap_labels"]),
+        ),
+        tau=given["tau"],
+        weight_decay=given["weight_decay"],
+        normalize=given["normalize"],
+        quick=quick,
+        streaming={name: given[name] for name in ("workers", "scheduler", "checkpoint")},
     )
-    found = _measured_files(run, files)
-    alone = len(files) == 1 and not epochs
-    data = found[0].to_json() if alone else _many(found, epochs, complete=len(found) == len(files))
+
+
+def _files(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool, everything: bool) -> int:
+    """Measure one file or several, each for itself."""
+    found = _measured_files(run, paths)
+    listed = [{"path": m.path, **m.to_json()} for m in found]
+    data = (
+        found[0].to_json()
+        if len(paths) == 1
+        else {"format": FORMAT, "complete": len(found) == len(paths), "files": listed}
+    )
     if out is not None:
-        _write(out, data, figure, found)
+        _write_file(out, data, found[0])
     if as_json:
         say_json(data)
     else:
-        say(*(m.line() if epochs else m.text(titled=len(files) > 1) for m in found))
-        say_written(out, written)
-    if len(found) < len(files):
+        say(*(m.text(len(paths) > 1, everything) for m in found))
+        if not everything:
+            remark("Every number with its convention: --all.")
+        say_written(out, _written("features.png"))
+    if len(found) < len(paths):
         raise KeyboardInterrupt
     return 0
 
 
-def _measured_files(run: _Run, files: list[str]) -> list[_Measured]:
+def _measured_files(run: Run, files: tuple[str, ...]) -> list[Measured]:
     """All files, or those that an interrupted run got through; at least one."""
-    found: list[_Measured] = []
+    found: list[Measured] = []
     try:
         for path in files:
             found.append(run.measure(path))
@@ -166,122 +182,62 @@ def _measured_files(run: _Run, files: list[str]) -> list[_Measured]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Measured:
-    """One file's results."""
-
-    path: str
-    chosen: tuple[str, ...]
-    metrics: CollapseMetrics
-    place: LandscapePosition
-
-    def to_json(self) -> dict[str, Any]:
-        """All numbers in one object."""
-        return {
-            "format": _FORMAT,
-            **self.metrics.to_json(),
-            **self.place.to_json(),
-            "read": list(self.chosen),
-        }
-
-    def text(self, titled: bool) -> str:
-        """What was read, the measures, the position."""
-        head = [f"{self.path}:"] if titled else []
-        return "\n".join([*head, *self.chosen, str(self.metrics), str(self.place)])
-
-    def line(self) -> str:
-        """The main numbers in one line."""
-        values = {name: getattr(self.metrics, name) for name in ("nc1", "nc2", "nc3", "nc4")}
-        values |= {"cost": self.place.cost, "gap": self.place.optimality_gap}
-        shown = (f"{name} {'-' if value is None else format(value, '.4g')}" for name, value in values.items())
-        return f"{os.path.basename(self.path)}  {'  '.join(shown)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """How every file is measured; ``given`` are labels, classifier and bias."""
-
-    given: tuple[str | None, str | None, str | None]
-    classes: int | None
-    reading: dict[str, Any]
-    tau: str | None
-    weight_decay: tuple[float, float] | None
-    normalize: bool
-    quick: bool
-    streaming: dict[str, Any]
-
-    def measure(self, path: str) -> _Measured:
-        """Read, measure and place one file."""
-        from sphereufm.features import LabelRules, Reading, load_features
-        from sphereufm.features.metrics import Streaming
-        from sphereufm.features.metrics.collapse import Measuring
-        from sphereufm.placement.place import Placing, measure
-
-        labels, classifier, bias = self.given
-        how = Reading(
-            pool=self.reading["pool"],
-            transpose=self.reading["transpose"],
-            labels=LabelRules(ignore=self.reading["ignore"], remap=self.reading["remap"]),
+def _trainings(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool) -> int:
+    """Measure one training or several, epoch by epoch; a file that cannot be measured is one marked row."""
+    folders = [os.path.isdir(path) for path in paths]
+    if any(folders) and not all(folders):
+        raise InvalidInputError(
+            "--epochs takes the files of one training, or folders, one a training, but not both"
         )
-        data = load_features(path, labels, classifier, bias, self.classes, how)
-        optional = False if self.quick else None
-        name = os.path.basename(path)
-
-        with Progress() as progress:
-
-            def told(done: int, rows: int, number: int) -> None:
-                progress(f"{name}, pass {number} of 2", done, rows)
-
-            metrics, place = measure(
-                data,
-                Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional),
-                Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick),
-                Streaming(progress=told, **self.streaming),
-            )
-        said = [*data.chosen, *data.notes]
-        if data.unused:
-            said.append(f"not used: {', '.join(data.unused)}")
-        return _Measured(path=path, chosen=tuple(said), metrics=metrics, place=place)
-
-
-def _epoch_files(paths: tuple[str, ...]) -> list[str]:
-    """The files of a folder, or those given, by the numbers in their names."""
-    if len(paths) > 1 or not Path(paths[0]).is_dir():
-        return list(paths)
-    files = [str(p) for p in Path(paths[0]).iterdir() if p.is_file() and not p.name.startswith(".")]
-    if not files:
-        raise InvalidInputError(f"PATH={paths[0]!r} holds no file; --epochs needs one file an epoch")
-    return sorted(files, key=_natural)
+    given = (
+        [(p, epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), list(paths))]
+    )
+    trainings, complete = [], True
+    for name, files in given:
+        training, complete = measure_training(run, name, files)
+        trainings.append(training)
+        if not complete:
+            break
+    data = trainings_json(trainings, complete)
+    measured = [epoch for training in trainings for epoch in training.epochs if epoch.metrics is not None]
+    if out is not None and measured:
+        _write_trainings(out, data, trainings)
+    if as_json:
+        say_json(data)
+    else:
+        for training in trainings:
+            say(*([f"{training.name}:"] if len(trainings) > 1 else []), *map(_line, training.epochs))
+        say_written(out if measured else None, _written("trajectory.png"))
+    if not complete:
+        raise KeyboardInterrupt
+    failed = [e for training in trainings for e in training.epochs if e.error is not None]
+    return 2 if failed else 0
 
 
-def _natural(path: str) -> list[tuple[int, str]]:
-    """Sorting key by which epoch_9 comes before epoch_10."""
-    words = re.split(r"(\d+)", os.path.basename(path))
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+def _line(epoch: Epoch) -> str:
+    """The main numbers of an epoch in one line, or why there are none."""
+    name = os.path.basename(epoch.path)
+    if epoch.error is not None:
+        return f"{name}  not measured: {epoch.error}"
+    shown = (f"{key} {'-' if value is None else format(value, '.4g')}" for key, value in epoch.values.items())
+    return f"{name}  {'  '.join(shown)}"
 
 
-def _many(found: list[_Measured], epochs: bool, complete: bool) -> dict[str, Any]:
-    """Several files in one object."""
-    return {
-        "format": _FORMAT,
-        "complete": complete,
-        "epochs" if epochs else "files": [{"path": m.path, **m.to_json()} for m in found],
-    }
-
-
-def _write(out: Path, data: dict[str, Any], figure: str, found: list[_Measured]) -> None:
-    """Write the JSON, the figure and the report, each to a temporary name first."""
-    from sphereufm.plots.features import save_features, save_trajectory
-    from sphereufm.report import features_html, trajectory_html
+def _write_file(out: Path, data: dict[str, Any], found: Measured) -> None:
+    """Write the JSON, the figure and the report of one file, each to a temporary name first."""
+    from sphereufm.plots.features import save_features
+    from sphereufm.report import features_html
 
     write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
-    first = found[0]
-    if figure == "features.png":
-        save_features(first.metrics, out / figure)
-        page = features_html(first.path, first.metrics, first.place, data)
-    else:
-        epochs = [(m.metrics, m.place) for m in found]
-        save_trajectory(epochs, out / figure)
-        names = [os.path.basename(m.path) for m in found]
-        page = trajectory_html(os.path.dirname(first.path) or first.path, names, epochs, data)
-    write_text(out / "report.html", page)
+    save_features(found.metrics, out / "features.png")
+    write_text(out / "report.html", features_html(found.path, found.metrics, found.place, data))
+
+
+def _write_trainings(out: Path, data: dict[str, Any], trainings: list[Training]) -> None:
+    """The same of trainings."""
+    from sphereufm.plots.features import save_trajectory
+    from sphereufm.report import trajectory_html
+
+    write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
+    save_trajectory(trainings, out / "trajectory.png")
+    write_text(out / "report.html", trajectory_html(trainings, data))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
-from sphereufm.placement import LandscapePosition
+from sphereufm.placement.trajectory import Training
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["features_figure", "save_features", "save_trajectory", "trajectory_figure"]
 
 # colour-blind safe (Okabe and Ito, 2008)
-_COLOURS = {"nc1": "#0072B2", "nc2": "#009E73", "nc3": "#D55E00", "gap": "#CC79A7"}
+_COLOURS = {
+    "nc1": "#0072B2",
+    "nc2": "#009E73",
+    "nc3": "#D55E00",
+    "nc4": "#000000",
+    "gap": "#CC79A7",
+    "accuracy": "#E69F00",
+}
+_SERIES = {
+    "nc1": "NC1",
+    "nc2": "NC2",
+    "nc3": "NC3",
+    "nc4": "NC4",
+    "gap": "optimality gap (nats, numerical)",
+    "accuracy": "accuracy of the classifier",
+}
+_LINES = ("-", "--", ":", "-.")
 
 
 def features_figure(metrics: CollapseMetrics) -> Figure:
@@ -73,13 +89,13 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     return figure
 
 
-def trajectory_figure(epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]]) -> Figure:
-    """NC1 to NC3 and the optimality gap against the epoch; what is undefined is left out.
+def trajectory_figure(trainings: Sequence[Training]) -> Figure:
+    """NC1 to NC3 and the optimality gap, and NC4 and accuracy, against the epoch; what is undefined is left out.
 
     Parameters
     ----------
-    epochs : sequence of (CollapseMetrics, LandscapePosition)
-        In order.
+    trainings : sequence of Training
+        Several lie over one another, each with its own kind of line.
 
     Returns
     -------
@@ -88,21 +104,28 @@ def trajectory_figure(epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    series = {name: [getattr(metrics, name) for metrics, _ in epochs] for name in ("nc1", "nc2", "nc3")}
-    series["gap"] = [place.optimality_gap for _, place in epochs]
-    labels = {"nc1": "NC1", "nc2": "NC2", "nc3": "NC3", "gap": "optimality gap (nats, numerical)"}
-    for name, values in series.items():
-        known = [(k, value) for k, value in enumerate(values, start=1) if value is not None and value > 0.0]
-        if known:
-            axes.plot(*zip(*known, strict=True), ".-", color=_COLOURS[name], label=labels[name])
-    axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
+    for number, training in enumerate(trainings):
+        style, suffix = _LINES[number % len(_LINES)], f", {training.name}" if len(trainings) > 1 else ""
+        for axes, names in ((upper, ("nc1", "nc2", "nc3", "gap")), (lower, ("nc4", "accuracy"))):
+            for name in names:
+                known = [
+                    (training.at(k), value)
+                    for k, epoch in enumerate(training.epochs)
+                    if (value := epoch.values[name]) is not None and (value > 0.0 or axes is lower)
+                ]
+                if known:
+                    label = _SERIES[name] + suffix
+                    axes.plot(*zip(*known, strict=True), style, marker=".", color=_COLOURS[name], label=label)
+    upper.set_yscale("log")
+    lower.set_xlabel("epoch")
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (upper, lower):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -117,9 +140,7 @@ def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> Non
     save_figure(features_figure(metrics), path)
 
 
-def save_trajectory(
-    epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]], path: str | os.PathLike[str]
-) -> None:
+def save_trajectory(trainings: Sequence[Training], path: str | os.PathLike[str]) -> None:
     """Write :func:`trajectory_figure` as PNG.
 
     Raises
@@ -127,4 +148,4 @@ def save_trajectory(
     OutputError
         If the file cannot be written.
     """
-    save_figure(trajectory_figure(epochs), path)
+    save_figure(trajectory_figure(trainings), path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.report.page import figure_html, page_html, section_html, table_html
@@ -11,6 +13,7 @@ from sphereufm.report.page import figure_html, page_html, section_html, table_ht
 if TYPE_CHECKING:
     from sphereufm.features import CollapseMetrics
     from sphereufm.placement import LandscapePosition
+    from sphereufm.placement.trajectory import Training
     from sphereufm.report.page import Cell
 
 __all__ = ["features_html", "trajectory_html"]
@@ -38,7 +41,20 @@ _FIGURE = (
     "Cosines of the centred class means, as a matrix and as a histogram (the line is the simplex frame's), and the "
     "eigenvalues of the covariances between and within classes."
 )
-_TRAJECTORY = "NC1 to NC3 and the optimality gap by epoch; what is undefined or zero is left out."
+_TRAJECTORY = (
+    "NC1 to NC3 and the optimality gap by epoch, and below NC4 with the classifier's accuracy; what is undefined or "
+    "zero is left out."
+)
+_COLUMNS = {
+    "nc1": "NC1",
+    "nc2": "NC2",
+    "nc3": "NC3",
+    "nc4": "NC4",
+    "accuracy": "accuracy",
+    "cost": "cost (nats)",
+    "gap": "optimality gap (nats)",
+}
+_COLOURS = {"near": "near collapse", "half": "half-way", "far": "far from collapse", "unknown": "undefined"}
 
 
 def features_html(
@@ -72,8 +88,9 @@ def features_html(
     return page_html(
         title=f"Features: {source}",
         verdict=_verdict(metrics, place),
-        facts=[_NUMERICAL, *data["read"], *metrics.notes],
-        body=figure_html(page_svg(partial(features_figure, metrics), "features"), _FIGURE, wide=True)
+        facts=[_NUMERICAL, *data["read"], *metrics.notes, *place.notes],
+        body=section_html("Reading", _reading(metrics))
+        + figure_html(page_svg(partial(features_figure, metrics), "features"), _FIGURE, wide=True)
         + section_html(
             "Collapse", table_html("measures", ["measure", "value", "convention, or why undefined"], measures)
         )
@@ -83,21 +100,12 @@ def features_html(
     )
 
 
-def trajectory_html(
-    source: str,
-    names: Sequence[str],
-    epochs: Sequence[tuple[CollapseMetrics, LandscapePosition]],
-    data: Mapping[str, Any],
-) -> str:
-    """Return the report of a training run as an HTML page.
+def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> str:
+    """Return the report of one training, or several, as an HTML page.
 
     Parameters
     ----------
-    source : str
-        Folder or files, as the user named them.
-    names : sequence of str
-        Of the epochs' files, in order.
-    epochs : sequence of (CollapseMetrics, LandscapePosition)
+    trainings : sequence of Training
     data : mapping
         What ``features.json`` holds.
 
@@ -109,18 +117,40 @@ def trajectory_html(
     from sphereufm.plots.saving import page_svg
 
     rows: list[list[Cell]] = [
-        [k, name, *(getattr(metrics, measure) for measure in _MEASURES), place.cost, place.optimality_gap]
-        for k, (name, (metrics, place)) in enumerate(zip(names, epochs, strict=True), start=1)
+        [
+            training.name,
+            epoch.number,
+            os.path.basename(epoch.path),
+            *(epoch.values[name] for name in _COLUMNS),
+            epoch.error or "",
+        ]
+        for training in trainings
+        for epoch in training.epochs
     ]
-    headings = ["epoch", "file", "NC1", "NC2", "NC3", "NC4", "cost (nats)", "optimality gap (nats)"]
+    headings = ["training", "epoch", "file", *_COLUMNS.values(), "why not measured"]
+    last = [e for t in trainings for e in t.epochs if e.metrics is not None and e.place is not None][-1:]
+    verdicts = [_verdict(e.metrics, e.place, "At the last epoch ") for e in last if e.metrics and e.place]
     return page_html(
-        title=f"Features over {len(epochs)} epochs: {source}",
-        verdict=_verdict(*epochs[-1], when="At the last epoch "),
+        title=f"Features over {len(rows)} epochs: {', '.join(t.name for t in trainings)}",
+        verdict=verdicts[0] if verdicts else "No epoch could be measured.",
         facts=[_NUMERICAL],
-        body=figure_html(page_svg(partial(trajectory_figure, epochs), "trajectory"), _TRAJECTORY, wide=True)
+        body=figure_html(
+            page_svg(partial(trajectory_figure, trainings), "trajectory"), _TRAJECTORY, wide=True
+        )
         + section_html("Epochs", table_html("epochs", headings, rows)),
         data=data,
     )
+
+
+def _reading(metrics: CollapseMetrics) -> str:
+    """The four numbers in words, coloured by how near to collapse they are; the colour is said in words too."""
+    from sphereufm.features.metrics.reading import closeness, read
+
+    lines = []
+    for name, text in zip(_MEASURES, read(metrics), strict=True):
+        near = closeness(name, getattr(metrics, name))
+        lines.append(f'<li class="reading {near}">{escape(text)} <em>{_COLOURS[near]}</em></li>')
+    return f"<ul>{''.join(lines)}</ul>"
 
 
 def _verdict(metrics: CollapseMetrics, place: LandscapePosition, when: str = "") -> str:

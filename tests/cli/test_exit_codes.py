@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from running import FAST, run, start
 
-from sphereufm.cli.features import _Run
+from sphereufm.cli.feature_results import Run
 from sphereufm.cli.printing import Progress, Status
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
@@ -153,8 +153,8 @@ def test_interrupted_branches_are_those_followed(capsys, monkeypatch, tmp_path):
 
 
 def test_interrupted_epochs_are_those_measured(capsys, monkeypatch, tmp_path):
-    measure, stop = _Run.measure, StopAt(3)
-    monkeypatch.setattr(_Run, "measure", lambda self, path: stop() or measure(self, path))
+    measure, stop = Run.measure, StopAt(3)
+    monkeypatch.setattr(Run, "measure", lambda self, path: stop() or measure(self, path))
     for epoch in (1, 2, 10):
         shutil.copy("tests/data/digits_normalised.npz", tmp_path / f"epoch_{epoch}.npz")
     out = tmp_path / "out"
@@ -167,7 +167,7 @@ def test_interrupted_epochs_are_those_measured(capsys, monkeypatch, tmp_path):
 
 
 def test_features_interrupted_before_their_end_say_how_to_resume(capsys, monkeypatch):
-    monkeypatch.setattr(_Run, "measure", StopAt(1))
+    monkeypatch.setattr(Run, "measure", StopAt(1))
     code, out, err = run(capsys, "features", "tests/data/digits_normalised.npz")
     assert (code, out) == (130, "")
     assert "--checkpoint" in err

@@ -51,7 +51,7 @@ def test_unknown_numbers_are_null_with_a_reason(capsys, tmp_path):
 
 
 def test_text_says_what_was_read_and_by_which_convention(capsys):
-    code, out, _ = run(capsys, DATA / "digits_plain.npz")
+    code, out, _ = run(capsys, DATA / "digits_plain.npz", "--all")
     assert code == 0
     assert "features: digits_plain.npz:features (1400, 32) float32" in out
     assert "tr(Sigma_W pinv(Sigma_B)) / K" in out
@@ -141,22 +141,92 @@ def test_results_are_written_once_and_replaced_only_by_force(capsys, tmp_path):
     assert run(capsys, *words, "--force")[0] == 0
 
 
-def test_epochs_of_a_folder_are_taken_by_number(capsys, tmp_path):
-    runs = tmp_path / "run"
-    runs.mkdir()
+def test_a_reading_comes_first(capsys):
+    code, out, err = run(capsys, DATA / "digits_normalised.npz", "--tau", "5")
+    assert code == 0
+    lines = out.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("NC1"))
+    assert lines[first].startswith("NC1 0.03097 (0 at collapse): spread of the samples")
+    assert [line[:3] for line in lines[first : first + 4]] == ["NC1", "NC2", "NC3", "NC4"]
+    assert lines[first + 3].endswith(
+        "(1 at collapse): share of samples whose nearest class mean is the classifier's choice"
+    )
+    assert "cdnv" not in out
+    assert "--all" in err
+
+
+def test_what_was_not_used_is_told(capsys, tmp_path):
+    path = small(tmp_path / "f.npz", logits=np.zeros((12, 3)), validation_labels=np.arange(12) % 3)
+    code, out, _ = run(capsys, path)
+    assert code == 0
+    assert "not used: 'logits' (12, 3), 'validation_labels' (12,)" in out
+
+
+def test_options_for_arrays_of_other_shapes(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    maps, y = rng.standard_normal((12, 4, 2, 2)), np.array([1, 2, 3, -1] * 3)
+    path = saved(tmp_path / "f.npz", features=maps, labels=y)
+    assert run(capsys, path)[0] == 2
+    code, out, _ = run(capsys, path, "--pool", "mean", "--ignore-label", "-1", "--remap-labels", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["class_counts"] == [3, 3, 3]
+    assert any("3 samples are left out" in line for line in data["read"])
+    turned = saved(tmp_path / "t.npz", features=rng.standard_normal((4, 12)), labels=y)
+    assert run(capsys, turned, "--transpose", "features", "--remap-labels", "--classes", "9")[0] == 0
+
+
+def epochs_in(folder, noises, **changes):
+    folder.mkdir()
     rng = np.random.default_rng(0)
     y = np.arange(30) % 3
-    for epoch, noise in ((1, 1.0), (2, 0.3), (10, 0.1)):
+    for epoch, noise in noises:
         H = np.eye(3, 4)[y] + noise * rng.standard_normal((30, 4))
-        saved(runs / f"epoch_{epoch}.npz", features=H, labels=y, classifier=np.eye(3, 4))
+        saved(folder / f"epoch_{epoch}.npz", features=H, labels=y, classifier=np.eye(3, 4))
+    return folder
+
+
+def test_epochs_are_those_of_the_names(capsys, tmp_path):
+    runs = epochs_in(tmp_path / "run", ((1, 1.0), (2, 0.3), (10, 0.1)))
     code, out, _ = run(capsys, runs, "--epochs", "--json", "--out", tmp_path / "out")
     found = json.loads(out)["epochs"]
     assert code == 0
     assert [Path(e["path"]).name for e in found] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
+    assert [e["epoch"] for e in found] == [1, 2, 10]
     assert found[0]["nc1"] > found[1]["nc1"] > found[2]["nc1"]
     assert (tmp_path / "out" / "trajectory.png").read_bytes().startswith(b"\x89PNG")
     code, out, _ = run(capsys, runs, "--epochs")
     assert [line.split()[0] for line in out.splitlines()] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
+    assert "accuracy" in out
+
+
+def test_a_bad_epoch_is_a_marked_row_and_a_stray_file_none(capsys, tmp_path):
+    runs = epochs_in(tmp_path / "run", ((1, 1.0), (3, 0.1)))
+    saved(runs / "epoch_2.npz", features=np.full((30, 4), np.nan), labels=np.arange(30) % 3)
+    (runs / "log.txt").write_text("loss 0.5\nlr 0.1\n")
+    (runs / "notes 2.md").write_text("# nothing")
+    code, out, err = run(capsys, runs, "--epochs", "--json", "--out", tmp_path / "out")
+    found = json.loads(out)["epochs"]
+    assert code == 2
+    assert [e["epoch"] for e in found] == [1, 2, 3]
+    assert "nan" in found[1]["error"]
+    assert found[2]["nc1"] < found[0]["nc1"]
+    assert "log.txt" in err
+    assert "not measured" not in (tmp_path / "out" / "features.json").read_text()
+    (runs / "epoch_2.npz").unlink()
+    assert run(capsys, runs, "--epochs")[0] == 0
+
+
+def test_several_trainings_are_overlaid(capsys, tmp_path):
+    one = epochs_in(tmp_path / "one", ((1, 1.0), (2, 0.3)))
+    two = epochs_in(tmp_path / "two", ((1, 0.5), (5, 0.1)))
+    code, out, _ = run(capsys, one, two, "--epochs", "--json", "--out", tmp_path / "out")
+    found = json.loads(out)["runs"]
+    assert code == 0
+    assert [(Path(r["path"]).name, len(r["epochs"])) for r in found] == [("one", 2), ("two", 2)]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "NC4, " in page
+    assert str(two) in page
 
 
 def test_several_files_make_a_list(capsys):

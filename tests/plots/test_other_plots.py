@@ -9,6 +9,7 @@ from sphereufm import UFMProblem, trace_branches
 from sphereufm.branches.report import BranchEvent
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition
+from sphereufm.placement.trajectory import Epoch, Training
 from sphereufm.plots.branches import branch_figure
 from sphereufm.plots.features import features_figure, trajectory_figure
 from sphereufm.plots.saving import save_figure
@@ -35,20 +36,25 @@ def test_features_have_their_cosines_and_spectra(metrics):
 
 
 def test_a_trajectory_leaves_out_what_is_undefined(metrics):
-    epochs = [
-        (
-            dataclasses.replace(metrics, nc1=1.0, nc2=0.5, nc3=None),
-            LandscapePosition(cost=1.0, optimality_gap=0.3),
-        ),
-        (dataclasses.replace(metrics, nc1=0.1, nc2=0.0, nc3=None), LandscapePosition(reason="no classifier")),
-    ]
-    (axes,) = trajectory_figure(epochs).axes
+    first = dataclasses.replace(metrics, nc1=1.0, nc2=0.5, nc3=None)
+    second = dataclasses.replace(metrics, nc1=0.1, nc2=0.0, nc3=None)
+    epochs = (
+        Epoch(path="3", number=3, metrics=first, place=LandscapePosition(cost=1.0, optimality_gap=0.3)),
+        Epoch(path="4", number=4, error="it is damaged"),
+        Epoch(path="9", number=9, metrics=second, place=LandscapePosition(reason="no classifier")),
+    )
+    axes, lower = trajectory_figure([Training(name="run", epochs=epochs)]).axes
     drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
     assert drawn == {
-        "NC1": ([1, 2], [1.0, 0.1]),
-        "NC2": ([1], [0.5]),
-        "optimality gap (nats, numerical)": ([1], [0.3]),
+        "NC1": ([3, 9], [1.0, 0.1]),
+        "NC2": ([3], [0.5]),
+        "optimality gap (nats, numerical)": ([3], [0.3]),
     }
+    assert [line.get_label() for line in lower.lines] == ["NC4"]
+    both = [Training(name=name, epochs=epochs) for name in ("one", "two")]
+    overlaid = trajectory_figure(both).axes[0]
+    assert [line.get_label() for line in overlaid.lines[:1]] == ["NC1, one"]
+    assert len({line.get_linestyle() for line in overlaid.lines}) == 2
 
 
 def test_branches_have_all_their_points_and_events():

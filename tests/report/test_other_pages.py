@@ -11,6 +11,7 @@ from browser import needs_browser, opened
 from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition, position
+from sphereufm.placement.trajectory import Epoch, Training
 from sphereufm.report import comparison_html, features_html, read_data, sweep_html, trajectory_html
 
 HARMFUL = "<script>alert(1)</script>&"
@@ -36,7 +37,12 @@ def trajectory_page():
     metrics, place = measured()
     unknown = dataclasses.replace(metrics, nc3=None), LandscapePosition(reason=HARMFUL)
     data = {"format": "sphereufm-features/1", "epochs": [{"path": HARMFUL}, {"path": "b"}]}
-    return trajectory_html("run", [HARMFUL, "b"], [(metrics, place), unknown], data), data
+    epochs = (
+        Epoch(path=HARMFUL, number=1, metrics=metrics, place=place),
+        Epoch(path="bad", number=2, error=HARMFUL),
+        Epoch(path="b", number=None, metrics=unknown[0], place=unknown[1]),
+    )
+    return trajectory_html([Training(name=HARMFUL, epochs=epochs)], data), data
 
 
 def comparison_page():

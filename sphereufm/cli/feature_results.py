@@ -1,0 +1,160 @@
+"""What ``sphereufm features`` measures of each file, and how it is told."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphereufm.cli.printing import Progress, remark
+from sphereufm.errors import InvalidInputError, SphereUFMError
+
+if TYPE_CHECKING:
+    from sphereufm.features import CollapseMetrics, Reading
+    from sphereufm.placement import LandscapePosition
+    from sphereufm.placement.trajectory import Epoch, Training
+
+__all__ = ["FORMAT", "Measured", "Run", "epoch_files", "measure_training", "trainings_json"]
+
+FORMAT = "sphereufm-features/1"
+_MAIN = ("nc1", "nc2", "nc3", "nc4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One file's results."""
+
+    path: str
+    chosen: tuple[str, ...]
+    metrics: CollapseMetrics
+    place: LandscapePosition
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers in one object."""
+        return {
+            "format": FORMAT,
+            **self.metrics.to_json(),
+            **self.place.to_json(),
+            "read": list(self.chosen),
+        }
+
+    def text(self, titled: bool, everything: bool) -> str:
+        """What was read, a reading of the main numbers, and the position; or all that is known."""
+        head = [*([f"{self.path}:"] if titled else []), *self.chosen]
+        if everything:
+            return "\n".join([*head, str(self.metrics), str(self.place)])
+        from sphereufm.features.metrics.reading import read
+
+        return "\n".join([*head, *read(self.metrics), *self.metrics.notes, str(self.place)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How every file is measured; ``given`` are labels, classifier and bias."""
+
+    given: tuple[str | None, str | None, str | None]
+    classes: int | None
+    reading: Reading
+    tau: str | None
+    weight_decay: tuple[float, float] | None
+    normalize: bool
+    quick: bool
+    streaming: dict[str, Any]
+
+    def measure(self, path: str) -> Measured:
+        """Read, measure and place one file."""
+        from sphereufm.features import load_features
+        from sphereufm.features.metrics import Streaming
+        from sphereufm.features.metrics.collapse import Measuring
+        from sphereufm.placement.place import Placing, measure
+
+        data = load_features(path, *self.given, self.classes, self.reading)
+        optional = False if self.quick else None
+        name = os.path.basename(path)
+        with Progress() as progress:
+
+            def told(done: int, rows: int, number: int) -> None:
+                progress(f"{name}, pass {number} of 2", done, rows)
+
+            metrics, place = measure(
+                data,
+                Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional),
+                Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick),
+                Streaming(progress=told, **self.streaming),
+            )
+        said = [*data.chosen, *data.notes]
+        if data.unused:
+            said.append(f"not used: {', '.join(data.unused)}")
+        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place)
+
+
+def measure_training(run: Run, name: str, files: Sequence[str]) -> tuple[Training, bool]:
+    """Measure the files of a training; one that cannot be measured is marked, and an interruption ends it early.
+
+    Returns
+    -------
+    Training
+    bool
+        Whether it got to the end.
+    """
+    from sphereufm.placement.trajectory import Epoch, Training, epoch_number
+
+    epochs: list[Epoch] = []
+    try:
+        for path in files:
+            number = epoch_number(path)
+            try:
+                found = run.measure(path)
+                epochs.append(Epoch(path=path, number=number, metrics=found.metrics, place=found.place))
+            except SphereUFMError as error:
+                epochs.append(Epoch(path=path, number=number, error=str(error)))
+    except KeyboardInterrupt:
+        return Training(name=name, epochs=tuple(epochs)), False
+    return Training(name=name, epochs=tuple(epochs)), True
+
+
+def trainings_json(trainings: Sequence[Training], complete: bool) -> dict[str, Any]:
+    """One training, or several, in one object."""
+    listed = [[_epoch_json(epoch) for epoch in training.epochs] for training in trainings]
+    if len(trainings) == 1:
+        return {"format": FORMAT, "complete": complete, "epochs": listed[0]}
+    runs = [{"path": t.name, "epochs": epochs} for t, epochs in zip(trainings, listed, strict=True)]
+    return {"format": FORMAT, "complete": complete, "runs": runs}
+
+
+def _epoch_json(epoch: Epoch) -> dict[str, Any]:
+    """One epoch: all numbers, or the reason why there are none."""
+    head = {"path": epoch.path, "epoch": epoch.number, "format": FORMAT}
+    if epoch.metrics is None or epoch.place is None:
+        return {**head, "error": epoch.error}
+    return {**head, **epoch.metrics.to_json(), **epoch.place.to_json(), "read": []}
+
+
+def epoch_files(path: str) -> list[str]:
+    """The files of a folder that may be epochs, in the order of the numbers in their names.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none.
+    """
+    from sphereufm.features.readers.shards import is_data_name
+    from sphereufm.placement.trajectory import epoch_number
+
+    held = sorted(p for p in Path(path).iterdir() if p.is_file() and not p.name.startswith("."))
+    files = [p for p in held if is_data_name(p.name) or (not p.suffix and epoch_number(p.name) is not None)]
+    strays = [p.name for p in held if p not in files]
+    if strays and files:
+        remark(f"Not read, since they are no data files by their names: {', '.join(strays[:8])}.")
+    if not files:
+        raise InvalidInputError(f"PATH={path!r} holds no data file; --epochs needs one file an epoch")
+    return sorted(map(str, files), key=_natural)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Sorting key by which epoch_9 comes before epoch_10."""
+    words = re.split(r"(\d+)", os.path.basename(path))
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]

@@ -1,0 +1,74 @@
+"""Trainings, epoch by epoch: what was measured of each file, and which epoch its name says it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from sphereufm.features.metrics.collapse import CollapseMetrics
+from sphereufm.placement.landscape_position import LandscapePosition
+
+__all__ = ["Epoch", "Training", "epoch_number"]
+
+_NAMED = re.compile(
+    r"(?:epochs?|ep|steps?|iter|iteration|checkpoint|ckpt|e)[-_. =]*(\d+)(?!.*\d)", re.IGNORECASE
+)
+_LAST = re.compile(r"(\d+)(?!.*\d)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One file of a training.
+
+    Attributes
+    ----------
+    path : str
+    number : int or None
+        The epoch that the file's name says.
+    metrics : CollapseMetrics or None
+    place : LandscapePosition or None
+    error : str or None
+        Why the file could not be measured.
+    """
+
+    path: str
+    number: int | None
+    metrics: CollapseMetrics | None = None
+    place: LandscapePosition | None = None
+    error: str | None = None
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """The main numbers, None where they are not known."""
+        if self.metrics is None or self.place is None:
+            return dict.fromkeys(("nc1", "nc2", "nc3", "nc4", "accuracy", "cost", "gap"))
+        found = {name: getattr(self.metrics, name) for name in ("nc1", "nc2", "nc3", "nc4")}
+        accuracy = self.metrics.variants.get("classifier_accuracy")
+        return {**found, "accuracy": accuracy, "cost": self.place.cost, "gap": self.place.optimality_gap}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Epochs in their order, with a name."""
+
+    name: str
+    epochs: tuple[Epoch, ...]
+
+    def at(self, k: int) -> int:
+        """Where the ``k``-th of the list stands on an axis: its own number, or its place where names have none."""
+        number = self.epochs[k].number
+        return k + 1 if number is None else number
+
+
+def epoch_number(path: str) -> int | None:
+    """The epoch in the name of a file: the number behind a word for it, else the last one; None without any.
+
+    Examples
+    --------
+    >>> epoch_number("run2/epoch_10.npz"), epoch_number("resnet18-ep003.pt"), epoch_number("final.npz")
+    (10, 3, None)
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    found = _NAMED.search(stem) or _LAST.search(stem)
+    return int(found[1]) if found else None
