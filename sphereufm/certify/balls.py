@@ -1,4 +1,4 @@
-"""Cost, gradient, Hessian and multiplier matrix of the cross-entropy problem in ball arithmetic.
+"""Cost, gradient, Hessian and multiplier matrix of a problem of normalised features in ball arithmetic.
 
 Every function returns balls that contain the exact values at *every* point of the ball matrix it is given.
 
@@ -7,14 +7,12 @@ symbol     meaning                                                         shape
 =========  ==============================================================  ============
 ``X``      ``[W H]``, H one column per group of equal samples              ``(r, M)``
 ``mass``   ``m_g omega_g``, sums to one                                    ``(g,)``
-``P``      softmax of ``tau W^T H``, by columns                            ``(K, g)``
-``G``      ``tau mass (P - Y)``, never formed as a difference              ``(K, g)``
+``G``      ``tau mass`` times the loss's derivatives by the logits         ``(K, g)``
+``C_i``    second derivatives of a sample's loss by its logits             ``(K, K)``
 ``S``      ``[[-diag(alpha), G], [G^T, -diag(beta)]]``                     ``(M, M)``
 =========  ==============================================================  ============
 
-Softmax of balls: if every logit of a column moves by at most rho, ``log p_k`` moves by at most ``2 rho``; so p
-is evaluated at the centre and multiplied by ``exp([-2 rho, 2 rho])``. Each entry keeps its relative accuracy,
-however small.
+Losses are in :mod:`sphereufm.certify.loss_balls`, one function each.
 """
 
 from __future__ import annotations
@@ -26,10 +24,11 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from flint import arb, arb_mat, ctx, fmpq
+from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from sphereufm.certify.certificate import ExactInstance, Groups
+from sphereufm.certify.loss_balls import LOSSES, LossBalls, ball
 
 __all__ = [
     "BallEvaluation",
@@ -61,11 +60,6 @@ def precision(bits: int) -> Iterator[None]:
         yield
     finally:
         ctx.prec = before
-
-
-def ball(value: Fraction) -> arb:
-    """Return a ball around an exact number (exact where the precision allows)."""
-    return arb(fmpq(value.numerator, value.denominator))
 
 
 def box(columns: Sequence[Sequence[Fraction]], radius: Fraction) -> arb_mat:
@@ -142,7 +136,7 @@ class BallProblem(Protocol):
 
 
 class UFMBalls:
-    """The merged cross-entropy problem of an exact instance and a grouping of its samples.
+    """The merged problem of an exact instance and a grouping of its samples.
 
     Parameters
     ----------
@@ -165,6 +159,8 @@ class UFMBalls:
         ranges = groups or tuple(((i, i + 1),) for i in range(instance.samples))
         self.classes = instance.classes
         self.tau = instance.tau
+        self.loss = LOSSES[instance.loss]
+        self.parameters = dict(getattr(instance, "parameters", ()))
         self.labels = [instance.label(group[0][0]) for group in ranges]
         self.counts = [sum(stop - start for start, stop in group) for group in ranges]
         self.omega = [instance.weight(group[0][0]) for group in ranges]
@@ -195,22 +191,21 @@ class UFMEvaluation:
         self.tau = ball(problem.tau)
         self.mass = [ball(m * o) for m, o in zip(problem.counts, problem.omega, strict=True)]
         logits = arb_mat(self.h) * arb_mat(self.w).transpose() * self.tau
-        softmax = [_softmax(z, y) for z, y in zip(logits.tolist(), problem.labels, strict=True)]
-        self.p, self.rest, self._losses = (list(part) for part in zip(*softmax, strict=True))
+        self.samples: list[LossBalls] = [
+            problem.loss.evaluate(z, y, self.tau, problem.parameters)
+            for z, y in zip(logits.tolist(), problem.labels, strict=True)
+        ]
 
     @cached_property
     def cost(self) -> arb:
-        """The cost in nats."""
-        return sum((m * loss for m, loss in zip(self.mass, self._losses, strict=True)), arb(0))
+        """The cost."""
+        return sum((m * one.value for m, one in zip(self.mass, self.samples, strict=True)), arb(0))
 
     @cached_property
     def g(self) -> list[list[arb]]:
         """Columns of G, each of K entries."""
-        columns = []
-        for p, rest, mass, y in zip(self.p, self.rest, self.mass, self.problem.labels, strict=True):
-            factor = self.tau * mass
-            columns.append([-factor * rest[k] if k == y else factor * p[k] for k in range(len(p))])
-        return columns
+        pairs = zip(self.samples, self.mass, strict=True)
+        return [[self.tau * mass * slope for slope in one.slopes] for one, mass in pairs]
 
     @cached_property
     def gradient(self) -> list[list[arb]]:
@@ -272,33 +267,40 @@ class UFMEvaluation:
         return rows
 
     @cached_property
-    def _means(self) -> list[list[arb]]:
-        """``c_i = sum_{j != y} p_ji (w_j - w_y)``, which is the mean classifier seen from the label."""
-        return [
-            [_dot(p, axis) for axis in zip(*self._differences[y], strict=True)]
-            for p, y in zip(self.p, self.problem.labels, strict=True)
-        ]
+    def _curvatures(self) -> list[arb_mat]:
+        """``tau^2 mass_i C_i`` of every sample."""
+        square = self.tau * self.tau
+        pairs = zip(self.samples, self.mass, strict=True)
+        return [arb_mat(one.curvature()) * (square * mass) for one, mass in pairs]
 
     @cached_property
-    def _differences(self) -> dict[int, list[list[arb]]]:
-        """``w_j - w_y`` for each label y that occurs (exactly zero at j = y)."""
+    def _seen(self) -> list[arb_mat]:
+        """``W^T`` as the curvature sees it, shape (K, r): less ``w_y`` where a common shift of logits is ignored."""
+        if not self.problem.loss.shift_invariant:
+            return [arb_mat(self.w)] * len(self.h)
+        # exactly zero at y, and small where classifiers nearly agree
         zero = [arb(0)] * self.X.nrows()
-        return {
-            y: [
-                zero if j == y else [a - b for a, b in zip(w, self.w[y], strict=True)]
-                for j, w in enumerate(self.w)
-            ]
+        known = {
+            y: arb_mat(
+                [
+                    zero if j == y else [a - b for a, b in zip(w, self.w[y], strict=True)]
+                    for j, w in enumerate(self.w)
+                ]
+            )
             for y in set(self.problem.labels)
         }
+        return [known[y] for y in self.problem.labels]
+
+    @cached_property
+    def _curved(self) -> list[arb_mat]:
+        """``tau^2 mass_i C_i W^T``, shape (K, r)."""
+        return [C * seen for C, seen in zip(self._curvatures, self._seen, strict=True)]
 
     def _class_blocks(self) -> Iterator[tuple[tuple[int, int], list[list[arb]]]]:
         """Blocks ``sum_i tau^2 mass_i C_i[k, l] h_i h_i^T`` for k <= l."""
         K, r = self.problem.classes, self.X.nrows()
         pairs = [(k, l) for k in range(K) for l in range(k, K)]
-        curvature = []
-        for p, rest, mass in zip(self.p, self.rest, self.mass, strict=True):
-            q = [self.tau * self.tau * mass * value for value in p]
-            curvature.append([q[k] * rest[k] if k == l else -q[k] * p[l] for k, l in pairs])
+        curvature = [[C[k, l] for k, l in pairs] for C in self._curvatures]
         outer = [[h[a] * h[b] for a in range(r) for b in range(a, r)] for h in self.h]
         table = arb_mat(curvature).transpose() * arb_mat(outer)
         for pair, packed in zip(pairs, table.tolist(), strict=True):
@@ -306,45 +308,20 @@ class UFMEvaluation:
 
     @cached_property
     def _feature_blocks(self) -> list[list[list[arb]]]:
-        """Blocks ``tau^2 mass_i W C_i W^T``, as a covariance of ``w_j - w_y``."""
-        r, labels = self.X.nrows(), self.problem.labels
-        blocks: list[list[list[arb]]] = [[] for _ in labels]
-        for y, differences in self._differences.items():
-            members = [i for i, label in enumerate(labels) if label == y]
-            outer = [[v[a] * v[b] for a in range(r) for b in range(a, r)] for v in differences]
-            second = arb_mat([self.p[i] for i in members]) * arb_mat(outer)
-            for i, packed in zip(members, second.tolist(), strict=True):
-                factor, c = self.tau * self.tau * self.mass[i], self._means[i]
-                spread = [c[a] * c[b] for a in range(r) for b in range(a, r)]
-                blocks[i] = _unpack([factor * (m - s) for m, s in zip(packed, spread, strict=True)], r)
+        """Blocks ``tau^2 mass_i W C_i W^T``, exactly symmetric."""
+        blocks = []
+        for seen, curved in zip(self._seen, self._curved, strict=True):
+            rows = (seen.transpose() * curved).tolist()
+            blocks.append([[rows[min(a, b)][max(a, b)] for b in range(len(rows))] for a in range(len(rows))])
         return blocks
 
     def _cross_block(self, k: int, i: int) -> list[list[arb]]:
-        """Block of w_k against h_i: ``G_ki I + h_i (tau^2 mass_i p_ki (w_k - wbar_i))^T``."""
-        difference = self._differences[self.problem.labels[i]][k]
-        factor = self.tau * self.tau * self.mass[i] * self.p[i][k]
-        t = [factor * (a - b) for a, b in zip(difference, self._means[i], strict=True)]
+        """Block of w_k against h_i: ``G_ki I + h_i (tau^2 mass_i W C_i e_k)^T``."""
+        t = [self._curved[i][k, a] for a in range(self.X.nrows())]
         block = [[entry * value for value in t] for entry in self.h[i]]
         for a, row in enumerate(block):
             row[a] += self.g[i][k]
         return block
-
-
-def _softmax(z: list[arb], y: int) -> tuple[list[arb], list[arb], arb]:
-    """Balls of ``p``, of ``1 - p`` and of ``log(1 + sum_{j != y} exp(z_j - z_y))`` for one column of logits."""
-    centre = [value.mid() for value in z]
-    radius = 2 * max(value.rad() for value in z)
-    spread = arb(0, radius.upper()).exp() if radius > 0 else arb(1)
-    e = [arb(1) if j == y else (value - centre[y]).exp() for j, value in enumerate(centre)]
-    others = sum((value for j, value in enumerate(e) if j != y), arb(0))
-    total = 1 + others
-    p = [value / total * spread for value in e]
-    rest = [1 - value for value in p]
-    rest[y] = others / total * spread
-    for k, value in enumerate(p):
-        if k != y and value > 0.5:
-            rest[k] = sum((entry for j, entry in enumerate(p) if j != k), arb(0))
-    return p, rest, (others * spread).log1p()
 
 
 def _dot(a: Sequence[arb], b: Sequence[arb]) -> arb:

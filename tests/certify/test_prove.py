@@ -226,7 +226,7 @@ def test_gap_is_an_upper_bound(dim):
 
 @pytest.mark.parametrize(
     ("classes", "dim", "applies"),
-    [(2, 2, False), (2, 3, True), (3, 2, False), (3, 3, True), (4, 3, False), (4, 4, True)],
+    [(2, 2, False), (2, 3, True), (3, 2, False), (3, 3, True), (4, 3, True), (5, 3, False), (4, 4, True)],
 )
 def test_theorem_needs_its_hypotheses(classes, dim, applies):
     instance = ExactInstance(classes=classes, dim=dim, class_sizes=(1,) * classes, tau=Fraction(1))
