@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
+from sphereufm.certify.witness import Witness
 
 __all__ = [
     "BenignClaim",
@@ -34,6 +35,7 @@ __all__ = [
     "RankOneClaim",
     "SpuriousClaim",
     "StrictSaddleClaim",
+    "Witness",
 ]
 
 Groups = tuple[tuple[tuple[int, int], ...], ...]
@@ -57,6 +59,8 @@ class ExactPoint:
         ``K + g`` columns of r dyadic numbers: w_1 .. w_K, then one feature per group.
     groups : tuple of tuples of (start, stop), or None
         Samples of each group; None when every feature is its own sample.
+    scales : tuple of int or None
+        ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are verified.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class ExactPoint:
 
     columns: tuple[tuple[Fraction, ...], ...]
     groups: Groups | None = None
+    scales: tuple[int, ...] | None = None
 
     @property
     def rank(self) -> int:
@@ -85,6 +90,8 @@ class CriticalClaim:
 
     radius: Fraction
     unique_radius: Fraction
+    detour: int | None = None
+    witness: tuple[Witness, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +104,28 @@ class IndexClaim:
     """The Morse index in R^d, with a kernel that is the orbit's tangent space and no more."""
 
     index: int
+    witness: tuple[Witness, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class StrictSaddleClaim:
-    """Every critical point within ``radius`` has a Hessian eigenvalue below ``curvature`` (negative)."""
+    """Every critical point within ``radius`` has a Hessian eigenvalue below ``curvature`` (negative).
+
+    ``direction`` has a column for each of the point's, with one entry more where it leaves the point's span; one more
+    column, the last, where one sample of the group ``apart`` moves by itself.
+    """
 
     radius: Fraction
     curvature: Fraction
-    form: str
-    direction: tuple[Any, ...] | None = None
-    group: int | None = None
+    direction: tuple[tuple[Fraction, ...], ...]
+    apart: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalMinimumClaim:
     """The critical point is a global minimiser in every dimension."""
+
+    witness: tuple[Witness, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +134,7 @@ class GapClaim:
 
     gap: Fraction
     shifts: tuple[Fraction, ...]
+    witness: tuple[Witness, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +143,7 @@ class CollapsedClaim:
 
     radius: Fraction
     target: tuple[Fraction, ...]
+    witness: tuple[Witness | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,10 +164,13 @@ class DegenerateClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class BenignClaim:
-    """Theorem S or E applies: every critical point is a global minimiser or a strict saddle."""
+    """A theorem applies: every critical point is a global minimiser or a strict saddle.
+
+    ``theorem`` is its name, ``formal`` that of the statement that is proved formally in ``docs/formal``.
+    """
 
     theorem: str = "S"
-    basis: str = "BY_THEOREM"
+    formal: str = "benign_S"
 
 
 Claim = (
@@ -193,7 +211,7 @@ class Certificate:
     --------
     >>> instance = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1))
     >>> Certificate(instance=instance, point=None, claims=(BenignClaim(),)).find(BenignClaim)
-    BenignClaim(theorem='S', basis='BY_THEOREM')
+    BenignClaim(theorem='S', formal='benign_S')
     """
 
     instance: ExactInstance | ExpressionInstance

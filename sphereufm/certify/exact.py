@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from sphereufm.errors import InvalidInputError
 
-__all__ = ["dyadic_text", "parse_dyadic", "parse_rational", "rational_text", "round_dyadic"]
+__all__ = ["exact_text", "parse_dyadic", "parse_rational", "rational_text", "round_dyadic"]
 
 _RATIONAL = re.compile(r"(-?[0-9]{1,60})(?:/([0-9]{1,60}))?", re.ASCII)
 _DYADIC = re.compile(r"(-?)0x([0-9a-f])(?:\.([0-9a-f]{1,130}))?p([+-][0-9]{1,5})", re.ASCII)
@@ -74,35 +74,32 @@ def parse_dyadic(text: object) -> Fraction:
     return Fraction(mantissa << power) if power >= 0 else Fraction(mantissa, 1 << -power)
 
 
-def dyadic_text(value: Fraction) -> str:
-    """Return a number with a power of two as denominator in hexadecimal, exactly.
+def exact_text(value: Fraction) -> str:
+    """Return an exact number as ``p``, ``p/q``, or ``m@e`` for ``m 2^e`` where q is a power of two.
 
     Raises
     ------
     InvalidInputError
-        If ``value`` is no dyadic number, or has more digits than a certificate may hold.
+        If it has more digits than a certificate may hold.
 
     Examples
     --------
-    >>> dyadic_text(Fraction(3)), dyadic_text(Fraction(-5, 16)), dyadic_text(Fraction(0))
-    ('0x1.8p+1', '-0x1.4p-2', '0x0p+0')
+    >>> exact_text(Fraction(3)), exact_text(Fraction(-5, 16)), exact_text(Fraction(18, 5))
+    ('3', '-5@-4', '18/5')
     """
-    numerator, denominator = abs(value.numerator), value.denominator
-    if denominator & (denominator - 1):
-        raise InvalidInputError(f"value={value} must be a dyadic number; round it with round_dyadic first")
-    if numerator == 0:
-        return "0x0p+0"
-    bits = numerator.bit_length() - 1
-    exponent = bits - (denominator.bit_length() - 1)
-    digits = -(-bits // 4)
-    tail = (
-        format((numerator - (1 << bits)) << (4 * digits - bits), f"0{digits}x").rstrip("0") if digits else ""
-    )
-    if len(tail) > 130 or abs(exponent) > MAX_EXPONENT:
+    top, bottom, power = value.numerator, value.denominator, 0
+    if bottom & (bottom - 1) == 0:
+        power = 1 - bottom.bit_length()
+        if top and not power:
+            power = (top & -top).bit_length() - 1
+            power = power if power > 60 else 0
+            top >>= power
+        bottom = 1
+    if abs(top) >= 10**200 or bottom >= 10**60 or abs(power) > MAX_EXPONENT:
         raise InvalidInputError(
             "value has more digits than a certificate may hold; round it with round_dyadic"
         )
-    return f"{'-' if value < 0 else ''}0x1{'.' + tail if tail else ''}p{exponent:+d}"
+    return f"{top}@{power}" if power else f"{top}/{bottom}" if bottom > 1 else str(top)
 
 
 def round_dyadic(value: Fraction, bits: int) -> Fraction:

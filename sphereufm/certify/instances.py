@@ -40,7 +40,9 @@ class ExactInstance:
     weights : tuple of Fraction or None
         Relative sample weights, in sample order; None for equal ones.
     loss : str
-        ``"cross-entropy"``.
+        Its name in files, such as ``"cross-entropy"``.
+    parameters : tuple of (str, Fraction)
+        Those of the loss, by name.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class ExactInstance:
     tau: Fraction
     weights: tuple[Fraction, ...] | None = None
     loss: str = "cross-entropy"
+    parameters: tuple[tuple[str, Fraction], ...] = ()
     _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _total: Fraction = field(init=False, repr=False, compare=False)
 
@@ -123,7 +126,7 @@ class ExactInstance:
                 "labels": None if ordered else labels,
                 "tau": str(self.tau),
                 "weights": None if weights is None else [str(w / weights[0]) for w in weights],
-                "loss": self.loss,
+                "loss": [self.loss, *(str(x) for _, x in self.parameters)] if self.parameters else self.loss,
             }
         )
 
@@ -135,7 +138,7 @@ class ExactInstance:
         ----------
         problem : object
             With ``classes``, ``dim``, ``labels``, ``exact_tau`` (Fraction), ``exact_weights`` (Fractions or None) and
-            ``loss.name``.
+            ``loss.name``; a loss with parameters has ``exact_parameters``, a mapping of names to Fractions.
 
         Raises
         ------
@@ -154,6 +157,7 @@ class ExactInstance:
             tau=Fraction(problem.exact_tau),
             weights=None if weights is None else tuple(Fraction(w) for w in weights),
             loss=str(problem.loss.name),
+            parameters=tuple(getattr(problem.loss, "exact_parameters", {}).items()),
         )
 
 

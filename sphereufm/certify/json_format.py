@@ -1,16 +1,14 @@
-"""Certificates as JSON text: the format ``sphereufm-certificate/1`` of ``docs/certificates.md``.
+"""Certificates as JSON text: the format ``sphereufm-certificate/2`` of ``docs/certificates.md``.
 
-The reader is strict: sizes, nesting, duplicate or unknown keys, and every number's form are checked before a
-certificate exists. It is used to show and to carry certificates; what they prove is for the checker, which has
-a reader of its own.
+There is one strict reader, the checker's; :func:`read_certificate` makes data of what that accepts.  What a certificate
+proves is for the checker to say.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-import tempfile
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,52 +29,41 @@ from sphereufm.certify.certificate import (
     RankOneClaim,
     SpuriousClaim,
     StrictSaddleClaim,
+    Witness,
 )
-from sphereufm.certify.exact import dyadic_text, parse_dyadic, parse_rational, rational_text
-from sphereufm.certify.json_strict import (
-    bounded_text,
-    check_keys,
-    dyadics,
-    integer,
-    integers,
-    items,
-    parse_strictly,
-    sample_range,
-)
-from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.certify.checker.arithmetic import CheckError
+from sphereufm.certify.checker.face import read
+from sphereufm.certify.checker.losses import LOSSES
+from sphereufm.certify.checker.reading import read_file
+from sphereufm.certify.exact import exact_text, rational_text
+from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.files import write_text
 
 __all__ = [
+    "CLAIMS",
+    "FORMAT",
     "certificate_from_json",
     "certificate_to_json",
     "claim_name",
+    "instance_to_json",
     "read_certificate",
     "write_certificate",
 ]
 
-FORMAT = "sphereufm-certificate/1"
-MAX_BYTES = 16 * 1024 * 1024
+FORMAT = "sphereufm-certificate/2"
 
-CLAIM_NAMES: dict[str, type[Any]] = {
-    "critical": CriticalClaim,
-    "rank_one": RankOneClaim,
-    "index": IndexClaim,
-    "strict_saddle": StrictSaddleClaim,
-    "global_minimum": GlobalMinimumClaim,
-    "gap": GapClaim,
-    "collapsed": CollapsedClaim,
-    "spurious": SpuriousClaim,
-    "degenerate": DegenerateClaim,
-    "benign": BenignClaim,
-}
-CLAIM_FIELDS = {
-    "critical": ("radius", "unique_radius"),
-    "index": ("index",),
-    "strict_saddle": ("radius", "curvature", "form", "direction", "group"),
-    "gap": ("gap", "shifts"),
-    "collapsed": ("radius", "target"),
-    "spurious": ("lower_point", "margin"),
-    "degenerate": ("lower_point", "margin"),
-    "benign": ("theorem", "basis"),
+# types of claims by name, with their fields in the order in which they are written
+CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
+    "critical": (CriticalClaim, ("radius", "unique_radius", "detour", "witness")),
+    "rank_one": (RankOneClaim, ()),
+    "index": (IndexClaim, ("index", "witness")),
+    "strict_saddle": (StrictSaddleClaim, ("radius", "curvature", "apart", "direction")),
+    "global_minimum": (GlobalMinimumClaim, ("witness",)),
+    "gap": (GapClaim, ("gap", "shifts", "witness")),
+    "collapsed": (CollapsedClaim, ("radius", "target", "witness")),
+    "spurious": (SpuriousClaim, ("lower_point", "margin")),
+    "degenerate": (DegenerateClaim, ("lower_point", "margin")),
+    "benign": (BenignClaim, ("theorem", "formal")),
 }
 
 
@@ -94,19 +81,7 @@ def write_certificate(path: str | os.PathLike[str], certificate: Certificate) ->
     OutputError
         If the file cannot be written.
     """
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(certificate_to_json(certificate))
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"path={str(path)!r} cannot be written: {error}") from error
+    write_text(path, certificate_to_json(certificate))
 
 
 def read_certificate(path: str | os.PathLike[str]) -> Certificate:
@@ -118,48 +93,9 @@ def read_certificate(path: str | os.PathLike[str]) -> Certificate:
         If the file is missing, too large, or not of the format; the message says where.
     """
     try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UnreadableFileError(f"path={str(path)!r} cannot be read: {error}") from error
-    if len(data) > MAX_BYTES:
-        raise UnreadableFileError(
-            f"path={str(path)!r} is larger than {MAX_BYTES} bytes; certificates are small"
-        )
-    try:
-        return certificate_from_json(data.decode("utf-8"))
-    except (InvalidInputError, UnicodeDecodeError) as error:
+        return _from_bytes(read_file(Path(path)))
+    except (CheckError, InvalidInputError) as error:
         raise UnreadableFileError(f"path={str(path)!r} is no certificate: {error}") from error
-
-
-def certificate_to_json(certificate: Certificate) -> str:
-    """Return the file's text.
-
-    Examples
-    --------
-    >>> instance = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1))
-    >>> text = certificate_to_json(Certificate(instance=instance, point=None, claims=(BenignClaim(),)))
-    >>> certificate_from_json(text).claims
-    (BenignClaim(theorem='S', basis='BY_THEOREM'),)
-    """
-    point = certificate.point
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "producer": {"name": certificate.producer[0], "version": certificate.producer[1]},
-        "instance": instance_to_json(certificate.instance),
-        "point": None if point is None else _point_to_json(point),
-        "claims": [_claim_to_json(claim) for claim in certificate.claims],
-    }
-    hints: dict[str, Any] = {}
-    if certificate.precision is not None:
-        hints["precision"] = certificate.precision
-    if certificate.cost is not None:
-        hints["cost"] = dyadic_text(Fraction(certificate.cost))
-    if hints:
-        document["hints"] = hints
-    if certificate.reason:
-        document["reason"] = certificate.reason[:2000]
-    return json.dumps(document, ensure_ascii=True, indent=None, separators=(", ", ": ")) + "\n"
 
 
 def certificate_from_json(text: str) -> Certificate:
@@ -170,30 +106,63 @@ def certificate_from_json(text: str) -> Certificate:
     InvalidInputError
         If anything is not as the format says.
     """
-    document = parse_strictly(text)
-    required = ("format", "producer", "instance", "point", "claims")
-    check_keys("the certificate", document, required, ("hints", "reason"))
-    if document["format"] != FORMAT:
-        raise InvalidInputError(f"format={str(document['format'])[:60]!r} must be {FORMAT!r}")
-    producer, hints = document["producer"], document.get("hints", {})
-    check_keys("producer", producer, ("name", "version"))
-    check_keys("hints", hints, (), ("precision", "cost"))
-    claims = tuple(_claim_from_json(entry) for entry in items("claims", document["claims"]))
-    if len(claims) > 16 or len({type(claim) for claim in claims}) < len(claims):
-        raise InvalidInputError("claims must be at most 16, no type twice")
-    point, cost, bits = document["point"], hints.get("cost"), hints.get("precision")
-    return Certificate(
-        instance=_instance_from_json(document["instance"]),
-        point=None if point is None else _point_from_json(point),
-        claims=claims,
-        precision=None if bits is None else integer("precision", bits),
-        cost=None if cost is None else _nearest_float(parse_dyadic(cost)),
-        reason=bounded_text("reason", document.get("reason", ""), 2000),
-        producer=(
-            bounded_text("name", producer["name"], 200),
-            bounded_text("version", producer["version"], 200),
-        ),
-    )
+    try:
+        return _from_bytes(text.encode())
+    except CheckError as error:
+        raise InvalidInputError(f"this is no certificate: {error}") from error
+
+
+def certificate_to_json(certificate: Certificate) -> str:
+    """Return the file's text.
+
+    Examples
+    --------
+    >>> instance = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1))
+    >>> text = certificate_to_json(Certificate(instance=instance, point=None, claims=(BenignClaim(),)))
+    >>> certificate_from_json(text).claims
+    (BenignClaim(theorem='S', formal='benign_S'),)
+    """
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "producer": {"name": certificate.producer[0], "version": certificate.producer[1]},
+        "instance": instance_to_json(certificate.instance),
+        "point": _to_json(certificate.point),
+        "claims": [_claim_to_json(claim) for claim in certificate.claims],
+    }
+    hints: dict[str, Any] = {}
+    if certificate.precision is not None:
+        hints["precision"] = certificate.precision
+    if certificate.cost is not None:
+        hints["cost"] = exact_text(Fraction(certificate.cost))
+    if hints:
+        document["hints"] = hints
+    if certificate.reason:
+        document["reason"] = certificate.reason[:2000]
+    return json.dumps(document, ensure_ascii=True, indent=None, separators=(", ", ": ")) + "\n"
+
+
+def claim_name(claim: Claim) -> str:
+    """Return the name of a claim in the format."""
+    return next(key for key, (kind, _) in CLAIMS.items() if isinstance(claim, kind))
+
+
+def _claim_to_json(claim: Claim) -> dict[str, Any]:
+    """Return a claim's object."""
+    name = claim_name(claim)
+    return {"type": name, **{field: _to_json(getattr(claim, field)) for field in CLAIMS[name][1]}}
+
+
+def _to_json(value: Any) -> Any:
+    """Return one field."""
+    if isinstance(value, Fraction):
+        return exact_text(value)
+    if isinstance(value, Witness):
+        return value.to_json()
+    if isinstance(value, ExactPoint):
+        groups = None if value.groups is None else [[list(pair) for pair in group] for group in value.groups]
+        scales = None if value.scales is None else list(value.scales)
+        return {"rank": value.rank, "columns": _to_json(value.columns), "groups": groups, "scales": scales}
+    return [_to_json(part) for part in value] if isinstance(value, tuple) else value
 
 
 def instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
@@ -206,6 +175,7 @@ def instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, 
             "program": [list(instruction) for instruction in instance.program],
         }
     samples = {"class_sizes": instance.class_sizes, "labels": instance.labels}
+    parameters = {key: rational_text(value) for key, value in instance.parameters}
     return {
         "kind": "ufm",
         "classes": instance.classes,
@@ -213,139 +183,80 @@ def instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, 
         **{key: list(value) for key, value in samples.items() if value is not None},
         "tau": rational_text(instance.tau),
         "weights": None if instance.weights is None else [rational_text(w) for w in instance.weights],
-        "loss": instance.loss,
+        "loss": {"name": instance.loss, **parameters} if parameters else instance.loss,
     }
 
 
-def _instance_from_json(entry: Any) -> ExactInstance | ExpressionInstance:
-    """Read the instance's object."""
-    if isinstance(entry, dict) and entry.get("kind") == "expression":
-        check_keys("instance", entry, ("kind", "dim", "columns", "program"))
-        program = tuple(tuple(items("instruction", i)) for i in items("program", entry["program"]))
-        return ExpressionInstance(
-            dim=integer("dim", entry["dim"]), columns=integer("columns", entry["columns"]), program=program
+def _from_bytes(data: bytes) -> Certificate:
+    """Make data of what the checker's reader accepts."""
+    file, p, point, claims = read(data)
+    if p.program:
+        program = tuple(
+            tuple(str(word) if isinstance(word, Fraction) else word for word in step) for step in p.program
         )
-    check_keys(
-        "instance", entry, ("kind", "classes", "dim", "tau", "weights", "loss"), ("class_sizes", "labels")
-    )
-    if entry["kind"] != "ufm":
-        raise InvalidInputError(f"kind={str(entry['kind'])[:60]!r} must be 'ufm' or 'expression'")
-    weights = entry["weights"]
-    return ExactInstance(
-        classes=integer("classes", entry["classes"]),
-        dim=integer("dim", entry["dim"]),
-        class_sizes=integers("class_sizes", entry["class_sizes"]) if "class_sizes" in entry else None,
-        labels=integers("labels", entry["labels"]) if "labels" in entry else None,
-        tau=parse_rational(entry["tau"]),
-        weights=None if weights is None else tuple(parse_rational(w) for w in items("weights", weights)),
-        loss=bounded_text("loss", entry["loss"], 60),
-    )
-
-
-def _point_to_json(point: ExactPoint) -> dict[str, Any]:
-    """Return a point's object."""
-    groups = None if point.groups is None else [[list(pair) for pair in group] for group in point.groups]
-    columns = [[dyadic_text(value) for value in column] for column in point.columns]
-    return {"rank": point.rank, "columns": columns, "groups": groups}
-
-
-def _point_from_json(entry: Any) -> ExactPoint:
-    """Read a point's object."""
-    check_keys("point", entry, ("rank", "columns", "groups"))
-    columns = tuple(dyadics("column", column) for column in items("columns", entry["columns"]))
-    rank = integer("rank", entry["rank"])
-    if rank < 1 or not columns or any(len(column) != rank for column in columns):
-        raise InvalidInputError(f"columns must be at least one, each of rank={rank} numbers")
-    groups = entry["groups"]
-    if groups is not None:
-        groups = tuple(
-            tuple(sample_range(pair) for pair in items("group", group)) for group in items("groups", groups)
+        instance: Any = ExpressionInstance(dim=p.dim, columns=p.columns, program=program)
+    else:
+        sizes = file["instance"].get("class_sizes")
+        instance = ExactInstance(
+            classes=p.classes,
+            dim=p.dim,
+            class_sizes=None if sizes is None else tuple(sizes),
+            labels=None if p.labels is None else tuple(p.labels),
+            tau=p.tau,
+            weights=None if p.weights is None else tuple(p.weights),
+            loss=p.loss,
+            parameters=tuple(zip(LOSSES[p.loss].parameters, p.parameters, strict=True)),
         )
-    return ExactPoint(columns=columns, groups=groups)
+    hints = file.get("hints", {})
+    cost = hints.get("cost")
+    return Certificate(
+        instance=instance,
+        point=None if point is None else _point(point, file["point"]),
+        claims=tuple(_claim(claim, claims[claim["type"]]) for claim in file["claims"]),
+        precision=hints.get("precision"),
+        cost=None if cost is None else _nearest_float(cost),
+        reason=file.get("reason", ""),
+        producer=(file["producer"]["name"], file["producer"]["version"]),
+    )
 
 
-def _claim_to_json(claim: Claim) -> dict[str, Any]:
-    """Return a claim's object."""
-    name = claim_name(claim)
-    fields = {field: getattr(claim, field) for field in CLAIM_FIELDS.get(name, ())}
-    return {
-        "type": name,
-        **{field: _value_to_json(value) for field, value in fields.items() if value is not None},
-    }
+def _point(point: Any, raw: dict[str, Any]) -> ExactPoint:
+    """A point that was read, with the ranges of its groups as they stand in the file."""
+    groups = raw["groups"]
+    return ExactPoint(
+        columns=tuple(map(tuple, point.columns)),
+        groups=None if groups is None else tuple(tuple((a, b) for a, b in group) for group in groups),
+        scales=None if point.scales is None else tuple(point.scales),
+    )
 
 
-def claim_name(claim: Claim) -> str:
-    """Return the name of a claim in the format."""
-    return next(key for key, kind in CLAIM_NAMES.items() if isinstance(claim, kind))
-
-
-def _value_to_json(value: Any) -> Any:
-    """Return one field of a claim."""
-    if isinstance(value, Fraction):
-        return dyadic_text(value)
-    if isinstance(value, ExactPoint):
-        return _point_to_json(value)
-    return [_value_to_json(part) for part in value] if isinstance(value, tuple) else value
-
-
-def _claim_from_json(entry: Any) -> Claim:
-    """Read a claim's object."""
-    name = entry.get("type") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or name not in CLAIM_NAMES:
-        raise InvalidInputError(f"claim type={str(name)[:60]!r} must be one of {', '.join(CLAIM_NAMES)}")
-    fields = CLAIM_FIELDS.get(name, ())
-    if name == "strict_saddle":
-        fields = _saddle_fields(entry)
-    check_keys(f"claim {name}", entry, ("type", *fields))
-    claim: Claim = CLAIM_NAMES[name](**{field: READERS[field](field, entry[field]) for field in fields})
-    if isinstance(claim, StrictSaddleClaim) and claim.form == "tangent":
-        items("direction", entry["direction"])
+def _claim(raw: dict[str, Any], found: dict[str, Any]) -> Claim:
+    """A claim that was read."""
+    kind, fields = CLAIMS[raw["type"]]
+    claim: Claim = kind(**{field: _field(field, raw[field], found[field]) for field in fields})
     return claim
 
 
-def _saddle_fields(entry: dict[str, Any]) -> tuple[str, ...]:
-    """Return the fields that a form of the strict-saddle claim has."""
-    extra = {
-        "tangent": ("direction",),
-        "normal": ("direction",),
-        "split_tangent": ("group", "direction"),
-        "split_normal": ("group",),
-    }
-    form = entry.get("form")
-    if not isinstance(form, str) or form not in extra:
-        raise InvalidInputError(f"form={str(form)[:60]!r} must be one of {', '.join(extra)}")
-    return ("radius", "curvature", "form", *extra[form])
+def _field(name: str, raw: Any, found: Any) -> Any:
+    """One field of a claim."""
+    if name == "witness":
+        return tuple(None if item is None else _witness(item) for item in raw)
+    if name == "lower_point":
+        return _point(found, raw)
+    if isinstance(found, list):
+        return tuple(tuple(part) if isinstance(part, list) else part for part in found)
+    return found
 
 
-def _direction(name: str, value: Any) -> tuple[Any, ...]:
-    """Read a direction: numbers, or columns of numbers."""
-    entries = items(name, value)
-    if entries and all(isinstance(entry, list) for entry in entries):
-        return tuple(dyadics(name, entry) for entry in entries)
-    return dyadics(name, value)
+def _witness(raw: list[Any]) -> Witness:
+    """A witness that was read."""
+    minus, width, exponents, data = raw
+    return Witness(minus=minus, width=width, exponents=tuple(exponents), data=base64.b64decode(data))
 
 
 def _nearest_float(value: Fraction) -> float:
-    """Return a dyadic as a float, infinite beyond its range."""
+    """Return a number as a float, infinite beyond its range."""
     try:
         return float(value)
     except OverflowError:
         return float("inf")
-
-
-READERS: dict[str, Callable[[str, Any], Any]] = {
-    "radius": lambda _, value: parse_dyadic(value),
-    "unique_radius": lambda _, value: parse_dyadic(value),
-    "curvature": lambda _, value: parse_dyadic(value),
-    "gap": lambda _, value: parse_dyadic(value),
-    "margin": lambda _, value: parse_dyadic(value),
-    "index": integer,
-    "group": integer,
-    "form": lambda name, value: bounded_text(name, value, 60),
-    "theorem": lambda name, value: bounded_text(name, value, 60),
-    "basis": lambda name, value: bounded_text(name, value, 60),
-    "direction": _direction,
-    "shifts": dyadics,
-    "target": dyadics,
-    "lower_point": lambda _, value: _point_from_json(value),
-}

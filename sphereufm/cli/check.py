@@ -137,9 +137,10 @@ def _read(path: Path) -> Any:
 
 def _report(file: _File, backend: str) -> dict[str, Any]:
     """Check one file; what cannot be read is a report too, and so is a defect of the checker."""
-    from sphereufm.certify.checker import CheckError, check_file
+    from sphereufm.certify.checker import CheckError
     from sphereufm.certify.complete.check import CompleteCheckError
     from sphereufm.certify.large_gap.rows import ArrayFileError
+    from sphereufm.errors import InvalidInputError
 
     detail(f"checking {file.path}")
     try:
@@ -147,11 +148,34 @@ def _report(file: _File, backend: str) -> dict[str, Any]:
             return _large_gap(file.path)
         if file.kind == "complete":
             return _complete(file.path)
-        return _as_data(file.path, check_file(file.path, backend))
-    except (CheckError, ArrayFileError, CompleteCheckError) as error:
+        return _as_data(file.path, _checked(file.path, backend))
+    except (CheckError, ArrayFileError, CompleteCheckError, InvalidInputError) as error:
         return _refused(file.path, "UNREADABLE", str(error))
     except Exception as defect:
         return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
+
+
+def _checked(path: Path, backend: str) -> CheckResult:
+    """Check a certificate; one of format 1 is converted first, and what comes out is checked."""
+    from sphereufm.certify.checker import check_bytes
+    from sphereufm.certify.checker.reading import read_file
+    from sphereufm.certify.convert import FORMAT_1, convert
+    from sphereufm.certify.json_format import certificate_to_json
+
+    data = read_file(path)
+    if _format(data) != FORMAT_1:
+        return check_bytes(data, backend)
+    result = check_bytes(certificate_to_json(convert(data)).encode(), backend)
+    return replace(result, row=f"{result.row} (converted from format 1)")
+
+
+def _format(data: bytes) -> object:
+    """The format that a file names."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found.get("format") if isinstance(found, dict) else None
 
 
 def _refused(path: Path, status: str, row: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_unequal_class_sums_are_refuted():
     data = as_json(certificate_of(UFMProblem(class_sizes=(2, 2), dim=2, tau=5)))
     data["instance"]["weights"] = ["1", "1", "1", "2"]
     data["point"]["groups"] = None
-    data["point"]["columns"] = [["0x1p+0", "0x0p+0"]] * 2 + [["0x0p+0", "0x1p+0"]] * 4
+    data["point"]["columns"] = [["1", "0"]] * 2 + [["0", "1"]] * 4
     data["claims"][0]["lower_point"]["groups"] = None
     lower = data["claims"][0]["lower_point"]["columns"]
     data["claims"][0]["lower_point"]["columns"] = [*lower[:2], lower[2], lower[2], lower[3], lower[3]]
@@ -71,19 +71,19 @@ def test_what_does_not_fit_the_lemma_is_not_proved(change):
     if change == "dimension":
         data["instance"]["dim"] = 3
     elif change == "entry":
-        data["point"]["columns"][2] = ["0x1p-60", "0x1p+0"]
+        data["point"]["columns"][2] = ["1@-60", "1"]
     elif change == "margin":
-        data["claims"][0]["margin"] = "0x1p+4"
+        data["claims"][0]["margin"] = "16"
     else:
-        data["point"]["columns"][1] = ["-0x1p+0", "0x0p+0"]
+        data["point"]["columns"][1] = ["-1", "0"]
     assert check(data).status == "UNDECIDED"
 
 
 def test_a_higher_point_refutes():
     problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
     data = as_json(certificate_of(problem))
-    high = [["0x1p+0", "0x0p+0"], ["-0x1p+0", "0x0p+0"], ["-0x1p+0", "0x0p+0"], ["0x1p+0", "0x0p+0"]]
-    data["claims"][0]["lower_point"] = {"rank": 2, "columns": high, "groups": None}
+    high = [["1", "0"], ["-1", "0"], ["-1", "0"], ["1", "0"]]
+    data["claims"][0]["lower_point"] = {"rank": 2, "columns": high, "groups": None, "scales": None}
     assert check(data).status == "REFUTED"
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sphereufm.certify.exact import dyadic_text, parse_dyadic, parse_rational, rational_text, round_dyadic
+from sphereufm.certify.checker.reading import number
+from sphereufm.certify.exact import exact_text, parse_dyadic, parse_rational, rational_text, round_dyadic
 from sphereufm.errors import InvalidInputError
 
 DYADICS = st.builds(
@@ -18,7 +19,12 @@ DYADICS = st.builds(
 @example(Fraction(0))
 @example(Fraction(1, 2**1074))
 def test_dyadics_survive_the_round_trip(value):
-    assert parse_dyadic(dyadic_text(value)) == value
+    assert number()(exact_text(value), "value") == value
+
+
+@given(st.fractions(max_denominator=10**30))
+def test_fractions_survive_the_round_trip(value):
+    assert number()(exact_text(value), "value") == value
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

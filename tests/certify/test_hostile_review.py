@@ -10,14 +10,16 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from checker_cases import as_json, instance_of
+from checker_cases import as_json, exact_value, instance_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_checker_review import ONE, certificate, point, ufm, unit
 
 from sphereufm import UFMProblem, collapsed_point
-from sphereufm.certify import checker, prove_gap, prove_point
-from sphereufm.certify.checker import Integers, check_bytes
+from sphereufm.certify import prove_gap, prove_point
+from sphereufm.certify.checker import CheckError, check_bytes, face
+from sphereufm.certify.checker.integers import Integers
+from sphereufm.certify.checker.words import words
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.large_gap.check import check_large_gap, decimal_above
 from sphereufm.landscape.points import LandscapeVerdict
@@ -43,7 +45,7 @@ def run(*words):
 @example(-1, 0, False)
 def test_printed_numbers_are_bounds(mantissa, exponent, up):
     exact = Fraction(mantissa) * Fraction(2) ** exponent
-    shown = Fraction(checker.words((mantissa, exponent), up))
+    shown = Fraction(words((mantissa, exponent), up))
     assert (shown >= exact) if up else (shown <= exact)
     assert abs(shown - exact) <= abs(exact) * Fraction(1, 10**5)
 
@@ -58,9 +60,8 @@ def test_the_gap_in_the_sentence_is_not_below_the_gap_proved():
     problem = UFMProblem(class_sizes=(1, 2), dim=3, tau=2)
     for seed in range(5):
         data = as_json(prove_gap(instance_of(problem), problem.spheres.random_point(seed)))
-        mantissa, exponent = checker.dyadic(data["claims"][0]["gap"], "gap")
-        words = check_bytes(json.dumps(data).encode()).claims[0].text.split()
-        assert Fraction(words[words.index("most") + 1]) >= Fraction(mantissa) * Fraction(2) ** exponent
+        said = check_bytes(json.dumps(data).encode()).claims[0].text.split()
+        assert Fraction(said[said.index("most") + 1]) >= exact_value(data["claims"][0]["gap"])
 
 
 # --- the second arithmetic
@@ -89,7 +90,7 @@ def test_functions_of_the_second_arithmetic_contain_the_value(bits):
         cases.append((name, sign * mantissa, exponent))
     with mpmath.workprec(700):
         for name, mantissa, exponent in cases:
-            low, high = ends(B.function(name, B.number(mantissa, exponent)))
+            low, high = ends(B.function(name, B.dyadic(mantissa, exponent)))
             value = getattr(mpmath, name)(mpmath.mpf(mantissa) * mpmath.mpf(2) ** exponent)
             assert low <= value <= high
             assert high - low <= abs(value) * mpmath.mpf(2) ** (6 - bits)
@@ -100,7 +101,7 @@ def test_sums_and_products_of_the_second_arithmetic_contain_the_value(values, bi
     B = Integers(bits)
     x, exact = B.number(1), Fraction(1)
     for q in values:
-        y = B.number(q.numerator) / q.denominator
+        y = B.number(q)
         x, exact = x * y - y + q.numerator, exact * q - q + q.numerator
         low, high = (Fraction(end) * Fraction(2) ** x.exponent for end in (x.low, x.high))
         assert low <= exact <= high
@@ -127,7 +128,7 @@ def wrong_index(folder):
     [
         lambda text: " " * 2000 + text,
         lambda text: text.replace("sphereufm-cert", "sphereuf\\u006d-cert"),
-        lambda text: text.replace('"format": "sphereufm-certificate/1", ', ""),
+        lambda text: text.replace('"format": "sphereufm-certificate/2", ', ""),
     ],
     ids=["padded", "escaped", "without a format"],
 )
@@ -166,8 +167,8 @@ def test_one_bad_file_stops_no_other(folder):
 def test_a_defect_of_the_checker_is_no_refutation(monkeypatch, tmp_path):
     path = tmp_path / "any.json"
     path.write_text("{}")
-    monkeypatch.setattr(checker, "check_file", lambda *_: 1 / 0)
-    assert checker.main([str(path)]) == 70
+    monkeypatch.setattr(face, "check_file", lambda *_: 1 / 0)
+    assert face.main([str(path)]) == 70
 
 
 # --- budgets
@@ -192,7 +193,7 @@ def test_a_gap_of_many_classes_is_too_large_before_any_work(tmp_path):
 def test_long_words_are_not_echoed():
     long = "x" * 3_000_000
     for data in ({long: 1}, {"format": long}, certificate(ufm([1, 1], 2), None, {"type": long})):
-        with pytest.raises(checker.CheckError) as refused:
+        with pytest.raises(CheckError) as refused:
             check_bytes(json.dumps(data).encode())
         assert len(str(refused.value)) < 300
 
@@ -282,7 +283,10 @@ def test_on_a_line_nothing_is_spurious():
     assert report.verdict is LandscapeVerdict.UNDECIDED
     assert {entry.kind.name for entry in report.critical} == {"GLOBAL_MINIMUM", "LOCAL_MINIMUM"}
     data = certificate(
-        ufm([1, 1], 1), point(1, [[ONE]] * 4), {"type": "rank_one"}, {"type": "index", "index": 0}
+        ufm([1, 1], 1),
+        point(1, [[ONE]] * 4),
+        {"type": "rank_one"},
+        {"type": "index", "index": 0, "witness": []},
     )
     assert check_bytes(json.dumps(data).encode()).status == "UNDECIDED"
 

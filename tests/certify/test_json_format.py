@@ -26,6 +26,7 @@ from sphereufm.certify import (
     write_certificate,
 )
 from sphereufm.certify.json_format import certificate_from_json, certificate_to_json
+from sphereufm.certify.witness import Witness
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,18 +49,18 @@ POINT = ExactPoint(
     ),
     groups=(((0, 1), (2, 3)), ((1, 2),)),
 )
+WITNESS = Witness.of([[1.0, 0.5], [0.0, 2.0]], 1, 3)
+CRITICAL = CriticalClaim(radius=TINY, unique_radius=Fraction(1, 1024), detour=3, witness=(WITNESS, WITNESS))
 CLAIMS = [
-    (CriticalClaim(radius=TINY, unique_radius=Fraction(1, 1024)), IndexClaim(index=3)),
-    (RankOneClaim(), GlobalMinimumClaim()),
-    (StrictSaddleClaim(radius=Fraction(0), curvature=-TINY, form="tangent", direction=((TINY, -TINY),) * 4),),
-    (StrictSaddleClaim(radius=TINY, curvature=-TINY, form="normal", direction=(TINY,) * 4),),
-    (StrictSaddleClaim(radius=TINY, curvature=-TINY, form="split_tangent", direction=(TINY, TINY), group=0),),
-    (StrictSaddleClaim(radius=TINY, curvature=-TINY, form="split_normal", group=0),),
-    (GapClaim(gap=TINY, shifts=(TINY, -TINY, Fraction(0), TINY)),),
-    (CollapsedClaim(radius=TINY, target=(TINY,)),),
+    (CRITICAL, IndexClaim(index=3, witness=(WITNESS,) * 2)),
+    (RankOneClaim(), GlobalMinimumClaim(witness=(WITNESS,))),
+    (StrictSaddleClaim(radius=Fraction(0), curvature=-TINY, direction=((TINY, -TINY),) * 4),),
+    (StrictSaddleClaim(radius=TINY, curvature=-TINY, direction=((TINY, -TINY),) * 5, apart=0),),
+    (GapClaim(gap=TINY, shifts=(TINY, -TINY, Fraction(0), TINY), witness=(WITNESS,)),),
+    (CollapsedClaim(radius=TINY, target=(TINY,), witness=(None, WITNESS)),),
     (
-        CriticalClaim(radius=TINY, unique_radius=TINY),
-        IndexClaim(index=0),
+        CRITICAL,
+        IndexClaim(index=0, witness=(WITNESS,) * 2),
         SpuriousClaim(lower_point=POINT, margin=TINY),
     ),
 ]
@@ -83,7 +84,7 @@ def test_expressions_and_instances_without_a_point_survive_the_round_trip():
     cost = ExpressionInstance(dim=2, columns=2, program=program)
     point = ExactPoint(columns=((Fraction(1), Fraction(0)),) * 2)
     certificates = [
-        Certificate(instance=cost, point=point, claims=(IndexClaim(index=0),)),
+        Certificate(instance=cost, point=point, claims=()),
         Certificate(instance=INSTANCE, point=None, claims=(BenignClaim(),)),
         Certificate(instance=INSTANCE, point=None, claims=(), reason="nothing"),
     ]
@@ -100,11 +101,14 @@ def document():
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("format",), "sphereufm-certificate/2"),
+        (("format",), "sphereufm-certificate/1"),
         (("surprise",), 1),
         (("claims",), ...),
         (("claims", 0, "radius"), 0.5),
-        (("claims", 0, "radius"), "1/2"),
+        (("claims", 0, "radius"), "-1/2"),
+        (("claims", 0, "witness", 0, 3), "AQ="),
+        (("claims", 0, "witness", 0, 1), 2),
+        (("claims", 0, "witness", 0, 0), 3),
         (("claims", 0, "radius"), ...),
         (("claims", 0, "type"), "global"),
         (("claims", 0, "type"), "index"),
@@ -114,6 +118,7 @@ def document():
         (("claims", 1, "surprise"), 0),
         (("instance", "kind"), "rbf"),
         (("instance", "tau"), "3.6"),
+        (("instance", "tau"), "0x1p+0"),
         (("instance", "tau"), "-1"),
         (("instance", "tau"), "0"),
         (("instance", "tau"), 1),
@@ -126,7 +131,7 @@ def document():
         (("instance", "classes"), 0),
         (("point", "rank"), 3),
         (("point", "rank"), 0),
-        (("point", "columns", 0), ["0x1p+0"]),
+        (("point", "columns", 0), ["1"]),
         (("point", "columns", 0, 0), "nan"),
         (("point", "groups", 0, 0), [1, 1]),
         (("point", "groups", 0, 0), [0, 1, 2]),

@@ -19,7 +19,6 @@ __all__ = [
     "LEVELS",
     "PRODUCER",
     "SADDLE_RADIUS",
-    "SAME_POINT",
     "Candidate",
     "as_candidate",
     "exact_columns",
@@ -30,8 +29,6 @@ __all__ = [
 Array = NDArray[np.float64]
 # Working precision, and digits of the stored centre that go with it.
 LEVELS = ((128, 53), (256, 106), (512, 212))
-# A proved point farther from the one given is another point.
-SAME_POINT = 1e-4
 # Of the ball in which negative curvature is proved where no critical point is.
 SADDLE_RADIUS = Fraction(1, 1 << 30)
 PRODUCER = ("sphereufm", __version__)

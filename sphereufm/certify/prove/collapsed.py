@@ -14,12 +14,14 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from sphereufm.certify.balls import UFMBalls, ball, floats
+from sphereufm.certify.balls import UFMBalls, ball
 from sphereufm.certify.certificate import CollapsedClaim, ExactPoint, Groups
 from sphereufm.certify.prove.candidate import exact_columns
 from sphereufm.certify.prove.gauge import Columns
+from sphereufm.certify.prove.inertia import applied, contraction, turned, witness_of
+from sphereufm.certify.witness import Witness
 
-__all__ = ["prove_collapsed"]
+__all__ = ["class_witness", "prove_collapsed"]
 
 Array = NDArray[np.float64]
 COINCIDENT = 1e-4
@@ -71,13 +73,15 @@ def _member_near(
     W[0] = 1.0
     exact = exact_columns(np.hstack([W, H]))
     common = tuple(Fraction(float(t)) for t in target)
-    radius = Fraction(0)
+    reached = []
     for k in sorted(set(problem.labels)):
-        reached = _class_radius(problem, exact[problem.classes :], k, common)
-        if reached is None:
+        one = _class_radius(problem, exact[problem.classes :], k, common)
+        if one is None:
             return None
-        radius = max(radius, reached)
-    return ExactPoint(columns=exact, groups=groups), CollapsedClaim(radius=radius, target=common)
+        reached.append(one)
+    radii, witnesses = zip(*reached, strict=True)
+    claim = CollapsedClaim(radius=max(radii), target=common, witness=witnesses)
+    return ExactPoint(columns=exact, groups=groups), claim
 
 
 def _rotated(w: Array, H: Array) -> Array:
@@ -123,33 +127,32 @@ def _settled(problem: UFMBalls, H: Array, mass: Array, target: Array) -> Array:
 
 def _class_radius(
     problem: UFMBalls, features: Columns, k: int, target: Sequence[Fraction]
-) -> Fraction | None:
-    """Return how far the features of class k may have to move, where a Krawczyk test proves that they can."""
+) -> tuple[Fraction, Witness | None] | None:
+    """Return how far the features of class k may have to move, and a witness of the test that proves that they can."""
     members = [g for g, label in enumerate(problem.labels) if label == k]
     mass = [ball(problem.counts[g] * problem.omega[g]) for g in members]
     chosen = [features[g] for g in members]
     size = len(target)
     zero = [arb(0)] * size
     residual = arb_mat([[a - ball(t)] for a, t in zip(_sum(chosen, mass, zero), target, strict=True)])
-    middle = floats(_slope(chosen, mass, zero))
-    try:
-        inverse = np.linalg.inv(middle)
-    except np.linalg.LinAlgError:
-        return None
-    Y = arb_mat(inverse.tolist())
-    step = max(value.abs_upper() for value in (Y * residual).entries())
-    reach = (4 * step + arb((1, -60))).upper()
+    found = witness_of(_slope(chosen, mass, zero))
+    if found is None:
+        exact = all(value == 0 for value in residual.entries())
+        return (Fraction(1, 1 << 60), None) if exact else None
+    step = max(value.abs_upper() for value in applied(found[0].minus, turned(found[0]), residual).entries())
+    reach = (8 * step + arb((1, -60))).upper()
     shifts = [arb(0, reach)] * size
-    product = (Y * _slope(chosen, mass, shifts)).tolist()
-    q = max(
-        sum((abs((1 if i == j else 0) - v) for j, v in enumerate(row)), arb(0)).upper()
-        for i, row in enumerate(product)
-    )
-    if not step + q * reach < reach:
+    if not contraction(_slope(chosen, mass, shifts), *found) < 0.5:
         return None
     moved = [abs(a - ball(b)) for h in chosen for a, b in zip(_shifted(h, shifts)[0], h, strict=True)]
     mantissa, power = max(value.upper() for value in moved).man_exp()
-    return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1)
+    return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1), found[0]
+
+
+def class_witness(problem: UFMBalls, features: Columns, k: int, target: Sequence[Fraction]) -> Witness | None:
+    """Return the witness for one class at a given point; None where none is found, or none is needed."""
+    found = _class_radius(problem, features, k, target)
+    return None if found is None else found[1]
 
 
 def _shifted(h: Sequence[Fraction], c: Sequence[arb]) -> tuple[list[arb], arb]:

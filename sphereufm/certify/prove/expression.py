@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike
 
 from sphereufm.certify.balls import precision
 from sphereufm.certify.certificate import Certificate, Claim, ExactPoint, ExpressionInstance
-from sphereufm.certify.prove.candidate import LEVELS, PRODUCER, SADDLE_RADIUS, SAME_POINT, exact_columns
-from sphereufm.certify.prove.critical import prove_critical, refine
+from sphereufm.certify.prove.candidate import LEVELS, PRODUCER, SADDLE_RADIUS, exact_columns
+from sphereufm.certify.prove.critical import prove_critical
 from sphereufm.certify.prove.expression_balls import ExpressionBalls
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.index import Neighbourhood, prove_index
+from sphereufm.certify.prove.lower import prove_spurious
 from sphereufm.certify.prove.saddle import prove_strict_saddle
-from sphereufm.certify.prove.spurious import prove_spurious
 from sphereufm.errors import InvalidInputError, check_array
 
 __all__ = ["prove_expression"]
@@ -95,20 +95,18 @@ def _attempt(
     if not all(value.is_finite() for column in here.evaluation.gradient for value in column):
         return _certificate(here, (), bits, "the cost or its gradient is not finite at this point")
     given = ExactPoint(columns=columns).array
-    centre = refine(problem, given, digits, bits)
-    far = centre is None or not np.abs(ExactPoint(columns=centre).array - given).max() <= SAME_POINT
-    found = None if centre is None or far else prove_critical(problem, centre)
-    if centre is None or found is None:
+    found = prove_critical(problem, given, digits)
+    if found is None:
         near = Neighbourhood(problem=problem, columns=columns, radius=SADDLE_RADIUS, dim=problem.instance.dim)
         reason = "no critical point is proved here: Newton's method or Krawczyk's test failed"
         return _certificate(near, (prove_strict_saddle(near),), bits, reason)
-    existence, own_index = found
     near = Neighbourhood(
         problem=problem,
-        columns=centre,
-        radius=existence.radius,
+        columns=found.columns,
+        radius=found.claim.radius,
         dim=problem.instance.dim,
-        own_index=own_index,
+        own_index=found.index,
+        scales=found.scales,
     )
     index = prove_index(near)
     saddle = prove_strict_saddle(near) if index is None or index.index > 0 else None
@@ -116,7 +114,7 @@ def _attempt(
     if index is not None and index.index == 0 and lower is not None:
         spurious = prove_spurious(near, problem, lower)
     reason = "" if index or saddle else "a critical point is proved, but not its index"
-    return _certificate(near, (existence, index, saddle, spurious), bits, reason)
+    return _certificate(near, (found.claim, index, saddle, spurious), bits, reason)
 
 
 def _certificate(near: Neighbourhood, parts: tuple[Claim | None, ...], bits: int, reason: str) -> Certificate:
@@ -126,7 +124,7 @@ def _certificate(near: Neighbourhood, parts: tuple[Claim | None, ...], bits: int
     assert isinstance(problem, ExpressionBalls)
     return Certificate(
         instance=problem.instance,
-        point=ExactPoint(columns=near.columns),
+        point=ExactPoint(columns=near.columns, scales=near.scales),
         claims=tuple(claim for claim in parts if claim is not None),
         precision=bits,
         cost=cost if np.isfinite(cost) else None,

@@ -20,20 +20,25 @@ from sphereufm.certify.balls import UFMBalls, UFMEvaluation, ball, floats, unit_
 from sphereufm.certify.certificate import GapClaim
 from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.prove.gauge import Columns
-from sphereufm.certify.prove.inertia import is_positive, power, scaled
+from sphereufm.certify.prove.inertia import inertia, power, scaled
+from sphereufm.certify.witness import Witness
 
-__all__ = ["prove_shifts"]
+__all__ = ["prove_shifts", "shifted_positive"]
 
 Array = NDArray[np.float64]
 # Rounding of the float eigenproblem, and room for another checker's arithmetic.
 ROOM = 2.0**-46
 
 
-def prove_shifts(problem: UFMBalls, columns: Columns) -> GapClaim | None:
-    """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns."""
+def prove_shifts(problem: UFMBalls, columns: Columns) -> tuple[GapClaim, tuple[int, ...]] | None:
+    """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns.
+
+    Beside it stand the units ``k_j`` of the columns, in which its witness is stated.
+    """
     evaluation = problem.at(unit_columns(columns))
     claims = [_verified(evaluation, pattern) for pattern in _patterns(evaluation)]
-    return min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)
+    best = min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)
+    return None if best is None else (best, tuple(e // 2 for e in evaluation.scales))
 
 
 def _patterns(evaluation: UFMEvaluation) -> list[Array]:
@@ -56,9 +61,10 @@ def _verified(evaluation: UFMEvaluation, pattern: Array) -> GapClaim | None:
             round_dyadic(Fraction(t * float(p)) * Fraction(2) ** top / m, 53)
             for p, m in zip(pattern, counts, strict=True)
         ]
-        if _is_shifted_positive(evaluation, [ball(s * m) for s, m in zip(shifts, counts, strict=True)]):
+        found = shifted_positive(evaluation, [ball(s * m) for s, m in zip(shifts, counts, strict=True)])
+        if found is not None:
             total = sum((s * m for s, m in zip(shifts, counts, strict=True)), Fraction(0)) / 2
-            return GapClaim(gap=_dyadic_above(total), shifts=tuple(shifts))
+            return GapClaim(gap=_dyadic_above(total), shifts=tuple(shifts), witness=(found,))
     return None
 
 
@@ -93,17 +99,18 @@ def _float_positive(G: Array, diagonal: Array, K: int) -> bool:
     return bool(np.linalg.eigvalsh(schur)[0] > 0)
 
 
-def _is_shifted_positive(evaluation: UFMEvaluation, shifts: list[arb]) -> bool:
-    """Tell whether balls prove ``S + diag(shifts) > 0``, and the same of the split parts of merged samples."""
+def shifted_positive(evaluation: UFMEvaluation, shifts: list[arb]) -> Witness | None:
+    """Return a witness that ``S + diag(shifts) > 0``, and the same of the split parts of merged samples."""
     K = evaluation.problem.classes
     diagonal = [shift - value for shift, value in zip(shifts, evaluation.multipliers, strict=True)]
     if not all(value > 0 for value in diagonal):
-        return False
+        return None
     divided = [[entry / d for entry in column] for column, d in zip(evaluation.g, diagonal[K:], strict=True)]
     schur = (-(arb_mat(evaluation.g).transpose() * arb_mat(divided))).tolist()
     for k in range(K):
         schur[k][k] += diagonal[k]
-    return is_positive(scaled(arb_mat(schur), evaluation.scales[:K]))
+    found = inertia(scaled(arb_mat(schur), evaluation.scales[:K]))
+    return None if found is None or found.minus else found
 
 
 def _dyadic_above(value: Fraction) -> Fraction:

@@ -1,4 +1,4 @@
-"""The system whose zeros are exact critical points (docs/proofs.md, Lemma 3), and Krawczyk's test on it.
+"""The system whose zeros are exact critical points (docs/proofs.md, Lemma 3), and its derivative.
 
 With ``xt_j = x_j / |x_j|``, ``s_j = 4^{k_j}`` near the size of the gradient of column j, ``A_ab = E_ab - E_ba`` and
 ``gamma_ab(X) = sum_j s_j <A_ab xhat_j, x_j> / max s``:
@@ -15,39 +15,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
-import numpy as np
 from flint import arb, arb_mat
 
-from sphereufm.certify.balls import BallEvaluation, BallProblem, ball, box, floats
-from sphereufm.certify.prove.inertia import blocks, diagonaliser, on_tangent, power
+from sphereufm.certify.balls import BallEvaluation, BallProblem
+from sphereufm.certify.prove.inertia import blocks, on_tangent, power
 
-__all__ = ["Columns", "Krawczyk", "Local", "jacobian", "krawczyk", "local", "residual"]
+__all__ = ["Columns", "Local", "jacobian", "local", "residual"]
 
 Columns = tuple[tuple[Fraction, ...], ...]
-# Where floats are much finer than what the inverse amplifies, they serve for the test as well.
-FLOAT_CONDITION = 1e9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Krawczyk:
-    """Outcome of the test on a box: a unique zero lies in it when ``eta + q < 1``.
-
-    Attributes
-    ----------
-    eta, q : float
-        Size of the scaled Newton step at the centre and of ``|I - Y J|`` over the box.
-    negative : int
-        Negative eigenvalues of the Hessian at the zero, in the point's own space.
-    """
-
-    eta: float
-    q: float
-    negative: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether existence and uniqueness may be claimed."""
-        return self.eta + self.q < 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,74 +110,3 @@ def _form(evaluation: BallEvaluation, units: list[arb]) -> arb_mat:
         line[i] -= evaluation.multipliers[i // r] * s
         rows.append([v * s for v in line])
     return arb_mat(rows)
-
-
-def krawczyk(problem: BallProblem, columns: Columns, rho: Fraction) -> Krawczyk:
-    """Test the box of radius ``rho`` around exact columns, at the working precision.
-
-    A candidate's test: bounds are rounded like any floats. What is PROVED is for the checker to say.
-
-    Parameters
-    ----------
-    problem : BallProblem
-    columns : tuple of tuple of Fraction
-        Centre, M columns.
-    rho : Fraction
-        Radius of the box in the entries of X.
-
-    Returns
-    -------
-    Krawczyk
-        A failed test has ``holds`` False, and means nothing.
-    """
-    centre = local(problem, box(columns, Fraction(0)))
-    scales, r = centre.evaluation.scales, len(columns[0])
-    J = jacobian(problem, local(problem, box(columns, rho)), centre.columns, scales)
-    F = residual(centre, scales)
-    found = _in_floats(J, F, [e // 2 for e in scales for _ in range(r)], float(rho))
-    return found or _in_balls(J, F, [power(e // 2) * ball(rho) for e in scales for _ in range(r)])
-
-
-def _in_floats(J: arb_mat, F: arb_mat, powers: list[int], rho: float) -> Krawczyk | None:
-    """Return the test's outcome where floats are precise enough for it."""
-    middle = floats(J)
-    if not np.isfinite(middle).all():
-        return None
-    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
-    sizes = np.abs(values)
-    if not sizes.max() < FLOAT_CONDITION * sizes.min() or max(powers) - min(powers) > 500:
-        return None
-    Y = (vectors / values) @ vectors.T
-    weights = np.ldexp(1.0, np.array(powers) - max(powers))
-    wide = np.array([float(entry.rad()) for entry in J.entries()]).reshape(J.nrows(), -1)
-    defect = np.abs(np.eye(len(Y)) - Y @ middle) + np.abs(Y) @ wide
-    step = np.abs(Y @ floats(F * power(-max(powers)))[:, 0])
-    return Krawczyk(
-        eta=float((step / (rho * weights)).max()),
-        q=float((defect @ weights / weights).max()),
-        negative=int((values < 0).sum()),
-    )
-
-
-def _in_balls(J: arb_mat, F: arb_mat, widths: list[arb]) -> Krawczyk:
-    """Return the test's outcome in balls."""
-    failed = Krawczyk(eta=np.inf, q=np.inf, negative=0)
-    T = diagonaliser(J)
-    if T is None:
-        return failed
-    TJ = T.transpose() * J
-    signs = [-1 if float(value) < 0 else 1 for value in _diagonal(TJ * T)]
-    E = arb_mat([[s if i == j else 0 for j in range(len(signs))] for i, s in enumerate(signs)])
-    step = (T * (E * (T.transpose() * F))).entries()
-    rows = (T * (E * TJ)).tolist()
-    defect = arb_mat([[abs(v - 1 if i == j else v) for j, v in enumerate(row)] for i, row in enumerate(rows)])
-    spread = (defect * arb_mat([[u] for u in widths])).entries()
-    eta, q = ([float((abs(v) / u).upper()) for v, u in zip(vs, widths, strict=True)] for vs in (step, spread))
-    if not np.isfinite([*eta, *q]).all():
-        return failed
-    return Krawczyk(eta=max(eta), q=max(q), negative=signs.count(-1))
-
-
-def _diagonal(A: arb_mat) -> list[arb]:
-    """Return the diagonal."""
-    return [A[i, i] for i in range(A.nrows())]

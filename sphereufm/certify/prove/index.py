@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from flint import arb_mat
+from flint import arb, arb_mat
 
-from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMBalls, UFMEvaluation, box
+from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMEvaluation, box
 from sphereufm.certify.certificate import GlobalMinimumClaim, IndexClaim
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import hessian_form, inertia, normal_matrix, split_matrix
+from sphereufm.certify.witness import Witness
 
 __all__ = ["Neighbourhood", "prove_global_minimum", "prove_index"]
 
@@ -31,6 +32,8 @@ class Neighbourhood:
         d, the dimension of the instance.
     own_index : int or None
         Negative eigenvalues of the merged Hessian in R^r, where the proof of existence told them.
+    scales : tuple of int or None
+        ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
     """
 
     problem: BallProblem
@@ -38,6 +41,7 @@ class Neighbourhood:
     radius: Fraction
     dim: int
     own_index: int | None = None
+    scales: tuple[int, ...] | None = None
 
     @cached_property
     def evaluation(self) -> BallEvaluation:
@@ -55,64 +59,53 @@ class Neighbourhood:
         return self.dim - len(self.columns[0])
 
     @cached_property
-    def normal_inertia(self) -> tuple[int, int] | None:
+    def normal_inertia(self) -> Witness | None:
         """Inertia of ``S + V V^T``, where X is proved to have full row rank."""
         evaluation = self.evaluation
         if not isinstance(evaluation, UFMEvaluation):
             return None
-        X = evaluation.X
-        if inertia(X * X.transpose()) is None:
-            return None
-        return inertia(normal_matrix(evaluation.S, X, evaluation.scales))
+        return inertia(normal_matrix(evaluation.S, evaluation.X, self.exponents))
+
+    @property
+    def exponents(self) -> list[int]:
+        """Exponents of the scales of columns: those of the point, or of the evaluation."""
+        return self.evaluation.scales if self.scales is None else [2 * k for k in self.scales]
 
 
 def prove_index(near: Neighbourhood) -> IndexClaim | None:
     """Return the Morse index in R^d where every part of it is proved, else None."""
-    if near.dim == 1:
+    if near.dim == 1 or near.own_index is None:
         return None  # finitely many points have no Hessian
-    parts = [near.own_index, _split_tangent_index(near), _normal_index(near)]
-    known = [part for part in parts if part is not None]
-    return IndexClaim(index=sum(known)) if len(known) == len(parts) else None
+    total, found = near.own_index, list[Witness]()
+    evaluation = near.evaluation
+    if not isinstance(evaluation, UFMEvaluation):
+        return IndexClaim(index=total)
+    repeated = [(g, m) for g, m in enumerate(evaluation.problem.counts) if m > 1]
+    for group, count in repeated if len(near.columns[0]) > 1 else ():
+        block = [[count * x for x in row] for row in evaluation.split_block(group)]
+        scale = near.exponents[evaluation.problem.classes + group]
+        part = inertia(split_matrix(block, evaluation.h[group], scale))
+        if part is None:
+            return None
+        total += (count - 1) * part.minus
+        found.append(part)
+    if near.codimension:
+        part = near.normal_inertia
+        signs = [_sign(evaluation.multipliers[evaluation.problem.classes + g]) for g, _ in repeated]
+        if part is None or 0 in signs:
+            return None
+        total += near.codimension * part.minus
+        total += near.codimension * sum(m - 1 for s, (_, m) in zip(signs, repeated, strict=True) if s > 0)
+        found.append(part)
+    return IndexClaim(index=total, witness=tuple(found))
 
 
 def prove_global_minimum(near: Neighbourhood) -> GlobalMinimumClaim | None:
     """Return the claim if ``S >= 0`` is proved at the critical point."""
-    counts = near.normal_inertia
-    return GlobalMinimumClaim() if counts is not None and counts[0] == 0 else None
+    found = near.normal_inertia
+    return None if found is None or found.minus else GlobalMinimumClaim(witness=(found,))
 
 
-def _repeated(problem: BallProblem) -> list[tuple[int, int]]:
-    """Group and number of samples, where that is two or more."""
-    counts = problem.counts if isinstance(problem, UFMBalls) else []
-    return [(group, count) for group, count in enumerate(counts) if count > 1]
-
-
-def _split_tangent_index(near: Neighbourhood) -> int | None:
-    """Negative eigenvalues within R^r that tell equal samples apart."""
-    total, evaluation = 0, near.evaluation
-    if len(near.columns[0]) == 1 or not isinstance(evaluation, UFMEvaluation):
-        return 0
-    for group, count in _repeated(near.problem):
-        scale = evaluation.scales[evaluation.problem.classes + group]
-        counts = inertia(split_matrix(evaluation.split_block(group), evaluation.h[group], scale))
-        if counts is None:
-            return None
-        total += (count - 1) * counts[0]
-    return total
-
-
-def _normal_index(near: Neighbourhood) -> int | None:
-    """Negative eigenvalues in the ``d - r`` dimensions that the point does not use."""
-    evaluation = near.evaluation
-    if near.codimension == 0 or not isinstance(evaluation, UFMEvaluation):
-        return 0
-    if near.normal_inertia is None:
-        return None
-    each = near.normal_inertia[0]
-    for group, count in _repeated(near.problem):
-        beta = evaluation.multipliers[evaluation.problem.classes + group]
-        if beta > 0:
-            each += count - 1
-        elif not beta < 0:
-            return None
-    return near.codimension * each
+def _sign(x: arb) -> int:
+    """Proved sign of a ball, zero where there is none."""
+    return int(x > 0) - int(x < 0)

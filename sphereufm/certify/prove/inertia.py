@@ -1,7 +1,7 @@
-"""Inertia of symmetric ball matrices, and the matrices whose inertia is a Morse index (docs/proofs.md, Lemmas 6 and 7).
+"""Witnesses for symmetric ball matrices, and the matrices whose inertia is a Morse index (Lemmas 6 and 7).
 
-Sylvester's law: for any real T, if ``T^T A T`` is strictly diagonally dominant then A is nonsingular and its
-eigenvalues have the signs of that diagonal. T comes from floating point and is not trusted.
+Floats propose T with ``T^T A T`` near a diagonal of signs E; for ``Y = T E T^T`` a contraction ``|I - Y A| < 1`` over
+the balls proves that every symmetric matrix in A has the inertia of E.
 """
 
 from __future__ import annotations
@@ -9,22 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
 
 from sphereufm.certify.balls import BallEvaluation, floats
+from sphereufm.certify.witness import Witness, diagonalised
 
 __all__ = [
+    "applied",
     "blocks",
-    "diagonaliser",
+    "contraction",
     "hessian_form",
     "inertia",
-    "is_positive",
     "normal_matrix",
     "on_tangent",
     "power",
     "scaled",
     "split_matrix",
+    "turned",
+    "witness_of",
 ]
+
+# where floats are much finer than what the inverse amplifies, they serve for the test as well
+_FLOAT_CONDITION = 1e9
+# a test that succeeds by less might fail in another arithmetic
+_ROOM = 0.9
 
 
 def power(e: int) -> arb:
@@ -32,66 +41,99 @@ def power(e: int) -> arb:
     return arb((1, e))
 
 
-def diagonaliser(A: arb_mat) -> arb_mat | None:
-    """Return T with ``T^T A T`` nearly a diagonal of signs, or None; nothing is proved of it.
+def witness_of(A: arb_mat) -> tuple[Witness, float] | None:
+    """Return a witness near A, and A's condition number; infinite where floats are too coarse to find one.
 
-    Floats find it; where they are too coarse, elimination block by block at the working precision.
+    There, elimination block by block at the working precision finds it.  Nothing is proved yet.
     """
-    middle = floats(A)
-    if not np.isfinite(middle).all():
-        return None
-    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
-    sizes = np.abs(values)
-    if sizes.max() < 1e13 * sizes.min():
-        return arb_mat((vectors / np.sqrt(sizes)).tolist())
+    found = diagonalised(floats(A))
+    if found is not None:
+        return found
     try:
-        return _eliminated(A.mid())
-    except ZeroDivisionError:
+        columns, signs = _eliminated(A.mid())
+        order = sorted(range(len(signs)), key=lambda j: signs[j])
+        return Witness.exact([columns[j] for j in order], signs.count(-1), ctx.prec // 8), np.inf
+    except (ZeroDivisionError, ValueError):
         return None
 
 
-def _eliminated(A: arb_mat) -> arb_mat:
-    """Return T of ``[[I, -P^(-1) Q], [0, I]]``, and then of each half by itself."""
+def _eliminated(A: arb_mat) -> tuple[list[list[tuple[int, int]]], list[int]]:
+    """Return columns of T, the product of ``[[I, -P^(-1) Q], [0, I]]`` and those of the halves, and the signs of E."""
+    T = _triangular(A)
+    diagonal = (T.transpose() * A * T).mid()
+    signs, columns = [], []
+    for j in range(A.nrows()):
+        pivot = diagonal[j, j]
+        root = abs(pivot).sqrt()
+        signs.append(-1 if pivot < 0 else 1)
+        column = [(T[i, j] / root).mid().man_exp() for i in range(A.nrows())]
+        columns.append([(int(m), int(e)) for m, e in column])
+    return columns, signs
+
+
+def _triangular(A: arb_mat) -> arb_mat:
+    """Return T, upper triangular, with ``T^T A T`` nearly diagonal."""
     n, m = A.nrows(), A.nrows() // 2
     if n == 1:
-        return arb_mat([[(1 / abs(A[0, 0]).sqrt()).mid()]])
+        return arb_mat([[1]])
     rows = A.tolist()
     P, Q = arb_mat([row[:m] for row in rows[:m]]), arb_mat([row[m:] for row in rows[:m]])
     X = P.solve(Q, algorithm="approx").mid()
     S = (arb_mat([row[m:] for row in rows[m:]]) - Q.transpose() * X).mid()
-    left, right = _eliminated(P), _eliminated(S)
+    left, right = _triangular(P), _triangular(S)
     corner = (-X * right).mid().tolist()
     top = [a + b for a, b in zip(left.tolist(), corner, strict=True)]
     return arb_mat(top + [[arb(0)] * m + row for row in right.tolist()])
 
 
-def inertia(A: arb_mat) -> tuple[int, int] | None:
-    """Return how many eigenvalues are negative and how many positive, for every symmetric matrix in A, or None.
+def contraction(
+    A: arb_mat, witness: Witness, condition: float, u: NDArray[np.float64] | None = None
+) -> float:
+    """Return ``max_i sum_j |I - Y A|_ij u_j / u_i``, as well as floats know it where that is enough."""
+    u = np.ones(A.nrows()) if u is None else u
+    if condition < _FLOAT_CONDITION:
+        T = witness.floats()
+        Y = (T * np.where(np.arange(len(T)) < witness.minus, -1.0, 1.0)) @ T.T
+        wide = np.array([float(entry.rad()) for entry in A.entries()]).reshape(A.nrows(), -1)
+        defect = np.abs(np.eye(len(Y)) - Y @ floats(A)) + np.abs(Y) @ wide
+        return float((defect @ u / u).max())
+    rows = applied(witness.minus, turned(witness), A).tolist()
+    defect = np.array(
+        [
+            [float(abs(x - 1 if i == j else x).upper()) for j, x in enumerate(row)]
+            for i, row in enumerate(rows)
+        ]
+    )
+    return float((defect @ u / u).max()) if np.isfinite(defect).all() else np.inf
+
+
+def turned(witness: Witness) -> arb_mat:
+    """Return ``T^T``."""
+    columns = zip(witness.exponents, witness.integers(), strict=True)
+    return arb_mat([[arb((x, e)) for x in column] for e, column in columns])
+
+
+def applied(minus: int, T: arb_mat, A: arb_mat) -> arb_mat:
+    """Return ``Y A`` from ``T^T``."""
+    rows = (T * A).tolist()
+    rows[:minus] = [[-x for x in row] for row in rows[:minus]]
+    return T.transpose() * arb_mat(rows)
+
+
+def inertia(A: arb_mat) -> Witness | None:
+    """Return a witness that proves the inertia of every symmetric matrix in A, or None.
 
     Examples
     --------
-    >>> inertia(arb_mat([[2, 1], [1, -3]]))
-    (1, 1)
+    >>> inertia(arb_mat([[2, 1], [1, -3]])).minus
+    1
     >>> inertia(arb_mat([[1, 1], [1, 1]])) is None
     True
     """
-    T = diagonaliser(A)
-    if T is None:
+    found = witness_of(A)
+    if found is None or not contraction(A, *found) < _ROOM:
         return None
-    D = (T.transpose() * A * T).tolist()
-    negative = 0
-    for i, row in enumerate(D):
-        others = sum((abs(value) for j, value in enumerate(row) if j != i), arb(0))
-        if row[i] < -others:
-            negative += 1
-        elif not row[i] > others:
-            return None
-    return negative, len(D) - negative
-
-
-def is_positive(A: arb_mat) -> bool:
-    """Tell whether every symmetric matrix in A is proved positive definite."""
-    return inertia(A) == (0, A.nrows())
+    return found[0]
 
 
 def hessian_form(evaluation: BallEvaluation) -> arb_mat:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,14 +17,13 @@ from sphereufm.certify.certificate import (
     CriticalClaim,
     ExactInstance,
     ExactPoint,
+    Groups,
     RankOneClaim,
 )
 from sphereufm.certify.prove.candidate import (
     LEVELS,
     PRODUCER,
     SADDLE_RADIUS,
-    SAME_POINT,
-    Array,
     Candidate,
     as_candidate,
     exact_columns,
@@ -32,28 +31,16 @@ from sphereufm.certify.prove.candidate import (
     own_space,
 )
 from sphereufm.certify.prove.collapsed import prove_collapsed
-from sphereufm.certify.prove.critical import prove_critical, refine
-from sphereufm.certify.prove.degenerate import prove_degenerate
+from sphereufm.certify.prove.critical import prove_critical
 from sphereufm.certify.prove.gap import prove_shifts
-from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, prove_index
+from sphereufm.certify.prove.lower import prove_degenerate, prove_spurious
 from sphereufm.certify.prove.saddle import prove_strict_saddle
-from sphereufm.certify.prove.spurious import prove_spurious
 
 __all__ = ["prove_benign", "prove_gap", "prove_point"]
 
 # Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
 LARGEST = 800
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Located:
-    """A point that is proved critical, and its index in its own space."""
-
-    point: ExactPoint
-    existence: CriticalClaim | RankOneClaim
-    radius: Fraction
-    index: int
 
 
 def prove_point(
@@ -146,17 +133,18 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
         if bits > max_precision:
             break
         with precision(bits):
-            claim = prove_shifts(problem, point.columns)
-            if claim is not None:
+            found = prove_shifts(problem, point.columns)
+            if found is not None:
+                point = replace(point, scales=found[1])
                 return Certificate(
-                    instance=instance, point=point, claims=(claim,), precision=bits, producer=PRODUCER
+                    instance=instance, point=point, claims=(found[0],), precision=bits, producer=PRODUCER
                 )
     reason = "no shift was proved to make the multiplier matrix positive"
     return Certificate(instance=instance, point=point, claims=(), reason=reason, producer=PRODUCER)
 
 
 def prove_benign(instance: ExactInstance) -> Certificate:
-    """State Theorem S or E for an instance: every critical point is a global minimiser or a strict saddle.
+    """State a theorem for an instance: every critical point is a global minimiser or a strict saddle.
 
     Parameters
     ----------
@@ -165,24 +153,25 @@ def prove_benign(instance: ExactInstance) -> Certificate:
     Returns
     -------
     Certificate
-        With a ``BenignClaim`` (basis BY_THEOREM) of Theorem S if ``d >= max(K, 3)``, of Theorem E if ``d = K - 1 >= 3``
-        and ``2 tau <= K - 2``; else without claims, and a reason. It rests on a theorem, not on an enumeration.
+        With a ``BenignClaim`` of Theorem S if ``K >= 2`` and ``d >= max(K, 3)``, of Theorem E if ``d = K - 1 >= 3`` and
+        ``tau <= (K - 2) / 2``; else without claims, and a reason. It rests on a theorem, not on an enumeration.
 
     Examples
     --------
     >>> prove_benign(ExactInstance(classes=3, dim=3, class_sizes=(5, 0, 2), tau=Fraction(7))).claims
-    (BenignClaim(theorem='S', basis='BY_THEOREM'),)
-    >>> prove_benign(ExactInstance(classes=4, dim=3, class_sizes=(1, 1, 1, 1), tau=Fraction(1))).claims
-    (BenignClaim(theorem='E', basis='BY_THEOREM'),)
+    (BenignClaim(theorem='S', formal='benign_S'),)
     """
     K, d = instance.classes, instance.dim
     claims: tuple[Claim, ...] = ()
-    if K >= 2 and d >= max(K, 3):
-        claims = (BenignClaim(theorem="S"),)
-    elif d == K - 1 >= 3 and 2 * instance.tau <= K - 2:
-        claims = (BenignClaim(theorem="E"),)
-    needs = "Theorem S needs dim >= max(classes, 3), Theorem E dim = classes - 1 >= 3 and tau <= (classes - 2) / 2"
-    reason = "" if claims else needs
+    if instance.loss == "cross-entropy" and d >= max(K, 3) and K >= 2:
+        claims = (BenignClaim(theorem="S", formal="benign_S"),)
+    elif instance.loss == "cross-entropy" and d == K - 1 >= 3 and 2 * instance.tau <= K - 2:
+        claims = (BenignClaim(theorem="E", formal="benign_E"),)
+    reason = (
+        ""
+        if claims
+        else "Theorem S needs classes >= 2 and dim >= max(classes, 3); E dim = classes - 1 >= 3, 2 tau <= classes - 2"
+    )
     return Certificate(instance=instance, point=None, claims=claims, reason=reason, producer=PRODUCER)
 
 
@@ -216,60 +205,57 @@ def _attempts(
             if member is not None:
                 yield _certificate(instance, member[0], (member[1],), bits, "", np.log(instance.classes))
         for rank in likely_ranks(version.columns):
-            located = _locate(problem, version, rank, bits, digits)
-            if located is not None:
-                yield _claims_at(instance, problem, located, lower, bits)
+            certificate = _claims_of_rank(instance, version, rank, lower, bits, digits)
+            if certificate is not None:
+                yield certificate
     yield _saddle_only(instance, candidate, bits)
 
 
-def _locate(problem: UFMBalls, version: Candidate, rank: int, bits: int, digits: int) -> _Located | None:
-    """Prove an exact critical point of a given rank near a candidate."""
-    columns = own_space(version.columns, rank)
+def _claims_of_rank(
+    instance: ExactInstance, version: Candidate, rank: int, lower: ExactPoint | None, bits: int, digits: int
+) -> Certificate | None:
+    """Prove an exact critical point of a given rank near a candidate, and everything that follows."""
+    problem, columns = UFMBalls(instance, version.groups), own_space(version.columns, rank)
     if rank == 1:
         signs = exact_columns(np.sign(columns))
-        return _Located(
-            point=ExactPoint(columns=signs, groups=version.groups),
-            existence=RankOneClaim(),
-            radius=Fraction(0),
-            index=0,
+        near = Neighbourhood(
+            problem=problem, columns=signs, radius=Fraction(0), dim=instance.dim, own_index=0
         )
-    centre = refine(problem, columns, digits, bits)
-    if centre is None or _distance(centre, columns) > SAME_POINT:
-        return None
-    found = prove_critical(problem, centre)
+        return _claims_at(instance, near, RankOneClaim(), version.groups, lower, bits)
+    found = prove_critical(problem, columns, digits)
     if found is None:
         return None
-    claim, index = found
-    point = ExactPoint(columns=centre, groups=version.groups)
-    return _Located(point=point, existence=claim, radius=claim.radius, index=index)
-
-
-def _distance(centre: Columns, columns: Array) -> float:
-    """Largest difference in an entry."""
-    return float(np.abs(ExactPoint(columns=centre).array - columns).max())
+    near = Neighbourhood(
+        problem=problem,
+        columns=found.columns,
+        radius=found.claim.radius,
+        dim=instance.dim,
+        own_index=found.index,
+        scales=found.scales,
+    )
+    return _claims_at(instance, near, found.claim, version.groups, lower, bits)
 
 
 def _claims_at(
-    instance: ExactInstance, problem: UFMBalls, located: _Located, lower: ExactPoint | None, bits: int
+    instance: ExactInstance,
+    near: Neighbourhood,
+    existence: CriticalClaim | RankOneClaim,
+    groups: Groups | None,
+    lower: ExactPoint | None,
+    bits: int,
 ) -> Certificate:
     """Prove everything that follows once a critical point exists."""
-    near = Neighbourhood(
-        problem=problem,
-        columns=located.point.columns,
-        radius=located.radius,
-        dim=instance.dim,
-        own_index=located.index,
-    )
     index = prove_index(near)
     saddle = prove_strict_saddle(near) if index is None or index.index > 0 else None
     minimum = prove_global_minimum(near) if index is None or index.index == 0 else None
     spurious = None
     if index is not None and index.index == 0 and minimum is None and lower is not None:
         spurious = prove_spurious(near, UFMBalls(instance, lower.groups), lower)
-    parts = (located.existence, index, saddle, minimum, spurious)
+    parts = (existence, index, saddle, minimum, spurious)
     claims = tuple(claim for claim in parts if claim is not None)
     reason = "" if index or saddle or minimum else "a critical point is proved, but not its index"
-    return _certificate(instance, located.point, claims, bits, reason, float(near.evaluation.cost))
+    point = ExactPoint(columns=near.columns, groups=groups, scales=tuple(e // 2 for e in near.exponents))
+    return _certificate(instance, point, claims, bits, reason, float(near.evaluation.cost))
 
 
 def _saddle_only(instance: ExactInstance, candidate: Candidate, bits: int) -> Certificate:

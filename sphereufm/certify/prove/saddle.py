@@ -42,7 +42,9 @@ def _candidates(near: Neighbourhood) -> Iterator[StrictSaddleClaim | None]:
             yield _split_tangent(near, evaluation, group)
         if count > 1 and near.codimension:
             beta = evaluation.multipliers[evaluation.problem.classes + group]
-            yield _claim(near, -beta / count, form="split_normal", group=group)
+            r = len(near.columns[0])
+            still = [[0.0] * (r + 1)] * len(near.columns)
+            yield _claim(near, -beta / count, [*still, [0.0] * r + [1.0]], group)
 
 
 def _tangent(near: Neighbourhood) -> StrictSaddleClaim | None:
@@ -61,7 +63,7 @@ def _tangent(near: Neighbourhood) -> StrictSaddleClaim | None:
     squares = [sum((a * a for a in v), arb(0)) for v in vectors]
     norm = sum((m * square for m, square in zip(near.problem.multiplicities, squares, strict=True)), arb(0))
     value = _quadratic(near.form, [a for v in vectors for a in v])
-    return _claim(near, value / norm, form="tangent", direction=tuple(_exact(row) for row in direction))
+    return _claim(near, value / norm, direction.tolist())
 
 
 def _normal(near: Neighbourhood, evaluation: UFMEvaluation) -> StrictSaddleClaim | None:
@@ -70,7 +72,8 @@ def _normal(near: Neighbourhood, evaluation: UFMEvaluation) -> StrictSaddleClaim
     direction = _steepest(floats(S), np.array(counts))
     norm = sum((m * arb(c) ** 2 for m, c in zip(counts, direction, strict=True)), arb(0))
     value = _quadratic(S, [arb(c) for c in direction])
-    return _claim(near, value / norm, form="normal", direction=_exact(direction))
+    r = len(near.columns[0])
+    return _claim(near, value / norm, [[0.0] * r + [c] for c in direction.tolist()])
 
 
 def _split_tangent(near: Neighbourhood, evaluation: UFMEvaluation, group: int) -> StrictSaddleClaim | None:
@@ -81,20 +84,25 @@ def _split_tangent(near: Neighbourhood, evaluation: UFMEvaluation, group: int) -
     direction = _steepest(matrix, np.ones(len(h)))
     vector = _projected(h, direction.tolist())
     norm = sum((a * a for a in vector), arb(0))
-    return _claim(
-        near, _quadratic(B, vector) / norm, form="split_tangent", direction=_exact(direction), group=group
-    )
+    still = [[0.0] * len(h)] * len(near.columns)
+    return _claim(near, _quadratic(B, vector) / norm, [*still, direction.tolist()], group)
 
 
-def _claim(near: Neighbourhood, quotient: arb, **fields: object) -> StrictSaddleClaim | None:
+def _claim(
+    near: Neighbourhood, quotient: arb, direction: list[list[float]], apart: int | None = None
+) -> StrictSaddleClaim | None:
     """Return the claim if the Rayleigh quotient is proved negative, with a little room for other roundings."""
     if not quotient < 0:
         return None
     mantissa, power = quotient.upper().man_exp()
     curvature = round_dyadic(Fraction(int(mantissa)) * Fraction(2) ** int(power), DIRECTION_BITS)
     curvature -= curvature / (1 << 12)
-    curvature = round_dyadic(curvature, DIRECTION_BITS + 12)
-    return StrictSaddleClaim(radius=near.radius, curvature=curvature, **fields)  # type: ignore[arg-type]
+    return StrictSaddleClaim(
+        radius=near.radius,
+        curvature=round_dyadic(curvature, DIRECTION_BITS + 12),
+        direction=tuple(tuple(Fraction(x) for x in column) for column in direction),
+        apart=apart,
+    )
 
 
 def _steepest(H: NDArray[np.float64], weights: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -126,8 +134,3 @@ def _quadratic(A: arb_mat, v: Sequence[arb]) -> arb:
     """Return ``v^T A v``."""
     column = arb_mat([[a] for a in v])
     return (column.transpose() * (A * column))[0, 0]
-
-
-def _exact(values: Sequence[float] | NDArray[np.float64]) -> tuple[Fraction, ...]:
-    """Return floats as exact numbers."""
-    return tuple(Fraction(float(value)) for value in values)

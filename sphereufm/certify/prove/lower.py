@@ -1,4 +1,4 @@
-"""Claim ``degenerate``: an exact critical point in the plane that is no strict saddle (docs/proofs.md, Lemma 11)."""
+"""Claims with an explicit point that lies lower, ``spurious`` and ``degenerate`` (docs/certificates.md, 5.8, 5.9)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,42 @@ from fractions import Fraction
 import numpy as np
 from flint import arb
 
-from sphereufm.certify.balls import UFMBalls, unit_columns
-from sphereufm.certify.certificate import DegenerateClaim, ExactPoint, Groups
+from sphereufm.certify.balls import BallProblem, UFMBalls, unit_columns
+from sphereufm.certify.certificate import DegenerateClaim, ExactPoint, Groups, SpuriousClaim
+from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.prove.candidate import Array, exact_columns
-from sphereufm.certify.prove.spurious import dyadic_below
+from sphereufm.certify.prove.index import Neighbourhood
 
-__all__ = ["prove_degenerate"]
+__all__ = ["dyadic_below", "prove_degenerate", "prove_spurious"]
 
 NEAR = 1e-6
+
+
+def prove_spurious(
+    near: Neighbourhood, lower_problem: BallProblem, lower: ExactPoint
+) -> SpuriousClaim | None:
+    """Return the claim if the normalised ``lower`` is proved to lie below every point of the box.
+
+    Parameters
+    ----------
+    near : Neighbourhood
+        Box of a critical point whose index is proved to be zero.
+    lower_problem : BallProblem
+        The problem with the grouping of ``lower``.
+    lower : ExactPoint
+    """
+    below = lower_problem.at(unit_columns(lower.columns)).cost
+    margin = dyadic_below(near.evaluation.cost - below)
+    return SpuriousClaim(lower_point=lower, margin=margin) if margin > 0 else None
+
+
+def dyadic_below(value: arb) -> Fraction:
+    """Return a short dyadic number a little below a positive ball; zero where it is not proved positive."""
+    if not value > 0:
+        return Fraction(0)
+    mantissa, power = value.lower().man_exp()
+    exact = Fraction(int(mantissa)) * Fraction(2) ** int(power)
+    return round_dyadic(exact - exact / 64, 24)
 
 
 def prove_degenerate(

@@ -1,0 +1,18 @@
+"""An independent checker of certificates ``sphereufm-certificate/2``.
+
+It shares no code with the provers and believes nothing that a certificate says.  Reading, cost, derivatives and proofs
+are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  Core:
+``arithmetic``, ``kernel``, ``losses``, ``calculus``, ``reading``, ``claims``; around it ``families``, ``integers`` (a
+second arithmetic), ``words`` and ``face``.  ``alone`` makes one file of them that runs anywhere:
+
+    python checker.py FILE [--backend flint|integers]
+
+Exit codes: 0 every claim and the row are PROVED, 1 a claim is REFUTED, 2 unreadable, 3 UNDECIDED, 70 a defect here.
+What is trusted: these files, Python's standard library, and the arithmetic of Arb (python-flint), or with the backend
+``integers`` Python's integers alone.
+"""
+
+from sphereufm.certify.checker.arithmetic import CheckError
+from sphereufm.certify.checker.face import CheckResult, ClaimResult, check_bytes, check_file, main
+
+__all__ = ["CheckError", "CheckResult", "ClaimResult", "check_bytes", "check_file", "main"]

@@ -1,0 +1,122 @@
+"""Points of the collapsed family, where all classifiers are equal and the cost is log K (cross-entropy only)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+from sphereufm.certify.checker.arithmetic import Undecided
+from sphereufm.certify.checker.claims import Claims, Outcome, lower_fields
+from sphereufm.certify.checker.kernel import Witness, applied, cap, dot, krawczyk, opened
+from sphereufm.certify.checker.reading import Point, Problem, Reader, listing, maybe, number, witness
+from sphereufm.certify.checker.words import words
+
+__all__ = ["FAMILIES", "family_fields"]
+
+
+def family_fields(kind: str, p: Problem, point: Point) -> dict[str, Reader] | None:
+    """The fields of a claim, and their readers; one witness or null for each class with samples."""
+    if kind == "degenerate":
+        return lower_fields(p)
+    classes = len({y for y, _, _ in point.groups})
+    return {
+        "radius": number("+"),
+        "target": listing(number(), point.rank - 1),
+        "witness": listing(maybe(witness), classes),
+    }
+
+
+def one_classifier(at: Claims) -> bool:
+    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss is cross-entropy."""
+    columns = at.place.columns[: at.p.classes]
+    first = all(c[0] == 1 and not any(c[1:]) for c in columns)
+    return first and at.p.classes >= 2 and at.p.loss == "cross-entropy"
+
+
+def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
+    """Lemma 10: shifts ``c_k`` with ``sum m omega bar(n(h + (0, c_k))) = t`` for every class, ``n(v) = v / |v|``."""
+    B, p, groups = at.B, at.p, at.place.groups
+    classes = sorted({y for y, _, _ in groups})
+    empty = len(classes) < p.classes and any(claim["target"])
+    if not (p.dim >= 3 and at.place.rank >= 2 and one_classifier(at)) or empty:
+        raise Undecided("the hypotheses of the lemma do not hold")
+    H = at.balls(at.place, B.number(0))[p.classes :]
+    radius, target = B.number(claim["radius"]), [B.number(x) for x in claim["target"]]
+    for k, ready in zip(classes, claim["witness"], strict=True):
+        members = []
+        for (y, m, first), h in zip(groups, H, strict=True):
+            if y == k:
+                members.append((m * at.shares[first if p.weights else 0], h))
+        if not class_fits(B, members, target, radius, ready):
+            return UNDECIDED, f"class {k} is not proved to have an exact member near by"
+    return PROVED, (
+        f"an exact member of the collapsed family lies within {words(claim['radius'], True)} of the stored point; "
+        "it is critical, its cost is log K, and it is a strict saddle (Theorem S, case A)"
+    )
+
+
+def class_fits(B: Any, members: list[Any], target: list[Any], radius: Any, ready: Witness | None) -> bool:
+    """Whether some small shift ``c`` of all features of a class meets the target, within the radius."""
+    n = len(target)
+    zero = [B.number(0)] * n
+    value, _, inside = shifted(B, members, zero, radius)
+    residual = [a - t for a, t in zip(value, target, strict=True)]
+    if all(B.top(x) == 0 for x in residual):
+        return inside
+    if ready is None:
+        return False
+    step = cap(
+        B, [B.top(x) for x in applied(B, *opened(B, ready), B.matrix([[x] for x in residual])).entries()]
+    )
+    for factor in (2, 8):
+        u = factor * step
+        _, slope, inside = shifted(B, members, [B.around(x, u) for x in zero], radius)
+        with suppress(Undecided):
+            krawczyk(B, ready, residual, B.matrix(slope), [u] * n)
+            return inside
+    return False
+
+
+def shifted(B: Any, members: list[Any], c: list[Any], radius: Any) -> tuple[list[Any], list[list[Any]], bool]:
+    """``sum m omega bar(n(h + (0, c)))``, its derivative by c, and whether all ``n`` stay near h."""
+    n = len(c)
+    B.spend(4 * len(members) * n * n)
+    value, J, inside = [B.number(0)] * n, [[B.number(0)] * n for _ in c], True
+    for w, h in members:
+        moved = [h[0], *(a + b for a, b in zip(h[1:], c, strict=True))]
+        length = B.function("sqrt", dot(moved, moved))
+        if not B.less(0, length):
+            raise Undecided("a feature is not proved nonzero")
+        unit = [x / length for x in moved]
+        inside = inside and all(B.less(B.top(a - b), radius) for a, b in zip(unit, h, strict=True))
+        value = [a + w * b for a, b in zip(value, unit[1:], strict=True)]
+        t = w / length
+        for a, x in enumerate(unit[1:]):
+            for b, y in enumerate(unit[1:]):
+                J[a][b] += (t if a == b else 0) - t * x * y
+    return value, J, inside
+
+
+def degenerate(at: Claims, claim: dict[str, Any]) -> Outcome:
+    """Lemma 11, in exact rationals but for the cost of the lower point."""
+    p, groups, features = at.p, at.place.groups, at.place.columns[at.p.classes :]
+    flat = p.dim == at.place.rank == 2 and one_classifier(at)
+    if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
+        raise Undecided("the hypotheses of the lemma do not hold")
+    at.B.spend(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))
+    sums = [Fraction(0)] * p.classes
+    for h, (y, m, first) in zip(features, groups, strict=True):
+        sums[y] += h[1] * m * (p.weights[first] if p.weights else 1)
+    if len(set(sums)) > 1:
+        high, low = sums.index(max(sums)), sums.index(min(sums))
+        return (
+            REFUTED,
+            f"the signed sums of classes {high} and {low} differ, so that the point is not critical",
+        )
+    proved = "exactly critical with a positive semidefinite Hessian, no strict saddle, and no global minimiser: it is"
+    return at.lower(claim, at.B.function("log", at.B.number(p.classes)), proved, "log K")
+
+
+FAMILIES = {"collapsed": collapsed, "degenerate": degenerate}
+PROVED, REFUTED, UNDECIDED = "PROVED", "REFUTED", "UNDECIDED"
