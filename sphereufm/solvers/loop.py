@@ -5,12 +5,15 @@ Items of a batch run in lock step and leave the batch as they stop, each for its
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.solvers.batch import take
 from sphereufm.solvers.escape import negative_curvature, newton_length, slide
 from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, Points, relative_norms
 from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
@@ -69,9 +72,52 @@ def run(
         rescaled = batch.oracle.rescale(batch.points)
         if np.count_nonzero(rescaled):
             strategy.forget(rescaled)
-            batch.best_cost[rescaled] = batch.high_cost[rescaled] = np.inf
+            batch.running.best_cost[rescaled] = batch.running.high_cost[rescaled] = np.inf
         step = strategy.step(batch.points)
         batch.advance(step)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """What is known of each running item, shape (B,) each.
+
+    Attributes
+    ----------
+    best_cost, best_norm, gained_at
+        Least cost and relative gradient norm that were marked, and the cost calls at the last gain.
+    high_cost, lowered_at
+        Cost from which a fall is watched, and the cost calls when it last fell clearly.
+    tolerances
+        Relative gradient norm to reach.
+    settled, stuck, interrupted
+        Whether the tolerance is met, nothing is gained any more, and a callback asked to stop.
+    """
+
+    best_cost: Array
+    high_cost: Array
+    best_norm: Array
+    gained_at: NDArray[np.intp]
+    lowered_at: NDArray[np.intp]
+    tolerances: Array
+    settled: NDArray[np.bool_]
+    stuck: NDArray[np.bool_]
+    interrupted: NDArray[np.bool_]
+
+    @classmethod
+    def begin(cls, size: int, tolerance: float) -> _Running:
+        """Nothing is known yet."""
+        unknown, calls, no = np.full(size, np.inf), np.zeros(size, dtype=np.intp), np.zeros(size, dtype=bool)
+        return cls(
+            best_cost=unknown.copy(),
+            high_cost=unknown.copy(),
+            best_norm=unknown.copy(),
+            gained_at=calls.copy(),
+            lowered_at=calls.copy(),
+            tolerances=np.full(size, tolerance),
+            settled=no.copy(),
+            stuck=no.copy(),
+            interrupted=no.copy(),
+        )
 
 
 class _Batch:
@@ -101,21 +147,15 @@ class _Batch:
         self.escaped = np.zeros(size, dtype=np.intp)
         self.logs: list[list[tuple[float, ...]]] = [[] for _ in range(size)]
         # of the running items
-        self.best_cost = np.full(size, np.inf)
-        self.high_cost = np.full(size, np.inf)
-        self.best_norm = np.full(size, np.inf)
-        self.gained_at = np.zeros(size, dtype=np.intp)
-        self.lowered_at = np.zeros(size, dtype=np.intp)
-        self.tolerances = np.full(size, settings.tolerance)
-        self.settled = np.zeros(size, dtype=bool)
-        self.stuck = np.zeros(size, dtype=bool)
-        self.interrupted = np.zeros(size, dtype=bool)
+        self.running = _Running.begin(size, settings.tolerance)
         # whether no item has settled or lingers
         self.moving = True
 
     def observe(self) -> None:
         """Show the points to callback and recorder."""
-        self.interrupted = self.watch.observe(self.oracle, self.points, self.iteration, self.clock, self.logs)
+        self.running.interrupted = self.watch.observe(
+            self.oracle, self.points, self.iteration, self.clock, self.logs
+        )
 
     def advance(self, step: Step) -> None:
         """Take over the outcome of an iteration."""
@@ -128,18 +168,18 @@ class _Batch:
 
     def _mark(self, points: Points) -> None:
         """Note gains; the marks move only when they are beaten clearly, so that many small gains add up."""
-        lower = points.cost < self.best_cost - points.noise
-        smaller = points.relative_norm < _GAIN * self.best_norm
-        self.best_cost = np.where(lower, points.cost, self.best_cost)
-        self.best_norm = np.where(smaller, points.relative_norm, self.best_norm)
-        self.gained_at = np.where(lower | smaller, self._evaluations(), self.gained_at)
-        lowered = self.high_cost - points.cost > _FALL * np.abs(points.cost)
+        lower = points.cost < self.running.best_cost - points.noise
+        smaller = points.relative_norm < _GAIN * self.running.best_norm
+        self.running.best_cost = np.where(lower, points.cost, self.running.best_cost)
+        self.running.best_norm = np.where(smaller, points.relative_norm, self.running.best_norm)
+        self.running.gained_at = np.where(lower | smaller, self._evaluations(), self.running.gained_at)
+        lowered = self.running.high_cost - points.cost > _FALL * np.abs(points.cost)
         self._start_watch(lowered, points)
 
     def _start_watch(self, rows: NDArray[np.bool_], points: Points) -> None:
         """See from here whether the cost falls."""
-        self.high_cost = np.where(rows, points.cost, self.high_cost)
-        self.lowered_at = np.where(rows, self._evaluations(), self.lowered_at)
+        self.running.high_cost = np.where(rows, points.cost, self.running.high_cost)
+        self.running.lowered_at = np.where(rows, self._evaluations(), self.running.lowered_at)
 
     def _evaluations(self) -> NDArray[np.intp]:
         """Cost calls of the running items so far."""
@@ -152,18 +192,22 @@ class _Batch:
         and the cost does not feel the smallest.  Where the gradient is small but the Newton step is not, nothing is
         settled yet: such an item goes on towards a smaller gradient.
         """
-        self.settled = self.points.relative_norm <= self.tolerances
-        lingering = self.stuck = np.zeros(self.settled.size, dtype=bool) if step is None else step.stalled
+        self.running.settled = self.points.relative_norm <= self.running.tolerances
+        lingering = self.running.stuck = (
+            np.zeros(self.running.settled.size, dtype=bool) if step is None else step.stalled
+        )
         if self.iteration % _MARK_EVERY == 0:
-            self.stuck = self.stuck | (self._evaluations() - self.gained_at >= _PATIENCE)
-            lingering = self.stuck | (self._evaluations() - self.lowered_at >= _LOOK)
-        self.moving = not (np.count_nonzero(self.settled) or np.count_nonzero(lingering))
+            self.running.stuck = self.running.stuck | (
+                self._evaluations() - self.running.gained_at >= _PATIENCE
+            )
+            lingering = self.running.stuck | (self._evaluations() - self.running.lowered_at >= _LOOK)
+        self.moving = not (np.count_nonzero(self.running.settled) or np.count_nonzero(lingering))
         if self.moving or not self.settings.escape_saddles:
             return
         self._start_watch(lingering, self.points)
-        failing = np.zeros_like(self.stuck) if step is None else step.non_finite
+        failing = np.zeros_like(self.running.stuck) if step is None else step.non_finite
         rows = np.flatnonzero(
-            (self.settled | (lingering & ~failing))
+            (self.running.settled | (lingering & ~failing))
             & (self.points.least_scale > LEAST_SCALE)
             & (self.escaped[self.oracle.items] < _MOST_ESCAPES)
             & self.oracle.affordable(1)
@@ -177,9 +221,9 @@ class _Batch:
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X, strategy)
-            elif self.settled[row] and self._may_be_far(row):
-                self.settled[row] = False
-                self.tolerances[row] *= _TIGHTER
+            elif self.running.settled[row] and self._may_be_far(row):
+                self.running.settled[row] = False
+                self.running.tolerances[row] *= _TIGHTER
 
     def _spend(self, row: int, kind: str) -> bool:
         """Charge a call, if it can be had; two are kept back for the first-order information at a new point."""
@@ -201,7 +245,7 @@ class _Batch:
         if capabilities.is_well_scaled(self.problem):
             return False
         length = newton_length(self.problem.at(self.points.X[row]), lambda: self._spend(row, "hessian"))
-        return length > max(_LONGEST_NEWTON, self.tolerances[row])
+        return length > max(_LONGEST_NEWTON, self.running.tolerances[row])
 
     def _move(self, row: int, X: Array, strategy: Strategy) -> None:
         """Put an item somewhere else."""
@@ -209,10 +253,10 @@ class _Batch:
         moved = self.oracle.at(X[None], rows)
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
         # the new point is judged after a step
-        self.settled[row] = False
-        self.stuck = self.stuck.copy()
-        self.stuck[row] = False
-        self.gained_at[row] = self.lowered_at[row] = self._evaluations()[row]
+        self.running.settled[row] = False
+        self.running.stuck = self.running.stuck.copy()
+        self.running.stuck[row] = False
+        self.running.gained_at[row] = self.running.lowered_at[row] = self._evaluations()[row]
         self.escaped[self.oracle.items[row]] += 1
         mask = np.zeros(self.oracle.items.size, dtype=bool)
         mask[row] = True
@@ -228,20 +272,20 @@ class _Batch:
         points, settings = self.points, self.settings
         if step is None:
             mark(~points.finite, StopReason.NON_FINITE)
-        if self.settled.any():
-            mark(self.settled & (points.least_scale <= LEAST_SCALE), StopReason.UNDERFLOW)
-            mark(self.settled, StopReason.GRADIENT_TOLERANCE)
+        if self.running.settled.any():
+            mark(self.running.settled & (points.least_scale <= LEAST_SCALE), StopReason.UNDERFLOW)
+            mark(self.running.settled, StopReason.GRADIENT_TOLERANCE)
         if settings.gap_tolerance is not None and self.iteration % _GAP_EVERY == 0:
             mark(self._within_gap(settings.gap_tolerance), StopReason.GAP_TOLERANCE)
-        if self.interrupted.any():
-            mark(self.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
-        if step is not None and self.stuck.any():
-            mark(self.stuck & step.non_finite, StopReason.NON_FINITE)
+        if self.running.interrupted.any():
+            mark(self.running.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
+        if step is not None and self.running.stuck.any():
+            mark(self.running.stuck & step.non_finite, StopReason.NON_FINITE)
         if settings.max_calls is not None:
             mark(~self.oracle.affordable(2), StopReason.CALL_LIMIT)
         mark(self.clock.expired(), StopReason.TIME_LIMIT)
         mark(self.iteration >= settings.max_iterations, StopReason.ITERATION_LIMIT)
-        mark(self.stuck, StopReason.NO_PROGRESS)
+        mark(self.running.stuck, StopReason.NO_PROGRESS)
         return verdict
 
     def some_may_stop(self, step: Step | None) -> bool:
@@ -249,7 +293,7 @@ class _Batch:
         return (
             step is None
             or not self.moving
-            or (self.watch.callback is not None and bool(self.interrupted.any()))
+            or (self.watch.callback is not None and bool(self.running.interrupted.any()))
             or self.settings.gap_tolerance is not None
             or self.settings.max_calls is not None
             or self.iteration >= self.settings.max_iterations
@@ -277,18 +321,7 @@ class _Batch:
         if rest.any():
             self.points = self.points.take(rest)
             strategy.keep(rest)
-        for name in (
-            "best_cost",
-            "high_cost",
-            "best_norm",
-            "tolerances",
-            "gained_at",
-            "lowered_at",
-            "settled",
-            "stuck",
-            "interrupted",
-        ):
-            setattr(self, name, getattr(self, name)[rest])
+        self.running = take(self.running, rest)
 
     def results(self, solver: str) -> tuple[SolverResult, ...]:
         """Measure every point anew, and report."""

@@ -20,6 +20,7 @@ symbol      shape            meaning
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
+from sphereufm.solvers import batch
 from sphereufm.solvers.result import Settings
 
 __all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "relative_norms"]
@@ -49,7 +51,6 @@ _EXPONENT = 0.35
 _MARGIN = 0.2
 # a column whose scale is smaller has lost digits of its gradient: nothing is claimed about it
 LEAST_SCALE = 1e-290
-_ARRAYS = ("X", "gradient", "cost", "noise", "relative_norm", "total_scale", "least_scale", "finite")
 
 
 @dataclass(slots=True, eq=False)
@@ -85,14 +86,11 @@ class Points:
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> Points:
         """The same for some items."""
-        return Points(**{name: getattr(self, name)[rows] for name in _ARRAYS}, evaluation=None)
+        return dataclasses.replace(batch.take(self, rows), evaluation=None)
 
     def replace(self, rows: Rows | NDArray[np.bool_], other: Points) -> Points:
         """A copy with some items taken from ``other``, which holds only those."""
-        arrays = {name: getattr(self, name).copy() for name in _ARRAYS}
-        for name, array in arrays.items():
-            array[rows] = getattr(other, name)
-        return Points(**arrays, evaluation=None)
+        return dataclasses.replace(batch.put(self, rows, other), evaluation=None)
 
 
 def inner(U: Array, V: Array) -> Array:

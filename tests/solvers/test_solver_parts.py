@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from solver_problems import Counting, MaxCut, Rayleigh, random_matrix
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import project, retract
 from sphereufm.problem.capabilities import column_factors, global_minima
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
@@ -18,7 +17,6 @@ from sphereufm.solvers.escape import negative_curvature, slide
 from sphereufm.solvers.oracle import Oracle, inner, relative_norms
 from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.line_search import armijo_search, wolfe_search
-from sphereufm.solvers.strategies.preconditioner import block_preconditioner, check_block_structure
 from sphereufm.solvers.strategies.trust_region import actual_decrease
 
 PROBLEM = UFMProblem(class_sizes=(4, 2, 3), dim=4, tau=3.0, weights=[1, 2, 3, 4, 5, 1, 2, 3, 1])
@@ -238,52 +236,6 @@ def test_trust_region_converges_superlinearly():
     # the order is 1.35 by the forcing term; the last step solves no further than the tolerance asks
     assert norms[-2] < norms[-3] ** 1.2
     assert norms[-3] < norms[-4] ** 1.2
-
-
-# preconditioner
-
-
-def test_block_preconditioner_is_the_inverse_hessian_at_a_minimum():
-    problem = UFMProblem(class_sizes=(3, 3, 3), dim=4, tau=3.0)
-    X = collapsed_point(problem)[None]
-    oracle = Oracle(problem, 1, Settings(), lambda: False)
-    points = oracle.at(X)
-    inverse = block_preconditioner(problem, X, oracle.factors).solve
-    # images of the Hessian have no part along the orbit of O(d)
-    R = oracle.hessian(points, problem.spheres.random_tangent(1, X), np.ones(1, dtype=bool))
-    back = oracle.hessian(points, inverse(R), np.ones(1, dtype=bool))
-    ratio = np.vdot(back, R) / np.vdot(R, R)
-    assert np.abs(back - ratio * R).max() < 1e-9 * np.abs(back).max()
-
-
-def test_block_preconditioner_is_symmetric_and_positive_anywhere():
-    oracle, points = oracle_at(PROBLEM, size=2)
-    inverse = block_preconditioner(PROBLEM, points.X, oracle.factors).solve
-    U, V = (PROBLEM.spheres.random_tangent(seed, points.X) for seed in (1, 2))
-    assert inner(inverse(U), V) == pytest.approx(inner(U, inverse(V)), rel=1e-9)
-    assert (inner(inverse(U), U) > 0.0).all()
-    assert np.abs(np.einsum("bdm,bdm->bm", points.X, inverse(U))).max() < 1e-12 * np.abs(inverse(U)).max()
-
-
-@pytest.mark.parametrize("tau", [1.0, 8.0])
-def test_preconditioned_trust_region_needs_fewer_hessian_products(tau):
-    problem = UFMProblem(class_sizes=(4,) * 5, dim=6, tau=tau)
-    plain, helped = (
-        solve(problem, rng=0, solver=TrustRegion(preconditioner=kind)) for kind in (None, "block")
-    )
-    assert helped.converged
-    assert helped.cost == pytest.approx(plain.cost, rel=1e-12)
-    assert helped.calls.hessian < 0.7 * plain.calls.hessian
-
-
-def test_preconditioner_says_where_it_does_not_apply():
-    with pytest.raises(InvalidInputError, match="UFMProblem"):
-        solve(MaxCut(np.ones((4, 4)), 3), solver=TrustRegion(preconditioner="block"))
-    with pytest.raises(InvalidInputError, match="preconditioner='diagonal'"):
-        TrustRegion(preconditioner="diagonal")
-    large = UFMProblem(class_sizes=(100,) * 50, dim=60, tau=1.0)
-    with pytest.raises(InvalidInputError, match="MB"):
-        check_block_structure(large)
 
 
 # Krylov spaces

@@ -73,8 +73,8 @@ class Krylov:
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
-        for name in ("basis", "diagonal", "off", "size", "norm", "exhausted"):
-            setattr(self, name, getattr(self, name)[rows])
+        self.basis, self.diagonal, self.off = self.basis[rows], self.diagonal[rows], self.off[rows]
+        self.size, self.norm, self.exhausted = self.size[rows], self.norm[rows], self.exhausted[rows]
 
     def begin(self, rows: Rows, gradient: Array) -> None:
         """Start the spaces of some items afresh, from their gradients, shape (b, d, M)."""

@@ -6,12 +6,13 @@ where the path first crosses it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.solvers.batch import take
 
 __all__ = ["LEVELS", "SHRINK", "StepPath"]
 
@@ -57,15 +58,7 @@ class StepPath:
 
     def take(self, rows: NDArray[np.bool_]) -> StepPath:
         """The same for some items."""
-        steps = [None if s is None else s[rows] for s in self.steps]
-        return StepPath(
-            steps,
-            self.radii[rows],
-            self.squares[rows],
-            self.decrease[rows],
-            self.crossed[rows],
-            self.level[rows],
-        )
+        return replace(take(self, rows), steps=[None if s is None else s[rows] for s in self.steps])
 
     def put(self, rows: NDArray[np.intp], other: StepPath) -> None:
         """Take over some items from ``other``, which holds only those."""

@@ -15,17 +15,14 @@ N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, section 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array, project
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
-from sphereufm.solvers.strategies.preconditioner import block_preconditioner, check_block_structure
 from sphereufm.solvers.strategies.step_path import LEVELS, SHRINK, StepPath
 from sphereufm.solvers.strategy import Step
 
@@ -46,15 +43,11 @@ class TrustRegion:
     ----------
     max_inner : int, optional
         Hessian products in one iteration; the dimension of the manifold if not given.
-    preconditioner : {None, "block"}
-        ``"block"``: the Hessian's own block structure, for cross-entropy problems (see
-        :mod:`sphereufm.solvers.strategies.preconditioner`).  It saves Hessian products, but costs ``N (K d)^2
-        d`` a step: rarely worth it where the default metric fits.
 
     Raises
     ------
     InvalidInputError
-        If an option is none of the above; at the start of a run, if the problem has no such blocks.
+        If ``max_inner`` is below one.
 
     Examples
     --------
@@ -66,29 +59,24 @@ class TrustRegion:
     """
 
     max_inner: int | None = None
-    preconditioner: str | None = None
     name: str = field(default="trust-region", init=False)
 
     def __post_init__(self) -> None:
         if self.max_inner is not None:
             check_integer("max_inner", self.max_inner, 1)
-        if self.preconditioner not in (None, "block"):
-            raise InvalidInputError(f"preconditioner={self.preconditioner!r} must be None or 'block'")
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
         most = oracle.problem.spheres.dimension if self.max_inner is None else self.max_inner
-        if self.preconditioner is not None:
-            check_block_structure(oracle.problem)
-        return _Run(oracle, points, max(most, 1), self.preconditioner is not None)
+        return _Run(oracle, points, max(most, 1))
 
 
 class _Run:
     """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
 
-    def __init__(self, oracle: Oracle, points: Points, max_inner: int, blocks: bool = False) -> None:
+    def __init__(self, oracle: Oracle, points: Points, max_inner: int) -> None:
         size = points.cost.size
-        self.oracle, self.max_inner, self.blocks = oracle, max_inner, blocks
+        self.oracle, self.max_inner = oracle, max_inner
         # half a turn of every column
         self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
         self.radius = np.full(size, self.largest / 8.0)
@@ -142,24 +130,15 @@ class _Run:
         self.radius = np.where(accepted, after, np.where(self.path.level < LEVELS, self.path.radius(), poor))
         self.path.level[accepted] = LEVELS
 
-    def _inverse(self, points: Points) -> Callable[[Array], Array]:
-        """The preconditioner's inverse at the points; the identity if there is none."""
-        problem = self.oracle.problem
-        if not self.blocks or not isinstance(problem, UFMProblem):
-            return lambda R: R
-        return block_preconditioner(problem, points.X, self.oracle.factors).solve
-
     def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> StepPath:
         """Steihaug's method from zero, keeping the step for every level's radius."""
         path = StepPath.empty(points.X)
         path.start(radius)
-        invert = self._inverse(points)
         r = points.gradient.copy()
-        z = invert(r)
-        residual, square = np.sqrt(inner(r, r)), inner(r, z)
-        target = self.oracle.forcing(points.relative_norm) * residual
-        s, p = np.zeros_like(r), -z
-        # squared lengths and products in the preconditioner's metric
+        square = inner(r, r)
+        target = self.oracle.forcing(points.relative_norm) * np.sqrt(square)
+        s, p = np.zeros_like(r), -r
+        # squared lengths and products
         ss, sp, pp = np.zeros_like(square), np.zeros_like(square), square.copy()
         model = np.zeros_like(square)
         working = square > 0.0
@@ -182,13 +161,12 @@ class _Run:
             s += a[:, None, None] * p
             model = model + a * slope + 0.5 * a * a * curvature
             r += a[:, None, None] * image
-            z = invert(r)
-            before, square = square, np.where(working, inner(r, z), square)
+            before, square = square, np.where(working, inner(r, r), square)
             ss = np.where(working, ahead, ss)
-            working &= (np.sqrt(inner(r, r)) > target) & (square > 0.0)
+            working &= (np.sqrt(square) > target) & (square > 0.0)
             beta = square / np.where(before > 0.0, before, 1.0)
             p *= beta[:, None, None]
-            p -= z
+            p -= r
             p = project(points.X, p)
             sp, pp = beta * (sp + a * pp), square + beta**2 * pp
         path.close(s, ss, model)
