@@ -13,6 +13,7 @@ from sphereufm.placement.trajectory import Training
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["features_figure", "save_features", "save_trajectory", "trajectory_figure"]
@@ -38,7 +39,7 @@ _LINES = ("-", "--", ":", "-.")
 
 
 def features_figure(metrics: CollapseMetrics) -> Figure:
-    """Gram matrix of the centred class means, their cosines, and the spectra within and between classes.
+    """Gram matrix of the centred class means, their cosines, spectra within and between classes, and NC1 by class.
 
     Parameters
     ----------
@@ -59,8 +60,8 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.0, 3.8), layout="constrained")
-    gram, histogram, spectrum = figure.subplots(1, 3)
+    figure = Figure(figsize=(15.5, 3.8), layout="constrained")
+    gram, histogram, spectrum, classes = figure.subplots(1, 4)
     lengths = np.linalg.norm(metrics.means, axis=1, keepdims=True)
     units = metrics.means / np.where(lengths > 0.0, lengths, 1.0)
     cosines = units @ units.T
@@ -86,7 +87,25 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     spectrum.set_xlabel("number")
     spectrum.set_ylabel("eigenvalue of the covariance")
     spectrum.legend(frameon=False, fontsize=8)
+    _draw_classes(classes, metrics)
     return figure
+
+
+def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
+    """NC1 of each class, and the cosine of each classifier row with its class mean."""
+    places = np.arange(len(metrics.class_nc1))
+    known = metrics.class_nc1 > 0.0
+    axes.plot(places[known], metrics.class_nc1[known], ".", color=_COLOURS["nc1"], label="NC1 of the class")
+    if known.any():
+        axes.set_yscale("log")
+    axes.set_xlabel("class")
+    axes.set_ylabel("NC1 of the class")
+    found = np.isfinite(metrics.class_cosines)
+    if found.any():
+        other = axes.twinx()
+        other.plot(places[found], metrics.class_cosines[found], "x", ms=4, color=_COLOURS["nc3"])
+        other.set_ylim(min(-0.05, float(metrics.class_cosines[found].min())), 1.05)
+        other.set_ylabel("cosine of classifier and mean (x)")
 
 
 def trajectory_figure(trainings: Sequence[Training]) -> Figure:

@@ -38,9 +38,11 @@ _PLACE = {
     "position_reason": "why there is no position",
 }
 _FIGURE = (
-    "Cosines of the centred class means, as a matrix and as a histogram (the line is the simplex frame's), and the "
-    "eigenvalues of the covariances between and within classes."
+    "Cosines of the centred class means, as a matrix and as a histogram (the line is the simplex frame's); eigenvalues "
+    "of the covariances between and within classes; NC1 of each class, and the cosine of its classifier row with its "
+    "centred mean."
 )
+_CLASSES = ["class", "samples", "NC1 of the class", "cosine of classifier and mean"]
 _TRAJECTORY = (
     "NC1 to NC3 and the optimality gap by epoch, and below NC4 with the classifier's accuracy; what is undefined or "
     "zero is left out."
@@ -84,7 +86,8 @@ def features_html(
     position: list[list[Cell]] = [
         [text, data[key]] for key, text in _PLACE.items() if data.get(key) is not None
     ]
-    samples: list[list[Cell]] = [[k, count] for k, count in enumerate(metrics.class_counts)]
+    known = zip(metrics.class_counts, *data.get("per_class", {}).values(), strict=False)
+    samples: list[list[Cell]] = [[k, *values] for k, values in enumerate(known)]
     return page_html(
         title=f"Features: {source}",
         verdict=_verdict(metrics, place),
@@ -95,7 +98,7 @@ def features_html(
             "Collapse", table_html("measures", ["measure", "value", "convention, or why undefined"], measures)
         )
         + section_html("Position on the landscape", table_html("position", ["what", "value"], position))
-        + section_html("Samples", table_html("samples", ["class", "samples"], samples)),
+        + section_html("Classes", table_html("samples", _CLASSES, samples)),
         data=data,
     )
 

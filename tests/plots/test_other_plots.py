@@ -24,7 +24,7 @@ def metrics():
 
 
 def test_features_have_their_cosines_and_spectra(metrics):
-    gram, histogram, spectrum, _ = features_figure(metrics).axes
+    gram, histogram, spectrum, by_class, _ = features_figure(metrics).axes
     units = metrics.means / np.linalg.norm(metrics.means, axis=1, keepdims=True)
     cosines = units @ units.T
     assert np.allclose(gram.images[0].get_array(), cosines)
@@ -33,6 +33,7 @@ def test_features_have_their_cosines_and_spectra(metrics):
     between, within = spectrum.lines
     assert np.allclose(between.get_ydata(), metrics.between_spectrum[metrics.between_spectrum > 0])
     assert np.allclose(within.get_ydata(), metrics.within_spectrum[metrics.within_spectrum > 0])
+    assert np.allclose(by_class.lines[0].get_ydata(), metrics.class_nc1)
 
 
 def test_a_trajectory_leaves_out_what_is_undefined(metrics):

@@ -16,13 +16,15 @@ from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
-from sphereufm.features.metrics.variability import Variability, class_frame, variability
+from sphereufm.features.metrics.variability import Variability, class_frame, effective_rank, variability
 from sphereufm.notebook import html_table, shown
 
 __all__ = ["CollapseMetrics", "Measuring", "collapse_metrics", "measure_collapse"]
 
 # the whole covariance costs d^2 a sample: up to this dimension it is cheap
 _COVARIANCE_DIMENSION = 512
+# singular values of the class means this much smaller than the largest carry NC1 by themselves
+_SINGULAR = 1e-4
 # K programs of K variables each: seconds up to here
 _ONE_VS_REST_CLASSES = 1024
 
@@ -51,6 +53,9 @@ class CollapseMetrics:
         For figures: class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the
         covariance within and between classes, descending (the former on the span of the class means, or in all
         directions where the whole covariance was measured).
+    class_nc1, class_cosines : ndarray, shape (K,)
+        NC1 with the scatter of each class alone, and the cosine of each classifier row with the centred mean of its
+        class; NaN where there is none.
     """
 
     nc1: float | None
@@ -66,6 +71,8 @@ class CollapseMetrics:
     means: Array
     within_spectrum: Array
     between_spectrum: Array
+    class_nc1: Array
+    class_cosines: Array
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers and their conventions as JSON data."""
@@ -80,6 +87,11 @@ class CollapseMetrics:
             "conventions": dict(self.conventions),
             "undefined": dict(self.undefined),
             "notes": list(self.notes),
+            "per_class": {
+                "nc1": _numbers(self.class_nc1),
+                "classifier_cosine": _numbers(self.class_cosines),
+            },
+            "spectra": {"between": _numbers(self.between_spectrum), "within": _numbers(self.within_spectrum)},
         }
 
     def __repr__(self) -> str:
@@ -238,18 +250,46 @@ class _Measured:
             "nc4": hits / N if has_means and hits is not None else None,
         }
         variants = self._variants(has_means, hulls)
-        products = self.spread.products / N
+        within = np.array(np.linalg.eigvalsh(self.spread.products / N)[::-1], dtype=np.float64)
+        between = np.square(s) / len(places)
+        variants |= {
+            "effective_rank_between": effective_rank(between),
+            "effective_rank_within": effective_rank(within) if full else None,
+        }
         return CollapseMetrics(
             **main,
             class_counts=tuple(int(n) for n in self.moments.counts),
             variants=variants,
             conventions=_conventions(given, normalize),
             undefined=_undefined(main | variants, has_means, given, full, hulls),
-            notes=self._notes(normalize),
+            notes=(*self._notes(normalize), *self._pinv_note(s)),
             normalized=normalize,
             means=places,
-            within_spectrum=np.array(np.linalg.eigvalsh(products)[::-1], dtype=np.float64),
-            between_spectrum=np.square(s) / len(places),
+            within_spectrum=within,
+            between_spectrum=between,
+            class_nc1=self.variability.of_classes,
+            class_cosines=self._class_cosines(),
+        )
+
+    def _class_cosines(self) -> Array:
+        """Cosine of each classifier row with the centred mean of its class; NaN without one, or where one is zero."""
+        found = np.full(len(self.moments.counts), np.nan)
+        v = self.vectors
+        if v.own is not None:
+            lengths = np.linalg.norm(v.own, axis=1) * np.linalg.norm(v.centred, axis=1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                cosines = np.einsum("kd,kd->k", v.own, v.centred) / lengths
+            found[self.moments.counts > 0] = np.clip(cosines, -1.0, 1.0)
+        return found
+
+    def _pinv_note(self, s: Array) -> tuple[str, ...]:
+        """What the pseudo-inverse of Sigma_B kept, where it had to choose or is sensitive to what it kept."""
+        most = min(len(self.vectors.centred) - 1, self.moments.centre.size)
+        if not s.size or (s.size == most and s[-1] > _SINGULAR * s[0]):
+            return ()
+        return (
+            f"Sigma_B is nearly singular: its pseudo-inverse kept {s.size} of at most {most} directions, with "
+            f"eigenvalues down to {(s[-1] / s[0]) ** 2:.2g} of the largest; NC1 depends on the smallest of them",
         )
 
     def _variants(self, has_means: bool, hulls: bool) -> dict[str, float | None]:
@@ -260,6 +300,7 @@ class _Measured:
             "nc1_undivided": None if r.nc1 is None else r.nc1 * classes,
             "nc1_class_mean_centred": r.nc1_class_mean_centred,
             "nc1_trace_ratio": r.trace_ratio,
+            "nc1_class_averaged": r.class_averaged,
             "cdnv": r.cdnv,
             "vci": r.vci,
             "nc4_labels": self.spread.mean_hits / N if has_means else None,
@@ -375,13 +416,22 @@ def _undefined(
             reasons[name] = "no classifier was given"
         elif name.startswith("one_vs_rest") and not hulls:
             reasons[name] = f"not computed above {_ONE_VS_REST_CLASSES} classes unless asked for"
-        elif name == "vci" and not full:
+        elif name in ("vci", "effective_rank_within") and not full:
             reasons[name] = f"not computed above d={_COVARIANCE_DIMENSION} unless the covariance is asked for"
         elif not has_means:
             reasons[name] = "all class means coincide"
+        elif name == "vci":
+            reasons[name] = (
+                "the scatter is known to rounding only where it counts; rescale or whiten the features"
+            )
         else:
             reasons[name] = "two vectors coincide, or one is zero"
     return reasons
+
+
+def _numbers(values: Array) -> list[float | None]:
+    """Values as JSON data, null for those that are not there."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _shown(value: float | None) -> str:

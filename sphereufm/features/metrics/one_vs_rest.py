@@ -42,6 +42,8 @@ from sphereufm.features.metrics.statistics import Array
 __all__ = ["OneVsRest", "one_vs_rest"]
 
 _SMALLEST = 1e-290
+# unit vectors that are equal up to rounding
+_COINCIDENT = 1e-15
 # weights of programs that are kept at once: 32 MB
 _WEIGHTS = 1 << 22
 _STEPS = 10
@@ -85,6 +87,8 @@ def one_vs_rest(A: Array) -> OneVsRest | None:
         # only inner products matter: K coordinates are enough
         U = np.asarray(np.linalg.qr(U.T, mode="r")).T
     nearest = _nearest(U)
+    if float(nearest.min()) <= _COINCIDENT:  # no step can be made on programs of length zero
+        return OneVsRest(distance=float(nearest.min()), gap=float(nearest.min()))
     bounds = _Bounds(least=float(nearest.min()))
     order, size = np.argsort(nearest), max(1, _WEIGHTS // len(U))
     step = 1.0 / max(float(np.linalg.norm(U - U.mean(axis=0), 2)) ** 2, _SMALLEST)

@@ -176,6 +176,8 @@ class Scatter:
         ``sum |h_i - m_k|^2`` over each class.
     products : ndarray, shape (r, r) or (d, d)
         ``S`` of the module.
+    class_squares : ndarray, shape (K, r)
+        Squared coordinates of residuals in the basis, summed over each class.
     mean_hits : int
         Samples whose nearest class mean is that of their label.
     classifier_hits, agreements : int or None
@@ -184,6 +186,7 @@ class Scatter:
 
     squares: Array
     products: Array
+    class_squares: Array
     mean_hits: int
     classifier_hits: int | None
     agreements: int | None
@@ -193,6 +196,7 @@ class Scatter:
         return Scatter(
             squares=self.squares + other.squares,
             products=self.products + other.products,
+            class_squares=self.class_squares + other.class_squares,
             mean_hits=self.mean_hits + other.mean_hits,
             classifier_hits=_sum(self.classifier_hits, other.classifier_hits),
             agreements=_sum(self.agreements, other.agreements),
@@ -247,7 +251,7 @@ def scatter(rows: Rows, frame: Frame, companion: Companion | None = None) -> Sca
     """
     K, r = frame.places.shape
     squares, size = np.zeros(K), frame.means.shape[1] if frame.full else r
-    products = np.zeros((size, size))
+    products, class_squares = np.zeros((size, size)), np.zeros((K, r))
     hits, chosen, agreed, at = 0, 0, 0, 0
     base = frame.base
     base_squares = np.square(base).sum(axis=1)
@@ -261,6 +265,8 @@ def scatter(rows: Rows, frame: Frame, companion: Companion | None = None) -> Sca
         seen = R @ frame.directions
         Y = seen[:, :r]
         products += R.T @ R if frame.full else Y.T @ Y
+        for label, row in zip(y.tolist(), np.square(Y), strict=True):
+            class_squares[label] += row
         if companion is not None and not rows.normalize:
             # |h|^2 = |r|^2 + 2 <r, m> + |m|^2, where m - middle lies in the span of the basis
             lengths += 2.0 * (np.einsum("nr,nr->n", Y, frame.places[y]) + R @ frame.middle) + base_squares[y]
@@ -279,6 +285,7 @@ def scatter(rows: Rows, frame: Frame, companion: Companion | None = None) -> Sca
     return Scatter(
         squares=squares,
         products=products,
+        class_squares=class_squares,
         mean_hits=hits,
         classifier_hits=chosen if known else None,
         agreements=agreed if known else None,

@@ -205,6 +205,7 @@ def _scatter_from(arrays: dict[str, Any]) -> dict[str, Any]:
     return {
         "squares": arrays["squares"],
         "products": arrays["products"],
+        "class_squares": arrays["class_squares"],
         "mean_hits": int(arrays["mean_hits"]),
         **counts,
     }

@@ -19,6 +19,7 @@ s_1``, not from their squares.  All are None where class means coincide: nothing
 References
 ----------
 T. Galanti, A. György, M. Hutter, *On the role of neural collapse in transfer learning*, ICLR 2022 (CDNV).
+O. Roy, M. Vetterli, *The effective rank*, EUSIPCO 2007.
 J. Xu, H. Liu, *Quantifying the variability collapse of neural networks*, ICML 2023 (VCI).
 """
 
@@ -32,22 +33,34 @@ import numpy as np
 
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
 
-__all__ = ["Variability", "class_frame", "variability"]
+__all__ = ["Variability", "class_frame", "effective_rank", "variability"]
 
 _EPS = sys.float_info.epsilon
 # means of equal classes, summed in different orders, differ by a few roundings of a feature's length
 _COINCIDENT = 16.0 * _EPS
+# relative width of what rounding leaves open of the variability collapse index
+_UNCERTAIN = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variability:
-    """NC1 and its relatives; None where undefined or not asked for."""
+    """NC1 and its relatives; None where undefined or not asked for.
+
+    ``of_classes`` is NC1 with the scatter of each class alone, shape ``(K,)``, NaN for classes without samples.
+    """
 
     nc1: float | None
     nc1_class_mean_centred: float | None
     trace_ratio: float | None
     cdnv: float | None
     vci: float | None
+    of_classes: Array
+
+    @property
+    def class_averaged(self) -> float | None:
+        """NC1 with the mean of the classes' scatter, where large classes do not count more."""
+        known = self.of_classes[np.isfinite(self.of_classes)]
+        return float(known.mean()) if known.size else None
 
 
 def class_frame(
@@ -111,7 +124,10 @@ def variability(moments: ClassMoments, frame: Frame, s: Array, spread: Scatter) 
         Singular values that belong to the frame's basis.
     """
     if s.size == 0:
-        return Variability(nc1=None, nc1_class_mean_centred=None, trace_ratio=None, cdnv=None, vci=None)
+        none = np.full(len(moments.counts), np.nan)
+        return Variability(
+            nc1=None, nc1_class_mean_centred=None, trace_ratio=None, cdnv=None, vci=None, of_classes=none
+        )
     N, K = int(moments.counts.sum()), int(frame.present.sum())
     S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
     places = frame.places[frame.present]
@@ -121,6 +137,7 @@ def variability(moments: ClassMoments, frame: Frame, s: Array, spread: Scatter) 
         trace_ratio=float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
         cdnv=_cdnv(places, (spread.squares / np.maximum(moments.counts, 1))[frame.present]),
         vci=_vci(moments, frame, spread) if frame.full else None,
+        of_classes=_of_classes(moments, s, spread),
     )
 
 
@@ -145,15 +162,57 @@ def _cdnv(places: Array, variances: Array) -> float | None:
     return total / math.comb(len(places), 2)
 
 
-def _vci(moments: ClassMoments, frame: Frame, spread: Scatter) -> float | None:
-    """Variability collapse index, from the whole scatter matrix."""
-    weights = moments.counts / moments.counts.sum()
-    # means about the sample mean, scaled so that their Gram matrix is Sigma_B
-    root = np.sqrt(weights)[:, None] * (frame.places @ frame.basis.T)
-    total = spread.products / moments.counts.sum() + root.T @ root
-    values, vectors = np.linalg.eigh(total)
-    kept = values > max(total.shape) * _EPS * values[-1]
-    if not kept.any():
+def _of_classes(moments: ClassMoments, s: Array, spread: Scatter) -> Array:
+    """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Array = (spread.class_squares @ (1.0 / np.square(s))) / moments.counts
+    return found
+
+
+def effective_rank(eigenvalues: Array) -> float | None:
+    """Exponential of the entropy of a spectrum: r for r equal eigenvalues and zeros.
+
+    Examples
+    --------
+    >>> round(effective_rank(np.array([2.0, 2.0, 0.0])), 12)
+    2.0
+    """
+    positive = eigenvalues[eigenvalues > 0.0]
+    if not positive.size:
         return None
-    seen = root @ vectors[:, kept]
-    return 1.0 - float((np.square(seen) / values[kept]).sum()) / frame.basis.shape[1]
+    shares = positive / positive.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _vci(moments: ClassMoments, frame: Frame, spread: Scatter) -> float | None:
+    """Variability collapse index, from the whole scatter matrix; None where rounding decides it.
+
+    It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_W = R^T R``,
+    ``Sigma_B = A^T A`` and ``[R; A] = U S V^T`` the trace is the squared norm of A's rows of U, which lies between 0
+    and the rank.  Eigenvalues of Sigma_W below its rounding are taken for zero; where it matters that they are not
+    known, nothing is returned.
+    """
+    N = moments.counts.sum()
+    A = np.sqrt(moments.counts / N)[:, None] * (frame.base - frame.middle)
+    scales = np.sqrt(np.diag(spread.products) / N + np.square(A).sum(axis=0))
+    live = scales > 0.0
+    A = A[:, live] / scales[live]
+    values, vectors = np.linalg.eigh(
+        spread.products[np.ix_(live, live)] / N / np.outer(scales[live], scales[live])
+    )
+    s = np.linalg.svd(A, compute_uv=False)
+    rank = min(int(np.count_nonzero(s > max(A.shape) * _EPS * s[0])), int(frame.present.sum()) - 1)
+    noise = len(values) * _EPS * max(float(values[-1]), 0.0)
+    low, high = (
+        _collapse_index(np.sqrt(np.where(values > noise, values, unknown))[:, None] * vectors.T, A, rank)
+        for unknown in (0.0, noise)
+    )
+    return low if high - low <= _UNCERTAIN * high + 1e-9 else None
+
+
+def _collapse_index(R: Array, A: Array, rank: int) -> float:
+    """``1 - |A's rows of U|^2 / rank``, in [0, 1]."""
+    U, s, _ = np.linalg.svd(np.concatenate([R, A]), full_matrices=False)
+    kept = s > max(U.shape) * _EPS * s[0]
+    seen = float(np.square(U[len(R) :, kept]).sum())
+    return min(1.0, max(0.0, 1.0 - seen / rank))
