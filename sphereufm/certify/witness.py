@@ -2,7 +2,7 @@
 
 For symmetric A take T with ``T^T A T`` near ``E = diag(-1, .., -1, 1, .., 1)``; then ``Y = T E T^T`` is near the
 inverse of A, and ``|I - Y A| < 1`` proves both statements (docs/proofs.md, Lemma 6).  T is stored by columns, each a
-power of two times integers of a few bytes: it needs half of the digits of the condition number, and a few.
+power of two times integers of a few bytes: it needs the digits of the condition number, and a few.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["Witness", "diagonalised"]
 
 # so much finer than what the condition asks for
-_SPARE_BITS = 12
+_SPARE_BITS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,6 @@ def diagonalised(middle: NDArray[np.float64]) -> tuple[Witness, float] | None:
     if not sizes.max() < 1e11 * sizes.min():
         return None
     condition = float(sizes.max() / sizes.min())
-    bits = _SPARE_BITS + 0.5 * np.log2(condition) + np.log2(len(values))
+    bits = _SPARE_BITS + np.log2(condition) + np.log2(len(values))
     T = vectors / np.sqrt(sizes)
     return Witness.of(T, int((values < 0).sum()), int(np.ceil((bits + 1) / 8))), condition

@@ -172,7 +172,10 @@ def _root_unit(scale: Array) -> Array:
 def _positive(scale: Array) -> Array:
     """Column scales kept away from zero relative to the largest, so that they can be divided by."""
     largest = scale.max(axis=-1, keepdims=True)
-    return np.maximum(scale, np.where(largest > 0.0, 1e-200 * largest, 1.0))
+    # where everything is below 1e-100, a share of it would underflow
+    return np.maximum(
+        scale, np.where(largest > 1e-100, 1e-200 * largest, np.where(largest > 0.0, 1e-300, 1.0))
+    )
 
 
 def _next_damping(
