@@ -72,8 +72,9 @@ Definition smoothed (eps : R) W H := \sum_i om i * (ln (sumexp W H i)
 (* logistic loss, one class against the others *)
 Definition one_against_all W H := \sum_i om i * (ln (1 + expR (- logit W H (y i) i))
   + \sum_(k | k != y i) ln (1 + expR (logit W H k i))).
-(* squared error to the one-hot label *)
-Definition squared W H := \sum_i om i * (\sum_k (logit W H k i - (k == y i)%:R) ^+ 2 / 2).
+(* squared error: the own logit should be M and counts kappa times, the others should be 0 *)
+Definition squared (kappa M : R) W H := \sum_i om i * (\sum_k (if k == y i
+  then kappa * (logit W H k i - M) ^+ 2 / 2 else logit W H k i ^+ 2 / 2)).
 End Costs.
 
 (* ---- neural collapse ---- *)

@@ -39,45 +39,53 @@ Section Squared.
 Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K).
 Variables (tau : 'I_N -> R) (off : 'I_K -> 'I_N -> R) (om : 'I_N -> R).
 Hypotheses (tau0 : forall i, 0 < tau i) (om0 : forall i, 0 < om i).
-Definition sq_phi i k (t : R) := om i * ((tau i * t + off k i - (k == y i)%:R) ^+ 2 / 2).
-Definition sq_phi1 i k (t : R) := om i * (tau i * (tau i * t + off k i - (k == y i)%:R)).
-Definition sq_phi2 i (k : 'I_K) (t : R) := om i * tau i ^+ 2.
+Variables (kappa M : R).
+Hypothesis kappa0 : 0 < kappa.
+(* weight and target of class k *)
+Let wt i k : R := if k == y i then kappa else 1.
+Let tg i k : R := if k == y i then M else 0.
+Definition sq_phi i k (t : R) := om i * (wt i k * (tau i * t + off k i - tg i k) ^+ 2 / 2).
+Definition sq_phi1 i k (t : R) := om i * wt i k * (tau i * (tau i * t + off k i - tg i k)).
+Definition sq_phi2 i k (t : R) := om i * wt i k * tau i ^+ 2.
 
-Lemma squared_totalE : @squared R d K N y tau off om = total (sep_loss sq_phi).
+Lemma squared_totalE : @squared R d K N y tau off om kappa M = total (sep_loss sq_phi).
 Proof.
-by apply/funext => W; apply/funext => H; apply: eq_bigr => i _; rewrite mulr_sumr.
+apply/funext => W; apply/funext => H; apply: eq_bigr => i _; rewrite mulr_sumr; apply: eq_bigr => k _.
+by rewrite /sq_phi /wt /tg /logit; case: (k == y i); rewrite ?mul1r ?subr0.
 Qed.
+
+Lemma D_logit_sub i k (t : R) : is_derive t (1 : R) (fun t => tau i * t + off k i - tg i k) (tau i).
+Proof. by apply: D_eq (D_sub (D_add (D_scale (tau i) (D_id t)) (D_const t _)) (D_const t _)) _; ring. Qed.
 
 Lemma sq_d1 i k (t : R) : is_derive t (1 : R) (sq_phi i k) (sq_phi1 i k t).
 Proof.
-have l := D_sub (D_add (D_scale (tau i) (D_id t)) (D_const t (off k i))) (D_const t (k == y i)%:R).
-have h := D_scale (om i / 2) (D_mul l l); apply: D_eq (D_ext h _) _ => [x|].
+have l := D_logit_sub i k t; have h := D_scale (om i * wt i k / 2) (D_mul l l); apply: D_eq (D_ext h _) _ => [x|].
   by rewrite /sq_phi /= expr2; field.
 by rewrite /sq_phi1 /=; field.
 Qed.
 
 Lemma sq_d2 i k (t : R) : is_derive t (1 : R) (sq_phi1 i k) (sq_phi2 i k t).
-Proof.
-have l := D_sub (D_add (D_scale (tau i) (D_id t)) (D_const t (off k i))) (D_const t (k == y i)%:R).
-by apply: D_eq (D_scale (om i) (D_scale (tau i) l)) _; rewrite /sq_phi2; ring.
-Qed.
+Proof. by apply: D_eq (D_scale (om i * wt i k) (D_scale (tau i) (D_logit_sub i k t))) _; rewrite /sq_phi2 expr2. Qed.
+
+Lemma wt_gt0 i k : 0 < wt i k. Proof. by rewrite /wt; case: ifP. Qed.
 
 Lemma sq_convex i k s t : sq_phi1 i k s * (t - s) <= sq_phi i k t - sq_phi i k s.
 Proof.
 rewrite -subr_ge0.
-have -> : sq_phi i k t - sq_phi i k s - sq_phi1 i k s * (t - s) = om i * (tau i * (t - s)) ^+ 2 / 2.
+have -> : sq_phi i k t - sq_phi i k s - sq_phi1 i k s * (t - s) = om i * wt i k * (tau i * (t - s)) ^+ 2 / 2.
   by rewrite /sq_phi /sq_phi1; field.
-by rewrite divr_ge0 // mulr_ge0 ?sqr_ge0 // ltW.
+by rewrite divr_ge0 // mulr_ge0 ?sqr_ge0 // ltW // mulr_gt0 ?wt_gt0.
 Qed.
 
-(* below tau = 1 the own logit never reaches its target *)
-Lemma sq_grad_neq0 (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) i : unitc W -> unitc H -> tau i + off (y i) i < 1 ->
+(* below tau = M the own logit never reaches its target *)
+Lemma sq_grad_neq0 (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) i : unitc W -> unitc H -> tau i + off (y i) i < M ->
   exists k, sep_grad sq_phi1 i (fun k => dotc W H k i) k != 0.
 Proof.
-move=> uW uH t1; exists (y i); rewrite /sep_grad /sq_phi1 eqxx.
+move=> uW uH t1; exists (y i); rewrite /sep_grad /sq_phi1 /tg eqxx.
+apply: mulf_neq0; first by rewrite gt_eqF // mulr_gt0 ?wt_gt0.
 apply: mulf_neq0; first by rewrite gt_eqF.
-apply: mulf_neq0; first by rewrite gt_eqF.
-rewrite lt_eqF // subr_lt0; apply: le_lt_trans t1; rewrite ler_add2r -[X in _ <= X]mulr1 ler_pmul2l //; exact: dotc_le1.
+rewrite lt_eqF // subr_lt0; apply: le_lt_trans t1; rewrite ler_add2r -[X in _ <= X]mulr1 ler_pmul2l //.
+exact: dotc_le1.
 Qed.
 End Squared.
 

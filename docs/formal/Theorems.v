@@ -9,7 +9,7 @@ From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
 From mathcomp Require Import ring.
-From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane.
+From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane Index.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -158,6 +158,23 @@ Theorem duality_gap (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (eta : 'I_K -> R) (theta
   f W H - (\sum_k eta k + \sum_i theta i) / 2 <= f W' H'.
 Proof. exact: Landscape.duality_gap. Qed.
 
+(* Index of a rank-deficient point: (W, H) in dimension d, and the same configuration in dimension d + e, its new rows
+   zero. If the Hessian at (W, H) has the index m on the tangent space, and S has the index n, then the Hessian in
+   dimension d + e has the index m + e n. (Index.v: has_index q T m says that T is the direct sum of a space of dimension m
+   where q < 0 and one where q >= 0; m is unique.) *)
+Theorem index_deficient (e m n : nat) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  has_index (fun X : 'M[R]_(d,K) * 'M[R]_(d,N) => hess g Q W H X.1 X.2) (tangent_space W H) m ->
+  has_index (fun X : 'rV[R]_K * 'rV[R]_N => qS g W H (fun k => X.1 0 k) (fun i => X.2 0 i)) fullv n ->
+  has_index (fun X : 'M[R]_(d + e,K) * 'M[R]_(d + e,N) => hess g Q (col_mx W 0) (col_mx H 0) X.1 X.2)
+    (tangent_space (col_mx W 0) (col_mx H 0)) (m + e * n).
+Proof.
+move=> hm hn; apply: Index.index_deficient hm _.
+by rewrite (_ : @rows _ _ _ _ 1 = fun X => qS g W H (fun k => X.1 0 k) (fun i => X.2 0 i)) //; apply/funext => X; apply: big_ord1.
+Qed.
+
+Theorem index_unique (E : vectType R) (q : E -> R) (T : {vspace E}) m m' : has_index q T m -> has_index q T m' -> m = m'.
+Proof. exact: Index.index_unique. Qed.
+
 (* Theorem C: no gradient vanishes at the point, and d >= K + 1, or d >= max(K, 3) and the losses ignore a common
    shift; a critical point is a global minimiser or a strict saddle. *)
 Theorem benign_C (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H ->
@@ -202,21 +219,22 @@ apply: (no_spurious_C (sep_chain1 (oaa_d1 y tau off om)) (sep_chain2 (oaa_d2 y t
 exact: oaa_grad_neq0.
 Qed.
 
-(* Squared error: if d >= K + 1 and tau < 1 (in general: tau plus the offset of the label is below 1), benign. *)
-Theorem benign_squared : (K < d)%N -> (forall i, tau i + off (y i) i < 1) -> benign (@squared R d K N y tau off om).
+(* Squared error: if d >= K + 1 and tau (plus the offset of the label) is below the target M, benign. *)
+Theorem benign_squared kappa M : 0 < kappa -> (K < d)%N -> (forall i, tau i + off (y i) i < M) ->
+  benign (@squared R d K N y tau off om kappa M).
 Proof.
-move=> dK t1 W H uW uH; rewrite squared_totalE.
-apply: (benign_C (sep_chain1 (sq_d1 y tau off om)) (sep_chain2 (sq_d2 y tau off om))
-  (sep_convex (sq_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+move=> kappa0 dK t1 W H uW uH; rewrite squared_totalE.
+apply: (benign_C (sep_chain1 (sq_d1 y tau off om kappa M)) (sep_chain2 (sq_d2 y tau off om kappa M))
+  (sep_convex (sq_convex y tau off om0 M kappa0)) uW uH _ (or_introl dK)) => i.
 exact: sq_grad_neq0.
 Qed.
 
-Theorem no_spurious_squared : (K < d)%N -> (forall i, tau i + off (y i) i < 1) ->
-  no_spurious (@squared R d K N y tau off om).
+Theorem no_spurious_squared kappa M : 0 < kappa -> (K < d)%N -> (forall i, tau i + off (y i) i < M) ->
+  no_spurious (@squared R d K N y tau off om kappa M).
 Proof.
-move=> dK t1 W H uW uH; rewrite squared_totalE.
-apply: (no_spurious_C (sep_chain1 (sq_d1 y tau off om)) (sep_chain2 (sq_d2 y tau off om))
-  (sep_convex (sq_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
+move=> kappa0 dK t1 W H uW uH; rewrite squared_totalE.
+apply: (no_spurious_C (sep_chain1 (sq_d1 y tau off om kappa M)) (sep_chain2 (sq_d2 y tau off om kappa M))
+  (sep_convex (sq_convex y tau off om0 M kappa0)) uW uH _ (or_introl dK)) => i.
 exact: sq_grad_neq0.
 Qed.
 
