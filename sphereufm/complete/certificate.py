@@ -1,4 +1,4 @@
-"""A complete list as a file: the format ``sphereufm-complete/1`` of docs/complete.md, section 4."""
+"""A complete list as a file: the format ``sphereufm-complete/1`` of docs/complete.md, section 5."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from sphereufm.certify.instances import ExactInstance
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.branch_and_prune import DEAD, SPLIT, UNIQUE, Search, Tree
 from sphereufm.version import __version__
 
-__all__ = ["FORMAT", "planar_certificate", "tree_bytes", "two_class_certificate"]
+__all__ = ["FORMAT", "charts_certificate", "planar_certificate", "tree_bytes", "two_class_certificate"]
 
 FORMAT = "sphereufm-complete/1"
 _CUT = 128
@@ -41,26 +41,19 @@ def planar_certificate(
     orbits : sequence of sequences of (search, zero)
         Zeros that are one critical orbit, by their numbers.
     """
-    listed = [
-        {
-            "order": list(order),
-            "zeros": [
-                {"point": [float(v).hex() for v in x], "radius": float(radius).hex()}
-                for x, radius in zip(search.zeros.points, search.zeros.radii, strict=True)
-            ],
-            "tree": base64.b64encode(zlib.compress(tree_bytes(search.tree), 9)).decode(),
-        }
-        for order, search in searches
-    ]
-    groups = [[list(pair) for pair in orbit] for orbit in orbits]
-    data = {
-        **_head(instance),
-        "method": "planar",
-        "closed": closed.hex(),
-        "searches": listed,
-        "orbits": groups,
-    }
-    return _written(data)
+    listed = [{"order": list(order), **_search(search)} for order, search in searches]
+    head = {**_head(instance), "method": "planar", "closed": closed.hex()}
+    return _written({**head, "searches": listed, "orbits": _groups(orbits)})
+
+
+def charts_certificate(
+    instance: ExpressionInstance,
+    searches: Sequence[Search],
+    orbits: Sequence[Sequence[tuple[int, int]]],
+) -> bytes:
+    """Return the certificate of a search in all charts, in the order of :func:`~sphereufm.complete.programs.charts`."""
+    data = {**_head(instance), "method": "charts"}
+    return _written({**data, "searches": list(map(_search, searches)), "orbits": _groups(orbits)})
 
 
 def tree_bytes(tree: Tree) -> bytes:
@@ -87,13 +80,27 @@ def tree_bytes(tree: Tree) -> bytes:
     return bytes(out)
 
 
-def _head(instance: ExactInstance) -> dict[str, Any]:
+def _head(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
     """What every certificate begins with."""
     return {
         "format": FORMAT,
         "producer": {"name": "sphereufm", "version": __version__},
         "instance": instance_to_json(instance),
     }
+
+
+def _search(search: Search) -> dict[str, Any]:
+    """Zeros and tree of one search."""
+    zeros = zip(search.zeros.points, search.zeros.radii, strict=True)
+    return {
+        "zeros": [{"point": [float(v).hex() for v in x], "radius": float(r).hex()} for x, r in zeros],
+        "tree": base64.b64encode(zlib.compress(tree_bytes(search.tree), 9)).decode(),
+    }
+
+
+def _groups(orbits: Sequence[Sequence[tuple[int, int]]]) -> list[list[list[int]]]:
+    """Numbers of search and zero, orbit by orbit."""
+    return [[list(pair) for pair in orbit] for orbit in orbits]
 
 
 def _written(data: dict[str, Any]) -> bytes:

@@ -22,6 +22,8 @@ __all__ = ["Equations", "Pass", "contract", "preconditioner"]
 REGULAR = 0.9
 # for the same reason bounds must be met with this much to spare
 _ROOM = 1.01
+# a box is not narrowed to a point, in whose units derivatives mean nothing
+_LEAST = 1e-7
 
 
 class Equations(Protocol):
@@ -66,6 +68,9 @@ def contract(equations: Equations, low: Array, high: Array) -> Pass:
     m, r = 0.5 * (low + high), 0.5 * (high - low)
     F, J = equations.derivative(m, r)
     at_centre = equations.values(m)
+    # where a cost is not defined on all of a box nothing is known of it
+    blind = ~(np.isfinite(F.m) & np.isfinite(at_centre)).all(1) | ~np.isfinite(J.m + J.r).all((1, 2))
+    F.m[blind], F.r[blind], J.m[blind], J.r[blind], at_centre[blind] = 0, 1, 0, 1, 0
     dead = (np.abs(F.m) > _ROOM * F.r).any(1)
     empty, below, above = _linear_bounds(at_centre, J, r)
     Y, sound = preconditioner(J.m[:, equations.square], r)
@@ -79,7 +84,14 @@ def contract(equations: Equations, low: Array, high: Array) -> Pass:
     dead |= empty | (empty_too & sound) | (below > above).any(1)
     size = (np.abs(J.m) + J.r) * r[:, None, :]
     sway = (size / np.maximum(size.sum(2, keepdims=True), 1e-290)).sum(1)
-    return Pass(dead=dead, low=m + below, high=m + above, regular=regular, sway=sway)
+    least = _LEAST * (equations.high - equations.low)
+    return Pass(
+        dead=dead,
+        low=np.maximum(m + below - least, low),
+        high=np.minimum(m + above + least, high),
+        regular=regular,
+        sway=sway,
+    )
 
 
 def preconditioner(A: Array, r: Array) -> tuple[Array, Mask]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.complete.check import CompleteResult, check_complete_bytes
-from sphereufm.certify.instances import ExactInstance
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.complete.branch_and_prune import Search, branch_and_prune
-from sphereufm.complete.certificate import planar_certificate, two_class_certificate
+from sphereufm.complete.certificate import charts_certificate, planar_certificate, two_class_certificate
 from sphereufm.complete.circles import circle_orders, equations_for, planar_point
 from sphereufm.complete.lemmas import closed_neighbourhood
+from sphereufm.complete.programs import ProgramEquations, charts
 from sphereufm.complete.two_classes import two_class_points
 from sphereufm.complete.zeros import Zeros
 from sphereufm.errors import check_integer
@@ -26,6 +29,7 @@ __all__ = ["CompleteList", "prove_complete", "search_plane"]
 
 # unknowns that the format can hold
 _MOST_UNKNOWNS = 16
+_MOST_CHARTS = 5000
 _SAME_POINT = 1e-7
 
 
@@ -39,8 +43,8 @@ class CompleteList:
         PROVED where the independent checker accepted the certificate, else UNDECIDED.
     statement : str
         What is proved, or why nothing is.
-    points : tuple of ndarray, shape (2, K + N)
-        One point of the plane for each critical orbit outside of the collapsed family; all of them where PROVED.
+    points : tuple of ndarray, shape (2, K + N) or (d, M)
+        One point for each critical orbit outside of the collapsed family, or of an own cost; all of them where PROVED.
     copies : tuple of int
         Classes modulo O(d) alone in each orbit, in the order of rising cost; empty where not PROVED.
     costs : tuple of float
@@ -67,17 +71,22 @@ class CompleteList:
 
 
 def prove_complete(
-    problem: SphereProblem, *, most_boxes: int = 2_000_000, progress: Progress | None = None
+    problem: SphereProblem | ExpressionInstance,
+    *,
+    most_boxes: int = 2_000_000,
+    progress: Progress | None = None,
 ) -> CompleteList:
     """Prove that a list of critical points is complete, on a small instance.
 
     Two classes need no search: every critical point is given in closed form.  Three classes of one sample each are
-    searched in the plane, which holds all critical points in every dimension; other instances in ``R^2``.
+    searched in the plane, which holds all critical points in every dimension; other instances in ``R^2``.  A cost given
+    as an expression is searched in charts, up to some five unknowns, if its critical points are isolated.
 
     Parameters
     ----------
-    problem : SphereProblem
-        A :class:`~sphereufm.problem.ufm.UFMProblem` with the cross-entropy loss.
+    problem : SphereProblem or ExpressionInstance
+        A :class:`~sphereufm.problem.ufm.UFMProblem` with the cross-entropy loss, or a cost of
+        :mod:`sphereufm.certify.expressions`.
     most_boxes : int
         Work after which the search is stopped.
     progress : callable, optional
@@ -102,9 +111,15 @@ def prove_complete(
     """
     check_integer("most_boxes", most_boxes, 1)
     told = progress or silent
+    if isinstance(problem, ExpressionInstance):
+        return search_charts(problem, most_boxes=most_boxes, progress=told)
     instance = capabilities.exact_instance(problem)
+    if isinstance(instance, ExpressionInstance):
+        return search_charts(instance, most_boxes=most_boxes, progress=told)
     if not isinstance(instance, ExactInstance):
-        return _undecided("complete lists need the cross-entropy problem, whose formulas are known in balls")
+        return _undecided(
+            "complete lists need a cost whose formulas are known in balls: cross-entropy, or an expression"
+        )
     if instance.classes == 2 and instance.dim >= 2:
         return _checked(two_class_certificate(instance), two_class_points(instance), 0, told)
     reason = _out_of_reach(instance)
@@ -168,6 +183,64 @@ def search_plane(
     orbits = _orbits(problem, instance, searches)
     certificate = planar_certificate(instance, closed, searches, [members for members, _ in orbits])
     return _checked(certificate, [x for _, x in orbits], boxes, told)
+
+
+def search_charts(
+    instance: ExpressionInstance, *, most_boxes: int = 2_000_000, progress: Progress | None = None
+) -> CompleteList:
+    """Search every chart for critical points of an own cost; like :func:`prove_complete`."""
+    told = progress or silent
+    if instance.dim < 2 or (instance.dim > 2 and instance.is_orthogonally_invariant):
+        return _undecided(
+            "a cost of inner products alone has no isolated critical points in d >= 3, and d = 1 has no tangents"
+        )
+    unknowns = (instance.dim - 1) * instance.columns
+    count = (2 * instance.dim) ** instance.columns if instance.dim > 2 else 1
+    if unknowns > _MOST_UNKNOWNS or count > _MOST_CHARTS:
+        return _undecided(f"{unknowns} unknowns in {count} charts are more than can be searched")
+    faces = charts(instance)
+    searches, boxes = [], 0
+    points: list[tuple[list[tuple[int, int]], Array]] = []
+    for number, face in enumerate(faces):
+        equations = ProgramEquations(instance, face)
+        told("complete list", number, len(faces))
+        search = branch_and_prune(equations, Zeros(equations), most_boxes=max(most_boxes - boxes, 1))
+        boxes += search.boxes
+        searches.append(search)
+        for z, x in enumerate(search.zeros.points):
+            _gather(points, equations, (number, z), x)
+        if len(search.low):
+            return CompleteList(
+                status=ProofStatus.UNDECIDED,
+                statement=f"the search for a complete list was stopped after {boxes} boxes",
+                points=tuple(X for _, X in points),
+                region=f"{len(search.low)} boxes are left in chart {number + 1} of {len(faces)}, "
+                f"between {_numbers(search.low.min(0))} and {_numbers(search.high.max(0))}",
+                boxes=boxes,
+            )
+    certificate = charts_certificate(instance, searches, [members for members, _ in points])
+    return _checked(certificate, [X for _, X in points], boxes, told)
+
+
+def _gather(
+    points: list[tuple[list[tuple[int, int]], Array]],
+    equations: ProgramEquations,
+    member: tuple[int, int],
+    x: Array,
+) -> None:
+    """Enter a zero with the point that it is, in the plane up to a reflection where rotations are free."""
+    X = equations.point(x)
+    mirrored = X * [[1.0], [-1.0]] if equations.pinned else X
+    for members, Y in points:
+        if min(np.abs(X - Y).max(), np.abs(mirrored - Y).max()) < _SAME_POINT:
+            members.append(member)
+            return
+    points.append(([member], X))
+
+
+def _numbers(values: Array) -> str:
+    """A few numbers in words."""
+    return "(" + ", ".join(f"{v:.3g}" for v in values) + ")"
 
 
 def _orbits(

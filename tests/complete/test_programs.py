@@ -1,0 +1,157 @@
+"""Own costs: derivatives, and complete lists that are known from elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+from test_prove import status
+
+from sphereufm import prove_complete
+from sphereufm.certify.complete.check import check_complete_bytes
+from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
+from sphereufm.complete.programs import ProgramEquations, degrees
+
+
+def quadratic(n, constant=0, seed=0):
+    """A quadratic form with a gap in its spectrum, and its matrix."""
+    A = np.random.default_rng(seed).integers(-9, 10, (n, n))
+    A = A + A.T
+    cost = Cost(dim=n, columns=1)
+    terms = [int(A[i, j]) * cost.x(i, 0) * cost.x(j, 0) for i in range(n) for j in range(n)]
+    return cost.instance(sum(terms) + constant), A
+
+
+def mixed():
+    """A cost with every instruction."""
+    cost = Cost(dim=3, columns=2)
+    first = exp(cost.gram(0, 1)) * cost.x(0, 0) + cost.x(1, 1) ** 3 / (3 + cost.x(2, 0))
+    return cost.instance(first + log(2 + cost.gram(0, 1)) * sqrt(3 - cost.x(0, 1)) - cost.gram(1, 1))
+
+
+def ring(n):
+    """Oscillators in a ring."""
+    cost = Cost(dim=2, columns=n)
+    return cost.instance(sum(-1 * cost.gram(i, (i + 1) % n) for i in range(n)))
+
+
+CASES = [(mixed(), ((0, 1), (2, -1))), (quadratic(4)[0], ((3, -1),)), (ring(4), ())]
+
+
+@pytest.mark.parametrize(("instance", "faces"), CASES)
+def test_derivatives_agree_with_differences(instance, faces):
+    equations = ProgramEquations(instance, faces)
+    x = np.random.default_rng(0).uniform(-0.9, 0.9, (3, equations.variables))
+    J = equations.derivative(x, np.zeros_like(x))[1].m
+
+    def error(h):
+        steps = h * np.eye(equations.variables)
+        return np.abs(
+            np.stack([(equations.values(x + s) - equations.values(x - s)) / (2 * h) for s in steps], 2) - J
+        ).max()
+
+    assert error(1e-4) < max(0.3 * error(2e-4), 1e-9)
+    assert error(1e-4) < 1e-5
+
+
+@pytest.mark.parametrize(("instance", "faces"), CASES)
+def test_boxes_hold_the_values_and_derivatives_of_their_points(instance, faces):
+    equations = ProgramEquations(instance, faces)
+    rng = np.random.default_rng(1)
+    m = rng.uniform(-0.7, 0.7, (200, equations.variables))
+    r = rng.uniform(0, 0.3, m.shape)
+    F, J = equations.derivative(m, r)
+    for _ in range(5):
+        x = m + rng.uniform(-1, 1, m.shape) * r
+        f, j = equations.derivative(x, np.zeros_like(x))
+        assert (np.abs(f.m - F.m) <= F.r + 1e-12).all()
+        assert (np.abs(j.m - J.m) <= J.r + 1e-12).all()
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_eigenvectors_are_all_critical_points_of_a_quadratic_form(constant):
+    instance, A = quadratic(3, constant)
+    # homogeneous or not, the points are the same
+    assert (degrees(instance) is None) == bool(constant)
+    found = prove_complete(instance)
+    assert found.status.name == "PROVED"
+    vectors = np.linalg.eigh(A)[1].T
+    expected = sorted([*vectors.tolist(), *(-vectors).tolist()])
+    assert np.array(sorted(X[:, 0].tolist() for X in found.points)) == pytest.approx(
+        np.array(expected), abs=1e-9
+    )
+    assert found.costs == pytest.approx(np.repeat(np.linalg.eigvalsh(A) + constant, 2), abs=1e-9)
+
+
+def test_singular_vectors_are_all_critical_points_of_a_bilinear_form():
+    B = np.array([[3, 1, 0], [0, 2, 1], [1, 0, -4]])
+    cost = Cost(dim=3, columns=2)
+    terms = [int(B[i, j]) * cost.x(i, 0) * cost.x(j, 1) for i in range(3) for j in range(3) if B[i, j]]
+    found = prove_complete(cost.instance(sum(terms)))
+    values = np.linalg.svd(B, compute_uv=False)
+    assert found.status.name == "PROVED"
+    assert found.costs == pytest.approx(sorted([*values, *values, *-values, *-values]), abs=1e-9)
+
+
+def test_fourth_powers_have_a_point_for_each_face_of_a_cube():
+    found = prove_complete(fourth_powers(3))
+    assert (found.status.name, len(found.points)) == ("PROVED", 3**3 - 1)
+
+
+def test_a_ring_of_three_has_the_points_that_phases_allow():
+    # all alike, three with one turned by pi, and the twisted state with its mirror image
+    found = prove_complete(ring(3))
+    assert found.status.name == "PROVED"
+    assert found.costs == pytest.approx([-3, 1, 1, 1, 1.5])
+
+
+def test_a_continuum_ends_undecided_with_its_region():
+    found = prove_complete(ring(4), most_boxes=4000)
+    assert found.status.name == "UNDECIDED"
+    assert "boxes are left in chart 1 of 1" in found.region
+
+
+def many_columns():
+    """Too many charts."""
+    cost = Cost(dim=5, columns=9)
+    return cost.instance(cost.x(0, 8))
+
+
+@pytest.mark.parametrize("instance", [thomson(4), many_columns()])
+def test_what_cannot_be_searched_says_why(instance):
+    found = prove_complete(instance)
+    assert (found.status.name, found.certificate) == ("UNDECIDED", None)
+
+
+def test_a_cost_that_is_not_defined_everywhere_is_no_accident():
+    cost = Cost(dim=3, columns=1)
+    found = prove_complete(cost.instance(log(cost.x(0, 0)) + cost.x(1, 0)), most_boxes=2000)
+    assert found.status.name == "UNDECIDED"
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return json.loads(prove_complete(quadratic(3)[0]).certificate)
+
+
+def test_a_changed_certificate_is_not_accepted(certificate):
+    assert status(certificate) == "PROVED"
+    searches, orbits = certificate["searches"], certificate["orbits"]
+    cost = {**certificate["instance"], "program": [*certificate["instance"]["program"], ["exp", 0]]}
+    for change in (
+        {"searches": searches[1:]},
+        {"searches": [searches[1], searches[0], *searches[2:]]},
+        {"orbits": orbits[1:]},
+        {"orbits": [orbits[0] + orbits[1], *orbits[2:]]},
+        {"instance": cost},
+        {"method": "two-classes"},
+    ):
+        assert status({**certificate, **change}) != "PROVED", change.keys()
+
+
+def test_zeros_on_several_faces_cannot_be_counted_twice():
+    data = json.loads(prove_complete(fourth_powers(3)).certificate)
+    several = next(n for n, orbit in enumerate(data["orbits"]) if len(orbit) > 1)
+    members = data["orbits"].pop(several)
+    data["orbits"] += [members[:1], members[1:]]
+    result = check_complete_bytes(json.dumps(data).encode())
+    assert (result.status, result.text) == ("UNDECIDED", "two orbits are not proved to differ")
