@@ -19,6 +19,15 @@ from sphereufm.errors import InvalidInputError, check_integer
 __all__ = ["ExactInstance", "ExpressionInstance"]
 
 LONGEST_PROGRAM = 20_000
+# losses with proofs, and their parameters in the order of files
+LOSSES = {
+    "cross-entropy": (),
+    "cosine-margin": ("margin",),
+    "label-smoothing": ("smoothing",),
+    "focal": ("focusing",),
+    "squared-error": ("own_weight", "target"),
+    "logistic": (),
+}
 # Arguments of an instruction that are numbers of earlier ones; "add" has two or more.
 ARITY = {"sub": 2, "mul": 2, "div": 2, "neg": 1, "exp": 1, "log": 1, "sqrt": 1}
 
@@ -138,7 +147,7 @@ class ExactInstance:
         ----------
         problem : object
             With ``classes``, ``dim``, ``labels``, ``exact_tau`` (Fraction), ``exact_weights`` (Fractions or None) and
-            ``loss.name``; a loss with parameters has ``exact_parameters``, a mapping of names to Fractions.
+            ``loss`` with a ``name`` and its parameters as attributes.
 
         Raises
         ------
@@ -149,6 +158,7 @@ class ExactInstance:
         ordered = all(a <= b for a, b in pairwise(labels))
         sizes = tuple(np.bincount(labels, minlength=problem.classes).tolist()) if ordered else None
         weights = problem.exact_weights
+        loss, parameters = _loss_of(problem.loss)
         return cls(
             classes=int(problem.classes),
             dim=int(problem.dim),
@@ -156,8 +166,8 @@ class ExactInstance:
             labels=None if ordered else tuple(labels),
             tau=Fraction(problem.exact_tau),
             weights=None if weights is None else tuple(Fraction(w) for w in weights),
-            loss=str(problem.loss.name),
-            parameters=tuple(getattr(problem.loss, "exact_parameters", {}).items()),
+            loss=loss,
+            parameters=parameters,
         )
 
 
@@ -216,6 +226,17 @@ class ExpressionInstance:
         return all(instruction[0] != "x" for instruction in self.program)
 
 
+def _loss_of(loss: Any) -> tuple[str, tuple[tuple[str, Fraction], ...]]:
+    """Name and parameters of a loss in files; cross-entropy with a margin has a name of its own there."""
+    name = str(loss.name)
+    if name == "cross-entropy":
+        if getattr(loss, "offsets", None) is not None:
+            raise InvalidInputError("offsets of the logits have no proofs yet")
+        name = "cosine-margin" if getattr(loss, "margin", 0) else name
+    parameters = LOSSES.get(name, ())
+    return name, tuple((key, Fraction(getattr(loss, key))) for key in parameters)
+
+
 def _hash(data: dict[str, Any]) -> str:
     """SHA-256 of JSON with sorted keys and no blanks."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -227,9 +248,10 @@ def _check_instance(instance: ExactInstance) -> None:
     if (sizes is None) == (labels is None):
         raise InvalidInputError("class_sizes and labels: exactly one of them must be given")
     _check_counts(instance.classes, sizes, labels)
-    if instance.loss != "cross-entropy":
+    names = LOSSES.get(instance.loss)
+    if names is None or tuple(name for name, _ in instance.parameters) != names:
         raise InvalidInputError(
-            f"loss={instance.loss!r} must be 'cross-entropy'; other losses have no proofs yet"
+            f"loss={instance.loss!r} must be one of {', '.join(LOSSES)}, with its parameters"
         )
     if instance.tau <= 0:
         raise InvalidInputError(f"tau={instance.tau} must be positive; logits are tau * W.T @ H")

@@ -33,7 +33,6 @@ from sphereufm.certify.certificate import (
 )
 from sphereufm.certify.checker.arithmetic import CheckError
 from sphereufm.certify.checker.face import read
-from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.reading import read_file
 from sphereufm.certify.exact import exact_text, rational_text
 from sphereufm.errors import InvalidInputError, UnreadableFileError
@@ -205,7 +204,7 @@ def _from_bytes(data: bytes) -> Certificate:
             tau=p.tau,
             weights=None if p.weights is None else tuple(p.weights),
             loss=p.loss,
-            parameters=tuple(zip(LOSSES[p.loss].parameters, p.parameters, strict=True)),
+            parameters=tuple(p.parameters.items()),
         )
     hints = file.get("hints", {})
     cost = hints.get("cost")

@@ -116,7 +116,7 @@ def prove_complete(
     instance = capabilities.exact_instance(problem)
     if isinstance(instance, ExpressionInstance):
         return search_charts(instance, most_boxes=most_boxes, progress=told)
-    if not isinstance(instance, ExactInstance):
+    if not isinstance(instance, ExactInstance) or instance.loss != "cross-entropy":
         return _undecided(
             "complete lists need a cost whose formulas are known in balls: cross-entropy, or an expression"
         )

@@ -12,6 +12,7 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -360,8 +361,9 @@ class UFMProblem:
         """The instance that certificates speak of; None for a loss without proofs."""
         from sphereufm.certify.instances import ExactInstance
 
-        plain = self.loss == PLAIN and self.exact_rates is None
-        return ExactInstance.from_problem(self) if plain else None
+        with suppress(InvalidInputError):
+            return ExactInstance.from_problem(self) if self.exact_rates is None else None
+        return None
 
     def is_well_scaled(self) -> bool:
         """Whether gradient scales are the sizes of the gradient's own terms: sums of ``|G|``."""

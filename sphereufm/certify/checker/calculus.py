@@ -131,7 +131,7 @@ def evaluate(
     parts = []
     for g, (y, _, _) in enumerate(groups, K):
         logits: list[Value] = [(tau * dot(w, X[g]), {(k, g): tau}, {}) for k, w in enumerate(X[:K])]
-        parts.append(chain(B, logits, node(B, [z[0] for z in logits], y, *p.parameters), order))
+        parts.append(chain(B, logits, node(B, [z[0] for z in logits], y, tau, p.parameters), order))
     total = dot(masses, [part[0] for part in parts])
     value = chain(B, parts, (total, masses, dict), order)
     return Evaluated(B, X, value, [1] * K + [m for _, m, _ in groups])

@@ -341,8 +341,9 @@ class Claims:
 
     def benign(self, claim: dict[str, Any]) -> Outcome:
         """A theorem about the instance."""
-        condition, formal, needs = THEOREMS[claim["theorem"]]
-        if not self.p.program and condition(self.p):
+        formal = claim["formal"]
+        _, condition, needs = THEOREMS[formal]
+        if not self.p.program and self.p.classes >= 2 and condition(self.B, self.p):
             return PROVED, (
                 f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, `{formal}`): {needs}, so every critical "
                 "point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
@@ -350,20 +351,46 @@ class Claims:
         return UNDECIDED, f"the theorem does not apply: it needs {needs}"
 
 
-def is_S(p: Problem) -> bool:
-    """Cross-entropy, ``K >= 2``, ``d >= max(K, 3)``; any tau, labels and positive weights."""
-    return p.loss == "cross-entropy" and p.classes >= 2 and p.dim >= max(p.classes, 3)
+def is_S(B: Any, p: Problem) -> bool:
+    """Theorem S holds for margins too, which are fixed offsets of the logits."""
+    return p.loss in ("cross-entropy", "cosine-margin") and p.dim >= max(p.classes, 3)
 
 
-def is_E(p: Problem) -> bool:
-    """Cross-entropy, ``d = K - 1 >= 3``, ``tau <= (K - 2) / 2``."""
+def is_E(B: Any, p: Problem) -> bool:
+    """Exact comparisons of integers and rationals."""
     return p.loss == "cross-entropy" and p.dim == p.classes - 1 >= 3 and 2 * p.tau <= p.classes - 2
 
 
-# by name: the hypotheses, the formal statement, and the hypotheses in words
-THEOREMS: dict[str, tuple[Callable[[Problem], bool], str, str]] = {
-    "S": (is_S, "benign_S", "K >= 2 and d >= max(K, 3)"),
-    "E": (is_E, "benign_E", "d = K - 1 >= 3 and tau <= (K - 2) / 2"),
+def is_smoothed(B: Any, p: Problem) -> bool:
+    """``2 tau < log(1 + K (1 - eps) / eps)``, the logarithm taken to the other side."""
+    if p.loss != "label-smoothing" or p.dim < max(p.classes, 3) or not p.parameters["smoothing"]:
+        return False
+    odds = 1 + p.classes * (1 - p.parameters["smoothing"]) / p.parameters["smoothing"]
+    return bool(B.less(B.function("exp", B.number(2 * p.tau)), B.number(odds)))
+
+
+def is_logistic(B: Any, p: Problem) -> bool:
+    """One class against the others."""
+    return p.loss == "logistic" and p.dim > p.classes
+
+
+def is_squared(B: Any, p: Problem) -> bool:
+    """Plain squared error to the unit vector of the label."""
+    plain = p.loss == "squared-error" and set(p.parameters.values()) == {1}
+    return plain and p.dim > p.classes and p.tau < 1
+
+
+# by formal statement: the theorem, its hypotheses beside K >= 2 and positive tau and weights, and these in words
+THEOREMS: dict[str, tuple[str, Callable[[Any, Problem], bool], str]] = {
+    "benign_S": ("S", is_S, "cross-entropy, K >= 2 and d >= max(K, 3)"),
+    "benign_E": ("E", is_E, "cross-entropy, d = K - 1 >= 3 and tau <= (K - 2) / 2"),
+    "benign_smoothed": (
+        "C",
+        is_smoothed,
+        "label smoothing, d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps)",
+    ),
+    "benign_one_against_all": ("C", is_logistic, "the logistic loss, K >= 2 and d >= K + 1"),
+    "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < 1"),
 }
 
 
@@ -410,10 +437,7 @@ def fields_of(kind: str, claim: Any, p: Problem, point: Point) -> dict[str, Read
             "witness": listing(witness, 1),
         },
         "spurious": lower_fields(p),
-        "benign": {
-            "theorem": only(*THEOREMS),
-            "formal": only(*(formal for _, formal, _ in THEOREMS.values())),
-        },
+        "benign": {"theorem": only("S", "E", "C"), "formal": only(*THEOREMS)},
     }
     return known.get(kind)
 
@@ -430,10 +454,8 @@ def consistent(claims: dict[str, Any], p: Problem, point: Point | None) -> None:
         "an expression allows other claims",
     )
     theorem = claims.get("benign")
-    fail(
-        theorem and THEOREMS[theorem["theorem"]][1] != theorem["formal"],
-        "benign: formal names another theorem",
-    )
+    named = theorem and THEOREMS[theorem["formal"]][0] != theorem["theorem"]
+    fail(named, "benign: formal names another theorem")
     c = claims.get("critical")
     fail(c and c["radius"] > c["unique_radius"], "critical: radius exceeds unique_radius")
 

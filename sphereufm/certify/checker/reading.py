@@ -192,7 +192,7 @@ class Problem:
     labels: list[int] | None = None
     starts: list[int] = field(default_factory=list)
     loss: str = "cross-entropy"
-    parameters: list[Fraction] = field(default_factory=list)
+    parameters: dict[str, Fraction] = field(default_factory=dict)
     columns: int = 0
     program: list[Any] = field(default_factory=list)
     invariant: bool = True
@@ -242,14 +242,14 @@ def read_problem(value: Any) -> Problem:
     )
 
 
-def read_loss(value: Any, where: str) -> tuple[str, list[Fraction]]:
+def read_loss(value: Any, where: str) -> tuple[str, dict[str, Fraction]]:
     """The name of a loss, or an object with its name and its parameters."""
     data = {"name": value} if isinstance(value, str) else value
     fail(not isinstance(data, dict), f"{where} must be a name or an object")
     name = only(*LOSSES)(data.get("name"), where)
     parameters = LOSSES[name].parameters
-    found = record(data, where, {"name": anything, **{key: number() for key in parameters}})
-    return name, [found[key] for key in parameters]
+    found = record(data, where, {"name": anything, **{key: number(sign) for key, sign in parameters.items()}})
+    return name, {key: found[key] for key in parameters}
 
 
 def read_expression(value: Any) -> Problem:

@@ -51,7 +51,7 @@ def canonical(p: Any) -> dict[str, Any]:
         "labels": None if ordered else p.labels,
         "tau": str(p.tau),
         "weights": weights,
-        "loss": p.loss if not p.parameters else [p.loss, *map(str, p.parameters)],
+        "loss": [p.loss, *map(str, p.parameters.values())] if p.parameters else p.loss,
     }
 
 

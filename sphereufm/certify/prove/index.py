@@ -8,7 +8,7 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMEvaluation, box
+from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMBalls, UFMEvaluation, box
 from sphereufm.certify.certificate import GlobalMinimumClaim, IndexClaim
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import hessian_form, inertia, normal_matrix, split_matrix
@@ -102,6 +102,9 @@ def prove_index(near: Neighbourhood) -> IndexClaim | None:
 
 def prove_global_minimum(near: Neighbourhood) -> GlobalMinimumClaim | None:
     """Return the claim if ``S >= 0`` is proved at the critical point."""
+    problem = near.problem
+    if not isinstance(problem, UFMBalls) or not problem.loss.convex:
+        return None  # where the loss is not convex in the logits, S says nothing
     found = near.normal_inertia
     return None if found is None or found.minus else GlobalMinimumClaim(witness=(found,))
 

@@ -129,7 +129,7 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
     candidate = as_candidate(instance, X, tolerance=0.0)
     point = ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
     problem = UFMBalls(instance, candidate.groups)
-    for bits, _ in LEVELS:
+    for bits, _ in LEVELS if problem.loss.convex else ():
         if bits > max_precision:
             break
         with precision(bits):
@@ -161,18 +161,30 @@ def prove_benign(instance: ExactInstance) -> Certificate:
     >>> prove_benign(ExactInstance(classes=3, dim=3, class_sizes=(5, 0, 2), tau=Fraction(7))).claims
     (BenignClaim(theorem='S', formal='benign_S'),)
     """
-    K, d = instance.classes, instance.dim
-    claims: tuple[Claim, ...] = ()
-    if instance.loss == "cross-entropy" and d >= max(K, 3) and K >= 2:
-        claims = (BenignClaim(theorem="S", formal="benign_S"),)
-    elif instance.loss == "cross-entropy" and d == K - 1 >= 3 and 2 * instance.tau <= K - 2:
-        claims = (BenignClaim(theorem="E", formal="benign_E"),)
-    reason = (
-        ""
-        if claims
-        else "Theorem S needs classes >= 2 and dim >= max(classes, 3); E dim = classes - 1 >= 3, 2 tau <= classes - 2"
-    )
+    found = _theorem(instance)
+    claims = () if found is None else (BenignClaim(theorem=found[0], formal=found[1]),)
+    reason = "" if found else "no theorem's hypotheses hold (S: dim >= max(classes, 3); E, C: docs/theory.md)"
     return Certificate(instance=instance, point=None, claims=claims, reason=reason, producer=PRODUCER)
+
+
+def _theorem(instance: ExactInstance) -> tuple[str, str] | None:
+    """Theorem and formal statement that may speak of an instance; whether its hypotheses hold is checked in balls."""
+    K, d, tau = instance.classes, instance.dim, instance.tau
+    parameters = dict(instance.parameters)
+    if K < 2:
+        return None
+    if instance.loss in ("cross-entropy", "cosine-margin"):
+        if d >= max(K, 3):
+            return "S", "benign_S"
+        edge = instance.loss == "cross-entropy" and d == K - 1 >= 3 and 2 * tau <= K - 2
+        return ("E", "benign_E") if edge else None
+    eps = parameters.get("smoothing")
+    if eps and d >= max(K, 3) and np.expm1(2 * float(tau)) < K * (1 - eps) / eps:
+        return "C", "benign_smoothed"
+    if instance.loss == "logistic" and d > K:
+        return "C", "benign_one_against_all"
+    plain = instance.loss == "squared-error" and set(parameters.values()) == {1}
+    return ("C", "benign_squared") if plain and d > K and tau < 1 else None
 
 
 def _worth(certificate: Certificate) -> int:
@@ -195,12 +207,13 @@ def _attempts(
         merged.append(as_candidate(instance, X, tolerance=-1.0))
     for version in merged:
         problem = UFMBalls(instance, version.groups)
-        if instance.dim == 2 and lower is not None:
+        plain = instance.loss == "cross-entropy"
+        if plain and instance.dim == 2 and lower is not None:
             below = UFMBalls(instance, lower.groups)
             flat = prove_degenerate(problem, version.columns, version.groups, below, lower)
             if flat is not None:
                 yield _certificate(instance, flat[0], (flat[1],), bits, "", np.log(instance.classes))
-        if instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
+        if plain and instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
             member = prove_collapsed(problem, version.columns, version.groups)
             if member is not None:
                 yield _certificate(instance, member[0], (member[1],), bits, "", np.log(instance.classes))
