@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,18 @@ from sphereufm.cli.printing import Progress, remark
 from sphereufm.errors import InvalidInputError, SphereUFMError
 
 if TYPE_CHECKING:
-    from sphereufm.features import CollapseMetrics, Reading
+    from sphereufm.features import CollapseMetrics, FeatureSet, Reading
+    from sphereufm.features.metrics import Streaming
+    from sphereufm.features.metrics.outliers import Detection
     from sphereufm.placement import LandscapePosition
     from sphereufm.placement.trajectory import Epoch, Training
 
 __all__ = ["FORMAT", "Measured", "Run", "epoch_files", "measure_training", "trainings_json"]
 
 FORMAT = "sphereufm-features/1"
-_MAIN = ("nc1", "nc2", "nc3", "nc4")
+_HELD_OUT = (
+    "these features are held out, and the landscape is that of the training; measure the training file alone"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Measured:
     chosen: tuple[str, ...]
     metrics: CollapseMetrics
     place: LandscapePosition
+    outliers: tuple[Detection, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All numbers in one object."""
@@ -39,16 +44,19 @@ class Measured:
             **self.metrics.to_json(),
             **self.place.to_json(),
             "read": list(self.chosen),
+            **({"outliers": [found.to_json() for found in self.outliers]} if self.outliers else {}),
         }
 
     def text(self, titled: bool, everything: bool) -> str:
         """What was read, a reading of the main numbers, and the position; or all that is known."""
         head = [*([f"{self.path}:"] if titled else []), *self.chosen]
         if everything:
-            return "\n".join([*head, str(self.metrics), str(self.place)])
+            return "\n".join([*head, str(self.metrics), str(self.place), *map(str, self.outliers)])
         from sphereufm.features.metrics.reading import read
 
-        return "\n".join([*head, *read(self.metrics), *self.metrics.notes, str(self.place)])
+        return "\n".join(
+            [*head, *read(self.metrics), *self.metrics.notes, str(self.place), *map(str, self.outliers)]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,33 +70,82 @@ class Run:
     weight_decay: tuple[float, float] | None
     normalize: bool
     quick: bool
+    train: tuple[str | None, str | None]
+    ood: tuple[str, ...]
     streaming: dict[str, Any]
 
     def measure(self, path: str) -> Measured:
         """Read, measure and place one file."""
-        from sphereufm.features import load_features
         from sphereufm.features.metrics import Streaming
-        from sphereufm.features.metrics.collapse import Measuring
-        from sphereufm.placement.place import Placing, measure
 
-        data = load_features(path, *self.given, self.classes, self.reading)
-        optional = False if self.quick else None
+        data, train = self._read(path)
         name = os.path.basename(path)
         with Progress() as progress:
 
             def told(done: int, rows: int, number: int) -> None:
                 progress(f"{name}, pass {number} of 2", done, rows)
 
-            metrics, place = measure(
-                data,
-                Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional),
-                Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick),
-                Streaming(progress=told, **self.streaming),
-            )
+            metrics, place = self._measured(data, train, Streaming(progress=told, **self.streaming))
         said = [*data.chosen, *data.notes]
+        if train is not None:
+            said += [f"training {line}" for line in train.chosen if not line.startswith("classifier")]
         if data.unused:
             said.append(f"not used: {', '.join(data.unused)}")
-        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place)
+        found = self._outliers(data, train or data)
+        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=found)
+
+    def _read(self, path: str) -> tuple[FeatureSet, FeatureSet | None]:
+        """The features, and the training's; a classifier is taken from either file."""
+        from sphereufm.features import load_features
+
+        labels, classifier, bias = self.given
+        data = load_features(path, labels, classifier, bias, self.classes, self.reading)
+        if self.train[0] is None:
+            return data, None
+        train = load_features(self.train[0], self.train[1], classifier, bias, self.classes, self.reading)
+        if data.classifier is None and train.classifier is not None:
+            line = next(line for line in train.chosen if line.startswith("classifier"))
+            data = replace(
+                data,
+                classifier=train.classifier,
+                bias=train.bias,
+                classes=train.classes,
+                chosen=(*data.chosen, f"{line}, of the training file"),
+            )
+        return data, train
+
+    def _measured(
+        self, data: FeatureSet, train: FeatureSet | None, streaming: Streaming
+    ) -> tuple[CollapseMetrics, LandscapePosition]:
+        """Metrics and position; held-out features have no position, since the landscape is the training's."""
+        from sphereufm.features.metrics.collapse import Measuring, measure_collapse
+        from sphereufm.placement import LandscapePosition
+        from sphereufm.placement.place import Placing, measure
+
+        optional = False if self.quick else None
+        what = Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional)
+        if train is not None:
+            return measure_collapse(data, what, streaming, train=train), LandscapePosition(reason=_HELD_OUT)
+        place = Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick)
+        return measure(data, what, place, streaming)
+
+    def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:
+        """How well the files of unknown data are told from the known one."""
+        if not self.ood:
+            return ()
+        from sphereufm.features import open_array
+        from sphereufm.features.metrics.outliers import make_detector
+
+        statistics = (
+            train
+            if train.classifier is not None
+            else replace(train, classifier=known.classifier, bias=known.bias)
+        )
+        detector = make_detector(statistics, self.normalize)
+        scores = detector.scores(known.features)
+        return tuple(
+            detector.detect(path, scores, self.reading.shaped(open_array(path))) for path in self.ood
+        )
 
 
 def measure_training(run: Run, name: str, files: Sequence[str]) -> tuple[Training, bool]:

@@ -84,6 +84,20 @@ def _reading_options(command: Any) -> Any:
     is_flag=True,
     help="PATH is a folder with one file an epoch (or the files; several folders are several trainings).",
 )
+@click.option(
+    "--train",
+    metavar="FILE",
+    help="Training features: PATH is held out, and measured by the class means of FILE.",
+)
+@click.option(
+    "--train-labels", metavar="FILE|KEY", help="Labels of the training features, where they do not tell."
+)
+@click.option(
+    "--ood",
+    metavar="FILE",
+    multiple=True,
+    help="Features of unknown data: how well they are told from PATH (repeatable).",
+)
 @click.option("--all", "everything", is_flag=True, help="Print every number with its convention.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the file.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers share the file.")
@@ -114,6 +128,10 @@ def features(
     figure = "trajectory.png" if epochs else "features.png"
     if out is not None and not epochs and len(paths) > 1:
         raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(paths)} were given")
+    if epochs and (given["train"] or given["ood"]):
+        raise InvalidInputError(
+            "--train and --ood are for one state of a network; leave them out with --epochs"
+        )
     prepare_output(out, _written(figure), force)
     run = _run(given, quick=epochs)
     if epochs:
@@ -142,6 +160,8 @@ def _run(given: dict[str, Any], quick: bool) -> Run:
         weight_decay=given["weight_decay"],
         normalize=given["normalize"],
         quick=quick,
+        train=(given["train"], given["train_labels"]),
+        ood=given["ood"],
         streaming={name: given[name] for name in ("workers", "scheduler", "checkpoint")},
     )
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_positive
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.collapse import CollapseMetrics, Measuring, measure_collapse
+from sphereufm.features.metrics.collapse import Measuring, measure_collapse
 from sphereufm.features.metrics.companion import Companion
+from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.statistics import ClassMoments
 from sphereufm.features.metrics.streaming import Streaming
 from sphereufm.geometry.spheres import Array, column_norms

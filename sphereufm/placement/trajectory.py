@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from sphereufm.features.metrics.collapse import CollapseMetrics
+from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.placement.landscape_position import LandscapePosition
 
 __all__ = ["Epoch", "Training", "epoch_number"]

@@ -98,6 +98,7 @@ def features_html(
             "Collapse", table_html("measures", ["measure", "value", "convention, or why undefined"], measures)
         )
         + section_html("Position on the landscape", table_html("position", ["what", "value"], position))
+        + _unknown(data)
         + section_html("Classes", table_html("samples", _CLASSES, samples)),
         data=data,
     )
@@ -143,6 +144,17 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
         + section_html("Epochs", table_html("epochs", headings, rows)),
         data=data,
     )
+
+
+def _unknown(data: Mapping[str, Any]) -> str:
+    """How well unknown data are told from these, where that was asked for."""
+    rows: list[list[Cell]] = [
+        [found["name"], found["samples"], found["nc5"], score, values["auroc"], values["fpr95"]]
+        for found in data.get("outliers", ())
+        for score, values in found["scores"].items()
+    ]
+    headings = ["file", "samples", "NC5 (0 at collapse)", "score", "AUROC", "FPR95"]
+    return section_html("Unknown data", table_html("unknown", headings, rows)) if rows else ""
 
 
 def _reading(metrics: CollapseMetrics) -> str:

@@ -1,6 +1,7 @@
 """Neural collapse in saved features: streamed statistics, and the measures that rest on them."""
 
-from sphereufm.features.metrics.collapse import CollapseMetrics, collapse_metrics
+from sphereufm.features.metrics.collapse import collapse_metrics
+from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.streaming import Streaming
 
 __all__ = ["CollapseMetrics", "Streaming", "collapse_metrics"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
@@ -14,10 +15,10 @@ from sphereufm.features.metrics import frames
 from sphereufm.features.metrics.checkpoint import Checkpoint
 from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
+from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import Variability, class_frame, effective_rank, variability
-from sphereufm.notebook import html_table, shown
 
 __all__ = ["CollapseMetrics", "Measuring", "collapse_metrics", "measure_collapse"]
 
@@ -25,95 +26,12 @@ __all__ = ["CollapseMetrics", "Measuring", "collapse_metrics", "measure_collapse
 _COVARIANCE_DIMENSION = 512
 # singular values of the class means this much smaller than the largest carry NC1 by themselves
 _SINGULAR = 1e-4
+_HELD_OUT = {
+    "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_B and class means of the training, Sigma_W of these about them",
+    "means": "class means, NC2 and NC3 are those of the training features",
+}
 # K programs of K variables each: seconds up to here
 _ONE_VS_REST_CLASSES = 1024
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CollapseMetrics:
-    """How collapsed features are, with the conventions of each number.
-
-    Attributes
-    ----------
-    nc1, nc2, nc3, nc4 : float or None
-        None where undefined; ``undefined`` says why.
-    class_counts : tuple of int
-        Samples of each class.
-    variants : dict of str to float or None
-        The same ideas by other conventions.
-    conventions : dict of str to str
-        Formula and convention of each number that needs one.
-    undefined : dict of str to str
-        Reason for each None.
-    notes : tuple of str
-        What a reader must know: empty classes, zero features, a frame that cannot exist.
-    normalized : bool
-        Whether rows were divided by their lengths before anything was measured.
-    means, within_spectrum, between_spectrum : ndarray
-        For figures: class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the
-        covariance within and between classes, descending (the former on the span of the class means, or in all
-        directions where the whole covariance was measured).
-    class_nc1, class_cosines : ndarray, shape (K,)
-        NC1 with the scatter of each class alone, and the cosine of each classifier row with the centred mean of its
-        class; NaN where there is none.
-    """
-
-    nc1: float | None
-    nc2: float | None
-    nc3: float | None
-    nc4: float | None
-    class_counts: tuple[int, ...]
-    variants: dict[str, float | None]
-    conventions: dict[str, str]
-    undefined: dict[str, str]
-    notes: tuple[str, ...]
-    normalized: bool
-    means: Array
-    within_spectrum: Array
-    between_spectrum: Array
-    class_nc1: Array
-    class_cosines: Array
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the numbers and their conventions as JSON data."""
-        return {
-            "nc1": self.nc1,
-            "nc2": self.nc2,
-            "nc3": self.nc3,
-            "nc4": self.nc4,
-            "class_counts": list(self.class_counts),
-            "normalized": self.normalized,
-            "variants": dict(self.variants),
-            "conventions": dict(self.conventions),
-            "undefined": dict(self.undefined),
-            "notes": list(self.notes),
-            "per_class": {
-                "nc1": _numbers(self.class_nc1),
-                "classifier_cosine": _numbers(self.class_cosines),
-            },
-            "spectra": {"between": _numbers(self.between_spectrum), "within": _numbers(self.within_spectrum)},
-        }
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name} {shown(getattr(self, name))}" for name in ("nc1", "nc2", "nc3", "nc4"))
-        return f"<CollapseMetrics of {sum(self.class_counts)} samples: {values}>"
-
-    def __str__(self) -> str:
-        names = ("nc1", "nc2", "nc3", "nc4")
-        lines = [f"{name}  {_shown(getattr(self, name)):<12} {self.conventions[name]}" for name in names]
-        lines += [f"  {name}: {_shown(value)}" for name, value in self.variants.items() if value is not None]
-        lines += [f"undefined: {name}: {reason}" for name, reason in self.undefined.items()]
-        counts = self.class_counts
-        shown = ", ".join(map(str, counts)) if len(counts) <= 20 else f"{min(counts)} to {max(counts)} each"
-        return "\n".join([*lines, f"samples of the {len(counts)} classes: {shown}", *self.notes])
-
-    def _repr_html_(self) -> str:
-        """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
-        numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
-        told = self.conventions | self.undefined
-        rows = [(name, _shown(value), told.get(name, "")) for name, value in numbers.items()]
-        caption = "\n".join([f"Collapse of {sum(self.class_counts)} samples", *self.notes])
-        return html_table(caption, ("measure", "value", "convention"), rows)
 
 
 def collapse_metrics(
@@ -123,6 +41,7 @@ def collapse_metrics(
     covariance: bool | None = None,
     one_vs_rest: bool | None = None,
     streaming: Streaming | None = None,
+    train: FeatureSet | None = None,
 ) -> CollapseMetrics:
     """Measure neural collapse in two streaming passes.
 
@@ -138,6 +57,8 @@ def collapse_metrics(
         Whether one-vs-rest distances are computed (K quadratic programs); by default where ``K <= 1024``.
     streaming : Streaming, optional
         Workers, checkpoint, progress.
+    train : FeatureSet, optional
+        Training features, where ``features`` are held out: class means, ``Sigma_B``, NC2 and NC3 are theirs.
 
     Returns
     -------
@@ -162,7 +83,7 @@ def collapse_metrics(
     0.005
     """
     how = Measuring(normalize=normalize, covariance=covariance, one_vs_rest=one_vs_rest)
-    return measure_collapse(features, how, streaming)
+    return measure_collapse(features, how, streaming, train=train)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +101,12 @@ def measure_collapse(
     what: Measuring,
     streaming: Streaming | None = None,
     companion_for: Callable[[ClassMoments], Companion | None] | None = None,
+    train: FeatureSet | None = None,
 ) -> CollapseMetrics:
     """Measure neural collapse, and let a companion gather what it wants in the second pass.
+
+    With ``train`` the features are held out: class means, Sigma_B, NC2 and NC3 are those of the training features, and
+    what is counted or spreads is the features'.
 
     Parameters
     ----------
@@ -190,13 +115,22 @@ def measure_collapse(
     streaming : Streaming, optional
     companion_for : callable, optional
         Makes the companion when the first pass has told the lengths of the features; None for no companion.
+    train : FeatureSet, optional
+        Training features of the same layer.
+
+    Raises
+    ------
+    InvalidInputError
+        As :func:`collapse_metrics`, and if training features have another width, or lack a class of the features.
     """
     how = streaming or Streaming()
     normalize, covariance, one_vs_rest = what.normalize, what.covariance, what.one_vs_rest
     full = features.features.shape[1] <= _COVARIANCE_DIMENSION if covariance is None else covariance
     classifier, bias = _last_layer(features, normalize)
-    kept = Checkpoint(how.checkpoint, _identity(features, what, full))
-    moments = first_pass(features, normalize, how, kept)
+    identity = [*_identity(features, what, full), *([] if train is None else _identity(train, what, full))]
+    kept = Checkpoint(how.checkpoint, identity)
+    moments = first_pass(features if train is None else _fitting(train, features), normalize, how, kept)
+    counts = moments.counts if train is None else np.bincount(features.labels, minlength=features.classes)
     frame, s = class_frame(moments, classifier, bias, full)
     companion = None if companion_for is None else companion_for(moments)
     spread = second_pass(features, frame, normalize, how, kept, companion)
@@ -211,7 +145,12 @@ def measure_collapse(
         centred=means - sample_mean if s.size else np.zeros_like(means),
         uncentred=means + moments.centre,
     )
-    found = _Measured(variability(moments, frame, s, spread), vectors, moments, spread)
+    if not np.isfinite(spread.squares).all():
+        raise InvalidInputError(
+            f"{features.features.name} has rows whose squares overflow; rescale the features"
+        )
+    found = _Measured(variability(moments, frame, s, spread, counts), vectors, moments, spread, counts)
+    found.held_out = train is not None
     wanted = features.classes <= _ONE_VS_REST_CLASSES if one_vs_rest is None else one_vs_rest
     return found.metrics(frame.places[present], s, normalize, full, wanted)
 
@@ -230,8 +169,14 @@ class _Measured:
     """Puts what both passes found under the names of the literature."""
 
     def __init__(
-        self, spread_measures: Variability, vectors: _Vectors, moments: ClassMoments, spread: Scatter
+        self,
+        spread_measures: Variability,
+        vectors: _Vectors,
+        moments: ClassMoments,
+        spread: Scatter,
+        counts: NDArray[np.intp],
     ) -> None:
+        self.counts, self.held_out = counts, False
         self.variability = spread_measures
         self.vectors = vectors
         self.moments = moments
@@ -239,7 +184,7 @@ class _Measured:
 
     def metrics(self, places: Array, s: Array, normalize: bool, full: bool, hulls: bool) -> CollapseMetrics:
         """Assemble the result."""
-        v, N = self.vectors, int(self.moments.counts.sum())
+        v, N = self.vectors, int(self.counts.sum())
         has_means, given = s.size > 0, v.classifier is not None
         nc2_of = v.classifier if v.classifier is not None else v.centred
         hits = self.spread.agreements if given else self.spread.mean_hits
@@ -258,9 +203,9 @@ class _Measured:
         }
         return CollapseMetrics(
             **main,
-            class_counts=tuple(int(n) for n in self.moments.counts),
+            class_counts=tuple(int(n) for n in self.counts),
             variants=variants,
-            conventions=_conventions(given, normalize),
+            conventions=_conventions(given, normalize) | (_HELD_OUT if self.held_out else {}),
             undefined=_undefined(main | variants, has_means, given, full, hulls),
             notes=(*self._notes(normalize), *self._pinv_note(s)),
             normalized=normalize,
@@ -295,7 +240,7 @@ class _Measured:
     def _variants(self, has_means: bool, hulls: bool) -> dict[str, float | None]:
         """Every other convention."""
         v, r = self.vectors, self.variability
-        N, classes = int(self.moments.counts.sum()), len(v.centred)
+        N, classes = int(self.counts.sum()), len(v.centred)
         found: dict[str, float | None] = {
             "nc1_undivided": None if r.nc1 is None else r.nc1 * classes,
             "nc1_class_mean_centred": r.nc1_class_mean_centred,
@@ -311,6 +256,7 @@ class _Measured:
         if v.classifier is not None and v.own is not None and self.spread.classifier_hits is not None:
             W = v.classifier
             found |= {
+                "ncc_mismatch": 1.0 - (self.spread.agreements or 0) / N if has_means else None,
                 **_frame_measures("classifier", W, hulls),
                 "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
                 "nc3_centred": frames.duality_distance(v.own, v.centred),
@@ -370,6 +316,28 @@ def _cosine_range(A: Array) -> dict[str, float | None]:
     return {f"uncentred_cosine_{name}": value for name, value in zip(names, values, strict=True)}
 
 
+def _fitting(train: FeatureSet, features: FeatureSet) -> FeatureSet:
+    """The training features, with as many classes as the held-out ones."""
+    (_, d), K = features.features.shape, features.classes
+    if train.features.shape[1] != d:
+        raise InvalidInputError(
+            f"{train.features.name} has d={train.features.shape[1]}, but {features.features.name} has d={d}; give "
+            "training features of the same layer with --train"
+        )
+    missing = np.setdiff1d(features.labels, train.labels)
+    if missing.size or int(train.labels.max()) >= K:
+        which = (
+            f"class {int(missing[0])} has no sample"
+            if missing.size
+            else f"labels run to {train.labels.max()}"
+        )
+        raise InvalidInputError(
+            f"{train.features.name}: {which}, but {features.features.name} has classes 0 .. {K - 1}; give training "
+            "features of the same classes, or --classes K"
+        )
+    return replace(train, classes=K)
+
+
 def _last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
     """Classifier rows and bias as they are measured."""
     W = features.classifier
@@ -427,16 +395,6 @@ def _undefined(
         else:
             reasons[name] = "two vectors coincide, or one is zero"
     return reasons
-
-
-def _numbers(values: Array) -> list[float | None]:
-    """Values as JSON data, null for those that are not there."""
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _shown(value: float | None) -> str:
-    """A number, or the word undefined."""
-    return "undefined" if value is None else f"{value:.6g}"
 
 
 def _listed(numbers: Array | Any) -> str:

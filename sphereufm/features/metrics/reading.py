@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sphereufm.features.metrics.collapse import CollapseMetrics
+from sphereufm.features.metrics.result import CollapseMetrics
 
 __all__ = ["COLLAPSED", "closeness", "read"]
 

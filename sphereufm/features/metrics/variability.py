@@ -30,6 +30,7 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
 
@@ -113,7 +114,9 @@ def class_frame(
     )
 
 
-def variability(moments: ClassMoments, frame: Frame, s: Array, spread: Scatter) -> Variability:
+def variability(
+    moments: ClassMoments, frame: Frame, s: Array, spread: Scatter, counts: NDArray[np.intp]
+) -> Variability:
     """NC1 and its relatives from both passes.
 
     Parameters
@@ -122,22 +125,24 @@ def variability(moments: ClassMoments, frame: Frame, s: Array, spread: Scatter) 
         Of the same features.
     s : ndarray, shape (r,)
         Singular values that belong to the frame's basis.
+    counts : ndarray of intp, shape (K,)
+        Samples of each class in the second pass, which may be of other features than the class means.
     """
     if s.size == 0:
         none = np.full(len(moments.counts), np.nan)
         return Variability(
             nc1=None, nc1_class_mean_centred=None, trace_ratio=None, cdnv=None, vci=None, of_classes=none
         )
-    N, K = int(moments.counts.sum()), int(frame.present.sum())
+    N, K = int(counts.sum()), int(frame.present.sum())
     S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
     places = frame.places[frame.present]
     return Variability(
         nc1=float((np.diag(S) / np.square(s)).sum()) / N,
         nc1_class_mean_centred=_trace_quotient(S / N, places - places.mean(axis=0)),
         trace_ratio=float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
-        cdnv=_cdnv(places, (spread.squares / np.maximum(moments.counts, 1))[frame.present]),
-        vci=_vci(moments, frame, spread) if frame.full else None,
-        of_classes=_of_classes(moments, s, spread),
+        cdnv=_cdnv(places, (spread.squares / np.maximum(counts, 1))[frame.present]),
+        vci=_vci(moments, frame, spread, N) if frame.full else None,
+        of_classes=_of_classes(counts, s, spread),
     )
 
 
@@ -162,10 +167,10 @@ def _cdnv(places: Array, variances: Array) -> float | None:
     return total / math.comb(len(places), 2)
 
 
-def _of_classes(moments: ClassMoments, s: Array, spread: Scatter) -> Array:
+def _of_classes(counts: NDArray[np.intp], s: Array, spread: Scatter) -> Array:
     """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = (spread.class_squares @ (1.0 / np.square(s))) / moments.counts
+        found: Array = (spread.class_squares @ (1.0 / np.square(s))) / counts
     return found
 
 
@@ -184,7 +189,7 @@ def effective_rank(eigenvalues: Array) -> float | None:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def _vci(moments: ClassMoments, frame: Frame, spread: Scatter) -> float | None:
+def _vci(moments: ClassMoments, frame: Frame, spread: Scatter, N: int) -> float | None:
     """Variability collapse index, from the whole scatter matrix; None where rounding decides it.
 
     It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_W = R^T R``,
@@ -192,8 +197,7 @@ def _vci(moments: ClassMoments, frame: Frame, spread: Scatter) -> float | None:
     and the rank.  Eigenvalues of Sigma_W below its rounding are taken for zero; where it matters that they are not
     known, nothing is returned.
     """
-    N = moments.counts.sum()
-    A = np.sqrt(moments.counts / N)[:, None] * (frame.base - frame.middle)
+    A = np.sqrt(moments.counts / moments.counts.sum())[:, None] * (frame.base - frame.middle)
     scales = np.sqrt(np.diag(spread.products) / N + np.square(A).sum(axis=0))
     live = scales > 0.0
     A = A[:, live] / scales[live]

@@ -1,0 +1,266 @@
+r"""Out-of-distribution detection by neural collapse: NC5, and three scores with AUROC and FPR95.
+
+Statistics are those of training features: sample mean ``m``, class means ``m_k``, covariance ``C``.  All scores are
+high for samples like the training's.
+
+* NC5: mean over classes of ``|<m_k, o>| / (|m_k| |o|)``, ``o`` the mean of the other data; 0 where it is orthogonal to
+  all class means;
+* NECO ``|P^T (h - m)| / |h - m|``, P the leading ``K - 1`` eigenvectors of C, as many as a simplex frame spans;
+* energy ``log sum_k exp(z_k)``, ``z = W h + b``;
+* ViM ``log sum_k exp(z_k) - alpha |R^T (h - c)|`` with ``c = -pinv(W) b``, R all but the leading D eigenvectors of the
+  second moment about c (D = 1000 for ``d >= 2048``, 512 for ``d >= 768``, else ``d / 2``), and ``alpha`` the training's
+  mean of ``max_k z_k`` over its mean of ``|R^T (h - c)|``.
+
+AUROC is the probability that a known sample scores higher than an unknown one (ties count half); FPR95 the share of
+unknown samples above the threshold that keeps 95 % of the known ones.
+
+References
+----------
+M. Ben Ammar et al., *NECO: neural collapse based out-of-distribution detection*, ICLR 2024 (arXiv:2310.06823).
+H. Wang, Z. Li, L. Feng, W. Zhang, *ViM: out-of-distribution with virtual-logit matching*, CVPR 2022.
+W. Liu, X. Wang, J. Owens, Y. Li, *Energy-based out-of-distribution detection*, NeurIPS 2020.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.features.feature_set import FeatureSet
+from sphereufm.features.metrics.checkpoint import Checkpoint
+from sphereufm.features.metrics.statistics import Array
+from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
+from sphereufm.features.metrics.variability import class_frame
+from sphereufm.features.readers import ArraySource, finite_blocks
+
+__all__ = ["Detection", "Detector", "auroc", "false_positive_rate", "make_detector"]
+
+_ROWS = 2048
+# the whole covariance is taken apart: a minute at this dimension
+_MOST_DIMENSIONS = 4096
+_KEPT = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """How well unknown data are told from known ones.
+
+    Attributes
+    ----------
+    name : str
+        Of the unknown data.
+    samples : int
+    nc5 : float or None
+        None where a mean is zero.
+    auroc, fpr95 : dict of str to float
+        By score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
+    """
+
+    name: str
+    samples: int
+    nc5: float | None
+    auroc: Mapping[str, float]
+    fpr95: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as JSON data."""
+        scores = {name: {"auroc": self.auroc[name], "fpr95": self.fpr95[name]} for name in self.auroc}
+        return {"name": self.name, "samples": self.samples, "nc5": self.nc5, "scores": scores}
+
+    def __str__(self) -> str:
+        nc5 = (
+            "undefined"
+            if self.nc5 is None
+            else f"{self.nc5:.4g} (0 where it is orthogonal to all class means)"
+        )
+        scores = (f"{s.upper()} AUROC {self.auroc[s]:.4f}, FPR95 {self.fpr95[s]:.4f}" for s in self.auroc)
+        return "\n  ".join([f"unknown data {self.name}, {self.samples} samples: NC5 {nc5}", *scores])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detector:
+    """Scores by the statistics of training features; see the module for the symbols.
+
+    Attributes
+    ----------
+    middle : ndarray, shape (d,)
+    means : ndarray, shape (K, d)
+        Of classes that have samples.
+    principal : ndarray, shape (d, K - 1)
+    classifier, bias : ndarray or None
+    origin : ndarray, shape (d,)
+    rest : ndarray, shape (d, d - D)
+    alpha : float
+    normalize : bool
+        Whether features are divided by their lengths first.
+    """
+
+    middle: Array
+    means: Array
+    principal: Array
+    classifier: Array | None
+    bias: Array
+    origin: Array
+    rest: Array
+    alpha: float
+    normalize: bool
+
+    def scores(self, source: ArraySource) -> dict[str, Array]:
+        """Scores of all samples, by name.
+
+        Raises
+        ------
+        InvalidInputError
+            If a feature holds NaN or infinity, or the width is another.
+        """
+        found: dict[str, list[Array]] = {}
+        for H in _rows(source, self.middle.size, self.normalize):
+            centred = H - self.middle
+            lengths = np.linalg.norm(centred, axis=1)
+            seen = np.linalg.norm(centred @ self.principal, axis=1)
+            found.setdefault("neco", []).append(seen / np.where(lengths > 0.0, lengths, 1.0))
+            if self.classifier is not None:
+                energy = np.asarray(logsumexp(H @ self.classifier.T + self.bias, axis=1))
+                residual = np.linalg.norm((H - self.origin) @ self.rest, axis=1)
+                found.setdefault("energy", []).append(energy)
+                found.setdefault("vim", []).append(energy - self.alpha * residual)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
+        """Compare unknown data with the scores of known ones.
+
+        Raises
+        ------
+        InvalidInputError
+            As for :meth:`scores`.
+        """
+        scores, mean = self.scores(unknown), np.zeros(self.middle.size)
+        for H in _rows(unknown, mean.size, self.normalize):
+            mean += H.sum(axis=0) / unknown.shape[0]
+        sizes = np.linalg.norm(self.means, axis=1) * np.linalg.norm(mean)
+        nc5 = float(np.mean(np.abs(self.means @ mean) / sizes)) if (sizes > 0.0).all() else None
+        return Detection(
+            name=name,
+            samples=unknown.shape[0],
+            nc5=nc5,
+            auroc={s: auroc(known[s], scores[s]) for s in scores},
+            fpr95={s: false_positive_rate(known[s], scores[s]) for s in scores},
+        )
+
+
+def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streaming | None = None) -> Detector:
+    """Statistics of training features, in three passes.
+
+    Parameters
+    ----------
+    train : FeatureSet
+    normalize : bool
+        Divide features by their lengths first, and classifier rows by theirs, and leave out the bias.
+    streaming : Streaming, optional
+
+    Raises
+    ------
+    InvalidInputError
+        If there are more than 4096 dimensions, whose covariance is taken apart, or features hold NaN or infinity.
+    """
+    d = train.features.shape[1]
+    if d > _MOST_DIMENSIONS:
+        raise InvalidInputError(
+            f"{train.features.name} has d={d}, but scores of unknown data take the covariance apart, up to "
+            f"d={_MOST_DIMENSIONS}; leave --ood out, or project the features first"
+        )
+    how, kept = streaming or Streaming(), Checkpoint(None, [])
+    moments = first_pass(train, normalize, how, kept)
+    frame, _ = class_frame(moments, None, None, True)
+    N, present = moments.counts.sum(), moments.counts > 0
+    spread = second_pass(train, frame, normalize, how, kept)
+    offsets = np.sqrt(moments.counts / N)[:, None] * (frame.base - frame.middle)
+    covariance = spread.products / N + offsets.T @ offsets
+    classes = int(np.count_nonzero(present))
+    W, b = _last_layer(train, normalize)
+    origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ b
+    away = frame.middle - origin
+    rest = np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - _principal(d)]
+    detector = Detector(
+        middle=frame.middle,
+        means=frame.base[present],
+        principal=np.linalg.eigh(covariance)[1][:, ::-1][:, : min(classes - 1, d)],
+        classifier=W,
+        bias=b,
+        origin=origin,
+        rest=rest,
+        alpha=0.0,
+        normalize=normalize,
+    )
+    return detector if W is None else _matched(detector, train)
+
+
+def auroc(known: Array, unknown: Array) -> float:
+    """Probability that a known score is above an unknown one; ties count half.
+
+    Examples
+    --------
+    >>> auroc(np.array([3.0, 2.0]), np.array([1.0, 2.0]))
+    0.875
+    """
+    ordered = np.sort(unknown)
+    below = np.searchsorted(ordered, known, side="left") + np.searchsorted(ordered, known, side="right")
+    return float(below.mean()) / (2.0 * len(unknown))
+
+
+def false_positive_rate(known: Array, unknown: Array) -> float:
+    """Share of unknown scores at or above the threshold that keeps 95 % of the known ones.
+
+    Examples
+    --------
+    >>> false_positive_rate(np.arange(1.0, 101.0), np.array([0.0, 5.0, 6.0, 7.0]))
+    0.5
+    """
+    threshold = np.sort(known)[::-1][math.ceil(_KEPT * len(known)) - 1]
+    return float(np.mean(unknown >= threshold))
+
+
+def _principal(d: int) -> int:
+    """How many directions ViM counts as the principal space, by its authors' rule."""
+    return 1000 if d >= 2048 else 512 if d >= 768 else d // 2
+
+
+def _matched(detector: Detector, train: FeatureSet) -> Detector:
+    """The detector with ``alpha``."""
+    logits = residuals = 0.0
+    assert detector.classifier is not None
+    for H in _rows(train.features, detector.middle.size, detector.normalize):
+        logits += float((H @ detector.classifier.T + detector.bias).max(axis=1).sum())
+        residuals += float(np.linalg.norm((H - detector.origin) @ detector.rest, axis=1).sum())
+    fields = {**vars(detector), "alpha": logits / residuals if residuals > 0.0 else 0.0}
+    return Detector(**fields)
+
+
+def _last_layer(train: FeatureSet, normalize: bool) -> tuple[Array | None, Array]:
+    """Classifier and bias as they are used."""
+    W = train.classifier
+    if W is None:
+        return None, np.zeros(train.classes)
+    if normalize:
+        return W / np.linalg.norm(W, axis=1, keepdims=True), np.zeros(len(W))
+    return W, np.zeros(len(W)) if train.bias is None else train.bias
+
+
+def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Array]:
+    """Blocks of features in double precision, of length one where that is wanted."""
+    if source.shape[1:] != (dimension,):
+        raise InvalidInputError(
+            f"{source.name} has shape {source.shape}, but the others have d={dimension}; give those of the same layer"
+        )
+    for block in finite_blocks(source, _ROWS):
+        H = block.astype(np.float64)
+        if normalize:
+            lengths = np.linalg.norm(H, axis=1, keepdims=True)
+            H /= np.where(lengths > 0.0, lengths, 1.0)
+        yield H

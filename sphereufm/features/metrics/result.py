@@ -1,0 +1,110 @@
+"""What is known of the collapse of features: the numbers, their conventions, and their printed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sphereufm.features.metrics.statistics import Array
+from sphereufm.notebook import html_table, shown
+
+__all__ = ["CollapseMetrics"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CollapseMetrics:
+    """How collapsed features are, with the conventions of each number.
+
+    Attributes
+    ----------
+    nc1, nc2, nc3, nc4 : float or None
+        None where undefined; ``undefined`` says why.
+    class_counts : tuple of int
+        Samples of each class.
+    variants : dict of str to float or None
+        The same ideas by other conventions.
+    conventions : dict of str to str
+        Formula and convention of each number that needs one.
+    undefined : dict of str to str
+        Reason for each None.
+    notes : tuple of str
+        What a reader must know: empty classes, zero features, a frame that cannot exist.
+    normalized : bool
+        Whether rows were divided by their lengths before anything was measured.
+    means, within_spectrum, between_spectrum : ndarray
+        For figures: class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the
+        covariance within and between classes, descending (the former on the span of the class means, or in all
+        directions where the whole covariance was measured).
+    class_nc1, class_cosines : ndarray, shape (K,)
+        NC1 with the scatter of each class alone, and the cosine of each classifier row with the centred mean of its
+        class; NaN where there is none.
+    """
+
+    nc1: float | None
+    nc2: float | None
+    nc3: float | None
+    nc4: float | None
+    class_counts: tuple[int, ...]
+    variants: dict[str, float | None]
+    conventions: dict[str, str]
+    undefined: dict[str, str]
+    notes: tuple[str, ...]
+    normalized: bool
+    means: Array
+    within_spectrum: Array
+    between_spectrum: Array
+    class_nc1: Array
+    class_cosines: Array
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers and their conventions as JSON data."""
+        return {
+            "nc1": self.nc1,
+            "nc2": self.nc2,
+            "nc3": self.nc3,
+            "nc4": self.nc4,
+            "class_counts": list(self.class_counts),
+            "normalized": self.normalized,
+            "variants": dict(self.variants),
+            "conventions": dict(self.conventions),
+            "undefined": dict(self.undefined),
+            "notes": list(self.notes),
+            "per_class": {
+                "nc1": _numbers(self.class_nc1),
+                "classifier_cosine": _numbers(self.class_cosines),
+            },
+            "spectra": {"between": _numbers(self.between_spectrum), "within": _numbers(self.within_spectrum)},
+        }
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name} {shown(getattr(self, name))}" for name in ("nc1", "nc2", "nc3", "nc4"))
+        return f"<CollapseMetrics of {sum(self.class_counts)} samples: {values}>"
+
+    def __str__(self) -> str:
+        names = ("nc1", "nc2", "nc3", "nc4")
+        lines = [f"{name}  {_shown(getattr(self, name)):<12} {self.conventions[name]}" for name in names]
+        lines += [f"  {name}: {_shown(value)}" for name, value in self.variants.items() if value is not None]
+        lines += [f"undefined: {name}: {reason}" for name, reason in self.undefined.items()]
+        counts = self.class_counts
+        shown = ", ".join(map(str, counts)) if len(counts) <= 20 else f"{min(counts)} to {max(counts)} each"
+        return "\n".join([*lines, f"samples of the {len(counts)} classes: {shown}", *self.notes])
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
+        numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
+        told = self.conventions | self.undefined
+        rows = [(name, _shown(value), told.get(name, "")) for name, value in numbers.items()]
+        caption = "\n".join([f"Collapse of {sum(self.class_counts)} samples", *self.notes])
+        return html_table(caption, ("measure", "value", "convention"), rows)
+
+
+def _numbers(values: Array) -> list[float | None]:
+    """Values as JSON data, null for those that are not there."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _shown(value: float | None) -> str:
+    """A number, or the word undefined."""
+    return "undefined" if value is None else f"{value:.6g}"
