@@ -168,3 +168,20 @@ def test_the_dearer_of_two_sums_is_a_proved_spurious_minimiser(simplex_products)
     assert simplex_products.cost((2, 4), 1.0) == pytest.approx(0.937284, abs=1e-6)
     assert simplex_products.proved((2, 4), Fraction(1)) == "spurious minimiser"
     assert simplex_products.proved((3, 3), Fraction(1)) == "local minimiser"
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "lower"),
+    [
+        ("squared-error-K3", "squared-error", 0.005),
+        ("logistic-K4", "logistic", 0.80957),
+        ("minority-K4", "cross-entropy", 0.0553814),
+        ("sum-of-simplices-K6", "cross-entropy", 0.936054),
+    ],
+)
+def test_counterexamples_just_outside_the_theorems_are_proved(name, loss, lower):
+    path = SHIPPED / f"{name}.json"
+    certificate, result = read_certificate(path), check_file(path)
+    assert (result.status, result.row) == ("PROVED", "spurious local minimiser")
+    assert certificate.instance.loss == loss
+    assert certificate.cost > lower

@@ -160,7 +160,7 @@ class UFMBalls:
         self.classes = instance.classes
         self.tau = instance.tau
         self.loss = LOSSES[instance.loss]
-        self.parameters = dict(getattr(instance, "parameters", ()))
+        self.parameters = dict(instance.parameters)
         self.labels = [instance.label(group[0][0]) for group in ranges]
         self.counts = [sum(stop - start for start, stop in group) for group in ranges]
         self.omega = [instance.weight(group[0][0]) for group in ranges]

@@ -1,4 +1,4 @@
-"""Points of the collapsed family, where all classifiers are equal and the cost is log K (cross-entropy only)."""
+"""Points of the collapsed family, where all classifiers are equal, for losses that ignore common shifts of logits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from sphereufm.certify.checker.arithmetic import Undecided
 from sphereufm.certify.checker.claims import Claims, Outcome, lower_fields
 from sphereufm.certify.checker.kernel import Witness, applied, cap, dot, krawczyk, opened
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.reading import Point, Problem, Reader, listing, maybe, number, witness
 from sphereufm.certify.checker.words import words
 
@@ -28,10 +29,10 @@ def family_fields(kind: str, p: Problem, point: Point) -> dict[str, Reader] | No
 
 
 def one_classifier(at: Claims) -> bool:
-    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss is cross-entropy."""
+    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss ignores common shifts."""
     columns = at.place.columns[: at.p.classes]
     first = all(c[0] == 1 and not any(c[1:]) for c in columns)
-    return first and at.p.classes >= 2 and at.p.loss == "cross-entropy"
+    return first and at.p.classes >= 2 and LOSSES[at.p.loss].blind
 
 
 def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
@@ -41,6 +42,10 @@ def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
     empty = len(classes) < p.classes and any(claim["target"])
     if not (p.dim >= 3 and at.place.rank >= 2 and one_classifier(at)) or empty:
         raise Undecided("the hypotheses of the lemma do not hold")
+    level = [B.number(0)] * p.classes
+    pull = LOSSES[p.loss].node(B, level, 0, B.number(p.tau), p.parameters)[1][1]
+    if not (B.less(0, pull) or B.less(pull, 0)):
+        raise Undecided("the loss is not proved to pull where all logits are equal")
     H = at.balls(at.place, B.number(0))[p.classes :]
     radius, target = B.number(claim["radius"]), [B.number(x) for x in claim["target"]]
     for k, ready in zip(classes, claim["witness"], strict=True):
@@ -50,9 +55,10 @@ def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
                 members.append((m * at.shares[first if p.weights else 0], h))
         if not class_fits(B, members, target, radius, ready):
             return UNDECIDED, f"class {k} is not proved to have an exact member near by"
+    cost = ", its cost is log K" if p.loss == "cross-entropy" else ""
     return PROVED, (
         f"an exact member of the collapsed family lies within {words(claim['radius'], True)} of the stored point; "
-        "it is critical, its cost is log K, and it is a strict saddle (Theorem S, case A)"
+        f"it is critical{cost}, and it is a strict saddle (Theorem S, case A)"
     )
 
 
@@ -101,7 +107,7 @@ def shifted(B: Any, members: list[Any], c: list[Any], radius: Any) -> tuple[list
 def degenerate(at: Claims, claim: dict[str, Any]) -> Outcome:
     """Lemma 11, in exact rationals but for the cost of the lower point."""
     p, groups, features = at.p, at.place.groups, at.place.columns[at.p.classes :]
-    flat = p.dim == at.place.rank == 2 and one_classifier(at)
+    flat = p.dim == at.place.rank == 2 and one_classifier(at) and p.loss == "cross-entropy"
     if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
         raise Undecided("the hypotheses of the lemma do not hold")
     at.B.spend(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))

@@ -109,19 +109,21 @@ def logistic(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, Fract
 class Loss:
     """A node of logits and label, and its parameters with their signs.
 
-    Only where the loss is convex in the logits does ``S >= 0`` prove a global minimum (Lemmas 8 and 9).
+    Only where the loss is convex in the logits does ``S >= 0`` prove a global minimum (Lemmas 8 and 9).  ``blind``: a
+    common shift of the logits changes nothing, and no class is treated unlike another (Lemma 10).
     """
 
     node: Callable[..., Node]
     parameters: dict[str, str] = field(default_factory=dict)
     convex: bool = False
+    blind: bool = False
 
 
 LOSSES = {
-    "cross-entropy": Loss(cross_entropy, convex=True),
-    "cosine-margin": Loss(cosine_margin, {"margin": "-0+"}, convex=True),
-    "label-smoothing": Loss(label_smoothing, {"smoothing": "0+"}, convex=True),
-    "focal": Loss(focal, {"focusing": "0+"}),
+    "cross-entropy": Loss(cross_entropy, convex=True, blind=True),
+    "cosine-margin": Loss(cosine_margin, {"margin": "-0+"}, convex=True, blind=True),
+    "label-smoothing": Loss(label_smoothing, {"smoothing": "0+"}, convex=True, blind=True),
+    "focal": Loss(focal, {"focusing": "0+"}, blind=True),
     "squared-error": Loss(squared_error, {"own_weight": "+", "target": "-0+"}, convex=True),
     "logistic": Loss(logistic, convex=True),
 }

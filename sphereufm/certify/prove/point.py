@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.certify.balls import UFMBalls, precision
+from sphereufm.certify.balls import UFMBalls, precision, unit_columns
 from sphereufm.certify.certificate import (
     BenignClaim,
     Certificate,
@@ -213,10 +213,11 @@ def _attempts(
             flat = prove_degenerate(problem, version.columns, version.groups, below, lower)
             if flat is not None:
                 yield _certificate(instance, flat[0], (flat[1],), bits, "", np.log(instance.classes))
-        if plain and instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
+        if problem.loss.shift_invariant and instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
             member = prove_collapsed(problem, version.columns, version.groups)
             if member is not None:
-                yield _certificate(instance, member[0], (member[1],), bits, "", np.log(instance.classes))
+                level = float(problem.at(unit_columns(member[0].columns)).cost)
+                yield _certificate(instance, member[0], (member[1],), bits, "", level)
         for rank in likely_ranks(version.columns):
             certificate = _claims_of_rank(instance, version, rank, lower, bits, digits)
             if certificate is not None:
