@@ -8,7 +8,9 @@ import jsonschema
 import pytest
 
 from sphereufm import UFMProblem, load_report, prove_landscape, verify_landscape
-from sphereufm.certify.checker import check_file
+from sphereufm.certify.checker import CheckError, check_bytes, check_file
+from sphereufm.certify.convert import convert
+from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.proofs import KINDS
 from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.report import landscape_html, read_data
@@ -56,9 +58,11 @@ def test_a_report_is_shown_proved_and_searched_from(report, tmp_path):
 
 
 @pytest.mark.parametrize("path", CERTIFICATES, ids=lambda path: path.stem)
-def test_a_certificate_of_format_1_is_still_proved(path, report):
+def test_a_certificate_of_format_1_is_converted_and_proved(path, report):
     rows = {point.certificate: point.kind for e in report.critical for point in getattr(e, "members", (e,))}
-    result = check_file(path)
+    with pytest.raises(CheckError, match="format"):
+        check_file(path)
+    result = check_bytes(certificate_to_json(convert(path.read_bytes())).encode())
     assert result.status == "PROVED"
     assert KINDS[result.row] is rows[str(path.relative_to(OLD / "landscape"))]
 

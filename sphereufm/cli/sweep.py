@@ -81,9 +81,10 @@ def sweep(
 def _show(index: list[dict[str, Any]], out: Path) -> None:
     """Draw and count the cells that are stored."""
     from sphereufm.plots.sweeps import save_phase_diagram
-    from sphereufm.report import sweep_html
+    from sphereufm.report.sweep import save_cell_pages, sweep_html
 
     save_phase_diagram(index, out / "phase-diagram.svg")
+    save_cell_pages(index, out)
     write_text(out / "report.html", sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
     say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))

@@ -17,8 +17,10 @@ __all__ = ["phase_diagram_figure", "save_phase_diagram"]
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each answer
 _STYLE = {
     "benign": ("#009E73", "s", "benign"),
-    "proved": ("#D55E00", "X", "not benign, counterexample proved"),
-    "numerical": ("#E69F00", "P", "not benign, counterexample numerical"),
+    "spurious": ("#D55E00", "X", "spurious minimiser, PROVED"),
+    "spurious, numerical": ("#E69F00", "P", "spurious minimiser, numerical"),
+    "degenerate": ("#CC79A7", "D", "degenerate point, PROVED"),
+    "degenerate, numerical": ("#8C6BB1", "d", "degenerate point, numerical"),
     "undecided": ("#999999", "o", "undecided: nothing found, no theorem"),
     "failed": ("#000000", "x", "failed"),
 }
@@ -96,4 +98,8 @@ def _answer(line: Mapping[str, Any]) -> str:
         return "benign"
     if line["verdict"] == "UNDECIDED":
         return "undecided"
-    return "proved" if line["counterexample_status"] == "PROVED" else "numerical"
+    # cells of 0.1.0 do not name the kind, but count all kinds
+    degenerate = "SPURIOUS_LOCAL_MINIMUM" not in line.get("kinds", {})
+    known = {"SPURIOUS_LOCAL_MINIMUM": False, "DEGENERATE": True}
+    name = "degenerate" if known.get(line.get("counterexample_kind") or "", degenerate) else "spurious"
+    return name if line["counterexample_status"] == "PROVED" else f"{name}, numerical"

@@ -63,7 +63,8 @@ class ArrowHessian:
         return ArrowHessian(
             self.A * s_W[..., :, None] * s_W[..., None, :],
             self.B * s_W[..., None, :, None] * s_H[..., None, None],
-            self.C * np.square(s_H)[..., None, None],
+            # one factor after the other: their square may overflow where C is tiny
+            self.C * s_H[..., None, None] * s_H[..., None, None],
         )
 
     def damped_newton_step(self, g: Array, sigma: Array) -> Array:

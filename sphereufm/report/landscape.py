@@ -49,8 +49,8 @@ _FILTERS = ("rank", "Morse index", "kind", "status")
 _SCRIPTS = ("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js")
 
 
-def landscape_html(report: LandscapeReport) -> str:
-    """Return the report as one HTML page.
+def landscape_html(report: LandscapeReport, *, figures: bool = True) -> str:
+    """Return the report as one HTML page, with or without figures (which take most of the time).
 
     Examples
     --------
@@ -67,7 +67,7 @@ def landscape_html(report: LandscapeReport) -> str:
         link=None if summary.row is None else (f"row {summary.row + 1}", f"#row-{summary.row + 1}"),
         body=section_html("Critical orbits and families", _table(summary))
         + section_html("What was searched, and what the list claims", list_html(summary.facts))
-        + section_html("Figures", f'<div class="figures">{_figures(report)}</div>'),
+        + (section_html("Figures", f'<div class="figures">{_figures(report)}</div>') if figures else ""),
         data=data,
         scripts=_SCRIPTS,
     )

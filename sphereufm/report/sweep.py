@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sphereufm.files import write_text
+from sphereufm.landscape.report.landscape_report import report_from_json
+from sphereufm.report.landscape import landscape_html
 from sphereufm.report.page import Link, figure_html, page_html, section_html, table_html
 from sphereufm.sweeps.grid import Cell as GridCell
 
 if TYPE_CHECKING:
     from sphereufm.report.page import Cell
 
-__all__ = ["sweep_html"]
+__all__ = ["save_cell_pages", "sweep_html"]
 
 _HEADINGS = (
     "K",
@@ -28,10 +33,12 @@ _HEADINGS = (
     "PROVED rows",
     "least cost (nats)",
     "seconds",
+    "landscape",
     "cell",
     "certificates",
 )
-_FILES = "Each cell's file holds its landscape; its certificates lie beside it, for `sphereufm check`."
+_FILES = "Each cell has a page of its landscape, the file with its data, and its certificates, for sphereufm check."
+_PAGE = "report.html"
 _DIAGRAM = (
     "Verdict of each cell over temperature and dimension, one panel for each number of classes K and samples n. "
     "A cell is undecided where neither a theorem nor a counterexample speaks: finding nothing is no proof."
@@ -70,6 +77,32 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def save_cell_pages(index: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write the page of every cell's landscape that is not there yet: ``cells/NAME/report.html``, without figures.
+
+    Parameters
+    ----------
+    index : sequence of dict
+        As :func:`~sphereufm.sweeps.run.run_sweep` returns it.
+    folder : Path
+        Of the sweep.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a cell's file is damaged.
+    OutputError
+        If a page cannot be written.
+    """
+    for line in index:
+        name = GridCell(**line["cell"]).name
+        page = folder / "cells" / name / _PAGE
+        if line["status"] == "done" and not page.exists():
+            data = json.loads((folder / "cells" / f"{name}.json").read_text(encoding="utf-8"))
+            page.parent.mkdir(parents=True, exist_ok=True)
+            write_text(page, landscape_html(report_from_json(data["landscape"]), figures=False))
+
+
 def _verdict(index: Sequence[Mapping[str, Any]]) -> str:
     """How many cells are what: one sentence."""
     done = [line for line in index if line["status"] == "done"]
@@ -90,7 +123,7 @@ def _row(line: Mapping[str, Any]) -> list[Cell]:
     place = Link("file", f"cells/{cell.name}.json")
     head: list[Cell] = [cell.classes, cell.per_class, cell.dim, float(Fraction(cell.tau))]
     if line["status"] != "done":
-        return [*head, f"failed: {line['reason']}", *[None] * 6, place, None]
+        return [*head, f"failed: {line['reason']}", *[None] * 7, place, None]
     proofs = Link("folder", f"cells/{cell.name}/certificates/") if line["proved"] else None
     return [
         *head,
@@ -101,6 +134,7 @@ def _row(line: Mapping[str, Any]) -> list[Cell]:
         line["proved"],
         line["least_cost"],
         line["seconds"],
+        Link("page", f"cells/{cell.name}/{_PAGE}"),
         place,
         proofs,
     ]

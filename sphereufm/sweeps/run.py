@@ -18,6 +18,10 @@ from sphereufm.sweeps.store import SweepFolder
 __all__ = ["SweepSettings", "run_sweep"]
 
 
+_STATUSES = ("PROVED", "NUMERICAL", "UNDECIDED")
+_COUNTEREXAMPLES = ("SPURIOUS_LOCAL_MINIMUM", "DEGENERATE")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings:
     """What the cells of a sweep share: effort, exact starts or None, seed, and whether rows are proved.
@@ -142,19 +146,18 @@ def verify_cell(task: _Task) -> dict[str, Any]:
         "kinds": dict(sorted(kinds.items())),
         "proved": sum(entry["status"] == "PROVED" for entry in landscape["critical"]),
         "least_cost": min(entry["cost"] for entry in landscape["critical"]),
-        "counterexample_status": _counterexample_status(landscape),
+        **_counterexample(landscape),
         "landscape": landscape,
     }
 
 
-def _counterexample_status(landscape: dict[str, Any]) -> str | None:
-    """PROVED or NUMERICAL: the best that is known of a point that is neither global nor a strict saddle."""
-    bad = {
-        entry["status"]
-        for entry in landscape["critical"]
-        if entry["kind"] in ("SPURIOUS_LOCAL_MINIMUM", "DEGENERATE")
-    }
-    return next((status for status in ("PROVED", "NUMERICAL", "UNDECIDED") if status in bad), None)
+def _counterexample(landscape: dict[str, Any]) -> dict[str, str | None]:
+    """Status and kind of the best known point that is neither global nor a strict saddle; spurious ones first."""
+    bad = [(e["status"], e["kind"]) for e in landscape["critical"] if e["kind"] in _COUNTEREXAMPLES]
+    status, kind = min(
+        bad, key=lambda row: (_STATUSES.index(row[0]), _COUNTEREXAMPLES.index(row[1])), default=(None, None)
+    )
+    return {"counterexample_status": status, "counterexample_kind": kind}
 
 
 def _search_of(settings: SweepSettings) -> dict[str, Any]:

@@ -26,7 +26,7 @@ SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schemas" / "landscape.s
 @pytest.fixture(scope="module")
 def spurious():
     """Two minimisers: the global one, and a spurious one at 0.456902."""
-    report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=40)
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), effort="quick")
     return connect_landscape(report)
 
 

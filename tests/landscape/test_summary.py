@@ -17,7 +17,7 @@ from sphereufm.report import landscape_html
 
 @pytest.fixture(scope="module")
 def plane():
-    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=40)
+    return verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), effort="quick")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from sphereufm.plots.saving import page_svg
 
 @pytest.fixture(scope="module")
 def report():
-    found = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=40)
+    found = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), effort="quick")
     return connect_landscape(found)
 
 

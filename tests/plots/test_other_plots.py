@@ -89,8 +89,11 @@ def test_the_phase_diagram_has_one_mark_a_cell_in_the_style_of_its_answer():
     spurious = {"verdict": "NOT_BENIGN"}
     index = [
         line(3, "1/2", verdict="BENIGN"),
-        line(2, "2", **spurious, counterexample_status="PROVED"),
-        line(2, "4", **spurious, counterexample_status="NUMERICAL"),
+        line(
+            2, "2", **spurious, counterexample_status="PROVED", counterexample_kind="SPURIOUS_LOCAL_MINIMUM"
+        ),
+        line(2, "4", **spurious, counterexample_status="NUMERICAL", counterexample_kind="DEGENERATE"),
+        line(2, "5", **spurious, counterexample_status="PROVED", kinds={"DEGENERATE": 1}),
         line(2, "8", verdict="UNDECIDED"),
         line(2, "16", verdict="UNDECIDED") | {"status": "failed"},
     ]
@@ -99,8 +102,9 @@ def test_the_phase_diagram_has_one_mark_a_cell_in_the_style_of_its_answer():
     drawn = {c.get_label(): [tuple(place) for place in c.get_offsets()] for c in axes.collections}
     assert drawn == {
         "benign": [(0.5, 3.0)],
-        "not benign, counterexample proved": [(2.0, 2.0)],
-        "not benign, counterexample numerical": [(4.0, 2.0)],
+        "spurious minimiser, PROVED": [(2.0, 2.0)],
+        "degenerate point, PROVED": [(5.0, 2.0)],
+        "degenerate point, numerical": [(4.0, 2.0)],
         "undecided: nothing found, no theorem": [(8.0, 2.0)],
         "failed": [(16.0, 2.0)],
     }

@@ -7,7 +7,10 @@ from browser import needs_browser, opened
 
 from sphereufm import UFMProblem, verify_landscape
 from sphereufm.descents.connect import connect_landscape
-from sphereufm.report import landscape_html
+from sphereufm.report import landscape_html, read_data
+from sphereufm.report.sweep import save_cell_pages, sweep_html
+from sphereufm.sweeps import SweepGrid, run_sweep
+from sphereufm.sweeps.run import SweepSettings
 
 TOOLS = """
 const fire = (target, type, more = {}) => target.dispatchEvent(new PointerEvent(type, { bubbles: true, ...more }));
@@ -25,7 +28,9 @@ const choose = (control, value) => {
 
 @pytest.fixture(scope="module")
 def report():
-    return connect_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=30))
+    return connect_landscape(
+        verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), effort="quick")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +146,14 @@ seen.width = innerWidth;
     )
     assert [k for k, sight in enumerate(seen["shown"]) if not sight] == [2, 5, 6, 9]
     assert seen["right"] <= seen["width"] + 1
+
+
+def test_every_cell_of_a_sweep_has_a_page_of_its_landscape(tmp_path):
+    grid = SweepGrid(classes="2", per_class="1", dim="2..3", tau="5")
+    index = run_sweep(grid, tmp_path, SweepSettings(starts=3, proofs=False))
+    save_cell_pages(index, tmp_path)
+    for address in re.findall(r'href="(cells/[^"]*report\.html)"', sweep_html(index)):
+        page = (tmp_path / address).read_text(encoding="utf-8")
+        assert "<figure" not in page
+        assert read_data(tmp_path / address)["format"] == "sphereufm-landscape/1"
+    assert len(list(tmp_path.glob("cells/*/report.html"))) == len(index) == 2

@@ -33,7 +33,15 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.theory.theorems import TheoremCheck
 
-__all__ = ["FORMAT", "Completeness", "LandscapeReport", "ProofSummary", "RankOneCount", "load_report"]
+__all__ = [
+    "FORMAT",
+    "Completeness",
+    "LandscapeReport",
+    "ProofSummary",
+    "RankOneCount",
+    "load_report",
+    "report_from_json",
+]
 
 FORMAT = "sphereufm-landscape/1"
 
@@ -240,7 +248,7 @@ def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
             f"{path} is not of format {FORMAT}; write one with `sphereufm verify --out`"
         )
     try:
-        return _report_from_json(data)
+        return report_from_json(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
@@ -254,7 +262,7 @@ def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
     )
 
 
-def _report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
+def report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
     """Inverse of :meth:`LandscapeReport.to_json`."""
     problem = problem_from_json(data["problem"])
     rank_one = data["coverage"]["rank_one"]
