@@ -66,6 +66,8 @@ def valid_certificates():
 def mutated(certificate, rng: random.Random):
     """A certificate with one thing changed; text, since duplicate keys cannot be said otherwise."""
     data = copy.deepcopy(certificate)
+    if rng.random() < 0.3 and _edited_together(data, rng):
+        return json.dumps(data)
     places = list(_places(data))
     holder, key = rng.choice(places)
     value = holder[key]
@@ -87,6 +89,107 @@ def mutated(certificate, rng: random.Random):
     if rng.random() < 0.03:
         text = text.replace('"rank"', '"rank": 1, "rank"', 1)
     return text
+
+
+def _edited_together(data, rng):
+    """Change several fields so that the file still agrees with itself; whether anything was changed."""
+    edits = [_other_index, _merged_features, _other_order, _other_dimension, _other_claim, _one_ulp_less]
+    return rng.choice(edits)(data, {claim["type"]: claim for claim in data["claims"]}, rng)
+
+
+def _other_index(data, claims, rng):
+    """An index off by one, by ``d - r`` or by a group's copies, and the number that its witness says."""
+    if "index" not in claims or data["instance"]["kind"] != "ufm":
+        return False
+    groups = data["point"]["groups"] or []
+    copies = [sum(b - a for a, b in group) - 1 for group in groups] + [1]
+    by = rng.choice([1, -1]) * rng.choice([*copies, data["instance"]["dim"] - data["point"]["rank"]])
+    claims["index"]["index"] = max(claims["index"]["index"] + by, 0)
+    found = [*claims["index"]["witness"], *claims.get("critical", {}).get("witness", [])]
+    for witness in rng.sample(found, min(1, len(found))):
+        witness[0] = min(max(witness[0] + rng.choice([1, -1]), 0), len(witness[2]))
+    return True
+
+
+def _merged_features(data, claims, rng):
+    """Two samples of one class share the feature of one of them."""
+    point, instance = data["point"], data["instance"]
+    if not point or point["groups"] is not None or "class_sizes" not in instance or "apart" in str(claims):
+        return False
+    K, sizes = instance["classes"], instance["class_sizes"]
+    starts = [sum(sizes[:k]) for k in range(K) if sizes[k] > 1]
+    if not starts:
+        return False
+    i = rng.choice(starts)
+    point["groups"] = [[[j, j + 2 if j == i else j + 1]] for j in range(sum(sizes)) if j != i + 1]
+    for row in (point["columns"], point["scales"], claims.get("gap", {}).get("shifts")):
+        if row:
+            del row[K + i + 1]
+    for claim in claims.values():
+        if isinstance(claim.get("witness"), list):
+            claim["witness"] = claim["witness"][:1] * max(len(claim["witness"]), 1)
+    return True
+
+
+def _other_order(data, claims, rng):
+    """Labels permuted, and the columns with them or not."""
+    point, instance = data["point"], data["instance"]
+    if (
+        not point
+        or point["groups"] is not None
+        or instance["kind"] != "ufm"
+        or instance["weights"] is not None
+    ):
+        return False
+    K = instance["classes"]
+    sizes = instance.pop("class_sizes", None)
+    labels = instance.get("labels") or [k for k, n in enumerate(sizes) for _ in range(n)]
+    order = rng.sample(range(len(labels)), len(labels))
+    instance["labels"] = [labels[i] for i in order]
+    if rng.random() < 0.5:
+        point["columns"][K:] = [point["columns"][K + i] for i in order]
+        point["scales"] = point["scales"] and point["scales"][:K] + [point["scales"][K + i] for i in order]
+    return True
+
+
+def _other_dimension(data, claims, rng):
+    """One dimension more, and the index that would follow if S had as many negative eigenvalues."""
+    data["instance"]["dim"] += 1
+    if "index" in claims:
+        claims["index"]["index"] += rng.choice([0, 1, 2])
+        spare = claims["index"]["witness"]
+        if data["point"] and data["instance"]["dim"] - 1 == data["point"]["rank"]:
+            claims["index"]["witness"] = [*spare, *claims.get("critical", {}).get("witness", [])[:1]]
+    return True
+
+
+def _other_claim(data, claims, rng):
+    """A claim of another type, made of what the file holds."""
+    if "index" in claims and claims["index"]["witness"]:
+        data["claims"].append({"type": "global_minimum", "witness": claims["index"]["witness"][-1:]})
+    elif "spurious" in claims or "degenerate" in claims:
+        claim = claims.get("spurious") or claims["degenerate"]
+        claim["type"] = "degenerate" if claim["type"] == "spurious" else "spurious"
+    else:
+        return False
+    return True
+
+
+def _one_ulp_less(data, claims, rng):
+    """A bound that is smaller by one unit in its last place, or by half."""
+    bounds = [
+        (claim, key)
+        for claim in claims.values()
+        for key in ("gap", "radius", "curvature", "margin")
+        if key in claim
+    ]
+    if not bounds:
+        return False
+    claim, key = rng.choice(bounds)
+    factor = rng.choice([1 - Fraction(1, 2**52), Fraction(1, 2)])
+    value = exact_value(claim[key])
+    claim[key] = exact_text(value / factor if key in ("curvature", "margin") else value * factor)
+    return True
 
 
 def _places(value):

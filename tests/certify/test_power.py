@@ -1,0 +1,332 @@
+"""The checker broken on purpose, one inequality or multiplicity at a time: each break lets a false certificate through.
+
+A break is a change of one line of the one-file checker; its probe is a certificate of which the right checker does not
+accept the claim named, and the broken one does.
+"""
+
+import base64
+import copy
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from checker_cases import as_json, critical_points, exact_value, instance_of, valid_certificates
+
+from sphereufm import UFMProblem, collapsed_point
+from sphereufm.certify import prove_benign, prove_gap, prove_point
+from sphereufm.certify.checker import check_bytes
+from sphereufm.certify.checker.alone import alone
+from sphereufm.certify.exact import exact_text
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
+
+
+def broken(old, new):
+    """The checker with one line changed."""
+    source = alone()
+    assert source.count(old) == 1, f"{source.count(old)} places have {old!r}"
+    module = types.ModuleType("broken_checker")
+    sys.modules["broken_checker"] = module
+    exec(compile(source.replace(old, new), "broken_checker.py", "exec"), module.__dict__)
+    return module.check_bytes
+
+
+@pytest.fixture(scope="module")
+def true():
+    return valid_certificates()
+
+
+def having(certificates, *kinds, where=lambda c: True):
+    return copy.deepcopy(
+        next(c for c in certificates if set(kinds) <= {claim["type"] for claim in c["claims"]} and where(c))
+    )
+
+
+def claim_of(data, kind):
+    return next(claim for claim in data["claims"] if claim["type"] == kind)
+
+
+# --- probes: each takes the true certificates and returns false data, and the claim that must not be accepted
+
+
+def no_contraction(true):
+    data = having(true, "critical")
+    claim = claim_of(data, "critical")
+    n = len(claim["witness"][0][2])
+    # Y = 0 moves nothing: eta = 0 and q = 1
+    claim["witness"][0] = [0, 1, [0] * n, base64.b64encode(bytes(n * n)).decode()]
+    claim["unique_radius"] = "1@-4"
+    return data, "critical"
+
+
+def too_small_radius(true):
+    # below what the test proves, not below the distance at which the gradient excludes zero
+    data = having(true, "critical", where=lambda c: "@" in c["point"]["columns"][0][0])
+    claim = claim_of(data, "critical")
+    while status_of(check_bytes, data, "critical") == "PROVED":
+        claim["radius"] = exact_text(exact_value(claim["radius"]) * 63 / 64)
+    return data, "critical"
+
+
+def wrong_inertia(true):
+    data = having(true, "critical", "index", where=lambda c: c["instance"]["dim"] - c["point"]["rank"] == 1)
+    claim = claim_of(data, "index")
+    claim["index"] += 1
+    claim["witness"][-1][0] += 1
+    return data, "index"
+
+
+def index_of(more):
+    """An index that is off by some number, at a point where several multiplicities matter."""
+
+    def probe(true):
+        problem = UFMProblem(class_sizes=(4, 1, 1), dim=4, tau=3)
+        for X in critical_points(problem, 2, 60):
+            data = as_json(prove_point(instance_of(problem), X))
+            kinds = {claim["type"] for claim in data["claims"]}
+            groups = data["point"]["groups"]
+            if {"critical", "index"} <= kinds and groups and more(data) is not None:
+                claim_of(data, "index")["index"] = more(data)
+                return data, "index"
+        raise AssertionError("no such point")
+
+    return probe
+
+
+def negative_parts(data):
+    """Of a true index: what the groups and the multiplier matrix contribute once each."""
+    claim, r = claim_of(data, "index"), data["point"]["rank"]
+    sizes = [sum(b - a for a, b in group) for group in data["point"]["groups"]]
+    splits = [w[0] for w in claim["witness"][:-1]]
+    return (
+        claim["index"],
+        splits,
+        claim["witness"][-1][0],
+        [m for m in sizes if m > 1],
+        data["instance"]["dim"] - r,
+    )
+
+
+def with_one_copy_more(data):
+    index, splits, _, _, _ = negative_parts(data)
+    return index + sum(splits) if sum(splits) else None
+
+
+def with_one_dimension_more(data):
+    index, _, normal, _, _ = negative_parts(data)
+    return index + normal if normal else None
+
+
+def with_one_normal_copy_more(data):
+    index, splits, normal, sizes, codimension = negative_parts(data)
+    own = claim_of(data, "critical")["witness"][0][0]
+    inside = own + sum(s * (m - 1) for s, m in zip(splits, sizes, strict=True))
+    positive = (index - inside) // codimension - normal
+    return index + codimension * len(sizes) if positive == sum(m - 1 for m in sizes) and sizes else None
+
+
+def steeper(true):
+    data = having(true, "strict_saddle")
+    claim = claim_of(data, "strict_saddle")
+    claim["curvature"] = exact_text(16 * exact_value(claim["curvature"]))
+    return data, "strict_saddle"
+
+
+def without_multiplicities(true):
+    problem = UFMProblem(class_sizes=(40, 1), dim=3, tau=1)
+    signs = np.ones((1, 43))
+    signs[0, 0] = -1.0
+    data = as_json(prove_point(instance_of(problem), signs))
+    claim = claim_of(data, "strict_saddle")
+    assert data["point"]["groups"] is not None
+    claim["curvature"] = exact_text(exact_value(claim["curvature"]) * 101 / 100)
+    return data, "strict_saddle"
+
+
+def half_a_gap(true):
+    data = having(true, "gap")
+    claim = claim_of(data, "gap")
+    claim["gap"] = exact_text(exact_value(claim["gap"]) * 3 / 4)
+    return data, "gap"
+
+
+def negative_shifts(true):
+    # the features' diagonal entries are about -3, and the Schur complement is near the unit matrix all the same
+    problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
+    data = as_json(prove_gap(instance_of(problem), problem.spheres.random_point(1)))
+    claim = claim_of(data, "gap")
+    claim["shifts"], claim["gap"], data["point"]["scales"] = ["1", "1", "-3", "-3"], "0", [0] * 4
+    claim["witness"] = [[0, 1, [0, 0], "AQAAAQ=="]]
+    return data, "gap"
+
+
+def a_saddle_as_minimum(true):
+    data = having(
+        true,
+        "critical",
+        "index",
+        where=lambda c: c["instance"]["dim"] > c["point"]["rank"] and claim_of(c, "index")["witness"][-1][0],
+    )
+    witness = claim_of(data, "index")["witness"][-1]
+    data["claims"] = [claim_of(data, "critical"), {"type": "global_minimum", "witness": [witness]}]
+    return data, "global_minimum"
+
+
+def not_of_rank_one(true):
+    data = having(true, "rank_one")
+    data["point"]["columns"][0] = ["3@-2"]
+    return data, "rank_one"
+
+
+def far_from_the_family(true):
+    data = having(
+        true,
+        "collapsed",
+        where=lambda c: "@" in json.dumps(c["point"]["columns"]),
+    )
+    claim = claim_of(data, "collapsed")
+    claim["target"] = [exact_text(exact_value(t) + exact_value("1@-20")) for t in claim["target"]]
+    claim["radius"] = "1@-40"
+    return data, "collapsed"
+
+
+def flat(true):
+    pairs = UFMProblem(class_sizes=(2, 2), dim=2, tau=5)
+    return as_json(
+        prove_point(instance_of(pairs), orthogonal_collapsed_point(pairs), lower=collapsed_point(pairs))
+    )
+
+
+def unequal_signs(true):
+    data = flat(true)
+    data["point"]["columns"][-1] = ["0", "-1"]
+    return data, "degenerate"
+
+
+def too_large_margin(true):
+    data = flat(true)
+    claim_of(data, "degenerate")["margin"] = "64"
+    return data, "degenerate"
+
+
+def spurious_saddle(true):
+    data = having(true, "critical", "spurious")
+    lower = claim_of(data, "spurious")
+    data["claims"] = [claim_of(data, "critical"), lower]
+    return data, "spurious"
+
+
+def theorem_below(true):
+    data = as_json(prove_benign(instance_of(UFMProblem(class_sizes=(1, 1, 1, 1), dim=4, tau=9))))
+    data["instance"]["dim"] = 3
+    return data, "benign"
+
+
+def edge_too_hot(true):
+    data = as_json(prove_benign(instance_of(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1))))
+    data["instance"]["tau"] = "11/10"
+    return data, "benign"
+
+
+def mixed_group(true):
+    data = having(
+        true, "rank_one", where=lambda c: c["point"]["groups"] is None and c["instance"]["classes"] == 3
+    )
+    point = data["point"]
+    # the last two samples have different labels
+    point["groups"] = [[[0, 1]], [[1, 2]], [[2, 4]]]
+    point["columns"], point["scales"] = point["columns"][:6], None
+    data["claims"] = [{"type": "rank_one"}]
+    return data, "rank_one"
+
+
+BREAKS = {
+    "contraction not tested": ("if not B.less(eta + q, 1):", "if False:", no_contraction),
+    "reach not compared": ('if not B.less(reach, B.number(claim["radius"])):', "if False:", too_small_radius),
+    "inertia not proved": (
+        "if not B.less(contraction(B, *opened(B, witness), A, [B.number(1)] * A.nrows()), 1):",
+        "if False:",
+        wrong_inertia,
+    ),
+    "a copy of split blocks more": (
+        "total += (m - 1) * inertia(",
+        "total += m * inertia(",
+        index_of(with_one_copy_more),
+    ),
+    "a dimension more": (
+        "total += (d - r) * self.multiplier_inertia",
+        "total += (d - r + 1) * self.multiplier_inertia",
+        index_of(with_one_dimension_more),
+    ),
+    "a normal copy more": (
+        "total += (d - r) * (m - 1) if B.less(0, beta) else 0",
+        "total += (d - r) * m if B.less(0, beta) else 0",
+        index_of(with_one_normal_copy_more),
+    ),
+    "curvature not compared": (
+        'B.less(e.form(V) - B.number(claim["curvature"]) * length, 0)',
+        "B.less(e.form(V), 0)",
+        steeper,
+    ),
+    "metric without multiplicities": (
+        "length = dot(e.metric, [dot(v, v) for v in V])",
+        "length = sum(dot(v, v) for v in V)",
+        without_multiplicities,
+    ),
+    "gap twice too small": ('> 2 * claim["gap"]:', '> 4 * claim["gap"]:', half_a_gap),
+    "negative diagonal": ("if not all(B.less(0, x) for x in low):", "if False:", negative_shifts),
+    "any inertia is a minimum": (
+        'if self.multiplier_inertia(self.at(self.radius(), 1), claim["witness"][0]) == 0:',
+        'if self.multiplier_inertia(self.at(self.radius(), 1), claim["witness"][0]) >= 0:',
+        a_saddle_as_minimum,
+    ),
+    "entries not compared": (
+        "all(abs(x) == 1 for column in self.place.columns for x in column)",
+        "True",
+        not_of_rank_one,
+    ),
+    "features may be anywhere": (
+        "inside = inside and all(B.less(B.top(a - b), radius) for a, b in zip(unit, h, strict=True))",
+        "inside = True",
+        far_from_the_family,
+    ),
+    "sums not compared": ("if len(set(sums)) > 1:", "if False:", unequal_signs),
+    "margin forgotten": (
+        'if B.less(there, here - B.number(claim["margin"])):',
+        "if B.less(there, here):",
+        too_large_margin,
+    ),
+    "spurious without an index": (
+        'if self.claims.get("index", {}).get("index") != 0 or self.status.get("index") != PROVED:',
+        "if False:",
+        spurious_saddle,
+    ),
+    "a dimension too low for Theorem S": (
+        'p.loss in ("cross-entropy", "cosine-margin") and p.dim >= max(p.classes, 3)',
+        "p.dim >= max(p.classes - 1, 3)",
+        theorem_below,
+    ),
+    "any temperature at the edge": ("3 and 2 * p.tau <= p.classes - 2", "3", edge_too_hot),
+    "groups of different labels": (
+        'fail(not same, "samples of a group',
+        'fail(False, "samples of a group',
+        mixed_group,
+    ),
+}
+
+
+def status_of(check, data, kind):
+    try:
+        result = check(json.dumps(data).encode())
+    except ValueError:  # a CheckError, of either
+        return "UNREADABLE"
+    return next(claim.status for claim in result.claims if claim.type == kind)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_every_break_lets_a_false_certificate_through(true, name):
+    old, new, probe = BREAKS[name]
+    data, kind = probe(true)
+    assert status_of(check_bytes, data, kind) != "PROVED"
+    assert status_of(broken(old, new), data, kind) == "PROVED"
