@@ -20,6 +20,7 @@ from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import normal_hessian
+from sphereufm.tolerances import FAMILY_COST
 
 __all__ = ["Crossing", "crossing_between", "same_class", "switch"]
 
@@ -28,7 +29,6 @@ _DELTAS = (0.05, 0.15, 0.4)
 _CORRECTIONS = 20
 _TOLERANCE = 1e-11
 _RANDOM_DIRECTIONS = 4
-_SAME_COST = 1e-8
 _SAME_POINT = 1e-4
 
 
@@ -111,7 +111,7 @@ def same_class(problem: UFMProblem, X: Array, Y: Array, log_tau: float) -> bool:
         return False
     inner = problem.in_dimension(X.shape[0]).with_tau(math.exp(log_tau))
     costs = float(inner.cost(X)), float(inner.cost(Y))
-    if abs(costs[0] - costs[1]) > _SAME_COST * max(map(abs, costs)):
+    if abs(costs[0] - costs[1]) > FAMILY_COST * max(map(abs, costs)):
         return False
     return align(X, Y, inner.symmetry, tolerance=_SAME_POINT) is not None
 

@@ -30,7 +30,8 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import STOPS, Progress, reason_of, until
 from sphereufm.spectra.matrix import hessian_matrix
-from sphereufm.spectra.spectrum import ZERO_TOLERANCE, normal_hessian
+from sphereufm.spectra.spectrum import normal_hessian
+from sphereufm.tolerances import SAME_COST, ZERO_TOLERANCE
 
 __all__ = ["connect_landscape"]
 
@@ -47,7 +48,6 @@ _LARGEST = 1500
 _FIRST_STEPS = (0.05, 0.01, 0.002)
 # Largest angle of a column between the end of a descent and the critical point that it is taken for.
 _NEAR = 0.1
-_SAME_COST = 1e-9
 
 _Start = tuple[int, Array, Array]
 
@@ -196,7 +196,7 @@ def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Found | No
     last = fall(inner, first[chosen])
     search = find_critical_points(inner, last, tolerance=1e-11)
     near = column_angles(search.X, last).max(axis=-1) <= _NEAR
-    falls = inner.at(search.X).cost < (1.0 - _SAME_COST) * inner.at(X[chosen]).cost
+    falls = inner.at(search.X).cost < (1.0 - SAME_COST) * inner.at(X[chosen]).cost
     for k in np.flatnonzero(search.converged & near & falls):
         ends[chosen[k]] = reduced(problem, search.X[k : k + 1])[0]
     return ends
@@ -236,5 +236,5 @@ class _Rows:
         number = self.register.find(found)
         if number is not None:
             return self.rows[number]
-        scale = _SAME_COST * max(1.0, abs(found.cost))
+        scale = SAME_COST * max(1.0, abs(found.cost))
         return next((row for row, family in self.families if abs(family.cost - found.cost) <= scale), None)

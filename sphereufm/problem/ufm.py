@@ -36,6 +36,7 @@ from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_to_json
 from sphereufm.problem.model import MOST_SIZES_SHOWN, UFMModel
+from sphereufm.tolerances import OFF_SPHERE
 
 if TYPE_CHECKING:
     import pymanopt
@@ -269,7 +270,7 @@ class UFMProblem:
         """
         point = check_array(name, X, self.shape)
         off = float(np.abs(np.sqrt((point * point).sum(axis=-2)) - 1.0).max())
-        if off > 1e-8:
+        if off > OFF_SPHERE:
             raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
         return point
 

@@ -22,10 +22,10 @@ from sphereufm.solvers.strategies.newton_polish import NewtonPolish
 from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein, SteepestDescent
 from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.solvers.strategy import Solver
+from sphereufm.tolerances import OFF_SPHERE
 
 __all__ = ["DEFAULT_SOLVER", "SOLVERS", "solve", "solve_batch"]
 
-_OFF_SPHERE = 1e-8
 # unit to the precision of the starts themselves
 _OFF_SPHERE_SINGLE = 1e-3
 
@@ -180,6 +180,6 @@ def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int
         )
     norms = column_norms(X)
     off = float(np.abs(norms - 1.0).max(initial=0.0))
-    if off > (_OFF_SPHERE_SINGLE if single else _OFF_SPHERE):
+    if off > (_OFF_SPHERE_SINGLE if single else OFF_SPHERE):
         raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
     return X / norms[..., None, :]

@@ -34,10 +34,10 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.tolerances import ZERO_TOLERANCE
 
-__all__ = ["ZERO_TOLERANCE", "HessianSpectrum", "hessian_spectrum", "normal_hessian"]
+__all__ = ["HessianSpectrum", "hessian_spectrum", "normal_hessian"]
 
-ZERO_TOLERANCE = 1e-9
 
 # signs of the curvatures along some tangents, in the coordinates of the matrix at hand, shape (k, n)
 _Signs: TypeAlias = Callable[[Array], NDArray[np.int8]]

@@ -42,6 +42,7 @@ from sphereufm.geometry.symmetry.placements import (
     choose_frame,
     placements,
 )
+from sphereufm.tolerances import ALIGNMENT_ROUNDING
 
 __all__ = [
     "Alignment",
@@ -56,7 +57,6 @@ WORK = 20_000
 _STEPS_A_MATCHING = 10
 # Rounds of matching and rotating; more than two are needed only near the tolerance.
 _ROUNDS = 8
-_ROUNDING = 1e-12
 # Places closer than this many tolerances count once; the search allows for it.
 SAME_PLACE = 0.1
 
@@ -127,7 +127,7 @@ def align(
         return _match_in_place(X, Y, symmetry.permutations, tolerance)
     # singular values move by at most the Frobenius distance (Mirsky)
     off = np.linalg.svd(X, compute_uv=False) - np.linalg.svd(Y, compute_uv=False)
-    if np.abs(off).max() > np.sqrt(X.shape[1]) * tolerance + _ROUNDING:
+    if np.abs(off).max() > np.sqrt(X.shape[1]) * tolerance + ALIGNMENT_ROUNDING:
         return None
     possible, places = possible_preimages(X, Y, symmetry, tolerance)
     if not possible.any(axis=1).all():
@@ -155,7 +155,7 @@ def possible_preimages(
     for members in permutations.kind_columns:
         close = np.ones((members.size, members.size), dtype=np.bool_)
         for row, wanted in zip(F[:, members], target[:, members], strict=True):
-            close &= np.abs(wanted[:, None] - row) <= tolerance + _ROUNDING
+            close &= np.abs(wanted[:, None] - row) <= tolerance + ALIGNMENT_ROUNDING
         # columns at one place may differ in their blocks, hence in their profiles: one that fits is enough
         j, i = np.nonzero(close)
         possible[members[j], labels[members[i]]] = True

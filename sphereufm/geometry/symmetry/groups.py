@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
+from sphereufm.tolerances import RANK_TOLERANCE
 
 __all__ = [
     "ColumnPermutations",
@@ -38,9 +39,6 @@ __all__ = [
     "vertical_basis",
     "vertical_part",
 ]
-
-# A singular value counts for the rank when it exceeds this fraction of the largest.
-RANK_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from sphereufm.errors import SphereUFMError
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import GOLDEN
+from sphereufm.tolerances import ALIGNMENT_ROUNDING
 
 __all__ = ["AlignmentUndecidedError", "Frame", "Work", "choose_frame", "placements"]
 
@@ -52,7 +53,6 @@ __all__ = ["AlignmentUndecidedError", "Frame", "Work", "choose_frame", "placemen
 _PIVOT_RATIO = 0.5
 # What is left of a column below this many tolerances says nothing about a direction.
 SMALLEST_PIVOT = 4.0
-_ROUNDING = 1e-12
 
 
 class AlignmentUndecidedError(SphereUFMError):
@@ -185,7 +185,7 @@ def choose_frame(
         residual = residual - np.outer(branch.basis[-1], branch.rows[-1])
         left.append(column_norms(residual))
     C = np.array(branch.rows)
-    slack = 2.0 * tolerance * _amplification(C, columns, np.array(left[1:])) + _ROUNDING
+    slack = 2.0 * tolerance * _amplification(C, columns, np.array(left[1:])) + ALIGNMENT_ROUNDING
     first = np.cumsum([_mark_weight(k) * slack[k] for k in range(len(columns))])
     return Frame(
         columns=tuple(columns),

@@ -11,7 +11,8 @@ from sphereufm.landscape.orbits.lower import is_lower
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, embed
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
-from sphereufm.spectra.spectrum import ZERO_TOLERANCE, HessianSpectrum, hessian_spectrum
+from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
+from sphereufm.tolerances import ZERO_TOLERANCE
 
 __all__ = ["classify", "name_spurious"]
 

@@ -19,10 +19,10 @@ from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
 from sphereufm.landscape.orbits.found import NO_COST, Found
+from sphereufm.tolerances import CANDIDATE_COST
 
 __all__ = ["Entry", "OrbitRegister"]
 
-_SAME_COST = 1e-7
 _SAME_INVARIANTS = 1e-5
 _SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.
@@ -105,7 +105,7 @@ class OrbitRegister:
     def _candidates(self, entry: Entry) -> list[int]:
         """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""
         cost = entry.found.cost
-        reach = 2.0 * _SAME_COST * abs(cost) + max(self._cost_noise, entry.found.cost_noise)
+        reach = 2.0 * CANDIDATE_COST * abs(cost) + max(self._cost_noise, entry.found.cost_noise)
         begin = bisect_left(self._by_cost, (cost - reach, 0))
         end = bisect_right(self._by_cost, (cost + reach, len(self._entries)))
         near = sorted(number for _, number in self._by_cost[begin:end])

@@ -14,11 +14,10 @@ import numpy as np
 from sphereufm.landscape.orbits.walking import walkable_dimension
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.tolerances import ROUNDINGS, SAME_COST
 
 __all__ = ["gather_families"]
 
-_SAME_COST = 1e-9
-_ROUNDINGS = 1e3 * float(np.finfo(np.float64).eps)
 # Classes that are tried at most: where more are degenerate, walking would take longer than the search.
 _MOST_WALKS = 200
 _UNKNOWNS = 300
@@ -84,7 +83,7 @@ def _same(a: CriticalPoint, b: CriticalPoint) -> bool:
         for point in (a, b)
         for values in (point.spectrum.eigenvalues, point.spectrum.normal_eigenvalues)
     )
-    return abs(a.cost - b.cost) <= _SAME_COST * unit + _ROUNDINGS * max(abs(a.cost), abs(b.cost))
+    return abs(a.cost - b.cost) <= SAME_COST * unit + ROUNDINGS * max(abs(a.cost), abs(b.cost))
 
 
 def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[int, int]) -> CriticalFamily:

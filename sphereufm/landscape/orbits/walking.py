@@ -24,6 +24,7 @@ from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.tolerances import ROUNDINGS
 
 __all__ = ["null_directions", "walkable_dimension"]
 
@@ -32,7 +33,6 @@ _STEPS = (0.05, 0.4)
 # An eigenvalue below this fraction of the largest may belong to a null direction: near a singular stratum of
 # a family others are as small as the square of the distance from it.
 _SOFT = 1e-6
-_ROUNDINGS = 1e3 * float(np.finfo(np.float64).eps)
 # Part of the intended movement that must be left after the way back.
 _KEPT = 0.3
 _MOST_DIRECTIONS = 16
@@ -88,7 +88,7 @@ def _can_be_followed(problem: SphereProblem, X: Array, directions: Array, length
     meant, left = _distance(problem, X, steps), _distance(problem, X, search.X)
     start = problem.at(X)
     before, after = float(start.cost), problem.at(search.X).cost
-    same = np.abs(after - before) <= cost_noise(start) + _ROUNDINGS * abs(before)
+    same = np.abs(after - before) <= cost_noise(start) + ROUNDINGS * abs(before)
     followed = search.converged & same & (left >= _KEPT * meant)
     for i in np.flatnonzero(followed):
         followed[i] = len(null_directions(problem, search.X[i], numerical_rank(search.X[i]))) > 0

@@ -16,6 +16,7 @@ from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, lies_above
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.notebook import shown
 from sphereufm.problem import capabilities
+from sphereufm.tolerances import COST_ROUNDING
 
 if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
@@ -48,8 +49,6 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "hits": "hits",
     }
 )
-# relative; a difference of two costs below it is rounding
-_SAME_COST = 1e-14
 _LOWER_BOUND = (
     "The list is a lower bound on the set of critical points: a search is no proof of completeness."
 )
@@ -141,7 +140,7 @@ def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
     """
     return {
         "cost": entry.cost,
-        "above": entry.cost - lowest if entry.cost - lowest > _SAME_COST * abs(entry.cost) else 0.0,
+        "above": entry.cost - lowest if entry.cost - lowest > COST_ROUNDING * abs(entry.cost) else 0.0,
         "rank": entry.rank,
         "morse_index": entry.morse_index,
         "nullity": entry.nullity,

@@ -13,11 +13,10 @@ from sphereufm.landscape.points import (
     Status,
 )
 from sphereufm.problem.theory.theorems import TheoremCheck
+from sphereufm.tolerances import SAME_COST
 
 __all__ = ["COUNTEREXAMPLES", "ContradictionError", "Judgement", "judge", "lies_above"]
 
-# relative; costs closer than this are those of one value in floating point
-_SAME_COST = 1e-9
 COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
@@ -108,7 +107,7 @@ def lies_above(
     if entry.has_lower is not None:
         return entry.has_lower
     lowest = min(other.cost for other in entries)
-    return entry.cost - lowest > _SAME_COST * max(abs(entry.cost), abs(lowest))
+    return entry.cost - lowest > SAME_COST * max(abs(entry.cost), abs(lowest))
 
 
 def _by_theorem(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.tolerances import FAMILY_COST
 
 if TYPE_CHECKING:
     from sphereufm.problem.losses.interface import LossFacts
@@ -31,7 +32,6 @@ LEAST_LOSS = "least-loss"
 
 # A search stops this close to a member; classifiers of other critical points differ by far more.
 _SAME_CLASSIFIER = 1e-5
-_SAME_COST = 1e-8
 # Cost above the floor that a search leaves: the square of its relative gradient norm, with room.
 _NO_EXCESS = 1e-17
 
@@ -65,7 +65,7 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     'collapsed-classifiers'
     """
     facts = problem.loss.facts(problem.classes)
-    if 0.0 < facts.vanishes_from <= problem.tau * (1.0 + _SAME_COST) and problem.spheres.dimension:
+    if 0.0 < facts.vanishes_from <= problem.tau * (1.0 + FAMILY_COST) and problem.spheres.dimension:
         excess = float(problem.in_dimension(X.shape[0]).at(X).excess)
         dimension = _least_loss_dimension(problem, facts)
         if excess <= _NO_EXCESS and dimension > 0:
@@ -75,7 +75,7 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
         return None
     # the logits of each sample are equal: any such point has the family's cost
     level = float(problem.in_dimension(1).cost(np.ones((1, problem.shape[1]))))
-    return COLLAPSED_CLASSIFIERS if abs(cost - level) <= _SAME_COST * level else None
+    return COLLAPSED_CLASSIFIERS if abs(cost - level) <= FAMILY_COST * level else None
 
 
 def _least_loss_dimension(problem: UFMProblem, facts: LossFacts) -> int:
