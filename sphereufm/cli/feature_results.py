@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class Run:
     reading: Reading
     tau: str | None
     weight_decay: tuple[float, float] | None
+    loss: Mapping[str, Any]
     normalize: bool
     quick: bool
     train: tuple[str | None, str | None]
@@ -121,12 +122,18 @@ class Run:
         from sphereufm.features.metrics.collapse import Measuring, measure_collapse
         from sphereufm.placement import LandscapePosition
         from sphereufm.placement.place import Placing, measure
+        from sphereufm.problem.losses.registry import find_loss
 
         optional = False if self.quick else None
         what = Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional)
         if train is not None:
             return measure_collapse(data, what, streaming, train=train), LandscapePosition(reason=_HELD_OUT)
-        place = Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=not self.quick)
+        place = Placing(
+            tau=self.tau,
+            weight_decay=self.weight_decay,
+            curvature=not self.quick,
+            loss=find_loss(self.loss),
+        )
         return measure(data, what, place, streaming)
 
     def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.feature_results import FORMAT, Measured, Run, epoch_files, measure_training, trainings_json
-from sphereufm.cli.options import json_option, output_options, prepare_output
+from sphereufm.cli.options import (
+    LOSS_PARAMETERS,
+    json_option,
+    loss_from_options,
+    loss_options,
+    output_options,
+    prepare_output,
+)
 from sphereufm.cli.printing import remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
@@ -67,6 +74,7 @@ def _reading_options(command: Any) -> Any:
 @click.option(
     "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or `fit`."
 )
+@loss_options
 @click.option(
     "--weight-decay",
     type=float,
@@ -158,6 +166,7 @@ def _run(given: dict[str, Any], quick: bool) -> Run:
         ),
         tau=given["tau"],
         weight_decay=given["weight_decay"],
+        loss=loss_from_options(given["loss"], {key: given[key] for key in LOSS_PARAMETERS}),
         normalize=given["normalize"],
         quick=quick,
         train=(given["train"], given["train_labels"]),

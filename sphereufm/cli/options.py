@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,8 +15,11 @@ import click
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 __all__ = [
+    "LOSS_PARAMETERS",
     "effort_option",
     "json_option",
+    "loss_from_options",
+    "loss_options",
     "no_proofs_option",
     "one_of",
     "output_options",
@@ -32,6 +35,9 @@ __all__ = [
 
 # a weight on the command line; a slash makes a fraction of it, not a path
 _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
+LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "offsets")
+"""Options of a loss that are its parameters."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 json_option = click.option(
@@ -115,6 +121,16 @@ def size_options(command: _Command) -> _Command:
             help="Positive sample weights, in the order of the classes.",
         ),
         click.option("--dim", type=int, required=True, metavar="d", help="Feature dimension."),
+    )
+    command = loss_options(command)
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def loss_options(command: _Command) -> _Command:
+    """Add the options that describe a loss; see :func:`loss_from_options`."""
+    options = (
         click.option(
             "--loss",
             default="cross-entropy",
@@ -171,11 +187,11 @@ def problem_from_options(
         dim=dim,
         tau=tau.split(",") if "," in tau else tau,
         weights=given,
-        loss=_loss(loss, parameters),
+        loss=loss_from_options(loss, parameters),
     )
 
 
-def _loss(name: str, options: dict[str, str | None]) -> dict[str, Any]:
+def loss_from_options(name: str, options: Mapping[str, str | None]) -> dict[str, Any]:
     """The loss with those of its parameters that were given; others are refused by their option's name."""
     from sphereufm.problem.losses.registry import LOSSES
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,6 +23,9 @@ from sphereufm.placement.ordinary import ordinary_position
 from sphereufm.placement.ordinary_sums import OrdinarySums
 from sphereufm.placement.sphere import IN_MEMORY, SphereSums, distance_of, sphere_position
 from sphereufm.placement.temperature import Margins, TemperatureFit, fit_temperature
+from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
+from sphereufm.problem.losses.interface import Loss
+from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import Number, UFMProblem
 
 __all__ = ["Placing", "measure", "position"]
@@ -46,6 +50,7 @@ def position(
     normalize: bool = False,
     weight_decay: tuple[float, float] | None = None,
     curvature: bool = True,
+    loss: str | Mapping[str, Any] | Loss = PLAIN,
 ) -> LandscapePosition:
     """Place features and a classifier on the landscape of their own problem.
 
@@ -67,6 +72,9 @@ def position(
         For ordinary networks: ``mu_W`` and ``mu_H`` of ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` in the objective.
     curvature : bool
         Whether negative curvature is looked for, which may take seconds.
+    loss : str, mapping or Loss
+        As for :class:`~sphereufm.problem.ufm.UFMProblem`, for unit features; ``tau`` is fitted for cross-entropy alone,
+        with or without a margin.
 
     Returns
     -------
@@ -88,7 +96,7 @@ def position(
     0.126928
     """
     what = Measuring(normalize=normalize, covariance=False, one_vs_rest=False)
-    place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature)
+    place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature, loss=find_loss(loss))
     if features.classifier is None or (normalize and not features.classifier.any(axis=1).all()):
         return _Plan(features, place, normalize).finish()
     return measure(features, what, place)[1]
@@ -101,6 +109,7 @@ class Placing:
     tau: Number | None = None
     weight_decay: tuple[float, float] | None = None
     curvature: bool = True
+    loss: Loss = PLAIN
 
 
 def measure(
@@ -183,13 +192,25 @@ class _Plan:
         self.tau, self.source = (self.given, "given") if unit else (self.common, "feature-length")
         seen_rows = np.ones(K) if self.normalize else self.rows
         if self.tau is None:
-            self.companion = Margins.of(seen_rows, d, N)
+            loss = self.place.loss
+            if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
+                self.reason = (
+                    f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
+                )
+                return None
+            self.companion = Margins.of(seen_rows, d, N, self._margin)
         elif d * (K + N) > IN_MEMORY:
-            self.companion = SphereSums.of(self.layer.W, N, _as_float(self.tau), seen_rows)
+            self.companion = SphereSums.of(self.layer.W, N, _as_float(self.tau), seen_rows, self.place.loss)
         return self.companion
 
     def _ordinary(self) -> Companion | None:
         """A network that normalises nothing."""
+        if self.place.loss != PLAIN:
+            self.reason = (
+                f"the position of a network that normalises nothing is known for plain cross-entropy, not "
+                f"{self.place.loss.name}; leave out --loss and its options, or use --normalize"
+            )
+            return None
         if self.place.tau == "fit":
             self.reason = (
                 "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
@@ -231,7 +252,9 @@ class _Plan:
         """Position of unit features."""
         sums = self.companion if isinstance(self.companion, SphereSums) else None
         look = self.place.curvature
-        found = asdict(sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums))
+        found = asdict(
+            sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums, loss=self.place.loss)
+        )
         if not math.isfinite(found["relative_gradient_norm"]):
             found["relative_gradient_norm"] = None
         return LandscapePosition(
@@ -248,7 +271,13 @@ class _Plan:
         if fit is None:
             return {}
         present = np.unique(self.features.labels).size
-        return {"least_margin": fit.least_margin, "largest_margin": present / (present - 1)}
+        return {"least_margin": fit.least_margin, "largest_margin": present / (present - 1) - self._margin}
+
+    @property
+    def _margin(self) -> float:
+        """What the loss takes off the own cosine."""
+        loss = self.place.loss
+        return float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
 
     def _unfitted(self, fit: TemperatureFit, C: Array) -> LandscapePosition:
         """What can be said of unit features where no ``tau`` minimises the cost."""
@@ -263,9 +292,12 @@ class _Plan:
 
     def _notes(self) -> tuple[str, ...]:
         """What a reader must know of tolerances."""
+        loss = self.place.loss
+        named = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
         if self.tolerance <= _UNIT_TOLERANCE or self.common is None or self.normalize:
-            return ()
+            return named
         return (
+            *named,
             f"stored in a short format: lengths that differ by up to {100 * self.tolerance:.2g} % are taken for "
             "equal, and features and classifier are divided by them",
         )

@@ -27,8 +27,8 @@ from sphereufm.features.metrics.companion import View
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.layer import Layer
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.losses.cross_entropy import CrossEntropy
-from sphereufm.problem.losses.interface import block_from_labels
+from sphereufm.problem.losses.cross_entropy import PLAIN
+from sphereufm.problem.losses.interface import Loss, block_from_labels
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, simplex_etf
 from sphereufm.problem.ufm import Number, UFMProblem
@@ -73,6 +73,7 @@ def sphere_position(
     in_memory: int = IN_MEMORY,
     curvature: bool = True,
     sums: SphereSums | None = None,
+    loss: Loss = PLAIN,
 ) -> SpherePosition:
     """Place a layer of unit features and unit classifiers.
 
@@ -89,6 +90,7 @@ def sphere_position(
         Whether negative curvature is looked for.
     sums : SphereSums, optional
         What was gathered of all features already; without them they are gone through here.
+    loss : Loss
 
     Raises
     ------
@@ -96,7 +98,7 @@ def sphere_position(
         If ``tau`` is not positive.
     """
     d, K = layer.W.shape
-    problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau)
+    problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)
     if sums is not None:
         found = sums.result(problem)
     elif d * (K + problem.samples) <= in_memory:
@@ -145,7 +147,7 @@ def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
 
 def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
     """The same in one pass, with the bound at the first multipliers and no search for curvature."""
-    total = SphereSums.of(layer.W, problem.samples, problem.tau)
+    total = SphereSums.of(layer.W, problem.samples, problem.tau, loss=problem.loss)
     for view in layer.views():
         total.add(view)
     return total.result(problem)
@@ -159,7 +161,7 @@ class SphereSums:
 
         H G^T = sum_i r_i g'_i^T + sum_k m_k (sum_{y_i = k} g'_i)^T.
 
-    ``|W g|`` is ``sqrt(g^T W^T W g)``, a product with a K x K matrix: entries of g have sum zero, so the mean of the
+    ``|W g|`` is ``sqrt(g^T W^T W g)``, a product with a K x K matrix: where entries of g have sum zero the mean of the
     classifiers drops out first.  Where almost nothing of W g remains beside its part along h the difference of both is
     made in R^d instead, since squares would cancel.
 
@@ -188,9 +190,12 @@ class SphereSums:
     B: Array
     row_scale: Array
     totals: Array
+    loss: Loss = PLAIN
 
     @classmethod
-    def of(cls, W: Array, samples: int, tau: float, row_lengths: Array | None = None) -> SphereSums:
+    def of(
+        cls, W: Array, samples: int, tau: float, row_lengths: Array | None = None, loss: Loss = PLAIN
+    ) -> SphereSums:
         """Sums of nothing yet."""
         d, K = W.shape
         return cls(
@@ -205,18 +210,19 @@ class SphereSums:
             B=np.zeros((K, K)),
             row_scale=np.zeros(K),
             totals=np.zeros(len(_TOTALS)),
+            loss=loss,
         )
 
     def begin(self) -> SphereSums:
         """An empty one of the same problem."""
-        return SphereSums.of(self.W, self.samples, self.tau, self.row_lengths)
+        return SphereSums.of(self.W, self.samples, self.tau, self.row_lengths, self.loss)
 
     def add(self, view: View) -> None:
         """Gather a block."""
         y, n = view.labels, len(view.labels)
         inverse = np.ones(n) if view.lengths is None else 1.0 / view.lengths
         A = np.ascontiguousarray((view.products * inverse[:, None] / self.row_lengths).T)
-        terms = CrossEntropy().forward(
+        terms = self.loss.forward(
             self.tau * A, block_from_labels(y, np.full(n, 1.0 / self.samples), self.tau)
         )
         G = np.asarray(terms.G)
@@ -237,7 +243,8 @@ class SphereSums:
 
     def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
         """``|W g_i|`` and ``|W g_i - beta_i h_i|`` of a block."""
-        centred = self.W - self.W.mean(axis=1, keepdims=True)
+        shifts = self.loss.facts(self.W.shape[1]).shift_invariant
+        centred = self.W - self.W.mean(axis=1, keepdims=True) if shifts else self.W
         squares = np.einsum("kn,kn->n", G, (centred.T @ centred) @ G)
         rests = squares - np.square(beta)
         close = rests < _CANCELS * squares
@@ -277,7 +284,11 @@ class SphereSums:
         HGt = self.RG + self.base.T @ self.S
         norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
         live = self.row_scale > 0.0
-        bounds = {"cost": total["cost"], "multiplier-bound": self._multiplier_bound(problem, total)}
+        facts = problem.loss.facts(problem.classes)
+        rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(total["cost"])
+        bounds = {"cost": max(total["cost"] - facts.floor, 0.0) + rounding}
+        if facts.convex:
+            bounds["multiplier-bound"] = self._multiplier_bound(problem, total)
         least = global_minimum(problem)
         if least is not None:
             slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * total["cost"]

@@ -62,6 +62,8 @@ class Margins:
     least : float
     C : ndarray, shape (K, d)
         Class sums of the unit features, for the distance from collapse.
+    margin : float
+        What the loss takes off the own cosine.
     """
 
     row_lengths: Array
@@ -71,14 +73,21 @@ class Margins:
     least: float
     C: Array
     seen: int = 0
+    margin: float = 0.0
 
     @classmethod
-    def of(cls, row_lengths: Array, dim: int, samples: int) -> Margins:
+    def of(cls, row_lengths: Array, dim: int, samples: int, margin: float = 0.0) -> Margins:
         """Nothing yet."""
         K = len(row_lengths)
         stride = 1 + K * samples // _MOST_MARGINS
         return cls(
-            row_lengths=row_lengths, dim=dim, stride=stride, kept=[], least=np.inf, C=np.zeros((K, dim))
+            row_lengths=row_lengths,
+            dim=dim,
+            stride=stride,
+            kept=[],
+            least=np.inf,
+            C=np.zeros((K, dim)),
+            margin=margin,
         )
 
     def begin(self) -> Margins:
@@ -90,7 +99,8 @@ class Margins:
         y, columns = view.labels, np.arange(len(view.labels))
         inverse = np.ones(len(y)) if view.lengths is None else 1.0 / view.lengths
         A = (view.products * inverse[:, None] / self.row_lengths).T
-        differences = A - A[y, columns]
+        differences = A - A[y, columns] + self.margin
+        differences[y, columns] = 0.0
         if self.seen % self.stride == 0:
             self.kept.append(differences.astype(np.float32))
         self.seen += 1

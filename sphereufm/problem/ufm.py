@@ -34,7 +34,7 @@ from sphereufm.problem.arguments import (
 from sphereufm.problem.evaluation import UFMEvaluation
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
-from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_to_json
+from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_in_words, loss_to_json
 from sphereufm.problem.model import MOST_SIZES_SHOWN, UFMModel
 from sphereufm.tolerances import OFF_SPHERE
 
@@ -383,7 +383,7 @@ class UFMProblem:
         few = self.classes <= MOST_SIZES_SHOWN
         sizes = ",".join(map(str, self.class_sizes)) if few else f"of {self.classes} classes"
         weights = "" if self.exact_weights is None else ", weighted samples"
-        loss = "" if self.loss == PLAIN else f", {_in_words(self.loss)}"
+        loss = "" if self.loss == PLAIN else f", {loss_in_words(self.loss)}"
         rates = "" if self.exact_rates is None else " at most"
         return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{rates}{weights}{loss}"
 
@@ -426,12 +426,3 @@ class UFMProblem:
         problem = object.__new__(UFMProblem)
         object.__setattr__(problem, "model", model)
         return problem
-
-
-def _in_words(loss: Loss) -> str:
-    """Name and parameters, where these are few."""
-    parameters = [
-        f"{k} {v}" for k, v in loss_to_json(loss).items() if k != "name" and isinstance(v, str) and v != "0"
-    ]
-    offsets = ["offsets"] if getattr(loss, "offsets", None) is not None else []
-    return " ".join([loss.name, *parameters, *offsets])

@@ -17,7 +17,7 @@ from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 from sphereufm.problem.losses.logistic import Logistic
 from sphereufm.problem.losses.squared_error import SquaredError
 
-__all__ = ["LOSSES", "find_loss", "loss_from_json", "loss_to_json", "register_loss"]
+__all__ = ["LOSSES", "find_loss", "loss_from_json", "loss_in_words", "loss_to_json", "register_loss"]
 
 _Class = TypeVar("_Class", bound=Callable[..., Loss])
 
@@ -104,6 +104,21 @@ def loss_to_json(loss: Loss) -> dict[str, Any]:
 def loss_from_json(data: Any) -> Loss:
     """Inverse of :func:`loss_to_json`; a name alone, or nothing, is read as older files have it."""
     return find_loss("cross-entropy" if data is None else data)
+
+
+def loss_in_words(loss: Loss) -> str:
+    """Name and parameters, offsets without their numbers.
+
+    Examples
+    --------
+    >>> loss_in_words(CrossEntropy(margin="0.35"))
+    'cross-entropy margin 7/20'
+    """
+    parameters = [
+        f"{k} {v}" for k, v in loss_to_json(loss).items() if k != "name" and isinstance(v, str) and v != "0"
+    ]
+    offsets = ["offsets"] if getattr(loss, "offsets", None) is not None else []
+    return " ".join([loss.name, *parameters, *offsets])
 
 
 def _plain(value: Any) -> Any:
