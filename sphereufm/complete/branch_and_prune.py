@@ -19,9 +19,9 @@ __all__ = ["Search", "Tree", "branch_and_prune"]
 # boxes in one batch
 _BATCH = 2048
 # passes over a box before it is cut; a pass must take this share off some side to be kept
-_PASSES, _WORTH = 4, 0.2
+_PASSES, _WORTH = 4, 0.1
 # sides above this are halved, the widest first: derivatives say nothing yet
-_WIDE = 1.0
+_WIDE = 1.6
 # cuts lie on a grid of 2^-32 of the whole box
 GRID = 2.0**32
 

@@ -13,7 +13,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.landscape_report import Completeness
-from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
 __all__ = ["completeness_of", "keep_certificate"]
@@ -32,13 +31,13 @@ def completeness_of(
     """
     notes = []
     if proved.status is ProofStatus.PROVED:
-        rows = [entry for entry in entries if isinstance(entry, CriticalPoint)]
-        plane = capabilities.in_span(problem, 2)
-        strange = sum(not any(_same_orbit(plane, row.X, X) for X in proved.points) for row in rows)
-        if strange or len(rows) != len(proved.points):
+        rows = [entry.X for entry in entries if isinstance(entry, CriticalPoint)]
+        strange = sum(not any(_same_orbit(problem, X, Y) for Y in proved.points) for X in rows)
+        missing = sum(not any(_same_orbit(problem, X, Y) for X in rows) for Y in proved.points)
+        if strange or missing:
             notes.append(
-                f"{len(rows)} rows besides families, {strange} of them not among the {len(proved.points)} proved "
-                "orbits: floats took points for critical, or for distinct, that are not"
+                f"{strange} rows are none of the {len(proved.points)} proved orbits, {missing} of which are no row: "
+                "floats took points for critical that are not, or did not tell them apart"
             )
     completeness = Completeness(
         status=proved.status.name,
@@ -71,6 +70,11 @@ def keep_certificate(
     return replace(completeness, certificate=name)
 
 
-def _same_orbit(plane: SphereProblem, X: Array, Y: Array) -> bool:
-    """Whether a row and a point of the plane are one orbit; rows are stored with as many entries as they span."""
-    return X.shape[0] <= 2 and align(embed(X, 2), Y, plane.symmetry) is not None
+def _same_orbit(problem: SphereProblem, X: Array, Y: Array) -> bool:
+    """Whether a row and a proved point are one orbit.
+
+    Where rotations act, rows are stored with as many entries as they span, proved points with those of the plane.
+    """
+    if not problem.symmetry.orthogonal:
+        return align(X, Y, problem.symmetry) is not None
+    return X.shape[0] <= 2 and align(embed(X, 2), Y, problem.symmetry) is not None

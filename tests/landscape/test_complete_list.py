@@ -6,9 +6,11 @@ import pytest
 from cli.running import FAST, run
 
 from sphereufm import UFMProblem, load_report, prove_landscape, verify_landscape
+from sphereufm.certify.expressions import Cost
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.report.verdict import judge
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,12 @@ def test_a_complete_list_without_a_bad_point_is_a_verdict_only_where_all_is_prov
     judgement = judge([entry], None, proofs=True, complete=True)
     assert judgement.verdict is verdict
     assert judge([entry], None, proofs=True).verdict is LandscapeVerdict.UNDECIDED
+
+
+def test_an_own_cost_has_its_points_as_rows():
+    cost = Cost(dim=3, columns=1)
+    A = [[2, 1, 0], [1, -3, 1], [0, 1, 5]]
+    terms = [A[i][j] * cost.x(i, 0) * cost.x(j, 0) for i in range(3) for j in range(3) if A[i][j]]
+    report = verify_landscape(ExpressionProblem(instance=cost.instance(sum(terms))), starts=8, complete=True)
+    assert (report.completeness.status, len(report.critical)) == ("PROVED", 6)
+    assert not any("proved orbits" in note for note in report.notes)
