@@ -14,14 +14,15 @@ from sphereufm.certify.certificate import (
     BenignClaim,
     Certificate,
     ExactInstance,
+    ExpressionInstance,
 )
 from sphereufm.certify.checker import CheckError, check_bytes
 from sphereufm.certify.json_format import certificate_to_json, claim_name, write_certificate
-from sphereufm.certify.prove import prove_benign, prove_point
+from sphereufm.certify.prove import prove_benign, prove_expression, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import keep_certificate
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.problem import capabilities
@@ -134,12 +135,14 @@ def accepted(certificate: Certificate) -> str | None:
 class _Prover:
     """Proves rows of one instance and writes what was accepted."""
 
-    instance: ExactInstance
+    instance: ExactInstance | ExpressionInstance
     lowest: Array | None
     folder: Path | None
 
     def theorem(self) -> tuple[bool, str | None]:
         """Prove the instance benign by a theorem; return whether that was accepted, and the file's name."""
+        if isinstance(self.instance, ExpressionInstance):
+            return False, None
         certificate = prove_benign(self.instance)
         if certificate.find(BenignClaim) is None or accepted(certificate) is None:
             return False, None
@@ -155,7 +158,7 @@ class _Prover:
         """Prove one point; it stays as it is where no certificate was accepted."""
         if not self.is_small(point.X):
             return replace(point, reason=f"too large: more than {_LARGEST} entries")
-        certificate = prove_point(self.instance, point.X, lower=self.lowest)
+        certificate = self._candidate(point.X)
         sentence = accepted(certificate)
         kind = KINDS.get(sentence or "")
         if sentence is None or kind is None:
@@ -201,16 +204,26 @@ class _Prover:
             reason="",
         )
 
+    def _candidate(self, X: Array) -> Certificate:
+        """A certificate of one point.
+
+        A cost of Gram entries is proved at a point of rank r in R^(r + 1): every further dimension repeats the Hessian
+        of the direction added there, so that the kind stays.
+        """
+        if isinstance(self.instance, ExactInstance):
+            return prove_point(self.instance, X, lower=self.lowest)
+        d = self.instance.dim
+        if self.instance.is_orthogonally_invariant:
+            d = min(d, len(X) + 1)
+        lower = None if self.lowest is None or len(self.lowest) > d else embed(self.lowest, d)
+        return prove_expression(replace(self.instance, dim=d), embed(X, d), lower=lower)
+
     def is_small(self, X: Array) -> bool:
         """Whether a proof takes seconds."""
-        distinct = len(
-            {(y, *h) for y, h in zip(self._labels(), X[:, self.instance.classes :].T, strict=True)}
-        )
+        if isinstance(self.instance, ExpressionInstance):
+            return X.size <= _LARGEST
+        distinct = len({(self.instance.label(i), *h) for i, h in enumerate(X[:, self.instance.classes :].T)})
         return X.shape[0] * (self.instance.classes + distinct) <= _LARGEST
-
-    def _labels(self) -> list[int]:
-        """Labels of all samples."""
-        return [self.instance.label(i) for i in range(self.instance.samples)]
 
     def _keep(self, certificate: Certificate, name: str) -> str | None:
         """Write an accepted certificate, if there is a folder; return its name there."""

@@ -34,6 +34,7 @@ from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_p
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
+from sphereufm.problem.own_costs.as_problem import as_problem
 
 __all__ = ["verify_landscape"]
 
@@ -65,8 +66,9 @@ def verify_landscape(
 
     Parameters
     ----------
-    problem : SphereProblem
-        For example a :class:`~sphereufm.problem.ufm.UFMProblem`, or what ``from_pymanopt`` returns.
+    problem : SphereProblem, ExpressionInstance or pymanopt.Problem
+        For example a :class:`~sphereufm.problem.ufm.UFMProblem`, what ``from_pymanopt`` returns, or the instance of a
+        cost expression.
     effort : Effort or str
         When to stop adding starts to a stratum: ``"quick"``, ``"standard"`` or ``"thorough"``.
     starts : int, optional
@@ -102,6 +104,7 @@ def verify_landscape(
     >>> [round(entry.cost, 6) for entry in report.critical][:3]
     [0.126928, 0.562335, 0.626928]
     """
+    problem = as_problem(problem)
     if starts is not None:
         check_integer("starts", starts, 1)
     effort = Effort.named(effort)

@@ -12,6 +12,7 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.solvers.loop import run
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
@@ -59,7 +60,7 @@ def solve(
 
     Parameters
     ----------
-    problem : SphereProblem
+    problem : SphereProblem, ExpressionInstance or pymanopt.Problem
         For example a :class:`~sphereufm.problem.ufm.UFMProblem`.
     start : array_like, shape (d, M), optional
         Unit columns; a random point drawn with ``rng`` if not given.
@@ -94,7 +95,7 @@ def solve(
     >>> result.stop_reason.name, round(result.cost, 9)
     ('GRADIENT_TOLERANCE', 0.368981135)
     """
-    generator = as_generator(rng)
+    problem, generator = as_problem(problem), as_generator(rng)
     if start is None:
         starts = problem.spheres.random_point(generator, (1,))
     else:
@@ -138,7 +139,7 @@ def solve_batch(
     >>> {round(result.cost, 9) for result in results}
     {0.368981135}
     """
-    generator = as_generator(rng)
+    problem, generator = as_problem(problem), as_generator(rng)
     if isinstance(starts, (int, np.integer)):
         count = check_integer("starts", starts, 1)
         points = problem.spheres.random_point(generator, (count,))

@@ -1,0 +1,238 @@
+"""Costs written in files: a TOML table with one expression, read without running any code of it.
+
+    dim = 3
+    columns = 6
+    cost = "sum(w[i][j] * gram(i, j) for i in range(6) for j in range(i))"
+    symmetry = "none"                # of columns: "none" or "columns"; rotations are seen by form
+    name = "max-cut of the octahedron"
+    [constants]
+    w = [[0, "1/2"], ["1/2", 0]]
+
+Numbers are integers or text such as "1/3"; decimal numbers in the expression are taken as they are written, exactly.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from sphereufm.certify.expressions import Cost, Term, exp, log, sqrt
+from sphereufm.certify.instances import ExpressionInstance
+from sphereufm.errors import InvalidInputError, UnreadableFileError
+
+__all__ = ["CostFile", "read_cost"]
+
+_KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
+_SYMMETRIES = ("none", "columns")
+_LONGEST = 100_000
+_MOST_TERMS = 20_000
+_BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_COMPARISONS: Mapping[type, Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_FUNCTIONS = {"exp": exp, "log": log, "sqrt": sqrt}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostFile:
+    """What a file says.
+
+    Attributes
+    ----------
+    instance : ExpressionInstance
+    symmetry : str
+        ``"columns"`` where every permutation of the columns is declared, else ``"none"``.
+    name, unit : str
+    """
+
+    instance: ExpressionInstance
+    symmetry: str
+    name: str
+    unit: str
+
+
+def read_cost(path: Path) -> CostFile:
+    """Read a cost from a TOML file.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file is missing or no TOML.
+    InvalidInputError
+        If a key is missing or unknown, or the expression has something else than numbers, ``gram``, ``x``, ``exp``,
+        ``log``, ``sqrt``, ``sum``, ``+ - * / **`` and the names of constants and loops.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "pair.toml"
+    >>> _ = path.write_text('dim = 2\\ncolumns = 2\\ncost = "exp(2 * gram(0, 1))"')
+    >>> read_cost(path).instance.program
+    (('gram', 0, 1), ('const', '2'), ('mul', 1, 0), ('exp', 2))
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"{path} cannot be read as TOML: {error}") from error
+    unknown = sorted(set(data) - _KEYS)
+    if unknown or not {"dim", "columns", "cost"} <= set(data):
+        raise InvalidInputError(
+            f"{path} has the keys {', '.join(sorted(data)) or 'none'}; dim, columns and cost are needed, and "
+            f"{', '.join(sorted(_KEYS - {'dim', 'columns', 'cost'}))} are allowed"
+        )
+    symmetry = data.get("symmetry", "none")
+    if symmetry not in _SYMMETRIES:
+        raise InvalidInputError(f"symmetry={symmetry!r} must be one of {', '.join(_SYMMETRIES)}")
+    cost = Cost(dim=data["dim"], columns=data["columns"])
+    term = _Reader(cost, data.get("constants", {})).term(data["cost"])
+    return CostFile(
+        instance=cost.instance(term),
+        symmetry=symmetry,
+        name=str(data.get("name", path.stem)),
+        unit=str(data.get("unit", "")),
+    )
+
+
+class _Reader:
+    """Walks the tree of one expression; whatever it does not know it refuses."""
+
+    def __init__(self, cost: Cost, constants: Mapping[str, Any]) -> None:
+        self.cost = cost
+        self.names = {name: _exact(name, value) for name, value in constants.items()}
+        self.terms = 0
+
+    def term(self, text: Any) -> Term:
+        """The cost of a text."""
+        if not isinstance(text, str) or len(text) > _LONGEST:
+            raise InvalidInputError(f"cost must be a text of at most {_LONGEST} characters")
+        try:
+            tree = ast.parse(text.strip(), mode="eval")
+            value = self.value(tree.body, self.names)
+        except (SyntaxError, ZeroDivisionError, RecursionError, IndexError, TypeError) as error:
+            raise InvalidInputError(f"cost={text[:60]!r} cannot be read: {error}") from error
+        if not isinstance(value, Term):
+            raise InvalidInputError(f"cost={text[:60]!r} is constant; it needs gram(i, j) or x(i, j)")
+        return value
+
+    def value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
+        """Value of a node: a term, a number, or a list of them."""
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return Fraction(repr(node.value))
+        if isinstance(node, ast.Name) and node.id in names:
+            return names[node.id]
+        if isinstance(node, ast.BinOp):
+            return self._binary(node, names)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+            inner = self.value(node.operand, names)
+            return -inner if isinstance(node.op, ast.USub) else inner
+        if isinstance(node, ast.Subscript):
+            return self.value(node.value, names)[self._index(node.slice, names)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+            return self._call(node.func.id, node.args, names)
+        raise _refused(node)
+
+    def _binary(self, node: ast.BinOp, names: Mapping[str, Any]) -> Any:
+        """Sum, difference, product, quotient or power."""
+        left, right = self.value(node.left, names), self.value(node.right, names)
+        if isinstance(node.op, ast.Pow):
+            if not isinstance(right, Fraction) or right.denominator != 1 or not 0 <= right <= 64:
+                raise InvalidInputError(f"{ast.unparse(node)[:60]}: a power must be an integer of 0 .. 64")
+            n = int(right)
+            if isinstance(left, Fraction):
+                return left**n
+            return left**n if n > 1 else (left if n else Fraction(1))
+        if type(node.op) not in _BINARY:
+            raise _refused(node)
+        return _BINARY[type(node.op)](left, right)
+
+    def _call(self, name: str, arguments: list[ast.expr], names: Mapping[str, Any]) -> Any:
+        """A function of the language."""
+        if name in ("gram", "x") and len(arguments) == 2:
+            i, j = (self._index(a, names) for a in arguments)
+            return self.cost.gram(i, j) if name == "gram" else self.cost.x(i, j)
+        if name in _FUNCTIONS and len(arguments) == 1:
+            inner = self.value(arguments[0], names)
+            return _FUNCTIONS[name](inner if isinstance(inner, Term) else self.cost.constant(inner))
+        if name == "sum" and len(arguments) == 1 and isinstance(arguments[0], ast.GeneratorExp):
+            loop = arguments[0]
+            parts = [self.value(loop.elt, inner) for inner in self._loops(loop.generators, names)]
+            return _added(parts)
+        raise InvalidInputError(f"{name} with {len(arguments)} arguments is not of the language of costs")
+
+    def _loops(self, loops: list[ast.comprehension], names: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Names of every turn of nested loops over ``range``."""
+        if not loops:
+            self.terms += 1
+            if self.terms > _MOST_TERMS:
+                raise InvalidInputError(f"the cost has more than {_MOST_TERMS} terms")
+            yield names
+            return
+        loop, *inner = loops
+        call = loop.iter
+        ranged = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "range"
+        if not (ranged and isinstance(loop.target, ast.Name)):
+            raise _refused(call)
+        assert isinstance(call, ast.Call)
+        for number in range(*(self._index(a, names) for a in call.args)):
+            turn = {**names, loop.target.id: Fraction(number)}
+            if all(self._holds(condition, turn) for condition in loop.ifs):
+                yield from self._loops(inner, turn)
+
+    def _holds(self, node: ast.expr, names: Mapping[str, Any]) -> bool:
+        """Whether a comparison of two numbers holds."""
+        if not isinstance(node, ast.Compare) or len(node.ops) != 1 or type(node.ops[0]) not in _COMPARISONS:
+            raise _refused(node)
+        left, right = self.value(node.left, names), self.value(node.comparators[0], names)
+        if not (isinstance(left, Fraction) and isinstance(right, Fraction)):
+            raise _refused(node)
+        return _COMPARISONS[type(node.ops[0])](left, right)
+
+    def _index(self, node: ast.expr, names: Mapping[str, Any]) -> int:
+        """A whole number."""
+        value = self.value(node, names)
+        if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
+            raise InvalidInputError(f"{ast.unparse(node)[:60]} must be a whole number >= 0")
+        return int(value)
+
+
+def _added(parts: list[Any]) -> Any:
+    """One sum; terms in one instruction."""
+    terms = [part for part in parts if isinstance(part, Term)]
+    number = sum((part for part in parts if not isinstance(part, Term)), Fraction(0))
+    if not terms:
+        return number
+    whole = terms[0] if len(terms) == 1 else terms[0].cost.record("add", *[term.number for term in terms])
+    return whole + number if number else whole
+
+
+def _exact(name: str, value: Any) -> Any:
+    """A constant as exact numbers, lists included."""
+    if isinstance(value, list):
+        return [_exact(name, entry) for entry in value]
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return Fraction(repr(value) if isinstance(value, float) else value)
+    except (ValueError, TypeError, ZeroDivisionError):
+        raise InvalidInputError(f"constant {name}={value!r} must be a number or text such as '1/3'") from None
+
+
+def _refused(node: ast.AST) -> InvalidInputError:
+    """What is said of a part that the language does not have."""
+    return InvalidInputError(f"{ast.unparse(node)[:60]} is not of the language of costs")
