@@ -31,7 +31,9 @@ __all__ = ["CostFile", "read_cost"]
 _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
 _SYMMETRIES = ("none", "columns")
 _LONGEST = 100_000
-_MOST_TERMS = 20_000
+_MOST_TURNS = 100_000
+# bits of a number that a power of numbers may have
+_MOST_BITS = 10_000
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -68,7 +70,7 @@ class CostFile:
 
 
 def read_cost(path: Path) -> CostFile:
-    """Read a cost from a TOML file.
+    r"""Read a cost from a TOML file.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def read_cost(path: Path) -> CostFile:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "pair.toml"
-    >>> _ = path.write_text('dim = 2\\ncolumns = 2\\ncost = "exp(2 * gram(0, 1))"')
+    >>> _ = path.write_text('dim = 2\ncolumns = 2\ncost = "exp(2 * gram(0, 1))"')
     >>> read_cost(path).instance.program
     (('gram', 0, 1), ('const', '2'), ('mul', 1, 0), ('exp', 2))
     """
@@ -115,7 +117,7 @@ class _Reader:
     def __init__(self, cost: Cost, constants: Mapping[str, Any]) -> None:
         self.cost = cost
         self.names = {name: _exact(name, value) for name, value in constants.items()}
-        self.terms = 0
+        self.turns = 0
 
     def term(self, text: Any) -> Term:
         """The cost of a text."""
@@ -155,6 +157,10 @@ class _Reader:
                 raise InvalidInputError(f"{ast.unparse(node)[:60]}: a power must be an integer of 0 .. 64")
             n = int(right)
             if isinstance(left, Fraction):
+                if n * max(left.numerator.bit_length(), left.denominator.bit_length()) > _MOST_BITS:
+                    raise InvalidInputError(
+                        f"{ast.unparse(node)[:60]} has more than {_MOST_BITS} binary digits"
+                    )
                 return left**n
             return left**n if n > 1 else (left if n else Fraction(1))
         if type(node.op) not in _BINARY:
@@ -178,9 +184,6 @@ class _Reader:
     def _loops(self, loops: list[ast.comprehension], names: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Names of every turn of nested loops over ``range``."""
         if not loops:
-            self.terms += 1
-            if self.terms > _MOST_TERMS:
-                raise InvalidInputError(f"the cost has more than {_MOST_TERMS} terms")
             yield names
             return
         loop, *inner = loops
@@ -190,6 +193,9 @@ class _Reader:
             raise _refused(call)
         assert isinstance(call, ast.Call)
         for number in range(*(self._index(a, names) for a in call.args)):
+            self.turns += 1
+            if self.turns > _MOST_TURNS:
+                raise InvalidInputError(f"the loops of the cost make more than {_MOST_TURNS} turns")
             turn = {**names, loop.target.id: Fraction(number)}
             if all(self._holds(condition, turn) for condition in loop.ifs):
                 yield from self._loops(inner, turn)

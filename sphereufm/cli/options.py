@@ -16,6 +16,7 @@ from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 __all__ = [
     "LOSS_PARAMETERS",
+    "cost_or_problem_options",
     "effort_option",
     "json_option",
     "loss_from_options",
@@ -97,19 +98,31 @@ def one_of(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Par
     return check
 
 
-def problem_options(command: _Command) -> _Command:
-    """Add the options that describe a problem; see :func:`problem_from_options`."""
-    tau = click.option(
-        "--tau",
-        required=True,
-        metavar="t|t1,t2,...",
-        help="Inverse temperature, one or one a class; 0.1 and 1/3 are taken exactly.",
+def cost_or_problem_options(command: _Command) -> _Command:
+    """Add the options that describe a problem, or a file with a cost in their place."""
+    file = click.argument(
+        "cost_file",
+        required=False,
+        metavar="[COST.toml]",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
     )
-    decorated: _Command = size_options(tau(command))
+    decorated: _Command = file(problem_options(command, needed=False))
     return decorated
 
 
-def size_options(command: _Command) -> _Command:
+def problem_options(command: _Command, needed: bool = True) -> _Command:
+    """Add the options that describe a problem; see :func:`problem_from_options`."""
+    tau = click.option(
+        "--tau",
+        required=needed,
+        metavar="t|t1,t2,...",
+        help="Inverse temperature, one or one a class; 0.1 and 1/3 are taken exactly.",
+    )
+    decorated: _Command = size_options(tau(command), needed)
+    return decorated
+
+
+def size_options(command: _Command, needed: bool = True) -> _Command:
     """Add the options that describe a problem but for its temperature."""
     options = (
         click.option("--classes", type=int, metavar="K", help="Number of classes."),
@@ -120,7 +133,7 @@ def size_options(command: _Command) -> _Command:
             metavar="FILE|w1,w2,...",
             help="Positive sample weights, in the order of the classes.",
         ),
-        click.option("--dim", type=int, required=True, metavar="d", help="Feature dimension."),
+        click.option("--dim", type=int, required=needed, metavar="d", help="Feature dimension."),
     )
     command = loss_options(command)
     for option in reversed(options):
@@ -166,12 +179,13 @@ def problem_from_options(
     per_class: int | None,
     class_sizes: str | None,
     weights: str | None,
-    dim: int,
-    tau: str,
+    dim: int | None,
+    tau: str | None,
     loss: str,
+    cost_file: Path | None = None,
     **parameters: str | None,
 ) -> Any:
-    """Build the :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe.
+    """Build the :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe, or the cost of a file.
 
     Raises
     ------
@@ -180,6 +194,16 @@ def problem_from_options(
     """
     from sphereufm.problem.ufm import UFMProblem
 
+    words = (classes, per_class, class_sizes, weights, dim, tau, *parameters.values())
+    if cost_file is not None:
+        if any(word is not None for word in words):
+            raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
+        return _problem_from_file(cost_file)
+    if dim is None or tau is None:
+        missing = "--dim" if dim is None else "--tau"
+        raise InvalidInputError(
+            f"{missing} is missing; describe a problem by options, or give a file COST.toml"
+        )
     sizes = _class_sizes(classes, per_class, class_sizes)
     given = None if weights is None else _weights(weights)
     return UFMProblem(
@@ -188,6 +212,23 @@ def problem_from_options(
         tau=tau.split(",") if "," in tau else tau,
         weights=given,
         loss=loss_from_options(loss, parameters),
+    )
+
+
+def _problem_from_file(path: Path) -> Any:
+    """The cost that a file describes."""
+    from sphereufm.certify.cost_files import read_cost
+    from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+    from sphereufm.problem.expressions.expression_problem import ExpressionProblem
+
+    read = read_cost(path)
+    M = read.instance.columns
+    alike = ColumnPermutations.all_columns(M) if read.symmetry == "columns" else ColumnPermutations.trivial(M)
+    return ExpressionProblem(
+        instance=read.instance,
+        symmetry=SymmetryGroup(read.instance.is_orthogonally_invariant, alike),
+        name=read.name,
+        unit=read.unit,
     )
 
 

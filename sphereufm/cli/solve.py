@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import (
+    cost_or_problem_options,
     json_option,
     one_of,
     output_options,
     prepare_output,
     problem_from_options,
-    problem_options,
     seed_option,
     tolerance_option,
 )
@@ -44,7 +45,7 @@ def _solver_names() -> list[str]:
     short_help="Minimise from a random start, and bound the gap.",
     epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5",
 )
-@problem_options
+@cost_or_problem_options
 @click.option(
     "--solver",
     default="barzilai-borwein",
@@ -123,17 +124,18 @@ def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverRe
 
 def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, Any]:
     """The numbers at the last point."""
-    from sphereufm.problem.theory.gap import optimality_gap
+    from sphereufm.problem import capabilities
     from sphereufm.solvers import SolverResult
 
-    gap = optimality_gap(problem, end.X)
+    gap = capabilities.optimality_gap(problem, end.X)
     whole = end if isinstance(end, SolverResult) else None
     return {
-        "cost": end.cost,
-        "gradient_norm": end.gradient_norm,
-        "relative_gradient_norm": end.relative_gradient_norm,
-        "optimality_gap": gap.value,
-        "gap_method": gap.method,
+        "cost": _number(end.cost),
+        "cost_unit": capabilities.cost_unit(problem),
+        "gradient_norm": _number(end.gradient_norm),
+        "relative_gradient_norm": _number(end.relative_gradient_norm),
+        "optimality_gap": None if gap is None else _number(gap.value),
+        "gap_method": None if gap is None else gap.method,
         "stop_reason": whole.stop_reason.name if whole else _INTERRUPTED,
         "stopped_because": whole.stop_reason.value if whole else "interrupted; this is the last iterate",
         "converged": whole is not None and whole.converged,
@@ -142,14 +144,29 @@ def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, An
     }
 
 
+def _number(value: float) -> float | None:
+    """A number for JSON, which has no infinity: nothing is known then."""
+    return value if math.isfinite(value) else None
+
+
+def _shown(value: float | None, form: str = ".3g") -> str:
+    """A number for people."""
+    return "unknown" if value is None else format(value, form)
+
+
 def _text(data: dict[str, Any]) -> str:
     """The result for people."""
+    unit = f" {data['cost_unit']}" if data["cost_unit"] else ""
+    gap = "no bound is known for this cost"
+    if data["optimality_gap"] is not None:
+        gap = f"at most {data['optimality_gap']:.3g}{unit} (numerical; {data['gap_method']})"
     calls = ", ".join(f"{count} {name}" for name, count in data["calls"].items())
     return "\n".join(
         [
-            f"cost                      {data['cost']:.12g} nats",
-            f"gradient norm             {data['gradient_norm']:.3g} (relative {data['relative_gradient_norm']:.3g})",
-            f"optimality gap            at most {data['optimality_gap']:.3g} nats (numerical; {data['gap_method']})",
+            f"cost                      {_shown(data['cost'], '.12g')}{unit}",
+            f"gradient norm             {_shown(data['gradient_norm'])} "
+            f"(relative {_shown(data['relative_gradient_norm'])})",
+            f"optimality gap            {gap}",
             f"stop reason               {data['stop_reason']}: {data['stopped_because']}",
             f"seconds                   {data['seconds']:.3g}",
             f"calls                     {calls}",

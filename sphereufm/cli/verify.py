@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import (
+    cost_or_problem_options,
     effort_option,
     json_option,
     no_proofs_option,
     output_options,
     prepare_output,
     problem_from_options,
-    problem_options,
     seed_option,
     starts_option,
     time_limit_option,
@@ -45,7 +45,7 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     short_help="Find, classify and prove critical points; give a verdict.",
     epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
 )
-@problem_options
+@cost_or_problem_options
 @effort_option("standard")
 @starts_option
 @seed_option
