@@ -33,8 +33,8 @@ from sphereufm.landscape.starts.neighbours import neighbouring_starts
 from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
 from sphereufm.problem.own_costs.as_problem import as_problem
+from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
 
 __all__ = ["verify_landscape"]
 
@@ -137,6 +137,12 @@ def verify_landscape(
     except STOPS as stop:
         finished = False
         notes.append(_cut(stop, [stratum.name for stratum in wanted if stratum.name not in coverage]))
+    least = capabilities.known_minimum(problem)
+    if least is not None and 0.0 <= least < np.finfo(np.float64).tiny:
+        notes.append(
+            "the global minimum is below 2.2e-308: floats cannot resolve costs, gradients and curvatures near it; its "
+            "point is constructed, by theory"
+        )
     if collection.undecided:
         notes.append(
             f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
@@ -280,7 +286,14 @@ def _enter_given(collection: Collection, points: Iterable[Array], settings: Sear
             search = find_critical_points(
                 inner, X[None], tolerance=settings.tolerance, max_iterations=settings.max_iterations
             )
-            if not search.converged[0]:
+            if search.converged[0]:
+                X = search.X[0]
+            elif not _is_least_float(problem, inner, X):
                 continue
-            X = search.X[0]
         collection.enter(X[None], searched=False)
+
+
+def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> bool:
+    """Whether a point's cost is the known minimum, as far as floats go, where gradients have underflown."""
+    least = capabilities.known_minimum(problem)
+    return least is not None and float(inner.at(X).cost) <= max(least, np.finfo(np.float64).tiny)

@@ -19,12 +19,14 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.finite import FiniteGroup, automorphisms
 from sphereufm.tolerances import RANK_TOLERANCE
 
 __all__ = [
@@ -184,6 +186,8 @@ class SymmetryGroup:
         Whether every ``Q`` of O(d) belongs to it.
     permutations : ColumnPermutations
         The column permutations ``s``.
+    finite : FiniteGroup, optional
+        Further elements, listed one by one; own costs are merged by them, too.
 
     Examples
     --------
@@ -193,10 +197,37 @@ class SymmetryGroup:
 
     orthogonal: bool
     permutations: ColumnPermutations
+    finite: FiniteGroup | None = None
 
     def __repr__(self) -> str:
         rotations = "rotations and " if self.orthogonal else ""
-        return f"<SymmetryGroup: {rotations}{self.permutations!r}>"
+        finite = "" if self.finite is None else f" and {self.finite.order} listed elements"
+        return f"<SymmetryGroup: {rotations}{self.permutations!r}{finite}>"
+
+    @classmethod
+    def generated(cls, generators: Any, *, dim: int, columns: int, orthogonal: bool = False) -> SymmetryGroup:
+        """A finite group by generators, or the automorphisms of a networkx graph whose nodes are the columns.
+
+        Parameters
+        ----------
+        generators : iterable, or networkx.Graph
+            Permutations of the columns, orthogonal matrices (sign changes, signed permutations), or pairs of both.
+        dim, columns : int
+        orthogonal : bool
+            Whether all of O(d) is a symmetry beside them; then permutations are what is left to give.
+
+        Examples
+        --------
+        >>> SymmetryGroup.generated([np.diag([-1.0, 1.0]), np.eye(2)[[1, 0]]], dim=2, columns=1).finite.order
+        8
+        """
+        listed = automorphisms(generators) if hasattr(generators, "nodes") else generators
+        finite = FiniteGroup.generated(listed, dim=dim, columns=columns)
+        if orthogonal and not finite.is_permutations:
+            raise InvalidInputError(
+                "generators have matrices, but orthogonal=True declares every one already"
+            )
+        return cls(orthogonal, ColumnPermutations.trivial(columns), finite)
 
     @classmethod
     def none(cls, columns: int) -> SymmetryGroup:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import is_lower
@@ -100,7 +102,7 @@ def _kind(
     problem: SphereProblem, found: Found, spectrum: HessianSpectrum, gap: float | None
 ) -> CriticalPointKind:
     """Kind from the gap and the signs of the spectrum."""
-    if gap is not None and gap <= _ZERO_GAP * found.cost:
+    if gap is not None and gap <= max(_ZERO_GAP * found.cost, float(np.finfo(np.float64).tiny)):
         return CriticalPointKind.GLOBAL_MINIMUM
     if capabilities.global_minima(capabilities.in_span(problem, found.rank).at(found.X), ZERO_TOLERANCE):
         return CriticalPointKind.GLOBAL_MINIMUM

@@ -26,6 +26,7 @@ __all__ = ["Collection"]
 # Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
 _MEMBERS_A_RANK = 8
 
+_SAME_POINT = 1e-5
 # Steps that one search for a symmetry of a point may take.
 _ISOTROPY_WORK = 5000
 
@@ -145,6 +146,10 @@ class Collection:
 
 def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:
     """Count the permutations that act on the point as rotations, unless that takes too long."""
+    finite = problem.symmetry.finite
+    if finite is not None:
+        order = finite.carries(point.X, point.X, _SAME_POINT, problem.symmetry.orthogonal).size
+        return replace(point, isotropy_order=order, permutation_copies=finite.order // order)
     try:
         order = isotropy_order(point.X, problem.symmetry, work=_ISOTROPY_WORK)
     except AlignmentUndecidedError:

@@ -17,6 +17,9 @@ from sphereufm.problem.interface import SphereProblem
 
 __all__ = ["OwnCosts"]
 
+_SAME_POINT = 1e-5
+_SAME_COST = 1e-7
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Flat:
@@ -53,7 +56,7 @@ class OwnCosts:
     def _number(self, entry: Entry) -> int | None:
         found = entry.found
         if np.isfinite(found.cost):
-            known = self.register.known(entry)
+            known = self._known(entry)
             if known is not None:
                 return known
             inner = capabilities.in_span(self.problem, found.rank)
@@ -71,10 +74,25 @@ class OwnCosts:
         self.unsettled += 1
         return None
 
+    def _known(self, entry: Entry) -> int | None:
+        """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
+        number, finite = self.register.known(entry), self.problem.symmetry.finite
+        if number is not None or finite is None:
+            return number
+        found, orthogonal = entry.found, self.problem.symmetry.orthogonal
+        for other, point in enumerate(self.register.representatives):
+            noise = max(found.cost_noise, point.cost_noise) + _SAME_COST * abs(found.cost)
+            if point.X.shape != found.X.shape or abs(point.cost - found.cost) > noise:
+                continue
+            tolerance = _SAME_POINT + found.radius + point.radius
+            if finite.carries(found.X, point.X, tolerance, orthogonal).size:
+                return other
+        return None
+
     def _settled_number(self, found: Found, flat: int) -> int:
         """Number of a settled point with so many directions of undecided curvature."""
         (entry,) = self.register.prepared([found])
-        number = self.register.known(entry)
+        number = self._known(entry)
         if number is None and flat:
             number = self._on_family(found, flat)
         if number is not None:

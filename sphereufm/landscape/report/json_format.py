@@ -15,6 +15,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import HessianSpectrum
 
@@ -28,8 +29,10 @@ __all__ = [
 ]
 
 
-def problem_from_json(data: Mapping[str, Any]) -> UFMProblem:
-    """Rebuild a problem of normalised features from its :meth:`~sphereufm.problem.ufm.UFMProblem.to_json`."""
+def problem_from_json(data: Mapping[str, Any]) -> UFMProblem | ExpressionProblem:
+    """Rebuild a problem of normalised features, or an expression, from what its ``to_json`` says."""
+    if "program" in data:
+        return ExpressionProblem.from_json(data)
     if "class_sizes" not in data:
         raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
     return UFMProblem.from_json(data)

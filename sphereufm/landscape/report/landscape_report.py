@@ -271,7 +271,7 @@ def report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
         critical=tuple(entry_from_json(entry) for entry in data["critical"]),
         verdict=LandscapeVerdict[data["verdict"]],
         basis=data["basis"],
-        theorem=problem.benign_theorem(),
+        theorem=capabilities.benign_theorem(problem),
         coverage={c.pop("stratum"): coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
         rank_one=None if rank_one is None else RankOneCount(**rank_one),
         notes=tuple(data["notes"]),

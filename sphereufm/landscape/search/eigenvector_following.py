@@ -73,7 +73,7 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     """One step for each item, and whether it is close to a critical point of its index already."""
     point = problem.at(X)
     largest = point.gradient_scale.max(axis=-1, keepdims=True)
-    scale = np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest, 1.0))
+    scale = np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest + 1e-300, 1.0))
     root = 1.0 / np.sqrt(scale)
     hessian = shifted_hessian(problem, point).scaled(root).dense()
     g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]

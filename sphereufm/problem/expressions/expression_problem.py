@@ -7,6 +7,7 @@ With ``C = dF/dG + (dF/dG)^T`` from the adjoints of Gram entries and ``E`` from 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
-from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.symmetry.finite import FiniteGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.expressions.tape import Tape
 from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
 from sphereufm.problem.own_costs.local_scale import local_scale
@@ -39,6 +41,8 @@ class ExpressionProblem:
         Gram entries alone, else nothing.
     name, unit : str
         The user's words for headings and axes.
+    is_checked : bool
+        Whether the symmetry has been tried before.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class ExpressionProblem:
     symmetry: SymmetryGroup = None  # type: ignore[assignment]
     name: str = ""
     unit: str = ""
+    is_checked: bool = False
 
     def __post_init__(self) -> None:
         invariant = self.instance.is_orthogonally_invariant
@@ -70,7 +75,8 @@ class ExpressionProblem:
             raise InvalidInputError(
                 "symmetry has rotations, but the expression reads single entries of X; write it with gram(i, j)"
             )
-        check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
+        if not self.is_checked:
+            check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
 
     def __repr__(self) -> str:
         return f"<ExpressionProblem {self.title()!r}, {len(self.instance.program)} instructions>"
@@ -93,7 +99,8 @@ class ExpressionProblem:
         """The same cost for columns in ``R^r``; only where the program reads Gram entries alone."""
         if not self.instance.is_orthogonally_invariant:
             raise InvalidInputError(f"r={r}: the expression reads single entries of X, which only R^d has")
-        return replace(self, instance=replace(self.instance, dim=check_integer("r", r, 1)))
+        instance = replace(self.instance, dim=check_integer("r", r, 1))
+        return replace(self, instance=instance, is_checked=True)
 
     def exact_instance(self) -> Any:
         """What certificates are about."""
@@ -107,6 +114,28 @@ class ExpressionProblem:
         """The user's unit."""
         return self.unit
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ExpressionProblem:
+        """Inverse of :meth:`to_json`."""
+        from sphereufm.certify.instances import ExpressionInstance
+
+        blocks = tuple(tuple(tuple(cell) for cell in block) for block in data["blocks"])
+        generators = [(np.array(Q), np.array(s)) for Q, s in data["generators"]]
+        finite = None
+        if generators:
+            d = len(generators[0][0])
+            finite = FiniteGroup.generated(generators, dim=d, columns=data["columns"])
+        return cls(
+            instance=ExpressionInstance(
+                dim=data["dim"], columns=data["columns"], program=tuple(map(tuple, data["program"]))
+            ),
+            symmetry=SymmetryGroup(
+                bool(data["orthogonal"]), ColumnPermutations(blocks, tuple(data["kinds"])), finite
+            ),
+            name=data["name"],
+            unit=data["unit"],
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Everything that is needed to make the problem again."""
         permutations = self.symmetry.permutations
@@ -119,6 +148,10 @@ class ExpressionProblem:
             "blocks": [[list(cell) for cell in block] for block in permutations.blocks],
             "kinds": [str(kind) for kind in permutations.kinds],
             "orthogonal": self.symmetry.orthogonal,
+            "generators": [
+                [Q.tolist(), s.tolist()]
+                for Q, s in (() if self.symmetry.finite is None else self.symmetry.finite.generators)
+            ],
         }
 
 

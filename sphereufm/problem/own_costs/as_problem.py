@@ -27,7 +27,7 @@ def as_problem(given: Any) -> SphereProblem:
     --------
     >>> from sphereufm.certify.expressions import thomson
     >>> as_problem(thomson(3))
-    <ExpressionProblem 'expression, 3 unit vectors in R^3', 14 instructions>
+    <ExpressionProblem 'expression, 3 unit vectors in R^3', 18 instructions>
     """
     if hasattr(given, "spheres") and hasattr(given, "at"):
         problem: SphereProblem = given

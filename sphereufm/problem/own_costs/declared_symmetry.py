@@ -81,6 +81,9 @@ def _elements(
             yield "a reflection", Q * np.where(np.arange(d) == 0, -1.0, 1.0), columns
     for s in _swaps(symmetry.permutations):
         yield f"the permutation of columns {np.flatnonzero(s != columns).tolist()}", np.eye(d), s
+    for number, (Q, s) in enumerate(symmetry.finite.generators if symmetry.finite else ()):
+        # where O(d) is a symmetry the matrices are the identity, and the dimension may be another one
+        yield f"generator {number}", np.eye(d) if symmetry.orthogonal else Q, s
     yield "a random element", *symmetry.random_element(rng, d)
 
 

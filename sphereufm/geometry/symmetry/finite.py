@@ -1,0 +1,184 @@
+r"""Finite groups of maps ``X -> Q X[:, s]`` by generators: sign changes, signed permutations, automorphisms of graphs.
+
+All elements are listed, once, so that a point is compared with every image at a time; the element that carries one to
+the other is exhibited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import Array
+
+__all__ = ["FiniteGroup", "automorphisms", "weight_automorphisms"]
+
+_MOST = 20_000
+_ORTHOGONAL = 1e-12
+_SAME = 1e-9
+
+Element: TypeAlias = tuple[Array, NDArray[np.intp]]
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteGroup:
+    """A list of elements, the identity first.
+
+    Attributes
+    ----------
+    matrices : ndarray, shape (g, d, d)
+        Orthogonal ``Q``.
+    permutations : ndarray of int, shape (g, M)
+        Column permutations ``s``.
+    generators : tuple of (Q, s)
+        As they were given.
+
+    Examples
+    --------
+    >>> group = FiniteGroup.generated([[1, 0, 2], np.diag([-1.0, 1.0])], dim=2, columns=3)
+    >>> group.order, group.images(np.eye(2)[:, [0, 1, 1]]).shape
+    (4, (4, 2, 3))
+    """
+
+    matrices: Array
+    permutations: NDArray[np.intp]
+    generators: tuple[Element, ...]
+
+    @classmethod
+    def generated(cls, generators: Iterable[ArrayLike], *, dim: int, columns: int) -> FiniteGroup:
+        """The group that some elements generate.
+
+        Parameters
+        ----------
+        generators : iterable
+            Each a permutation of the columns (M whole numbers), an orthogonal matrix (d, d), or a pair of both.
+        dim, columns : int
+
+        Raises
+        ------
+        InvalidInputError
+            If one is neither, or they generate more than 20,000 elements.
+        """
+        given = tuple(_element(each, dim, columns) for each in generators)
+        found: dict[bytes, Element] = {}
+        identity = (np.eye(dim), np.arange(columns))
+        waiting = [identity]
+        found[_key(identity)] = identity
+        while waiting:
+            Q, s = waiting.pop()
+            for R, t in given:
+                # X -> R (Q X[:, s])[:, t]
+                product = (R @ Q, s[t])
+                key = _key(product)
+                if key not in found:
+                    found[key] = product
+                    waiting.append(product)
+            if len(found) > _MOST:
+                raise InvalidInputError(
+                    f"the generators give more than {_MOST} elements; declare fewer of them"
+                )
+        return cls(
+            matrices=np.array([Q for Q, _ in found.values()]),
+            permutations=np.array([s for _, s in found.values()], dtype=np.intp),
+            generators=given,
+        )
+
+    @property
+    def order(self) -> int:
+        """Number of elements."""
+        return len(self.permutations)
+
+    @property
+    def is_permutations(self) -> bool:
+        """Whether only columns change places."""
+        return bool((self.matrices == np.eye(self.matrices.shape[-1])).all())
+
+    def images(self, X: Array) -> Array:
+        """All images of a point, shape ``(g, d, M)``; of fewer rows where only columns change places."""
+        moved = np.moveaxis(X[:, self.permutations], 1, 0)
+        return moved if self.is_permutations else self.matrices @ moved
+
+    def carries(self, X: Array, Y: Array, tolerance: float, orthogonal: bool) -> NDArray[np.intp]:
+        """Elements that carry ``X`` to ``Y``, entry by entry, or up to a rotation where O(d) is a symmetry, too."""
+        images = self.images(X)
+        if orthogonal:
+            images, Y = np.swapaxes(images, -1, -2) @ images, Y.T @ Y
+        return np.flatnonzero(np.abs(images - Y).max(axis=(-1, -2)) <= tolerance)
+
+
+def automorphisms(graph: Any) -> list[list[int]]:
+    """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights count.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Or what has ``nodes`` and ``edges(data="weight", default=1.0)`` like it.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are more than 20,000.
+    """
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    A = np.zeros((len(place), len(place)))
+    for u, v, weight in graph.edges(data="weight", default=1.0):
+        A[place[u], place[v]] = A[place[v], place[u]] = weight
+    return weight_automorphisms(A)
+
+
+def weight_automorphisms(A: Array) -> list[list[int]]:
+    """Permutations ``s`` with ``A[s][:, s] = A`` of a symmetric matrix of weights, by backtracking.
+
+    Examples
+    --------
+    >>> cycle = np.roll(np.eye(5), 1, axis=0)
+    >>> len(weight_automorphisms(cycle + cycle.T))
+    10
+    """
+    n = len(A)
+    # a column can only go where the sorted weights agree
+    profile = np.sort(A, axis=1)
+    found: list[list[int]] = []
+    begun: list[list[int]] = [[]]
+    while begun:
+        s = begun.pop()
+        k = len(s)
+        if k == n:
+            found.append(s)
+            if len(found) > _MOST:
+                raise InvalidInputError(
+                    f"the graph has more than {_MOST} automorphisms; declare some of them"
+                )
+            continue
+        fits = (profile == profile[k]).all(axis=1) & (np.diag(A) == A[k, k])
+        fits &= (A[:, s] == A[k, :k]).all(axis=1)
+        fits[s] = False
+        begun += [[*s, i] for i in np.flatnonzero(fits).tolist()[::-1]]
+    return found
+
+
+def _element(given: Any, dim: int, columns: int) -> Element:
+    """One generator in both parts."""
+    if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[0]) == 2:
+        (Q, _), (_, s) = (_element(part, dim, columns) for part in given)
+        return Q, s
+    array = np.asarray(given)
+    if array.ndim == 1 and sorted(array.tolist()) == list(range(columns)):
+        return np.eye(dim), array.astype(np.intp)
+    if array.shape == (dim, dim) and np.abs(array @ array.T - np.eye(dim)).max() <= _ORTHOGONAL:
+        return array.astype(np.float64), np.arange(columns)
+    raise InvalidInputError(
+        f"generator={str(given)[:60]} must be a permutation of {columns} columns or an orthogonal matrix of shape "
+        f"({dim}, {dim})"
+    )
+
+
+def _key(element: Element) -> bytes:
+    """Equal for equal elements, to rounding."""
+    Q, s = element
+    return np.round(Q / _SAME).astype(np.int64).tobytes() + s.tobytes()
