@@ -30,6 +30,7 @@ __all__ = ["CurvatureSigns", "curvature_signs", "extent", "gradient_noise", "slo
 
 # roundings of a column's scale that its gradient may be off by
 _ROUNDINGS = 64.0 * float(np.finfo(np.float64).eps)
+_CURVATURE_ROUNDINGS = 32.0 * float(np.finfo(np.float64).eps)
 _FACTOR = 100.0
 _SHORTEST, _LONGEST = 1e-6, 0.3
 _PART = 0.5
@@ -101,6 +102,11 @@ def curvature_signs(problem: SphereProblem, X: Array, U: Array) -> CurvatureSign
             noise[rest] = measured
             decided[rest], also = _borne_out(problem, X, U[rest], measured, here[rest], k[rest], unit)
             rough |= also
+        # columns are unit to rounding only, which turns into a curvature of as many roundings of the scale
+        floor = _CURVATURE_ROUNDINGS * (np.square(column_norms(U)) * (point.gradient_scale / unit)).sum(
+            axis=-1
+        )
+        decided &= np.abs(k) > floor
         radius = float((noise[decided] / np.abs(k[decided])).max(initial=0.0))
     signs = np.where(decided, np.sign(k), 0.0).astype(np.int8)
     return CurvatureSigns(signs=signs, rough=rough, radius=radius)

@@ -12,7 +12,7 @@ from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.lower import is_lower
 from sphereufm.landscape.orbits.settle import settle
-from sphereufm.landscape.points import CriticalPointKind, LandscapeVerdict
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.spectra.curvature_signs import curvature_signs
@@ -187,6 +187,19 @@ def test_points_settle_within_the_uncertainty_they_tell(order, seed):
     assert settled is not None
     assert np.linalg.norm(settled.X - pole) <= settled.uncertainty + 1e-7
     assert settled.flat == int(order > 2)
+
+
+@pytest.mark.parametrize(("values", "dimensions"), [((1, 1, 2, 2, 3), (1, 1)), ((1, 1, 1, 4, 5), (2,))])
+def test_families_are_recognised_while_searching(values, dimensions):
+    """A multiple eigenvalue is a sphere of critical points: one row, whose hits count, and coverage that ends."""
+    report = verify_landscape(monomials((2,) * 5, values, 7), effort="standard")
+    families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
+    assert [family.name for family in families] == [f"nonisolated-{k}" for k in dimensions]
+    assert [family.nullity for family in families] == [(k, k) for k in dimensions]
+    assert all(family.hits > 10 for family in families)
+    (coverage,) = report.coverage.values()
+    assert coverage.starts == 256
+    assert coverage.unseen_bound < 0.05
 
 
 @pytest.mark.parametrize("seed", range(5))
