@@ -74,6 +74,7 @@ def solve(
     Exit code 0: converged, 3: not converged.
     """
     from sphereufm.errors import check_positive
+    from sphereufm.problem import capabilities
     from sphereufm.solvers import Settings
 
     problem = problem_from_options(**problem_words)
@@ -93,7 +94,7 @@ def solve(
     if as_json:
         say_json(data)
     else:
-        say(_text(data))
+        say(_text(data, capabilities.cost_unit(problem)))
         say_written(out, (_FILE,))
     if data["stop_reason"] == _INTERRUPTED:
         raise KeyboardInterrupt
@@ -131,7 +132,6 @@ def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, An
     whole = end if isinstance(end, SolverResult) else None
     return {
         "cost": _number(end.cost),
-        "cost_unit": capabilities.cost_unit(problem),
         "gradient_norm": _number(end.gradient_norm),
         "relative_gradient_norm": _number(end.relative_gradient_norm),
         "optimality_gap": None if gap is None else _number(gap.value),
@@ -154,9 +154,9 @@ def _shown(value: float | None, form: str = ".3g") -> str:
     return "unknown" if value is None else format(value, form)
 
 
-def _text(data: dict[str, Any]) -> str:
+def _text(data: dict[str, Any], unit: str) -> str:
     """The result for people."""
-    unit = f" {data['cost_unit']}" if data["cost_unit"] else ""
+    unit = f" {unit}" if unit else ""
     gap = "no bound is known for this cost"
     if data["optimality_gap"] is not None:
         gap = f"at most {data['optimality_gap']:.3g}{unit} (numerical; {data['gap_method']})"
