@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from flint import arb
 from test_prove import status
 
 from sphereufm import prove_complete
+from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.check import check_complete_bytes
+from sphereufm.certify.complete.symmetry import same
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
 from sphereufm.complete.programs import ProgramEquations, degrees
 
@@ -155,3 +158,9 @@ def test_zeros_on_several_faces_cannot_be_counted_twice():
     data["orbits"] += [members[:1], members[1:]]
     result = check_complete_bytes(json.dumps(data).encode())
     assert (result.status, result.text) == ("UNDECIDED", "two orbits are not proved to differ")
+
+
+def test_coordinates_of_a_face_do_not_count_modulo_a_turn():
+    near = Zero(point=[0.02], radius=0.5, balls=[arb(0.02)])
+    assert same([arb(0.02) + 2 * arb.pi()], near)
+    assert not same([arb(0.02) + 2 * arb.pi()], near, periodic=False)

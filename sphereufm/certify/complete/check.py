@@ -156,7 +156,8 @@ def images(member: Member, chart: ProgramEquations) -> list[list[Any] | None]:
 
 def one_point(member: Member, first: Member) -> bool:
     """Whether a zero is proved to be another one."""
-    return any(x is not None and same(x, first[1]) for x in images(member, first[0]))
+    chart, zero = first
+    return any(x is not None and same(x, zero, not chart.faces) for x in images(member, chart))
 
 
 def two_points(a: Member, b: Member) -> bool:

@@ -72,11 +72,11 @@ def moved(p: Instance, source: tuple[Planar, Zero], g: Any, chart: Planar) -> li
     return gaps + turns
 
 
-def same(x: list[Any], zero: Zero) -> bool:
-    """Whether unknowns are proved to lie in the cube of a zero, modulo ``2 pi``."""
+def same(x: list[Any], zero: Zero, periodic: bool = True) -> bool:
+    """Whether unknowns are proved to lie in the cube of a zero, where they are angles modulo ``2 pi``."""
     for value, centre in zip(x, zero.point, strict=True):
-        shift = round((float(value.mid()) - centre) / math.tau)
-        if not abs(value - shift * 2 * arb.pi() - centre) < zero.radius:
+        turns = round((float(value.mid()) - centre) / math.tau) if periodic else 0
+        if not abs(value - turns * 2 * arb.pi() - centre) < zero.radius:
             return False
     return True
 
