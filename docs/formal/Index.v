@@ -233,6 +233,22 @@ Proof. by apply: eq_bigr => i _; rewrite pad_G pad_dotc. Qed.
 Lemma pad_beta i : beta g W' H' i = beta g W H i.
 Proof. by apply: eq_bigr => k _; rewrite pad_G pad_dotc. Qed.
 
+Lemma pad_critical : critical g W' H' <-> critical g W H.
+Proof.
+have rW a k : \sum_i H' (lshift e a) i * Gm g W' H' k i = \sum_i H a i * Gm g W H k i.
+  by apply: eq_bigr => i _; rewrite pad_G col_mxEu.
+have rH a i : \sum_k W' (lshift e a) k * Gm g W' H' k i = \sum_k W a k * Gm g W H k i.
+  by apply: eq_bigr => k _; rewrite pad_G col_mxEu.
+split=> -[c1 c2].
+  split=> a j; first by rewrite -rW c1 pad_alpha col_mxEu.
+  by rewrite -rH c2 pad_beta col_mxEu.
+split=> a j; case: (split_ordP a) => b ->.
+- by rewrite rW c1 pad_alpha col_mxEu.
+- by rewrite big1 => [|i _]; rewrite col_mxEd mxE mul0r.
+- by rewrite rH c2 pad_beta col_mxEu.
+- by rewrite big1 => [|i _]; rewrite col_mxEd mxE mul0r.
+Qed.
+
 (* the Hessian splits into the old one and one copy of S for each new coordinate *)
 Lemma pad_hess U V (X : 'M[R]_(e,K)) (Z : 'M[R]_(e,N)) : hess g Q W' H' (col_mx U X) (col_mx V Z) =
   hess g Q W H U V + rows (qS g W H) (X, Z).
@@ -290,3 +306,27 @@ apply/vspaceP => X; apply/tangent_spaceP/mem_sum => [[tU tV]|[[U V] [[X' Z'] [/t
 by rewrite stackE; split=> j; rewrite pad_tangent col_mxKu; [apply: tU|apply: tV].
 Qed.
 End Deficient.
+
+(* ---- rank one: X = a (s, t)^T with signs ---- *)
+Section RankOne.
+Variables (R : realType) (d K N : nat) (l : 'I_N -> ('I_K -> R) -> R) (g : 'I_N -> ('I_K -> R) -> 'I_K -> R).
+Hypothesis h1 : chain1 l g.
+Variables (a : 'I_d -> R) (s : 'I_K -> R) (t : 'I_N -> R).
+Hypotheses (a1 : sqn a = 1) (s1 : forall k, s k = 1 \/ s k = -1) (t1 : forall i, t i = 1 \/ t i = -1).
+
+Lemma rank_one : stationary (total l) (outer a s) (outer a t).
+Proof.
+have sq n (x : 'I_n -> R) : (forall j, x j = 1 \/ x j = -1) -> forall j, x j * x j = 1.
+  by move=> x1 j; case: (x1 j) => ->; rewrite ?mulrNN mulr1.
+have un n (x : 'I_n -> R) : (forall j, x j = 1 \/ x j = -1) -> unitc (outer a x).
+  by move=> x1 j; rewrite dotc_outer a1 mul1r sq.
+have dt k i : dotc (outer a s) (outer a t) k i = s k * t i by rewrite dotc_outer a1 mul1r.
+apply: (critical_stationary h1 (un _ _ s1) (un _ _ t1)); split=> c j.
+  rewrite /alpha mulr_sumr; apply: eq_bigr => i _; rewrite dt !mxE.
+  transitivity (s j * s j * (a c * t i * Gm g (outer a s) (outer a t) j i)); last by ring.
+  by rewrite sq // mul1r.
+rewrite /beta mulr_sumr; apply: eq_bigr => k _; rewrite dt !mxE.
+transitivity (t j * t j * (a c * s k * Gm g (outer a s) (outer a t) k j)); last by ring.
+by rewrite sq // mul1r.
+Qed.
+End RankOne.

@@ -9,7 +9,7 @@ From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
 From mathcomp Require Import ring.
-From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane Index.
+From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane Index TwoClasses Merge.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -292,3 +292,72 @@ apply: (neg_curv_saddle (soft_chain1 (onehot R y) tau _ om y) (soft_chain2 (oneh
 exact: plane_saddle wh.
 Qed.
 End Plane.
+
+(* ---- two classes, one inverse temperature, any dimension: all critical points in closed form ---- *)
+Section Two.
+Variables (R : realType) (d N : nat) (y : 'I_N -> 'I_2) (T : R) (om : 'I_N -> R).
+Hypotheses (T0 : 0 < T) (om0 : forall i, 0 < om i).
+Local Notation f := (@cost R d 2 N y (fun=> T) (fun _ _ => 0) om).
+
+(* Let r be the distance of the two classifiers, r > 0. The point is critical if and only if every feature is
+   s_i (w_y - w_j) / r with a sign s_i (j the other class), and either the classifiers are opposite, or the total weights
+   of the two signs satisfy Omega_+ = exp(T r) Omega_-. *)
+Theorem critical_two_classes (W : 'M[R]_(d,2)) (H : 'M[R]_(d,N)) (r := Num.sqrt (\sum_a (W a 0 - W a 1) ^+ 2)) :
+  unitc W -> unitc H -> 0 < r ->
+  stationary f W H <-> exists s : 'I_N -> R, [/\ forall i, s i = 1 \/ s i = -1,
+    forall a i, H a i = s i * (if y i == 0 then 1 else -1) * (W a 0 - W a 1) / r &
+    (forall a, W a 1 = - W a 0) \/ \sum_(i | s i == 1) om i = expR (T * r) * \sum_(i | s i == -1) om i].
+Proof.
+move=> uW uH r0; rewrite cost_totalE; have h1 := soft_chain1 (onehot R y) (fun=> T) (fun _ _ => 0) om y.
+split=> [st|[s [s1 HE h]]].
+  have cr := stationary_critical h1 uW uH st.
+  have [s [s1 HE]] := features_two T0 om0 uH r0 cr.
+  by have [to _] := critical_two om T0 uW r0 s1 HE; exists s; split=> //; apply: to cr.
+have [_ from] := critical_two om T0 uW r0 s1 HE.
+exact: (critical_stationary h1 uW uH (from h)).
+Qed.
+End Two.
+
+(* ---- equal samples ---- *)
+Section Merged.
+Variables (R : realType) (d K N M : nat) (gr : 'I_N -> 'I_M) (om : 'I_N -> R).
+Variables (L : 'I_M -> ('I_K -> R) -> R) (dL : 'I_M -> ('I_K -> R) -> 'I_K -> R)
+  (ddL : 'I_M -> ('I_K -> R) -> 'I_K -> 'I_K -> R).
+Hypotheses (om0 : forall i, 0 < om i) (occupied : forall j, exists i, gr i = j).
+Variables (W : 'M[R]_(d,K)) (H : 'M[R]_(d,M)).
+(* the point with feature h_j at every sample of group j *)
+Let H1 : 'M[R]_(d,N) := \matrix_(a,i) H a (gr i).
+
+(* Samples i of group gr i have the loss om_i L_(gr i) (l1), the merged sample j has the total weight of its group (l2):
+   same cost, and one point is critical if and only if the other is. *)
+Theorem merged_cost : total (l1 gr om L) W H1 = total (l2 gr om L) W H.
+Proof. exact: merge_total. Qed.
+
+Theorem merged_critical : critical (g1 gr om dL) W H1 <-> critical (g2 gr om dL) W H.
+Proof. exact: merge_critical. Qed.
+
+(* The Hessian along (U, V) is the merged Hessian along (U, group means of V) plus, for each sample, om_i times the form
+   v |-> v^T W C_j W^T v - beta_j |v|^2 (turn_form) at its deviation v from the mean. *)
+Theorem merged_hessian (U : 'M[R]_(d,K)) (V : 'M[R]_(d,N)) : hess (g1 gr om dL) (Q1 gr om ddL) W H1 U V =
+  hess (g2 gr om dL) (Q2 gr om ddL) W H U (group_mean gr om V)
+  + \sum_i om i * turn_form dL ddL W H (gr i) (fun a => V a i - group_mean gr om V a (gr i)).
+Proof. exact: mean_hess. Qed.
+End Merged.
+
+(* ---- points of lower rank ---- *)
+Section LowRank.
+Variables (R : realType) (d K N : nat).
+Variables (l : 'I_N -> ('I_K -> R) -> R) (g : 'I_N -> ('I_K -> R) -> 'I_K -> R).
+Hypothesis h1 : chain1 l g.
+
+(* A critical point stays critical with e more coordinates that are zero, and only critical points do. *)
+Theorem critical_any_dimension e (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  critical g (col_mx W (0 : 'M[R]_(e,K))) (col_mx H 0) <-> critical g W H.
+Proof. exact: pad_critical. Qed.
+
+(* Points of rank one, W = a s^T and H = a t^T with signs s and t, are critical for every loss. *)
+Theorem rank_one_stationary (a : 'I_d -> R) (s : 'I_K -> R) (t : 'I_N -> R) : \sum_c a c ^+ 2 = 1 ->
+  (forall k, s k = 1 \/ s k = -1) -> (forall i, t i = 1 \/ t i = -1) ->
+  stationary (total l) (\matrix_(c,k) (a c * s k)) (\matrix_(c,i) (a c * t i)).
+Proof. by move=> a1 s1 t1; exact: (rank_one h1 a1 s1 t1). Qed.
+End LowRank.
