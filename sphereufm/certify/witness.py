@@ -99,8 +99,11 @@ class Witness:
         return [self.minus, self.width, list(self.exponents), base64.b64encode(self.data).decode("ascii")]
 
 
-def diagonalised(middle: NDArray[np.float64]) -> tuple[Witness, float] | None:
-    """Return a witness for a float matrix, and its condition number; None where floats are too coarse."""
+def diagonalised(middle: NDArray[np.float64], spread: float = 0.0) -> tuple[Witness, float] | None:
+    """Return a witness for a float matrix, and its condition number; None where floats are too coarse.
+
+    ``spread`` bits more are kept: those of the ratio of the weights in whose norm the test is made.
+    """
     if not np.isfinite(middle).all():
         return None
     values, vectors = np.linalg.eigh((middle + middle.T) / 2)
@@ -108,6 +111,6 @@ def diagonalised(middle: NDArray[np.float64]) -> tuple[Witness, float] | None:
     if not sizes.max() < 1e11 * sizes.min():
         return None
     condition = float(sizes.max() / sizes.min())
-    bits = _SPARE_BITS + np.log2(condition) + np.log2(len(values))
+    bits = _SPARE_BITS + spread + np.log2(condition) + np.log2(len(values))
     T = vectors / np.sqrt(sizes)
     return Witness.of(T, int((values < 0).sum()), int(np.ceil((bits + 1) / 8))), condition

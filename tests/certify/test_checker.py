@@ -14,8 +14,8 @@ from checker_cases import DATA, as_json, instance_of, is_false, mutated, valid_c
 
 from sphereufm import UFMProblem, collapsed_point, find_critical_points, hessian_spectrum
 from sphereufm.certify import prove_gap, prove_point
+from sphereufm.certify.alone import alone
 from sphereufm.certify.checker import CheckError, check_bytes, check_file
-from sphereufm.certify.checker.alone import alone
 from sphereufm.certify.checker.claims import CLAIMS
 from sphereufm.certify.checker.families import FAMILIES
 from sphereufm.certify.convert import convert

@@ -198,6 +198,16 @@ def test_long_words_are_not_echoed():
         assert len(str(refused.value)) < 300
 
 
+@pytest.mark.parametrize("at", ["@", "\\u0040"])
+def test_exponents_do_not_fill_the_memory(at):
+    columns = [[f"1{at}-{15_000 + i % 1000}"] for i in range(100_000)]
+    data = certificate(ufm([99_998, 0], 2), point(1, columns), {"type": "rank_one"})
+    text = json.dumps(data).replace("\\\\u0040", "\\u0040")
+    assert ("\\\\" in text) is False
+    with pytest.raises(CheckError, match=r"exponents|escaped"):
+        check_bytes(text.encode())
+
+
 def test_unequal_sums_are_refuted_in_few_words():
     weights = [f"1/{10**59 + 2 * i + 1}" for i in range(300)]
     claim = {"type": "degenerate", "lower_point": point(1, [[ONE]] * 302), "margin": ONE}

@@ -16,8 +16,8 @@ from checker_cases import as_json, critical_points, exact_value, instance_of, va
 
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_benign, prove_gap, prove_point
+from sphereufm.certify.alone import alone
 from sphereufm.certify.checker import check_bytes
-from sphereufm.certify.checker.alone import alone
 from sphereufm.certify.exact import exact_text
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 
@@ -255,8 +255,8 @@ BREAKS = {
         index_of(with_one_copy_more),
     ),
     "a dimension more": (
-        "total += (d - r) * self.multiplier_inertia",
-        "total += (d - r + 1) * self.multiplier_inertia",
+        "total += (d - r) * self.here.multiplier_inertia",
+        "total += (d - r + 1) * self.here.multiplier_inertia",
         index_of(with_one_dimension_more),
     ),
     "a normal copy more": (
@@ -277,13 +277,13 @@ BREAKS = {
     "gap twice too small": ('> 2 * claim["gap"]:', '> 4 * claim["gap"]:', half_a_gap),
     "negative diagonal": ("if not all(B.less(0, x) for x in low):", "if False:", negative_shifts),
     "any inertia is a minimum": (
-        'if self.multiplier_inertia(self.at(self.radius(), 1), claim["witness"][0]) == 0:',
-        'if self.multiplier_inertia(self.at(self.radius(), 1), claim["witness"][0]) >= 0:',
+        'if self.here.multiplier_inertia(self.here.at(self.radius(), 1), claim["witness"][0]) == 0:',
+        'if self.here.multiplier_inertia(self.here.at(self.radius(), 1), claim["witness"][0]) >= 0:',
         a_saddle_as_minimum,
     ),
     "entries not compared": (
-        "all(abs(x) == 1 for column in self.place.columns for x in column)",
-        "True",
+        "abs(x) == 1 for column in self.here.point.columns for x in column",
+        "[True]",
         not_of_rank_one,
     ),
     "features may be anywhere": (

@@ -2,8 +2,9 @@
 
 It shares no code with the provers and believes nothing that a certificate says.  Reading, cost, derivatives and proofs
 are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  Core:
-``arithmetic``, ``kernel``, ``losses``, ``calculus``, ``reading``, ``claims``; around it ``families``, ``integers`` (a
-second arithmetic), ``words`` and ``face``.  ``alone`` makes one file of them that runs anywhere:
+``arithmetic``, ``kernel``, ``losses``, ``calculus``, ``reading``, ``place``, ``claims``; around it ``families``,
+``theorems``, ``integers`` (a second arithmetic), ``words`` and ``face``.  :mod:`sphereufm.certify.alone` makes one file
+of them that runs anywhere:
 
     python checker.py FILE [--backend flint|integers]
 

@@ -30,29 +30,29 @@ def family_fields(kind: str, p: Problem, point: Point) -> dict[str, Reader] | No
 
 def one_classifier(at: Claims) -> bool:
     """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss ignores common shifts."""
-    columns = at.place.columns[: at.p.classes]
+    columns = at.here.point.columns[: at.p.classes]
     first = all(c[0] == 1 and not any(c[1:]) for c in columns)
     return first and at.p.classes >= 2 and LOSSES[at.p.loss].blind
 
 
 def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
     """Lemma 10: shifts ``c_k`` with ``sum m omega bar(n(h + (0, c_k))) = t`` for every class, ``n(v) = v / |v|``."""
-    B, p, groups = at.B, at.p, at.place.groups
+    B, p, groups = at.B, at.p, at.here.point.groups
     classes = sorted({y for y, _, _ in groups})
     empty = len(classes) < p.classes and any(claim["target"])
-    if not (p.dim >= 3 and at.place.rank >= 2 and one_classifier(at)) or empty:
+    if not (p.dim >= 3 and at.here.point.rank >= 2 and one_classifier(at)) or empty:
         raise Undecided("the hypotheses of the lemma do not hold")
     level = [B.number(0)] * p.classes
     pull = LOSSES[p.loss].node(B, level, 0, B.number(p.tau), p.parameters)[1][1]
     if not (B.less(0, pull) or B.less(pull, 0)):
         raise Undecided("the loss is not proved to pull where all logits are equal")
-    H = at.balls(at.place, B.number(0))[p.classes :]
+    H = at.here.balls(at.here.point, B.number(0))[p.classes :]
     radius, target = B.number(claim["radius"]), [B.number(x) for x in claim["target"]]
     for k, ready in zip(classes, claim["witness"], strict=True):
         members = []
         for (y, m, first), h in zip(groups, H, strict=True):
             if y == k:
-                members.append((m * at.shares[first if p.weights else 0], h))
+                members.append((m * at.here.shares[first if p.weights else 0], h))
         if not class_fits(B, members, target, radius, ready):
             return UNDECIDED, f"class {k} is not proved to have an exact member near by"
     cost = ", its cost is log K" if p.loss == "cross-entropy" else ""
@@ -106,8 +106,8 @@ def shifted(B: Any, members: list[Any], c: list[Any], radius: Any) -> tuple[list
 
 def degenerate(at: Claims, claim: dict[str, Any]) -> Outcome:
     """Lemma 11, in exact rationals but for the cost of the lower point."""
-    p, groups, features = at.p, at.place.groups, at.place.columns[at.p.classes :]
-    flat = p.dim == at.place.rank == 2 and one_classifier(at) and p.loss == "cross-entropy"
+    p, groups, features = at.p, at.here.point.groups, at.here.point.columns[at.p.classes :]
+    flat = p.dim == at.here.point.rank == 2 and one_classifier(at) and p.loss == "cross-entropy"
     if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
         raise Undecided("the hypotheses of the lemma do not hold")
     at.B.spend(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))

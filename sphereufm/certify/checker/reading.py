@@ -27,6 +27,11 @@ __all__ = ["FORMAT", "Point", "Problem", "read_certificate", "read_file"]
 
 FORMAT = "sphereufm-certificate/2"
 LARGEST_FILE = 1 << 24
+LARGEST_WITNESS = 1500
+# a number holds as many bits as its exponent says: 2^30 of them are 128 MiB
+EXPONENTS = re.compile(r"@-?([0-9]{3,5})\"")
+MOST_BITS = 1 << 30
+ESCAPED = re.compile(r"\\u00(?:3[0-9]|40)")
 NUMBER = re.compile(r"(-?[0-9]{1,200})(?:/([0-9]{1,60})|@(-?[0-9]{1,5}))?")
 # strings are passed over, also one that is never closed: no backtracking
 TOKENS = re.compile(r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
@@ -58,6 +63,8 @@ def read_json(data: bytes) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise CheckError("the file is not UTF-8") from None
+    fail(ESCAPED.search(text), "digits and @ must not be escaped")
+    fail(sum(map(int, EXPONENTS.findall(text))) > MOST_BITS, "exponents that would fill the memory")
     depth = 0
     for bracket in TOKENS.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
@@ -170,6 +177,7 @@ def witness(value: Any, where: str) -> Witness:
     width = integer(1, 256)(value[1], where)
     exponents = listing(integer(-16000, 16000))(value[2], where)
     n = len(exponents)
+    fail(n > LARGEST_WITNESS, f"{where} has more than {LARGEST_WITNESS} columns")
     minus = integer(0, n)(value[0], where)
     try:
         data = base64.b64decode(text(LARGEST_FILE)(value[3], where), validate=True)

@@ -28,8 +28,9 @@ NEWTON_STEPS = 12
 LARGEST_STEP = 0.3
 # The box that is tried first: right for a hundred unknowns.
 FIRST_RADIUS = Fraction(1, 1 << 17)
-# contraction over the box that is claimed, and how far it is extrapolated to a larger one
-WANTED = 0.2
+# contraction over the box that is claimed: a checker, whose calculus is plainer, sees up to five times as much;
+# and how far it is extrapolated to a larger box
+WANTED = 0.05
 LARGEST_GROWTH = 16
 
 
@@ -120,7 +121,7 @@ def _linearised(problem: BallProblem, point: arb_mat, rho: Fraction) -> _Linear 
     margin = arb(0, arb(rho.numerator) / rho.denominator)
     around = arb_mat([[x + margin for x in row] for row in point.tolist()])
     J = jacobian(problem, local(problem, around), exact.columns, scales)
-    found = witness_of(J)
+    found = witness_of(J, (max(scales) - min(scales)) / 2)
     if found is None:
         return None
     return _Linear(J=J, rho=rho, scales=scales, witness=found[0], condition=found[1])
@@ -171,8 +172,8 @@ def _tested(problem: BallProblem, columns: Columns, linear: _Linear, moved: floa
         if not q < 1e12:
             return None
         growth = Fraction(min(max(WANTED / max(q, 1e-9), 2.0**-60), LARGEST_GROWTH))
-        # from here q is about proportional to the radius
-        if q < 4.0:
+        # the part of q that does not shrink with the radius is small then
+        if q < 0.5:
             break
         smaller = _linearised(problem, box(columns, Fraction(0)), round_dyadic(linear.rho * growth, 1))
         if smaller is None:

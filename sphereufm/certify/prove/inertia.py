@@ -41,12 +41,12 @@ def power(e: int) -> arb:
     return arb((1, e))
 
 
-def witness_of(A: arb_mat) -> tuple[Witness, float] | None:
+def witness_of(A: arb_mat, spread: float = 0.0) -> tuple[Witness, float] | None:
     """Return a witness near A, and A's condition number; infinite where floats are too coarse to find one.
 
     There, elimination block by block at the working precision finds it.  Nothing is proved yet.
     """
-    found = diagonalised(floats(A))
+    found = diagonalised(floats(A), spread)
     if found is not None:
         return found
     try:

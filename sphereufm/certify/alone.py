@@ -1,6 +1,6 @@
 """One file of all modules of the checker, to be copied anywhere and run alone.
 
-python -m sphereufm.certify.checker.alone > checker.py
+python -m sphereufm.certify.alone > checker.py
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ MODULES = (
     "calculus",
     "reading",
     "words",
+    "theorems",
+    "place",
     "claims",
     "families",
     "integers",
@@ -32,7 +34,7 @@ def alone() -> str:
     >>> "import sphereufm" in alone() or "from sphereufm" in alone()
     False
     """
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "checker"
     parts = [f'"""{(folder / "__init__.py").read_text(encoding="utf-8").split(chr(34) * 3)[1]}"""\n']
     parts.append("from __future__ import annotations\n")
     for name in MODULES:
