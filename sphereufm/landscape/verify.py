@@ -137,6 +137,11 @@ def verify_landscape(
     except STOPS as stop:
         finished = False
         notes.append(_cut(stop, [stratum.name for stratum in wanted if stratum.name not in coverage]))
+    if (error := capabilities.hessian_error(problem)) > 0.0:
+        notes.append(
+            "the problem has gradients only: Hessian products are differences of them, "
+            f"to about {error:.0e} of their scale"
+        )
     least = capabilities.known_minimum(problem)
     if least is not None and 0.0 <= least < np.finfo(np.float64).tiny:
         notes.append(

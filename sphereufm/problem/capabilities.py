@@ -373,6 +373,11 @@ def is_well_scaled(problem: SphereProblem) -> bool:
     return isinstance(problem, WellScaled) and problem.is_well_scaled()
 
 
+def hessian_error(problem: SphereProblem) -> float:
+    """Error of Hessian products relative to the gradient's scale, where they are differences; else zero."""
+    return float(getattr(problem, "hessian_error", 0.0))
+
+
 def is_finite(problem: SphereProblem, X: Array) -> bool:
     """Whether the cost is finite at one point."""
     if isinstance(problem, AlwaysFinite) and problem.is_always_finite():

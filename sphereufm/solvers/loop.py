@@ -62,19 +62,26 @@ def run(
     batch = _Batch(problem, starts, settings, rng, watch)
     strategy = solver.start(batch.oracle, batch.points)
     step: Step | None = None
-    batch.observe()
-    while True:
-        batch.leave_saddles(strategy, step)
-        if batch.some_may_stop(step):
-            batch.retire(batch.verdicts(step), strategy)
-        if not batch.oracle.items.size:
-            return batch.results(solver.name)
-        rescaled = batch.oracle.rescale(batch.points)
-        if np.count_nonzero(rescaled):
-            strategy.forget(rescaled)
-            batch.running.best_cost[rescaled] = batch.running.high_cost[rescaled] = np.inf
-        step = strategy.step(batch.points)
-        batch.advance(step)
+    try:
+        batch.observe()
+        while True:
+            batch.leave_saddles(strategy, step)
+            if batch.some_may_stop(step):
+                batch.retire(batch.verdicts(step), strategy)
+            if not batch.oracle.items.size:
+                return batch.results(solver.name)
+            rescaled = batch.oracle.rescale(batch.points)
+            if np.count_nonzero(rescaled):
+                strategy.forget(rescaled)
+                batch.running.best_cost[rescaled] = batch.running.high_cost[rescaled] = np.inf
+            step = strategy.step(batch.points)
+            batch.advance(step)
+    except KeyboardInterrupt:
+        if not watch.keeps_interrupted:
+            raise
+        everyone = np.full(batch.oracle.items.size, _REASONS.index(StopReason.INTERRUPTED))
+        batch.retire(everyone, strategy)
+        return batch.results(solver.name)
 
 
 @dataclass(slots=True, eq=False)

@@ -66,10 +66,13 @@ class Watch:
         Called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
     record : bool
         Whether to keep a history.
+    keeps_interrupted : bool
+        Whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
     """
 
     callback: Callback | None = None
     record: bool = False
+    keeps_interrupted: bool = False
 
     def observe(
         self,

@@ -79,7 +79,8 @@ def solve(
     -------
     SolverResult
         Not converging is a result, with its reason, and not an error.  Convergence means that the gradient is
-        small and that no negative curvature was found; it does not prove a minimum.
+        small and that no negative curvature was found; it does not prove a minimum.  Ctrl-C returns the last iterate,
+        with the reason ``INTERRUPTED``.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def solve(
         starts = problem.spheres.random_point(generator, (1,))
     else:
         starts = _check_starts(problem, start, "start", 2)[None]
-    return _run(problem, starts, generator, solver, settings, Watch(callback, record))[0]
+    watch = Watch(callback, record, keeps_interrupted=True)
+    return _run(problem, starts, generator, solver, settings, watch)[0]
 
 
 def solve_batch(

@@ -26,6 +26,7 @@ class StopReason(Enum):
         "gradients underflow: nothing is known of some columns; multiply the cost, or use a smaller tau"
     )
     NON_FINITE = "the cost or gradient became NaN or infinite; the last finite point is returned"
+    INTERRUPTED = "interrupted; this is the last iterate"
     INTERRUPTED_BY_CALLBACK = "the callback asked to stop"
 
     @property

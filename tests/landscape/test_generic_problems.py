@@ -180,6 +180,13 @@ def test_report_of_a_users_own_problem(tmp_path):
     report.save(path)
     with pytest.raises(UnreadableFileError, match="user's own problem"):
         load_report(path)
+    again = load_report(path, problem=rayleigh((1.0, 2.0)))
+    assert [entry.cost for entry in again.critical] == [entry.cost for entry in report.critical]
+    assert again.to_json() == data
+    with pytest.raises(
+        UnreadableFileError, match=r"spheres of dimensions \(3,\), but the report is of \[2\]"
+    ):
+        load_report(path, problem=rayleigh((1.0, 2.0, 3.0)))
 
 
 def test_products_of_spheres_of_different_size():

@@ -85,12 +85,13 @@ def rows(report):
     return sorted((entry.kind.name, entry.morse_index, entry.nullity) for entry in report.critical)
 
 
-@pytest.mark.parametrize("seed", [None, 0, 1])
-@pytest.mark.parametrize(("unit", "constant"), [(1.0, 0.0), (1e-200, 0.0), (1e200, 0.0), (1.0, 1e13)])
+@pytest.mark.parametrize(
+    ("seed", "unit", "constant"), [(None, 1.0, 0.0), (0, 1e-200, 0.0), (1, 1e200, 0.0), (1, 1.0, 1e13)]
+)
 def test_saddle_of_fourth_order_is_listed_once_and_degenerate(seed, unit, constant):
     """``x^4 - y^4`` on the sphere: two minima, two maxima, two flat poles."""
     problem = monomials((4, 4, 4), (1.0, -1.0, 0.0), seed, unit, constant)
-    report = verify_landscape(problem, effort="quick")
+    report = verify_landscape(problem, effort="quick", starts=96)
     assert rows(report) == sorted(
         [("LOCAL_MINIMUM", 0, 0)] * 2 + [("DEGENERATE", 0, 2)] * 2 + [("STRICT_SADDLE", 2, 0)] * 2
     )
@@ -98,8 +99,9 @@ def test_saddle_of_fourth_order_is_listed_once_and_degenerate(seed, unit, consta
     assert report.verdict is LandscapeVerdict.NOT_BENIGN
 
 
-@pytest.mark.parametrize("power", [4, 6])
-@pytest.mark.parametrize("seed", [None, 2])
+@pytest.mark.parametrize(
+    ("power", "seed"), [(4, None), (4, 2), pytest.param(6, None, marks=pytest.mark.slow)]
+)
 def test_flat_minimum_is_no_counterexample_against_copies_of_itself(power, seed):
     """``x^p + y^p``: the poles are the global minimisers, though no second derivative shows it."""
     report = verify_landscape(monomials((power,) * 3, (1.0, 1.0, 0.0), seed), effort="quick", starts=112)
@@ -147,7 +149,7 @@ def test_soft_directions_beside_steep_ones_keep_their_signs(steepness, seed):
     )
 
 
-@pytest.mark.parametrize("steepness", [1.0, 10.0, 40.0, 80.0])
+@pytest.mark.parametrize("steepness", [1.0, 40.0])
 def test_what_is_listed_of_a_steep_cost_is_critical(steepness):
     """Four points that repel each other: the tetrahedron, and nothing spurious, however steep."""
     report = verify_landscape(pair_energies(4, steepness), effort="quick", starts=9)
@@ -170,7 +172,7 @@ def test_coinciding_charges_are_no_critical_points():
     search = find_critical_points(problem, X)
     collection = Collection(problem)
     collection.enter(search.X[search.converged])
-    entries = collection.classified(lambda done, total: None)
+    entries = collection.classified(lambda *told: None)
     assert {round(entry.cost, 6) for entry in entries} <= {3.674235, 3.828427}
 
 
@@ -189,7 +191,7 @@ def test_points_settle_within_the_uncertainty_they_tell(order, seed):
     assert settled.flat == int(order > 2)
 
 
-@pytest.mark.parametrize(("values", "dimensions"), [((1, 1, 2, 2, 3), (1, 1)), ((1, 1, 1, 4, 5), (2,))])
+@pytest.mark.parametrize(("values", "dimensions"), [((1, 1, 2, 2, 3), (1, 1))])
 def test_families_are_recognised_while_searching(values, dimensions):
     """A multiple eigenvalue is a sphere of critical points: one row, whose hits count, and coverage that ends."""
     report = verify_landscape(monomials((2,) * 5, values, 7), effort="standard")

@@ -108,3 +108,17 @@ def test_starts_of_single_precision_are_taken():
     problem = rayleigh((1.0, 2.0, 4.0))
     start = problem.spheres.random_point(0).astype(np.float32)
     assert solve(problem, start).converged
+
+
+def test_an_interrupted_run_returns_its_last_iterate():
+    def interrupt(progress):
+        if progress.iteration == 3:
+            raise KeyboardInterrupt
+
+    problem = rayleigh((1.0, 2.0, 1e6))
+    result = solve(problem, solver="steepest-descent", callback=interrupt)
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert not result.converged
+    assert result.cost == problem.cost(result.X)
+    with pytest.raises(KeyboardInterrupt):
+        solve_batch(problem, 2, solver="steepest-descent", callback=interrupt)

@@ -34,7 +34,9 @@ def problem_from_json(data: Mapping[str, Any]) -> UFMProblem | ExpressionProblem
     if "program" in data:
         return ExpressionProblem.from_json(data)
     if "class_sizes" not in data:
-        raise InvalidInputError("the report is of a user's own problem, which its file does not contain")
+        raise InvalidInputError(
+            "the report is of a user's own problem, which its file does not contain; use load_report(path, problem=...)"
+        )
     return UFMProblem.from_json(data)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sphereufm.errors import UnreadableFileError
+from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text
 from sphereufm.landscape.points import (
     CriticalFamily,
@@ -31,6 +31,7 @@ from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.notebook import html_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.problem.theory.theorems import TheoremCheck
 
 __all__ = [
@@ -220,13 +221,21 @@ class LandscapeReport:
         write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
-def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
+def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> LandscapeReport:
     """Read a report back; its points can be used as starts.
+
+    Parameters
+    ----------
+    path : path
+    problem : SphereProblem or pymanopt.Problem, optional
+        The problem of the report, where its file does not contain it: a cost of one's own that is no expression.
 
     Raises
     ------
     UnreadableFileError
-        If the file is missing, no JSON, or not of this format.
+        If the file is missing, no JSON, not of this format, or of a problem of one's own that was not handed over.
+    InvalidInputError
+        If the problem that was handed over has other spheres.
 
     Examples
     --------
@@ -248,7 +257,9 @@ def load_report(path: str | os.PathLike[str]) -> LandscapeReport:
             f"{path} is not of format {FORMAT}; write one with `sphereufm verify --out`"
         )
     try:
-        return report_from_json(data)
+        return report_from_json(data, problem)
+    except InvalidInputError as error:
+        raise UnreadableFileError(f"{path} cannot be read: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
@@ -262,9 +273,16 @@ def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
     )
 
 
-def report_from_json(data: Mapping[str, Any]) -> LandscapeReport:
-    """Inverse of :meth:`LandscapeReport.to_json`."""
-    problem = problem_from_json(data["problem"])
+def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeReport:
+    """Inverse of :meth:`LandscapeReport.to_json`; ``problem`` where the data do not contain it."""
+    if problem is None:
+        problem = problem_from_json(data["problem"])
+    elif list((problem := as_problem(problem)).spheres.dims) != data["problem"].get("dims"):
+        raise InvalidInputError(
+            f"problem has spheres of dimensions {problem.spheres.dims}, but the report is of "
+            f"{data['problem'].get('dims', 'a problem that its file contains')}; "
+            "leave problem out, or give the one it was of"
+        )
     rank_one = data["coverage"]["rank_one"]
     return LandscapeReport(
         problem=problem,
