@@ -18,7 +18,7 @@ from sphereufm.branches.report import Branch, BranchEvent, BranchReport
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.points import CriticalFamily
-from sphereufm.landscape.search.stratum import Effort
+from sphereufm.landscape.search.effort import Effort
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 

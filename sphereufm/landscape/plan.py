@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-
 from sphereufm.errors import check_integer
-from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.search.stratum import Effort, SearchSettings, most_starts, search_batch
+from sphereufm.landscape.search.effort import Effort, SearchSettings
+from sphereufm.landscape.search.stratum import Batch, Stratum, most_starts, search_batch
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["LandscapePlan", "Stratum", "plan_landscape", "ranks", "strata"]
+__all__ = ["LandscapePlan", "plan_landscape", "ranks", "strata"]
 
 # Two probes in a stratum take these shares of a batch; the whole batch takes as long as the line through both says.
 _PROBES = (16, 5)
@@ -25,15 +23,6 @@ _TYPICAL = MappingProxyType(
 )
 # Share of a plain search that searches from symmetric starts and from neighbours take besides.
 _BESIDE = 1.5
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stratum:
-    """One search: its name, the problem to search, and what turns its points into ones of the whole problem."""
-
-    name: str
-    problem: SphereProblem
-    whole: Callable[[Array], Array]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +84,7 @@ def plan_landscape(
     if starts is not None:
         check_integer("starts", starts, 1)
     found = list(strata(problem, chosen))
-    total = sum(most_starts(s.problem, SearchSettings(effort=chosen, starts=starts)) for s in found)
+    total = sum(most_starts(s, SearchSettings(effort=chosen, starts=starts)) for s in found)
     seconds = _estimates(found, chosen, starts) if probe else {}
     return LandscapePlan(
         strata=tuple(s.name for s in found), starts=total, effort=chosen.name.lower(), seconds=seconds
@@ -104,15 +93,15 @@ def plan_landscape(
 
 def strata(problem: SphereProblem, effort: Effort) -> Iterator[Stratum]:
     """Everything that is searched: each rank in its own dimension, then the fixed-point spaces; or descents alone."""
-    if effort is Effort.MINIMISERS:
-        yield Stratum(name="descents", problem=problem, whole=_same)
+    if effort.plan.minimisers:
+        yield Stratum(name="descents", problem=problem)
         return
     for r in ranks(problem):
-        yield Stratum(name=f"rank {r}", problem=capabilities.in_span(problem, r), whole=_same)
-    if effort is Effort.QUICK:
+        yield Stratum(name=f"rank {r}", problem=capabilities.in_span(problem, r))
+    if not effort.plan.beyond_random:
         return
     for space in capabilities.fixed_point_spaces(problem):
-        yield Stratum(name=space.name, problem=space.problem, whole=space.expand)
+        yield Stratum(name=space.name, problem=space.problem, space=space)
 
 
 def ranks(problem: SphereProblem) -> list[int]:
@@ -121,11 +110,6 @@ def ranks(problem: SphereProblem) -> list[int]:
     if not problem.symmetry.orthogonal:
         return [d] if problem.spheres.dimension else []
     return list(range(2, min(d, capabilities.highest_rank(problem)) + 1))
-
-
-def _same(X: Array) -> Array:
-    """A point of a rank is one of the whole problem."""
-    return X
 
 
 def _estimates(found: list[Stratum], effort: Effort, starts: int | None) -> dict[str, float]:
@@ -138,7 +122,7 @@ def _estimates(found: list[Stratum], effort: Effort, starts: int | None) -> dict
         else [Effort.QUICK, Effort.STANDARD, Effort.THOROUGH]
     )
     probed = {0, len(found) - 1, sum(s.name.startswith("rank") for s in found) - 1} & set(range(len(found)))
-    lines = {k: _timed(found[k].problem, SearchSettings(effort=effort)) for k in sorted(probed)}
+    lines = {k: _timed(found[k], SearchSettings(effort=effort)) for k in sorted(probed)}
     times: dict[str, float] = {}
     for each in efforts:
         settings = SearchSettings(effort=each, starts=starts)
@@ -146,20 +130,19 @@ def _estimates(found: list[Stratum], effort: Effort, starts: int | None) -> dict
         for k, stratum in enumerate(found):
             fixed, per_start = lines[min(lines, key=lambda probe: abs(probe - k))]
             batches = 1.0 if starts else _TYPICAL[each]
-            total += batches * (fixed + per_start * most_starts(stratum.problem, settings) / settings.batches)
+            total += batches * (fixed + per_start * most_starts(stratum, settings) / settings.batches)
         times[each.name.lower()] = total * (1.0 if starts or each is Effort.QUICK else _BESIDE)
     return times
 
 
-def _timed(problem: SphereProblem, settings: SearchSettings) -> tuple[float, float]:
+def _timed(stratum: Stratum, settings: SearchSettings) -> tuple[float, float]:
     """Seconds of a batch of no starts, and of each start in it."""
-    rng = np.random.default_rng(0)
-    batch = most_starts(problem, settings) // settings.batches
+    batch = most_starts(stratum, settings) // settings.batches
     few, more = (max(batch // share, size) for share, size in zip(_PROBES, (1, 3), strict=True))
     seconds = []
     for count in (few, more):
         begun = time.perf_counter()
-        search_batch(problem, rng, settings, 0, count)
+        search_batch(Batch(stratum=stratum, settings=settings, seed=(0,), first=0, count=count))
         seconds.append(time.perf_counter() - begun)
     slope = max((seconds[1] - seconds[0]) / (more - few), 0.05 * seconds[1] / more)
     return max(seconds[1] - slope * more, 0.0), slope

@@ -7,16 +7,18 @@ of class), while all samples of a class are equal.  Classes without such a symme
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.landscape.search.stratum import Effort, SearchSettings, search_stratum
+from sphereufm.landscape.search.effort import Effort, SearchSettings
+from sphereufm.landscape.search.stratum import Stratum
+from sphereufm.parallel import Workers
 from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
@@ -73,27 +75,26 @@ def symmetric_critical_points(
     >>> sorted(found.coverage), round(found.critical[0].cost, 6)
     (['S_1 x S_1', 'S_2'], 0.126928)
     """
-    generator, collection = as_generator(rng), Collection(problem)
-    settings = SearchSettings(effort=effort, most_batches=_MOST_BATCHES)
-    coverage = {}
-    for space in fixed_point_spaces(problem):
-        _enter_rank_one(collection, space)
-        entering = partial(_enter, collection, space)
-        coverage[space.name] = search_stratum(
-            space.problem, generator, settings, entering, progress, space.name
-        )
-    return SymmetricClasses(critical=tuple(collection.classified(progress)), coverage=coverage)
+    exploration = Exploration(
+        problem=problem,
+        settings=SearchSettings(effort=effort, most_batches=_MOST_BATCHES),
+        seed=seed_of(rng),
+        workers=Workers(),
+        collection=Collection(problem),
+    )
+    spaces = list(fixed_point_spaces(problem))
+    for space in spaces:
+        exploration.collection.enter(space.expand(_sign_patterns(space)), searched=False)
+    strata = [Stratum(name=space.name, problem=space.problem, space=space) for space in spaces]
+    exploration.random(strata, progress)
+    critical = exploration.collection.classified(progress)
+    return SymmetricClasses(critical=tuple(critical), coverage=exploration.coverage)
 
 
-def _enter_rank_one(collection: Collection, space: SymmetricSpace) -> None:
-    """Enter all sign patterns that are constant on blocks: critical exactly, and rarely met by searching."""
+def _sign_patterns(space: SymmetricSpace) -> Array:
+    """All sign patterns that are constant on blocks: critical exactly, and rarely met by searching."""
     D, M = space.problem.spheres.shape
     signs = np.array(list(product((1.0, -1.0), repeat=M - 1)))
     Y = np.zeros((len(signs), D, M))
     Y[:, 0] = np.hstack([np.ones((len(signs), 1)), signs])
-    collection.enter(space.expand(Y), searched=False)
-
-
-def _enter(collection: Collection, space: SymmetricSpace, Y: Array) -> list[str | None]:
-    """Enter points of a space."""
-    return collection.enter(space.expand(Y))
+    return Y

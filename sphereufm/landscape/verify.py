@@ -5,32 +5,22 @@ problem -> search stratum by stratum -> merge modulo symmetry -> spectra and kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from sphereufm.complete.prove import prove_complete
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
-from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import completeness_of
+from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
-from sphereufm.landscape.plan import Stratum, ranks, strata
-from sphereufm.landscape.report.landscape_report import LandscapeReport, RankOneCount
+from sphereufm.landscape.plan import ranks, strata
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import judge
-from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.landscape.search.stratum import (
-    Effort,
-    SearchSettings,
-    default_starts,
-    find_in_pieces,
-    most_starts,
-    search_stratum,
-)
-from sphereufm.landscape.starts.cyclic import symmetric_starts
-from sphereufm.landscape.starts.neighbours import neighbouring_starts
-from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
+from sphereufm.landscape.search.effort import Effort, SearchSettings
+from sphereufm.landscape.search.stratum import Stratum, most_starts
+from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -40,10 +30,11 @@ __all__ = ["verify_landscape"]
 
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
-# Stages beside the strata.
-_SYMMETRIC, _NEIGHBOURS, _CLASSIFY, _LIST = "symmetric starts", "neighbours", "classify", "complete list"
-# Orbits whose neighbourhoods are searched in one batch.
-_TOGETHER = 32
+# Stages.
+_RANDOM, _SYMMETRIC, _NEIGHBOURS = "random starts", "symmetric starts", "neighbours"
+_CLASSIFY, _LIST = "classify", "complete list"
+# Seconds of work after which other processes are started.
+_PATIENCE = 2.0
 
 
 def verify_landscape(
@@ -56,6 +47,7 @@ def verify_landscape(
     complete: bool = False,
     progress: Progress | None = None,
     time_limit: float | None = None,
+    workers: Workers | int = 1,
 ) -> LandscapeReport:
     """Find the critical points of a problem modulo its symmetry, classify them, and draw a verdict.
 
@@ -84,6 +76,9 @@ def verify_landscape(
         unseen mass.
     time_limit : float, optional
         Seconds after which the search ends at its next report of progress, with everything that was found.
+    workers : Workers or int
+        Processes to use once the search has taken a few seconds; the report does not depend on their number.  A script
+        that asks for more than one keeps its work under ``if __name__ == "__main__":``.
 
     Returns
     -------
@@ -105,6 +100,19 @@ def verify_landscape(
     [0.126928, 0.562335, 0.626928]
     """
     problem = as_problem(problem)
+    if isinstance(workers, int):
+        with Workers(workers, patience=_PATIENCE) as pool:
+            return verify_landscape(
+                problem,
+                effort=effort,
+                starts=starts,
+                rng=rng,
+                initial_points=initial_points,
+                complete=complete,
+                progress=progress,
+                time_limit=time_limit,
+                workers=pool,
+            )
     if starts is not None:
         check_integer("starts", starts, 1)
     effort = Effort.named(effort)
@@ -113,30 +121,31 @@ def verify_landscape(
     if time_limit is not None:
         check_positive("time_limit", time_limit)
     collection = Collection(problem)
-    coverage: dict[str, Coverage] = {}
+    wanted = list(strata(problem, effort))
+    parts = Parts(_counting(until(progress, time_limit), collection), _shares(wanted, settings, complete))
+    exploration = Exploration(
+        problem=problem,
+        settings=settings,
+        seed=seed_of(rng),
+        workers=workers,
+        collection=collection,
+    )
     notes: list[str] = []
     finished = True
-    generator = as_generator(rng)
-    wanted = list(strata(problem, effort))
     proved = None
-    parts = Parts(_counting(until(progress, time_limit), collection), _shares(wanted, settings, complete))
-    rank_one = _enter_rank_one(collection, generator, 0 if effort is Effort.MINIMISERS else None)
+    rank_one = exploration.rank_one()
     try:
-        _enter_given(collection, [*capabilities.constructed_starts(problem), *initial_points], settings)
+        exploration.given([*capabilities.constructed_starts(problem), *initial_points])
         if complete:
             proved = prove_complete(problem, progress=parts.of(_LIST))
-            _enter_given(collection, proved.points, settings)
-        for stratum in wanted:
-            entering = partial(_enter, collection, stratum.whole)
-            coverage[stratum.name] = search_stratum(
-                stratum.problem, generator, settings, entering, parts.of(stratum.name), stratum.name
-            )
-        _search_symmetric_starts(collection, settings, generator, parts.of(_SYMMETRIC))
-        used = sum(c.starts for c in coverage.values())
-        _explore_neighbours(collection, settings, used, parts.of(_NEIGHBOURS))
+            exploration.given(proved.points)
+        exploration.random(wanted, parts.of(_RANDOM))
+        if settings.beyond_random:
+            exploration.symmetric(parts.of(_SYMMETRIC))
+            exploration.neighbours(parts.of(_NEIGHBOURS))
     except STOPS as stop:
         finished = False
-        notes.append(_cut(stop, [stratum.name for stratum in wanted if stratum.name not in coverage]))
+        notes.append(_cut(stop, [s.name for s in wanted if s.name not in exploration.finished]))
     if (error := capabilities.hessian_error(problem)) > 0.0:
         notes.append(
             "the problem has gradients only: Hessian products are differences of them, "
@@ -160,7 +169,7 @@ def verify_landscape(
     if not problem.spheres.dimension:
         notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
     classifying = Parts(progress or silent, parts.shares).of(_CLASSIFY)
-    entries = collection.classified(classifying)
+    entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)
     completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
@@ -170,7 +179,7 @@ def verify_landscape(
         verdict=judgement.verdict,
         basis=judgement.basis,
         theorem=theorem,
-        coverage=coverage,
+        coverage=exploration.coverage,
         rank_one=rank_one,
         notes=(*notes, *more, *([judgement.note] if judgement.note else [])),
         seed=rng if isinstance(rng, int) else None,
@@ -191,12 +200,10 @@ def _counting(progress: Progress, collection: Collection) -> Progress:
 
 def _shares(wanted: Sequence[Stratum], settings: SearchSettings, complete: bool) -> dict[str, float]:
     """Shares of the whole: of a stratum by its starts and unknowns, of the rest by experience."""
-    work = {
-        s.name: float(most_starts(s.problem, settings) * (1 + s.problem.spheres.dimension)) for s in wanted
-    }
-    whole = sum(work.values()) or 1.0
-    proof = {_LIST: 0.5 * whole} if complete else {}
-    return {**proof, **work, _SYMMETRIC: 0.05 * whole, _NEIGHBOURS: 0.3 * whole, _CLASSIFY: 0.1 * whole}
+    work = sum(most_starts(s, settings) * (1 + s.problem.spheres.dimension) for s in wanted) or 1.0
+    proof = {_LIST: 0.5 * work} if complete else {}
+    beside = {_SYMMETRIC: 0.05 * work, _NEIGHBOURS: 0.3 * work} if settings.beyond_random else {}
+    return {**proof, _RANDOM: float(work), **beside, _CLASSIFY: 0.1 * work}
 
 
 def _cut(stop: BaseException, left: Sequence[str]) -> str:
@@ -206,49 +213,6 @@ def _cut(stop: BaseException, left: Sequence[str]) -> str:
         return f"{why}: every stratum was searched, but starts beside what was found were left out"
     some = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
     return f"{why}: not searched, or not to the end: {some}"
-
-
-def _search_symmetric_starts(
-    collection: Collection, settings: SearchSettings, rng: np.random.Generator, progress: Progress
-) -> None:
-    """One batch of starts with a cyclic symmetry in each rank."""
-    if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
-        return
-    problem = collection.problem
-    found = ranks(problem)
-    for number, r in enumerate(found):
-        progress("symmetric starts", number, len(found))
-        inner = capabilities.in_span(problem, r)
-        starts = symmetric_starts(inner, rng, default_starts(inner.spheres.dimension))
-        collection.enter(find_in_pieces(inner, starts, settings), searched=False)
-    progress("symmetric starts", len(found), len(found))
-
-
-def _explore_neighbours(
-    collection: Collection, settings: SearchSettings, budget: int, progress: Progress
-) -> None:
-    """Search from starts next to every class, and next to those that this finds, within a number of starts."""
-    if settings.starts is not None or settings.effort in (Effort.MINIMISERS, Effort.QUICK):
-        return
-    problem = collection.problem
-    highest = max(ranks(problem), default=1)
-    explored = used = 0
-    while explored < len(collection.representatives) and used < budget:
-        progress("neighbours", used, budget)
-        starts: dict[int, list[Array]] = {}
-        for X in collection.representatives[explored : explored + _TOGETHER]:
-            for start in neighbouring_starts(problem, X, highest):
-                starts.setdefault(start.shape[0], []).append(start)
-        explored += _TOGETHER
-        for r, group in starts.items():
-            used += len(group)
-            inner = capabilities.in_span(problem, r)
-            collection.enter(find_in_pieces(inner, np.array(group), settings), searched=False)
-
-
-def _enter(collection: Collection, whole: Callable[[Array], Array], X: Array) -> list[str | None]:
-    """Enter points of a stratum."""
-    return collection.enter(whole(X))
 
 
 def _check_size(problem: SphereProblem) -> None:
@@ -261,44 +225,3 @@ def _check_size(problem: SphereProblem) -> None:
             f"the problem has {max(unknowns, M)} unknowns in rank {highest}, but at most {_LARGEST} are enumerated; "
             "use `solve`, or fewer samples with weights (equal samples of one class count as one)"
         )
-
-
-def _enter_rank_one(
-    collection: Collection, rng: np.random.Generator, limit: int | None = None
-) -> RankOneCount | None:
-    """Enter all points of rank one, or as many as can be listed; at most ``limit``."""
-    problem = collection.problem
-    if not problem.symmetry.orthogonal:
-        return None
-    permutations = problem.symmetry.permutations
-    classes = count_sign_patterns(permutations)
-    if limit is None:
-        limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
-    line = capabilities.in_span(problem, 1)
-    if limit:
-        points = sign_patterns(permutations, limit, rng)[:, None, :]
-        finite = [capabilities.is_finite(line, X) for X in points]
-        collection.enter(points[finite], searched=False)
-    return RankOneCount(classes=classes, listed=min(classes, limit))
-
-
-def _enter_given(collection: Collection, points: Iterable[Array], settings: SearchSettings) -> None:
-    """Polish constructed and given starts, and enter what they lead to."""
-    problem = collection.problem
-    for X in points:
-        inner = capabilities.in_span(problem, X.shape[0])
-        if X.shape[0] > 1:
-            search = find_critical_points(
-                inner, X[None], tolerance=settings.tolerance, max_iterations=settings.max_iterations
-            )
-            if search.converged[0]:
-                X = search.X[0]
-            elif not _is_least_float(problem, inner, X):
-                continue
-        collection.enter(X[None], searched=False)
-
-
-def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> bool:
-    """Whether a point's cost is the known minimum, as far as floats go, where gradients have underflown."""
-    least = capabilities.known_minimum(problem)
-    return least is not None and float(inner.at(X).cost) <= max(least, np.finfo(np.float64).tiny)

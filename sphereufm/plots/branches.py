@@ -36,7 +36,7 @@ def branch_figure(report: BranchReport) -> Figure:
     Examples
     --------
     >>> from sphereufm import UFMProblem, trace_branches
-    >>> from sphereufm.landscape.search.stratum import Effort
+    >>> from sphereufm.landscape.search.effort import Effort
     >>> report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
     >>> branch_figure(report).axes[0].get_xlabel()
     'tau'

@@ -16,6 +16,7 @@ protocol                 method                                   what it lights
 ``KnowsFamilies``        ``family_name(X, cost)``                 points of a named family merged into one row
 ``KnowsFixedSpaces``     ``fixed_point_spaces()``                 searches within fixed-point spaces
 ``ReducesEqualSamples``  ``equal_samples(X, rank)``               extreme eigenvalues of large points
+``MergesSamples``        ``merged_at_random(rng, most)``          searches with equal samples merged
 ``ScalesColumns``        ``column_factors()``                     the metric in which solvers measure steps
 ``HasBallFormulas``      ``exact_instance()``                     certificates
 ``LabelsColumns``        ``column_labels()``                      colours of configurations
@@ -143,6 +144,17 @@ class ReducesEqualSamples(Protocol):
 
     def equal_samples(self, X: Array, rank: int) -> EqualSamples:
         """The point, taken apart."""
+
+
+@runtime_checkable
+class MergesSamples(Protocol):
+    """A cost with interchangeable columns that take few distinct values at critical points."""
+
+    def merged_at_random(self, rng: np.random.Generator, most: int) -> FixedSpace | None:
+        """The cost where columns that are interchangeable are equal in few groups; None where there are none."""
+
+    def share_of_distinct_samples(self, X: Array) -> float:
+        """Distinct columns among those that might be equal, as a share."""
 
 
 @runtime_checkable
@@ -327,6 +339,16 @@ def fixed_point_spaces(problem: SphereProblem) -> Iterable[FixedSpace]:
 def equal_samples(problem: SphereProblem, X: Array, rank: int) -> EqualSamples | None:
     """The point taken apart where columns are equal."""
     return problem.equal_samples(X, rank) if isinstance(problem, ReducesEqualSamples) else None
+
+
+def merged_at_random(problem: SphereProblem, rng: np.random.Generator, most: int) -> FixedSpace | None:
+    """The problem with interchangeable columns merged at random, at most ``most`` groups for each kind."""
+    return problem.merged_at_random(rng, most) if isinstance(problem, MergesSamples) else None
+
+
+def share_of_distinct_samples(problem: SphereProblem, X: Array) -> float:
+    """Distinct columns among those that might be equal, as a share; one where nothing might."""
+    return problem.share_of_distinct_samples(X) if isinstance(problem, MergesSamples) else 1.0
 
 
 def column_factors(problem: SphereProblem) -> Array:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["EqualSamples", "equal_samples", "sample_groups"]
+__all__ = ["EqualSamples", "MergedSpace", "equal_samples", "merged_at_random", "sample_groups"]
 
 # Features of one group are at most this far apart.
 _SAME_FEATURE = 1e-7
@@ -107,12 +107,12 @@ class EqualSamples:
 
     def lift(self, U: Array) -> Array:
         """Scaled vectors in the span, shape ``(k, r, K + m)``, as vectors ``(k, d, K + N)`` of equal length."""
-        return np.asarray(self.E[:, : self.rank] @ self._spread(U / self.root))
+        return np.asarray(self.E[:, : self.rank] @ self.spread(U / self.root))
 
     def lift_normal(self, c: Array, direction: int) -> Array:
         """Scaled ``c``, shape ``(k, K + m)``, along one normal direction, as vectors ``(k, d, K + N)``."""
         a = self.E[:, self.rank + direction]
-        return np.asarray(a[:, None] * self._spread(c / self.root)[..., None, :])
+        return np.asarray(a[:, None] * self.spread(c / self.root)[..., None, :])
 
     def lift_within(self, group: int, v: Array, copy: int) -> Array:
         """Unit ``v`` of ``R^d`` in the ``copy``-th of the ``m_g - 1`` orthonormal patterns of sum zero."""
@@ -122,10 +122,81 @@ class EqualSamples:
         U[:, members] = v[:, None] * pattern / np.linalg.norm(pattern)
         return U
 
-    def _spread(self, U: Array) -> Array:
+    def spread(self, U: Array) -> Array:
         """Columns of groups repeated for their samples."""
-        K = self.problem.classes
-        return np.concatenate([U[..., :K], U[..., K + self.group]], axis=-1)
+        return _spread(U, self.problem.classes, self.group)
+
+
+def _spread(U: Array, classes: int, group: NDArray[np.intp]) -> Array:
+    """Columns of groups repeated for their samples."""
+    return np.concatenate([U[..., :classes], U[..., classes + group]], axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MergedSpace:
+    """The problem where the samples of each group are equal.
+
+    Attributes
+    ----------
+    problem : UFMProblem
+        One sample for each group, of the group's weight.
+    group : ndarray of int, shape (N,)
+        Group of each sample.
+    """
+
+    problem: UFMProblem
+    group: NDArray[np.intp]
+
+    @property
+    def name(self) -> str:
+        """What is equal."""
+        return f"{self.problem.samples} groups of equal samples"
+
+    def expand(self, Y: Array) -> Array:
+        """Return the point of the original problem, shape ``(..., d, K + N)``."""
+        return _spread(Y, self.problem.classes, self.group)
+
+
+def merged_at_random(problem: UFMProblem, rng: np.random.Generator, most: int) -> MergedSpace | None:
+    """Split the interchangeable samples of each class into a few groups of random sizes.
+
+    Parameters
+    ----------
+    problem : UFMProblem
+    rng : Generator
+    most : int
+        Largest number of groups for each kind of samples.
+
+    Returns
+    -------
+    MergedSpace or None
+        None where no two samples are interchangeable.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(9, 9), dim=3, tau=1.0)
+    >>> merged_at_random(problem, np.random.default_rng(0), 1).problem.class_sizes
+    (1, 1)
+    """
+    K = problem.classes
+    cells = [
+        cell for block in problem.symmetry.permutations.blocks for cell in block if min(cell, default=0) >= K
+    ]
+    if all(len(cell) < 2 for cell in cells):
+        return None
+    group = np.empty(problem.samples, dtype=np.intp)
+    used = 0
+    for cell in cells:
+        count = int(rng.integers(1, min(len(cell), most) + 1))
+        # all compositions of the cell's size are equally likely
+        cuts = np.sort(rng.choice(len(cell) - 1, count - 1, replace=False))
+        sizes = np.diff(np.concatenate([[-1], cuts, [len(cell) - 1]]))
+        group[np.array(cell) - K] = used + np.repeat(np.arange(count), sizes)
+        used += count
+    first = np.unique(group, return_index=True)[1]
+    weights = np.bincount(group, weights=problem.weights)
+    return MergedSpace(problem=problem.with_samples(first, weights, problem.dim), group=group)
 
 
 def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:

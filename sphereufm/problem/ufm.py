@@ -41,7 +41,7 @@ from sphereufm.tolerances import OFF_SPHERE
 if TYPE_CHECKING:
     import pymanopt
 
-    from sphereufm.problem.equal_samples import EqualSamples
+    from sphereufm.problem.equal_samples import EqualSamples, MergedSpace
     from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace
     from sphereufm.problem.theory.gap import OptimalityGap
     from sphereufm.problem.theory.negative_curvature import DescentDirection
@@ -353,6 +353,18 @@ class UFMProblem:
         from sphereufm.problem.equal_samples import equal_samples
 
         return equal_samples(self, X, rank)
+
+    def merged_at_random(self, rng: np.random.Generator, most: int) -> MergedSpace | None:
+        """See :func:`~sphereufm.problem.equal_samples.merged_at_random`."""
+        from sphereufm.problem.equal_samples import merged_at_random
+
+        return merged_at_random(self, rng, most)
+
+    def share_of_distinct_samples(self, X: Array) -> float:
+        """Groups of equal samples, as a share of all samples."""
+        from sphereufm.problem.equal_samples import sample_groups
+
+        return float((sample_groups(self, X[:, self.classes :]).max() + 1) / self.samples)
 
     def column_factors(self) -> Array:
         """Classifiers weigh 1 in the metric and features ``K omega_i``: both see curvatures of the same order."""

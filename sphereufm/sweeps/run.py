@@ -114,7 +114,7 @@ def verify_cell(task: _Task) -> dict[str, Any]:
     from pathlib import Path
 
     from sphereufm.landscape.proofs import prove_landscape
-    from sphereufm.landscape.search.stratum import Effort
+    from sphereufm.landscape.search.effort import Effort
     from sphereufm.landscape.verify import verify_landscape
     from sphereufm.problem.ufm import UFMProblem
 

@@ -10,7 +10,7 @@ from sphereufm import UFMProblem, collapsed_point, global_minimum, trace_branche
 from sphereufm.branches.bifurcation import same_class
 from sphereufm.branches.continuation import advance, at_tau, frame_at, start_state
 from sphereufm.errors import InvalidInputError
-from sphereufm.landscape.search.stratum import Effort
+from sphereufm.landscape.search.effort import Effort
 from sphereufm.plots import save_branches
 from sphereufm.problem.interface import relative_gradient_norm
 

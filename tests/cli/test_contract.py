@@ -7,7 +7,7 @@ from running import FAST, run
 
 from sphereufm import UFMProblem, solve
 from sphereufm.cli import cli
-from sphereufm.landscape.search.stratum import Effort
+from sphereufm.landscape.search.effort import Effort
 from sphereufm.solvers import DEFAULT_SOLVER
 
 

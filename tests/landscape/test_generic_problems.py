@@ -13,7 +13,7 @@ from sphereufm.errors import UnreadableFileError
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict
 from sphereufm.landscape.report.landscape_report import load_report
-from sphereufm.landscape.search.stratum import Effort
+from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 

@@ -11,7 +11,7 @@ from sphereufm.landscape.plan import plan_landscape
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
-from sphereufm.landscape.search.stratum import Effort
+from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem

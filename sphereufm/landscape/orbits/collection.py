@@ -17,6 +17,7 @@ from sphereufm.landscape.orbits.own_costs import OwnCosts
 from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.orbits.unnamed import gather_families
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
+from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
@@ -113,24 +114,31 @@ class Collection:
         """Alignments that ran out of work; each may have made an entry that is a copy of another."""
         return self._register.undecided
 
-    def classified(self, progress: Progress = silent) -> list[CriticalPoint | CriticalFamily]:
+    def classified(
+        self, progress: Progress = silent, workers: Workers | None = None
+    ) -> list[CriticalPoint | CriticalFamily]:
         """Classify every orbit and family; sorted by cost."""
-        points = []
-        for number, found in enumerate(self._register.representatives):
-            point = classify(self.problem, found, self._hits[str(number)])
-            points.append(_with_isotropy(self.problem, _second_look(self.problem, point)))
-            progress("classify", number + 1, len(self._register.representatives))
-        known = capabilities.known_minimum(self.problem)
-        families = [self._family(name) for name in self._members]
+        isolated = self._register.representatives
+        ranks = [(name, each) for name, members in self._members.items() for each in members.values()]
+        tasks = [(self.problem, found, self._hits[str(i)]) for i, found in enumerate(isolated)]
+        tasks += [(self.problem, found, 0) for _, each in ranks for found in each]
+        classified: list[CriticalPoint] = []
+        for point in (workers or Workers()).map(_classified, tasks):
+            classified.append(point)
+            progress("classify", len(classified), len(tasks))
+        points, rest = classified[: len(isolated)], iter(classified[len(isolated) :])
+        members: dict[str, list[CriticalPoint]] = {}
+        for name, each in ranks:
+            members.setdefault(name, []).extend(next(rest) for _ in each)
+        families = [self._family(name, own) for name, own in members.items()]
         # on finitely many points every one is a local minimiser, vacuously: none is spurious
         if self.problem.spheres.dimension:
-            points = name_spurious(self.problem, points, known)
+            points = name_spurious(self.problem, points, capabilities.known_minimum(self.problem))
         entries = gather_families(self.problem, points)
         return sorted([*entries, *families], key=lambda entry: entry.cost)
 
-    def _family(self, name: str) -> CriticalFamily:
+    def _family(self, name: str, members: list[CriticalPoint]) -> CriticalFamily:
         """One entry for a family: degenerate if an exhibited member is."""
-        members = [classify(self.problem, f) for stratum in self._members[name].values() for f in stratum]
         kinds = {m.kind for m in members}
         best = min(members, key=lambda m: np.inf if m.optimality_gap is None else m.optimality_gap)
         return CriticalFamily(
@@ -142,6 +150,12 @@ class Collection:
             optimality_gap=best.optimality_gap,
             gap_method=best.gap_method,
         )
+
+
+def _classified(task: tuple[SphereProblem, Found, int]) -> CriticalPoint:
+    """Spectrum, kind, gap and isotropy of one point; its hits."""
+    problem, found, hits = task
+    return _with_isotropy(problem, _second_look(problem, classify(problem, found, hits)))
 
 
 def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:

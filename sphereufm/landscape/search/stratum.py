@@ -1,8 +1,12 @@
-"""Search one stratum for critical points: batches of starts until its coverage is good enough.
+"""One batch of starts in one stratum, up to converged points: what a worker does.
 
 A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own,
 smallest dimension.  In every batch a third of the starts goes straight to the regularised Newton search (any
-index), and the others are first led towards a target index: zero (minimisers), and small positive ones.
+index), a third descends first, and the others are first led towards a small positive index.
+
+At critical points the features of a class take few distinct values, however many samples it has: each is a critical
+point of one function on the sphere.  So a *merged* stratum is searched in problems with weights: the samples of each
+class are split at random into a few groups of equal features, another split for every few starts.
 
 Where only minimisers are sought, all starts descend in ``R^d`` itself: a critical point of the cross-entropy problem
 with rank below ``d`` is a global minimiser or a strict saddle (its multiplier matrix decides), so lower ranks hold no
@@ -11,33 +15,22 @@ spurious minimiser.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.search.coverage import Coverage, coverage_of
+from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
+from sphereufm.problem.capabilities import FixedSpace
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.progress import Progress, silent
 from sphereufm.solvers.result import Settings
 from sphereufm.solvers.solve import solve_batch
 
-__all__ = [
-    "Effort",
-    "SearchSettings",
-    "default_starts",
-    "find_in_pieces",
-    "most_starts",
-    "search_batch",
-    "search_stratum",
-]
+__all__ = ["Batch", "Stratum", "default_starts", "find_in_pieces", "most_starts", "search_batch"]
 
 # Bytes of Hessian blocks that one batch of starts may take.
 _BATCH_BYTES = 1 << 28
@@ -49,69 +42,48 @@ _LEADING_STEPS = 5
 # Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
 _DESCENT_TOLERANCE = 1e-6
 _DESCENT_ITERATIONS = 1000
+# Groups of equal samples in a class at most, and starts that share a split.
+_MOST_GROUPS = 4
+_STARTS_A_SPLIT = 32
 
 
-class Effort(Enum):
-    """How hard to search: (wanted bound on the unseen mass, most batches in a stratum).
-
-    ``MINIMISERS`` is another search: descents in ``R^d`` from random starts, saddles left out.
-    """
-
-    MINIMISERS = (0.0, 4)
-    QUICK = (1.0, 1)
-    STANDARD = (0.05, 12)
-    THOROUGH = (0.01, 40)
-
-    @classmethod
-    def named(cls, effort: Effort | str) -> Effort:
-        """Return an effort as it is, or the one of that name.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is none of that name.
-
-        Examples
-        --------
-        >>> Effort.named("quick")
-        <Effort.QUICK: (1.0, 1)>
-        """
-        if isinstance(effort, Effort):
-            return effort
-        names = [each.name.lower() for each in cls]
-        if str(effort).lower() not in names:
-            raise InvalidInputError(f"effort={effort!r} must be one of {', '.join(names)}")
-        return cls[effort.upper()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """How hard to search.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stratum:
+    """Something to search.
 
     Attributes
     ----------
-    effort : Effort
-        When to stop adding batches of starts.
-    starts : int or None
-        Exactly so many starts in each stratum; None leaves the number to ``effort``.
-    most_batches : int or None
-        Most batches in a stratum; None leaves the number to ``effort``.
-    tolerance : float
-        Relative gradient norm of an accepted point.
-    max_iterations : int
-        Of the Newton search.
+    name : str
+    problem : SphereProblem
+        In the dimension, or on the subspace, to search.
+    space : FixedSpace, optional
+        The subspace, which knows the points of the whole problem.
+    merged : bool
+        Whether samples are merged at random.
     """
 
-    effort: Effort = Effort.STANDARD
-    starts: int | None = None
-    most_batches: int | None = None
-    tolerance: float = 1e-12
-    max_iterations: int = 200
+    name: str
+    problem: SphereProblem
+    space: FixedSpace | None = None
+    merged: bool = False
 
     @property
-    def batches(self) -> int:
-        """Batches at most in a stratum."""
-        return 1 if self.starts else self.most_batches or self.effort.value[1]
+    def batch_size(self) -> int:
+        """Starts in one batch."""
+        if self.merged:
+            return default_starts(0)
+        return default_starts(self.problem.spheres.dimension)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """A batch of starts: the stratum, how to search, the seed, and the numbers of the starts."""
+
+    stratum: Stratum
+    settings: SearchSettings
+    seed: tuple[int, ...]
+    first: int
+    count: int
 
 
 def default_starts(unknowns: int) -> int:
@@ -125,52 +97,34 @@ def default_starts(unknowns: int) -> int:
     return int(np.clip(20_000 // max(unknowns, 1), 12, 256))
 
 
-def search_stratum(
-    problem: SphereProblem,
-    rng: np.random.Generator,
-    settings: SearchSettings,
-    enter: Callable[[Array], list[str | None]],
-    progress: Progress = silent,
-    name: str = "search",
-) -> Coverage:
-    """Search the problem as given, on spheres of dimension at least one.
-
-    Parameters
-    ----------
-    problem : SphereProblem
-        Already in the dimension, or on the subspace, to search.
-    rng : Generator
-    settings : SearchSettings
-    enter : callable
-        Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it out.
-    progress : Progress
-        Hears after each batch how many of the most starts are behind, and the bound on the unseen mass.
-    name : str
-        Of the stratum, for the report of progress.
-
-    Returns
-    -------
-    Coverage
-    """
-    batch = settings.starts or default_starts(problem.spheres.dimension)
-    total, unseen = most_starts(problem, settings), ""
-    ends: list[Hashable] = []
-    coverage = coverage_of(0, ends)
-    for number in range(settings.batches):
-        progress(name, number * batch, total, unseen)
-        found = search_batch(problem, rng, settings, number * batch, batch)
-        ends += [label for label in enter(found) if label is not None]
-        coverage = coverage_of((number + 1) * batch, ends)
-        unseen = "" if coverage.unseen_bound is None else f"unseen mass below {coverage.unseen_bound:.0%}"
-        if coverage.unseen_bound is not None and coverage.unseen_bound <= settings.effort.value[0]:
-            break
-    progress(name, total, total, unseen)
-    return coverage
-
-
-def most_starts(problem: SphereProblem, settings: SearchSettings) -> int:
+def most_starts(stratum: Stratum, settings: SearchSettings) -> int:
     """Random starts at most in one stratum."""
-    return settings.batches * (settings.starts or default_starts(problem.spheres.dimension))
+    return settings.batches * (settings.starts or stratum.batch_size)
+
+
+def search_batch(batch: Batch) -> Array:
+    """Converged ends of a batch of random starts, as points of the whole problem, shape ``(b, d, M)``, in their order.
+
+    Examples
+    --------
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> stratum = Stratum(name="rank 2", problem=UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0))
+    >>> batch = Batch(stratum=stratum, settings=SearchSettings(), seed=(0,), first=0, count=6)
+    >>> search_batch(batch).shape
+    (6, 2, 4)
+    """
+    stratum, rng = batch.stratum, np.random.default_rng(batch.seed)
+    numbers = np.arange(batch.first, batch.first + batch.count)
+    if not stratum.merged:
+        found = _ends(stratum.problem, rng, batch.settings, numbers)
+        return found if stratum.space is None else stratum.space.expand(found)
+    parts = []
+    for begin in range(0, len(numbers), _STARTS_A_SPLIT):
+        space = capabilities.merged_at_random(stratum.problem, rng, _MOST_GROUPS)
+        assert space is not None  # the stratum says so
+        ends = _ends(space.problem, rng, batch.settings, numbers[begin : begin + _STARTS_A_SPLIT])
+        parts.append(space.expand(ends))
+    return np.concatenate(parts)
 
 
 def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> Array:
@@ -192,17 +146,17 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
     return np.concatenate(found)
 
 
-def search_batch(
-    problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, first: int, count: int
+def _ends(
+    problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, numbers: NDArray[np.intp]
 ) -> Array:
-    """Converged ends of ``count`` random starts, in their order, in pieces that fit the memory."""
-    lead = _led_down if settings.effort is Effort.MINIMISERS else _led_to_target
-    size = max(1, min(count, _BATCH_BYTES // _bytes_per_start(problem)))
+    """Converged ends of random starts, in their order, in pieces that fit the memory."""
+    lead = _led_down if settings.effort.plan.minimisers else _led_to_target
+    size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found = []
-    for begin in range(first, first + count, size):
-        numbers = np.arange(begin, min(begin + size, first + count))
-        starts = problem.spheres.random_point(rng, (len(numbers),))
-        found.append(find_in_pieces(problem, lead(problem, starts, numbers), settings))
+    for begin in range(0, len(numbers), size):
+        piece = numbers[begin : begin + size]
+        starts = problem.spheres.random_point(rng, (len(piece),))
+        found.append(find_in_pieces(problem, lead(problem, starts, piece), settings))
     return np.concatenate(found)
 
 
@@ -225,9 +179,8 @@ def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Ar
 
 def _descended(problem: SphereProblem, X: Array, seed: int, *, leaves_saddles: bool) -> Array:
     """Ends of descents by trust regions; the seed is of escapes from saddles only."""
-    limits = Settings(
-        tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS, escape_saddles=leaves_saddles
-    )
+    limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
+    limits = replace(limits, escape_saddles=leaves_saddles)
     ends = solve_batch(problem, X, rng=np.random.default_rng(seed), solver="trust-region", settings=limits)
     return np.array([end.X for end in ends])
 

@@ -1,0 +1,179 @@
+"""Gather critical points of one problem from every kind of start, and merge them into orbits and families.
+
+constructed and given points -> random starts, stratum by stratum -> symmetric starts -> neighbours of what is known
+
+Work is handed out in pieces that have their own seeds, and results are entered in the order of the pieces: what is
+found does not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.plan import ranks
+from sphereufm.landscape.report.landscape_report import RankOneCount
+from sphereufm.landscape.search.beyond import Neighbours, Symmetric, search_neighbours, search_symmetric
+from sphereufm.landscape.search.coverage import Coverage
+from sphereufm.landscape.search.effort import SearchSettings
+from sphereufm.landscape.search.rounds import MERGED, Rounds
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.landscape.search.stratum import Stratum
+from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
+from sphereufm.parallel import Workers
+from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
+from sphereufm.progress import Progress
+
+__all__ = ["Exploration", "seed_of"]
+
+# Orbits whose neighbourhoods are searched in one piece, and pieces before the budget is looked at.
+_TOGETHER, _PIECES = 32, 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exploration:
+    """One problem while it is explored.
+
+    Attributes
+    ----------
+    problem : SphereProblem
+    settings : SearchSettings
+    seed : int
+    workers : Workers
+        Problems that cannot be sent are searched in this process.
+    collection : Collection
+        What was found.
+    coverage : dict of str to Coverage
+        Of each stratum.
+    unfinished : set of str
+        Strata that were not searched to the end.
+    """
+
+    problem: SphereProblem
+    settings: SearchSettings
+    seed: int
+    workers: Workers
+    collection: Collection
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
+
+    def rank_one(self) -> RankOneCount | None:
+        """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""
+        problem = self.problem
+        if not problem.symmetry.orthogonal:
+            return None
+        permutations = problem.symmetry.permutations
+        classes = count_sign_patterns(permutations)
+        if self.settings.effort.plan.minimisers:
+            return RankOneCount(classes=classes, listed=0)
+        limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
+        line = capabilities.in_span(problem, 1)
+        points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
+        self.collection.enter(points[[capabilities.is_finite(line, X) for X in points]], searched=False)
+        return RankOneCount(classes=classes, listed=min(classes, limit))
+
+    def given(self, points: Iterable[Array]) -> None:
+        """Polish constructed and given points, and enter what they lead to."""
+        for X in points:
+            inner = capabilities.in_span(self.problem, X.shape[0])
+            if X.shape[0] > 1:
+                search = find_critical_points(
+                    inner,
+                    X[None],
+                    tolerance=self.settings.tolerance,
+                    max_iterations=self.settings.max_iterations,
+                )
+                if search.converged[0]:
+                    X = search.X[0]
+                elif not _is_least_float(self.problem, inner, X):
+                    continue
+            self.collection.enter(X[None], searched=False)
+
+    def random(self, strata: Iterable[Stratum], progress: Progress) -> None:
+        """Search strata from random starts, each until its own coverage is good enough."""
+        rounds = Rounds(
+            settings=self.settings,
+            seed=self.seed,
+            workers=self.pool,
+            enter=self.collection.enter,
+            progress=progress,
+        )
+        rounds.search(strata, self.coverage, self.unfinished)
+
+    @property
+    def finished(self) -> set[str]:
+        """Strata that were searched to the end, merged or not."""
+        begun = {name.removesuffix(MERGED) for name in self.coverage}
+        return begun - {name.removesuffix(MERGED) for name in self.unfinished}
+
+    def symmetric(self, progress: Progress) -> None:
+        """One batch of starts with a cyclic symmetry in each rank that was not searched merged."""
+        tasks = [
+            Symmetric(
+                problem=capabilities.in_span(self.problem, r), settings=self.settings, seed=(self.seed, 2, r)
+            )
+            for r in ranks(self.problem)
+            if f"rank {r}{MERGED}" not in self.coverage
+        ]
+        for number, points in enumerate(self.pool.map(search_symmetric, tasks)):
+            self.collection.enter(points, searched=False)
+            progress("symmetric starts", number + 1, len(tasks))
+
+    def neighbours(self, progress: Progress) -> None:
+        """Search next to every orbit, and next to those that this finds, with about as many starts as at random."""
+        budget = sum(found.starts for found in self.coverage.values())
+        known = self.collection.representatives
+        explored = used = 0
+        while explored < len(known) and used < budget:
+            progress("neighbours", used, budget)
+            pieces = [
+                self._next_to(known[begin : begin + _TOGETHER])
+                for begin in range(explored, min(len(known), explored + _TOGETHER * _PIECES), _TOGETHER)
+            ]
+            explored += sum(len(piece.points) for piece in pieces)
+            for starts, ends in self.pool.map(search_neighbours, pieces):
+                used += starts
+                for points in ends:
+                    self.collection.enter(points, searched=False)
+            known = self.collection.representatives
+        progress("neighbours", budget, budget)
+
+    def _next_to(self, points: list[Array]) -> Neighbours:
+        """A piece of work."""
+        return Neighbours(
+            problem=self.problem,
+            settings=self.settings,
+            points=tuple(points),
+            highest_rank=max(ranks(self.problem), default=1),
+            merged=any(name.endswith(MERGED) for name in self.coverage),
+        )
+
+    @cached_property
+    def pool(self) -> Workers:
+        """The workers, or this process alone where the problem cannot be sent."""
+        if self.workers.count == 1:
+            return self.workers
+        try:
+            pickle.dumps(self.problem)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return Workers()
+        return self.workers
+
+
+def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> bool:
+    """Whether a point's cost is the known minimum, as far as floats go, where gradients have underflown."""
+    least = capabilities.known_minimum(problem)
+    return least is not None and float(inner.at(X).cost) <= max(least, np.finfo(np.float64).tiny)
+
+
+def seed_of(rng: int | np.random.Generator) -> int:
+    """One integer from which all pieces of work take their seeds."""
+    generator = as_generator(rng)
+    return rng if isinstance(rng, int) else int(generator.integers(1 << 62))

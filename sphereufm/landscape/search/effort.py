@@ -1,0 +1,105 @@
+"""How hard to search, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from sphereufm.errors import InvalidInputError
+
+__all__ = ["Effort", "Plan", "SearchSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an effort asks for.
+
+    Attributes
+    ----------
+    unseen_bound : float
+        Bound on the unseen mass at which a stratum is left.
+    batches : int
+        Most batches of starts in a stratum.
+    beyond_random : bool
+        Whether fixed-point spaces, symmetric starts and neighbours of what is known are searched too.
+    minimisers : bool
+        Whether minimisers alone are sought, by descents in ``R^d``; saddles are left out.
+    """
+
+    unseen_bound: float
+    batches: int
+    beyond_random: bool = False
+    minimisers: bool = False
+
+
+class Effort(Enum):
+    """How hard to search; ``MINIMISERS`` is another goal: descents from random starts alone."""
+
+    MINIMISERS = Plan(unseen_bound=0.0, batches=4, minimisers=True)
+    QUICK = Plan(unseen_bound=1.0, batches=1)
+    STANDARD = Plan(unseen_bound=0.05, batches=12, beyond_random=True)
+    THOROUGH = Plan(unseen_bound=0.01, batches=40, beyond_random=True)
+
+    def __repr__(self) -> str:
+        return f"<Effort.{self.name}>"
+
+    @property
+    def plan(self) -> Plan:
+        """What it asks for."""
+        return self.value
+
+    @classmethod
+    def named(cls, effort: Effort | str) -> Effort:
+        """Return an effort as it is, or the one of that name.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> Effort.named("quick")
+        <Effort.QUICK>
+        """
+        if isinstance(effort, Effort):
+            return effort
+        names = [each.name.lower() for each in cls]
+        if str(effort).lower() not in names:
+            raise InvalidInputError(f"effort={effort!r} must be one of {', '.join(names)}")
+        return cls[effort.upper()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How hard to search.
+
+    Attributes
+    ----------
+    effort : Effort
+        When to stop adding batches of starts.
+    starts : int or None
+        Exactly so many starts in each stratum; None leaves the number to ``effort``.
+    most_batches : int or None
+        Most batches in a stratum; None leaves the number to ``effort``.
+    tolerance : float
+        Relative gradient norm of an accepted point.
+    max_iterations : int
+        Of the Newton search.
+    """
+
+    effort: Effort = Effort.STANDARD
+    starts: int | None = None
+    most_batches: int | None = None
+    tolerance: float = 1e-12
+    max_iterations: int = 200
+
+    @property
+    def batches(self) -> int:
+        """Most batches in a stratum."""
+        return 1 if self.starts else self.most_batches or self.effort.plan.batches
+
+    @property
+    def beyond_random(self) -> bool:
+        """Whether more than random starts is asked for."""
+        return self.starts is None and self.effort.plan.beyond_random

@@ -1,0 +1,153 @@
+"""Search all strata in rounds: batches of starts for each, until its coverage is good enough or out of reach.
+
+A round gives every stratum that is not done the same number of batches; their points are entered in the order of the
+strata, whichever worker was first.  So nothing depends on the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.search.coverage import Coverage, coverage_of
+from sphereufm.landscape.search.effort import SearchSettings
+from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
+from sphereufm.parallel import Workers
+from sphereufm.problem import capabilities
+from sphereufm.progress import Progress
+
+__all__ = ["MERGED", "Rounds"]
+
+# What the name of a merged stratum ends with.
+MERGED = ", merged"
+# Batches of a stratum in each round but the first.
+_TOGETHER = 2
+# A stratum is out of reach if after so many batches more than this share of its searches still ends in a new orbit.
+_TRIED, _OUT_OF_REACH = 3, 0.3
+# Samples are merged where converged points have at most this share of distinct features.
+_FEW = 1.0 / 3.0
+
+
+@dataclass(eq=False)
+class _State:
+    """One stratum while it is searched."""
+
+    stratum: Stratum
+    number: int
+    batch: int
+    ends: list[str] = field(default_factory=list)
+    begun: int = 0
+    done: bool = False
+    merges: bool = False
+
+    @property
+    def coverage(self) -> Coverage:
+        """What its own basins are covered by."""
+        return coverage_of(self.begun * self.batch, self.ends)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rounds:
+    """How the strata of one problem are searched.
+
+    Attributes
+    ----------
+    settings : SearchSettings
+    seed : int
+    workers : Workers
+    enter : callable
+        Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it out.
+    progress : Progress
+        Hears after each batch how much of the most is behind, and the bound on the unseen mass of its stratum.
+    """
+
+    settings: SearchSettings
+    seed: int
+    workers: Workers
+    enter: Callable[[Array], list[str | None]]
+    progress: Progress
+
+    def search(self, strata: Iterable[Stratum], coverage: dict[str, Coverage], unfinished: set[str]) -> None:
+        """Search strata, on spheres of dimension at least one.
+
+        ``coverage`` is kept up to date, and ``unfinished`` names what an interruption leaves.
+        """
+        states = [self._state(number, stratum) for number, stratum in enumerate(strata)]
+        unfinished.update(state.stratum.name for state in states)
+        whole, behind = sum(map(self._work, states)), 0
+        while active := [state for state in states if not state.done]:
+            tasks = [(state, task) for state in active for task in self._tasks(state)]
+            ends = self.workers.map(search_batch, [task for _, task in tasks])
+            for (state, _), points in zip(tasks, ends, strict=True):
+                self._take(state, points)
+                coverage[state.stratum.name] = state.coverage
+                if state.done:
+                    unfinished.discard(state.stratum.name)
+                if state.merges and state.begun == 1:
+                    states.append(self._merged(state, len(states)))
+                    unfinished.add(states[-1].stratum.name)
+                behind = max(behind, whole - sum(self._left(state) for state in states))
+                bound = state.coverage.unseen_bound
+                detail = "" if bound is None else f"unseen mass below {bound:.0%}"
+                self.progress(state.stratum.name, behind, whole, detail)
+
+    def _take(self, state: _State, points: Array) -> None:
+        """Enter the points of a batch, and see whether the stratum is done."""
+        state.ends += [label for label in self.enter(points) if label is not None]
+        state.begun += 1
+        state.merges = state.merges or (state.begun == 1 and self._is_merged(state, points))
+        state.done = state.done or state.merges or self._is_done(state)
+
+    def _merged(self, state: _State, number: int) -> _State:
+        """The same stratum with samples merged."""
+        stratum = replace(state.stratum, name=f"{state.stratum.name}{MERGED}", merged=True)
+        return self._state(number, stratum)
+
+    def _work(self, state: _State) -> int:
+        """What a stratum takes at most, in starts and unknowns; merged ones are part of those that they follow."""
+        unknowns = state.stratum.problem.spheres.dimension
+        return 0 if state.stratum.merged else self.settings.batches * state.batch * (1 + unknowns)
+
+    def _left(self, state: _State) -> int:
+        """Of that, what is ahead at most."""
+        return (
+            0 if state.done else self._work(state) - self._work(state) * state.begun // self.settings.batches
+        )
+
+    def _state(self, number: int, stratum: Stratum) -> _State:
+        return _State(stratum, number, self.settings.starts or stratum.batch_size)
+
+    def _tasks(self, state: _State) -> Iterator[Batch]:
+        """The batches of the next round."""
+        last = min(self.settings.batches, state.begun + (_TOGETHER if state.begun else 1))
+        for number in range(state.begun, last):
+            yield Batch(
+                stratum=state.stratum,
+                settings=self.settings,
+                seed=(self.seed, 1, state.number, number),
+                first=number * state.batch,
+                count=state.batch,
+            )
+
+    def _is_done(self, state: _State) -> bool:
+        """Whether a stratum is left: its bound is met, it has had its batches, or it is out of reach."""
+        if state.begun >= self.settings.batches:
+            return True
+        found = state.coverage
+        if found.unseen_bound is None or not state.begun:
+            return False
+        out_of_reach = state.begun >= _TRIED and (found.unseen_mass or 0.0) > _OUT_OF_REACH
+        return out_of_reach or found.unseen_bound <= self.settings.effort.plan.unseen_bound
+
+    def _is_merged(self, state: _State, points: Array) -> bool:
+        """Whether the next batches merge samples, as the first one's points have few distinct features."""
+        stratum = state.stratum
+        if stratum.space is not None or stratum.merged or self.settings.starts or self.settings.batches < 2:
+            return False
+        if capabilities.merged_at_random(stratum.problem, np.random.default_rng(0), 1) is None:
+            return False
+        shares = [capabilities.share_of_distinct_samples(stratum.problem, X) for X in points]
+        return not shares or float(np.median(shares)) <= _FEW
