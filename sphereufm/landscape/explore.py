@@ -16,10 +16,10 @@ from functools import cached_property
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.landscape.beyond import Neighbours, Symmetric, search_neighbours, search_symmetric
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import ranks
 from sphereufm.landscape.report.landscape_report import RankOneCount
-from sphereufm.landscape.search.beyond import Neighbours, Symmetric, search_neighbours, search_symmetric
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.rounds import MERGED, Rounds

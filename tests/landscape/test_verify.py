@@ -257,7 +257,7 @@ def test_bad_starts_and_too_large_problems_are_refused():
 
 def test_interruption_keeps_what_was_found_and_says_what_was_cut():
     def stop(stage, done, total, detail):
-        if stage == "rank 3":
+        if stage == "rank 2":
             raise KeyboardInterrupt
 
     report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), progress=stop)
