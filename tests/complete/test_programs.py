@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from flint import arb
-from test_prove import status
+from test_prove_complete import status
 
 from sphereufm import prove_complete
 from sphereufm.certify.complete.boxes import Zero
