@@ -32,11 +32,8 @@ class Equations(Protocol):
     def outside(self, low: list[float], high: list[float]) -> bool:
         """Whether a box needs no proof: outside of the domain, or settled by a lemma."""
 
-    def no_sign_change(self, x: list[Any]) -> bool:
-        """Whether all terms of one equation have one sign."""
-
-    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]]:
-        """Values, and rows of the derivative."""
+    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]] | None:
+        """Values, and rows of the derivative if it is asked for; None where it is and signs exclude a zero."""
 
 
 def balls_of(low: list[float], high: list[float]) -> tuple[list[float], list[float], list[Any]]:
@@ -49,16 +46,17 @@ def balls_of(low: list[float], high: list[float]) -> tuple[list[float], list[flo
 def contract(equations: Equations, low: list[float], high: list[float]) -> Box | None:
     """Where zeros of a box lie, by one pass; None where there are none."""
     centre, radius, x = balls_of(low, high)
-    if equations.no_sign_change(x):
-        return None
     try:
-        F, J = equations.evaluate(x)
+        found = equations.evaluate(x)
     except NotProvedError:
         # not defined on all of the box: nothing is known of it
         return low, high
+    if found is None:
+        return None
+    F, J = found
     if any(value > 0 or value < 0 for value in F):
         return None
-    at_centre = equations.evaluate([arb(c) for c in centre], False)[0]
+    at_centre = values(equations, centre)
     reach = [arb(r) for r in radius]
     bounds = [[-r for r in reach], reach[:]]
     if not narrow(bounds, at_centre, J, reach):
@@ -77,6 +75,12 @@ def contract(equations: Equations, low: list[float], high: list[float]) -> Box |
     if any(a > b for a, b in zip(new_low, new_high, strict=True)):
         return None
     return new_low, new_high
+
+
+def values(equations: Equations, point: list[float]) -> list[Any]:
+    """Values at a point; signs are not asked for there."""
+    found = equations.evaluate([arb(c) for c in point], False)
+    return found[0] if found else []
 
 
 def narrow(bounds: list[list[Any]], value: list[Any], J: list[Row], reach: list[Any]) -> bool:
@@ -115,9 +119,10 @@ def prove_zero(equations: Equations, point: list[float], radius: float) -> Zero:
     if not 0 < radius < 1:
         raise NotProvedError("the radius of a zero must lie between 0 and 1")
     m = equations.variables
-    J = equations.evaluate([arb(c, up(radius)) for c in point])[1][-m:]
-    F = equations.evaluate([arb(c) for c in point], False)[0][-m:]
-    Y = near_inverse(equations.evaluate([arb(c) for c in point])[1][-m:])
+    over = equations.evaluate([arb(c, up(radius)) for c in point])
+    if over is None:
+        raise NotProvedError(f"no zero lies near {point}")
+    J, F, Y = over[1][-m:], values(equations, point)[-m:], near_inverse(over[1][-m:])
     if Y is None:
         raise NotProvedError("the derivative at a zero is singular")
     YJ = (Y * arb_mat(J)).tolist()

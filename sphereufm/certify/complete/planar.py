@@ -66,38 +66,41 @@ class Planar:
                 table[l][j], table[j][l] = total, -total
         return table
 
-    def no_sign_change(self, x: list[Any]) -> bool:
-        """Whether all terms of one equation have one sign."""
+    def angles(self, x: list[Any]) -> tuple[list[Row], list[tuple[Any, ...]]]:
+        """Sines of half the angles between places; for each sample b, sin delta, and sines and cosines of the rest."""
         K, half = self.K, self.halves(x)
-        own_turns: list[list[Any]] = [[] for _ in range(K)]
+        sines = [[sine_cosine(half[l][j])[0] if l < j else arb(0) for j in range(K)] for l in range(K)]
+        samples = []
         for i, y in enumerate(self.places):
-            b, terms = x[K - 1 + i], []
-            for k in range(K):
-                delta = half[y][k]
-                turn = sine_cosine(2 * delta - b)[0]
-                own_turns[k].append(-turn if k == y else turn)
-                if k != y:
-                    terms.append(sine_cosine(delta)[0] * sine_cosine(b - delta)[1])
-            if positive(terms) or positive([-t for t in terms]):
-                return True
-        return any(positive(turns) or positive([-t for t in turns]) for turns in own_turns)
+            b = x[K - 1 + i]
+            S = [sines[y][k] if y < k else -sines[k][y] for k in range(K)]
+            near = [sine_cosine(b - half[y][k]) for k in range(K)]
+            turn = [sine_cosine(2 * half[y][k] - b) for k in range(K)]
+            samples.append((b, half[y], S, near, turn, [s * n[1] for s, n in zip(S, near, strict=True)]))
+        return sines, samples
 
-    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]]:
-        """Values, and rows of the derivative."""
-        K, N, half = self.K, self.N, self.halves(x)
-        sines: list[Row] = [
-            [sine_cosine(half[l][j])[0] if l < j else None for j in range(K)] for l in range(K)
+    def has_one_sign(self, samples: list[tuple[Any, ...]]) -> bool:
+        """Whether all terms of one equation have one sign."""
+        of_classes: list[list[Any]] = [[] for _ in range(self.K)]
+        rows = [
+            [t for k, t in enumerate(A) if k != y] for (*_, A), y in zip(samples, self.places, strict=True)
         ]
+        for (*_, turn, _), y in zip(samples, self.places, strict=True):
+            for k, (s, _) in enumerate(turn):
+                of_classes[k].append(-s if k == y else s)
+        return any(positive(row) or positive([-t for t in row]) for row in [*rows, *of_classes])
+
+    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]] | None:
+        """Values, and rows of the derivative unless signs alone exclude a zero: then None."""
+        K, N = self.K, self.N
+        sines, samples = self.angles(x)
+        if derivative and self.has_one_sign(samples):
+            return None
         values = [arb(0)] * K
         rows = [[arb(0)] * self.variables for _ in range(K + N)]
         chis = []
-        for i, y in enumerate(self.places):
-            b, w = x[K - 1 + i], self.omega[i]
-            S = [sines[y][k] if y < k else (-sines[k][y] if k < y else arb(0)) for k in range(K)]
-            near = [sine_cosine(b - half[y][k]) for k in range(K)]
-            turn = [sine_cosine(2 * half[y][k] - b) for k in range(K)]
-            A = [S[k] * near[k][1] for k in range(K)]
-            low, high = self.ratios(b, y, near, half, sines)
+        for i, (y, (b, delta, S, near, turn, A)) in enumerate(zip(self.places, samples, strict=True)):
+            low, high = self.ratios(b, y, near, delta, sines)
             everyone, rivals = range(K), [j for j in range(K) if j != y]
             p = [self.share(low[k], high[k], everyone) for k in range(K)]
             rest = [self.complement(low[k], high[k], everyone) for k in range(K)]
@@ -106,14 +109,12 @@ class Planar:
             chi = sum((r * a for r, a in zip(rho, A, strict=True)), arb(0))
             chis.append(chi)
             for k in range(K):
-                values[k] = values[k] + w * weight[k] * turn[k][0]
+                values[k] = values[k] + self.omega[i] * weight[k] * turn[k][0]
             if derivative:
                 self.differentiate(rows, i, (S, near, turn, A), (p, rest, rho, weight, chi))
         return values + chis, rows
 
-    def ratios(
-        self, b: Any, y: int, near: Any, half: list[Row], sines: list[Row]
-    ) -> tuple[list[Row], list[Row]]:
+    def ratios(self, b: Any, y: int, near: Any, delta: Row, sines: list[Row]) -> tuple[list[Row], list[Row]]:
         """Lower and upper bounds of ``exp(z_j - z_k)`` in row k; zero at ``j = k``.
 
         Bounds are kept apart: a ball from 1e-10 to 1 would forget its lower end.
@@ -124,7 +125,7 @@ class Planar:
         for k in range(K):
             for j in range(k + 1, K):
                 # z_j - z_k = 2 tau sin((a_j - a_k) / 2) sin(b - delta_k - delta_j)
-                across = near[k + j - y][0] if y in (k, j) else sine_cosine(b - half[y][k] - half[y][j])[0]
+                across = near[k + j - y][0] if y in (k, j) else sine_cosine(b - delta[k] - delta[j])[0]
                 z = (self.tau2 * sines[k][j] * across).intersection(most)
                 low[k][j], high[k][j] = z.lower().exp(), z.upper().exp()
                 low[j][k], high[j][k] = 1 / high[k][j], 1 / low[k][j]

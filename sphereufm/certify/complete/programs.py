@@ -39,10 +39,6 @@ class ProgramEquations:
         """No box is left out."""
         return False
 
-    def no_sign_change(self, x: list[Any]) -> bool:
-        """Nothing is known by signs alone."""
-        return False
-
     def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]]:
         """The equations, and rows of their derivative."""
         columns = [self.column(j, x) for j in range(self.p.columns)]
