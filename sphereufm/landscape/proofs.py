@@ -280,10 +280,11 @@ def _judged(
     for family in entries:
         if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
             proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)
-            notes.append(
-                f"{family.name}: {family.kind.name} is PROVED of {proved} of {len(family.members)} listed members, "
-                "of nothing else of the family"
-            )
+            if proved < len(family.members):
+                notes.append(
+                    f"{family.name}: {family.kind.name} is PROVED of {proved} of {len(family.members)} listed members, "
+                    "of nothing else of the family"
+                )
     kept = [note for note in notes if note != old]
     return replace(
         report,
