@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.finite import FiniteGroup
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.problem.expressions.convexity import is_convex_in_gram, multiplier_gap
 from sphereufm.problem.expressions.tape import Tape
 from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
 from sphereufm.problem.own_costs.local_scale import local_scale
@@ -50,6 +51,11 @@ class ExpressionProblem:
         If the declared symmetry has the wrong number of columns or changes the cost, or rotations are declared of a
         program that reads single entries (they are symmetries by form or not at all).
 
+    Notes
+    -----
+    Where the rules of :mod:`~sphereufm.problem.expressions.convexity` show that the cost is convex in the Gram matrix
+    (max-cut, repelling energies, contrastive losses), ``optimality_gap(X)`` bounds how far the global minimum is.
+
     Examples
     --------
     >>> from sphereufm.certify.expressions import thomson
@@ -75,6 +81,9 @@ class ExpressionProblem:
             raise InvalidInputError(
                 "symmetry has rotations, but the expression reads single entries of X; write it with gram(i, j)"
             )
+        if is_convex_in_gram(self.instance.program):
+            # a capability that only such costs have
+            object.__setattr__(self, "optimality_gap", partial(multiplier_gap, self))
         if not self.is_checked:
             check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
 
@@ -224,6 +233,11 @@ class ExpressionEvaluation:
             return ExpressionEvaluation(self._problem, X).hessian_product(U)
         V = np.broadcast_to(U, (*batch, d, M)).reshape(len(self._flat), -1, d, M)
         return self._products(V).reshape(*batch, d, M)
+
+    def normal_hessian(self) -> Array:
+        """Curvature along directions that no column uses: ``C - diag(<x_j, egrad_j>)``, shape ``(M, M)``; one point."""
+        C, E = self._first
+        return np.asarray(C[0] - np.diag((self._flat[0] * E[0]).sum(axis=0)))
 
     def _products(self, U: Array) -> Array:
         """Hessian products at all points, ``(B, k, d, M)``, in pieces that fit the cache."""
