@@ -101,6 +101,11 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
         self._cluster: Any = None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether all work is done in this process."""
+        return self.count == 1 and self._scheduler is None
+
     def __enter__(self) -> Workers:
         if self._scheduler is not None:
             self._cluster = _client(self._scheduler)

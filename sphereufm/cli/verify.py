@@ -37,6 +37,8 @@ _LONGEST_TABLE = 60
 # Shares of the whole in time, by which the bar grows and a limit is divided.
 _SHARES = {"search": 0.6, "proofs": 0.3, "descents": 0.1}
 _MOMENT = 0.01
+# Seconds of work after which other processes are started.
+_PATIENCE = 2.0
 _TEXTS = ("kind", "status")
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
@@ -56,6 +58,10 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     help="Prove that the list is complete: K = 2; K = 3 with one sample a class; small instances at d = 2.",
 )
 @time_limit_option
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="P", help="Processes; by default one a processor."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers are used instead.")
 @output_options
 @json_option
 def verify(
@@ -65,6 +71,8 @@ def verify(
     no_proofs: bool,
     complete: bool,
     time_limit: float | None,
+    workers: int | None,
+    scheduler: str | None,
     out: Path | None,
     force: bool,
     as_json: bool,
@@ -77,6 +85,7 @@ def verify(
     from sphereufm.errors import InvalidInputError
     from sphereufm.landscape.plan import plan_landscape
     from sphereufm.landscape.report.summary import summarise
+    from sphereufm.parallel import Workers, processors
 
     if complete and no_proofs:
         raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
@@ -85,7 +94,8 @@ def verify(
     if is_watched():
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
     search: dict[str, Any] = {"effort": effort, "starts": starts, "rng": seed, "complete": complete}
-    with Progress() as progress:
+    pool = Workers(workers or processors(), scheduler, patience=_PATIENCE)
+    with Progress() as progress, pool as search["workers"]:
         report = _run(problem, search, out, not no_proofs, _Budget(time_limit), progress)
     if out is not None:
         from sphereufm.plots import save_landscape
@@ -141,7 +151,11 @@ def _run(
         from sphereufm.landscape.proofs import prove_landscape
 
         report = prove_landscape(
-            report, out, progress=parts.of("proofs"), time_limit=budget.until(ends["proofs"])
+            report,
+            out,
+            progress=parts.of("proofs"),
+            time_limit=budget.until(ends["proofs"]),
+            workers=search["workers"],
         )
     if out is not None and not _is_interrupted(report):
         from sphereufm.descents.connect import connect_landscape

@@ -158,7 +158,7 @@ class Exploration:
     @cached_property
     def pool(self) -> Workers:
         """The workers, or this process alone where the problem cannot be sent."""
-        if self.workers.count == 1:
+        if self.workers.is_alone:
             return self.workers
         try:
             pickle.dumps(self.problem)

@@ -25,6 +25,7 @@ from sphereufm.landscape.complete_list import keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import judge
+from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
 
@@ -55,6 +56,7 @@ def prove_landscape(
     *,
     progress: Progress | None = None,
     time_limit: float | None = None,
+    workers: Workers | None = None,
 ) -> LandscapeReport:
     """Prove every row of a report that can be proved, and draw the verdict again.
 
@@ -68,6 +70,8 @@ def prove_landscape(
         ``progress("prove", done, total, detail)``.
     time_limit : float, optional
         Seconds after which no further row is begun.
+    workers : Workers, optional
+        Rows are proved by them; without, in this process.
 
     Returns
     -------
@@ -104,10 +108,12 @@ def prove_landscape(
     theorem_certificate, number = None, 0
     try:
         theorem_certificate = prover.theorem()
-        for number, entry in enumerate(report.critical):
-            watched("prove", number, len(entries))
-            entries[number] = prover.entry(entry, f"{number + 1:03d}")
-        (progress or silent)("prove", len(entries), len(entries))
+        watched("prove", 0, len(entries))
+        tasks = [(prover, entry, f"{i + 1:03d}") for i, entry in enumerate(report.critical)]
+        for entry in (workers or Workers()).map(_proved, tasks):
+            entries[number] = entry
+            number += 1
+            (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
     except STOPS as stop:
         complete = False
         why = reason_of(stop)
@@ -129,6 +135,12 @@ def accepted(certificate: Certificate) -> str | None:
     except CheckError:  # too large for the checker, for example: nothing is proved then
         return None
     return result.row if result.status == "PROVED" else None
+
+
+def _proved(task: tuple[_Prover, Entry, str]) -> Entry:
+    """One row with its proof, if there is one."""
+    prover, entry, number = task
+    return prover.entry(entry, number)
 
 
 @dataclass(frozen=True)
