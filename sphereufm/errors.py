@@ -2,16 +2,19 @@
 
 Every message has one shape: ``name=value`` that was given, the condition it breaks, and what to do.
 Non-convergence and a failed proof are results, not exceptions.
+
+NumPy is imported where arrays are checked, so that the command's help appears without it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "InvalidInputError",
@@ -136,6 +139,8 @@ def check_array(
     >>> check_array("X", [[1, 0]], (1, None)).shape
     (1, 2)
     """
+    import numpy as np
+
     array = _real_array(name, value)
     if shape is not None:
         tail = array.shape[max(array.ndim - len(shape), 0) :]
@@ -175,6 +180,8 @@ def check_labels(
     >>> check_labels("labels", [0, 1, 1], classes=2)
     array([0, 1, 1])
     """
+    import numpy as np
+
     array = np.asarray(value)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InvalidInputError(
@@ -194,6 +201,8 @@ def check_labels(
 
 def _real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Convert to float64, refusing complex numbers, strings and objects."""
+    import numpy as np
+
     try:
         array: NDArray[Any] = np.asarray(value)
     except (TypeError, ValueError) as error:

@@ -1,6 +1,8 @@
 """What scripts rely on: JSON, messages for bad input, output folders."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from running import FAST, run
@@ -111,3 +113,9 @@ def test_doctor_names_versions_and_missing_extras(capsys):
 def test_every_effort_can_be_asked_for(command):
     (option,) = [p for p in cli.commands[command].params if p.name == "effort"]
     assert sorted(option.type.choices) == sorted(effort.name.lower() for effort in Effort)
+
+
+def test_help_loads_no_numpy():
+    """The help is to appear at once: heavy libraries are loaded by the commands that compute."""
+    command = "import sys, sphereufm.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
