@@ -11,9 +11,9 @@ eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
 
 Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
 inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
-apart from zero. An eigenvalue counts as zero below 1e-9 of the largest for the cross-entropy problem; for costs of
-unknown make where :func:`~sphereufm.spectra.curvature_signs.curvature_signs` cannot tell its sign.  All this is
-floating point, and proofs override it.
+apart from zero. Where samples are equal, the parts of the Hessian are taken apart one by one
+(:mod:`~sphereufm.problem.equal_samples`). An eigenvalue counts as zero below 1e-9 of the largest; all this is floating
+point, and proofs override it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, 
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
 from sphereufm.notebook import html_table, shown
 from sphereufm.problem import capabilities
+from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
@@ -123,11 +124,16 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
         return _without_symmetry(problem, X)
     d = X.shape[0]
     r = numerical_rank(X) if rank is None else rank
-    inner = capabilities.in_span(problem, r)
-    frame = X if r == d else principal_frame(X, r)
-    scale = _column_scale(inner, frame)
-    in_span = _horizontal(inner, frame, scale) if r > 1 else _EMPTY
-    normal = _normal(inner, frame, scale) if r < d else _EMPTY
+    parts = capabilities.equal_samples(problem, X, r) if capabilities.is_well_scaled(problem) else None
+    if parts is not None and parts.sizes.max() > 1:
+        in_span = _merged_in_span(parts) if r > 1 else _EMPTY
+        normal = _merged_normal(parts) if r < d else _EMPTY
+    else:
+        inner = capabilities.in_span(problem, r)
+        frame = X if r == d else principal_frame(X, r)
+        scale = _column_scale(inner, frame)
+        in_span = _horizontal(inner, frame, scale) if r > 1 else _EMPTY
+        normal = _normal(inner, frame, scale) if r < d else _EMPTY
     return HessianSpectrum(
         eigenvalues=in_span.eigenvalues,
         normal_eigenvalues=normal.eigenvalues,
@@ -168,9 +174,16 @@ class _Inertia:
     eigenvalues: Array
     negative: int
     zero: int
+    scaled: Array
 
 
-_EMPTY = _Inertia(np.empty(0), 0, 0)
+_EMPTY = _Inertia(np.empty(0), 0, 0, np.empty(0))
+
+
+def _counted(eigenvalues: Array, scaled: Array) -> _Inertia:
+    """Signs of the scaled eigenvalues, counted against the largest of them."""
+    floor = ZERO_TOLERANCE * np.abs(scaled).max(initial=0.0)
+    return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()), scaled)
 
 
 def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
@@ -217,6 +230,37 @@ def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     return _inertia(normal_hessian(problem, X), scale, X.T, signs)
 
 
+def _merged_in_span(parts: EqualSamples) -> _Inertia:
+    """Spectrum in the span: of the merged problem, and of samples of a group that move apart."""
+    r = parts.rank
+    root = np.repeat(parts.root, r - 1)
+    matrix = hessian_matrix(parts.problem, parts.Y) / np.outer(root, root)
+    scale = _column_scale(parts.problem, parts.Y) / np.square(parts.root)
+    kernel = root[:, None] * vertical_coordinates(parts.Y, r)
+    merged = _inertia(matrix, np.repeat(scale, r - 1), kernel, None)
+    apart = list(parts.within())
+    groups = np.array([g for g, _, _ in apart], dtype=np.intp)
+    values = np.array([each for _, each, _ in apart]).reshape(-1, r - 1)
+    return _joined(merged, values, scale[parts.problem.classes + groups], parts.sizes[groups] - 1)
+
+
+def _merged_normal(parts: EqualSamples) -> _Inertia:
+    """Spectrum of ``S``: of the merged problem's, and ``-beta_i`` where samples of a group move apart."""
+    root, K = parts.root, parts.problem.classes
+    matrix = normal_hessian(parts.problem, parts.Y) / np.outer(root, root)
+    scale = _column_scale(parts.problem, parts.Y) / np.square(root)
+    merged = _inertia(matrix, scale, (parts.Y * root).T, None)
+    values = -parts.point.beta[:, None] / parts.sizes[:, None]
+    return _joined(merged, values, scale[K:], parts.sizes - 1)
+
+
+def _joined(merged: _Inertia, values: Array, scale: Array, copies: NDArray[np.intp]) -> _Inertia:
+    """Add eigenvalues ``(groups, k)`` of groups, so many copies each, whose columns have a scale."""
+    more = np.repeat(values / scale[:, None], copies, axis=0).ravel()
+    eigenvalues = np.concatenate([merged.eigenvalues, np.repeat(values, copies, axis=0).ravel()])
+    return _counted(np.sort(eigenvalues), np.concatenate([merged.scaled, more]))
+
+
 def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
     """Decided signs along tangents given by their coordinates, shape ``(k, M (d - 1))``."""
     d, M = X.shape
@@ -233,14 +277,11 @@ def _inertia(matrix: Array, scale: Array, kernel: Array, signs: _Signs | None) -
     root = np.sqrt(scale)
     Q = _complement(kernel * root[:, None])
     scaled, vectors = np.linalg.eigh(Q.T @ (matrix / root / root[:, None]) @ Q)
-    if not scaled.size:
-        return _Inertia(eigenvalues, 0, 0)
-    if signs is not None:
-        found = signs((Q @ vectors).T / root)
-        return _Inertia(eigenvalues, int((found < 0).sum()), int((found == 0).sum()))
-    floor = ZERO_TOLERANCE * np.abs(scaled).max()
     assert eigenvalues.size == len(matrix) - k
-    return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()))
+    if signs is None or not scaled.size:
+        return _counted(eigenvalues, scaled)
+    found = signs((Q @ vectors).T / root)
+    return _Inertia(eigenvalues, int((found < 0).sum()), int((found == 0).sum()), scaled)
 
 
 def _complement(kernel: Array) -> Array:

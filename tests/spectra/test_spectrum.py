@@ -8,6 +8,7 @@ from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.orbits.found import reduced
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.equal_samples import merged_at_random
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
@@ -150,3 +151,26 @@ def test_normal_hessian_is_the_multiplier_matrix():
 
     generic = normal_hessian(Disguised(class_sizes=(2, 1), dim=3, tau=2), X)
     np.testing.assert_allclose(generic, normal_hessian(problem, X), atol=2e-13)
+
+
+@pytest.mark.parametrize(("sizes", "d", "tau"), [((9, 9, 9), 3, 2.0), ((8, 3, 0), 4, 1.0), ((12, 5), 2, 3.0)])
+def test_spectra_of_points_with_equal_samples_are_those_of_the_whole_hessian(sizes, d, tau):
+    problem = UFMProblem(class_sizes=sizes, dim=d, tau=tau)
+    rng = np.random.default_rng(0)
+    seen = 0
+    for _ in range(6):
+        space = merged_at_random(problem, rng, 3)
+        search = find_critical_points(
+            space.problem, space.problem.spheres.random_point(rng, (4,)), tolerance=1e-12
+        )
+        for X in space.expand(search.X[search.converged]):
+            spectrum = hessian_spectrum(problem, X)
+            parts = [spectrum.eigenvalues, *[spectrum.normal_eigenvalues] * spectrum.normal_copies]
+            mine = np.sort(np.concatenate([*parts, np.zeros(spectrum.orbit_dimension)]))
+            whole = np.linalg.eigvalsh(hessian_matrix(problem, X))
+            np.testing.assert_allclose(mine, whole, atol=1e-9 * np.abs(whole).max())
+            clear = np.abs(whole) > 1e-7 * np.abs(whole).max()
+            assert spectrum.morse_index >= (whole[clear] < 0).sum()
+            assert spectrum.morse_index + spectrum.nullity <= (whole < 1e-7 * np.abs(whole).max()).sum()
+            seen += 1
+    assert seen > 10
