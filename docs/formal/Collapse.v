@@ -1,5 +1,5 @@
-(* The minimum for balanced classes: docs/theory.md, "The minimum, where it is known". Its value, the configurations that
-   attain it (and only they: neural collapse), and that simplex frames exist exactly as needed. *)
+(* The minimum for balanced classes: docs/theory.md, "The minimum, where it is known". Its value, the configurations
+   that attain it (and only they: neural collapse), and that simplex frames exist exactly for d >= K - 1. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
@@ -136,7 +136,8 @@ have -> : \sum_k expR (z0 (y i) k) / S0 * (logit tau off W H k i - z0 (y i) k) =
    S0^-1 * (\sum_k logit tau off W H k i - c) + (1 - K%:R * S0^-1) * (logit tau off W H (y i) i - c).
   have -> : c = \sum_k z0 (y i) k by rewrite -(sum_delta (y i) (fun=> c)).
   rewrite -sumrB.
-  have -> : logit tau off W H (y i) i - \sum_k z0 (y i) k = \sum_k (logit tau off W H k i - z0 (y i) k) * delta R (y i) k.
+  have -> : logit tau off W H (y i) i - \sum_k z0 (y i) k =
+    \sum_k (logit tau off W H k i - z0 (y i) k) * delta R (y i) k.
     rewrite (sum_delta (y i) (fun k => logit tau off W H k i - z0 (y i) k)); congr (_ - _).
     by rewrite /z0 (sum_delta (y i) (fun=> c)) eqxx mulr1.
   rewrite !mulr_sumr -big_split /=; apply: eq_bigr => k _; rewrite e; ring.
@@ -190,7 +191,8 @@ have -> : \sum_i om i * (2 * (\sum_a (W a (y i) - wb a) * H a i)) =
    2 * (\sum_i om i * (\sum_a (W a (y i) - wb a) * H a i)).
   by rewrite mulr_sumr; apply: eq_bigr => i _; rewrite mulrCA.
 have -> : \sum_i om i * lin i = S0^-1 * T * K%:R * (1 - \sum_i om i * (\sum_a (W a (y i) - wb a) * H a i)).
-  transitivity (S0^-1 * T * K%:R * (\sum_i om i - \sum_i om i * (\sum_a (W a (y i) - wb a) * H a i))); last by rewrite sum_om.
+  transitivity (S0^-1 * T * K%:R * (\sum_i om i - \sum_i om i * (\sum_a (W a (y i) - wb a) * H a i)));
+    last by rewrite sum_om.
   rewrite -sumrB mulr_sumr; apply: eq_bigr => i _; rewrite /lin; ring.
 move: (\sum_i om i * _) => X; pose B2 := \sum_a wb a ^+ 2.
 have -> : \sum_(a < d) wb a ^+ 2 = B2 by [].
@@ -218,65 +220,79 @@ have := bal k; rewrite big_pred0 => [/esym/eqP|i]; last by apply/eqP/ne.
 by rewrite invr_eq0 gt_eqF // K0.
 Qed.
 
-(* equality only at neural collapse *)
-Lemma fmin_eq : f W H <= fmin -> neural_collapse y W H.
+(* ---- equality only at neural collapse ---- *)
+Section Equality.
+Hypothesis low : f W H <= fmin.
+
+Let q0 i : 0 <= om i * (\sum_a (W a (y i) - wb a - H a i) ^+ 2).
+Proof. by apply: mulr_ge0; [apply: ltW|apply: sumr_ge0 => a _; apply: sqr_ge0]. Qed.
+
+(* the squares of linS vanish *)
+Lemma squares0 : \sum_i om i * (\sum_a (W a (y i) - wb a - H a i) ^+ 2) = 0 /\ \sum_a wb a ^+ 2 = 0.
 Proof.
-rewrite -subr_le0 => le0.
-have e0 : \sum_i om i * lin i = 0.
-  apply/eqP; rewrite eq_le (le_trans cost_ge_lin le0) /= linS.
-  apply: mulr_ge0; first by apply: ltW; apply: coef0.
-  apply: addr_ge0; last by apply: sumr_ge0 => a _; apply: sqr_ge0.
-  apply: sumr_ge0 => i _; apply: mulr_ge0; first exact: ltW.
-  by apply: sumr_ge0 => a _; apply: sqr_ge0.
-have q0 i : 0 <= om i * (\sum_a (W a (y i) - wb a - H a i) ^+ 2).
-  apply: mulr_ge0; first exact: ltW.
-  by apply: sumr_ge0 => a _; apply: sqr_ge0.
-have := e0; rewrite linS => /eqP; rewrite mulf_eq0 gt_eqF ?coef0 //= paddr_eq0; last first.
-- by apply: sumr_ge0 => a _; apply: sqr_ge0.
-- by apply: sumr_ge0 => i _; apply: q0.
-case/andP => /eqP z1 /eqP z2.
-have wb0 a : wb a = 0.
-  have /eqP := psumr_eq0P (fun a _ => sqr_ge0 (wb a)) z2 (i := a) isT.
-  by rewrite sqrf_eq0 => /eqP.
-have HW i a : H a i = W a (y i).
-  have /eqP := psumr_eq0P (fun i _ => q0 i) z1 (i := i) isT.
-  rewrite mulf_eq0 gt_eqF //= => /eqP z3.
-  have /eqP := psumr_eq0P (fun a _ => sqr_ge0 (W a (y i) - wb a - H a i)) z3 (i := a) isT.
-  by rewrite sqrf_eq0 wb0 subr0 subr_eq0 => /eqP.
-split=> // k l kl; have [i yi] := class_nonempty l.
-have lin0 j : lin j = 0.
-  rewrite /lin; have -> : \sum_a (W a (y j) - wb a) * H a j = 1; last by rewrite subrr mulr0.
-  by rewrite -(uW (y j)); apply: eq_bigr => a _; rewrite wb0 subr0 HW.
-have gi : ln (sumexp tau off W H i) - ln (\sum_k expR (z0 (y i) k)) <=
+have s1 : 0 <= \sum_i om i * (\sum_a (W a (y i) - wb a - H a i) ^+ 2) by apply: sumr_ge0 => i _; apply: q0.
+have s2 : 0 <= \sum_a wb a ^+ 2 by apply: sumr_ge0 => a _; apply: sqr_ge0.
+have := le_trans cost_ge_lin (_ : f W H - fmin <= 0); rewrite subr_le0 linS => /(_ low).
+rewrite pmulr_rle0 ?coef0 // => le0; have /eqP : _ = 0 := le_anti (introT andP (conj le0 (addr_ge0 s1 s2))).
+by rewrite paddr_eq0 // => /andP[/eqP -> /eqP ->].
+Qed.
+
+(* the classifiers have mean zero *)
+Lemma mean0 a : wb a = 0.
+Proof.
+have [_ z2] := squares0; have /eqP := psumr_eq0P (fun a _ => sqr_ge0 (wb a)) z2 (i := a) isT.
+by rewrite sqrf_eq0 => /eqP.
+Qed.
+
+(* every feature lies at its classifier *)
+Lemma aligned_features i a : H a i = W a (y i).
+Proof.
+have [z1 _] := squares0; have /eqP := psumr_eq0P (fun i _ => q0 i) z1 (i := i) isT.
+rewrite mulf_eq0 gt_eqF //= => /eqP z3.
+have /eqP := psumr_eq0P (fun a _ => sqr_ge0 (W a (y i) - wb a - H a i)) z3 (i := a) isT.
+by rewrite sqrf_eq0 mean0 subr0 subr_eq0 => /eqP.
+Qed.
+
+Lemma lin0 i : lin i = 0.
+Proof.
+rewrite /lin; have -> : \sum_a (W a (y i) - wb a) * H a i = 1; last by rewrite subrr mulr0.
+by rewrite -(uW (y i)); apply: eq_bigr => a _; rewrite mean0 subr0 aligned_features.
+Qed.
+
+Lemma lin0E i : \sum_k expR (z0 (y i) k) / (\sum_j expR (z0 (y i) j)) * (logit tau off W H k i - z0 (y i) k) =
+  logit tau off W H (y i) i - z0 (y i) (y i).
+Proof. by have /eqP := linE i; rewrite lin0 subr_eq0 => /eqP. Qed.
+
+(* the tangent inequality is an equality for every sample *)
+Lemma sample_equality i : ln (sumexp tau off W H i) - ln (\sum_k expR (z0 (y i) k)) <=
   \sum_k expR (z0 (y i) k) / (\sum_j expR (z0 (y i) j)) * (logit tau off W H k i - z0 (y i) k).
-  pose D j := ln (sumexp tau off W H j) - logit tau off W H (y j) j - fmin.
-  have Dge j : 0 <= om j * D j.
-    apply: mulr_ge0; first exact: ltW.
-    rewrite /D (fminE (y j)).
-    have g := gibbs (y j) (z0 (y j)) (fun k => logit tau off W H k j).
-    rewrite -/(sumexp tau off W H j) in g.
-    have := linE j; rewrite lin0 => /eqP; rewrite subr_eq0 => /eqP e.
-    rewrite e in g; rewrite -subr_ge0 in g.
-    apply: le_trans g _; rewrite le_eqVlt; apply/orP; left; apply/eqP; ring.
-  have sD : \sum_j om j * D j <= 0.
-    have -> : \sum_j om j * D j = f W H - fmin; last by [].
-    rewrite -[fmin]mul1r -sum_om mulr_suml /cost -sumrB; apply: eq_bigr => j _.
-    by rewrite -mulrBr.
-  have sD0 : \sum_j om j * D j = 0.
-    by apply/eqP; rewrite eq_le sD /=; apply: sumr_ge0 => j _; apply: Dge.
-  have /eqP := psumr_eq0P (fun j _ => Dge j) sD0 (i := i) isT.
-  rewrite mulf_eq0 gt_eqF //= => /eqP; rewrite /D (fminE (y i)) => e.
-  have := linE i; rewrite lin0 => /eqP; rewrite subr_eq0 => /eqP ->.
-  rewrite -subr_le0 (_ : _ - _ = 0) //; rewrite -[RHS]e.
-  move: (ln _) (ln _) => L L0; ring.
-have ge := gibbs_eq (y i) gi.
+Proof.
+pose D j := ln (sumexp tau off W H j) - logit tau off W H (y j) j - fmin.
+have Dge j : 0 <= om j * D j.
+  apply: mulr_ge0; first exact: ltW.
+  have g := gibbs (y j) (z0 (y j)) (fun k => logit tau off W H k j).
+  rewrite -/(sumexp tau off W H j) lin0E -subr_ge0 in g; rewrite /D (fminE (y j)).
+  apply: le_trans g _; rewrite le_eqVlt; apply/orP; left; apply/eqP; ring.
+have sD : \sum_j om j * D j <= 0.
+  have -> : \sum_j om j * D j = f W H - fmin; last by rewrite subr_le0.
+  by rewrite -[fmin]mul1r -sum_om mulr_suml /cost -sumrB; apply: eq_bigr => j _; rewrite -mulrBr.
+have sD0 : \sum_j om j * D j = 0.
+  by apply/eqP; rewrite eq_le sD /=; apply: sumr_ge0 => j _; apply: Dge.
+have /eqP := psumr_eq0P (fun j _ => Dge j) sD0 (i := i) isT.
+rewrite mulf_eq0 gt_eqF //= => /eqP; rewrite /D (fminE (y i)) lin0E => e.
+rewrite -subr_le0 (_ : _ - _ = 0) //; rewrite -[RHS]e; move: (ln _) (ln _) => L L0; ring.
+Qed.
+
+Lemma fmin_eq : neural_collapse y W H.
+Proof.
+split=> [|k l kl]; first exact: aligned_features.
+have [i yi] := class_nonempty l; have ge := gibbs_eq (y i) (sample_equality i).
 have := ge k; rewrite -(ge (y i)) /z0 eqxx mulr1 yi (negPf kl) mulr0 subr0 /logit !addr0.
-have dW m : dotc W H m i = dotc W W m l.
-  by apply: eq_bigr => a _; rewrite HW yi.
-rewrite !dW uW mulr1 /c => e.
-apply: (mulfI (lt0r_neq0 T0)); rewrite e; field.
+have dW m : dotc W H m i = dotc W W m l by apply: eq_bigr => a _; rewrite aligned_features yi.
+rewrite !dW uW mulr1 /c => e; apply: (mulfI (lt0r_neq0 T0)); rewrite e; field.
 by rewrite gt_eqF // K1.
 Qed.
+End Equality.
 End Collapse.
 
 (* ---- the minimum is attained, by simplex frames ---- *)
@@ -335,7 +351,8 @@ have K1 := K1 R K2; have K0 := K0 R K2.
 have KN : K%:R != 0 :> R by rewrite gt_eqF.
 have s2 : s ^+ 2 = K%:R / (K%:R - 1) by rewrite sqr_sqrtr // divr_ge0 // ltW.
 have -> : dotc W W k l = \sum_(b < K) s ^+ 2 * (((b == k)%:R - (K%:R)^-1) * ((b == l)%:R - (K%:R)^-1)).
-  rewrite /dotc (big_ord_widen d (fun b => s ^+ 2 * (((b == k :> nat)%:R - (K%:R)^-1) * ((b == l :> nat)%:R - (K%:R)^-1)))) //.
+  rewrite /dotc (big_ord_widen d (fun b =>
+    s ^+ 2 * (((b == k :> nat)%:R - (K%:R)^-1) * ((b == l :> nat)%:R - (K%:R)^-1)))) //.
   rewrite [RHS]big_mkcond /=; apply: eq_bigr => a _; rewrite !mxE.
   by case: ifP => _; [ring|rewrite mul0r].
 rewrite -mulr_sumr s2; congr (_ * _).
@@ -360,62 +377,89 @@ Let be : R := (r - al) / D.
 Definition etf1 : 'M[R]_(d,d.+1) :=
   \matrix_(a,k) (if (k < d)%N then al * (a == k :> nat)%:R + be else - r).
 
+Let D0 : 0 < D. Proof. by rewrite ltr0n. Qed.
+Let DN : D != 0. Proof. by rewrite gt_eqF. Qed.
+Let r2 : r ^+ 2 = D^-1. Proof. by rewrite sqr_sqrtr // invr_ge0 ltW. Qed.
+Let al2 : al ^+ 2 = 1 + D^-1. Proof. by rewrite sqr_sqrtr // addr_ge0 // invr_ge0 ltW. Qed.
+
+Lemma etf1_const (x : R) : \sum_(a < d) x = D * x.
+Proof. by rewrite sumr_const card_ord mulr_natl. Qed.
+
+Lemma etf1_delta (k : 'I_d.+1) : (k < d)%N -> \sum_(a < d) (a == k :> nat)%:R = 1 :> R.
+Proof.
+move=> kd; rewrite (bigD1 (Ordinal kd)) //= eqxx big1 ?addr0 // => a /negPf ne.
+by rewrite -[_ == _]/(a == Ordinal kd) ne.
+Qed.
+
+(* two of the first d columns *)
+Lemma etf1_upper (k l : 'I_d.+1) : (k < d)%N -> (l < d)%N ->
+  \sum_(a < d) (al * (a == k :> nat)%:R + be) * (al * (a == l :> nat)%:R + be) = (1 + D^-1) * (k == l)%:R - D^-1.
+Proof.
+move=> kd ld.
+have -> : \sum_(a < d) (al * (a == k :> nat)%:R + be) * (al * (a == l :> nat)%:R + be) =
+  al ^+ 2 * (\sum_(a < d) (a == k :> nat)%:R * (a == l :> nat)%:R)
+  + al * be * (\sum_(a < d) (a == k :> nat)%:R) + al * be * (\sum_(a < d) (a == l :> nat)%:R)
+  + \sum_(a < d) be ^+ 2.
+  clearbody al be; rewrite !mulr_sumr -!big_split /=; apply: eq_bigr => a _; ring.
+have -> : \sum_(a < d) (a == k :> nat)%:R * (a == l :> nat)%:R = (k == l)%:R :> R.
+  rewrite (bigD1 (Ordinal kd)) //= eqxx mul1r big1 ?addr0 // => a /negPf ne.
+  by rewrite -[_ == k :> nat]/(a == Ordinal kd) ne mul0r.
+rewrite !etf1_delta // etf1_const.
+have bb : 2 * al * be + D * be ^+ 2 = - D^-1.
+  have -> : 2 * al * be + D * be ^+ 2 = (r ^+ 2 - al ^+ 2) / D by rewrite /be; clearbody al r; field.
+  by rewrite r2 al2; field.
+by rewrite al2 -bb; ring.
+Qed.
+
+(* one of them and the last *)
+Lemma etf1_last (k : 'I_d.+1) : (k < d)%N -> \sum_(a < d) (al * (a == k :> nat)%:R + be) * - r = - D^-1.
+Proof.
+move=> kd; rewrite -mulr_suml big_split /= -mulr_sumr etf1_delta // etf1_const mulr1.
+have -> : al + D * be = r by rewrite /be; clearbody al r; field.
+by rewrite mulrN -expr2 r2.
+Qed.
+
 Lemma etf1_simplex : simplex etf1.
 Proof.
-have D0 : 0 < D by rewrite ltr0n.
-have DN : D != 0 by rewrite gt_eqF.
-have r2 : r ^+ 2 = D^-1 by rewrite sqr_sqrtr // invr_ge0 ltW.
-have al2 : al ^+ 2 = 1 + D^-1 by rewrite sqr_sqrtr // addr_ge0 // invr_ge0 ltW.
 have d1 : d.+1%:R = D + 1 :> R by rewrite -addn1 natrD.
 have D1 : D + 1 != 0 by rewrite -d1 pnatr_eq0.
-have cst (x : R) : \sum_(a < d) x = D * x by rewrite sumr_const card_ord mulr_natl.
-have dl (k : 'I_d.+1) : (k < d)%N -> \sum_(a < d) (a == k :> nat)%:R = 1 :> R.
-  move=> kd; rewrite (bigD1 (Ordinal kd)) //= eqxx big1 ?addr0 // => a /negPf ne.
-  by rewrite -[_ == _]/(a == Ordinal kd) ne.
-have g (k l : 'I_d.+1) : (k < d)%N -> (l < d)%N ->
-   \sum_(a < d) (al * (a == k :> nat)%:R + be) * (al * (a == l :> nat)%:R + be) =
-   al ^+ 2 * (k == l)%:R + 2 * al * be + D * be ^+ 2.
-  move=> kd ld.
-  have -> : \sum_(a < d) (al * (a == k :> nat)%:R + be) * (al * (a == l :> nat)%:R + be) =
-    al ^+ 2 * (\sum_(a < d) (a == k :> nat)%:R * (a == l :> nat)%:R)
-    + al * be * (\sum_(a < d) (a == k :> nat)%:R) + al * be * (\sum_(a < d) (a == l :> nat)%:R)
-    + \sum_(a < d) be ^+ 2.
-    clearbody al be; rewrite !mulr_sumr -!big_split /=; apply: eq_bigr => a _; ring.
-  rewrite !dl // cst.
-  have -> : \sum_(a < d) (a == k :> nat)%:R * (a == l :> nat)%:R = (k == l)%:R :> R.
-    rewrite (bigD1 (Ordinal kd)) //= eqxx mul1r big1 ?addr0 // => a /negPf ne.
-    by rewrite -[_ == k :> nat]/(a == Ordinal kd) ne mul0r.
-  ring.
-have g1 (k : 'I_d.+1) : (k < d)%N -> \sum_(a < d) (al * (a == k :> nat)%:R + be) * - r = - D^-1.
-  move=> kd; rewrite -mulr_suml big_split /= -mulr_sumr dl // cst mulr1.
-  have -> : al + D * be = r by rewrite /be; clearbody al r; field.
-  by rewrite mulrN -expr2 r2.
-have bb : 2 * al * be + D * be ^+ 2 = - D^-1.
-  have -> : 2 * al * be + D * be ^+ 2 = (r ^+ 2 - al ^+ 2) / D.
-    by rewrite /be; clearbody al r; field.
-  by rewrite r2 al2; field.
 have top (k : 'I_d.+1) : (k < d)%N = false -> val k = d.
   by move=> h; apply/eqP; rewrite eqn_leq -ltnS ltn_ord /= leqNgt h.
+have ne (k l : 'I_d.+1) : (k < d)%N -> (l < d)%N = false -> (k == l) = false.
+  by move=> kd ld; apply/eqP => e; rewrite -e kd in ld.
 move=> k l.
 have -> : d.+1%:R / (d.+1%:R - 1) * ((k == l)%:R - (d.+1%:R)^-1) = (1 + D^-1) * (k == l)%:R - D^-1.
   rewrite d1 addrK; field; by rewrite ?DN ?D1.
 rewrite /dotc; case: (boolP (k < d)%N) => [kd|/negbTE kd]; case: (boolP (l < d)%N) => [ld|/negbTE ld].
-- under eq_bigr do rewrite !mxE kd ld.
-  by rewrite g // -addrA bb al2.
-- under eq_bigr do rewrite !mxE kd ld.
-  have -> : (k == l) = false by apply/eqP => e; rewrite e ld in kd.
-  by rewrite g1 // mulr0 sub0r.
-- under eq_bigr do rewrite !mxE kd ld mulrC.
-  have -> : (k == l) = false by apply/eqP => e; rewrite e ld in kd.
-  by rewrite g1 // mulr0 sub0r.
+- by under eq_bigr do rewrite !mxE kd ld; apply: etf1_upper.
+- by under eq_bigr do rewrite !mxE kd ld; rewrite (ne k l) // mulr0 sub0r etf1_last.
+- by under eq_bigr do rewrite !mxE kd ld mulrC; rewrite eq_sym (ne l k) // mulr0 sub0r etf1_last.
 - under eq_bigr do rewrite !mxE kd ld.
   have -> : k = l by apply/val_inj; rewrite /= (top _ kd) (top _ ld).
-  rewrite cst mulrNN -expr2 r2 eqxx mulr1n; field.
-  by rewrite DN.
+  by rewrite etf1_const mulrNN -expr2 r2 eqxx mulr1n; field; rewrite DN.
 Qed.
 End ETF1.
 
-(* simplex frames exist exactly in dimension d >= K - 1; here: they do *)
+(* simplex frames need d >= K - 1: only multiples of (1, ..., 1) combine the columns to zero *)
+Lemma simplex_needs (R : realType) (d K : nat) (E : 'M[R]_(d,K)) : (1 < K)%N -> simplex E -> (K <= d.+1)%N.
+Proof.
+move=> K2 sE; have K1 := K1 R K2; have K0 := K0 R K2; have KN : K%:R != 0 :> R by rewrite gt_eqF.
+have ker : (kermx E^T <= (const_mx 1 : 'rV[R]_K))%MS.
+  apply/rV_subP => v /sub_kermxP vE; apply/sub_rVP; exists ((K%:R)^-1 * \sum_k v 0 k); apply/rowP => l.
+  have z : \sum_k v 0 k * dotc E E k l = 0.
+    transitivity (\sum_a (v *m E^T) 0 a * E a l); last by apply: big1 => a _; rewrite vE mxE mul0r.
+    under [RHS]eq_bigr do rewrite mxE mulr_suml.
+    rewrite [RHS]exchange_big; apply: eq_bigr => k _; rewrite /dotc mulr_sumr.
+    by apply: eq_bigr => a _; rewrite mxE mulrA.
+  have e : K%:R / (K%:R - 1) * (v 0 l - (K%:R)^-1 * \sum_k v 0 k) = 0.
+    rewrite -[RHS]z -(sum_delta l (fun k => v 0 k)) mulr_sumr -sumrB mulr_sumr.
+    by apply: eq_bigr => k _; rewrite sE /delta [RHS]mulrCA; congr (_ * _); rewrite mulrBr [_^-1 * _]mulrC.
+  by move/eqP: e; rewrite mulf_eq0 gt_eqF ?divr_gt0 //= subr_eq0 => /eqP ->; rewrite !mxE mulr1.
+have := leq_trans (mxrankS ker) (rank_leq_row _); rewrite mxrank_ker mxrank_tr leq_subLR => /leq_trans; apply.
+by rewrite addn1 ltnS rank_leq_row.
+Qed.
+
+(* ... and exist there *)
 Lemma simplex_exists (R : realType) (d K : nat) : (1 < K)%N -> (K <= d.+1)%N -> exists E : 'M[R]_(d,K), simplex E.
 Proof.
 move=> K2; rewrite leq_eqVlt ltnS => /orP[/eqP Kd|dK]; last by exists (etf R d K); apply: etf_simplex.
@@ -432,6 +476,6 @@ have [E sE] := @simplex_exists R d K K2 dK; have uE := simplex_unit K2 sE.
 have le : cost y (fun=> T) (fun _ _ => 0) om W H <= @balanced_minimum R K T.
   rewrite -(attained T K2 bal (H := \matrix_(a,i) E a (y i)) sE) => [|i a]; last by rewrite mxE.
   by apply: gm => // i; rewrite -[RHS](uE (y i)); apply: eq_bigr => a _; rewrite !mxE.
-split; first exact: fmin_eq uW uH le.
+split; first exact: (fmin_eq K2 T0 om0 bal uW uH le).
 by apply/eqP; rewrite eq_le le /=; apply: fmin_le.
 Qed.

@@ -191,7 +191,8 @@ End Soft.
 (* the same with another offset off' on the left: what a change of the bias does *)
 Lemma soft_gibbs (R : realType) (K N : nat) (q : 'I_K -> 'I_N -> R) (tau om : 'I_N -> R)
   (tau0 : forall i, 0 < tau i) (y : 'I_N -> 'I_K) (om0 : forall i, 0 < om i) (off off' : 'I_K -> 'I_N -> R) i z z' :
-  \sum_k soft_grad q tau off om i z k * (z' k - z k) + \sum_k soft_grad q tau off om i z k / tau i * (off' k i - off k i)
+  \sum_k soft_grad q tau off om i z k * (z' k - z k)
+    + \sum_k soft_grad q tau off om i z k / tau i * (off' k i - off k i)
   <= soft_loss q tau off' om i z' - soft_loss q tau off om i z.
 Proof.
 rewrite /soft_loss -mulrBr; pose v := lg tau off i z; pose v' := lg tau off' i z'.

@@ -217,7 +217,8 @@ Local Notation pairs p := ([vectType R of 'M[R]_(p,K) * 'M[R]_(p,N)]%type).
 Lemma dotc0 p n m (A : 'M[R]_(p,n)) i j : dotc A (0 : 'M[R]_(p,m)) i j = 0.
 Proof. by apply: big1 => a _; rewrite mxE mulr0. Qed.
 
-Lemma pad_dotc n m (A : 'M[R]_(d,n)) (B : 'M[R]_(d,m)) i j : dotc (col_mx A (0 : 'M[R]_(e,n))) (col_mx B 0) i j = dotc A B i j.
+Lemma pad_dotc n m (A : 'M[R]_(d,n)) (B : 'M[R]_(d,m)) i j :
+  dotc (col_mx A (0 : 'M[R]_(e,n))) (col_mx B 0) i j = dotc A B i j.
 Proof. by rewrite dotc_stack dotc0 addr0. Qed.
 
 Lemma pad_tangent n (A : 'M[R]_(d,n)) (T : 'M[R]_(d + e,n)) j :

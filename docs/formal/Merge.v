@@ -1,6 +1,7 @@
-(* Equal samples: docs/proofs.md, Lemma 1. Samples with the same feature and the same loss up to their weights are merged
-   into one that carries their total weight. The merged point has the same cost, is critical if and only if the original
-   is, and the Hessian is that of the merged problem plus one form for each sample (its turning apart from its group). *)
+(* Equal samples: docs/proofs.md, Lemma 1. Samples with the same feature and the same loss up to their weights are
+   merged into one that carries their total weight. The merged point has the same cost, is critical if and only if the
+   original is, and the Hessian is that of the merged problem plus one form for each sample, at its deviation from the
+   mean of its group. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.

@@ -152,7 +152,8 @@ have uH' : unitc H'.
 have dE k i : dotc W' H' k i = dotc W' W' k (y i) by apply: eq_bigr => a _; rewrite [H' _ _]mxE.
 have lt i : ln (sumexp tau off W' H' i) - logit tau off W' H' (y i) i < ln K%:R.
   have [k ky] : exists k, (k == y0) != (y i == y0).
-    by case: (eqVneq (y i) y0) => [e|_]; [have [k /negPf n] := other_class y i0 K1; exists k; rewrite n|exists y0; rewrite eqxx].
+    case: (eqVneq (y i) y0) => [e|_]; last by exists y0; rewrite eqxx.
+    by have [k /negPf n] := other_class y i0 K1; exists k; rewrite n.
   have dk : dotc W' W' k (y i) = -1.
     rewrite -(uW y0) /dotc -sumrN; apply: eq_bigr => a _; rewrite !mxE.
     by move: ky; case: (k == y0); case: (y i == y0) => // _; rewrite ?mulrN ?mulNr.

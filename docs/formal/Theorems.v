@@ -9,7 +9,8 @@ From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
 From mathcomp Require Import ring.
-From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse Bias Losses Plane Index TwoClasses Merge.
+From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse.
+From Sphere Require Import Bias Losses Plane Index TwoClasses Merge.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -119,7 +120,7 @@ exact: (no_spurious_E (fun=> T0) om0 d3 Kd (fun=> T1) uW uH lm).
 Qed.
 
 (* The minimum, in every dimension: fmin is a lower bound; it is attained at neural collapse, and nowhere else;
-   and neural collapse exists if d >= K - 1. *)
+   and neural collapse exists if and only if d >= K - 1. *)
 Theorem minimum_bound (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H -> fmin <= f W H.
 Proof. by move=> uW uH; apply: fmin_le. Qed.
 
@@ -130,12 +131,14 @@ move=> uW uH; split=> [e|nc]; first by apply: (fmin_eq K2 T0 om0) => //; rewrite
 by apply: attained => //; [apply: collapse_simplex nc|case: nc].
 Qed.
 
-Theorem collapse_exists : (K <= d.+1)%N -> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)),
+Theorem collapse_exists : (K <= d.+1)%N <-> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)),
   [/\ unitc W, unitc H & neural_collapse y W H].
 Proof.
-move=> dK; have [E sE] := @simplex_exists R d K K2 dK; have uE := simplex_unit K2 sE.
-exists E, (\matrix_(a,i) E a (y i)); have K1 := K1 R K2; have K0 := K0 R K2.
-split=> [//|i|]; first by rewrite -[RHS](uE (y i)); apply: eq_bigr => a _; rewrite !mxE.
+have K1 := K1 R K2; have K0 := K0 R K2.
+split=> [dK|[W [H [uW _ nc]]]]; last exact: simplex_needs K2 (collapse_simplex K2 uW nc).
+have [E sE] := @simplex_exists R d K K2 dK; have uE := simplex_unit K2 sE.
+exists E, (\matrix_(a,i) E a (y i)); split=> [//|i|].
+  by rewrite -[RHS](uE (y i)); apply: eq_bigr => a _; rewrite !mxE.
 split=> [i a|k l /negPf kl]; first by rewrite mxE.
 by rewrite sE kl mulr0n; field; rewrite !gt_eqF.
 Qed.
@@ -160,8 +163,8 @@ Proof. exact: Landscape.duality_gap. Qed.
 
 (* Index of a rank-deficient point: (W, H) in dimension d, and the same configuration in dimension d + e, its new rows
    zero. If the Hessian at (W, H) has the index m on the tangent space, and S has the index n, then the Hessian in
-   dimension d + e has the index m + e n. (Index.v: has_index q T m says that T is the direct sum of a space of dimension m
-   where q < 0 and one where q >= 0; m is unique.) *)
+   dimension d + e has the index m + e n. (Index.v: has_index q T m says that T is the direct sum of a space of
+   dimension m where q < 0 and one where q >= 0; m is unique.) *)
 Theorem index_deficient (e m n : nat) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
   has_index (fun X : 'M[R]_(d,K) * 'M[R]_(d,N) => hess g Q W H X.1 X.2) (tangent_space W H) m ->
   has_index (fun X : 'rV[R]_K * 'rV[R]_N => qS g W H (fun k => X.1 0 k) (fun i => X.2 0 i)) fullv n ->
@@ -169,10 +172,12 @@ Theorem index_deficient (e m n : nat) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
     (tangent_space (col_mx W 0) (col_mx H 0)) (m + e * n).
 Proof.
 move=> hm hn; apply: Index.index_deficient hm _.
-by rewrite (_ : @rows _ _ _ _ 1 = fun X => qS g W H (fun k => X.1 0 k) (fun i => X.2 0 i)) //; apply/funext => X; apply: big_ord1.
+rewrite (_ : @rows _ _ _ _ 1 = fun X => qS g W H (fun k => X.1 0 k) (fun i => X.2 0 i)) //.
+by apply/funext => X; apply: big_ord1.
 Qed.
 
-Theorem index_unique (E : vectType R) (q : E -> R) (T : {vspace E}) m m' : has_index q T m -> has_index q T m' -> m = m'.
+Theorem index_unique (E : vectType R) (q : E -> R) (T : {vspace E}) m m' :
+  has_index q T m -> has_index q T m' -> m = m'.
 Proof. exact: Index.index_unique. Qed.
 
 (* Theorem C: no gradient vanishes at the point, and d >= K + 1, or d >= max(K, 3) and the losses ignore a common
@@ -269,7 +274,7 @@ Hypotheses (K1 : (1 < K)%N) (N0 : (0 < N)%N) (tau0 : forall i, 0 < tau i) (om0 :
 Local Notation f := (@cost R 2 K N y tau (fun _ _ => 0) om).
 
 (* If signs s_i = 1 or -1 make the sums of s_i tau_i om_i over the classes all equal, the landscape in the plane is
-   not benign. With equal tau and weights: class sizes of one parity (an empty class: all even), e.g. 3, 1, 1 or 4, 2. *)
+   not benign. With equal tau and weights: class sizes of one parity (an empty class: all even), as 3, 1, 1 or 4, 2. *)
 Theorem not_benign_plane (s : 'I_N -> R) : (forall i, s i = 1 \/ s i = - 1) ->
   (forall k l, \sum_(i | y i == k) tau i * om i * s i = \sum_(i | y i == l) tau i * om i * s i) -> ~ benign f.
 Proof. exact: plane_not_benign. Qed.
@@ -300,8 +305,8 @@ Hypotheses (T0 : 0 < T) (om0 : forall i, 0 < om i).
 Local Notation f := (@cost R d 2 N y (fun=> T) (fun _ _ => 0) om).
 
 (* Let r be the distance of the two classifiers, r > 0. The point is critical if and only if every feature is
-   s_i (w_y - w_j) / r with a sign s_i (j the other class), and either the classifiers are opposite, or the total weights
-   of the two signs satisfy Omega_+ = exp(T r) Omega_-. *)
+   s_i (w_y - w_j) / r with a sign s_i (j the other class), and either the classifiers are opposite, or the total
+   weights of the two signs satisfy Omega_+ = exp(T r) Omega_-. *)
 Theorem critical_two_classes (W : 'M[R]_(d,2)) (H : 'M[R]_(d,N)) (r := Num.sqrt (\sum_a (W a 0 - W a 1) ^+ 2)) :
   unitc W -> unitc H -> 0 < r ->
   stationary f W H <-> exists s : 'I_N -> R, [/\ forall i, s i = 1 \/ s i = -1,

@@ -1,5 +1,5 @@
 (* Two classes, K = 2: every critical point outside the collapsed family, in closed form, in every dimension.
-   e = (w_0 - w_1) / r with r = |w_0 - w_1|; features are h_i = s_i e for class 0 and - s_i e for class 1, s_i = 1 or -1. *)
+   e = (w_0 - w_1) / r with r = |w_0 - w_1|; features are s_i e for class 0 and - s_i e for class 1, s_i = 1 or -1. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
@@ -154,37 +154,48 @@ Qed.
 (* opposite classifiers: dw = 2 w_0 *)
 Definition opposite := forall a, W a 1 = - W a 0.
 
+Let dn : dist != 0. Proof. by rewrite gt_eqF. Qed.
+Let pu : 1 + u != 0. Proof. by rewrite gt_eqF // addr_gt0. Qed.
+
+(* if the weights do not balance, w_0 - w_1 is a multiple of w_0, so w_1 = - w_0 *)
+Lemma two_opposite : critical g W H -> plus - u * minus != 0 -> opposite.
+Proof.
+move=> [c1 _] ne; pose m := \sum_i c i * s i.
+have m0 : m != 0 by rewrite /m balance_two !mulf_neq0 ?invr_eq0 // gt_eqF.
+pose l := - alpha g W H 0 * dist / m.
+have dwl a : dw a = l * W a 0.
+  have := c1 a 0; rewrite rows_two eqxx -/m => e.
+  have -> : l * W a 0 = - (W a 0 * alpha g W H 0) * dist / m by rewrite /l; ring.
+  by rewrite -e; field; rewrite m0.
+have w1 a : W a 1 = (1 - l) * W a 0 by rewrite mulrBl mul1r -dwl /dw; ring.
+have : (1 - l) ^+ 2 = 1.
+  transitivity ((1 - l) ^+ 2 * dotc W W 0 0); first by rewrite uW mulr1.
+  by rewrite -[RHS](uW 1) /dotc mulr_sumr; apply: eq_bigr => a _; rewrite !w1; ring.
+move/eqP; rewrite sqrf_eq1 => /orP[/eqP e|/eqP e] a; last by rewrite w1 e mulN1r.
+have z : sqn dw = 0 by apply: big1 => b _; rewrite /dw w1 e mul1r subrr expr0n.
+by move: apart; rewrite /dist z sqrtr0 ltxx.
+Qed.
+
+(* the features are always critical *)
+Lemma two_features a i : \sum_k W a k * G k i = H a i * beta g W H i.
+Proof.
+rewrite two_sum !G_two /= /beta two_sum !G_two /= HE.
+have -> : W a 0 * (-1 * lab i * c i) + W a 1 * (1 * lab i * c i) = - (lab i * c i * dw a) by rewrite /dw; ring.
+have -> : -1 * lab i * c i * dotc W H 0 i + 1 * lab i * c i * dotc W H 1 i = - (c i * (lab i * bdot dw H i)).
+  have -> : bdot dw H i = dotc W H 0 i - dotc W H 1 i.
+    by rewrite /bdot /dotc -sumrB; apply: eq_bigr => b _; rewrite /dw; ring.
+  ring.
+rewrite margin_two; have ss : s i * s i = 1 by case: (s1 i) => ->; rewrite ?mulrNN mulr1.
+transitivity (- (s i * s i * (lab i * c i * dw a))); first by rewrite ss mul1r.
+by field.
+Qed.
+
 Lemma critical_two : critical g W H <-> (opposite \/ plus = u * minus).
 Proof.
-have dn : dist != 0 by rewrite gt_eqF.
-have pu : 1 + u != 0 by rewrite gt_eqF // addr_gt0.
-split=> [[c1 _]|h].
+split=> [cr|h].
   case: (eqVneq (plus - u * minus) 0) => [/eqP|ne]; first by rewrite subr_eq0 => /eqP; right.
-  left; pose m := \sum_i c i * s i.
-  have m0 : m != 0 by rewrite /m balance_two !mulf_neq0 ?invr_eq0 // gt_eqF.
-  (* dw is a multiple of w_0, so w_1 is a multiple of w_0 *)
-  pose l := - alpha g W H 0 * dist / m.
-  have dwl a : dw a = l * W a 0.
-    have := c1 a 0; rewrite rows_two eqxx -/m => e.
-    have -> : l * W a 0 = - (W a 0 * alpha g W H 0) * dist / m by rewrite /l; ring.
-    by rewrite -e; field; rewrite m0.
-  have w1 a : W a 1 = (1 - l) * W a 0 by rewrite mulrBl mul1r -dwl /dw; ring.
-  have : (1 - l) ^+ 2 = 1.
-    transitivity ((1 - l) ^+ 2 * dotc W W 0 0); first by rewrite uW mulr1.
-    by rewrite -[RHS](uW 1) /dotc mulr_sumr; apply: eq_bigr => a _; rewrite !w1; ring.
-  move/eqP; rewrite sqrf_eq1 => /orP[/eqP e|/eqP e] a; last by rewrite w1 e mulN1r.
-  have z : sqn dw = 0 by apply: big1 => b _; rewrite /dw w1 e mul1r subrr expr0n.
-  by move: apart; rewrite /dist z sqrtr0 ltxx.
-split=> [a k|a i]; last first.
-  rewrite two_sum !G_two /= /beta two_sum !G_two /= HE.
-  have -> : W a 0 * (-1 * lab i * c i) + W a 1 * (1 * lab i * c i) = - (lab i * c i * dw a) by rewrite /dw; ring.
-  have -> : -1 * lab i * c i * dotc W H 0 i + 1 * lab i * c i * dotc W H 1 i = - (c i * (lab i * bdot dw H i)).
-    have -> : bdot dw H i = dotc W H 0 i - dotc W H 1 i.
-      by rewrite /bdot /dotc -sumrB; apply: eq_bigr => b _; rewrite /dw; ring.
-    ring.
-  rewrite margin_two; have ss : s i * s i = 1 by case: (s1 i) => ->; rewrite ?mulrNN mulr1.
-  transitivity (- (s i * s i * (lab i * c i * dw a))); first by rewrite ss mul1r.
-  by field.
+  by left; apply: two_opposite.
+split=> [a k|a i]; last exact: two_features.
 rewrite alpha_sum; under [X in _ = _ * X]eq_bigr do rewrite rows_two.
 rewrite rows_two; case: h => [op|e]; last first.
   have -> : \sum_i c i * s i = 0 by rewrite balance_two e subrr mulr0 mul0r.
