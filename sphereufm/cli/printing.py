@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _KEY = "sphereufm.verbosity"
-# a pipe or a file has no width of its own: a table gets all it needs
+# a pipe or a file has no width of its own: a table gets all it needs, or what COLUMNS says
 _PIPE_WIDTH = 140
 # seconds between two lines of progress where there is no terminal to draw a bar on
 _LINE_SECONDS = 1.0
@@ -78,7 +79,8 @@ def say(*results: object) -> None:
         else:
             from rich.console import Console
 
-            Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(result)
+            piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+            Console(width=_PIPE_WIDTH if piped else None).print(result)
 
 
 def say_json(data: Any) -> None:
