@@ -221,3 +221,13 @@ def test_a_singular_point_is_a_failed_proof():
     certificate = prove_expression(thomson(3, 2), X)
     assert certificate.claims == ()
     assert "not finite" in certificate.reason
+
+
+@pytest.mark.parametrize("n", [3, 5, 7])
+def test_columns_whose_pulls_cancel_are_scaled_by_the_pulls(n):
+    """On a ring a column between two opposite neighbours has no gradient at all; every sign pattern is critical."""
+    cost = Cost(dim=2, columns=n)
+    ring = cost.instance(-sum(cost.gram(i, (i + 1) % n) for i in range(n)))
+    for k in range(1, n):
+        certificate = prove_expression(ring, [[1] * k + [-1] * (n - k), [0] * n])
+        assert certificate.find(CriticalClaim) is not None

@@ -90,8 +90,12 @@ class ExpressionEvaluation:
 
     @cached_property
     def scales(self) -> list[int]:
-        """Even exponents of the sum of absolute entries of each gradient column."""
-        sizes = [exponent(sum((abs(value) for value in column), arb(0))) for column in self.gradient]
+        """Even exponents of the sum of the absolute terms of each gradient column, which may cancel in the gradient."""
+        sums = [arb(0)] * len(self._columns)
+        for leaf, weight in self._leaves[0].items():
+            for j, vector in self._leaf_gradient(leaf):
+                sums[j] += sum((abs(weight * value) for value in vector), arb(0))
+        sizes = [exponent(total) for total in sums]
         highest = max(max(sizes), -2000)
         return [2 * (max(size, highest - _LEAST_SCALE) // 2) for size in sizes]
 

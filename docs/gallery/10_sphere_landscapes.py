@@ -1,0 +1,117 @@
+"""
+Ten landscapes on spheres, each from a few lines
+================================================
+
+One expression is searched and proved. The instances are small on purpose: every picture takes a second, and each row
+that is drawn filled has a certificate that the independent checker accepted.
+"""
+
+# %%
+# Costs of one unit vector: dictionaries, tensors, blind deconvolution, a hyperplane among outliers.
+
+from fractions import Fraction
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sphereufm import SymmetryGroup, prove_landscape, verify_landscape
+from sphereufm.certify.expressions import Cost, exp, log, sqrt, thomson
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
+
+rng = np.random.default_rng(0)
+
+
+def entries(dim, columns=1):
+    cost = Cost(dim=dim, columns=columns)
+    return cost, [cost.x(i, 0) for i in range(dim)]
+
+
+def signed_permutations(dim):
+    swaps = [np.eye(dim)[[*range(i), i + 1, i, *range(i + 2, dim)]] for i in range(dim - 1)]
+    return SymmetryGroup.generated([np.diag([-1.0] + [1.0] * (dim - 1)), *swaps], dim=dim, columns=1)
+
+
+problems = {}
+
+# complete dictionary learning, a known dictionary: every minimiser is an atom (Sun, Qu, Wright 2017; Zhai et al. 2020)
+cost, x = entries(4)
+l4 = cost.instance(-sum(v**4 for v in x))
+problems["dictionary, l4"] = ExpressionProblem(instance=l4, symmetry=signed_permutations(4))
+cost, x = entries(3)
+cosh = cost.instance(sum(log(exp(3 * v) + exp(-3 * v)) for v in x))
+problems["dictionary, log-cosh"] = ExpressionProblem(instance=cosh, symmetry=signed_permutations(3))
+
+# an orthogonal tensor: only its components minimise (Ge, Huang, Jin, Yuan 2015)
+cost, x = entries(3)
+problems["orthogonal tensor"] = cost.instance(-sum((i + 2) * v**4 for i, v in enumerate(x)))
+
+# a random cubic form, the p-spin of spin glasses: up to 2 (2^d - 1) critical points (Cartwright, Sturmfels 2013)
+cost, x = entries(4)
+triples = [(i, j, k) for i in range(4) for j in range(i + 1) for k in range(j + 1)]
+problems["cubic spins"] = cost.instance(
+    sum(int(100 * rng.standard_normal()) * (x[i] * x[j] * x[k]) for i, j, k in triples)
+)
+
+# multichannel blind deconvolution with l4: inverses of the filter, up to a shift and a sign (Qu, Li, Zhu 2019)
+cost, x = entries(3)
+shifts = [[x[(i + s) % 3] for i in range(3)] for s in range(3)]
+channels = rng.integers(-2, 3, (4, 3)).tolist()
+problems["blind deconvolution"] = cost.instance(
+    -sum(
+        sum(y * v for y, v in zip(channel, shift, strict=True) if y) ** 4
+        for channel in channels
+        for shift in shifts
+    )
+)
+
+# dual principal component pursuit, smoothed: the normal of a plane among outliers (Tsakiris, Vidal 2018)
+cost, x = entries(3)
+points = [*([*p, 0] for p in rng.integers(-3, 4, (6, 2)).tolist() if any(p)), [1, 2, 2], [2, -1, 1]]
+problems["dual pursuit"] = cost.instance(
+    sum(sqrt(sum(a * v for a, v in zip(p, x, strict=True) if a) ** 2 + Fraction(1, 10)) for p in points)
+)
+
+# %%
+# Costs of many unit vectors: rings of oscillators, charges, contrastive learning, cuts of graphs.
+
+# five oscillators on a ring: twisted states are minimisers, too (Wiley, Strogatz, Girvan 2006)
+cost = Cost(dim=2, columns=5)
+ring = cost.instance(-sum(cost.gram(i, (i + 1) % 5) for i in range(5)))
+turns = SymmetryGroup.generated([[1, 2, 3, 4, 0], [4, 3, 2, 1, 0]], dim=2, columns=5, orthogonal=True)
+problems["Kuramoto ring"] = ExpressionProblem(instance=ring, symmetry=turns)
+
+# Thomson's problem
+problems["five charges"] = ExpressionProblem(instance=thomson(5), symmetry=SymmetryGroup.full(5))
+
+# supervised contrastive loss, two classes of two: each class collapses (Graf, Hofer, Niethammer, Kwitt 2021)
+cost = Cost(dim=3, columns=4)
+pairs = {0: 1, 1: 0, 2: 3, 3: 2}
+problems["contrastive"] = cost.instance(
+    sum(
+        log(sum(exp(2 * cost.gram(i, a)) for a in range(4) if a != i)) - 2 * cost.gram(i, p)
+        for i, p in pairs.items()
+    )
+)
+
+# the cut of a pentagon in the plane, below the rank that no bad minimiser survives (Boumal, Voroninski, Bandeira 2016)
+cost = Cost(dim=2, columns=5)
+cut = cost.instance(sum(cost.gram(i, (i + 1) % 5) for i in range(5)))
+problems["cut of a pentagon"] = ExpressionProblem(instance=cut, symmetry=turns)
+
+# %%
+# Cost against Morse index; filled: PROVED.
+
+figure, axes = plt.subplots(2, 5, figsize=(12, 5), constrained_layout=True)
+for axis, (name, problem) in zip(axes.flat, problems.items(), strict=True):
+    report = prove_landscape(verify_landscape(problem, effort="quick"))
+    for entry in report.critical:
+        proved = entry.status.name == "PROVED"
+        index = np.max(entry.morse_index)
+        axis.plot(index, entry.cost, "o", color="C0", mfc="C0" if proved else "none", ms=5)
+    done = sum(entry.status.name == "PROVED" for entry in report.critical)
+    axis.set_title(f"{name}\n{done} of {len(report.critical)} proved", fontsize=9)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+for axis in axes[1]:
+    axis.set_xlabel("Morse index")
+for axis in axes[:, 0]:
+    axis.set_ylabel("cost")
