@@ -41,13 +41,15 @@ def parse_rational(text: object) -> Fraction:
 
 
 def rational_text(value: Fraction) -> str:
-    """Return ``value`` as ``"p/q"``, or ``"p"`` for whole numbers.
+    """Return ``value`` as ``"p/q"``, or ``"p"`` for whole numbers; as ``"m@e"`` where that would be long.
 
     Examples
     --------
-    >>> rational_text(Fraction(36, 10))
-    '18/5'
+    >>> rational_text(Fraction(36, 10)), rational_text(Fraction(2.0**-300))
+    ('18/5', '1@-300')
     """
+    if max(abs(value.numerator), value.denominator) >= 10**60:
+        return exact_text(value)
     return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
 
 

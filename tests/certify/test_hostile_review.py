@@ -230,6 +230,14 @@ def test_the_sentence_tells_two_instances_apart(folder):
     assert len({words for words, _ in sentences}) == len({sha for _, sha in sentences}) == 5
 
 
+def test_long_fractions_are_not_cut_into_other_numbers():
+    tau, weight = f"{10**50 + 1}/{10**49}", f"{10**30 + 1}/{10**30}"
+    data = certificate(ufm([1, 1], 3, tau, weights=["1", weight]), None)
+    said = check_bytes(json.dumps(data).encode()).instance
+    assert "tau = about 10.0001," in said
+    assert "weights 1, about 1.00001" in said
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.integers(0, 2), min_size=1, max_size=6),

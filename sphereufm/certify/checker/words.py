@@ -69,17 +69,20 @@ def in_words(data: dict[str, Any]) -> str:
     loss = data["loss"] if isinstance(data["loss"], str) else " ".join(data["loss"])[:120]
     weights = "equal weights" if data["weights"] is None else f"weights {runs(data['weights'])}"
     order = "" if data["labels"] is None else " (labels not in order)"
+    # a fraction cut short would be another number
+    tau = data["tau"] if len(data["tau"]) <= 40 else f"about {words(Fraction(data['tau']), True)}"
     return (
         f"{loss}, K = {data['classes']}, class sizes {runs(data['class_sizes'])}{order}, "
-        f"d = {data['dim']}, tau = {data['tau'][:60]}, {weights}"
+        f"d = {data['dim']}, tau = {tau}, {weights}"
     )
 
 
 def runs(values: list[Any]) -> str:
     """Values joined by commas, equal neighbours counted, cut where there are many."""
-    parts = [(str(value)[:24], len(list(group))) for value, group in groupby(values)]
-    shown = ", ".join(value if n == 1 else f"{value} ({n} times)" for value, n in parts[:12])
-    return shown + (", ..." if len(parts) > 12 else "")
+    parts = [(str(value), len(list(group))) for value, group in groupby(values)]
+    texts = [text if len(text) <= 24 else f"about {words(Fraction(text), True)}" for text, _ in parts[:12]]
+    shown = [text if n == 1 else f"{text} ({n} times)" for text, (_, n) in zip(texts, parts, strict=False)]
+    return ", ".join(shown) + (", ..." if len(parts) > 12 else "")
 
 
 def sentence(found: dict[str, tuple[str, str]], claims: dict[str, Any]) -> tuple[str, str]:
