@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["LandscapePosition"]
 
+_SOURCES = {"one": "since none was given", "feature-length": "the length of the features"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LandscapePosition:
@@ -85,7 +87,8 @@ class LandscapePosition:
         if self.cost is None:
             lines = [f"position on the landscape: none; {self.reason}"]
         else:
-            head = f"position on the landscape (tau = {self.tau:.6g}, {self.tau_source}"
+            source = _SOURCES.get(self.tau_source or "", self.tau_source)
+            head = f"position on the landscape (tau = {self.tau:.6g}, {source}"
             head += "; features and classifier divided by their lengths here" if self.normalized else ""
             lines = [f"{head}):", self._cost_line(), *self._gap_lines()]
         return "\n  ".join([*lines, *self._shape_lines(), *self.notes])

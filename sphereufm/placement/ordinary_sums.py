@@ -5,8 +5,9 @@ The formulas are those of :mod:`~sphereufm.placement.ordinary`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -129,9 +130,9 @@ class OrdinarySums:
         """N."""
         return int(self.counts.sum())
 
-    def begin(self) -> OrdinarySums:
-        """An empty one of the same kind."""
-        return self.empty(self.tau, self.bias, self.counts, self.keep)
+    def maker(self) -> Callable[[], OrdinarySums]:
+        """What makes an empty one of the same kind."""
+        return partial(OrdinarySums.empty, self.tau, self.bias, self.counts, self.keep)
 
     def add(self, view: View) -> None:
         """Gather a block."""

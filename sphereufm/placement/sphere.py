@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -213,9 +214,9 @@ class SphereSums:
             loss=loss,
         )
 
-    def begin(self) -> SphereSums:
-        """An empty one of the same problem."""
-        return SphereSums.of(self.W, self.samples, self.tau, self.row_lengths, self.loss)
+    def maker(self) -> Callable[[], SphereSums]:
+        """What makes an empty one of the same problem."""
+        return partial(SphereSums.of, self.W, self.samples, self.tau, self.row_lengths, self.loss)
 
     def add(self, view: View) -> None:
         """Gather a block."""

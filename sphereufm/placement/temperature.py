@@ -9,8 +9,9 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ class Margins:
     ----------
     row_lengths : ndarray, shape (K,)
         Lengths of the classifiers with which a view's products are made.
-    dim, stride : int
-        d, and which block of how many is kept; the least margin is of all samples.
+    dim, samples : int
+        d and N.
     kept : list of ndarray of float32, shape (K, n)
         In single precision, since a fit needs no more.
     least : float
@@ -68,7 +69,7 @@ class Margins:
 
     row_lengths: Array
     dim: int
-    stride: int
+    samples: int
     kept: list[NDArray[np.float32]]
     least: float
     C: Array
@@ -78,21 +79,24 @@ class Margins:
     @classmethod
     def of(cls, row_lengths: Array, dim: int, samples: int, margin: float = 0.0) -> Margins:
         """Nothing yet."""
-        K = len(row_lengths)
-        stride = 1 + K * samples // _MOST_MARGINS
         return cls(
             row_lengths=row_lengths,
             dim=dim,
-            stride=stride,
+            samples=samples,
             kept=[],
             least=np.inf,
-            C=np.zeros((K, dim)),
+            C=np.zeros((len(row_lengths), dim)),
             margin=margin,
         )
 
-    def begin(self) -> Margins:
-        """An empty one of the same kind."""
-        return replace(self, kept=[], least=np.inf, C=np.zeros_like(self.C), seen=0)
+    @property
+    def stride(self) -> int:
+        """Which block of how many is kept; the least margin is of all samples."""
+        return 1 + len(self.row_lengths) * self.samples // _MOST_MARGINS
+
+    def maker(self) -> Callable[[], Margins]:
+        """What makes an empty one of the same kind."""
+        return partial(Margins.of, self.row_lengths, self.dim, self.samples, self.margin)
 
     def add(self, view: View) -> None:
         """Gather a block."""

@@ -59,7 +59,7 @@ def test_what_does_not_fit_the_memory_is_streamed_to_the_same_numbers(loss, monk
 def test_sums_hold_their_loss_in_every_part():
     problem, X = problem_of("logistic", 1.0)
     sums = SphereSums.of(X[:, :3], problem.samples, 1.0, loss=problem.loss)
-    assert sums.begin().loss == problem.loss
+    assert sums.maker()().loss == problem.loss
 
 
 def test_temperature_is_fitted_with_the_margin():

@@ -6,7 +6,7 @@ wants.  Chunks are gathered apart and merged in their order, by one process or b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,8 +48,8 @@ class View:
 class Companion(Protocol):
     """Sums that grow block by block; a plain value that pickles."""
 
-    def begin(self) -> Companion:
-        """An empty one of the same kind, for a run of rows."""
+    def maker(self) -> Callable[[], Companion]:
+        """What makes an empty one of the same kind, for a run of rows; it is sent to workers, and should be small."""
         ...
 
     def add(self, view: View) -> None:

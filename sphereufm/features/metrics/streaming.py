@@ -103,7 +103,8 @@ def second_pass(
     if state is not None and companion is not None:
         head = "companion."
         companion.restore({k[len(head) :]: a for k, a in state[1].items() if k.startswith(head)})
-    tasks = ((rows, frame, companion) for rows in _chunks(data, normalize, done))
+    maker = None if companion is None else companion.maker()
+    tasks = ((rows, frame, maker) for rows in _chunks(data, normalize, done))
     for part, gathered in ordered_map(_scatter_task, tasks, how.workers, how.scheduler):
         total = part if total is None else total.merge(part)
         done += 1
@@ -121,10 +122,12 @@ def _moments_task(task: tuple[Rows, Array, int]) -> ClassMoments:
     return class_moments(*task)
 
 
-def _scatter_task(task: tuple[Rows, Frame, Companion | None]) -> tuple[Scatter, Companion | None]:
+def _scatter_task(
+    task: tuple[Rows, Frame, Callable[[], Companion] | None],
+) -> tuple[Scatter, Companion | None]:
     """Second pass over one chunk, in a worker."""
-    rows, frame, companion = task
-    own = None if companion is None else companion.begin()
+    rows, frame, maker = task
+    own = None if maker is None else maker()
     return scatter(rows, frame, own), own
 
 
