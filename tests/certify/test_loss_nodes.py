@@ -136,11 +136,11 @@ def test_every_theorem_is_stated_where_its_hypotheses_hold(name, dim, tau, forma
         assert check_bytes(json.dumps(other).encode()).status == "UNDECIDED"
 
 
-def test_every_formal_statement_exists():
-    from pathlib import Path
-
-    from sphereufm.certify.checker.claims import THEOREMS
-
-    statements = (Path(__file__).resolve().parents[2] / "docs" / "formal" / "Theorems.v").read_text()
-    for formal in THEOREMS:
-        assert f"Theorem {formal} " in statements or f"Theorem {formal}:" in statements
+@pytest.mark.parametrize(("target", "stated"), [("2", True), ("3/2", False)])
+def test_squared_error_is_benign_below_its_target(target, stated):
+    loss = {"name": "squared-error", "own_weight": "5", "target": target}
+    certificate = prove_benign(ExactInstance.from_problem(problem_of("squared-error", tau="3/2", loss=loss)))
+    assert bool(certificate.claims) is stated
+    content = as_json(certificate)
+    content["claims"] = [{"type": "benign", "theorem": "C", "formal": "benign_squared"}]
+    assert check_bytes(json.dumps(content).encode()).status == ("PROVED" if stated else "UNDECIDED")

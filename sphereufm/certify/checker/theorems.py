@@ -34,9 +34,8 @@ def is_logistic(B: Any, p: Problem) -> bool:
 
 
 def is_squared(B: Any, p: Problem) -> bool:
-    """Plain squared error to the unit vector of the label."""
-    plain = p.loss == "squared-error" and set(p.parameters.values()) == {1}
-    return plain and p.dim > p.classes and p.tau < 1
+    """The own logit never reaches its target; the own weight is positive by the format."""
+    return p.loss == "squared-error" and p.dim > p.classes and p.tau < p.parameters["target"]
 
 
 # by formal statement: the theorem, its hypotheses beside K >= 2 and positive tau and weights, and these in words
@@ -49,5 +48,5 @@ THEOREMS: dict[str, tuple[str, Callable[[Any, Problem], bool], str]] = {
         "label smoothing, d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps)",
     ),
     "benign_one_against_all": ("C", is_logistic, "the logistic loss, K >= 2 and d >= K + 1"),
-    "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < 1"),
+    "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < target"),
 }

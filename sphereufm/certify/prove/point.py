@@ -183,8 +183,8 @@ def _theorem(instance: ExactInstance) -> tuple[str, str] | None:
         return "C", "benign_smoothed"
     if instance.loss == "logistic" and d > K:
         return "C", "benign_one_against_all"
-    plain = instance.loss == "squared-error" and set(parameters.values()) == {1}
-    return ("C", "benign_squared") if plain and d > K and tau < 1 else None
+    below = instance.loss == "squared-error" and tau < parameters["target"]
+    return ("C", "benign_squared") if below and d > K else None
 
 
 def _worth(certificate: Certificate) -> int:
