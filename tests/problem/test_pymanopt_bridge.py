@@ -373,3 +373,41 @@ def test_random_numbers_of_numpy_are_not_touched():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     from_pymanopt(mixed()).cost(from_pymanopt(mixed()).spheres.random_point(0))
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_the_elliptope_is_its_rows():
+    """The relaxed cut of a pentagon: 5 cos(4 pi / 5), found on Pymanopt's own manifold and given back in its form."""
+    C = np.roll(np.eye(5), 1, axis=0)
+    C = C + C.T
+    manifold = pymanopt.manifolds.Elliptope(5, 3)
+    cost = pymanopt.function.autograd(manifold)(lambda Y: 0.5 * anp.sum(C * anp.dot(Y, Y.T)))
+    original = pymanopt.Problem(manifold, cost)
+    problem = from_pymanopt(original)
+    assert problem.spheres.shape == (3, 5)
+    assert problem.symmetry.orthogonal
+    assert_derivatives_belong_to_cost(problem)
+    result = sphereufm.solve(problem, rng=0)
+    assert result.cost == pytest.approx(5.0 * np.cos(0.8 * np.pi))
+    Y = problem.pymanopt_point(result.X)
+    assert Y.shape == (5, 3)
+    assert original.cost(Y) == pytest.approx(result.cost)
+
+
+def test_complex_circles_are_pairs_of_columns_entries():
+    """Phase synchronisation without noise: all phases agree."""
+    manifold = pymanopt.manifolds.ComplexCircle(4)
+    wrap = pymanopt.function.numpy(manifold)
+    A = np.ones((4, 4)) + 1j * np.triu(np.ones((4, 4)), 1) - 1j * np.tril(np.ones((4, 4)), -1)
+    original = pymanopt.Problem(
+        manifold,
+        wrap(lambda z: -(z.conj() @ A @ z).real),
+        euclidean_gradient=wrap(lambda z: -2.0 * A @ z),
+        euclidean_hessian=wrap(lambda z, u: -2.0 * A @ u),
+    )
+    problem = from_pymanopt(original)
+    assert problem.spheres.dims == (2, 2, 2, 2)
+    assert_derivatives_belong_to_cost(problem)
+    best = min((sphereufm.solve(problem, rng=seed) for seed in range(4)), key=lambda r: r.cost)
+    z = problem.pymanopt_point(best.X)
+    np.testing.assert_allclose(np.abs(z), 1.0)
+    assert original.cost(z) == pytest.approx(best.cost)

@@ -5,13 +5,15 @@ installed.  Its random numbers (the global NumPy state) and its distances are ne
 
 A factor of a Pymanopt manifold becomes a run of columns of ``X``, shape ``(d, M)``:
 
-==================  ==========================================================================
-factor              columns
-==================  ==========================================================================
-``Sphere(n)``       one column of length ``n``
-``Sphere(m, n)``    one column of length ``m n``, the matrix row by row (tensors alike)
-``Oblique(m, n)``   ``n`` columns of length ``m``
-==================  ==========================================================================
+====================  ========================================================================
+factor                columns
+====================  ========================================================================
+``Sphere(n)``         one column of length ``n``
+``Sphere(m, n)``      one column of length ``m n``, the matrix row by row (tensors alike)
+``Oblique(m, n)``     ``n`` columns of length ``m``
+``Elliptope(n, k)``   ``n`` columns of length ``k``, the rows; rotations are a symmetry
+``ComplexCircle(n)``  ``n`` columns of length two, real and imaginary parts
+====================  ========================================================================
 
 Columns shorter than ``d`` are padded with zeros.
 """
@@ -86,7 +88,12 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
     if not isinstance(problem, pymanopt.Problem):
         raise InvalidInputError(f"problem={problem!r} must be a pymanopt.Problem")
     layout = Layout.of(problem.manifold)
-    group = SymmetryGroup.none(layout.spheres.shape[1]) if symmetry is None else symmetry
+    group = symmetry
+    if group is None:
+        M = layout.spheres.shape[1]
+        # points of the elliptope are Gram matrices: factors that differ by a rotation are one
+        alone = len(layout.factors) == 1 and layout.factors[0].kind == "rows"
+        group = SymmetryGroup.rotations(M) if alone else SymmetryGroup.none(M)
     ours = PymanoptProblem(
         problem=problem,
         spheres=layout.spheres,
@@ -146,6 +153,10 @@ class PymanoptProblem:
     def cost(self, X: Array) -> Array:
         """Cost, shape ``(...)``."""
         return self.at(X).cost
+
+    def pymanopt_point(self, X: Array) -> Parts:
+        """A point ``X``, shape ``(r, M)`` with ``r <= d``, in Pymanopt's own form."""
+        return self.layout.parts(X)
 
     def gradient(self, X: Array) -> Array:
         """Riemannian gradient, shape ``(..., d, M)``."""

@@ -19,17 +19,33 @@ Parts: TypeAlias = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """One sphere or oblique manifold of the product: ``columns`` columns of ``length`` numbers each."""
+    """One manifold of the product: ``columns`` columns of ``length`` numbers each, in ways that keep lengths.
+
+    ``kind`` is ``"sphere"`` (one column, entry by entry), ``"oblique"`` (as it is), ``"rows"`` (a transpose) or
+    ``"complex"`` (real above imaginary parts).
+    """
 
     start: int
     columns: int
+    length: int
     shape: tuple[int, ...]
-    is_oblique: bool
+    kind: str
 
-    @property
-    def length(self) -> int:
-        """Numbers in one column."""
-        return self.shape[0] if self.is_oblique else prod(self.shape)
+    def part(self, columns: Array) -> Any:
+        """Pymanopt's array of the factor's columns, shape ``(length, columns)``."""
+        if self.kind == "rows":
+            return columns.T.copy()
+        if self.kind == "complex":
+            return columns[0] + 1j * columns[1]
+        return np.array(columns).reshape(self.shape)
+
+    def columns_of(self, array: Array) -> Array:
+        """Inverse of :meth:`part`."""
+        if self.kind == "rows":
+            return array.T
+        if self.kind == "complex":
+            return np.stack([array.real, array.imag])
+        return array.reshape(self.length, self.columns)
 
     @property
     def where(self) -> slice:
@@ -65,21 +81,31 @@ class Layout:
         Raises
         ------
         InvalidInputError
-            If it is no ``Sphere``, ``Oblique``, or ``Product`` of them.
+            If it is no ``Sphere``, ``Oblique``, ``Elliptope``, ``ComplexCircle``, or ``Product`` of them.
         """
-        from pymanopt.manifolds import Oblique, Product, Sphere
+        from pymanopt.manifolds import ComplexCircle, Elliptope, Oblique, Product, Sphere
+
+        kinds = {Sphere: "sphere", Oblique: "oblique", Elliptope: "rows", ComplexCircle: "complex"}
 
         is_product = isinstance(manifold, Product)
         factors: list[Factor] = []
         start = 0
         for part in manifold.manifolds if is_product else (manifold,):
-            if not isinstance(part, Sphere | Oblique):
-                raise InvalidInputError(f"manifold={part} must be a Sphere or Oblique, or a Product of them")
+            kind = next((word for space, word in kinds.items() if isinstance(part, space)), None)
+            if kind is None:
+                raise InvalidInputError(
+                    f"manifold={part} must be a Sphere or Oblique, or a Product of them; Elliptope and ComplexCircle "
+                    "are taken as such"
+                )
             # the zero vector tells the shape through a public method, and without random numbers
             shape = tuple(int(n) for n in part.zero_vector(None).shape)
-            oblique = isinstance(part, Oblique)
-            columns = shape[1] if oblique else 1
-            factors.append(Factor(start=start, columns=columns, shape=shape, is_oblique=oblique))
+            length, columns = {
+                "sphere": (prod(shape), 1),
+                "oblique": shape,
+                "rows": shape[::-1],
+                "complex": (2, prod(shape)),
+            }[kind]
+            factors.append(Factor(start=start, columns=columns, length=length, shape=shape, kind=kind))
             start += columns
         return cls(factors=tuple(factors), is_product=is_product)
 
@@ -92,7 +118,7 @@ class Layout:
         """Pymanopt's form of a point or tangent, shape ``(d, M)``; missing rows are zero."""
         full = np.zeros(self.spheres.shape)
         full[: X.shape[0]] = X
-        parts = [np.array(full[: f.length, f.where]).reshape(f.shape) for f in self.factors]
+        parts = [f.part(full[: f.length, f.where]) for f in self.factors]
         return parts if self.is_product else parts[0]
 
     def joined(self, name: str, parts: Parts, rows: int) -> Array:
@@ -105,13 +131,13 @@ class Layout:
         """
         full = np.zeros(self.spheres.shape)
         for factor, part in zip(self.factors, parts if self.is_product else [parts], strict=True):
-            array = real_array(name, part)
+            array = np.asarray(part) if factor.kind == "complex" else real_array(name, part)
             if array.shape != factor.shape:
                 raise InvalidInputError(
                     f"the {name} has shape {array.shape}, but points of its factor have shape {factor.shape}; "
                     "return one entry for each entry of the point"
                 )
-            full[: factor.length, factor.where] = array.reshape(factor.length, factor.columns)
+            full[: factor.length, factor.where] = factor.columns_of(array)
         return full[:rows]
 
 
