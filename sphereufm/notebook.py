@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["html_table", "shown"]
+__all__ = ["counted", "html_table", "shown"]
 
 
 def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -48,3 +48,14 @@ def shown(value: str | float | tuple[float, float] | None) -> str:
         return value
     low, high = value if isinstance(value, tuple) else (value, value)
     return f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return ``"1 row"``, ``"2 rows"``.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(0, "family", "families")
+    ('1 row', '0 families')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

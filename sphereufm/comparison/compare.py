@@ -22,7 +22,7 @@ from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.files import write_text
-from sphereufm.notebook import html_table, shown
+from sphereufm.notebook import counted, html_table, shown
 from sphereufm.solvers import SOLVERS
 
 __all__ = ["Comparison", "Rules", "compare_solvers"]
@@ -122,7 +122,9 @@ class Comparison:
             if runs:
                 seconds = shown(geometric_mean_seconds(runs, solver))
                 rows.append((solver, f"{sum(m.reached for m in runs)} of {len(runs)}", seconds))
-        caption = f"Relative gradient norm {self.rules.tolerance:g} on {len(self.instances)} instances"
+        caption = (
+            f"Relative gradient norm {self.rules.tolerance:g} on {counted(len(self.instances), 'instance')}"
+        )
         return html_table(caption, ("solver", "solved", "seconds, failures charged the limit"), rows)
 
     def save(self, path: Path) -> None:

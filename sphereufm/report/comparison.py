@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
+from sphereufm.notebook import counted
 from sphereufm.report.page import figure_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def comparison_html(comparison: Comparison) -> str:
     solvers = ["solver", "solved", "runs", "seconds (geometric mean)", "calls (mean where solved)"]
     solvers += [f"time over {comparison.solvers[0]}'s", "least", "most", "where solved"]
     runs: list[list[Cell]] = [[_shown(getattr(m, key)) for key in _RUNS] for m in comparison.measurements]
+    instances = counted(len(comparison.instances), "instance")
     return page_html(
-        title=f"Comparison of {len(comparison.solvers)} solvers on {len(comparison.instances)} instances",
+        title=f"Comparison of {counted(len(comparison.solvers), 'solver')} on {instances}",
         verdict=_verdict(comparison),
         facts=list(_facts(comparison)),
         body=figures

@@ -10,7 +10,8 @@ from own_problems import fourth_powers
 from sphereufm import LandscapeVerdict, UFMProblem, prove_landscape, verify_landscape
 from sphereufm.landscape.points import CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import ProofSummary
-from sphereufm.landscape.report.summary import counted, summarise
+from sphereufm.landscape.report.summary import summarise
+from sphereufm.notebook import counted
 from sphereufm.plots.landscape import landscape_figure
 from sphereufm.report import landscape_html
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, lies_above
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.notebook import shown
+from sphereufm.notebook import counted, shown
 from sphereufm.problem import capabilities
 from sphereufm.tolerances import COST_ROUNDING
 
 if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
 
-__all__ = ["COLUMNS", "KIND_NAMES", "Summary", "Value", "counted", "row_values", "summarise"]
+__all__ = ["COLUMNS", "KIND_NAMES", "Summary", "Value", "row_values", "summarise"]
 
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 Value: TypeAlias = str | float | tuple[float, float] | None
@@ -149,17 +149,6 @@ def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
         "status": f"{entry.status.name} ({entry.reason})" if entry.reason else entry.status.name,
         "hits": entry.hits,
     }
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return ``"1 row"``, ``"2 rows"``.
-
-    Examples
-    --------
-    >>> counted(1, "row"), counted(0, "family", "families")
-    ('1 row', '0 families')
-    """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _kind(entry: Entry) -> str:

@@ -95,7 +95,7 @@ const describePoint = (cell, entry, index, member) => {
   const X = entry.point;
   const order = entry.isotropy_order, copies = entry.permutation_copies;
   put(cell, "p", order == null ? "Isotropy: not counted."
-    : `Isotropy: ${order} permutations of the columns act on this point as rotations; ${copies} copies of its orbit under the permutations.`);
+    : `Isotropy: ${order} ${order === 1 ? "permutation of the columns acts" : "permutations of the columns act"} on this point as rotations; ${copies} ${copies === 1 ? "copy" : "copies"} of its orbit under the permutations.`);
   showProof(cell, entry);
   if (X.length === 2 || X.length === 3) {
     put(cell, "h3", X.length === 2 ? "Configuration on the circle" : "Configuration on the sphere");
