@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sphereufm.geometry.symmetry.alignment import canonical_key as canonical_key
     from sphereufm.geometry.symmetry.groups import ColumnPermutations as ColumnPermutations
     from sphereufm.geometry.symmetry.groups import SymmetryGroup as SymmetryGroup
+    from sphereufm.landscape.plan import plan_landscape as plan_landscape
     from sphereufm.landscape.points import CriticalFamily as CriticalFamily
     from sphereufm.landscape.points import CriticalPoint as CriticalPoint
     from sphereufm.landscape.points import CriticalPointKind as CriticalPointKind
@@ -101,6 +102,7 @@ _HOME = {
     "theorem_s": "problem.theory.theorems",
     "trace_branches": "branches.trace",
     "prove_complete": "complete.prove",
+    "plan_landscape": "landscape.plan",
     "prove_landscape": "landscape.proofs",
     "verify_landscape": "landscape.verify",
 }
