@@ -12,8 +12,10 @@ eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
 Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
 inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
 apart from zero. Where samples are equal, the parts of the Hessian are taken apart one by one
-(:mod:`~sphereufm.problem.equal_samples`). An eigenvalue counts as zero below 1e-9 of the largest; all this is floating
-point, and proofs override it.
+(:mod:`~sphereufm.problem.equal_samples`). An eigenvalue counts as zero below 1e-9 of the largest for the
+cross-entropy problem; for costs of unknown make where
+:func:`~sphereufm.spectra.curvature_signs.curvature_signs` cannot tell its sign.  All this is floating point, and
+proofs override it.
 """
 
 from __future__ import annotations
