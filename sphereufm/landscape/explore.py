@@ -128,7 +128,9 @@ class Exploration:
 
     def neighbours(self, progress: Progress) -> None:
         """Search next to every orbit, and next to those that this finds, with about as many starts as at random."""
-        budget = sum(found.starts for found in self.coverage.values())
+        # merged strata are as many starts as such a landscape is worth: it has no end of orbits
+        merged = [found.starts for name, found in self.coverage.items() if name.endswith(MERGED)]
+        budget = sum(merged or [found.starts for found in self.coverage.values()])
         known = self.collection.representatives
         explored = used = 0
         while explored < len(known) and used < budget:

@@ -27,6 +27,9 @@ _SAME_INVARIANTS = 1e-5
 _SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.
 _PIECE = 1 << 21
+# From so many columns on, invariants and orders take longer than a look at whether a rotation alone will do; so many
+# points are prepared together then.
+_MANY_COLUMNS, _FEW_POINTS = 100, 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -67,7 +70,24 @@ class OrbitRegister:
 
     def enter(self, points: Sequence[Found]) -> list[int]:
         """Number of the orbit of each point, in their order; new ones where need be."""
-        return [self.number(entry) for entry in self.prepared(points)]
+        numbers: list[int] = []
+        for begin in range(0, len(points), _FEW_POINTS):
+            piece = points[begin : begin + _FEW_POINTS]
+            turned = [self._turned(point) for point in piece]
+            rest = iter(self.prepared([p for p, number in zip(piece, turned, strict=True) if number is None]))
+            numbers += [self.number(next(rest)) if number is None else number for number in turned]
+        return numbers
+
+    def _turned(self, point: Found) -> int | None:
+        """The orbit of a point of many columns that a rotation alone brings onto its representative."""
+        if not self.symmetry.orthogonal or point.X.shape[1] < _MANY_COLUMNS:
+            return None
+        for number in self._near(point):
+            other = self.representatives[number]
+            tolerance = _SAME_POINT + point.radius + other.radius
+            if other.X.shape == point.X.shape and is_rotation_of(point.X, other.X, tolerance):
+                return number
+        return None
 
     def find(self, point: Found) -> int | None:
         """Number of the orbit of a point, None where it is not known."""
@@ -104,18 +124,20 @@ class OrbitRegister:
 
     def _candidates(self, entry: Entry) -> list[int]:
         """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""
-        cost = entry.found.cost
-        reach = 2.0 * CANDIDATE_COST * abs(cost) + max(self._cost_noise, entry.found.cost_noise)
-        begin = bisect_left(self._by_cost, (cost - reach, 0))
-        end = bisect_right(self._by_cost, (cost + reach, len(self._entries)))
-        near = sorted(number for _, number in self._by_cost[begin:end])
         return [
             number
-            for number in near
+            for number in self._near(entry.found)
             if (other := self._entries[number]).ordered.shape == entry.ordered.shape
             and np.abs(other.invariants - entry.invariants).max(initial=0.0)
             <= _SAME_INVARIANTS + entry.found.radius + other.found.radius
         ]
+
+    def _near(self, point: Found) -> list[int]:
+        """Orbits of nearly the same cost, as they were met."""
+        reach = 2.0 * CANDIDATE_COST * abs(point.cost) + max(self._cost_noise, point.cost_noise)
+        begin = bisect_left(self._by_cost, (point.cost - reach, 0))
+        end = bisect_right(self._by_cost, (point.cost + reach, len(self._entries)))
+        return sorted(number for _, number in self._by_cost[begin:end])
 
     def prepared(self, points: Sequence[Found]) -> list[Entry]:
         """The points with what they are compared by, made for all points of one shape together."""

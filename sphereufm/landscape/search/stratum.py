@@ -71,7 +71,7 @@ class Stratum:
     def batch_size(self) -> int:
         """Starts in one batch."""
         if self.merged:
-            return default_starts(0)
+            return default_starts(self.problem.spheres.shape[1])
         return default_starts(self.problem.spheres.dimension)
 
 
