@@ -294,3 +294,31 @@ left; apply: (S_ge0_corank1 crit _ bneg i0); rewrite ?rW ?Kd ?subSnn //.
 by move=> a; apply: (W_alpha0 crit (soft_shift tau off om y (onehot_sum1 R y))).
 Qed.
 End Conclusions.
+
+(* ---- what a misclassified sample costs ---- *)
+Section Misclassified.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (tau om : 'I_N -> R).
+Hypotheses (tau0 : forall i, 0 < tau i) (om0 : forall i, 0 < om i).
+Variables (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)).
+Local Notation off := (fun (_ : 'I_K) (_ : 'I_N) => 0).
+
+Lemma sample_cost_ge0 i : 0 <= om i * (ln (sumexp tau off W H i) - logit tau off W H (y i) i).
+Proof.
+apply: mulr_ge0; first exact: ltW.
+rewrite subr_ge0 -[X in X <= _]expK ler_ln ?posrE ?expR_gt0 //; last first.
+  by apply: (sum_gt0 (y i)) => k; apply: expR_gt0.
+by rewrite /sumexp (bigD1 (y i)) //= ler_addl; apply: sumr_ge0 => k _; apply: ltW; apply: expR_gt0.
+Qed.
+
+Lemma misclassified_cost i k : dotc W H (y i) i < dotc W H k i -> om i * ln 2 < cost y tau off om W H.
+Proof.
+move=> lt; have zk : logit tau off W H (y i) i < logit tau off W H k i by rewrite /logit !addr0 ltr_pmul2l.
+have ky : k != y i by apply/eqP => e; rewrite e ltxx in lt.
+rewrite /cost (bigD1 i) //=; apply: ltr_paddr; first by apply: sumr_ge0 => j _; apply: sample_cost_ge0.
+rewrite ltr_pmul2l // ltr_subr_addr -[X in _ + X < _]expK -lnM ?posrE ?expR_gt0 //.
+rewrite ltr_ln ?posrE ?mulr_gt0 ?expR_gt0 //; last by apply: (sum_gt0 (y i)) => j; apply: expR_gt0.
+rewrite /sumexp (bigD1 (y i)) //= (bigD1 k) //= addrA; apply: ltr_paddr.
+  by apply: sumr_ge0 => j _; apply: ltW; apply: expR_gt0.
+by rewrite mulr2n mulrDl !mul1r ltr_add2l ltr_expR.
+Qed.
+End Misclassified.

@@ -95,6 +95,21 @@ Theorem no_spurious_bias (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (b : 'I_K -> R) : (
 Proof. by move=> dK d3 uW uH; apply: no_spurious_bias_at. Qed.
 End CrossEntropy.
 
+(* So without offsets every spurious minimiser at d = K - 1 >= 3 misclassifies a sample with 2 tau_i > K - 2, and costs
+   more than log 2 times the weight of that sample. *)
+Theorem spurious_F (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (tau om : 'I_N -> R)
+  (f := @cost R d K N y tau (fun _ _ => 0) om) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  (forall i, 0 < tau i) -> (forall i, 0 < om i) -> (2 < d)%N -> K = d.+1 ->
+  unitc W -> unitc H -> local_min f W H -> ~ global_min f W H ->
+  exists i k, [/\ dotc W H (y i) i < dotc W H k i, d%:R - 1 < 2 * tau i & om i * ln 2 < f W H].
+Proof.
+move=> tau0 om0 d3 Kd uW uH lm ng; apply: contrapT => ne; apply: ng.
+apply: (no_spurious_F tau0 om0 d3 Kd _ uW uH lm) => i.
+case: (lerP (2 * tau i) (d%:R - 1)) => ht; [by right|left=> k].
+rewrite leNgt; apply/negP => lt; apply: ne; exists i, k; split=> //.
+exact: (misclassified_cost tau0 om0 lt).
+Qed.
+
 (* ---- balanced classes, one inverse temperature T, no offsets: neural collapse ---- *)
 Section Balanced.
 Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (T : R) (om : 'I_N -> R).
