@@ -26,10 +26,11 @@ def benign():
     return prove_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=10))
 
 
-def test_every_face_says_the_same(plane, capsys):
+def test_every_face_says_the_same(plane, capsys, monkeypatch):
     from sphereufm.cli.printing import say
     from sphereufm.cli.verify import _lines, _table
 
+    monkeypatch.setenv("COLUMNS", "200")  # wide enough for headings in one line
     summary = summarise(plane)
     say(_table(summary), _lines(summary))
     faces = {
