@@ -40,8 +40,8 @@ _MOST_DESCENTS = 256
 _MOST_ENTRIES = 120_000
 # Eigenvectors of a kind along which descents begin, random directions beside them, members of a family.
 _EIGENVECTORS = 3
-_SAMPLES = 3
-_MEMBERS = 3
+_SAMPLES = 6
+_MEMBERS = 5
 # Entries of a point beyond which its Hessian is not taken apart here.
 _LARGEST = 1500
 # Radians of the first step, tried in turn until one leads down.
