@@ -224,14 +224,10 @@ apply: (turn_off b0 Gk0 ba bH) => k; rewrite -bW.
 by apply: eq_bigr => e _; rewrite !(aligned va vW vc).
 Qed.
 
-Hypothesis bn0 : forall i, be i != 0.
-
-(* all features lie in the span of the classifiers *)
-Lemma caseB_deficient : (\rank W < d)%N -> psd g W H \/ neg_curv g Q W H.
-Proof.
-case/exists_orth => b [[a ba] bW]; apply: (deficient g Q ba bW) => i.
-by rewrite (bdot_H crit) // big1 ?mul0r // => k _; rewrite bW mul0r.
-Qed.
+(* ---- Case B ---- *)
+Section CaseB.
+(* where beta_i is zero, so is g_i *)
+Hypothesis gb : forall i, be i = 0 -> forall k, G k i = 0.
 
 (* W invertible: sum_i g_i g_i^T / beta_i = 0, so some beta_i > 0, and that feature moves along W^-T 1 *)
 Lemma caseB_sum : row_full W -> forall m k, \sum_i G k i * G m i / be i = 0.
@@ -241,43 +237,54 @@ have al0 : forall k, al k = 0 by apply: (full_inj fW); apply: W_alpha0.
 apply: (full_inj (c := fun k => \sum_i G k i * G m i / be i) fW) => a.
 transitivity (\sum_i H a i * G m i); last by case: crit => -> _; rewrite al0 mulr0.
 under eq_bigr do rewrite mulr_sumr.
-rewrite exchange_big /=; apply: eq_bigr => i _; rewrite (H_eq crit) // !mulr_suml.
-by apply: eq_bigr => k' _; ring.
+rewrite exchange_big /=; apply: eq_bigr => i _; have [b0|b0] := eqVneq (be i) 0.
+  by rewrite (gb b0 m) mulr0 big1 // => k' _; rewrite mulr0 mul0r mulr0.
+rewrite (H_eq crit) // !mulr_suml; by apply: eq_bigr => k' _; ring.
 Qed.
 
-Lemma caseB_positive (i0 : 'I_N) : row_full W -> exists i, 0 < be i.
+Variables (i0 : 'I_N) (k0 : 'I_K).
+Hypotheses (Gk0 : G k0 i0 != 0) (fW : row_full W).
+
+Lemma caseB_positive : exists i, 0 < be i.
 Proof.
-move=> fW; apply: contrapT => /forallNP nbe.
-have bneg i : be i < 0 by rewrite lt_neqAle bn0 leNgt; apply/negP/nbe.
-have [k Gk] := gn0 i0.
-have p i : 0 <= - (G k i * G k i / be i).
-  by rewrite -mulrN mulr_ge0 // -?expr2 ?sqr_ge0 // -invrN invr_ge0 oppr_ge0 ltW.
-have : 0 < \sum_i - (G k i * G k i / be i).
+apply: contrapT => /forallNP nbe.
+have bneg i : be i <= 0 by rewrite leNgt; apply/negP/nbe.
+have p i : 0 <= - (G k0 i * G k0 i / be i).
+  by rewrite -mulrN mulr_ge0 // -?expr2 ?sqr_ge0 // -invrN invr_ge0 oppr_ge0.
+have : 0 < \sum_i - (G k0 i * G k0 i / be i).
   rewrite (bigD1 i0) //=; apply: ltr_paddr; first by apply: sumr_ge0.
-  by rewrite lt_neqAle p andbT eq_sym oppr_eq0 !mulf_neq0 // invr_eq0.
+  rewrite lt_neqAle p andbT eq_sym oppr_eq0 !mulf_neq0 // invr_eq0; apply/eqP => b0.
+  by move: Gk0; rewrite gb ?eqxx.
 by rewrite sumrN caseB_sum // oppr0 ltxx.
 Qed.
 
-Lemma caseB_full (i0 : 'I_N) : row_full W -> neg_curv g Q W H.
+Lemma caseB_full : neg_curv g Q W H.
 Proof.
-move=> fW; have [i bi] := caseB_positive i0 fW.
+have [i bi] := caseB_positive.
 pose vm := (const_mx 1 : 'rV[R]_K) *m pinvmx W.
 pose v := fun a => vm 0 a.
 have vW k : bdot v W k = 1.
   have : vm *m W = const_mx 1 by rewrite -mulmxA mulVpmx // mulmx1.
   by move/matrixP/(_ 0 k); rewrite !mxE.
 have vH : bdot v H i = 0.
-  rewrite (bdot_H crit) //; under eq_bigr do rewrite vW mul1r.
+  rewrite (bdot_H crit) ?gt_eqF //; under eq_bigr do rewrite vW mul1r.
   by rewrite G_sum0 mul0r.
-have [k Gk] := gn0 i.
 have [a va] : exists a, v a != 0.
   apply: contrapT => /forallNP v0.
-  have := vW k; rewrite /bdot big1 => [|a _]; last first.
+  have := vW k0; rewrite /bdot big1 => [|a _]; last first.
     by move/negP: (v0 a); rewrite negbK => /eqP ->; rewrite mul0r.
   by move/esym/eqP; rewrite oner_eq0.
 apply: (neg_one vH); rewrite big1 => [|k' _]; last first.
   by under eq_bigr do rewrite !vW !mulr1; case: sh.
 by rewrite sub0r oppr_lt0 mulr_gt0 // (sqn_gt0 va).
+Qed.
+End CaseB.
+
+(* no beta_i is zero: all features lie in the span of the classifiers *)
+Lemma caseB_deficient : (forall i, be i != 0) -> (\rank W < d)%N -> psd g W H \/ neg_curv g Q W H.
+Proof.
+move=> bn0 /exists_orth [b [[a ba] bW]]; apply: (deficient g Q ba bW) => i.
+by rewrite (bdot_H crit) // big1 ?mul0r // => k _; rewrite bW mul0r.
 Qed.
 End TheoremC.
 
@@ -294,6 +301,7 @@ have bn0 i : beta g W H i != 0 by apply/eqP => b0; apply: nb; exists i.
 case: (ltnP (\rank W) d) => [rW|rW]; first exact: caseB_deficient.
 have fW : row_full W by rewrite -col_leq_rank; apply: leq_trans rW.
 have [[i0 _]|nN] := EM (exists i : 'I_N, True).
-  by right; apply: (caseB_full crit gn0 sh bn0 i0 fW).
+  right; have [k0 Gk0] := gn0 i0.
+  by apply: (caseB_full crit sh _ Gk0 fW) => i b0; have := bn0 i; rewrite b0 eqxx.
 by left; apply: psd_trivial => k i; case: nN; exists i.
 Qed.

@@ -10,7 +10,7 @@ From mathcomp.classical Require Import boolp classical_sets functions.
 From mathcomp.analysis Require Import reals signed topology normedtype sequences derive realfun exp.
 From mathcomp Require Import ring.
 From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse.
-From Sphere Require Import Bias Losses Plane Index TwoClasses Merge.
+From Sphere Require Import Bias Losses Plane Index TwoClasses Merge Affine.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -214,6 +214,15 @@ Proof.
 move=> uW uH gn0 dims; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
 by case: dims => [dK|[dK d3 sh]]; [apply: dichotomy_C|apply: dichotomy_C_shift].
 Qed.
+
+(* Theorem C where gradients may vanish: losses that ignore a common shift, d >= K, and classifiers of which no
+   combination with coefficients that sum to zero vanishes but the trivial one. *)
+Theorem benign_affine (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : unitc W -> unitc H ->
+  (forall c : 'I_K -> R, \sum_k c k = 0 -> (forall a, \sum_k W a k * c k = 0) -> forall k, c k = 0) ->
+  shift_inv g Q -> (K <= d)%N -> stationary f W H -> global_min f W H \/ strict_saddle f W H.
+Proof.
+move=> uW uH ind sh dK; apply: (benign_at h1 h2 cx uW uH) => cr; exact: dichotomy_affine cr sh ind dK.
+Qed.
 End Convex.
 
 (* ---- Theorem C for the losses in use: no hypothesis on the point is left ---- *)
@@ -279,6 +288,21 @@ move=> W H uW uH; rewrite smoothed_totalE.
 apply: (no_spurious_C (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (soft_convex q tau _ y om0) uW uH) => [i|].
   exact: smooth_grad_neq0.
 by right; split=> //; apply: (soft_shift _ _ _ y); apply: smooth_sum1.
+Qed.
+
+(* Label smoothing above that threshold: a critical point that is neither a global minimiser nor a strict saddle has
+   affinely dependent classifiers. *)
+Theorem benign_smoothed_affine (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  unitc W -> unitc H -> stationary f W H -> ~ global_min f W H -> ~ strict_saddle f W H ->
+  exists c : 'I_K -> R, [/\ \sum_k c k = 0, (forall a, \sum_k W a k * c k = 0) & exists k, c k != 0].
+Proof.
+move=> uW uH; rewrite smoothed_totalE => st ng ns; apply: contrapT => nc.
+have ind : affine_independent W.
+  by move=> c c0 Wc k; apply/eqP/negPn/negP => ck; apply: nc; exists c; split=> //; exists k.
+have sh : shift_inv (soft_grad q tau (fun _ _ => 0) om) (soft_hess tau (fun _ _ => 0) om).
+  by apply: (soft_shift _ _ _ y); apply: smooth_sum1.
+by case: (benign_affine (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (soft_convex q tau _ y om0)
+  uW uH ind sh dK st).
 Qed.
 End Losses.
 

@@ -95,7 +95,7 @@ def main() -> int:
         run("coq_makefile", "-f", "_CoqProject", "-o", "Makefile", folder=folder)
         run("make", "-j2", folder=folder)
         question = "From Sphere Require Theorems.\n" + "".join(
-            f"Print Assumptions Theorems.{theorem}.\n" for theorem in theorems()
+            f"Print Assumptions Theorems.{theorem}.\n" for theorem in theorems(folder)
         )
         (folder / "Question.v").write_text(question)
         found = axioms(run("coqc", "-w", "none", "-R", ".", "Sphere", "Question.v", folder=folder))
