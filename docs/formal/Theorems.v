@@ -16,6 +16,15 @@ Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
 Local Open Scope ring_scope.
 
+(* benign landscapes have no spurious local minimisers *)
+Lemma benign_no_spurious (R : realType) (d K N : nat) (l : 'I_N -> ('I_K -> R) -> R)
+  (g : 'I_N -> ('I_K -> R) -> 'I_K -> R) : chain1 l g ->
+  benign (@total R d K N l) -> no_spurious (@total R d K N l).
+Proof.
+move=> h1 bn W H uW uH lm; have st := local_min_stationary h1 uW uH lm.
+by case: (bn W H uW uH st) => // ss; have := saddle_not_local_min uW uH st ss lm.
+Qed.
+
 Section CrossEntropy.
 Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K).
 Variables (tau : 'I_N -> R) (off : 'I_K -> 'I_N -> R) (om : 'I_N -> R).
@@ -51,8 +60,7 @@ Qed.
 (* Theorem E for minimisers *)
 Theorem no_spurious_E : (2 < d)%N -> K = d.+1 -> (forall i, 2 * tau i <= d%:R - 1) -> no_spurious f.
 Proof.
-move=> d3 Kd ht W H uW uH; rewrite cost_totalE; apply: (no_spurious_at h1 h2 cx uW uH) => cr.
-by apply: dichotomy_F => // i; right.
+move=> d3 Kd ht; have := benign_E d3 Kd ht; rewrite cost_totalE; exact: benign_no_spurious h1.
 Qed.
 
 (* Theorem F: d = K - 1 >= 3, any temperatures: a critical point at which every sample is well classified
@@ -242,10 +250,8 @@ Qed.
 
 Theorem no_spurious_one_against_all : (K < d)%N -> no_spurious (@one_against_all R d K N y tau off om).
 Proof.
-move=> dK W H uW uH; rewrite one_against_all_totalE.
-apply: (no_spurious_C (sep_chain1 (oaa_d1 y tau off om)) (sep_chain2 (oaa_d2 y tau off om))
-  (sep_convex (oaa_convex y tau off om0)) uW uH _ (or_introl dK)) => i.
-exact: oaa_grad_neq0.
+move=> dK; have := benign_one_against_all dK; rewrite one_against_all_totalE.
+exact: benign_no_spurious (sep_chain1 (oaa_d1 y tau off om)).
 Qed.
 
 (* Squared error: if d >= K + 1 and tau (plus the offset of the label) is below the target M, benign. *)
@@ -261,10 +267,8 @@ Qed.
 Theorem no_spurious_squared kappa M : 0 < kappa -> (K < d)%N -> (forall i, tau i + off (y i) i < M) ->
   no_spurious (@squared R d K N y tau off om kappa M).
 Proof.
-move=> kappa0 dK t1 W H uW uH; rewrite squared_totalE.
-apply: (no_spurious_C (sep_chain1 (sq_d1 y tau off om kappa M)) (sep_chain2 (sq_d2 y tau off om kappa M))
-  (sep_convex (sq_convex y tau off om0 M kappa0)) uW uH _ (or_introl dK)) => i.
-exact: sq_grad_neq0.
+move=> kappa0 dK t1; have := benign_squared kappa0 dK t1; rewrite squared_totalE.
+exact: benign_no_spurious (sep_chain1 (sq_d1 y tau off om kappa M)).
 Qed.
 
 (* Label smoothing with 0 < eps: if d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps), benign. *)
@@ -284,10 +288,7 @@ Qed.
 
 Theorem no_spurious_smoothed : no_spurious f.
 Proof.
-move=> W H uW uH; rewrite smoothed_totalE.
-apply: (no_spurious_C (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (soft_convex q tau _ y om0) uW uH) => [i|].
-  exact: smooth_grad_neq0.
-by right; split=> //; apply: (soft_shift _ _ _ y); apply: smooth_sum1.
+have := benign_smoothed; rewrite smoothed_totalE; exact: benign_no_spurious (soft_chain1 q tau _ om y).
 Qed.
 
 (* Label smoothing above that threshold: a critical point that is neither a global minimiser nor a strict saddle has
