@@ -59,8 +59,11 @@ def axioms(text: str) -> set[str]:
 
 
 def coq_is_installed() -> bool:
-    """Whether Coq and the libraries that the proofs use are there."""
+    """Whether Coq, in the version that the proofs are written for, and the libraries that they use are there."""
     if not shutil.which("coqc"):
+        return False
+    version = subprocess.run(["coqc", "-print-version"], capture_output=True, text=True).stdout
+    if not version.startswith("8.16"):
         return False
     where = subprocess.run(["coqc", "-where"], capture_output=True, text=True).stdout.strip()
     return all(
@@ -84,7 +87,7 @@ def main() -> int:
         return 1
     if not coq_is_installed():
         print(
-            "Coq or mathcomp is not installed: the formal proofs were NOT checked (docs/formal/README.md says how)"
+            "Coq 8.16 or mathcomp is not installed: the formal proofs were NOT checked (docs/formal/README.md says how)"
         )
         return 3
     allowed = axioms((HERE / "assumptions.txt").read_text())
