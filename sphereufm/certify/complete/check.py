@@ -255,7 +255,7 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
     >>> check_complete_bytes(b"{}")
     Traceback (most recent call last):
     ...
-    sphereufm.certify.complete.check.CompleteCheckError: certificate lacks format, instance, method, producer
+    sphereufm.certify.complete.reading.CompleteCheckError: certificate lacks format, instance, method, producer
     """
     certificate = read_json(data)
     producer = keys(certificate["producer"], "producer", {"name", "version"})
