@@ -2,7 +2,7 @@ r"""Leaving saddles: negative curvature where the gradient vanishes.
 
 At a point whose gradient meets the tolerance three questions are asked, the cheapest first.
 
-1. Does the point show that it is a global minimiser (:func:`~sphereufm.problem.capabilities.global_minima`,
+1. Does the point show that it is a global minimiser (:func:`~sphereufm.problem.point_capabilities.global_minima`,
    numerical)?  Then there is nothing to leave.
 2. Does an explicit direction of the problem (for the cross-entropy: of Theorem S's proof) have negative curvature?
 3. Does a Lanczos process on the Hessian, started from a random tangent, find a negative Ritz value?

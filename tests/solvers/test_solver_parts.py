@@ -8,7 +8,8 @@ from scipy.optimize import minimize_scalar
 from solver_problems import Counting, MaxCut, Rayleigh, random_matrix
 
 from sphereufm.geometry.spheres import project, retract
-from sphereufm.problem.capabilities import column_factors, global_minima
+from sphereufm.problem.capabilities import column_factors
+from sphereufm.problem.point_capabilities import global_minima
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
