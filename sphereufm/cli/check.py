@@ -54,7 +54,7 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     if as_json:
         say_json(reports)
     else:
-        say(*map(_words, reports))
+        say(*map(_sentences, reports))
         if len(reports) > 1:
             proved = sum(report["status"] == "PROVED" for report in reports)
             say(f"{proved} of {len(reports)} certificates PROVED")
@@ -266,7 +266,7 @@ def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:
     }
 
 
-def _words(report: dict[str, Any]) -> str:
+def _sentences(report: dict[str, Any]) -> str:
     """One result as lines of text."""
     lines = [f"{report['file']}: {report['status']}: {report['row']}"]
     if "instance" in report:

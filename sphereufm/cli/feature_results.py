@@ -1,4 +1,4 @@
-"""What ``sphereufm features`` measures of each file, and how it is told."""
+"""What ``sphereufm features`` measures of each file, and how it is shown."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ class Run:
         name = os.path.basename(path)
         with Progress() as progress:
 
-            def told(done: int, rows: int, number: int) -> None:
+            def advance(done: int, rows: int, number: int) -> None:
                 progress(f"{name}, pass {number} of 2", done, rows)
 
-            metrics, place = self._measured(data, train, Streaming(progress=told, **self.streaming))
+            metrics, place = self._measured(data, train, Streaming(progress=advance, **self.streaming))
         said = [*data.chosen, *data.notes]
         if train is not None:
             said += [f"training {line}" for line in train.chosen if not line.startswith("classifier")]

@@ -110,22 +110,22 @@ def prove_complete(
     ('PROVED', 3)
     """
     check_integer("most_boxes", most_boxes, 1)
-    told = progress or silent
+    advance = progress or silent
     if isinstance(problem, ExpressionInstance):
-        return search_charts(problem, most_boxes=most_boxes, progress=told)
+        return search_charts(problem, most_boxes=most_boxes, progress=advance)
     instance = capabilities.exact_instance(problem)
     if isinstance(instance, ExpressionInstance):
-        return search_charts(instance, most_boxes=most_boxes, progress=told)
+        return search_charts(instance, most_boxes=most_boxes, progress=advance)
     if not isinstance(instance, ExactInstance) or instance.loss != "cross-entropy":
         return _undecided(
             "complete lists need a cost whose formulas are known in balls: cross-entropy, or an expression"
         )
     if instance.classes == 2 and instance.dim >= 2:
-        return _checked(two_class_certificate(instance), two_class_points(instance), 0, told)
+        return _checked(two_class_certificate(instance), two_class_points(instance), 0, advance)
     reason = _out_of_reach(instance)
     if reason:
         return _undecided(reason)
-    return search_plane(problem, most_boxes=most_boxes, progress=told)
+    return search_plane(problem, most_boxes=most_boxes, progress=advance)
 
 
 def _out_of_reach(instance: ExactInstance) -> str:
@@ -153,7 +153,7 @@ def search_plane(
     problem: SphereProblem, *, most_boxes: int = 2_000_000, progress: Progress | None = None
 ) -> CompleteList:
     """Search every order of the classes on the circle; like :func:`prove_complete`, but never by the closed form."""
-    told = progress or silent
+    advance = progress or silent
     instance = capabilities.exact_instance(problem)
     closed = closed_neighbourhood(instance)
     orders = circle_orders(instance)
@@ -164,7 +164,7 @@ def search_plane(
         stage = f"complete list, order {number + 1} of {len(orders)}"
 
         def count(done: int, left: int, stage: str = stage, before: int = boxes) -> None:
-            told(stage, before + done, before + done + left)
+            advance(stage, before + done, before + done + left)
 
         search = branch_and_prune(
             equations, Zeros(equations), most_boxes=max(most_boxes - boxes, 1), progress=count
@@ -182,14 +182,14 @@ def search_plane(
             )
     orbits = _orbits(problem, instance, searches)
     certificate = planar_certificate(instance, closed, searches, [members for members, _ in orbits])
-    return _checked(certificate, [x for _, x in orbits], boxes, told)
+    return _checked(certificate, [x for _, x in orbits], boxes, advance)
 
 
 def search_charts(
     instance: ExpressionInstance, *, most_boxes: int = 2_000_000, progress: Progress | None = None
 ) -> CompleteList:
     """Search every chart for critical points of an own cost; like :func:`prove_complete`."""
-    told = progress or silent
+    advance = progress or silent
     if instance.dim < 2 or (instance.dim > 2 and instance.is_orthogonally_invariant):
         return _undecided(
             "a cost of inner products alone has no isolated critical points in d >= 3, and d = 1 has no tangents"
@@ -203,7 +203,7 @@ def search_charts(
     points: list[tuple[list[tuple[int, int]], Array]] = []
     for number, face in enumerate(faces):
         equations = ProgramEquations(instance, face)
-        told("complete list", number, len(faces))
+        advance("complete list", number, len(faces))
         search = branch_and_prune(equations, Zeros(equations), most_boxes=max(most_boxes - boxes, 1))
         boxes += search.boxes
         searches.append(search)
@@ -219,7 +219,7 @@ def search_charts(
                 boxes=boxes,
             )
     certificate = charts_certificate(instance, searches, [members for members, _ in points])
-    return _checked(certificate, [X for _, X in points], boxes, told)
+    return _checked(certificate, [X for _, X in points], boxes, advance)
 
 
 def _gather(
@@ -275,11 +275,11 @@ def _region(instance: ExactInstance, order: Sequence[int], search: Search) -> st
     return f"{len(search.low)} boxes are left, with angles {sides} radians"
 
 
-def _checked(certificate: bytes, points: Sequence[Array], boxes: int, told: Progress) -> CompleteList:
+def _checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: Progress) -> CompleteList:
     """What the independent checker says of a certificate."""
-    told("check the complete list", 0, 1)
+    advance("check the complete list", 0, 1)
     result: CompleteResult = check_complete_bytes(certificate)
-    told("check the complete list", 1, 1)
+    advance("check the complete list", 1, 1)
     proved = result.status == "PROVED" and len(result.orbits) == len(points)
     return CompleteList(
         status=ProofStatus.PROVED if proved else ProofStatus.UNDECIDED,

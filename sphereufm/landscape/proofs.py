@@ -120,7 +120,7 @@ def prove_landscape(
         notes.append(f"{why}: the proofs ended at row {number + 1} of {len(entries)}")
         rest = [replace(entry, reason=f"{why} before its proof") for entry in entries[number:]]
         entries[number:] = rest
-    return _judged(report, entries, theorem_certificate, prover, notes, complete)
+    return _with_verdict(report, entries, theorem_certificate, prover, notes, complete)
 
 
 def accepted(certificate: Certificate) -> str | None:
@@ -271,7 +271,7 @@ def _is_complete(report: LandscapeReport) -> bool:
     return report.completeness is not None and report.completeness.status == "PROVED"
 
 
-def _judged(
+def _with_verdict(
     report: LandscapeReport,
     entries: list[Entry],
     theorem: tuple[bool, str | None] | None,

@@ -80,9 +80,9 @@ def features_html(
     from sphereufm.plots.features import features_figure
     from sphereufm.plots.saving import page_svg
 
-    told = metrics.conventions | metrics.undefined
+    remarks = metrics.conventions | metrics.undefined
     numbers = {name: getattr(metrics, name) for name in _MEASURES} | metrics.variants
-    measures: list[list[Cell]] = [[name, value, told.get(name, "")] for name, value in numbers.items()]
+    measures: list[list[Cell]] = [[name, value, remarks.get(name, "")] for name, value in numbers.items()]
     position: list[list[Cell]] = [
         [text, data[key]] for key, text in _PLACE.items() if data.get(key) is not None
     ]

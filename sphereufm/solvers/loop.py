@@ -232,7 +232,7 @@ class _Batch:
                 self.running.settled[row] = False
                 self.running.tolerances[row] *= _TIGHTER
 
-    def _spend(self, row: int, kind: str) -> bool:
+    def _charge(self, row: int, kind: str) -> bool:
         """Charge a call, if it can be had; two are kept back for the first-order information at a new point."""
         if self.clock.expired() or not self.oracle.affordable(3)[row]:
             return False
@@ -241,17 +241,19 @@ class _Batch:
 
     def _lower_point(self, row: int) -> Array | None:
         """A point below a saddle, or nothing."""
-        if not self._spend(row, "cost"):
+        if not self._charge(row, "cost"):
             return None
         point = self.problem.at(self.points.X[row])
-        found = negative_curvature(self.problem, point, self.rng, lambda: self._spend(row, "hessian"))
-        return None if found is None else slide(self.problem, point, *found, lambda: self._spend(row, "cost"))
+        found = negative_curvature(self.problem, point, self.rng, lambda: self._charge(row, "hessian"))
+        return (
+            None if found is None else slide(self.problem, point, *found, lambda: self._charge(row, "cost"))
+        )
 
     def _may_be_far(self, row: int) -> bool:
         """Whether the Newton step says that the critical point is elsewhere."""
         if capabilities.is_well_scaled(self.problem):
             return False
-        length = newton_length(self.problem.at(self.points.X[row]), lambda: self._spend(row, "hessian"))
+        length = newton_length(self.problem.at(self.points.X[row]), lambda: self._charge(row, "hessian"))
         return length > max(_LONGEST_NEWTON, self.running.tolerances[row])
 
     def _move(self, row: int, X: Array, strategy: Strategy) -> None:

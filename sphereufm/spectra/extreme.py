@@ -182,7 +182,7 @@ def _candidates(
     d, r = len(parts.E), parts.rank
     if span is not None:
         for value, U in zip(span.values, parts.lift(span.vectors), strict=True):
-            yield float(value), 1, partial(_only, U)
+            yield float(value), 1, partial(_on_copy, U)
     if normal is not None:
         for value, c in zip(normal.values, normal.vectors[:, 0], strict=True):
             yield float(value), d - r, partial(parts.lift_normal, c)
@@ -195,7 +195,7 @@ def _candidates(
         yield value, apart * (d - r), partial(_apart_and_normal, parts, group, apart)
 
 
-def _only(U: Array, copy: int) -> Array:
+def _on_copy(U: Array, copy: int) -> Array:
     """The one vector of a simple eigenvalue."""
     return U
 

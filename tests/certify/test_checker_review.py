@@ -181,7 +181,7 @@ def test_all_levels_of_precision_share_one_budget(monkeypatch):
 
     def run(self, checks):
         spent.append(self.B.spent)
-        self.B.spend(8)
+        self.B.charge(8)
         return {"rank_one": ("UNDECIDED", "")}
 
     monkeypatch.setattr(Claims, "run", run)

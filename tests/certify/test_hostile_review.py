@@ -19,7 +19,7 @@ from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes, face
 from sphereufm.certify.checker.integers import Integers
-from sphereufm.certify.checker.words import words
+from sphereufm.certify.checker.words import printed
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.large_gap.check import check_large_gap, decimal_above
 from sphereufm.landscape.points import LandscapeVerdict
@@ -45,7 +45,7 @@ def run(*words):
 @example(-1, 0, False)
 def test_printed_numbers_are_bounds(mantissa, exponent, up):
     exact = Fraction(mantissa) * Fraction(2) ** exponent
-    shown = Fraction(words((mantissa, exponent), up))
+    shown = Fraction(printed((mantissa, exponent), up))
     assert (shown >= exact) if up else (shown <= exact)
     assert abs(shown - exact) <= abs(exact) * Fraction(1, 10**5)
 

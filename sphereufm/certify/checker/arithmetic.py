@@ -40,7 +40,7 @@ class Arb:
     def __exit__(self, *_: object) -> None:
         self.flint.ctx.prec = self.before
 
-    def spend(self, work: float) -> None:
+    def charge(self, work: float) -> None:
         """Count operations before they are done."""
         self.spent += work
         if self.spent > self.most:
@@ -87,7 +87,7 @@ class Arb:
 
     def times(self, A: Any, C: Any) -> Any:
         """A product of matrices."""
-        self.spend(A.nrows() * C.ncols() * (A.ncols() * self.product_cost + 3))
+        self.charge(A.nrows() * C.ncols() * (A.ncols() * self.product_cost + 3))
         return A * C
 
     def bound(self, x: Any, up: bool) -> tuple[int, int] | None:

@@ -43,7 +43,7 @@ class Evaluated:
     @cached_property
     def gradient(self) -> list[list[Any]]:
         """Euclidean gradient, a column for each column of X."""
-        self.B.spend(2 * self.r * len(self.first))
+        self.B.charge(2 * self.r * len(self.first))
         columns = [[self.B.number(0)] * self.r for _ in self.X]
         for leaf, slope in self.first.items():
             for j, x in self.gradients(leaf):
@@ -64,7 +64,7 @@ class Evaluated:
     def S(self) -> list[list[Any]]:
         """``Gamma - diag(lambda)``, where all leaves are of two columns of X."""
         M = len(self.X)
-        self.B.spend(M * M)
+        self.B.charge(M * M)
         S = [[self.B.number(0)] * M for _ in self.X]
         for (i, j), slope in self.first.items():
             S[i][j] += slope
@@ -89,7 +89,7 @@ class Evaluated:
         """The matrix of ``Hess[V, V]``: entry ``(j r + a, i r + b)`` belongs to ``v_j[a]`` and ``v_i[b]``."""
         B, r, M = self.B, self.r, len(self.X)
         n = r * M
-        B.spend(n * n + sum(4 * r * r * len(row) for row in self.second.values()))
+        B.charge(n * n + sum(4 * r * r * len(row) for row in self.second.values()))
         A = [[B.number(0)] * n for _ in range(n)]
         for a, row in self.second.items():
             # sum_b phi''_ab dq_b, and then dq_a times that
@@ -127,7 +127,7 @@ def evaluate(
     if p.program:
         return Evaluated(B, X, program_value(B, p.program, X, order), [1] * len(X))
     K, node, tau = p.classes, LOSSES[p.loss].node, B.number(p.tau)
-    B.spend(len(groups) * K * (2 + len(X[0]) // 4))
+    B.charge(len(groups) * K * (2 + len(X[0]) // 4))
     parts = []
     for g, (y, _, _) in enumerate(groups, K):
         logits: list[Value] = [(tau * dot(w, X[g]), {(k, g): tau}, {}) for k, w in enumerate(X[:K])]
@@ -145,7 +145,7 @@ def program_value(B: Any, program: list[Any], X: list[list[Any]], order: int) ->
         if name == "const":
             values.append((B.number(words[0]), {}, {}))
         elif name in ("x", "gram"):
-            B.spend(4 * len(X[0]))
+            B.charge(4 * len(X[0]))
             i, j = words if name == "gram" else (words[1], M + words[0])
             value = dot(X[i], X[j]) if name == "gram" else X[words[1]][words[0]]
             values.append((value, {(min(i, j), max(i, j)): B.number(1)}, {}))
@@ -163,7 +163,7 @@ def chain(B: Any, parts: list[Value], node: Node, order: int) -> Value:
     second: dict[Leaf, dict[Leaf, Any]] = {}
     if order < 1:
         return value, first, second
-    B.spend(sum(len(f) + sum(map(len, s.values())) for _, f, s in parts))
+    B.charge(sum(len(f) + sum(map(len, s.values())) for _, f, s in parts))
     for slope, (_, f, s) in zip(slopes, parts, strict=True):
         for leaf, x in f.items():
             first[leaf] = first[leaf] + slope * x if leaf in first else slope * x
@@ -172,7 +172,7 @@ def chain(B: Any, parts: list[Value], node: Node, order: int) -> Value:
             for b, x in row.items():
                 target[b] = target[b] + slope * x if b in target else slope * x
     for (i, j), c in (curvatures() if order > 1 else {}).items():
-        B.spend(len(parts[i][1]) * len(parts[j][1]))
+        B.charge(len(parts[i][1]) * len(parts[j][1]))
         for a, x in parts[i][1].items():
             target = second.setdefault(a, {})
             for b, y in parts[j][1].items():

@@ -19,17 +19,17 @@ from sphereufm.certify.checker.reading import (
     Point,
     Problem,
     Reader,
-    fail,
     integer,
     listing,
     maybe,
     number,
-    only,
+    one_of,
     read_point,
+    refuse_if,
     witness,
 )
 from sphereufm.certify.checker.theorems import THEOREMS
-from sphereufm.certify.checker.words import words
+from sphereufm.certify.checker.words import printed
 
 __all__ = ["CLAIMS", "Claims", "Outcome", "consistent", "fields_of", "lower_fields"]
 
@@ -83,12 +83,15 @@ class Claims:
         self.own_index = claim["witness"][0][0]
         reach = rho * eta / (1 - q)
         if not B.less(reach, B.number(claim["radius"])):
-            return UNDECIDED, f"the exact point is proved within {words(B.bound(reach, True), True)} only"
+            return (
+                UNDECIDED,
+                f"the exact point is proved within {printed(B.bound(reach, True), True)} only",
+            )
         name = "modulo rotations, " if self.p.invariant else ""
         return PROVED, (
-            f"an exact critical point of rank at most {r} exists within {words(claim['radius'], True)} of the stored "
-            f"point, {name}unique within {words(claim['unique_radius'], False)} "
-            f"(eta = {words(B.bound(eta, True), True)}, q = {words(B.bound(q, True), True)})"
+            f"an exact critical point of rank at most {r} exists within {printed(claim['radius'], True)} of the stored "
+            f"point, {name}unique within {printed(claim['unique_radius'], False)} "
+            f"(eta = {printed(B.bound(eta, True), True)}, q = {printed(B.bound(q, True), True)})"
         )
 
     def rank_one(self, claim: dict[str, Any]) -> Outcome:
@@ -158,7 +161,10 @@ class Claims:
         """Whether ``lower_point`` is lower than ``here`` by the margin."""
         B, there = self.B, self.here.normalised(claim["lower_point"], self.B.number(0), 0)[0].cost
         if B.less(there, here - B.number(claim["margin"])):
-            least, most = words(B.bound(here, False), False), words(B.bound(there, True), True)
+            least, most = (
+                printed(B.bound(here, False), False),
+                printed(B.bound(there, True), True),
+            )
             return (
                 PROVED,
                 f"{proved} of cost at least {least}, and a point of cost at most {most}, lower by the margin",
@@ -189,8 +195,8 @@ class Claims:
             kind = f"of this grouping, in the span of {self.here.point.rank} dimensions"
             where = "in this space" if self.p.program else kind
             return PROVED, (
-                f"every critical point {where}, within {words(claim['radius'], False)} of the stored point, has a "
-                f"Hessian eigenvalue below {words(claim['curvature'], True)}"
+                f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, has a "
+                f"Hessian eigenvalue below {printed(claim['curvature'], True)}"
             )
         return UNDECIDED, "the curvature along the stored direction is not proved below the bound"
 
@@ -212,7 +218,10 @@ class Claims:
             row[k] += delta[k] - lam[k]
         if inertia(B, claim["witness"][0], B.matrix(scaled(A, units)), "the Schur complement") != 0:
             return UNDECIDED, "the shifted multiplier matrix is not positive definite"
-        return PROVED, f"the cost lies at most {words(claim['gap'], True)} nats above the global minimum"
+        return (
+            PROVED,
+            f"the cost lies at most {printed(claim['gap'], True)} nats above the global minimum",
+        )
 
     def benign(self, claim: dict[str, Any]) -> Outcome:
         """A theorem about the instance."""
@@ -230,12 +239,14 @@ def saddle_fields(claim: dict[str, Any], p: Problem, point: Point) -> dict[str, 
     """A direction has a row more where it leaves the span, and a column more where a sample is apart."""
     group, direction = claim.get("apart"), claim.get("direction")
     more = isinstance(direction, list) and any(isinstance(v, list) and len(v) > point.rank for v in direction)
-    fail(
+    refuse_if(
         more and (point.rank >= p.dim or bool(p.program)), "strict_saddle: no direction is normal to the span"
     )
     columns = listing(listing(number(), point.rank + more), len(point.columns) + (group is not None))
     apart = maybe(integer(0, len(point.groups) - 1))(group, "strict_saddle.apart")
-    fail(apart is not None and point.groups[apart][1] < 2, "strict_saddle: the group has a single sample")
+    refuse_if(
+        apart is not None and point.groups[apart][1] < 2, "strict_saddle: the group has a single sample"
+    )
     fields: dict[str, Reader] = {"radius": number("0+"), "curvature": number("-")}
     return {**fields, "apart": lambda value, where: apart, "direction": columns}
 
@@ -269,7 +280,7 @@ def fields_of(kind: str, claim: Any, p: Problem, point: Point) -> dict[str, Read
             "witness": listing(witness, 1),
         },
         "spurious": lower_fields(p),
-        "benign": {"theorem": only("S", "E", "C"), "formal": only(*THEOREMS)},
+        "benign": {"theorem": one_of("S", "E", "C"), "formal": one_of(*THEOREMS)},
     }
     return known.get(kind)
 
@@ -277,19 +288,19 @@ def fields_of(kind: str, claim: Any, p: Problem, point: Point) -> dict[str, Read
 def consistent(claims: dict[str, Any], p: Problem, point: Point | None) -> None:
     """What claims need of one another."""
     kinds = {*claims}
-    fail({"critical", "rank_one"} <= kinds, "critical and rank_one exclude each other")
+    refuse_if({"critical", "rank_one"} <= kinds, "critical and rank_one exclude each other")
     needs = {"index", "global_minimum", "spurious"} & kinds and not {"critical", "rank_one"} & kinds
-    fail(needs, "index, global_minimum and spurious need critical or rank_one")
-    fail(point is None and not kinds <= {"benign"}, "point may be null only beside the claim benign")
-    fail(
+    refuse_if(needs, "index, global_minimum and spurious need critical or rank_one")
+    refuse_if(point is None and not kinds <= {"benign"}, "point may be null only beside the claim benign")
+    refuse_if(
         p.program and not kinds <= {"critical", "index", "strict_saddle", "spurious"},
         "an expression allows other claims",
     )
     theorem = claims.get("benign")
     named = theorem and THEOREMS[theorem["formal"]][0] != theorem["theorem"]
-    fail(named, "benign: formal names another theorem")
+    refuse_if(named, "benign: formal names another theorem")
     c = claims.get("critical")
-    fail(c and c["radius"] > c["unique_radius"], "critical: radius exceeds unique_radius")
+    refuse_if(c and c["radius"] > c["unique_radius"], "critical: radius exceeds unique_radius")
 
 
 # claims in the order in which they are looked at: existence first

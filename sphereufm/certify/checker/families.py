@@ -11,7 +11,7 @@ from sphereufm.certify.checker.claims import Claims, Outcome, lower_fields
 from sphereufm.certify.checker.kernel import Witness, applied, cap, dot, krawczyk, opened
 from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.reading import Point, Problem, Reader, listing, maybe, number, witness
-from sphereufm.certify.checker.words import words
+from sphereufm.certify.checker.words import printed
 
 __all__ = ["FAMILIES", "family_fields"]
 
@@ -57,7 +57,7 @@ def collapsed(at: Claims, claim: dict[str, Any]) -> Outcome:
             return UNDECIDED, f"class {k} is not proved to have an exact member near by"
     cost = ", its cost is log K" if p.loss == "cross-entropy" else ""
     return PROVED, (
-        f"an exact member of the collapsed family lies within {words(claim['radius'], True)} of the stored point; "
+        f"an exact member of the collapsed family lies within {printed(claim['radius'], True)} of the stored point; "
         f"it is critical{cost}, and it is a strict saddle (Theorem S, case A)"
     )
 
@@ -87,7 +87,7 @@ def class_fits(B: Any, members: list[Any], target: list[Any], radius: Any, ready
 def shifted(B: Any, members: list[Any], c: list[Any], radius: Any) -> tuple[list[Any], list[list[Any]], bool]:
     """``sum m omega bar(n(h + (0, c)))``, its derivative by c, and whether all ``n`` stay near h."""
     n = len(c)
-    B.spend(4 * len(members) * n * n)
+    B.charge(4 * len(members) * n * n)
     value, J, inside = [B.number(0)] * n, [[B.number(0)] * n for _ in c], True
     for w, h in members:
         moved = [h[0], *(a + b for a, b in zip(h[1:], c, strict=True))]
@@ -110,7 +110,7 @@ def degenerate(at: Claims, claim: dict[str, Any]) -> Outcome:
     flat = p.dim == at.here.point.rank == 2 and one_classifier(at) and p.loss == "cross-entropy"
     if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
         raise Undecided("the hypotheses of the lemma do not hold")
-    at.B.spend(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))
+    at.B.charge(len(groups) * max(sum(q.bit_length() for q in {w.denominator for w in p.weights or ()}), 1))
     sums = [Fraction(0)] * p.classes
     for h, (y, m, first) in zip(features, groups, strict=True):
         sums[y] += h[1] * m * (p.weights[first] if p.weights else 1)

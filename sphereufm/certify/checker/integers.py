@@ -258,7 +258,7 @@ class Integers:
     def __exit__(self, *_: object) -> None:
         """Nothing is global."""
 
-    def spend(self, work: float) -> None:
+    def charge(self, work: float) -> None:
         """Count operations before they are done."""
         self.spent += work
         if self.spent > self.most:
@@ -312,7 +312,7 @@ class Integers:
 
     def times(self, A: Table, C: Table) -> Table:
         """A product of matrices."""
-        self.spend(A.nrows() * C.ncols() * A.ncols())
+        self.charge(A.nrows() * C.ncols() * A.ncols())
         return A * C
 
     def bound(self, x: Interval, up: bool) -> tuple[int, int] | None:

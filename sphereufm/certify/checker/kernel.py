@@ -68,7 +68,7 @@ def on_tangent(B: Any, A: Any, N: Any) -> Any:
 def opened(B: Any, witness: Witness) -> tuple[int, Any]:
     """``minus`` and ``T^T``."""
     minus, exponents, columns = witness
-    B.spend(len(columns) ** 2)
+    B.charge(len(columns) ** 2)
     rows = [[B.dyadic(x, e) for x in column] for e, column in zip(exponents, columns, strict=True)]
     return minus, B.matrix(rows)
 

@@ -27,7 +27,7 @@ ARITY = {"add": 0, "sub": 2, "mul": 2, "div": 2, "neg": 1, "pow": 1, "exp": 1, "
 def cross_entropy(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, Fraction]) -> Node:
     """``log(1 + sum_{k != y} exp(z_k - z_y))``; slopes ``p - e_y``, curvatures ``diag(p) - p p^T``."""
     K = range(len(z))
-    B.spend(20 + 12 * len(z))
+    B.charge(20 + 12 * len(z))
     centre = [B.middle(x) for x in z]
     # if no logit moves by more than t, no log p_k and no log (1 - p_k) moves by more than 2 t
     t = cap(B, [B.top(x - c) for x, c in zip(z, centre, strict=True)])
@@ -37,7 +37,7 @@ def cross_entropy(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, 
     p, wrong = [x / (1 + others) * spread for x in e], others / (1 + others) * spread
 
     def curvatures() -> dict[tuple[int, int], Any]:
-        B.spend(len(z) ** 2)
+        B.charge(len(z) ** 2)
         C = {(k, l): -p[k] * p[l] for k in K for l in K if k != l}
         return C | {(k, k): -sum((C[k, l] for l in K if l != k), B.number(0)) for k in K}
 
@@ -65,7 +65,7 @@ def focal(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, Fraction
     With ``o = 1 - m``: ``m' = m o``, ``c' = m``; the gradient of s is -1 at y and the softmax q of the others there.
     """
     K, gamma = range(len(z)), B.number(parameters["focusing"])
-    B.spend(20 * len(z) ** 2)
+    B.charge(20 * len(z) ** 2)
     odds = sum((B.function("exp", x - z[y]) for k, x in enumerate(z) if k != y), B.number(0))
     c, m, o = B.function("log1p", odds), 1 / (1 + 1 / odds), 1 / (1 + odds)
     power = B.function("exp", gamma * B.function("log", m))
@@ -97,7 +97,7 @@ def squared_error(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, 
 
 def logistic(B: Any, z: list[Any], y: int, tau: Any, parameters: dict[str, Fraction]) -> Node:
     """``sum_k log(1 + exp(t_k))``, ``t_k = z_k`` but for ``t_y = -z_y``."""
-    B.spend(10 * len(z))
+    B.charge(10 * len(z))
     e = [B.function("exp", -x if k == y else x) for k, x in enumerate(z)]
     p = [1 / (1 + 1 / x) for x in e]
     value = sum(B.function("log1p", x) for x in e)
@@ -132,7 +132,7 @@ LOSSES = {
 def operation(B: Any, name: str, v: list[Any], power: int = 2) -> Node:
     """A node of a program."""
     x = v[0]
-    B.spend(8 * len(v))
+    B.charge(8 * len(v))
     if name in ("add", "sub", "neg"):
         signs = [-1 if name == "neg" or (name == "sub" and i) else 1 for i in range(len(v))]
         return sum(s * a for s, a in zip(signs, v, strict=True)), signs, dict

@@ -28,7 +28,7 @@ class Place:
         if self.p.weights is None:
             return [self.B.number(1) / max(self.p.samples, 1)]
         # in balls: the exact sum may have as many digits as the file
-        self.B.spend(2 * self.p.samples)
+        self.B.charge(2 * self.p.samples)
         weights = [self.B.number(w) for w in self.p.weights]
         total = sum(weights)
         return [w / total for w in weights]
@@ -41,7 +41,7 @@ class Place:
     def balls(self, point: Point, radius: Any) -> list[list[Any]]:
         """All columns within ``radius`` of the stored ones, whose lengths lie between 1/2 and 2."""
         B = self.B
-        B.spend(4 * point.rank * len(point.columns))
+        B.charge(4 * point.rank * len(point.columns))
         columns = [[B.number(x) for x in column] for column in point.columns]
         squares = [dot(c, c) for c in columns]
         if not all(B.less(0.25, x) and B.less(x, 4) for x in squares):
@@ -86,7 +86,7 @@ class Place:
     def turns(self, X: list[list[Any]]) -> list[list[Any]]:
         """The vectors ``A_ab X``, ``A_ab = E_ab - E_ba``: one for each pair a < b, column after column."""
         zero, r = self.B.number(0), len(X[0])
-        self.B.spend(len(X) * r**3)
+        self.B.charge(len(X) * r**3)
         pairs = combinations(range(r), 2)
         return [
             [x[b] if c == a else -x[a] if c == b else zero for x in X for c in range(r)] for a, b in pairs
@@ -105,7 +105,7 @@ class Place:
         """Its derivative over a box, both factors of the gauge's term included: so it holds Lemma 6's A too."""
         B, r, M = self.B, e.r, len(e.X)
         units = [B.dyadic(1, -k) / length for k, length in zip(self.scales, lengths, strict=True)]
-        B.spend(4 * (r * M) ** 2)
+        B.charge(4 * (r * M) ** 2)
         H = B.matrix(scaled(e.hessian(), [t for t in units for _ in range(r)]))
         zero = B.number(0)
         N = B.matrix(

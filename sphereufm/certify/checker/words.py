@@ -13,10 +13,10 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
 
-__all__ = ["canonical", "fingerprint", "in_words", "sentence", "words"]
+__all__ = ["canonical", "fingerprint", "in_words", "printed", "sentence"]
 
 
-def words(number: Fraction | tuple[int, int] | None, up: bool) -> str:
+def printed(number: Fraction | tuple[int, int] | None, up: bool) -> str:
     """Six decimal digits of a number, or of mantissa and exponent of two, not below it (``up``) or not above it."""
     if number is None:
         return "an unknown number"
@@ -70,7 +70,7 @@ def in_words(data: dict[str, Any]) -> str:
     weights = "equal weights" if data["weights"] is None else f"weights {runs(data['weights'])}"
     order = "" if data["labels"] is None else " (labels not in order)"
     # a fraction cut short would be another number
-    tau = data["tau"] if len(data["tau"]) <= 40 else f"about {words(Fraction(data['tau']), True)}"
+    tau = data["tau"] if len(data["tau"]) <= 40 else f"about {printed(Fraction(data['tau']), True)}"
     return (
         f"{loss}, K = {data['classes']}, class sizes {runs(data['class_sizes'])}{order}, "
         f"d = {data['dim']}, tau = {tau}, {weights}"
@@ -80,7 +80,7 @@ def in_words(data: dict[str, Any]) -> str:
 def runs(values: list[Any]) -> str:
     """Values joined by commas, equal neighbours counted, cut where there are many."""
     parts = [(str(value), len(list(group))) for value, group in groupby(values)]
-    texts = [text if len(text) <= 24 else f"about {words(Fraction(text), True)}" for text, _ in parts[:12]]
+    texts = [text if len(text) <= 24 else f"about {printed(Fraction(text), True)}" for text, _ in parts[:12]]
     shown = [text if n == 1 else f"{text} ({n} times)" for text, (_, n) in zip(texts, parts, strict=False)]
     return ", ".join(shown) + (", ..." if len(parts) > 12 else "")
 

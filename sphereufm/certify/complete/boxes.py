@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from flint import arb, arb_mat
 
 from sphereufm.certify.complete.arithmetic import Row, around, down, hull, near_inverse, up
-from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, fail
+from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, refuse_if
 
 __all__ = ["Equations", "Walk", "Zero", "prove_zero"]
 
@@ -175,19 +175,19 @@ class Walk:
                 self.dead(box)
             else:
                 raise CompleteCheckError("a tree has an unknown code")
-        fail(self.at != len(self.tree), "a tree goes on after its end")
+        refuse_if(self.at != len(self.tree), "a tree goes on after its end")
         return nodes
 
     def take(self, size: int) -> int:
         """The next bytes as a number."""
         part = self.tree[self.at : self.at + size]
-        fail(len(part) < size, "a tree ends too early")
+        refuse_if(len(part) < size, "a tree ends too early")
         self.at += size
         return int.from_bytes(part, "little")
 
     def cut(self, box: Box | None, passes: int, axis: int) -> list[Box | None]:
         """Both parts of a box, after some passes over it."""
-        fail(axis >= self.equations.variables, "a tree cuts an axis that there is not")
+        refuse_if(axis >= self.equations.variables, "a tree cuts an axis that there is not")
         step = self.take(4)
         for _ in range(passes):
             box = None if box is None else contract(self.equations, *box)
@@ -214,7 +214,7 @@ class Walk:
 
     def unique(self, box: Box | None, index: int) -> None:
         """Prove that all zeros of a box are one of the list."""
-        fail(index >= len(self.zeros), "a tree names a zero that is not listed")
+        refuse_if(index >= len(self.zeros), "a tree names a zero that is not listed")
         for _ in range(PATIENCE):
             if box is None or self.equations.outside(*box) or covers(self.zeros[index], *box, self.periodic):
                 return

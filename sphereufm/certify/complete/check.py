@@ -32,7 +32,6 @@ from sphereufm.certify.complete.reading import (
     Instance,
     NotProvedError,
     Program,
-    fail,
     integer,
     items,
     keys,
@@ -41,6 +40,7 @@ from sphereufm.certify.complete.reading import (
     read_json,
     read_program,
     read_tree,
+    refuse_if,
 )
 from sphereufm.certify.complete.symmetry import (
     Orbit,
@@ -73,7 +73,7 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     one_each = sorted(p.labels) == list(range(K))
     closed = number(data["closed"], "closed")
     searches = items(data["searches"], "searches", 120)
-    fail(K < 2, "the plane is searched for two classes or more")
+    refuse_if(K < 2, "the plane is searched for two classes or more")
     walks = [read_search(p, value, closed) for value in searches]
     if not (p.dim == 2 or (K == 3 and one_each and p.dim > 2)):
         raise NotProvedError("the plane is not known to hold all critical points of this instance")
@@ -93,9 +93,9 @@ def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[An
     """One order of the classes on the circle, with zeros and tree."""
     data = keys(value, "search", {"order", "zeros", "tree"})
     K = p.classes
-    fail(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
+    refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
     order = [integer(k, 0, K - 1, "order") for k in items(data["order"], "order", K, K)]
-    fail(sorted(order) != list(range(K)), "order must hold every class once")
+    refuse_if(sorted(order) != list(range(K)), "order must hold every class once")
     n = K - 1 + len(p.labels)
     return Planar(p, order, closed), read_zeros(data["zeros"], n), read_tree(data["tree"])
 
@@ -114,12 +114,12 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     """All critical points of a program, in charts (docs/complete.md, section 4)."""
     if p.dim > 2 and p.invariant:
         raise NotProvedError("a cost of inner products alone has no isolated critical points in R^d, d >= 3")
-    fail(p.dim > 2 and (2 * p.dim) ** p.columns > 5000, "there are more than 5000 charts")
+    refuse_if(p.dim > 2 and (2 * p.dim) ** p.columns > 5000, "there are more than 5000 charts")
     charts = [()] if p.dim == 2 else list(product(product(range(p.dim), (1, -1)), repeat=p.columns))
     proved = []
     for value, faces in zip(items(data["searches"], "searches", 5000, len(charts)), charts, strict=True):
         equations = ProgramEquations(p, faces)
-        fail(equations.variables > 16, "there are more than 16 unknowns")
+        refuse_if(equations.variables > 16, "there are more than 16 unknowns")
         search = keys(value, "search", {"zeros", "tree"})
         zeros = [prove_zero(equations, *zero) for zero in read_zeros(search["zeros"], equations.variables)]
         Walk(equations, zeros, read_tree(search["tree"])).run()
@@ -259,9 +259,11 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
     """
     certificate = read_json(data)
     producer = keys(certificate["producer"], "producer", {"name", "version"})
-    fail(not all(isinstance(v, str) and len(v) <= 200 for v in producer.values()), "producer must hold texts")
+    refuse_if(
+        not all(isinstance(v, str) and len(v) <= 200 for v in producer.values()), "producer must hold texts"
+    )
     method = certificate["method"]
-    fail(method not in list(METHODS), f"method must be one of {', '.join(METHODS)}")
+    refuse_if(method not in list(METHODS), f"method must be one of {', '.join(METHODS)}")
     keys(certificate, "certificate", {"format", "producer", "instance", "method"} | NEEDED[method])
     p = (read_program if method == "charts" else read_instance)(certificate["instance"])
     before = ctx.prec

@@ -17,7 +17,6 @@ __all__ = [
     "Instance",
     "NotProvedError",
     "Program",
-    "fail",
     "integer",
     "items",
     "keys",
@@ -26,6 +25,7 @@ __all__ = [
     "read_json",
     "read_program",
     "read_tree",
+    "refuse_if",
 ]
 
 FORMAT = "sphereufm-complete/1"
@@ -43,7 +43,7 @@ class NotProvedError(Exception):
     """A step of the proof does not hold, or balls cannot decide it."""
 
 
-def fail(condition: object, message: str) -> None:
+def refuse_if(condition: object, message: str) -> None:
     """Refuse the file."""
     if condition:
         raise CompleteCheckError(message)
@@ -70,44 +70,48 @@ class Instance:
 
 def keys(value: Any, where: str, needed: set[str], optional: Sequence[str] = ()) -> dict[str, Any]:
     """An object with these keys."""
-    fail(not isinstance(value, dict), f"{where} must be an object")
-    fail(needed - value.keys(), f"{where} lacks {', '.join(sorted(needed - value.keys()))}")
+    refuse_if(not isinstance(value, dict), f"{where} must be an object")
+    refuse_if(needed - value.keys(), f"{where} lacks {', '.join(sorted(needed - value.keys()))}")
     extra = value.keys() - needed - set(optional)
-    fail(extra, f"{where} has the unknown key {sorted(extra)[:1]}")
+    refuse_if(extra, f"{where} has the unknown key {sorted(extra)[:1]}")
     return dict(value)
 
 
 def integer(value: Any, low: int, high: int, where: str) -> int:
     """An integer in a range; true is not 1."""
-    fail(type(value) is not int or not low <= value <= high, f"{where} must be an integer, {low} .. {high}")
+    refuse_if(
+        type(value) is not int or not low <= value <= high, f"{where} must be an integer, {low} .. {high}"
+    )
     return int(value)
 
 
 def rational(value: Any, where: str, signed: bool = False) -> Fraction:
     """An exact rational, positive unless a sign is allowed."""
-    fail(not isinstance(value, str) or not RATIONAL.fullmatch(value), f"{where} must be a rational")
+    refuse_if(not isinstance(value, str) or not RATIONAL.fullmatch(value), f"{where} must be a rational")
     top, _, bottom = value.partition("/")
-    fail(bottom != "" and int(bottom) == 0, f"{where} has the denominator zero")
+    refuse_if(bottom != "" and int(bottom) == 0, f"{where} has the denominator zero")
     number = Fraction(int(top), int(bottom or "1"))
-    fail(not signed and number <= 0, f"{where} must be positive")
+    refuse_if(not signed and number <= 0, f"{where} must be positive")
     return number
 
 
 def number(value: Any, where: str) -> float:
     """A finite float, written in hexadecimal."""
-    fail(not isinstance(value, str) or len(value) > 40, f"{where} must be a hexadecimal float")
+    refuse_if(not isinstance(value, str) or len(value) > 40, f"{where} must be a hexadecimal float")
     try:
         x = float.fromhex(value)
     except (ValueError, OverflowError):
         raise CompleteCheckError(f"{where} must be a hexadecimal float") from None
-    fail(not math.isfinite(x), f"{where} must be finite")
+    refuse_if(not math.isfinite(x), f"{where} must be finite")
     return x
 
 
 def items(value: Any, where: str, most: int, length: int | None = None) -> list[Any]:
     """A list."""
-    fail(not isinstance(value, list) or len(value) > most, f"{where} must be a list, at most {most} long")
-    fail(length is not None and len(value) != length, f"{where} must have {length} entries")
+    refuse_if(
+        not isinstance(value, list) or len(value) > most, f"{where} must be a list, at most {most} long"
+    )
+    refuse_if(length is not None and len(value) != length, f"{where} must have {length} entries")
     return list(value)
 
 
@@ -115,18 +119,18 @@ def read_instance(value: Any) -> Instance:
     """The instance of docs/certificates.md, section 3."""
     needed = {"kind", "classes", "dim", "tau", "loss", "weights"}
     data = keys(value, "instance", needed, ("class_sizes", "labels"))
-    fail(data["kind"] != "ufm" or data["loss"] != "cross-entropy", "instance must be ufm, cross-entropy")
+    refuse_if(data["kind"] != "ufm" or data["loss"] != "cross-entropy", "instance must be ufm, cross-entropy")
     K = integer(data["classes"], 1, 1000, "classes")
-    fail(("class_sizes" in data) == ("labels" in data), "instance needs one of class_sizes and labels")
+    refuse_if(("class_sizes" in data) == ("labels" in data), "instance needs one of class_sizes and labels")
     if "labels" in data:
         labels = [integer(y, 0, K - 1, "labels") for y in items(data["labels"], "labels", 10_000)]
     else:
         sizes = [
             integer(n, 0, 10_000, "class_sizes") for n in items(data["class_sizes"], "class_sizes", K, K)
         ]
-        fail(sum(sizes) > 10_000, "there are more than 10000 samples")
+        refuse_if(sum(sizes) > 10_000, "there are more than 10000 samples")
         labels = [y for y, n in enumerate(sizes) for _ in range(n)]
-    fail(not labels, "there is no sample")
+    refuse_if(not labels, "there is no sample")
     weights = [Fraction(1)] * len(labels)
     if data["weights"] is not None:
         weights = [rational(w, "weights") for w in items(data["weights"], "weights", 10_000, len(labels))]
@@ -153,13 +157,13 @@ class Program:
 def read_program(value: Any) -> Program:
     """An expression of docs/certificates.md, section 6: instruction t may only use earlier ones."""
     data = keys(value, "instance", {"kind", "dim", "columns", "program"})
-    fail(data["kind"] != "expression", "instance must be an expression")
+    refuse_if(data["kind"] != "expression", "instance must be an expression")
     d, M = integer(data["dim"], 2, 100, "dim"), integer(data["columns"], 1, 100, "columns")
     program: list[tuple[Any, ...]] = []
     for t, step in enumerate(items(data["program"], "program", 20_000)):
         name, *rest = items(step, "instruction", 20_000) or [""]
         if name == "const":
-            fail(len(rest) != 1, "const takes one number")
+            refuse_if(len(rest) != 1, "const takes one number")
             program.append((name, rational(rest[0], "const", signed=True)))
             continue
         limits = (
@@ -168,30 +172,32 @@ def read_program(value: Any) -> Program:
             else None
         )
         if limits is None:
-            fail(name != "add" and name not in ARITY, "an instruction is unknown")
-            fail(len(rest) < 2 if name == "add" else len(rest) != ARITY[name], f"{name} has wrong arguments")
+            refuse_if(name != "add" and name not in ARITY, "an instruction is unknown")
+            refuse_if(
+                len(rest) < 2 if name == "add" else len(rest) != ARITY[name], f"{name} has wrong arguments"
+            )
             limits = [t - 1] * len(rest)
-        fail(len(rest) != len(limits), f"{name} has wrong arguments")
+        refuse_if(len(rest) != len(limits), f"{name} has wrong arguments")
         numbers = [integer(v, 0, most, name) for v, most in zip(rest, limits, strict=True)]
-        fail(name == "pow" and numbers[1] < 2, "a power must be 2 or more")
+        refuse_if(name == "pow" and numbers[1] < 2, "a power must be 2 or more")
         program.append((name, *numbers))
-    fail(not program, "the program is empty")
+    refuse_if(not program, "the program is empty")
     return Program(dim=d, columns=M, program=program)
 
 
 def read_json(data: bytes) -> dict[str, Any]:
     """JSON without repeated keys and without numbers that are not integers."""
-    fail(len(data) > LARGEST_FILE, f"the file is larger than {LARGEST_FILE} bytes")
+    refuse_if(len(data) > LARGEST_FILE, f"the file is larger than {LARGEST_FILE} bytes")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        fail(len(dict(pairs)) != len(pairs), "a key occurs twice in one object")
+        refuse_if(len(dict(pairs)) != len(pairs), "a key occurs twice in one object")
         return dict(pairs)
 
     def refuse(word: str) -> Any:
         raise CompleteCheckError(f"the number {word[:20]} is not an integer; numbers are text")
 
     def whole(digits: str) -> int:
-        fail(len(digits) > 10, "an integer of more than 9 digits")
+        refuse_if(len(digits) > 10, "an integer of more than 9 digits")
         return int(digits)
 
     hooks: dict[str, Any] = {"parse_float": refuse, "parse_constant": refuse, "parse_int": whole}
@@ -201,17 +207,17 @@ def read_json(data: bytes) -> dict[str, Any]:
         raise CompleteCheckError(f"not JSON: {error}") from None
     needed = {"format", "producer", "instance", "method"}
     value = keys(value, "certificate", needed, ("closed", "searches", "orbits"))
-    fail(value["format"] != FORMAT, f"format must be {FORMAT}")
+    refuse_if(value["format"] != FORMAT, f"format must be {FORMAT}")
     return value
 
 
 def read_tree(value: Any) -> bytes:
     """Bytes of a tree."""
-    fail(not isinstance(value, str), "tree must be a text")
+    refuse_if(not isinstance(value, str), "tree must be a text")
     try:
         unpacker = zlib.decompressobj()
         raw = unpacker.decompress(base64.b64decode(value, validate=True), LARGEST_TREE)
     except (ValueError, zlib.error):
         raise CompleteCheckError("a tree is damaged") from None
-    fail(not unpacker.eof or unpacker.unused_data, "a tree is damaged or too large")
+    refuse_if(not unpacker.eof or unpacker.unused_data, "a tree is damaged or too large")
     return raw

@@ -13,7 +13,7 @@ from flint import arb
 
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.planar import Planar
-from sphereufm.certify.complete.reading import Instance, NotProvedError, fail, integer, items
+from sphereufm.certify.complete.reading import Instance, NotProvedError, integer, items, refuse_if
 
 __all__ = ["Orbit", "check_orbits", "check_orders", "different", "read_groups", "same"]
 
@@ -104,11 +104,11 @@ def read_groups(proved: Sequence[Sequence[Any]], groups: list[Any]) -> list[list
         listed = []
         for pair in items(entry, "orbit", 10_000):
             s, z = (integer(v, 0, 10_000, "orbit") for v in items(pair, "orbit", 2, 2))
-            fail(s >= len(proved) or z >= len(proved[s]), "an orbit names a zero that is not listed")
-            fail((s, z) in named, "a zero is in two orbits")
+            refuse_if(s >= len(proved) or z >= len(proved[s]), "an orbit names a zero that is not listed")
+            refuse_if((s, z) in named, "a zero is in two orbits")
             named.add((s, z))
             listed.append(proved[s][z])
-        fail(not listed, "an orbit is empty")
+        refuse_if(not listed, "an orbit is empty")
         members.append(listed)
     if len(named) != sum(map(len, proved)):
         raise NotProvedError("a zero is in no orbit")

@@ -94,8 +94,8 @@ class CollapseMetrics:
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
         numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
-        told = self.conventions | self.undefined
-        rows = [(name, _shown(value), told.get(name, "")) for name, value in numbers.items()]
+        remarks = self.conventions | self.undefined
+        rows = [(name, _shown(value), remarks.get(name, "")) for name, value in numbers.items()]
         caption = "\n".join([f"Collapse of {sum(self.class_counts)} samples", *self.notes])
         return html_table(caption, ("measure", "value", "convention"), rows)
 

@@ -103,7 +103,7 @@ def role_and_stem(key: str) -> KeyRole:
     >>> found.distance(role_and_stem("labels_test")), found.distance(role_and_stem("y_train")) is None
     (0, True)
     """
-    words = [part for word in _words(key) for part in _known_parts(word)]
+    words = [part for word in _tokens(key) for part in _known_parts(word)]
     at = next((i for i in reversed(range(len(words))) if words[i] in _ROLES), None)
     stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
     if at is None:
@@ -231,7 +231,7 @@ def is_index(key: str) -> bool:
     >>> is_index("__index_level_0__"), is_index("sample_ids"), is_index("width")
     (True, True, False)
     """
-    return not _INDEX.isdisjoint(_words(key))
+    return not _INDEX.isdisjoint(_tokens(key))
 
 
 def sibling_bias(key: str) -> str:
@@ -280,7 +280,7 @@ def _find(arrays: Mapping[str, ArraySource], role: Role) -> str | None:
     return best[0] if best else None
 
 
-def _words(key: str) -> list[str]:
+def _tokens(key: str) -> list[str]:
     """Words of a key, in lower case."""
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", key)
     return re.findall(r"[^\W_]+", spaced.lower())

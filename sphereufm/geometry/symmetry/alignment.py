@@ -175,7 +175,7 @@ def search(
     left_out = 2.0 * SMALLEST_PIVOT * tolerance
     radius = float(np.sqrt(np.square(frame.slack).sum() + left_out**2))
     for E in placements(X, frame, permutations, candidates, work):
-        work.spend(_STEPS_A_MATCHING)
+        work.charge(_STEPS_A_MATCHING)
         s = match_columns(E.T @ X, frame.coordinates, permutations, radius)
         found = None if s is None else _polish(X, Y, permutations, s, radius, tolerance)
         if found is not None:

@@ -66,14 +66,14 @@ class Work:
     Examples
     --------
     >>> work = Work(1)
-    >>> work.spend(1)
+    >>> work.charge(1)
     >>> work.left
     0
     """
 
     left: int
 
-    def spend(self, steps: int) -> None:
+    def charge(self, steps: int) -> None:
         """Take steps; raise :class:`AlignmentUndecidedError` when there are not as many left."""
         if steps > self.left:
             raise AlignmentUndecidedError(
@@ -235,7 +235,7 @@ def placements(
             if stack:
                 branch.pop()
             continue
-        work.spend(1)
+        work.charge(1)
         branch.push(column)
         if _agrees(frame, branch, wanted, kind):
             if len(stack) < len(frame.columns):

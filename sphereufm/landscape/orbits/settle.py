@@ -128,8 +128,8 @@ def _step(problem: SphereProblem, X: Array) -> _Newton | None:
     soft = np.flatnonzero((np.abs(along) <= noise) & (noise > _SOFT * np.abs(values)) & (values != 0.0))
     if soft.size:
         noise[soft] = slope_noise(problem, X, tangents[soft], unit)
-    told = (np.abs(along) > noise) & (values != 0.0)
-    c = np.where(told, -along / np.where(told, values, 1.0), 0.0)
+    significant = (np.abs(along) > noise) & (values != 0.0)
+    c = np.where(significant, -along / np.where(significant, values, 1.0), 0.0)
     return _Newton(move=np.tensordot(c, tangents, axes=1), vectors=tangents)
 
 

@@ -155,13 +155,13 @@ class _Run:
             s[~good] = 0.0
             y[~good] = 0.0
         self.gamma = np.where(good, curvature / np.where(good, square, 1.0), self.gamma)
-        news = np.stack(
+        replaced = np.stack(
             [s.reshape(s.shape[0], -1), y.reshape(s.shape[0], -1), new.gradient.reshape(s.shape[0], -1)],
             axis=1,
         )
-        self.pairs[:, [slot, m + slot]] = news[:, :2]
+        self.pairs[:, [slot, m + slot]] = replaced[:, :2]
         # one pass over the pairs for all three
-        products = self.pairs @ news.transpose(0, 2, 1)
+        products = self.pairs @ replaced.transpose(0, 2, 1)
         self.gram[:, :, [slot, m + slot]] = products[:, :, :2]
         self.gram[:, [slot, m + slot], :] = products[:, :, :2].transpose(0, 2, 1)
         self.seen = products[:, :, 2:]

@@ -206,10 +206,10 @@ class _Bracket:
 
 def _lower(trial: Points, gain: Array, rise: Array, noise: Array, delta: float) -> NDArray[np.bool_]:
     """Sufficient decrease in cost, ``rise`` to first order; a decrease below rounding proves nothing."""
-    told = np.maximum(gain, -rise) > noise
-    told &= gain >= -delta * rise
-    told &= trial.finite
-    return told
+    significant = np.maximum(gain, -rise) > noise
+    significant &= gain >= -delta * rise
+    significant &= trial.finite
+    return significant
 
 
 def _lower_by_slope(ray: Ray, trial: Points, gain: Array, noise: Array, slope: Array) -> NDArray[np.bool_]:
