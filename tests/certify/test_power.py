@@ -315,8 +315,8 @@ BREAKS = {
     ),
     "any temperature at the edge": ("3 and 2 * p.tau <= p.classes - 2", "3", edge_too_hot),
     "groups of different labels": (
-        'fail(not same, "samples of a group',
-        'fail(False, "samples of a group',
+        'refuse_if(not same, "samples of a group',
+        'refuse_if(False, "samples of a group',
         mixed_group,
     ),
 }
