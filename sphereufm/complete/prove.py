@@ -132,7 +132,7 @@ def _out_of_reach(instance: ExactInstance) -> str:
     """Why the search in the plane would not prove completeness, or nothing."""
     labels = sorted(instance.label(i) for i in range(instance.samples))
     if instance.classes < 2 or instance.dim < 2:
-        return "complete lists need K >= 2 and d >= 2"
+        return "certificates of complete lists need K >= 2 and d >= 2"
     if instance.dim > 2 and not (instance.classes == 3 and labels == [0, 1, 2]):
         return (
             f"class sizes and d = {instance.dim}: critical points may leave the plane; complete lists reach K = 2, "

@@ -159,7 +159,7 @@ def verify_landscape(
         )
     if collection.undecided:
         notes.append(
-            f"{collection.undecided} alignments were stopped by their work limit; some classes may appear twice"
+            f"{collection.undecided} alignments were stopped by their work limit; some orbits may appear twice"
         )
     if collection.unsettled:
         notes.append(

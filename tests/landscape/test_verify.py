@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sphereufm.landscape.plan import plan_landscape
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
+from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.interface import relative_gradient_norm
@@ -195,8 +197,15 @@ def test_near_coincident_classes_stay_apart(four_classes):
 
 
 def test_one_dimension_is_a_finite_set():
-    report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=1, tau=1))
+    problem = UFMProblem(class_sizes=(1, 1), dim=1, tau=1)
+    report = verify_landscape(problem)
     assert report.verdict is LandscapeVerdict.UNDECIDED
+    listed = [m for e in report.critical for m in (e.members if isinstance(e, CriticalFamily) else [e])]
+    every_sign = [np.array([signs], dtype=float) for signs in product((-1, 1), repeat=4)]
+    assert {round(m.cost, 9) for m in listed} == {round(float(problem.cost(X)), 9) for X in every_sign}
+    facts = " ".join(summarise(report).facts)
+    assert "exact and complete" in facts
+    assert "lower bound" not in facts
     assert all(entry.min_eigenvalue is None and entry.morse_index in (0, (0, 0)) for entry in report.critical)
 
 

@@ -52,6 +52,10 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 _LOWER_BOUND = (
     "The list is a lower bound on the set of critical points: a search is no proof of completeness."
 )
+_ALL_SIGNS = (
+    "The list is exact and complete, by counting: at d = 1 every point is a pattern of signs, every pattern is "
+    "critical, and each orbit of them is listed."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,13 +228,22 @@ def _facts(report: LandscapeReport) -> Iterator[str]:
         classes, listed = report.rank_one.classes, report.rank_one.listed
         some = "" if listed == classes else f", {listed} of them listed"
         yield f"rank 1: {counted(classes, 'orbit')}, counted exactly{some}"
-    if not complete:
+    if _counted_whole(report):
+        yield _ALL_SIGNS
+    elif not complete:
         yield _LOWER_BOUND
     if completeness is not None:
         where = f"; {completeness.region}" if completeness.region else ""
         yield f"complete list: {completeness.status}: {completeness.statement}{where}"
     yield from _falls(report)
     yield from report.notes
+
+
+def _counted_whole(report: LandscapeReport) -> bool:
+    """Whether all points are sign patterns, and every orbit of these is listed."""
+    rank_one = report.rank_one
+    in_line = not report.problem.spheres.dimension
+    return in_line and rank_one is not None and rank_one.listed == rank_one.classes
 
 
 def _searched(coverage: Coverage, complete: bool) -> str:
