@@ -1,4 +1,4 @@
-"""Labels as people save them, made class numbers ``0 .. K - 1``.
+"""Labels as people save them, made class numbers from ``0`` to ``K - 1``.
 
 Class numbers (also as floats, or in a column ``(N, 1)``), one-hot rows ``(N, K)``, names, and booleans are taken; names
 are numbered in alphabetical order.  An integer vector that cannot be labels (sample ids, one class a sample) is refused

@@ -3,27 +3,27 @@
 A problem offers a capability by having its method: nothing is registered and no class inherited.  Solvers, spectra,
 landscapes and proofs call the functions below, which answer ``None`` (or the plain default) for all other problems.
 
-=======================  =======================================  ================================================
-protocol                 method                                   what it lights up
-=======================  =======================================  ================================================
-``LivesInSpan``          ``in_dimension(r)``                      each rank searched in its own span (needs O(d))
-``KnowsHighestRank``     ``highest_rank()``                       no search above that rank
-``KnowsMinimum``         ``known_minimum()``                      spurious minimisers named where none lower is found
-``KnowsGap``             ``optimality_gap(X)``                    gaps in rows, histories and stops of solvers
-``KnowsTheorem``         ``benign_theorem()``                     the verdict BENIGN by a theorem
-``KnowsDirections``      ``descent_direction(X)``                 saddles left along explicit directions
-``KnowsStarts``          ``constructed_starts()``                 starts that theory constructs
-``KnowsFamilies``        ``family_name(X, cost)``                 points of a named family merged into one row
-``KnowsFixedSpaces``     ``fixed_point_spaces()``                 searches within fixed-point spaces
-``ReducesEqualSamples``  ``equal_samples(X, rank)``               extreme eigenvalues of large points
-``MergesSamples``        ``merged_at_random(rng, most)``          searches with equal samples merged
-``ScalesColumns``        ``column_factors()``                     the metric in which solvers measure steps
-``HasBallFormulas``      ``exact_instance()``                     certificates
-``LabelsColumns``        ``column_labels()``                      colours of configurations
-``Described``            ``title()``, ``cost_unit()``, ``to_json()``  headings, axes, files
-``WellScaled``           ``is_well_scaled()``                     small relative gradients and eigenvalues are trusted
-``AlwaysFinite``         ``is_always_finite()``                   starts are taken without a look at their cost
-=======================  =======================================  ================================================
+=======================  =============================================  ================================================
+protocol                 method                                         what it lights up
+=======================  =============================================  ================================================
+``LivesInSpan``          ``in_dimension(r)``                            each rank searched in its own span (needs O(d))
+``KnowsHighestRank``     ``highest_rank()``                             no search above that rank
+``KnowsMinimum``         ``known_minimum()``                            spurious minimisers named where none is lower
+``KnowsGap``             ``optimality_gap(X)``                          gaps in rows, histories and stops of solvers
+``KnowsTheorem``         ``benign_theorem()``                           the verdict BENIGN by a theorem
+``KnowsDirections``      ``descent_direction(X)``                       saddles left along explicit directions
+``KnowsStarts``          ``constructed_starts()``                       starts that theory constructs
+``KnowsFamilies``        ``family_name(X, cost)``                       points of a named family merged into one row
+``KnowsFixedSpaces``     ``fixed_point_spaces()``                       searches within fixed-point spaces
+``ReducesEqualSamples``  ``equal_samples(X, rank)``                     extreme eigenvalues of large points
+``MergesSamples``        ``merged_at_random(rng, most)``                searches with equal samples merged
+``ScalesColumns``        ``column_factors()``                           the metric in which solvers measure steps
+``HasBallFormulas``      ``exact_instance()``                           certificates
+``LabelsColumns``        ``column_labels()``                            colours of configurations
+``Described``            ``title()``, ``cost_unit()``, ``to_json()``    headings, axes, files
+``WellScaled``           ``is_well_scaled()``                           small relative gradients, eigenvalues trusted
+``AlwaysFinite``         ``is_always_finite()``                         starts are taken without a look at their cost
+=======================  =============================================  ================================================
 
 What a point may know is asked in :mod:`~sphereufm.problem.point_capabilities`.
 """

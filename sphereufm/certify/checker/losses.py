@@ -1,4 +1,4 @@
-"""Losses and other operations as nodes of automatic differentiation: value, slopes and curvatures of ``f(v_1 .. v_n)``.
+"""Losses and other operations as nodes of automatic differentiation: value, slopes and curvatures of a function.
 
 A node takes the balls v and returns ``(f, slopes, curvatures)``: ``slopes[i] = df/dv_i`` and a function that gives
 ``{(i, j): d2f/dv_i dv_j}`` with both orders of each pair, called only where second derivatives are needed.  A loss is a

@@ -1,13 +1,13 @@
 """Sources that show another source in another form: pooled, transposed, without some rows, columns side by side.
 
-==================  ===========================================================
-source              shows
-==================  ===========================================================
-``PooledSource``    ``(N, C, H, W)`` as ``(N, C)``: means over places, or the one place there is
-``TransposedSource``  ``(d, N)`` as ``(N, d)``, where the file does not store strides
-``KeptRows``        the rows that a mask keeps
-``TableMatrix``     vectors of one length as the columns of a matrix
-==================  ===========================================================
+=====================  ===========================================================
+source                 shows
+=====================  ===========================================================
+``PooledSource``       ``(N, C, H, W)`` as ``(N, C)``: means over places, or the one place there is
+``TransposedSource``   ``(d, N)`` as ``(N, d)``, where the file does not store strides
+``KeptRows``           the rows that a mask keeps
+``TableMatrix``        vectors of one length as the columns of a matrix
+=====================  ===========================================================
 """
 
 from __future__ import annotations
