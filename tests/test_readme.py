@@ -128,6 +128,19 @@ def test_shell_lines_of_the_page_are_understood(page: Path) -> None:
         assert given
 
 
+def test_table_of_proofs_has_every_formal_theorem_and_every_certificate() -> None:
+    page = (ROOT / "docs" / "what-is-proved.md").read_text(encoding="utf-8")
+    formal = (ROOT / "docs" / "formal" / "Theorems.v").read_text(encoding="utf-8")
+    theorems = set(re.findall(r"^(?:Theorem|Lemma) (\w+)", formal, re.MULTILINE))
+    files = {path.name for path in (ROOT / "tests" / "data" / "certificates").glob("*.json")}
+    assert {"benign_S", "sharpness-balanced.json"} <= theorems | files
+    named = set(re.findall(r"`([\w.-]+)`", page))
+    assert theorems | files <= named
+    assert {
+        name for name in named if name.startswith("benign_") or name.endswith("K4.json")
+    } <= theorems | files
+
+
 def grids(page: Path) -> list[str]:
     """TOML of sweeps; that of costs is no grid."""
     return [block for block in blocks(page, "toml") if "per_class" in block]
