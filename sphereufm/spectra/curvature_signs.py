@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_lengths, column_norms, exponential
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
-__all__ = ["CurvatureSigns", "curvature_signs", "extent", "gradient_noise", "slope_noise"]
+__all__ = ["CurvatureSigns", "curvature_signs", "explains_slope", "extent", "gradient_noise", "slope_noise"]
 
 # roundings of a column's scale that its gradient may be off by
 _ROUNDINGS = 64.0 * float(np.finfo(np.float64).eps)
@@ -34,6 +34,9 @@ _CURVATURE_ROUNDINGS = 32.0 * float(np.finfo(np.float64).eps)
 _FACTOR = 100.0
 _SHORTEST, _LONGEST = 1e-6, 0.3
 _PART = 0.5
+# where slopes are looked at, as parts of a way of at most so many radians
+_STATIONS = np.array([0.25, 0.5, 0.75, 1.0])
+_FARTHEST = 0.7
 # less than this part of the curvature left at the shortest step: the point is rough
 _LEFT = 0.1
 _EXTENTS = np.logspace(-7.0, -1.0, 13)
@@ -110,6 +113,40 @@ def curvature_signs(problem: SphereProblem, X: Array, U: Array) -> CurvatureSign
         radius = float((noise[decided] / np.abs(k[decided])).max(initial=0.0))
     signs = np.where(decided, np.sign(k), 0.0).astype(np.int8)
     return CurvatureSigns(signs=signs, rough=rough, radius=radius)
+
+
+def explains_slope(problem: SphereProblem, X: Array, U: Array) -> bool:
+    """Whether a curvature of decided sign keeps the slope from zero along a tangent, whose end is not critical then.
+
+    Parameters
+    ----------
+    problem : SphereProblem
+    X : ndarray, shape (d, M)
+        A critical point.
+    U : ndarray, shape (d, M)
+        A tangent, not zero; its longest column is the way in radians.
+
+    Examples
+    --------
+    Where two classes coincide at steep ``tau`` the third may turn, at a curvature that is small and still positive.
+
+    >>> from sphereufm.problem.ufm import UFMProblem
+    >>> problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12.0)
+    >>> X = np.array([[1.0, 1.0, -1.0, 1.0, 1.0, -1.0], [0.0] * 6])
+    >>> turn = 1e-3 * np.array([[0.0] * 6, [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]])
+    >>> explains_slope(problem, X, turn)
+    True
+    """
+    way = float(column_norms(U).max())
+    V = _unit(U[None])
+    sign = int(curvature_signs(problem, X, V).signs[0])
+    if way > _FARTHEST or sign == 0:
+        return False
+    k = float((V * problem.at(X[None]).hessian_product(V)).sum())
+    t = way * _STATIONS
+    along = np.broadcast_to(V, (t.size, *X.shape))
+    slopes = _slope(problem, X, along, t) - _slope(problem, X, V, np.zeros(1))
+    return bool((sign * slopes >= _PART * abs(k) * t).all())
 
 
 def slope_noise(problem: SphereProblem, X: Array, U: Array, unit: float) -> Array:

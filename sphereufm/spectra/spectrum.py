@@ -12,10 +12,10 @@ eigenvalues vanish with the rows of ``X``: these are orbit directions too.  So
 Signs are read from the Hessian with each column scaled by its own gradient scale: by Sylvester's law of
 inertia that changes no sign, and it keeps small eigenvalues of well-separated columns (1e-13 at ``tau = 20``)
 apart from zero. Where samples are equal, the parts of the Hessian are taken apart one by one
-(:mod:`~sphereufm.problem.equal_samples`). An eigenvalue counts as zero below 1e-9 of the largest for the
-cross-entropy problem; for costs of unknown make where
-:func:`~sphereufm.spectra.curvature_signs.curvature_signs` cannot tell its sign.  All this is floating point, and
-proofs override it.
+(:mod:`~sphereufm.problem.equal_samples`). An eigenvalue counts as zero where
+:func:`~sphereufm.spectra.curvature_signs.curvature_signs` cannot tell its sign; for the cross-entropy problem only
+those below 1e-9 of the largest, and above what the gradient left at the point explains, are asked.  All this is
+floating point, and proofs override it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordin
 from sphereufm.notebook import html_table, shown
 from sphereufm.problem import capabilities, point_capabilities
 from sphereufm.problem.equal_samples import EqualSamples
-from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.tolerances import ZERO_TOLERANCE
 
 __all__ = ["HessianSpectrum", "hessian_spectrum", "normal_hessian"]
 
+
+# A gradient left in steep directions changes the curvature of soft ones by a multiple of it.
+_FEIGNED = 1e3
 
 # signs of the curvatures along some tangents, in the coordinates of the matrix at hand, shape (k, n)
 _Signs: TypeAlias = Callable[[Array], NDArray[np.int8]]
@@ -184,8 +187,13 @@ _EMPTY = _Inertia(np.empty(0), 0, 0, np.empty(0))
 
 def _counted(eigenvalues: Array, scaled: Array) -> _Inertia:
     """Signs of the scaled eigenvalues, counted against the largest of them."""
-    floor = ZERO_TOLERANCE * np.abs(scaled).max(initial=0.0)
+    floor = _floor(scaled)
     return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()), scaled)
+
+
+def _floor(scaled: Array) -> float:
+    """Scaled eigenvalues up to this may be zero."""
+    return ZERO_TOLERANCE * float(np.abs(scaled).max(initial=0.0))
 
 
 def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
@@ -213,14 +221,14 @@ def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum in the span, orbit directions removed."""
     d = X.shape[0]
     vertical = vertical_coordinates(X, d)
-    signs = None if capabilities.is_well_scaled(problem) else partial(_signs_of_coordinates, problem, X)
-    return _inertia(hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical, signs)
+    signs = partial(_signs_of_coordinates, problem, X)
+    return _inertia(
+        hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical, signs, _residual(problem, X)
+    )
 
 
 def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum of ``S`` off the rows of ``X``."""
-    if capabilities.is_well_scaled(problem):
-        return _inertia(normal_hessian(problem, X), scale, X.T, None)
     inner = capabilities.in_span(problem, len(X) + 1)
     lifted = np.vstack([X, np.zeros((1, X.shape[1]))])
 
@@ -229,7 +237,14 @@ def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
         U[:, -1] = vectors
         return curvature_signs(inner, lifted, U).signs
 
-    return _inertia(normal_hessian(problem, X), scale, X.T, signs)
+    return _inertia(normal_hessian(problem, X), scale, X.T, signs, _residual(problem, X))
+
+
+def _residual(problem: SphereProblem, X: Array) -> float | None:
+    """Curvatures that the gradient left at a point of a well-scaled problem may feign; None for other problems."""
+    if not capabilities.is_well_scaled(problem):
+        return None
+    return _FEIGNED * float(relative_gradient_norm(problem.at(X)))
 
 
 def _merged_in_span(parts: EqualSamples) -> _Inertia:
@@ -271,8 +286,13 @@ def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray
     return curvature_signs(problem, X, U).signs
 
 
-def _inertia(matrix: Array, scale: Array, kernel: Array, signs: _Signs | None) -> _Inertia:
-    """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel."""
+def _inertia(
+    matrix: Array, scale: Array, kernel: Array, signs: _Signs | None, residual: float | None = None
+) -> _Inertia:
+    """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel.
+
+    All signs are asked for, or where a residual is given those of eigenvalues that are zero to the eye and above it.
+    """
     k = kernel.shape[1]
     plain = _complement(kernel)
     eigenvalues = np.asarray(np.linalg.eigvalsh(plain.T @ matrix @ plain), dtype=np.float64)
@@ -282,7 +302,12 @@ def _inertia(matrix: Array, scale: Array, kernel: Array, signs: _Signs | None) -
     assert eigenvalues.size == len(matrix) - k
     if signs is None or not scaled.size:
         return _counted(eigenvalues, scaled)
-    found = signs((Q @ vectors).T / root)
+    size = np.abs(scaled)
+    asked = size <= (np.inf if residual is None else _floor(scaled))
+    found = np.where(asked, 0.0, np.sign(scaled)).astype(np.int8)
+    asked &= size >= (residual or 0.0)
+    if asked.any():
+        found[asked] = signs((Q @ vectors[:, asked]).T / root)
     return _Inertia(eigenvalues, int((found < 0).sum()), int((found == 0).sum()), scaled)
 
 

@@ -13,9 +13,10 @@ from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
+from sphereufm.landscape.orbits.nonisolated import gather_families
 from sphereufm.landscape.orbits.own_costs import OwnCosts
 from sphereufm.landscape.orbits.register import OrbitRegister
-from sphereufm.landscape.orbits.unnamed import gather_families
+from sphereufm.landscape.orbits.true_rank import at_true_ranks
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
@@ -77,7 +78,8 @@ class Collection:
                 isolated.append(i)
             else:
                 self._join(str(labels[i]), found)
-        for i, number in zip(isolated, self._numbers([points[i] for i in isolated]), strict=True):
+        settled = at_true_ranks(self.problem, [points[i] for i in isolated])
+        for i, number in zip(isolated, self._numbers(settled), strict=True):
             labels[i] = None if number is None else str(number)
         if searched:
             self._hits.update(label for label in labels if label is not None)

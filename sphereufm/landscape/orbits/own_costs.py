@@ -9,9 +9,9 @@ import numpy as np
 
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import cost_noise
+from sphereufm.landscape.orbits.nonisolated import walkable_dimension
 from sphereufm.landscape.orbits.register import Entry, OrbitRegister
 from sphereufm.landscape.orbits.settle import settle
-from sphereufm.landscape.orbits.walking import walkable_dimension
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 

@@ -1,0 +1,89 @@
+"""Families move along null directions; isolated orbits, however soft, are one row of their own rank."""
+
+import numpy as np
+import pytest
+
+from sphereufm import verify_landscape
+from sphereufm.landscape.orbits.found import reduced
+from sphereufm.landscape.orbits.nonisolated import null_directions, walkable_dimension
+from sphereufm.landscape.orbits.true_rank import at_true_ranks
+from sphereufm.landscape.points import CriticalFamily
+from sphereufm.problem.theory.known_points import random_collapsed_point
+from sphereufm.problem.theory.theorems import collapsed_point
+from sphereufm.problem.ufm import UFMProblem
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_collapsed_classifiers_can_be_walked_in_every_null_direction(dim):
+    problem = UFMProblem(class_sizes=(2, 2), dim=dim, tau=1)
+    X = random_collapsed_point(problem, 0)
+    directions = null_directions(problem, X, dim)
+    assert len(directions) > 0
+    assert walkable_dimension(problem, X) == len(directions)
+
+
+def test_null_directions_are_horizontal_and_null():
+    problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1)
+    X = random_collapsed_point(problem, 1)
+    directions = null_directions(problem, X, 3)
+    np.testing.assert_allclose(problem.at(X).hessian_product(directions), 0.0, atol=1e-7)
+    # <U, Omega X> = 0 for all skew Omega: U X^T is symmetric
+    moments = directions @ X.T
+    np.testing.assert_allclose(moments, np.swapaxes(moments, -1, -2), atol=1e-12)
+
+
+def test_a_nondegenerate_orbit_cannot_be_walked():
+    problem = UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1)
+    X = collapsed_point(problem)
+    inner = problem.in_dimension(4)
+    assert len(null_directions(inner, X, 2)) == 0
+
+
+# signs of three classifiers and three features whose softest curvature is about exp(-2 tau)
+SOFT = ([1, 1, -1, 1, 1, -1], [1, 1, -1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("tau", "most"), [(3.0, None), (8.0, None), (12.0, 19), (14.0, None), (16.0, None)])
+def test_soft_isolated_orbits_are_one_row_each(tau, most):
+    """At ``tau = 12`` a complete list has 19 orbits beside the collapsed family."""
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau), effort="quick")
+    families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
+    assert [family.name for family in families] == ["collapsed-classifiers"]
+    isolated = [entry for entry in report.critical if not isinstance(entry, CriticalFamily)]
+    assert most is None or len(isolated) <= most
+    assert all(entry.nullity == 0 for entry in isolated)
+    costs = sorted(entry.cost for entry in isolated)
+    assert (np.diff(costs) > 1e-9 * np.array(costs[1:])).all()
+
+
+@pytest.mark.parametrize("signs", SOFT)
+def test_points_beside_one_of_lower_rank_are_taken_for_it(signs):
+    """The softest direction is followed, far enough to be seen and not to what a search would leave."""
+    rng = np.random.default_rng(0)
+    Z = np.array([signs, [0] * 6], dtype=float)
+    for tau in rng.uniform(9.0, 15.0, 6):
+        problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+        for direction in null_directions(problem, Z, 1):
+            moved = Z + 10.0 ** rng.uniform(-4.0, -1.5) * direction
+            found = reduced(problem, moved[None] / np.linalg.norm(moved, axis=0))
+            (meant,) = at_true_ranks(problem, found)
+            assert (found[0].rank, meant.rank) == (2, 1)
+            assert walkable_dimension(problem, meant.X) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_members_of_a_family_keep_their_ranks_beside_one_of_lower_rank(seed):
+    """Equal classifiers are critical with features in pairs ``+-a`` about them, one pair for each class."""
+    rng = np.random.default_rng(seed)
+    a, b = 10.0 ** rng.uniform(-4.0, -0.7, 2)
+    angles = np.array([0.0, 0.0, a, -a, b, -b])
+    problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=rng.uniform(1.0, 12.0))
+    found = reduced(problem, np.array([[np.cos(angles), np.sin(angles)]]))
+    assert [point.rank for point in at_true_ranks(problem, found)] == [2]
+
+
+def test_the_collapsed_family_of_pairs_of_samples_stays_one_row():
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=1.0), effort="quick", starts=8)
+    families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
+    assert [family.name for family in families] == ["collapsed-classifiers"]
+    assert families[0].kind.name == "DEGENERATE"
