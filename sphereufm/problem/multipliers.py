@@ -154,18 +154,18 @@ class MultiplierMatrix:
         """Approximate from above the least ``sigma >= 0`` with ``S + sigma I >= 0``."""
         norm = self._norm_bound()
         low, high = max(_ZERO_SHIFT * norm, float(self.beta.max())), norm
-        if self._is_psd(_ZERO_SHIFT * norm):
+        if self.is_psd(_ZERO_SHIFT * norm):
             return _ZERO_SHIFT * norm
         while high > (1.0 + _SHIFT_PRECISION) * low:
             # by the geometric mean, since the least shift may be anywhere between rounding and the norm
             shift = float(np.sqrt(low * high)) if high > 2.0 * low else 0.5 * (low + high)
-            if self._is_psd(shift):
+            if self.is_psd(shift):
                 high = shift
             else:
                 low = shift
         return high
 
-    def _is_psd(self, shift: float) -> bool:
+    def is_psd(self, shift: float) -> bool:
         """Whether ``S + shift I`` is positive semidefinite in floating point."""
         if not shift > self.beta.max():
             return False

@@ -23,6 +23,7 @@ from sphereufm.certify import (
     prove_point,
     read_certificate,
 )
+from sphereufm.certify.prove.candidate import as_candidate
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
@@ -294,3 +295,31 @@ def test_shipped_counterexamples_are_minimisers_of_all_samples():
         U = rng.standard_normal(columns.shape)
         U -= columns * (columns * U).sum(axis=0)
         assert (U * problem.hessian_product(columns, U)).sum() > 0
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 0.0, -1.0])
+def test_merged_samples_share_label_weight_and_feature(tolerance):
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        sizes = tuple(int(n) for n in rng.integers(1, 9, 3))
+        N = sum(sizes)
+        weights = tuple(Fraction(int(w)) for w in rng.integers(1, 3, N))
+        instance = ExactInstance(classes=3, dim=3, class_sizes=sizes, tau=Fraction(1), weights=weights)
+        places = rng.standard_normal((3, 3))
+        X = np.hstack([rng.standard_normal((3, 3)), places[:, rng.integers(3, size=N)]])
+        X[:, 3:] += 1e-9 * rng.random((3, N)) * (rng.random(N) < 0.3)
+        alike = [
+            [
+                instance.label(i) == instance.label(j)
+                and weights[i] == weights[j]
+                and (i == j or np.abs(X[:, 3 + i] - X[:, 3 + j]).max() <= tolerance)
+                for j in range(N)
+            ]
+            for i in range(N)
+        ]
+        groups = as_candidate(instance, X, tolerance).groups or tuple(((i, i + 1),) for i in range(N))
+        members = [[i for a, b in ranges for i in range(a, b)] for ranges in groups]
+        assert members == sorted(members)
+        assert sorted(i for group in members for i in group) == list(range(N))
+        for group in members:
+            assert group == np.flatnonzero(alike[group[0]]).tolist()

@@ -203,3 +203,12 @@ def test_gap_at_a_saddle_met_by_newton_is_at_least_its_true_height():
             assert optimality_gap(problem, X).value >= height - 2e-13
     assert len(heights) > 2
     assert heights <= {0.126928, 0.562335, 0.626928, 0.693147, 1.126928, 1.626928, 2.126928}
+
+
+@given(problems(max_tau=10.0), seeds)
+def test_the_multiplier_bound_is_no_worse_than_the_least_eigenvalue_gives(problem, seed):
+    X = problem.spheres.random_point(np.random.default_rng(seed))
+    for point in (X, retract(X, -0.5 * problem.gradient(X) / problem.tau)):
+        bounds = optimality_gap(problem, point).bounds
+        known = float(problem.at(point).multiplier_matrix.guaranteed_decrease())
+        assert bounds["multiplier-bound"] <= max(known * (1.0 + 1e-9), np.finfo(float).tiny)

@@ -107,21 +107,20 @@ def exact_columns(columns: Array) -> Columns:
 
 
 def _equal_samples(instance: ExactInstance, H: Array, tolerance: float) -> list[list[int]]:
-    """Group samples that share label, weight and feature, in order of their first member."""
-    groups: list[list[int]] = []
+    """Group samples that share label, weight and feature with the group's first, in order of their first member."""
     kinds: dict[Any, list[int]] = {}
     for i in range(H.shape[1]):
-        known = kinds.setdefault((instance.label(i), instance.weight(i)), [])
-        if known:
-            representatives = H[:, [groups[g][0] for g in known]]
-            distance = np.abs(representatives - H[:, i : i + 1]).max(axis=0)
-            nearest = int(distance.argmin())
-            if distance[nearest] <= tolerance:
-                groups[known[nearest]].append(i)
-                continue
-        known.append(len(groups))
-        groups.append([i])
-    return groups
+        # relative weights tell samples apart as well as normalised ones, which are fractions to divide
+        kinds.setdefault((instance.label(i), instance.weights and instance.weights[i]), []).append(i)
+    groups = []
+    for members in kinds.values():
+        left = np.array(members)
+        while left.size:
+            near = np.abs(H[:, left] - H[:, left[:1]]).max(axis=0) <= tolerance
+            near[0] = True
+            groups.append(left[near].tolist())
+            left = left[~near]
+    return sorted(groups)
 
 
 def _ranges(members: Sequence[int]) -> tuple[tuple[int, int], ...]:

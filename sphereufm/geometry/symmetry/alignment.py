@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from sphereufm.errors import check_array, check_positive
 from sphereufm.geometry.spheres import Array, column_angles
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
-from sphereufm.geometry.symmetry.invariants import canonical_key, column_profiles, invariants
+from sphereufm.geometry.symmetry.invariants import Columns, canonical_key, column_profiles, invariants
 from sphereufm.geometry.symmetry.matching import match_columns, position_labels
 from sphereufm.geometry.symmetry.placements import (
     SMALLEST_PIVOT,
@@ -151,14 +151,16 @@ def possible_preimages(
     F, target = column_profiles(X, symmetry), column_profiles(Y, symmetry)
     labels = position_labels(X, permutations, SAME_PLACE * tolerance)
     _, places = np.unique(labels, return_index=True)
-    possible = np.zeros((permutations.columns, places.size), dtype=np.bool_)
-    for members in permutations.kind_columns:
-        close = np.ones((members.size, members.size), dtype=np.bool_)
-        for row, wanted in zip(F[:, members], target[:, members], strict=True):
-            close &= np.abs(wanted[:, None] - row) <= tolerance + ALIGNMENT_ROUNDING
-        # columns at one place may differ in their blocks, hence in their profiles: one that fits is enough
-        j, i = np.nonzero(close)
-        possible[members[j], labels[members[i]]] = True
+    # equal columns have the same preimages, and those at one place may differ in their blocks, hence in their profiles:
+    # one that fits is enough
+    ours, theirs = Columns.distinct(X, permutations), Columns.distinct(Y, permutations)
+    close = theirs.kind[:, None] == ours.kind
+    for row, wanted in zip(F[:, ours.first], target[:, theirs.first], strict=True):
+        close &= np.abs(wanted[:, None] - row) <= tolerance + ALIGNMENT_ROUNDING
+    j, i = np.nonzero(close)
+    possible = np.zeros((theirs.first.size, places.size), dtype=np.bool_)
+    possible[j, labels[ours.first[i]]] = True
+    possible = possible[theirs.label]
     return possible, places
 
 

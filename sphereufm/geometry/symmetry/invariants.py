@@ -18,20 +18,30 @@ symbol    shape          meaning
 ``G``     ``(M, M)``     Gram matrix ``X^T X``
 ``F``     ``(F, M)``     profiles, one column for each column of ``X``
 ========  =============  =============================================
+
+Equal columns of a cell have equal profiles: where columns are many, those of one place are computed once and counted
+as often as they occur.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.errors import check_array, check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
-__all__ = ["canonical_key", "column_profiles", "invariants"]
+__all__ = ["Columns", "canonical_key", "column_profiles", "invariants", "on_distinct_columns", "profiles_of"]
 
 _POWERS = (1, 2, 3, 4)
 _COORDINATES = 4
+# Columns this close, a few hundred roundings, may count as one; from so many columns on it pays to look.
+_SAME_COLUMN = 1e-13
+_MANY_COLUMNS = 100
 # (sqrt(5) - 1) / 2: its multiples are spread evenly modulo one (Weyl), and no small fraction is near it
 GOLDEN = 0.6180339887498949
 
@@ -108,27 +118,102 @@ def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
     >>> bool(np.allclose(F[:, [2, 0, 1]], column_profiles(X[:, [2, 0, 1]], SymmetryGroup.full(3))))
     True
     """
-    permutations = symmetry.permutations
+
+    def profiles(points: Array, columns: Columns) -> Array:
+        return profiles_of(points, columns, symmetry.orthogonal)
+
+    return on_distinct_columns(profiles, X, symmetry.permutations)
+
+
+def profiles_of(X: Array, columns: Columns, orthogonal: bool) -> Array:
+    """Profiles ``(..., F, m)`` of columns ``(..., d, m)`` that stand for several each."""
     G = np.swapaxes(X, -1, -2) @ X
-    a = _kind_weights(permutations)
-    same_block = permutations.block_of[:, None] == permutations.block_of
-    sizes = same_block.sum(axis=1)
+    # weight in (1/2, 1], different for different cell kinds
+    a = 1.0 - np.remainder(columns.kind * GOLDEN, 1.0) / 2.0
+    same_block = columns.block[:, None] == columns.block
+    inside = same_block * columns.copies
+    among = a * columns.copies / columns.copies.sum()
+    in_block = a * inside / inside.sum(axis=1, keepdims=True)
     rows = []
     power = np.ones_like(G)
     for p in _POWERS:
         power = power * G
-        weighted = power * a / (2 * p)
-        rows += [weighted.mean(axis=-1), (weighted * same_block).sum(axis=-1) / sizes]
+        rows += [power @ among / (2 * p), np.einsum("...jl,jl->...j", power, in_block) / (2 * p)]
     others = G * a / 2
-    diagonal = np.arange(len(a))
-    others[..., diagonal, diagonal] = 0.0
-    inside = others * same_block
-    for part in (others, inside):
-        rows += [part.max(axis=-1), part.min(axis=-1)]
+    # a column that stands for several has others at its own place; itself it counts as zero
+    alone = np.flatnonzero(columns.copies == 1)
+    others[..., alone, alone] = 0.0
+    for part in (others, others * same_block):
+        rows += [part.max(axis=-1, initial=0.0), part.min(axis=-1, initial=0.0)]
     profiles = np.stack(rows, axis=-2)
-    if symmetry.orthogonal:
-        return profiles
-    return np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
+    return profiles if orthogonal else np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """Columns that stand for equal ones of their cells.
+
+    Attributes
+    ----------
+    first, kind, block, copies : ndarray of int, shape (m,)
+        Number among all columns, cell kind, block, and how many it stands for.
+    label : ndarray of int, shape (M,)
+        Which of them stands for each column.
+    """
+
+    first: NDArray[np.intp]
+    kind: NDArray[np.intp]
+    block: NDArray[np.intp]
+    copies: NDArray[np.intp]
+    label: NDArray[np.intp]
+
+    @classmethod
+    def every(cls, permutations: ColumnPermutations) -> Columns:
+        """Each for itself."""
+        every = np.arange(permutations.columns)
+        return cls(
+            first=every,
+            kind=permutations.cell_kind,
+            block=permutations.block_of,
+            copies=np.ones_like(every),
+            label=every,
+        )
+
+    @classmethod
+    def distinct(cls, X: Array, permutations: ColumnPermutations) -> Columns:
+        """One for the columns of a cell that agree to 1e-13, where columns are many.
+
+        Some that agree may be left apart, which changes nothing.
+        """
+        if permutations.columns < _MANY_COLUMNS:
+            return cls.every(permutations)
+        keys = np.vstack([permutations.cell_of, np.floor(X / _SAME_COLUMN + GOLDEN)])
+        _, first, label, copies = np.unique(
+            keys, axis=1, return_index=True, return_inverse=True, return_counts=True
+        )
+        return cls(
+            first=first,
+            kind=permutations.cell_kind[first],
+            block=permutations.block_of[first],
+            copies=copies,
+            label=label.ravel(),
+        )
+
+
+def on_distinct_columns(
+    function: Callable[[Array, Columns], Array], X: Array, permutations: ColumnPermutations
+) -> Array:
+    """Values ``(..., m)`` of columns ``(..., d, m)`` for all columns of ``X``, equal ones being looked at once.
+
+    Points of few columns are all given to ``function`` together; there that is quicker.
+    """
+    if permutations.columns < _MANY_COLUMNS or not X.size:
+        return function(X, Columns.every(permutations))
+    values = []
+    for point in X.reshape(-1, *X.shape[-2:]):
+        columns = Columns.distinct(point, permutations)
+        values.append(function(point[None, :, columns.first], columns)[0][..., columns.label])
+    return np.array(values).reshape(*X.shape[:-2], *values[0].shape)
 
 
 def _parts(X: Array, symmetry: SymmetryGroup) -> list[Array]:
@@ -142,11 +227,6 @@ def _parts(X: Array, symmetry: SymmetryGroup) -> list[Array]:
     members = symmetry.permutations.kind_columns
     ordered = np.concatenate([np.sort(profiles[..., each], axis=-1) for each in members], axis=-1)
     return [sigma / np.sqrt(columns), *np.moveaxis(ordered, -2, 0)]
-
-
-def _kind_weights(permutations: ColumnPermutations) -> Array:
-    """Weight in (1/2, 1] of each column, different for different cell kinds."""
-    return 1.0 - np.remainder(permutations.cell_kind * GOLDEN, 1.0) / 2.0
 
 
 def _directions(d: int) -> Array:

@@ -21,6 +21,7 @@ from scipy.spatial.distance import cdist
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
+from sphereufm.geometry.symmetry.invariants import Columns
 
 __all__ = ["match_columns", "position_labels"]
 
@@ -67,14 +68,16 @@ def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> N
     >>> position_labels(X, ColumnPermutations.all_columns(3), 1e-9)
     array([0, 1, 0])
     """
-    labels = np.empty(permutations.columns, dtype=np.intp)
+    columns = Columns.distinct(X, permutations)
+    labels = np.empty(columns.first.size, dtype=np.intp)
     used = 0
-    for members in permutations.kind_columns:
-        near = cdist(X[:, members].T, X[:, members].T) <= gap
-        names, found = np.unique(_smallest_reachable(near), return_inverse=True)
+    for kind in np.unique(columns.kind):
+        members = np.flatnonzero(columns.kind == kind)
+        places = X[:, columns.first[members]].T
+        names, found = np.unique(_smallest_reachable(cdist(places, places) <= gap), return_inverse=True)
         labels[members] = used + found
         used += names.size
-    return labels
+    return labels[columns.label]
 
 
 def _smallest_reachable(near: NDArray[np.bool_]) -> NDArray[np.intp]:

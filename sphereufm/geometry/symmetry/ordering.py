@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
-from sphereufm.geometry.symmetry.invariants import GOLDEN, column_profiles
+from sphereufm.geometry.symmetry.invariants import GOLDEN, Columns, on_distinct_columns, profiles_of
 
 __all__ = ["canonical_orders", "is_rotation_of"]
 
@@ -59,13 +59,15 @@ def canonical_orders(X: Array, symmetry: SymmetryGroup) -> NDArray[np.intp]:
     >>> bool(np.allclose(a.T @ a, b.T @ b))
     True
     """
-    profiles = column_profiles(X, symmetry)
-    colours = _weights(profiles.shape[-2], 1) @ profiles
-    if not symmetry.orthogonal:
-        colours = colours + _weights(X.shape[-2], 2) @ X
-    else:
-        colours = _refined(X, colours, symmetry.permutations)
-    return _sorted_by(colours, symmetry.permutations)
+
+    def colours(points: Array, columns: Columns) -> Array:
+        profiles = profiles_of(points, columns, symmetry.orthogonal)
+        first = _weights(profiles.shape[-2], 1) @ profiles
+        if symmetry.orthogonal:
+            return _refined(points, first, columns)
+        return np.asarray(first + _weights(points.shape[-2], 2) @ points)
+
+    return _sorted_by(on_distinct_columns(colours, X, symmetry.permutations), symmetry.permutations)
 
 
 def is_rotation_of(X: Array, Y: Array, tolerance: float) -> bool:
@@ -84,12 +86,12 @@ def is_rotation_of(X: Array, Y: Array, tolerance: float) -> bool:
     return bool(column_norms(left @ (right @ X) - Y).max() <= tolerance)
 
 
-def _refined(X: Array, colours: Array, permutations: ColumnPermutations) -> Array:
+def _refined(X: Array, colours: Array, columns: Columns) -> Array:
     """Colours after one round a dimension."""
     G = np.swapaxes(X, -1, -2) @ X
-    phi = (G + 0.5 * G * G) / G.shape[-1]
-    to_block = permutations.block_of == np.arange(len(permutations.blocks))[:, None]
-    means = to_block.T @ (to_block / np.maximum(to_block.sum(axis=1, keepdims=True), 1))
+    phi = (G + 0.5 * G * G) * (columns.copies / columns.copies.sum())
+    inside = (columns.block[:, None] == columns.block) * columns.copies
+    means = (inside / inside.sum(axis=1, keepdims=True)).T
     items = np.arange(len(X))
     residual, z = X, np.zeros_like(colours)
     for weight, *parts in np.array([_weights(X.shape[-2], number) for number in (3, 4, 5, 6)]).T:

@@ -197,7 +197,10 @@ def _multiplier_gap(problem: UFMProblem, X: Array, cost: float) -> float | None:
         # far from a minimiser, or all classifiers alike: the Gram matrix I knows more than theirs
         bound = min(bound, _lifted_gap(point, np.eye(problem.classes)))
     S = point.multiplier_matrix
-    return min(bound, float(S.guaranteed_decrease())) if S.size <= _DENSE_LIMIT else bound
+    # eigenvalues of the whole matrix are worth their time only where they may say more than the bound
+    if S.size > _DENSE_LIMIT or not S.is_psd(2.0 * bound / S.size):
+        return bound
+    return min(bound, float(S.guaranteed_decrease()))
 
 
 def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
