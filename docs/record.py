@@ -1,7 +1,8 @@
 """Console blocks of the pages with what their commands print: recorded by this script, compared by the tests.
 
 ``python docs/record.py`` runs the ``$`` lines of every page, a page at a time in a folder that looks like a clone, and
-writes what they print below them; ``python docs/record.py PAGE...`` does some pages only.  Two outputs are the same if
+writes what they print below them; ``python docs/record.py PAGE...`` does some pages only.  An output that still holds
+stays as it is, so that a page may show a part between ellipses; a lone ellipsis is filled.  Two outputs are the same if
 their words are: numbers count as numbers only, since their last digits, times and hits differ between processors.
 """
 
@@ -92,7 +93,8 @@ def _block(body: str, folder: Path) -> str:
             raise SystemExit(
                 f"$ {command.line}\nexit code {done.exit_code}, not {command.exit_code}\n{done.output}"
             )
-        lines.append(f"$ {command.line}\n{done.output}")
+        holds = command.output.strip() != "..." and same_words(command.output, done.output)
+        lines.append(f"$ {command.line}\n{command.output if holds else done.output}")
         if command.exit_code:
             lines.append(f"$ echo $?\n{command.exit_code}\n")
     return "```console\n" + "".join(lines) + "```"
