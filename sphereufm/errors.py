@@ -52,21 +52,12 @@ class MissingExtraError(SphereUFMError, ImportError):
 def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> int:
     """Return ``value`` as an int of at least ``minimum``.
 
-    Parameters
-    ----------
-    name : str
-        Name shown in the message.
-    value : object
-        What the caller gave; booleans and floats with a fraction are refused.
-    minimum : int
-        Least allowed value.
-    remedy : str
-        What to do, appended to the message.
+    * ``name``: name shown in the message.
+    * ``value``: what the caller gave; booleans and floats with a fraction are refused.
+    * ``minimum``: least allowed value.
+    * ``remedy``: what to do, appended to the message.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``value`` is no integer or is below ``minimum``.
+    Raises InvalidInputError if ``value`` is no integer or is below ``minimum``.
 
     Examples
     --------
@@ -86,15 +77,8 @@ def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> i
 def check_positive(name: str, value: object, remedy: str = "") -> float:
     """Return ``value`` as a finite float above zero.
 
-    Parameters
-    ----------
-    name, value, remedy
-        As in :func:`check_integer`.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``value`` is no number, not finite, or not positive.
+    ``name``, ``value`` and ``remedy``: as in :func:`check_integer`.  Raises InvalidInputError if ``value`` is
+    no number, not finite, or not positive.
 
     Examples
     --------
@@ -115,24 +99,12 @@ def check_array(
 ) -> NDArray[np.float64]:
     """Return ``value`` as a float64 array of the given trailing shape with finite entries.
 
-    Parameters
-    ----------
-    name : str
-        Name shown in the message.
-    value : array_like
-        Real numbers.
-    shape : sequence of int or None, optional
-        Expected trailing axes; ``None`` stands for any length. Leading axes are batch axes.
+    * ``name``: name shown in the message.
+    * ``value``: real numbers.
+    * ``shape``: expected trailing axes; ``None`` stands for any length.  Leading axes are batch axes.
 
-    Returns
-    -------
-    ndarray of float64
-        ``value`` itself where it already is one.
-
-    Raises
-    ------
-    InvalidInputError
-        If the entries are not real numbers, a shape differs, or an entry is NaN or infinite.
+    Result: ``value`` itself where it already is one.  Raises InvalidInputError if the entries are not real
+    numbers, a shape differs, or an entry is NaN or infinite.
 
     Examples
     --------
@@ -159,21 +131,12 @@ def check_labels(
 ) -> NDArray[np.intp]:
     """Return ``value`` as a vector of class numbers ``0 .. classes - 1``.
 
-    Parameters
-    ----------
-    name : str
-        Name shown in the message.
-    value : array_like, shape (N,)
-        Whole numbers (a float array is accepted when every entry is whole).
-    classes : int, optional
-        Number of classes; labels must be below it.
-    length : int, optional
-        Required length.
+    * ``name``: name shown in the message.
+    * ``value``, shape ``(N,)``: whole numbers (a float array is accepted when every entry is whole).
+    * ``classes``: number of classes; labels must be below it.
+    * ``length``: required length.
 
-    Raises
-    ------
-    InvalidInputError
-        If the labels are not a vector of whole numbers in range, or of another length.
+    Raises InvalidInputError if the labels are not a vector of whole numbers in range, or of another length.
 
     Examples
     --------

@@ -18,17 +18,8 @@ __all__ = ["write_aside", "write_text"]
 def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, and rename it to ``path``.
 
-    Parameters
-    ----------
-    path : path-like
-        Replaced if it exists.
-    write : callable
-        Takes the temporary path.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    ``path``: replaced if it exists; ``write``: takes the temporary path.  Raises OutputError if the file
+    cannot be written.
 
     Examples
     --------
@@ -53,9 +44,6 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text in UTF-8, as :func:`write_aside` does.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))

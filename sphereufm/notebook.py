@@ -11,17 +11,8 @@ __all__ = ["counted", "html_table", "shown"]
 def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as HTML.
 
-    Parameters
-    ----------
-    caption : str
-        Its lines become lines of the caption.
-    headings : sequence of str
-    rows : iterable of sequence of str
-        Texts as they are to be read; they are escaped here.
-
-    Returns
-    -------
-    str
+    ``caption``: its lines become lines of the caption.  ``rows``: texts as they are to be read; they are
+    escaped here.
 
     Examples
     --------

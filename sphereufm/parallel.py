@@ -40,23 +40,13 @@ def ordered_map(
 ) -> Iterator[_Result]:
     """Yield ``function(item)`` for each item, in the items' order.
 
-    Parameters
-    ----------
-    function : callable
-        A function of a module (it is sent by name).
-    items : iterable
-        Taken as they are needed; each must pickle where there are several workers.
-    workers : int
-        Processes on this machine; 1 computes in this one.
-    scheduler : str, optional
-        Address of a Dask scheduler; its workers are used instead, and must see the same files.
+    * ``function``: a function of a module (it is sent by name).
+    * ``items``: taken as they are needed; each must pickle where there are several workers.
+    * ``workers``: processes on this machine; 1 computes in this one.
+    * ``scheduler``: address of a Dask scheduler; its workers are used instead, and must see the same files.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``workers < 1``, or the scheduler cannot be reached.
-    MissingExtraError
-        If ``scheduler`` is given and the extra ``distributed`` is not installed.
+    Raises InvalidInputError if ``workers < 1``, or the scheduler cannot be reached; MissingExtraError if
+    ``scheduler`` is given and the extra ``distributed`` is not installed.
 
     Examples
     --------
@@ -78,14 +68,10 @@ class Workers:
     Each process has one BLAS thread.  A worker that dies is replaced, and what it had begun is begun again, three
     times at most.
 
-    Parameters
-    ----------
-    count : int
-        Processes on this machine; 1 computes in this one.
-    scheduler : str, optional
-        Address of a Dask scheduler; its workers are used instead.
-    patience : float
-        Seconds of work in this process before others are started: small jobs do not wait for them.
+    * ``count``: processes on this machine; 1 computes in this one.
+    * ``scheduler``: address of a Dask scheduler; its workers are used instead.
+    * ``patience``: seconds of work in this process before others are started: small jobs do not wait for
+      them.
 
     Examples
     --------
@@ -220,10 +206,7 @@ def completed_map(
     Workers that die are replaced, and what they had begun is begun again; an item that was under way three
     times when a worker died is given up.
 
-    Parameters
-    ----------
-    function, items, workers, scheduler
-        As in :func:`ordered_map`.
+    ``function``, ``items``, ``workers`` and ``scheduler``: as in :func:`ordered_map`.
 
     Examples
     --------

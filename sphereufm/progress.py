@@ -68,12 +68,8 @@ def until(progress: Progress | None, seconds: float | None) -> Progress:
 class Parts:
     """One whole of several parts that follow each other.
 
-    Attributes
-    ----------
-    progress : Progress
-        Hears of the whole, in thousandths.
-    shares : mapping of str to float
-        Share of each part, in the order in which they follow; they need not add up to one.
+    ``progress``: hears of the whole, in thousandths.  ``shares``: share of each part, in the order in which
+    they follow; they need not add up to one.
 
     Examples
     --------

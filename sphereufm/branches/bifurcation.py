@@ -36,14 +36,9 @@ _SAME_POINT = 1e-4
 class Crossing:
     """A place on a branch where an eigenvalue crosses zero.
 
-    Attributes
-    ----------
-    kind : str
-        ``"fold"``, ``"bifurcation"`` (in the span) or ``"rank"`` (on the normal Hessian).
-    state : BranchPoint
-        Just before it.
-    kernel : int
-        Eigenvalues that cross.
+    * ``kind``: ``"fold"``, ``"bifurcation"`` (in the span) or ``"rank"`` (on the normal Hessian).
+    * ``state``: just before it.
+    * ``kernel``: eigenvalues that cross.
     """
 
     kind: str
@@ -56,13 +51,7 @@ def crossing_between(
 ) -> list[Crossing]:
     """Return what happens on one step of a branch; most often nothing.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        In ``R^d``.
-    first, second : BranchPoint
-        ``second`` is ``advance(problem, first, step)``.
-    step : float
+    ``problem``: in ``R^d``; ``first`` and ``second``: ``second`` is ``advance(problem, first, step)``.
     """
     found = []
     turned = first.tangent[1] * second.tangent[1] < 0.0
@@ -85,14 +74,9 @@ def switch(
 ) -> Iterator[tuple[Array, float, Array]]:
     """Yield points ``(X, log_tau, direction)`` of branches that cross, not yet compared with known ones.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        In ``R^d``.
-    crossing : Crossing
-        Of kind ``"bifurcation"`` or ``"rank"``.
-    rng : Generator
-        For directions inside a kernel of more than one dimension.
+    * ``problem``: in ``R^d``.
+    * ``crossing``: of kind ``"bifurcation"`` or ``"rank"``.
+    * ``rng``: for directions inside a kernel of more than one dimension.
     """
     X, kernel = (
         _rank_kernel(problem, crossing) if crossing.kind == "rank" else _span_kernel(problem, crossing)

@@ -48,19 +48,12 @@ _FLAT = 1e-3
 class BranchPoint:
     """One point of a branch.
 
-    Attributes
-    ----------
-    X : ndarray, shape (r, M)
-        In its own span.
-    log_tau : float
-    cost : float
-        In nats.
-    spectrum : HessianSpectrum
-        In ``R^d``.
-    tangent : tuple of (ndarray of shape (r, M), float)
-        Unit direction of the branch: of the point, and of ``log_tau``; the way it is being followed.
-    regularity : float
-        Least singular value of ``[A b]`` over the largest: zero where branches cross.
+    * ``X``, shape ``(r, M)``: in its own span.
+    * ``cost``: in nats.
+    * ``spectrum``: in ``R^d``.
+    * ``tangent``: unit direction of the branch: of the point, and of ``log_tau``; the way it is being
+      followed.
+    * ``regularity``: least singular value of ``[A b]`` over the largest: zero where branches cross.
     """
 
     X: Array
@@ -95,11 +88,9 @@ class BranchPoint:
 class Frame:
     """The linearised problem at one point, in scaled horizontal coordinates ``eta`` of length ``h``.
 
-    Attributes
-    ----------
-    A : ndarray, shape (h, h)
-    b : ndarray, shape (h,)
-    residual : ndarray, shape (h,)
+    * ``A``, shape ``(h, h)``.
+    * ``b``, shape ``(h,)``.
+    * ``residual``, shape ``(h,)``.
     """
 
     X: Array
@@ -153,13 +144,7 @@ def start_state(problem: UFMProblem, X: Array, log_tau: float, forwards: bool) -
 def advance(problem: UFMProblem, state: BranchPoint, step: float) -> BranchPoint | None:
     """Take one step of a branch; None where the corrector fails, strays, or leaves the rank.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        In ``R^d``, at any temperature.
-    state : BranchPoint
-    step : float
-        Length of the step along the unit tangent.
+    ``problem``: in ``R^d``, at any temperature; ``step``: length of the step along the unit tangent.
 
     Examples
     --------

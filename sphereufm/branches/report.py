@@ -21,15 +21,9 @@ FORMAT = "sphereufm-branches/1"
 class Branch:
     """One critical point as a function of ``tau``, or of the way along the branch where it folds.
 
-    Attributes
-    ----------
-    number : int
-    parent : int or None
-        Branch at whose bifurcation this one was met; None for a start.
-    points : tuple of BranchPoint
-        In order along the branch.
-    ends : tuple of str
-        Why it was not followed beyond its first and its last point.
+    * ``parent``: branch at whose bifurcation this one was met; None for a start.
+    * ``points``: in order along the branch.
+    * ``ends``: why it was not followed beyond its first and its last point.
     """
 
     number: int
@@ -64,16 +58,10 @@ class Branch:
 class BranchEvent:
     """A fold, or a bifurcation with the branches that leave from it.
 
-    Attributes
-    ----------
-    kind : str
-        ``"fold"``, ``"bifurcation"`` or ``"rank"``: see :class:`~sphereufm.branches.bifurcation.Crossing`.
-    tau, cost : float
-    branch : int
-    kernel : int
-        Eigenvalues that cross zero.
-    meets : tuple of int
-        Branches found to cross there; empty where none was found.
+    * ``kind``: ``"fold"``, ``"bifurcation"`` or ``"rank"``: see
+      :class:`~sphereufm.branches.bifurcation.Crossing`.
+    * ``kernel``: eigenvalues that cross zero.
+    * ``meets``: branches found to cross there; empty where none was found.
     """
 
     kind: str

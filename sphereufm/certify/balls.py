@@ -138,11 +138,7 @@ class BallProblem(Protocol):
 class UFMBalls:
     """The merged problem of an exact instance and a grouping of its samples.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-    groups : tuple or None
-        Ranges of samples that share a feature; None for every sample by itself.
+    ``groups``: ranges of samples that share a feature; None for every sample by itself.
 
     Examples
     --------

@@ -53,14 +53,10 @@ class ProofStatus(enum.Enum):
 class ExactPoint:
     """A point in its own R^r, columns of samples that share a feature stored once.
 
-    Attributes
-    ----------
-    columns : tuple of tuple of Fraction
-        ``K + g`` columns of r dyadic numbers: w_1 .. w_K, then one feature per group.
-    groups : tuple of tuples of (start, stop), or None
-        Samples of each group; None when every feature is its own sample.
-    scales : tuple of int or None
-        ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are verified.
+    * ``columns``: ``K + g`` columns of r dyadic numbers: w_1 .. w_K, then one feature per group.
+    * ``groups``, or None: samples of each group; None when every feature is its own sample.
+    * ``scales``: ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are
+      verified.
 
     Examples
     --------
@@ -191,21 +187,12 @@ Claim = (
 class Certificate:
     """What a certificate file holds. A candidate until a checker accepts it.
 
-    Attributes
-    ----------
-    instance : ExactInstance or ExpressionInstance
-    point : ExactPoint or None
-        None for claims about the instance alone.
-    claims : tuple of Claim
-        Empty when the prover could not decide anything.
-    precision : int or None
-        Bits at which the prover succeeded; a hint.
-    cost : float or None
-        Cost at the point in nats, in floats; a hint.
-    reason : str
-        What was left undecided, and why.
-    producer : tuple of str
-        Name and version.
+    * ``point``: None for claims about the instance alone.
+    * ``claims``: empty when the prover could not decide anything.
+    * ``precision``: bits at which the prover succeeded; a hint.
+    * ``cost``: cost at the point in nats, in floats; a hint.
+    * ``reason``: what was left undecided, and why.
+    * ``producer``: name and version.
 
     Examples
     --------

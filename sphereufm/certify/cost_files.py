@@ -55,12 +55,7 @@ _FUNCTIONS = {"exp": exp, "log": log, "sqrt": sqrt}
 class CostFile:
     """What a file says.
 
-    Attributes
-    ----------
-    instance : ExpressionInstance
-    symmetry : str
-        ``"columns"`` where every permutation of the columns is declared, else ``"none"``.
-    name, unit : str
+    ``symmetry``: ``"columns"`` where every permutation of the columns is declared, else ``"none"``.
     """
 
     instance: ExpressionInstance
@@ -72,13 +67,9 @@ class CostFile:
 def read_cost(path: Path) -> CostFile:
     r"""Read a cost from a TOML file.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is missing or no TOML.
-    InvalidInputError
-        If a key is missing or unknown, or the expression has something else than numbers, ``gram``, ``x``, ``exp``,
-        ``log``, ``sqrt``, ``sum``, ``+ - * / **`` and the names of constants and loops.
+    Raises UnreadableFileError if the file is missing or no TOML; InvalidInputError if a key is missing or
+    unknown, or the expression has something else than numbers, ``gram``, ``x``, ``exp``, ``log``, ``sqrt``,
+    ``sum``, ``+ - * / **`` and the names of constants and loops.
 
     Examples
     --------

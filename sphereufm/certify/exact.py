@@ -21,10 +21,7 @@ MAX_EXPONENT = 16000  # docs/certificates.md, section 2
 def parse_rational(text: object) -> Fraction:
     """Return the rational that ``text`` states.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``text`` is not ``-?digits(/digits)?``, or the denominator is zero.
+    Raises InvalidInputError if ``text`` is not ``-?digits(/digits)?``, or the denominator is zero.
 
     Examples
     --------
@@ -56,10 +53,7 @@ def rational_text(value: Fraction) -> str:
 def parse_dyadic(text: object) -> Fraction:
     """Return exactly the number that the hexadecimal ``text`` states.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``text`` is not of the form ``-?0xD.DDDp+E`` or its exponent is beyond 16000.
+    Raises InvalidInputError if ``text`` is not of the form ``-?0xD.DDDp+E`` or its exponent is beyond 16000.
 
     Examples
     --------
@@ -79,10 +73,7 @@ def parse_dyadic(text: object) -> Fraction:
 def exact_text(value: Fraction) -> str:
     """Return an exact number as ``p``, ``p/q``, or ``m@e`` for ``m 2^e`` where q is a power of two.
 
-    Raises
-    ------
-    InvalidInputError
-        If it has more digits than a certificate may hold.
+    Raises InvalidInputError if it has more digits than a certificate may hold.
 
     Examples
     --------

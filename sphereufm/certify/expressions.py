@@ -134,11 +134,7 @@ def sqrt(term: Term) -> Term:
 def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance:
     """Return the rank-d relaxation of max-cut, ``sum_{i<j} A_ij <x_i, x_j>`` with exact weights ``A_ij``.
 
-    Parameters
-    ----------
-    weights : sequence of sequences, shape (M, M)
-        Symmetric; the upper triangle is read.
-    dim : int
+    ``weights``, shape ``(M, M)``: symmetric; the upper triangle is read.
 
     References
     ----------

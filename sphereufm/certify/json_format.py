@@ -69,16 +69,7 @@ CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
 def write_certificate(path: str | os.PathLike[str], certificate: Certificate) -> None:
     """Write a certificate: under a temporary name first, so that no half file is ever seen.
 
-    Parameters
-    ----------
-    path : path-like
-        Replaced if it exists.
-    certificate : Certificate
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    ``path``: replaced if it exists.  Raises OutputError if the file cannot be written.
     """
     write_text(path, certificate_to_json(certificate))
 
@@ -86,10 +77,8 @@ def write_certificate(path: str | os.PathLike[str], certificate: Certificate) ->
 def read_certificate(path: str | os.PathLike[str]) -> Certificate:
     """Read a certificate file. Nothing in it is believed.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is missing, too large, or not of the format; the message says where.
+    Raises UnreadableFileError if the file is missing, too large, or not of the format; the message says
+    where.
     """
     try:
         return _from_bytes(read_file(Path(path)))
@@ -100,10 +89,7 @@ def read_certificate(path: str | os.PathLike[str]) -> Certificate:
 def certificate_from_json(text: str) -> Certificate:
     """Return the certificate that a file's text states.
 
-    Raises
-    ------
-    InvalidInputError
-        If anything is not as the format says.
+    Raises InvalidInputError if anything is not as the format says.
     """
     try:
         return _from_bytes(text.encode())

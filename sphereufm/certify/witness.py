@@ -25,15 +25,9 @@ _SPARE_BITS = 7
 class Witness:
     """A matrix T of n columns; the first ``minus`` of them belong to negative eigenvalues.
 
-    Attributes
-    ----------
-    minus : int
-    width : int
-        Bytes of an integer.
-    exponents : tuple of int
-        Powers of two, one for each column.
-    data : bytes
-        ``n^2`` big-endian signed integers, column after column.
+    * ``width``: bytes of an integer.
+    * ``exponents``: powers of two, one for each column.
+    * ``data``: ``n^2`` big-endian signed integers, column after column.
 
     Examples
     --------

@@ -76,17 +76,9 @@ class Rules:
 class Comparison:
     """Measurements, and what they depend on.
 
-    Attributes
-    ----------
-    solvers : tuple of str
-        The first is the yardstick of the ratios.
-    rules : Rules
-    instances : tuple of str
-    measurements : list of Measurement
-    complete : bool
-        False if the comparison was interrupted.
-    blas_threads : int or None
-        1, or None where threadpoolctl is not installed and nobody knows.
+    * ``solvers``: the first is the yardstick of the ratios.
+    * ``complete``: false if the comparison was interrupted.
+    * ``blas_threads``: 1, or None where threadpoolctl is not installed and nobody knows.
     """
 
     solvers: tuple[str, ...]
@@ -130,10 +122,7 @@ class Comparison:
     def save(self, path: Path) -> None:
         """Write the JSON to a temporary name beside ``path``, then rename it.
 
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
+        Raises OutputError if the file cannot be written.
         """
         write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 

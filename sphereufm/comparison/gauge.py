@@ -39,10 +39,7 @@ class Stopped(Exception):
 class Curve:
     """The best relative gradient norm so far, thinned: one entry for each fall by a tenth.
 
-    Attributes
-    ----------
-    points : list of (float, int, float)
-        Seconds, calls of all kinds, relative gradient norm.
+    ``points``: seconds, calls of all kinds, relative gradient norm.
 
     Examples
     --------
@@ -65,20 +62,11 @@ class Curve:
 class Gauge:
     """Counts calls, measures points independently, and ends the run.
 
-    Attributes
-    ----------
-    problem : SphereProblem
-    tolerance : float
-        Relative gradient norm to reach.
-    limit : float
-        Seconds that are charged at most.
-    calls : dict of str to int
-        Calls of ``cost``, ``gradient`` and ``hessian`` so far.
-    best : float
-        Least relative gradient norm that was seen, at the point ``X``.
-    curve : Curve
-    clock : callable
-        One of ``CLOCKS``.
+    * ``tolerance``: relative gradient norm to reach.
+    * ``limit``: seconds that are charged at most.
+    * ``calls``: calls of ``cost``, ``gradient`` and ``hessian`` so far.
+    * ``best``: least relative gradient norm that was seen, at the point ``X``.
+    * ``clock``: one of ``CLOCKS``.
 
     Examples
     --------
@@ -126,10 +114,7 @@ class Gauge:
     def count(self, *kinds: str) -> None:
         """Count a call of each kind (``cost``, ``gradient``, ``hessian``), and end the run if its time is over.
 
-        Raises
-        ------
-        Stopped
-            When the limit has passed.
+        Raises Stopped when the limit has passed.
         """
         for kind in kinds:
             self.calls[kind] += 1
@@ -139,10 +124,7 @@ class Gauge:
     def take_over(self, X: Array, seconds: float, calls: Mapping[str, int]) -> None:
         """Take a run that was timed and counted in another process, and measure where it ended, shape (d, M).
 
-        Raises
-        ------
-        Stopped
-            When the tolerance is met, or the limit has passed.
+        Raises Stopped when the tolerance is met, or the limit has passed.
         """
         self.calls.update(calls)
         self._elsewhere = seconds
@@ -153,10 +135,7 @@ class Gauge:
     def look(self, X: Array) -> None:
         """Measure a point, shape (d, M), at which the peer evaluated a gradient; columns need not be of unit length.
 
-        Raises
-        ------
-        Stopped
-            When the tolerance is met.
+        Raises Stopped when the tolerance is met.
         """
         entered, seconds = self.clock(), self.seconds()
         if self._last is None or not np.array_equal(X, self._last):
@@ -177,22 +156,9 @@ Peer = Callable[[SphereProblem, Array, Gauge], None]
 def load_peers(path: Path) -> Mapping[str, Peer]:
     """Run a Python file and return the solvers that it offers.
 
-    Parameters
-    ----------
-    path : Path
-        A file that defines ``PEERS``, a dict of names to functions ``run(problem, start, gauge)``.  If it also
-        defines a function ``available_peers()``, only the names that this returns are used.
-
-    Returns
-    -------
-    mapping of str to callable
-
-    Raises
-    ------
-    UnreadableFileError
-        If there is no such file.
-    InvalidInputError
-        If the file fails or offers no ``PEERS``.
+    ``path``: a file that defines ``PEERS``, a dict of names to functions ``run(problem, start, gauge)``.  If
+    it also defines a function ``available_peers()``, only the names that this returns are used.  Raises
+    UnreadableFileError if there is no such file; InvalidInputError if the file fails or offers no ``PEERS``.
     """
     if not path.is_file():
         raise UnreadableFileError(f"--peers={path}: there is no such file")

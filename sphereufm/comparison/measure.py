@@ -29,24 +29,14 @@ _SHORT_RUN = 1.0
 class Measurement:
     """One solver on one instance from one start.
 
-    Attributes
-    ----------
-    instance, solver : str
-    seed : int
-        Of the start.
-    reached : bool
-    seconds : float
-        Least of the repeats.
-    charged : float
-        Seconds that count: the limit for a failure.
-    relative_gradient_norm, cost_value : float
-        Measured anew at the answer; cost in nats for the cross-entropy problems.
-    cost, gradient, hessian : int
-        Calls.
-    note : str
-        Why the run ended.
-    curve : tuple of (float, int, float) or None
-        Seconds, calls and best relative gradient norm along the way.
+    * ``seed``: of the start.
+    * ``seconds``: least of the repeats.
+    * ``charged``: seconds that count: the limit for a failure.
+    * ``relative_gradient_norm`` and ``cost_value``: measured anew at the answer; cost in nats for the
+      cross-entropy problems.
+    * ``cost``, ``gradient`` and ``hessian``: calls.
+    * ``note``: why the run ended.
+    * ``curve``: seconds, calls and best relative gradient norm along the way.
     """
 
     instance: str
@@ -73,17 +63,9 @@ class Measurement:
 class Task:
     """One start of one instance, and what a run may take.
 
-    Attributes
-    ----------
-    instance : str
-    problem : SphereProblem
-    seed : int
-    limit : float
-        Seconds.
-    tolerance : float
-        Relative gradient norm to reach.
-    clock : str
-        ``wall`` or ``cpu``.
+    * ``limit``: seconds.
+    * ``tolerance``: relative gradient norm to reach.
+    * ``clock``: ``wall`` or ``cpu``.
     """
 
     instance: str
@@ -104,19 +86,8 @@ def measure(
 ) -> Measurement:
     """Least time of a few repeats; long runs and failures are not repeated.
 
-    Parameters
-    ----------
-    task : Task
-    name : str
-        A name of ``SOLVERS`` or of ``peers``.
-    peers : mapping of str to callable
-    repeats : int
-    curve : bool
-        Whether to keep the way down as well.  One of our solvers is run once more for that, untimed.
-
-    Returns
-    -------
-    Measurement
+    ``name``: a name of ``SOLVERS`` or of ``peers``.  ``curve``: whether to keep the way down as well.  One of
+    our solvers is run once more for that, untimed.
 
     Examples
     --------

@@ -73,15 +73,9 @@ class QuadraticPoint:
 class Quadratic:
     """Max-cut relaxations (``A`` from the right, sparse) and Rayleigh quotients (``A`` from the left).
 
-    Attributes
-    ----------
-    A : ndarray or sparse array
-        Symmetric, shape (M, M), or (d, d) from the left.
-    d, M : int
-        Shape of a point.
-    left : bool
-    scale : ndarray, shape (M,)
-        A bound for the gradient of each column.
+    * ``A``: symmetric, shape (M, M), or (d, d) from the left.
+    * ``d`` and ``M``: shape of a point.
+    * ``scale``, shape ``(M,)``: a bound for the gradient of each column.
 
     Examples
     --------
@@ -122,10 +116,7 @@ class Quadratic:
     def in_dimension(self, r: int) -> Quadratic:
         """The same graph with columns in ``R^r``.
 
-        Raises
-        ------
-        InvalidInputError
-            For a Rayleigh quotient, which rotations do not leave alone.
+        Raises InvalidInputError for a Rayleigh quotient, which rotations do not leave alone.
         """
         if self.left:
             raise InvalidInputError(f"r={r}: a Rayleigh quotient has no other dimension; its matrix fixes it")
@@ -218,11 +209,6 @@ class ThomsonPoint:
 @dataclass(frozen=True)
 class Thomson:
     """Electrons on a sphere.
-
-    Attributes
-    ----------
-    electrons : int
-    dimension : int
 
     Examples
     --------

@@ -32,15 +32,10 @@ __all__ = ["Ratio", "data_profile", "geometric_mean_seconds", "performance_profi
 class Ratio:
     """Time of another solver over that of the first.
 
-    Attributes
-    ----------
-    geometric_mean : float
-        Over the instances, with failures charged the time limit.
-    least, most : float
-        Extreme instances.
-    where_reached : float or None
-        Geometric mean over the instances on which the other solver never failed; None if there is none.
-    instances_reached, instances : int
+    * ``geometric_mean``: over the instances, with failures charged the time limit.
+    * ``least`` and ``most``: extreme instances.
+    * ``where_reached``: geometric mean over the instances on which the other solver never failed; None if
+      there is none.
     """
 
     geometric_mean: float
@@ -54,11 +49,8 @@ class Ratio:
 def performance_profile(measurements: Sequence[Measurement]) -> dict[str, Array]:
     """Sorted ratios ``r_{p,s}`` of each solver; failures are infinite.
 
-    Returns
-    -------
-    dict of str to ndarray, shape (tasks,)
-        ``rho_s(theta)`` is the share of entries that are at most ``theta``.  Tasks that nobody solved are infinite
-        for all.
+    Result: ``rho_s(theta)`` is the share of entries that are at most ``theta``.  Tasks that nobody solved are
+    infinite for all, shape ``(tasks,)``.
     """
     seconds = {s: _by_task(measurements, s, "seconds") for s in _solvers(measurements)}
     tasks = sorted({task for row in seconds.values() for task in row})
@@ -69,9 +61,7 @@ def performance_profile(measurements: Sequence[Measurement]) -> dict[str, Array]
 def data_profile(measurements: Sequence[Measurement]) -> dict[str, Array]:
     """Sorted numbers of calls that each solver needed for the tasks; failures are infinite.
 
-    Returns
-    -------
-    dict of str to ndarray, shape (tasks,)
+    Returns an array of shape ``(tasks,)``.
     """
     return {
         s: np.sort(list(_by_task(measurements, s, "calls").values())).astype(float)

@@ -22,11 +22,7 @@ __all__ = ["LARGE", "OTHERS", "SMALL", "STANDARD", "SUITES", "Instance"]
 class Instance:
     """One benchmark problem; its starts are ``problem.spheres.random_point(seed)``.
 
-    Attributes
-    ----------
-    name : str
-    make : callable
-        Builds the problem.
+    ``make``: builds the problem.
 
     Examples
     --------

@@ -70,14 +70,7 @@ def branch_and_prune(
 ) -> Search:
     """Search a whole box for zeros until none can have been missed, or the work is used up.
 
-    Parameters
-    ----------
-    equations : Equations
-    zeros : Zeros
-        Known ones; new ones are entered.
-    most_boxes : int
-    progress : callable, optional
-        ``progress(boxes done, boxes waiting)``.
+    ``zeros``: known ones; new ones are entered.  ``progress``: ``progress(boxes done, boxes waiting)``.
     """
     nodes = _Nodes(equations)
     waiting: list[_Batch] = [(np.zeros(1, dtype=np.int64), equations.low[None], equations.high[None])]

@@ -32,14 +32,8 @@ def planar_certificate(
 ) -> bytes:
     """Return the certificate of a search in the plane.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-    closed : float
-        Diameter of W up to which a lemma leaves collapsed classifiers only.
-    searches : sequence of (order, Search)
-    orbits : sequence of sequences of (search, zero)
-        Zeros that are one critical orbit, by their numbers.
+    ``closed``: diameter of W up to which a lemma leaves collapsed classifiers only; ``orbits``: zeros that
+    are one critical orbit, by their numbers.
     """
     listed = [{"order": list(order), **_search(search)} for order, search in searches]
     head = {**_head(instance), "method": "planar", "closed": closed.hex()}

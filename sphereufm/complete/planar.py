@@ -33,21 +33,13 @@ _ROUND = 6.283185308
 class PlanarEquations:
     """Values, derivatives and sign tests over batches of boxes, shape ``(boxes, K - 1 + N)``.
 
-    Parameters
-    ----------
-    classes : int
-        K.
-    labels : sequence of int
-        Place on the circle, 0 .. K - 1, of each sample's class.
-    weights : sequence of float
-        ``omega``, sum one.
-    tau : float
-    closed : float
-        There is no critical point with the diameter of W in ``(0, closed]``.
-    mirrored : bool
-        Whether reversing the order of the places is a symmetry: then ``g_1 <= g_{K-1}`` may be asked for.
-    alike : sequence of (int, int)
-        Pairs of samples that may be exchanged: their angles may be asked to rise.
+    * ``classes``: K.
+    * ``labels``: place on the circle, 0 .. K - 1, of each sample's class.
+    * ``weights``: ``omega``, sum one.
+    * ``closed``: there is no critical point with the diameter of W in ``(0, closed]``.
+    * ``mirrored``: whether reversing the order of the places is a symmetry: then ``g_1 <= g_{K-1}`` may be
+      asked for.
+    * ``alike``: pairs of samples that may be exchanged: their angles may be asked to rise.
 
     Examples
     --------

@@ -84,11 +84,7 @@ class ProgramEquations:
 
     In the plane a program of Gram entries alone is invariant under rotations: the first angle is then zero.
 
-    Parameters
-    ----------
-    instance : ExpressionInstance
-    faces : tuple of (int, int)
-        One of :func:`charts`.
+    ``faces``: one of :func:`charts`.
 
     Examples
     --------

@@ -27,18 +27,12 @@ _LEAST_SCALE = 1e-300
 def fall(problem: SphereProblem, starts: Array, *, tolerance: float = 1e-5, iterations: int = 1500) -> Array:
     """Follow the cost down from each start.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    starts : ndarray, shape (B, d, M)
-    tolerance : float
-        A descent ends where the relative gradient norm is at most this, or where no step lowers the cost.
-    iterations : int
-        Most steps.
+    * ``starts``, shape ``(B, d, M)``.
+    * ``tolerance``: a descent ends where the relative gradient norm is at most this, or where no step lowers
+      the cost.
+    * ``iterations``: most steps.
 
-    Returns
-    -------
-    ndarray, shape (B, d, M)
+    Returns an array of shape ``(B, d, M)``.
 
     Examples
     --------

@@ -34,14 +34,9 @@ Transposed: TypeAlias = Literal["features", "classifier"]
 class Reading:
     """How arrays that are not ``(N, d)``, ``(N,)`` and ``(K, d)`` as they lie are to be taken.
 
-    Attributes
-    ----------
-    pool : "mean" or None
-        Average features ``(N, C, H, W)`` over their places.
-    transpose : tuple of str
-        Which of ``"features"`` ``(d, N)`` and ``"classifier"`` ``(d, K)`` lie in columns.
-    labels : LabelRules
-        Labels to leave out, and whether to number them anew.
+    * ``pool``: average features ``(N, C, H, W)`` over their places.
+    * ``transpose``: which of ``"features"`` ``(d, N)`` and ``"classifier"`` ``(d, K)`` lie in columns.
+    * ``labels``: labels to leave out, and whether to number them anew.
     """
 
     pool: Literal["mean"] | None = None
@@ -175,19 +170,8 @@ def assemble(
 ) -> FeatureSet:
     """Check that the parts fit, cheap facts first, and read the small ones.
 
-    Parameters
-    ----------
-    parts : Parts
-        Its features are a matrix already.
-    classes : int or None
-    reading : Reading
-    decoded : Decoded, optional
-        Labels that were read before.
-
-    Raises
-    ------
-    InvalidInputError
-        If a shape or type does not fit, labels are out of range, or there is a single class.
+    ``parts``: its features are a matrix already; ``decoded``: labels that were read before.  Raises
+    InvalidInputError if a shape or type does not fit, labels are out of range, or there is a single class.
     """
     samples, dimension = _features_shape(parts.features)
     head = parts.classifier
@@ -233,10 +217,7 @@ def assemble(
 def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
     """Wrap numbers that the caller gave.
 
-    Raises
-    ------
-    InvalidInputError
-        If they are no rectangular array, or some of them are masked.
+    Raises InvalidInputError if they are no rectangular array, or some of them are masked.
     """
     if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
         hidden = int(np.count_nonzero(np.ma.getmaskarray(given)))

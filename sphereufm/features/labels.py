@@ -25,12 +25,8 @@ _MOST_NAMES = 65_536
 class LabelRules:
     """What the caller says of labels.
 
-    Attributes
-    ----------
-    ignore : tuple of int or str
-        Labels whose samples are left out (``-1`` or ``255`` for "none" is usual).
-    remap : bool
-        Number the labels that occur ``0 .. K - 1``, in their order.
+    ``ignore``: labels whose samples are left out (``-1`` or ``255`` for "none" is usual); ``remap``: number
+    the labels that occur ``0 .. K - 1``, in their order.
     """
 
     ignore: tuple[int | str, ...] = ()
@@ -41,16 +37,10 @@ class LabelRules:
 class Decoded:
     """Class numbers of the samples that are kept.
 
-    Attributes
-    ----------
-    labels : ndarray, shape (N,)
-        Numbers, integers once they are checked.
-    keep : ndarray of bool, or None
-        Which samples are kept; None for all.
-    names : tuple of str or None
-        Names of the classes, where the file's labels are not the class numbers.
-    notes : tuple of str
-        What was done to them.
+    * ``labels``, shape ``(N,)``: numbers, integers once they are checked.
+    * ``keep``, or None: which samples are kept; None for all.
+    * ``names``: names of the classes, where the file's labels are not the class numbers.
+    * ``notes``: what was done to them.
     """
 
     labels: NDArray[Any]
@@ -62,17 +52,7 @@ class Decoded:
 def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded:
     """Read labels and number them from 0; their range is not checked yet.
 
-    Parameters
-    ----------
-    source : ArraySource
-    samples : int
-        Number of features.
-    rules : LabelRules
-
-    Raises
-    ------
-    InvalidInputError
-        If there is not one label for each sample.
+    ``samples``: number of features.  Raises InvalidInputError if there is not one label for each sample.
 
     Examples
     --------
@@ -95,20 +75,11 @@ def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded
 def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -> Decoded:
     """Check that labels are class numbers of at least two classes.
 
-    Parameters
-    ----------
-    name : str
-        For messages.
-    found : Decoded
-    classes : int or None
-        Number of classes, if it is known.
-    named : bool
-        Whether the caller named this array.
+    * ``name``: for messages.
+    * ``classes``: number of classes, if it is known.
+    * ``named``: whether the caller named this array.
 
-    Raises
-    ------
-    InvalidInputError
-        If these are no labels of the features; the message says what to do.
+    Raises InvalidInputError if these are no labels of the features; the message says what to do.
     """
     _check_range(name, found.labels, classes)
     labels = check_labels(name, found.labels, classes)

@@ -74,10 +74,7 @@ def column_lengths(U: Array) -> Array:
 def normalize(X: Array) -> Array:
     """Divide each column by its norm.
 
-    Raises
-    ------
-    InvalidInputError
-        If a column is zero or not finite.
+    Raises InvalidInputError if a column is zero or not finite.
 
     Examples
     --------
@@ -147,10 +144,7 @@ def logarithm(X: Array, Y: Array) -> Array:
 
     The angle is ``2 atan2(|x - y|, |x + y|)``, accurate for near and for opposite columns.
 
-    Raises
-    ------
-    InvalidInputError
-        If two columns are exactly opposite: then the shortest path is not unique.
+    Raises InvalidInputError if two columns are exactly opposite: then the shortest path is not unique.
 
     Examples
     --------
@@ -194,10 +188,7 @@ def column_angles(X: Array, Y: Array) -> Array:
 def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
     """Return a generator: ``rng`` itself, or a new one seeded with it.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``rng`` is neither a generator nor an integer >= 0.
+    Raises InvalidInputError if ``rng`` is neither a generator nor an integer >= 0.
 
     Examples
     --------

@@ -41,10 +41,7 @@ def search_symmetric(task: Symmetric) -> Array:
 class Neighbours:
     """Known critical points ``(r, M)``, each in its own span, of one problem.
 
-    Attributes
-    ----------
-    merged : bool
-        Whether equal samples move together.
+    ``merged``: whether equal samples move together.
     """
 
     problem: SphereProblem

@@ -21,14 +21,7 @@ __all__ = ["completeness_of", "keep_certificate"]
 def completeness_of(
     problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily], proved: CompleteList
 ) -> tuple[Completeness, list[str]]:
-    """Return what a proof says of a list of rows, and notes on rows that it contradicts.
-
-    Parameters
-    ----------
-    problem : SphereProblem
-    entries : sequence of CriticalPoint and CriticalFamily
-    proved : CompleteList
-    """
+    """Return what a proof says of a list of rows, and notes on rows that it contradicts."""
     notes = []
     if proved.status is ProofStatus.PROVED:
         rows = [entry.X for entry in entries if isinstance(entry, CriticalPoint)]
@@ -54,10 +47,7 @@ def keep_certificate(
 ) -> Completeness | None:
     """Write the certificate of a complete list beside the others, if there is one and a folder.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     if completeness is None or completeness.evidence is None or folder is None:
         return completeness

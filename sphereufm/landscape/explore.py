@@ -41,19 +41,10 @@ _TOGETHER, _PIECES = 32, 8
 class Exploration:
     """One problem while it is explored.
 
-    Attributes
-    ----------
-    problem : SphereProblem
-    settings : SearchSettings
-    seed : int
-    workers : Workers
-        Problems that cannot be sent are searched in this process.
-    collection : Collection
-        What was found.
-    coverage : dict of str to Coverage
-        Of each stratum.
-    unfinished : set of str
-        Strata that were not searched to the end.
+    * ``workers``: problems that cannot be sent are searched in this process.
+    * ``collection``: what was found.
+    * ``coverage``: of each stratum.
+    * ``unfinished``: strata that were not searched to the end.
     """
 
     problem: SphereProblem

@@ -29,15 +29,9 @@ _BESIDE = 1.5
 class LandscapePlan:
     """What a search of all strata will take at most.
 
-    Attributes
-    ----------
-    strata : tuple of str
-        Names, in their order.
-    starts : int
-        Random starts at most.
-    effort : str
-    seconds : mapping of str to float
-        Estimate for each effort, for the search alone: of what is typical, not of the most.
+    * ``strata``: names, in their order.
+    * ``starts``: random starts at most.
+    * ``seconds``: estimate for each effort, for the search alone: of what is typical, not of the most.
     """
 
     strata: tuple[str, ...]

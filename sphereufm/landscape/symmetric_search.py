@@ -33,12 +33,8 @@ _MOST_BATCHES = 40
 class SymmetricClasses:
     """What the fixed-point spaces contain, as far as they were searched.
 
-    Attributes
-    ----------
-    critical : tuple of CriticalPoint and CriticalFamily
-        Of the original problem, sorted by cost.
-    coverage : dict of str to Coverage
-        One for each space, by the name of its group.
+    ``critical``: of the original problem, sorted by cost; ``coverage``: one for each space, by the name of
+    its group.
     """
 
     critical: tuple[CriticalPoint | CriticalFamily, ...]

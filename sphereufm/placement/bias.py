@@ -39,15 +39,10 @@ _SAMPLE = 1 << 22
 class Logits:
     """``W^T H`` of samples, without the bias, in memory or gone through again.
 
-    Attributes
-    ----------
-    labels : ndarray of intp, shape (N,)
-    bias : ndarray, shape (K,)
-        Where to start.
-    parts : callable
-        Yields the logits, ``(K, n)`` at a time; called once for each pass.
-    weights : ndarray, shape (N,), or None
-        How many samples each stands for; None for one.
+    * ``labels``, shape ``(N,)``.
+    * ``bias``, shape ``(K,)``: where to start.
+    * ``parts``: yields the logits, ``(K, n)`` at a time; called once for each pass.
+    * ``weights``, shape ``(N,)``, or None: how many samples each stands for; None for one.
     """
 
     labels: NDArray[np.intp]
@@ -113,13 +108,7 @@ class BestBias:
 def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
     """The bias that minimises the cost of ``tau W^T H + b 1^T``, shape ``(K,)``.
 
-    Parameters
-    ----------
-    logits : Logits
-        In memory; every class has a sample.
-    tau : float
-    negligible : float
-        A cost that is as good as zero.
+    ``logits``: in memory; every class has a sample.  ``negligible``: a cost that is as good as zero.
 
     Examples
     --------

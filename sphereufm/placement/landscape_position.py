@@ -14,46 +14,35 @@ _SOURCES = {"one": "since none was given", "feature-length": "the length of the 
 class LandscapePosition:
     """Cost, gradient and optimality gap of a network's features and classifier.
 
-    Attributes
-    ----------
-    cost, gradient_norm, relative_gradient_norm : float or None
-        In nats; Riemannian, Frobenius norm; the gradient is None for ordinary networks.
-    optimality_gap : float or None
-        Upper bound on the distance of the cost from the global minimum, in nats (numerical): over all unit features
-        and unit classifiers, or, for an ordinary network, over all with its Frobenius norms and its bias.
-    gap_method : str or None
-        What gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"`` or, for an ordinary
-        network, ``"norm-bound"``.
-    free_bias_gap : float or None
-        For an ordinary network with a bias: the same bound over all biases as well.
-    least_cost_range : (float, float) or None
-        For an ordinary network: between which numbers the least cost for these norms and this bias lies; the upper one
-        is attained, so their distance says how tight the gap can be.
-    nonnegative_gap : float or None
-        For entrywise nonnegative (ReLU) features and balanced classes: bound on the distance from the best cost that
-        such features can have, of unit length or, for an ordinary network, of these norms and with any bias.
-    collapsed_distance : float or None
-        Root mean square distance of a column (feature or classifier row) from the nearest collapsed point.
-    negative_curvature : float or None
-        The most negative curvature that a short search met; None where it met none or the point is too large for a
-        search, which shows nothing.
-    regularised_gap : float or None
-        With weight decay on classifier and features: bound for the regularised objective, over all biases where the
-        network has one.
-    least_margin, largest_margin : float or None
-        For unit features whose ``tau`` was to be fitted: the least of ``<w_y - w_j, h>`` over samples and other
-        classes, and what no point exceeds, ``K / (K - 1)``.
-    tau : float or None
-        Inverse temperature that was used.
-    tau_source : str or None
-        ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for ordinary networks ``"one"``,
-        or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
-    normalized : bool
-        Whether features and classifier were divided by their lengths here (and a bias left out).
-    reason : str or None
-        Why there is no position.
-    notes : tuple of str
-        What a reader must know.
+    * ``cost``, ``gradient_norm`` and ``relative_gradient_norm``: in nats; Riemannian, Frobenius norm; the
+      gradient is None for ordinary networks.
+    * ``optimality_gap``: upper bound on the distance of the cost from the global minimum, in nats
+      (numerical): over all unit features and unit classifiers, or, for an ordinary network, over all with its
+      Frobenius norms and its bias.
+    * ``gap_method``: what gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"``
+      or, for an ordinary network, ``"norm-bound"``.
+    * ``free_bias_gap``: for an ordinary network with a bias: the same bound over all biases as well.
+    * ``least_cost_range``: for an ordinary network: between which numbers the least cost for these norms and
+      this bias lies; the upper one is attained, so their distance says how tight the gap can be.
+    * ``nonnegative_gap``: for entrywise nonnegative (ReLU) features and balanced classes: bound on the
+      distance from the best cost that such features can have, of unit length or, for an ordinary network, of
+      these norms and with any bias.
+    * ``collapsed_distance``: root mean square distance of a column (feature or classifier row) from the
+      nearest collapsed point.
+    * ``negative_curvature``: the most negative curvature that a short search met; None where it met none or
+      the point is too large for a search, which shows nothing.
+    * ``regularised_gap``: with weight decay on classifier and features: bound for the regularised objective,
+      over all biases where the network has one.
+    * ``least_margin`` and ``largest_margin``: for unit features whose ``tau`` was to be fitted: the least of
+      ``<w_y - w_j, h>`` over samples and other classes, and what no point exceeds, ``K / (K - 1)``.
+    * ``tau``: inverse temperature that was used.
+    * ``tau_source``: ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for
+      ordinary networks ``"one"``, or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no
+      ``tau`` is fitted and there is no cost.
+    * ``normalized``: whether features and classifier were divided by their lengths here (and a bias left
+      out).
+    * ``reason``: why there is no position.
+    * ``notes``: what a reader must know.
     """
 
     cost: float | None = None

@@ -25,13 +25,9 @@ _SMALLEST_BLOCK = 256
 class Layer:
     """Features, classifier and how the logits come about.
 
-    Attributes
-    ----------
-    features : FeatureSet
-    W : ndarray, shape (d, K)
-    bias : ndarray, shape (K,), or None
-    unit : bool
-        Whether each feature is divided by its length.
+    * ``W``, shape ``(d, K)``.
+    * ``bias``, shape ``(K,)``, or None.
+    * ``unit``: whether each feature is divided by its length.
     """
 
     features: FeatureSet

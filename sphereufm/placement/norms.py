@@ -35,14 +35,9 @@ __all__ = ["BalancedNorms", "frame_cost"]
 class BalancedNorms:
     """Least costs for given norms, balanced classes and any bias.
 
-    Attributes
-    ----------
-    classes, samples : int
-        K and N.
-    tau : float
-        Multiplies ``W^T H``.
-    nonnegative : bool
-        Whether the features are entrywise nonnegative.
+    * ``classes`` and ``samples``: K and N.
+    * ``tau``: multiplies ``W^T H``.
+    * ``nonnegative``: whether the features are entrywise nonnegative.
     """
 
     classes: int
@@ -79,12 +74,7 @@ class BalancedNorms:
 def frame_cost(counts: Array, norms: float, tau: float, bias: Array) -> float:
     """Cost of a simplex frame with ``|W|_F |H|_F = norms``, features of equal length, and this bias.
 
-    Parameters
-    ----------
-    counts : ndarray, shape (K,)
-        Samples of each class.
-    norms, tau : float
-    bias : ndarray, shape (K,)
+    ``counts``, shape ``(K,)``: samples of each class; ``bias``, shape ``(K,)``.
 
     Examples
     --------

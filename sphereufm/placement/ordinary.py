@@ -64,24 +64,13 @@ def ordinary_position(
 ) -> OrdinaryPosition:
     """Bound the cost from below for a layer's own norms.
 
-    Parameters
-    ----------
-    layer : Layer
-    tau : float
-        Multiplies ``W^T H``; the bias is added after.
-    feature_squares : float
-        ``|H|_F^2``.
-    weight_decay : (float, float), optional
-        ``mu_W`` and ``mu_H``, positive.
-    nonnegative : bool
-        Whether all features are entrywise nonnegative.
-    sums : OrdinarySums, optional
-        What was gathered of all features already; without them they are gone through here.  At most two more passes
-        are made, where there is a bias, classes have different numbers of samples, and logits were not kept.
-
-    Returns
-    -------
-    OrdinaryPosition
+    * ``tau``: multiplies ``W^T H``; the bias is added after.
+    * ``feature_squares``: ``|H|_F^2``.
+    * ``weight_decay``: ``mu_W`` and ``mu_H``, positive.
+    * ``nonnegative``: whether all features are entrywise nonnegative.
+    * ``sums``: what was gathered of all features already; without them they are gone through here.  At most
+      two more passes are made, where there is a bias, classes have different numbers of samples, and logits
+      were not kept.
     """
     counts = np.bincount(layer.features.labels, minlength=layer.W.shape[1]).astype(np.float64)
     squares = (float(np.square(layer.W).sum()), feature_squares)

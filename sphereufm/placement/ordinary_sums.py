@@ -72,20 +72,12 @@ class BoundTerms:
 class OrdinarySums:
     """What one pass leaves for the bounds: a companion of the metrics' second pass.
 
-    Attributes
-    ----------
-    tau : float
-    bias : ndarray, shape (K,)
-    counts : ndarray of int, shape (K,)
-        Samples of each class.
-    keep : "none", "some" or "all"
-        Which logits are kept, in double precision, for a better bias.
-    gram, row_sums : ndarray
-        ``G G^T`` and ``G 1``, not divided by the number of samples.
-    totals : ndarray
-        Sums of the cost and of ``p log p`` off the label.
-    q, logits, labels : list of ndarray
-        ``1 - p_y`` of each sample; ``W^T H`` and labels where they are kept.
+    * ``bias``, shape ``(K,)``.
+    * ``counts``, shape ``(K,)``: samples of each class.
+    * ``keep``, "some" or "all": which logits are kept, in double precision, for a better bias.
+    * ``gram`` and ``row_sums``: ``G G^T`` and ``G 1``, not divided by the number of samples.
+    * ``totals``: sums of the cost and of ``p log p`` off the label.
+    * ``q``, ``logits`` and ``labels``: ``1 - p_y`` of each sample; ``W^T H`` and labels where they are kept.
     """
 
     tau: float

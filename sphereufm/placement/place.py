@@ -120,13 +120,6 @@ def measure(
     One more pass is made where ``tau`` was fitted, or where the point fits the memory and is looked at whole; two where
     the best bias is looked for and the logits of all samples do not fit.
 
-    Parameters
-    ----------
-    features : FeatureSet
-    what : Measuring
-    place : Placing
-    streaming : Streaming, optional
-
     Examples
     --------
     >>> from sphereufm.features import feature_set_from_arrays

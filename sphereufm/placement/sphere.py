@@ -78,25 +78,13 @@ def sphere_position(
 ) -> SpherePosition:
     """Place a layer of unit features and unit classifiers.
 
-    Parameters
-    ----------
-    layer : Layer
-        With ``unit`` set; its classifier has unit columns.
-    tau : number
-    nonnegative : bool
-        Whether all features are entrywise nonnegative.
-    in_memory : int
-        Most numbers of a point that is kept in memory.
-    curvature : bool
-        Whether negative curvature is looked for.
-    sums : SphereSums, optional
-        What was gathered of all features already; without them they are gone through here.
-    loss : Loss
+    * ``layer``: with ``unit`` set; its classifier has unit columns.
+    * ``nonnegative``: whether all features are entrywise nonnegative.
+    * ``in_memory``: most numbers of a point that is kept in memory.
+    * ``curvature``: whether negative curvature is looked for.
+    * ``sums``: what was gathered of all features already; without them they are gone through here.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``tau`` is not positive.
+    Raises InvalidInputError if ``tau`` is not positive.
     """
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)
@@ -166,18 +154,12 @@ class SphereSums:
     classifiers drops out first.  Where almost nothing of W g remains beside its part along h the difference of both is
     made in R^d instead, since squares would cancel.
 
-    Attributes
-    ----------
-    W : ndarray, shape (d, K)
-        Unit columns.
-    row_lengths : ndarray, shape (K,)
-        Lengths of the classifiers with which a view's products are made.
-    samples, tau
-        N and the inverse temperature.
-    C : ndarray, shape (K, d)
-        Class sums of the unit features.
-    RG, S, B, row_scale
-        ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G diag(1/b) G^T``, and ``sum |g|`` of each class.
+    * ``W``, shape ``(d, K)``: unit columns.
+    * ``row_lengths``, shape ``(K,)``: lengths of the classifiers with which a view's products are made.
+    * ``samples`` and ``tau``: N and the inverse temperature.
+    * ``C``, shape ``(K, d)``: class sums of the unit features.
+    * ``RG``, ``S``, ``B`` and ``row_scale``: ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G
+      diag(1/b) G^T``, and ``sum |g|`` of each class.
     """
 
     W: Array
@@ -340,11 +322,7 @@ def _add_to_classes(C: Array, rows: Array, y: NDArray[np.intp]) -> None:
 def distance_of(C: Array, samples: int) -> float | None:
     """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
 
-    Parameters
-    ----------
-    C : ndarray, shape (K, d)
-        Each classifier with the sum of the unit features of its class.
-    samples : int
+    ``C``, shape ``(K, d)``: each classifier with the sum of the unit features of its class.
     """
     K, d = C.shape
     if d < K - 1:

@@ -34,13 +34,8 @@ _COLUMNS = 1 << 14
 class TemperatureFit:
     """The ``tau`` that minimises a cost, or why there is none.
 
-    Attributes
-    ----------
-    tau : float or None
-    unbounded : bool
-        Whether the cost falls for ever as ``tau`` grows.
-    least_margin : float
-        By how much the least well classified sample is classified right; negative if it is not.
+    ``unbounded``: whether the cost falls for ever as ``tau`` grows.  ``least_margin``: by how much the least
+    well classified sample is classified right; negative if it is not.
     """
 
     tau: float | None
@@ -52,19 +47,11 @@ class TemperatureFit:
 class Margins:
     """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced blocks: a companion of the metrics' second pass.
 
-    Attributes
-    ----------
-    row_lengths : ndarray, shape (K,)
-        Lengths of the classifiers with which a view's products are made.
-    dim, samples : int
-        d and N.
-    kept : list of ndarray of float32, shape (K, n)
-        In single precision, since a fit needs no more.
-    least : float
-    C : ndarray, shape (K, d)
-        Class sums of the unit features, for the distance from collapse.
-    margin : float
-        What the loss takes off the own cosine.
+    * ``row_lengths``, shape ``(K,)``: lengths of the classifiers with which a view's products are made.
+    * ``dim`` and ``samples``: d and N.
+    * ``kept``, shape ``(K, n)``: in single precision, since a fit needs no more.
+    * ``C``, shape ``(K, d)``: class sums of the unit features, for the distance from collapse.
+    * ``margin``: what the loss takes off the own cosine.
     """
 
     row_lengths: Array
@@ -132,15 +119,8 @@ class Margins:
 def fit_temperature(margins: Margins) -> TemperatureFit:
     """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
 
-    Parameters
-    ----------
-    margins : Margins
-
-    Returns
-    -------
-    TemperatureFit
-        Without ``tau`` where every sample is classified right (or so nearly that the minimum lies above 1e6), and
-        where the classifier is no better than chance, so that the cost is least at ``tau = 0``.
+    Result: without ``tau`` where every sample is classified right (or so nearly that the minimum lies above
+    1e6), and where the classifier is no better than chance, so that the cost is least at ``tau = 0``.
 
     Notes
     -----

@@ -21,15 +21,7 @@ _LAST = re.compile(r"(\d+)(?!.*\d)")
 class Epoch:
     """One file of a training.
 
-    Attributes
-    ----------
-    path : str
-    number : int or None
-        The epoch that the file's name says.
-    metrics : CollapseMetrics or None
-    place : LandscapePosition or None
-    error : str or None
-        Why the file could not be measured.
+    ``number``: the epoch that the file's name says; ``error``: why the file could not be measured.
     """
 
     path: str

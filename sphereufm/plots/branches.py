@@ -85,9 +85,6 @@ def branch_figure(report: BranchReport) -> Figure:
 def save_branches(report: BranchReport, path: str | os.PathLike[str]) -> None:
     """Write :func:`branch_figure` as PNG: to a temporary name beside ``path``, then renamed.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     save_figure(branch_figure(report), path)

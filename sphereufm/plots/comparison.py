@@ -28,14 +28,7 @@ _COLUMNS = 3
 def profiles_figure(comparison: Comparison) -> Figure:
     """Draw the performance profile (seconds) and the data profile (calls), side by side.
 
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window.  A curve that ends below one: the solver failed on the rest.
+    Result: not attached to any window.  A curve that ends below one: the solver failed on the rest.
 
     Examples
     --------
@@ -61,15 +54,8 @@ def profiles_figure(comparison: Comparison) -> Figure:
 def convergence_figure(comparison: Comparison) -> Figure:
     """Draw the best relative gradient norm so far against seconds, one panel for each instance.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        Made with ``curves=True``; the curves are those of the first start.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window.
+    ``comparison``: made with ``curves=True``; the curves are those of the first start.  Result: not attached
+    to any window.
     """
     rows = -(-len(comparison.instances) // _COLUMNS)
     columns = min(_COLUMNS, len(comparison.instances))
@@ -93,10 +79,7 @@ def convergence_figure(comparison: Comparison) -> Figure:
 def save_comparison(comparison: Comparison, folder: Path) -> None:
     """Write ``convergence.png`` and ``profiles.png``: to temporary names, then renamed.
 
-    Raises
-    ------
-    OutputError
-        If a file cannot be written.
+    Raises OutputError if a file cannot be written.
     """
     for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):
         save_figure(draw(comparison), folder / name, dpi=120)

@@ -44,16 +44,8 @@ def drawable_rows(report: LandscapeReport) -> list[tuple[int, CriticalPoint]]:
 def configurations_figure(report: LandscapeReport) -> Figure:
     """Draw :func:`drawable_rows`: rank two on the circle, rank three on the sphere, seen from one side.
 
-    Parameters
-    ----------
-    report : LandscapeReport
-        With at least one such row.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window.  Lines and large dots are classifiers, small dots features, in the colours of
-        their classes; what lies behind the sphere is faint.
+    ``report``: with at least one such row.  Result: not attached to any window.  Lines and large dots are
+    classifiers, small dots features, in the colours of their classes; what lies behind the sphere is faint.
 
     Examples
     --------

@@ -37,16 +37,9 @@ _INK = "#7a7a7a"
 def connections_figure(report: LandscapeReport) -> Figure:
     """Draw the descents from saddles as arrows between the rows of a report: cost against Morse index.
 
-    Parameters
-    ----------
-    report : LandscapeReport
-        With ``connections``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window; the lowest 80 rows, numbered from one.  Every mark
-        stands at its index.  An arrow is as wide as the share of its saddle's descents that took this way.
+    ``report``: with ``connections``.  Result: not attached to any window; the lowest 80 rows, numbered from
+    one.  Every mark stands at its index.  An arrow is as wide as the share of its saddle's descents that took
+    this way.
 
     Examples
     --------
@@ -98,16 +91,9 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
     """Draw the basins of minimisers as a tree: branches meet at the cost of the lowest saddle known to join them.
 
-    Parameters
-    ----------
-    report : LandscapeReport
-        With ``connections``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window; leaves are rows, numbered from one.  A meeting bounds the barrier from above,
-        numerically; branches that do not meet were not joined by any descent.
+    ``report``: with ``connections``.  Result: not attached to any window; leaves are rows, numbered from one.
+    A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by any
+    descent.
 
     Examples
     --------

@@ -22,15 +22,8 @@ _MOST_NAMES = 12
 def coverage_figure(report: LandscapeReport) -> Figure:
     """Draw, for each stratum that was searched, the distinct classes met against the searches that converged.
 
-    Parameters
-    ----------
-    report : LandscapeReport
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window.  A curve that has become flat shows that the search has seen what *it* finds
-        easily, not that the list is complete.
+    Result: not attached to any window.  A curve that has become flat shows that the search has seen what *it*
+    finds easily, not that the list is complete.
 
     Examples
     --------

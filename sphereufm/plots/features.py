@@ -111,14 +111,7 @@ def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
 def trajectory_figure(trainings: Sequence[Training]) -> Figure:
     """NC1 to NC3 and the optimality gap, and NC4 and accuracy, against the epoch; what is undefined is left out.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-        Several lie over one another, each with its own kind of line.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ``trainings``: several lie over one another, each with its own kind of line.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -151,10 +144,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
 def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> None:
     """Write :func:`features_figure` as PNG.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     save_figure(features_figure(metrics), path)
 
@@ -162,9 +152,6 @@ def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> Non
 def save_trajectory(trainings: Sequence[Training], path: str | os.PathLike[str]) -> None:
     """Write :func:`trajectory_figure` as PNG.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     save_figure(trajectory_figure(trainings), path)

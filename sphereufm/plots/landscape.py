@@ -71,14 +71,7 @@ def landscape_figure(report: LandscapeReport) -> Figure:
 def spectra_figure(report: LandscapeReport) -> Figure:
     """Draw the Hessian eigenvalues of the lowest classes, one column for each; large marks are multiple.
 
-    Parameters
-    ----------
-    report : LandscapeReport
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window; at most 60 classes.  Of a family every exhibited member is drawn.
+    Result: not attached to any window; at most 60 classes.  Of a family every exhibited member is drawn.
 
     Examples
     --------
@@ -117,10 +110,7 @@ def spectra_figure(report: LandscapeReport) -> Figure:
 def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
     """Write :func:`landscape_figure` as PNG: to a temporary name beside ``path``, then renamed.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     save_figure(landscape_figure(report), path)
 

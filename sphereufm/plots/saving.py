@@ -31,10 +31,7 @@ _INKED = (
 def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
     """Write a figure, as PNG or SVG, to a temporary name beside ``path``; then rename it.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
@@ -42,16 +39,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png",
 def page_svg(draw: Callable[[], Figure], name: str) -> str:
     """Return a figure as an SVG element for a page, on no ground and in the page's own text colour.
 
-    Parameters
-    ----------
-    draw : callable
-        Makes the figure.
-    name : str
-        Starts every id in it, so that the ids of several figures differ.
-
-    Returns
-    -------
-    str
+    ``draw``: makes the figure; ``name``: starts every id in it, so that the ids of several figures differ.
 
     Examples
     --------

@@ -29,14 +29,7 @@ _STYLE = {
 def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the verdicts of a sweep over temperature and dimension, one panel for each (n, K).
 
-    Parameters
-    ----------
-    index : sequence of dict
-        As :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
     """
     from matplotlib.figure import Figure
 
@@ -67,10 +60,7 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
 def save_phase_diagram(index: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
     """Write :func:`phase_diagram_figure` as SVG: to a temporary name beside ``path``, then renamed.
 
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
     save_figure(phase_diagram_figure(index), path, form="svg")
 

@@ -86,10 +86,7 @@ def exact_positive(name: str, value: Number, remedy: str) -> Fraction:
 def exact_number(name: str, value: Number, low: float | None = None, high: float | None = None) -> Fraction:
     """Return the rational that a float, integer, text or fraction stands for, if it lies in ``[low, high)``.
 
-    Raises
-    ------
-    InvalidInputError
-        If it is no finite number, or outside.
+    Raises InvalidInputError if it is no finite number, or outside.
 
     Examples
     --------

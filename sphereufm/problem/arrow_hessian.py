@@ -44,11 +44,9 @@ _DOUBLINGS = 60
 class ArrowHessian:
     """Blocks of the Hessian in tangent coordinates; coordinates of a vector have shape ``(..., M, e)``.
 
-    Attributes
-    ----------
-    A : ndarray, shape (..., K e, K e)
-    B : ndarray, shape (..., N, K e, e)
-    C : ndarray, shape (..., N, e, e)
+    * ``A``, shape ``(..., K e, K e)``.
+    * ``B``, shape ``(..., N, K e, e)``.
+    * ``C``, shape ``(..., N, e, e)``.
     """
 
     A: Array
@@ -73,12 +71,8 @@ class ArrowHessian:
         This is the Levenberg-Marquardt step for ``|g|^2 / 2`` with damping ``sigma^2``, without squaring the
         condition number, and with the arrow's sparsity.
 
-        Parameters
-        ----------
-        g : ndarray, shape (..., M, e)
-            Gradient in coordinates.
-        sigma : ndarray, shape (...)
-            Positive damping of each item.
+        ``g``, shape ``(..., M, e)``: gradient in coordinates; ``sigma``, shape ``(...)``: positive damping of
+        each item.
         """
         e = self.C.shape[-1]
         p = self.A.shape[-1]
@@ -115,10 +109,7 @@ class ArrowHessian:
 def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     """Assemble the Hessian's blocks at a point, or at each of a stack of points.
 
-    Parameters
-    ----------
-    point : UFMEvaluation
-        At ``X`` of shape ``(..., d, M)``, ``d >= 2``.
+    ``point``: at ``X`` of shape ``(..., d, M)``, ``d >= 2``.
 
     Examples
     --------
@@ -215,17 +206,9 @@ def _general_parts(point: UFMEvaluation) -> tuple[Array, Array]:
 def approximate_inverse(point: UFMEvaluation, root: Array) -> Callable[[Array], Array] | None:
     """Inverse of the multiplier matrix plus mean curvatures, shifted until it is positive definite.
 
-    Parameters
-    ----------
-    point : UFMEvaluation
-        At one point, shape ``(d, M)``.
-    root : ndarray, shape (M,)
-        Columns are scaled by ``root``, the Hessian by ``1 / root`` on both sides.
-
-    Returns
-    -------
-    callable or None
-        Takes and returns vectors of shape ``(..., M)``; None where no shift is large enough.
+    ``point``: at one point, shape ``(d, M)``; ``root``, shape ``(M,)``: columns are scaled by ``root``, the
+    Hessian by ``1 / root`` on both sides.  Result: takes and returns vectors of shape ``(..., M)``; None
+    where no shift is large enough.
     """
     S, t, metric = point.multiplier_matrix, mean_curvature(point), np.square(root)
     shift = _SHIFT * float((np.abs(point.multipliers) / metric).max())

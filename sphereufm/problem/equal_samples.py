@@ -51,16 +51,11 @@ _SAME_FEATURE = 1e-7
 class EqualSamples:
     """A point, merged and in its own span.
 
-    Attributes
-    ----------
-    problem : UFMProblem
-        The merged problem in ``R^r``.
-    Y : ndarray, shape (r, K + m)
-    group : ndarray of int, shape (N,)
-        Group of each sample.
-    sizes : ndarray of int, shape (m,)
-        Samples of each group.
-    E : ndarray, shape (d, d)
+    * ``problem``: the merged problem in ``R^r``.
+    * ``Y``, shape ``(r, K + m)``.
+    * ``group``, shape ``(N,)``: group of each sample.
+    * ``sizes``, shape ``(m,)``: samples of each group.
+    * ``E``, shape ``(d, d)``.
     """
 
     problem: UFMProblem
@@ -136,12 +131,8 @@ def _spread(U: Array, classes: int, group: NDArray[np.intp]) -> Array:
 class MergedSpace:
     """The problem where the samples of each group are equal.
 
-    Attributes
-    ----------
-    problem : UFMProblem
-        One sample for each group, of the group's weight.
-    group : ndarray of int, shape (N,)
-        Group of each sample.
+    ``problem``: one sample for each group, of the group's weight; ``group``, shape ``(N,)``: group of each
+    sample.
     """
 
     problem: UFMProblem
@@ -160,17 +151,8 @@ class MergedSpace:
 def merged_at_random(problem: UFMProblem, rng: np.random.Generator, most: int) -> MergedSpace | None:
     """Split the interchangeable samples of each class into a few groups of random sizes.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    rng : Generator
-    most : int
-        Largest number of groups for each kind of samples.
-
-    Returns
-    -------
-    MergedSpace or None
-        None where no two samples are interchangeable.
+    ``most``: largest number of groups for each kind of samples.  Result: None where no two samples are
+    interchangeable.
 
     Examples
     --------
@@ -202,12 +184,7 @@ def merged_at_random(problem: UFMProblem, rng: np.random.Generator, most: int) -
 def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     """Take a point apart.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    X : ndarray, shape (d, K + N)
-        Any point of the given rank.
-    rank : int
+    ``X``, shape ``(d, K + N)``: any point of the given rank.
 
     Examples
     --------
@@ -235,15 +212,8 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
 def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
     """Number the groups of samples with equal label, weight, temperature and feature; features agree within 1e-7.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    H : ndarray, shape (d, N)
-
-    Returns
-    -------
-    ndarray of int, shape (N,)
-        ``0 .. m - 1``.  Equal samples may be left in different groups (never the converse).
+    ``H``, shape ``(d, N)``.  Returns ``0 .. m - 1``.  Equal samples may be left in different groups (never
+    the converse), shape ``(N,)``.
 
     Examples
     --------

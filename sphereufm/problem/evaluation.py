@@ -149,10 +149,7 @@ class UFMEvaluation:
     def multiplier_matrix(self) -> MultiplierMatrix:
         """``S`` as an operator.
 
-        Raises
-        ------
-        InvalidInputError
-            If ``X`` is a stack of points: take one with ``problem.at(X[i])``.
+        Raises InvalidInputError if ``X`` is a stack of points: take one with ``problem.at(X[i])``.
         """
         if self.X.ndim != 2:
             raise InvalidInputError(f"X has shape {self.X.shape}; S is given for one point (d, M) at a time")

@@ -73,13 +73,7 @@ def sample_blocks(
 def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
     """Return the block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
 
-    Parameters
-    ----------
-    buffer : ndarray
-        At least ``prod(shape) N`` numbers.
-    shape : tuple of int
-        Axes before the samples.
-    samples : slice
+    ``buffer``: at least ``prod(shape) N`` numbers; ``shape``: axes before the samples.
 
     Examples
     --------
@@ -99,12 +93,8 @@ def forward(
 ) -> Iterator[LogitTerms]:
     """Yield the forward pass block by block: one matrix product and one exponential.
 
-    Parameters
-    ----------
-    loss, W, H, tau, blocks
-        As in the module's table.
-    keep : ndarray, shape (prod(...) K N,), optional
-        Receives ``G`` of all blocks, in the layout of :func:`block_of`.
+    ``loss``, ``W``, ``H``, ``tau`` and ``blocks``: as in the module's table; ``keep``, shape (prod``(...)`` K
+    N,): receives ``G`` of all blocks, in the layout of :func:`block_of`.
 
     Notes
     -----
@@ -146,12 +136,8 @@ def evaluate(
 
     ``beta`` is ``sum_k G_ki Z_ki / tau_i`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
 
-    Returns
-    -------
-    cost : ndarray, shape (...)
-    gradient : ndarray, shape (..., d, K + N)
-    multipliers : ndarray, shape (..., K + N)
-        ``alpha`` and ``beta``.
+    Returns ``cost``, shape ``(...)``; ``gradient``, shape ``(..., d, K + N)``; ``multipliers``, shape ``(...,
+    K + N)``: ``alpha`` and ``beta``.
     """
     W = X[..., :classes]
     if len(blocks) > 1:
@@ -187,16 +173,11 @@ def hessian_product(
 ) -> Array:
     """Hessian applied to ``U``, six matrix products a pass.
 
-    Parameters
-    ----------
-    terms, blocks
-        Forward pass at ``X`` and its blocks.
-    X, U : ndarray, shape (..., d, K + N)
-        Point and tangent vector; batch axes broadcast.
-    multipliers : ndarray, shape (..., K + N), or None
-        ``alpha`` and ``beta`` for the Riemannian Hessian along a tangent ``U``; none for the Euclidean one.
-    model : tuple
-        ``(loss, tau, K)``.
+    * ``terms`` and ``blocks``: forward pass at ``X`` and its blocks.
+    * ``X`` and ``U``, shape ``(..., d, K + N)``: point and tangent vector; batch axes broadcast.
+    * ``multipliers``, shape ``(..., K + N)``, or None: ``alpha`` and ``beta`` for the Riemannian Hessian
+      along a tangent ``U``; none for the Euclidean one.
+    * ``model``: ``(loss, tau, K)``.
     """
     loss, tau, K = model
     W, U_W = np.ascontiguousarray(X[..., :K]), np.ascontiguousarray(U[..., :K])

@@ -28,22 +28,13 @@ MOST_SIZES_SHOWN = 12
 class UFMModel:
     """What a cost is made of; checked by :class:`~sphereufm.problem.ufm.UFMProblem`, which holds one.
 
-    Attributes
-    ----------
-    classes, dim : int
-        ``K`` and ``d``.
-    exact_tau : Fraction
-        The largest ``tau_i``.
-    labels : ndarray of int, shape (N,)
-    weights : ndarray, shape (N,)
-        ``omega``, of sum one.
-    exact_weights : tuple of Fraction, or None
-        Relative sample weights, where they differ.
-    exact_rates : tuple of Fraction, or None
-        ``tau_i / tau`` of each sample, where they differ.
-    loss : Loss
-    memory_budget : int
-        Bytes that a kept forward pass may take.
+    * ``classes`` and ``dim``: ``K`` and ``d``.
+    * ``exact_tau``: the largest ``tau_i``.
+    * ``labels``, shape ``(N,)``.
+    * ``weights``, shape ``(N,)``: ``omega``, of sum one.
+    * ``exact_weights``, or None: relative sample weights, where they differ.
+    * ``exact_rates``, or None: ``tau_i / tau`` of each sample, where they differ.
+    * ``memory_budget``: bytes that a kept forward pass may take.
     """
 
     classes: int

@@ -39,11 +39,7 @@ _SHIFT_PRECISION = 1e-3
 class MultiplierMatrix:
     """``S`` at one point, as an operator.
 
-    Attributes
-    ----------
-    alpha : ndarray, shape (K,)
-    beta : ndarray, shape (N,)
-        Sphere multipliers of classifiers and features.
+    ``alpha``, shape ``(K,)``; ``beta``, shape ``(N,)``: sphere multipliers of classifiers and features.
     """
 
     alpha: Array
@@ -73,10 +69,7 @@ class MultiplierMatrix:
     def dense(self) -> Array:
         """Return ``S`` as an array, shape ``(M, M)``.
 
-        Raises
-        ------
-        InvalidInputError
-            If ``M`` exceeds 20,000 (3 GB).
+        Raises InvalidInputError if ``M`` exceeds 20,000 (3 GB).
         """
         if self.size > 20_000:
             raise InvalidInputError(f"size={self.size} must be at most 20000 for a dense S; use S @ vector")

@@ -40,14 +40,7 @@ _RUNS = {
 def comparison_html(comparison: Comparison) -> str:
     """Return the comparison as an HTML page.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        With at least one measurement.
-
-    Returns
-    -------
-    str
+    ``comparison``: with at least one measurement.
 
     Examples
     --------

@@ -64,18 +64,7 @@ def features_html(
 ) -> str:
     """Return the report of one file as an HTML page.
 
-    Parameters
-    ----------
-    source : str
-        The file, as the user named it.
-    metrics : CollapseMetrics
-    place : LandscapePosition
-    data : mapping
-        What ``features.json`` holds.
-
-    Returns
-    -------
-    str
+    ``source``: the file, as the user named it; ``data``: what ``features.json`` holds.
     """
     from sphereufm.plots.features import features_figure
     from sphereufm.plots.saving import page_svg
@@ -107,15 +96,7 @@ def features_html(
 def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> str:
     """Return the report of one training, or several, as an HTML page.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-    data : mapping
-        What ``features.json`` holds.
-
-    Returns
-    -------
-    str
+    ``data``: what ``features.json`` holds.
     """
     from sphereufm.plots.features import trajectory_figure
     from sphereufm.plots.saving import page_svg

@@ -68,26 +68,13 @@ def page_html(
 ) -> str:
     """Return a whole page.
 
-    Parameters
-    ----------
-    title, verdict : str
-        Texts; the verdict is one sentence.
-    body : str
-        HTML, of :func:`figure_html`, :func:`table_html` and :func:`section_html`.
-    data : mapping
-        JSON data that the page carries.
-    facts : iterable of str
-        Texts, one line of a list each, before the body.
-    scripts : sequence of str
-        Names of the scripts that it needs.
-    tone : str
-        Colour of the verdict, a class of ``page.css``: ``"good"``, ``"bad"`` or none.
-    link : (str, str), optional
-        Words of the verdict that lead somewhere, and where: an address within the page.
-
-    Returns
-    -------
-    str
+    * ``title`` and ``verdict``: texts; the verdict is one sentence.
+    * ``body``: HTML, of :func:`figure_html`, :func:`table_html` and :func:`section_html`.
+    * ``data``: JSON data that the page carries.
+    * ``facts``: texts, one line of a list each, before the body.
+    * ``scripts``: names of the scripts that it needs.
+    * ``tone``: colour of the verdict, a class of ``page.css``: ``"good"``, ``"bad"`` or none.
+    * ``link``: words of the verdict that lead somewhere, and where: an address within the page.
 
     Examples
     --------
@@ -177,15 +164,9 @@ def table_html(
 ) -> str:
     """Return a table that sorts by each heading.
 
-    Parameters
-    ----------
-    name : str
-        Its ``id``, by which a script says what an open row shows.
-    headings : sequence of str
-    rows : iterable of sequence of Cell
-        Ranges sort by their lower end; None is a dash and sorts last.
-    filters : sequence of str
-        Headings of columns by whose values rows can be chosen (by ``filters.js``).
+    * ``name``: its ``id``, by which a script says what an open row shows.
+    * ``rows``: ranges sort by their lower end; None is a dash and sorts last.
+    * ``filters``: headings of columns by whose values rows can be chosen (by ``filters.js``).
 
     Examples
     --------

@@ -48,14 +48,7 @@ _DIAGRAM = (
 def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
     """Return the report of a sweep as an HTML page, to lie beside its folder ``cells``.
 
-    Parameters
-    ----------
-    index : sequence of dict
-        As :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-
-    Returns
-    -------
-    str
+    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
 
     Examples
     --------
@@ -80,19 +73,8 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
 def save_cell_pages(index: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write the page of every cell's landscape that is not there yet: ``cells/NAME/report.html``, without figures.
 
-    Parameters
-    ----------
-    index : sequence of dict
-        As :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-    folder : Path
-        Of the sweep.
-
-    Raises
-    ------
-    UnreadableFileError
-        If a cell's file is damaged.
-    OutputError
-        If a page cannot be written.
+    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it; ``folder``: of the sweep.  Raises
+    UnreadableFileError if a cell's file is damaged; OutputError if a page cannot be written.
     """
     for line in index:
         name = GridCell(**line["cell"]).name

@@ -45,15 +45,9 @@ def negative_curvature(
 ) -> tuple[Array, float] | None:
     """Return a unit tangent and the negative curvature along it, or ``None`` where none was found.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    point : Evaluation
-        At one point ``X``, shape (d, M).
-    rng : numpy.random.Generator
-        For the first Lanczos vector.
-    afford : callable
-        Called before each Hessian product; false ends the search.
+    * ``point``: at one point ``X``, shape (d, M).
+    * ``rng``: for the first Lanczos vector.
+    * ``afford``: called before each Hessian product; false ends the search.
 
     Examples
     --------
@@ -113,12 +107,8 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
     A gradient of 1e-9 of its scale says little where a curvature is 1e-9 of the largest.  Minimising the residual over
     growing Krylov spaces gives steps of growing length.
 
-    Parameters
-    ----------
-    point : Evaluation
-        At one point ``X``, shape (d, M).
-    afford : callable
-        Called before each Hessian product; false ends the search.
+    ``point``: at one point ``X``, shape (d, M).  ``afford``: called before each Hessian product; false ends
+    the search.
 
     Examples
     --------

@@ -88,16 +88,13 @@ def run(
 class _Running:
     """What is known of each running item, shape (B,) each.
 
-    Attributes
-    ----------
-    best_cost, best_norm, gained_at
-        Least cost and relative gradient norm that were marked, and the cost calls at the last gain.
-    high_cost, lowered_at
-        Cost from which a fall is watched, and the cost calls when it last fell clearly.
-    tolerances
-        Relative gradient norm to reach.
-    settled, stuck, interrupted
-        Whether the tolerance is met, nothing is gained any more, and a callback asked to stop.
+    * ``best_cost``, ``best_norm`` and ``gained_at``: least cost and relative gradient norm that were marked,
+      and the cost calls at the last gain.
+    * ``high_cost`` and ``lowered_at``: cost from which a fall is watched, and the cost calls when it last
+      fell clearly.
+    * ``tolerances``: relative gradient norm to reach.
+    * ``settled``, ``stuck`` and ``interrupted``: whether the tolerance is met, nothing is gained any more,
+      and a callback asked to stop.
     """
 
     best_cost: Array

@@ -57,21 +57,15 @@ LEAST_SCALE = 1e-290
 class Points:
     """First-order information at one point of each item.
 
-    Attributes
-    ----------
-    X, gradient : ndarray, shape (B, d, M)
-        The gradient is in scaled coordinates.
-    cost, noise : ndarray, shape (B,)
-        Cost in units, and the size of its rounding error.
-    relative_norm : ndarray, shape (B,)
-        Largest columnwise relative gradient norm (columns that underflow are left out).
-    total_scale, least_scale : ndarray, shape (B,)
-        Sum and minimum of the columns' gradient scales, not in units.
-    finite : ndarray of bool, shape (B,)
-        Whether cost and gradient are finite.
-    evaluation : Evaluation or None
-        What the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points come from several
-        evaluations.
+    * ``X`` and ``gradient``, shape ``(B, d, M)``: the gradient is in scaled coordinates.
+    * ``cost`` and ``noise``, shape ``(B,)``: cost in units, and the size of its rounding error.
+    * ``relative_norm``, shape ``(B,)``: largest columnwise relative gradient norm (columns that underflow are
+      left out).
+    * ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the columns' gradient scales,
+      not in units.
+    * ``finite``, shape ``(B,)``: whether cost and gradient are finite.
+    * ``evaluation``: what the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points
+      come from several evaluations.
     """
 
     X: Array
@@ -101,15 +95,9 @@ def inner(U: Array, V: Array) -> Array:
 class Oracle:
     """Evaluates a problem for a batch of items, counts per item, and knows what budget is left.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    size : int
-        Number of items.
-    settings : Settings
-        For the tolerance, and the calls that each item may spend.
-    expired : callable
-        Whether the time is over.
+    * ``size``: number of items.
+    * ``settings``: for the tolerance, and the calls that each item may spend.
+    * ``expired``: whether the time is over.
     """
 
     def __init__(
@@ -241,17 +229,11 @@ class Oracle:
 class Ray:
     """Curves ``t -> R(X, t U)`` from one point of each item.
 
-    Attributes
-    ----------
-    X : ndarray, shape (B, d, M)
-    move : ndarray, shape (B, d, M)
-        ``U`` in plain coordinates, ``U / r``.
-    squares : ndarray, shape (B, M)
-        Squared length of each column of ``move``.
-    slope : ndarray, shape (B,)
-        Derivative of the cost at ``t = 0``.
-    factors : ndarray, shape (M,)
-        Factors ``r`` of the metric.
+    * ``X``, shape ``(B, d, M)``.
+    * ``move``, shape ``(B, d, M)``: ``U`` in plain coordinates, ``U / r``.
+    * ``squares``, shape ``(B, M)``: squared length of each column of ``move``.
+    * ``slope``, shape ``(B,)``: derivative of the cost at ``t = 0``.
+    * ``factors``, shape ``(M,)``: factors ``r`` of the metric.
     """
 
     X: Array

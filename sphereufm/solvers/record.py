@@ -60,14 +60,9 @@ def gap_at(problem: SphereProblem, X: Array) -> float:
 class Watch:
     """Shows each iterate to a callback, and keeps it if that was asked for.
 
-    Attributes
-    ----------
-    callback : callable or None
-        Called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
-    record : bool
-        Whether to keep a history.
-    keeps_interrupted : bool
-        Whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
+    * ``callback``: called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
+    * ``record``: whether to keep a history.
+    * ``keeps_interrupted``: whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
     """
 
     callback: Callback | None = None

@@ -19,26 +19,16 @@ __all__ = ["Calls", "History", "Progress", "Settings", "SolverResult"]
 class Settings:
     """When a run stops; limits that are ``None`` do not apply.
 
-    Parameters
-    ----------
-    tolerance : float
-        Stop when the relative gradient norm of every column is at most this: ``max_j |grad_j| / scale_j``, see
-        :func:`~sphereufm.problem.interface.relative_gradient_norm`.
-    max_iterations : int
-    max_seconds : float, optional
-        Wall time, looked at after every evaluation; measuring the result takes one more.
-    max_calls : int, optional
-        Cost, gradient and Hessian calls in all; never exceeded.
-    gap_tolerance : float, optional
-        Stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in nats; cross-entropy
-        problems only.
-    escape_saddles : bool
-        Whether to look for negative curvature where the gradient meets the tolerance, and to leave along it.
+    * ``tolerance``: stop when the relative gradient norm of every column is at most this: ``max_j |grad_j| /
+      scale_j``, see :func:`~sphereufm.problem.interface.relative_gradient_norm`.
+    * ``max_seconds``: wall time, looked at after every evaluation; measuring the result takes one more.
+    * ``max_calls``: cost, gradient and Hessian calls in all; never exceeded.
+    * ``gap_tolerance``: stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in
+      nats; cross-entropy problems only.
+    * ``escape_saddles``: whether to look for negative curvature where the gradient meets the tolerance, and
+      to leave along it.
 
-    Raises
-    ------
-    InvalidInputError
-        If a tolerance or limit is not positive.
+    Raises InvalidInputError if a tolerance or limit is not positive.
 
     Examples
     --------
@@ -88,15 +78,7 @@ class Calls:
 class Progress:
     """One iterate of one run, as a callback sees it.
 
-    Attributes
-    ----------
-    item : int
-        Which start of a batch; 0 for a single run.
-    iteration : int
-    X : ndarray, shape (d, M)
-        Read-only.
-    cost, gradient_norm, relative_gradient_norm, seconds : float
-    calls : Calls
+    ``item``: which start of a batch; 0 for a single run.  ``X``, shape ``(d, M)``: read-only.
     """
 
     item: int
@@ -113,16 +95,10 @@ class Progress:
 class History:
     """A run iterate by iterate, from the start (iteration 0) to the returned point; arrays of length ``T``.
 
-    Attributes
-    ----------
-    iteration : ndarray of int
-    cost, gradient_norm, relative_gradient_norm : ndarray of float
-    gap : ndarray of float
-        :func:`~sphereufm.problem.theory.gap.optimality_gap` (numerical); NaN for problems that have none.
-    cost_calls, gradient_calls, hessian_calls : ndarray of int
-        Calls so far.
-    seconds : ndarray of float
-        Since the start of the run, without the time spent on recording.
+    * ``gap``: :func:`~sphereufm.problem.theory.gap.optimality_gap` (numerical); NaN for problems that have
+      none.
+    * ``cost_calls``, ``gradient_calls`` and ``hessian_calls``: calls so far.
+    * ``seconds``: since the start of the run, without the time spent on recording.
     """
 
     iteration: NDArray[np.intp]

@@ -17,14 +17,9 @@ __all__ = ["Solver", "Step", "Strategy"]
 class Step:
     """Outcome of one iteration.
 
-    Attributes
-    ----------
-    points : Points
-        Where each item is now; unchanged where a step was rejected.
-    stalled : ndarray of bool, shape (B,)
-        Whether an item cannot move any more.
-    non_finite : ndarray of bool, shape (B,)
-        Whether a cost or gradient that is not finite was met in this iteration.
+    * ``points``: where each item is now; unchanged where a step was rejected.
+    * ``stalled``, shape ``(B,)``: whether an item cannot move any more.
+    * ``non_finite``, shape ``(B,)``: whether a cost or gradient that is not finite was met in this iteration.
     """
 
     points: Points

@@ -31,16 +31,10 @@ _DEPENDENT = 1e-11
 class RitzPairs:
     """Approximate eigenpairs.
 
-    Attributes
-    ----------
-    values : ndarray, shape (k,)
-        Ascending.
-    vectors : ndarray, shape (k, d, M)
-        Orthonormal (Frobenius).
-    norm : float
-        A lower bound on the operator's norm: the longest image of a unit vector that was met.
-    products : int
-        Applications of the operator.
+    * ``values``, shape ``(k,)``: ascending.
+    * ``vectors``, shape ``(k, d, M)``: orthonormal (Frobenius).
+    * ``norm``: a lower bound on the operator's norm: the longest image of a unit vector that was met.
+    * ``products``: applications of the operator.
     """
 
     values: Array
@@ -59,16 +53,11 @@ def lowest_eigenpairs(
 ) -> RitzPairs:
     """Lowest ``count`` eigenpairs from a block of at least as many independent vectors.
 
-    Parameters
-    ----------
-    apply, precondition : callable
-        A symmetric operator, and a positive definite one close to its inverse; both keep the space of ``start``.
-    start : ndarray, shape (k, d, M)
-    count : int
-        At most ``k``; the others guard the slowest.
-    tolerance : float
-        Stop when every residual is at most ``tolerance`` times the norm met so far.
-    max_iterations : int
+    * ``apply`` and ``precondition``: a symmetric operator, and a positive definite one close to its inverse;
+      both keep the space of ``start``.
+    * ``start``, shape ``(k, d, M)``.
+    * ``count``: at most ``k``; the others guard the slowest.
+    * ``tolerance``: stop when every residual is at most ``tolerance`` times the norm met so far.
 
     Examples
     --------

@@ -50,14 +50,9 @@ _DEVIATIONS = 4.0
 class CurvatureSigns:
     """Signs along some tangents.
 
-    Attributes
-    ----------
-    signs : ndarray of int8, shape (k,)
-        0 where the sign is not decided.
-    rough : bool
-        Whether some curvature is gone a millionth of a radian further.
-    radius : float
-        Radians that rounding leaves open along the tangents of decided sign.
+    * ``signs``, shape ``(k,)``: 0 where the sign is not decided.
+    * ``rough``: whether some curvature is gone a millionth of a radian further.
+    * ``radius``: radians that rounding leaves open along the tangents of decided sign.
     """
 
     signs: NDArray[np.int8]
@@ -73,13 +68,7 @@ def gradient_noise(point: Evaluation) -> Array:
 def curvature_signs(problem: SphereProblem, X: Array, U: Array) -> CurvatureSigns:
     """Sign of the curvature along each tangent.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X : ndarray, shape (d, M)
-        Near a critical point.
-    U : ndarray, shape (k, d, M)
-        Tangents, none zero.
+    ``X``, shape ``(d, M)``: near a critical point; ``U``, shape ``(k, d, M)``: tangents, none zero.
 
     Examples
     --------
@@ -118,13 +107,8 @@ def curvature_signs(problem: SphereProblem, X: Array, U: Array) -> CurvatureSign
 def explains_slope(problem: SphereProblem, X: Array, U: Array) -> bool:
     """Whether a curvature of decided sign keeps the slope from zero along a tangent, whose end is not critical then.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X : ndarray, shape (d, M)
-        A critical point.
-    U : ndarray, shape (d, M)
-        A tangent, not zero; its longest column is the way in radians.
+    ``X``, shape ``(d, M)``: a critical point.  ``U``, shape ``(d, M)``: a tangent, not zero; its longest
+    column is the way in radians.
 
     Examples
     --------
@@ -163,10 +147,7 @@ def extent(problem: SphereProblem, X: Array, U: Array) -> float:
 
     Tangents along which it stays silent for a tenth of a radian lead along a family, and are left out.
 
-    Parameters
-    ----------
-    problem, X, U
-        As for :func:`curvature_signs`.
+    ``problem``, ``X`` and ``U``: as for :func:`curvature_signs`.
     """
     if not len(U):
         return 0.0

@@ -35,14 +35,7 @@ _GUARDS = 4
 class ExtremeSearch:
     """What is asked for, and how it is found for one operator.
 
-    Attributes
-    ----------
-    count : int
-    largest : bool
-    tolerance : float
-        Of residuals, relative to the operator's norm.
-    max_iterations : int
-    rng : Generator
+    ``tolerance``: of residuals, relative to the operator's norm.
     """
 
     count: int
@@ -95,12 +88,7 @@ class HorizontalSpace:
 
     Vectors are ``root`` times tangent vectors, and the Hessian is ``diag(1 / root) Hess diag(1 / root)``.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X : ndarray, shape (d, M)
-    root : ndarray, shape (M,)
-        Square roots of the columns' weights in the metric.
+    ``X``, shape ``(d, M)``; ``root``, shape ``(M,)``: square roots of the columns' weights in the metric.
     """
 
     def __init__(self, problem: SphereProblem, X: Array, root: Array) -> None:
@@ -165,15 +153,7 @@ class HorizontalSpace:
 def approximate_inverse(point: Evaluation, root: Array) -> Operator:
     """Positive definite operator near the inverse of the scaled Hessian, or of its part above the lowest eigenvalues.
 
-    Parameters
-    ----------
-    point : Evaluation
-    root : ndarray, shape (M,)
-
-    Returns
-    -------
-    callable
-        Takes and returns vectors of shape ``(..., M)``.
+    ``root``, shape ``(M,)``.  Result: takes and returns vectors of shape ``(..., M)``.
     """
     inverse = point_capabilities.approximate_inverse(point, root)
     if inverse is not None:

@@ -155,11 +155,7 @@ def normal_hessian(problem: SphereProblem, X: Array) -> Array:
     For the cross-entropy problem it is the multiplier matrix; for others it is read off the Hessian of the
     same cost in one more dimension.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        With O(d) among its symmetries.
-    X : ndarray, shape (d, M)
+    ``problem``: with O(d) among its symmetries; ``X``, shape ``(d, M)``.
     """
     known = point_capabilities.normal_hessian(problem.at(X))
     if known is not None:

@@ -55,13 +55,8 @@ class Cell:
 class SweepGrid:
     """A product of lists, as words (see the module).
 
-    Attributes
-    ----------
-    classes, per_class, dim, tau : str
-    effort : str, optional
-        One of ``EFFORTS``; None leaves it to the sweep.
-    starts : int, optional
-        Exactly so many starts in each stratum; None leaves it to the sweep, or to the effort given here.
+    ``effort``: one of ``EFFORTS``; None leaves it to the sweep.  ``starts``: exactly so many starts in each
+    stratum; None leaves it to the sweep, or to the effort given here.
 
     Examples
     --------
@@ -88,10 +83,7 @@ class SweepGrid:
     def cells(self) -> Iterator[Cell]:
         """All cells, in a fixed order.
 
-        Raises
-        ------
-        InvalidInputError
-            If a list cannot be read, or a number is out of range.
+        Raises InvalidInputError if a list cannot be read, or a number is out of range.
         """
         taus = _temperatures(self.tau)
         for classes in _numbers("classes", self.classes, 2):
@@ -124,12 +116,8 @@ def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
 
     Each has the keys ``classes``, ``per_class``, ``dim``, ``tau``, and perhaps ``effort`` and ``starts``.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is missing or no TOML.
-    InvalidInputError
-        If a key is missing or unknown, or a choice not allowed.
+    Raises UnreadableFileError if the file is missing or no TOML; InvalidInputError if a key is missing or
+    unknown, or a choice not allowed.
     """
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))

@@ -63,28 +63,15 @@ def run_sweep(
 
     A cell that fails is stored with its reason, and the sweep goes on.
 
-    Parameters
-    ----------
-    grid : SweepGrid, or several
-    out : path
-        Folder of the sweep; where it holds cells already, they are kept and not computed again.
-    settings : SweepSettings
-    workers : int
-        Processes of this machine.
-    scheduler : str, optional
-        Address of a Dask scheduler whose workers see the same files.
-    progress : Progress
-        ``progress("cells", done, total, detail)`` over the cells that this run computes.
+    * ``grid``, or several.
+    * ``out``: folder of the sweep; where it holds cells already, they are kept and not computed again.
+    * ``workers``: processes of this machine.
+    * ``scheduler``: address of a Dask scheduler whose workers see the same files.
+    * ``progress``: ``progress("cells", done, total, detail)`` over the cells that this run computes.
 
-    Returns
-    -------
-    list of dict
-        A line for each stored cell: the cell, its status (``"done"`` or ``"failed"``), verdict, basis, counts.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written, is in use, or holds a sweep or a cell with other settings.
+    Returns a line for each stored cell: the cell, its status (``"done"`` or ``"failed"``), verdict, basis,
+    counts.  Raises OutputError if the folder cannot be written, is in use, or holds a sweep or a cell with
+    other settings.
     """
     settings = settings or SweepSettings()
     folder = SweepFolder(out)

@@ -26,10 +26,7 @@ _BULKY = "landscape"
 class SweepFolder:
     """Reads and writes the files of one sweep.
 
-    Parameters
-    ----------
-    path : Path
-        Made where it does not exist.
+    ``path``: made where it does not exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -40,10 +37,7 @@ class SweepFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for one sweep; the system lets go of it when the process ends, however it ends.
 
-        Raises
-        ------
-        OutputError
-            If the folder cannot be written, or another sweep holds it.
+        Raises OutputError if the folder cannot be written, or another sweep holds it.
         """
         import fcntl
 
@@ -62,9 +56,7 @@ class SweepFolder:
     def agree(self, settings: Mapping[str, Any]) -> None:
         """Record what all cells share, or refuse settings that differ from those of the cells that are there.
 
-        Raises
-        ------
-        OutputError
+        Raises OutputError.
         """
         place = self.path / "sweep.json"
         if not place.exists():
@@ -80,9 +72,7 @@ class SweepFolder:
     def agree_on_cells(self, wanted: Mapping[Cell, Mapping[str, Any]]) -> None:
         """Refuse a search of a stored cell that differs from the one that it was stored after.
 
-        Raises
-        ------
-        OutputError
+        Raises OutputError.
         """
         for cell in filter(self.has, wanted):
             there = self.read(self._place(cell))

@@ -50,9 +50,7 @@ class CheckResult:
 def read(data: bytes) -> tuple[dict[str, Any], Problem, Point | None, dict[str, Any]]:
     """The file as JSON, and what the format says of it: instance, point, claims by type.
 
-    Raises
-    ------
-    CheckError
+    Raises CheckError.
     """
 
     def fields(kind: str, claim: Any, p: Problem, point: Point) -> dict[str, Reader] | None:
@@ -118,10 +116,7 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
 def check_file(path: str | Path, backend: str = "flint") -> CheckResult:
     """Check a certificate in a file; see :func:`check_bytes`.
 
-    Raises
-    ------
-    CheckError
-        If the file cannot be read, or is no certificate of this format.
+    Raises CheckError if the file cannot be read, or is no certificate of this format.
     """
     return check_bytes(read_file(path), backend)
 

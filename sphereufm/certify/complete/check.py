@@ -235,20 +235,8 @@ NEEDED = {
 def check_complete_bytes(data: bytes) -> CompleteResult:
     """Check a certificate.
 
-    Parameters
-    ----------
-    data : bytes
-        The file's content.
-
-    Returns
-    -------
-    CompleteResult
-        With status ``"PROVED"`` or ``"UNDECIDED"``.
-
-    Raises
-    ------
-    CompleteCheckError
-        If the bytes are no certificate of this format.
+    ``data``: the file's content.  Result: with status ``"PROVED"`` or ``"UNDECIDED"``.  Raises
+    CompleteCheckError if the bytes are no certificate of this format.
 
     Examples
     --------
@@ -280,10 +268,7 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
 def check_complete(path: str | Path) -> CompleteResult:
     """Check a certificate in a file; see :func:`check_complete_bytes`.
 
-    Raises
-    ------
-    CompleteCheckError
-        If the file cannot be read, or is no certificate of this format.
+    Raises CompleteCheckError if the file cannot be read, or is no certificate of this format.
     """
     try:
         with Path(path).open("rb") as file:

@@ -64,19 +64,14 @@ class LargeGapError(ArrayFileError):
 class LargeGapResult:
     """What the checker established.
 
-    Attributes
-    ----------
-    status : str
-        ``"PROVED"`` if ``bound <= gap``, else ``"UNDECIDED"``; a bound that is too weak refutes nothing.
-    gap : float
-        The claim, in nats.
-    bound : float
-        Proved upper bound of the optimality gap, in nats; infinite where the error bounds do not hold.
-    classes, dim, samples : int
-    instance : str
-        What the claim is about, in words.
-    sha256 : str
-        Hash of tau and of the hashes of labels and weights, which are the instance, and of the point.
+    * ``status``: ``"PROVED"`` if ``bound <= gap``, else ``"UNDECIDED"``; a bound that is too weak refutes
+      nothing.
+    * ``gap``: the claim, in nats.
+    * ``bound``: proved upper bound of the optimality gap, in nats; infinite where the error bounds do not
+      hold.
+    * ``instance``: what the claim is about, in words.
+    * ``sha256``: hash of tau and of the hashes of labels and weights, which are the instance, and of the
+      point.
     """
 
     status: str

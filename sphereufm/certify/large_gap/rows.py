@@ -40,26 +40,12 @@ class ArrayFileError(ValueError):
 class HashedRows:
     """A ``.npy`` file whose rows are hashed while they are read.
 
-    Parameters
-    ----------
-    folder : Path
-    key : str
-        What the array is, for messages.
-    name : str
-        Plain name of a file in the folder.
-    expected : str or None
-        SHA-256 of the whole file; None accepts any, for the one who writes a certificate.
+    * ``key``: what the array is, for messages.
+    * ``name``: plain name of a file in the folder.
+    * ``expected``: SHA-256 of the whole file; None accepts any, for the one who writes a certificate.
 
-    Attributes
-    ----------
-    shape, dtype, ndim
-    digest : str
-        SHA-256, once all rows have been read.
-
-    Raises
-    ------
-    ArrayFileError
-        If the file is missing, no such array, or shorter or longer than its header says.
+    ``digest``: SHA-256, once all rows have been read.  Raises ArrayFileError if the file is missing, no such
+    array, or shorter or longer than its header says.
     """
 
     folder: Path

@@ -40,11 +40,8 @@ RANK_THRESHOLDS = (1e-6, 1e-3, 1e-10)
 class Candidate:
     """Columns in floats, one feature per group.
 
-    Attributes
-    ----------
-    columns : ndarray, shape (rows, K + g)
-    groups : tuple or None
-        Samples of each feature; None when every sample has its own.
+    ``columns``, shape ``(rows, K + g)``.  ``groups``: samples of each feature; None when every sample has its
+    own.
     """
 
     columns: Array
@@ -56,18 +53,12 @@ def as_candidate(
 ) -> Candidate:
     """Return ``X`` with equal samples merged.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-    X : array_like, shape (r, K + N), or ExactPoint
-        Rows up to ``instance.dim``. A point that is merged already stays as it is.
-    tolerance : float
-        Features of one class and weight that differ by less, in every entry, are merged into their mean.
+    * ``X``, shape ``(r, K + N)``, or ExactPoint: rows up to ``instance.dim``.  A point that is merged already
+      stays as it is.
+    * ``tolerance``: features of one class and weight that differ by less, in every entry, are merged into
+      their mean.
 
-    Raises
-    ------
-    InvalidInputError
-        If the shape does not fit the instance, or a column is zero.
+    Raises InvalidInputError if the shape does not fit the instance, or a column is zero.
     """
     if isinstance(X, ExactPoint):
         return Candidate(columns=X.array, groups=X.groups)

@@ -76,20 +76,11 @@ def prove_critical(
 ) -> Located | None:
     """Locate the critical point that Newton's method reaches from X, in a centre of ``bits`` bits.
 
-    Parameters
-    ----------
-    problem : BallProblem
-    X : ndarray, shape (r, M)
-        Near a critical point.
-    bits : int
-        Digits of the centre, base two.
-    farthest : float
-        A centre farther from X than this, in an entry, is that of another point.
+    * ``X``, shape ``(r, M)``: near a critical point.
+    * ``bits``: digits of the centre, base two.
+    * ``farthest``: a centre farther from X than this, in an entry, is that of another point.
 
-    Returns
-    -------
-    Located or None
-        None if the steps do not shrink, or the test fails.
+    Returns None if the steps do not shrink, or the test fails.
     """
     linear = _stiff(problem, arb_mat(X.tolist()))
     if linear is None:

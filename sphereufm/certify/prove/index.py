@@ -21,19 +21,12 @@ __all__ = ["Neighbourhood", "prove_global_minimum", "prove_index"]
 class Neighbourhood:
     """The box in which a critical point is known to lie, and what was computed there.
 
-    Attributes
-    ----------
-    problem : BallProblem
-    columns : tuple of tuple of Fraction
-        Centre.
-    radius : Fraction
-        In every entry; zero for exact points.
-    dim : int
-        d, the dimension of the instance.
-    own_index : int or None
-        Negative eigenvalues of the merged Hessian in R^r, where the proof of existence told them.
-    scales : tuple of int or None
-        ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
+    * ``columns``: centre.
+    * ``radius``: in every entry; zero for exact points.
+    * ``dim``: d, the dimension of the instance.
+    * ``own_index``: negative eigenvalues of the merged Hessian in R^r, where the proof of existence told
+      them.
+    * ``scales``: ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
     """
 
     problem: BallProblem

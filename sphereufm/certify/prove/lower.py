@@ -23,13 +23,8 @@ def prove_spurious(
 ) -> SpuriousClaim | None:
     """Return the claim if the normalised ``lower`` is proved to lie below every point of the box.
 
-    Parameters
-    ----------
-    near : Neighbourhood
-        Box of a critical point whose index is proved to be zero.
-    lower_problem : BallProblem
-        The problem with the grouping of ``lower``.
-    lower : ExactPoint
+    ``near``: box of a critical point whose index is proved to be zero; ``lower_problem``: the problem with
+    the grouping of ``lower``.
     """
     below = lower_problem.at(unit_columns(lower.columns)).cost
     margin = dyadic_below(near.evaluation.cost - below)
@@ -50,16 +45,10 @@ def prove_degenerate(
 ) -> tuple[ExactPoint, DegenerateClaim] | None:
     """Return the exact point near ``columns``, with equal classifiers and features orthogonal to them.
 
-    Parameters
-    ----------
-    problem : UFMBalls
-        With the grouping of ``columns``.
-    columns : ndarray, shape (2, K + g)
-    groups : tuple or None
-    lower_problem : UFMBalls
-        With the grouping of ``lower``.
-    lower : ExactPoint
-        A point of lower cost.
+    * ``problem``: with the grouping of ``columns``.
+    * ``columns``, shape ``(2, K + g)``.
+    * ``lower_problem``: with the grouping of ``lower``.
+    * ``lower``: a point of lower cost.
     """
     K = problem.classes
     if columns.shape[0] != 2 or K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > NEAR:

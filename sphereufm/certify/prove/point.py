@@ -101,23 +101,10 @@ def prove_point(
 def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precision: int = 512) -> Certificate:
     """Bound how far the cost at any point lies above the global minimum.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-    X : array_like, shape (r, K + N), or ExactPoint
-        Any point; its columns are divided by their lengths. Samples with equal features to the last bit are merged.
-    max_precision : int
-        As in :func:`prove_point`.
-
-    Returns
-    -------
-    Certificate
-        With a ``GapClaim``, in nats; a candidate until checked.
-
-    Raises
-    ------
-    InvalidInputError
-        If the shape does not fit the instance, or an entry is not finite.
+    ``X``, shape ``(r, K + N)``, or ExactPoint: any point; its columns are divided by their lengths.  Samples
+    with equal features to the last bit are merged.  ``max_precision``: as in :func:`prove_point`.  Result:
+    with a ``GapClaim``, in nats; a candidate until checked.  Raises InvalidInputError if the shape does not
+    fit the instance, or an entry is not finite.
 
     Examples
     --------
@@ -146,15 +133,9 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
 def prove_benign(instance: ExactInstance) -> Certificate:
     """State a theorem for an instance: every critical point is a global minimiser or a strict saddle.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-
-    Returns
-    -------
-    Certificate
-        With a ``BenignClaim`` of Theorem S if ``K >= 2`` and ``d >= max(K, 3)``, of Theorem E if ``d = K - 1 >= 3`` and
-        ``tau <= (K - 2) / 2``; else without claims, and a reason. It rests on a theorem, not on an enumeration.
+    Result: with a ``BenignClaim`` of Theorem S if ``K >= 2`` and ``d >= max(K, 3)``, of Theorem E if ``d = K
+    - 1 >= 3`` and ``tau <= (K - 2) / 2``; else without claims, and a reason.  It rests on a theorem, not on
+    an enumeration.
 
     Examples
     --------

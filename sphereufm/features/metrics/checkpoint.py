@@ -26,18 +26,8 @@ _SECONDS_BETWEEN = 5.0
 class Checkpoint:
     """A file with the merged statistics of the chunks done, or nothing where no file is wanted.
 
-    Parameters
-    ----------
-    path : str or None
-    identity : sequence of bytes
-        What the result depends on.
-
-    Raises
-    ------
-    InvalidInputError
-        If the file belongs to other features or options.
-    UnreadableFileError
-        If the file is there and is not a checkpoint.
+    ``identity``: what the result depends on.  Raises InvalidInputError if the file belongs to other features
+    or options; UnreadableFileError if the file is there and is not a checkpoint.
 
     Examples
     --------
@@ -69,10 +59,7 @@ class Checkpoint:
     def save(self, stage: str, done: int, fields: dict[str, Any], at_once: bool = False) -> None:
         """Remember a stage; it is written at most every five seconds unless ``at_once``.
 
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
+        Raises OutputError if the file cannot be written.
         """
         if self._path is None:
             return

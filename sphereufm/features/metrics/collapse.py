@@ -108,20 +108,9 @@ def measure_collapse(
     With ``train`` the features are held out: class means, Sigma_B, NC2 and NC3 are those of the training features, and
     what is counted or spreads is the features'.
 
-    Parameters
-    ----------
-    features : FeatureSet
-    what : Measuring
-    streaming : Streaming, optional
-    companion_for : callable, optional
-        Makes the companion when the first pass has told the lengths of the features; None for no companion.
-    train : FeatureSet, optional
-        Training features of the same layer.
-
-    Raises
-    ------
-    InvalidInputError
-        As :func:`collapse_metrics`, and if training features have another width, or lack a class of the features.
+    ``companion_for``: makes the companion when the first pass has told the lengths of the features; None for
+    no companion.  ``train``: training features of the same layer.  Raises InvalidInputError as
+    :func:`collapse_metrics`, and if training features have another width, or lack a class of the features.
     """
     how = streaming or Streaming()
     normalize, covariance, one_vs_rest = what.normalize, what.covariance, what.one_vs_rest

@@ -22,19 +22,13 @@ Array = NDArray[np.float64]
 class View:
     """A block of samples, ``h_i = r_i + m_{y_i}``.
 
-    Attributes
-    ----------
-    residuals : ndarray, shape (n, d)
-        ``r_i``; not to be changed.
-    base : ndarray, shape (K, d)
-        ``m_k``, class means or any other points.
-    labels : ndarray of intp, shape (n,)
-    products : ndarray, shape (n, K)
-        ``<w_k, h_i>``, without bias.
-    lengths : ndarray, shape (n,), or None
-        ``|h_i|``; None where all are one.
-    centred : bool
-        Whether the base are the class means, so that residuals of a class have sum zero over all blocks.
+    * ``residuals``, shape ``(n, d)``: ``r_i``; not to be changed.
+    * ``base``, shape ``(K, d)``: ``m_k``, class means or any other points.
+    * ``labels``, shape ``(n,)``.
+    * ``products``, shape ``(n, K)``: ``<w_k, h_i>``, without bias.
+    * ``lengths``, shape ``(n,)``, or None: ``|h_i|``; None where all are one.
+    * ``centred``: whether the base are the class means, so that residuals of a class have sum zero over all
+      blocks.
     """
 
     residuals: Array

@@ -56,12 +56,8 @@ _CLOSE = 1e-10
 class OneVsRest:
     """The least distance of a row from the hull of the others.
 
-    Attributes
-    ----------
-    distance : float
-        Upper bound, attained by a point that was found.
-    gap : float
-        ``distance - gap`` is a lower bound (numerical).
+    ``distance``: upper bound, attained by a point that was found; ``gap``: ``distance - gap`` is a lower
+    bound (numerical).
     """
 
     distance: float

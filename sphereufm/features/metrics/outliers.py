@@ -51,15 +51,9 @@ _KEPT = 0.95
 class Detection:
     """How well unknown data are told from known ones.
 
-    Attributes
-    ----------
-    name : str
-        Of the unknown data.
-    samples : int
-    nc5 : float or None
-        None where a mean is zero.
-    auroc, fpr95 : dict of str to float
-        By score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
+    * ``name``: of the unknown data.
+    * ``nc5``: None where a mean is zero.
+    * ``auroc`` and ``fpr95``: by score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
     """
 
     name: str
@@ -87,18 +81,12 @@ class Detection:
 class Detector:
     """Scores by the statistics of training features; see the module for the symbols.
 
-    Attributes
-    ----------
-    middle : ndarray, shape (d,)
-    means : ndarray, shape (K, d)
-        Of classes that have samples.
-    principal : ndarray, shape (d, K - 1)
-    classifier, bias : ndarray or None
-    origin : ndarray, shape (d,)
-    rest : ndarray, shape (d, d - D)
-    alpha : float
-    normalize : bool
-        Whether features are divided by their lengths first.
+    * ``middle``, shape ``(d,)``.
+    * ``means``, shape ``(K, d)``: of classes that have samples.
+    * ``principal``, shape ``(d, K - 1)``.
+    * ``origin``, shape ``(d,)``.
+    * ``rest``, shape ``(d, d - D)``.
+    * ``normalize``: whether features are divided by their lengths first.
     """
 
     middle: Array
@@ -114,10 +102,7 @@ class Detector:
     def scores(self, source: ArraySource) -> dict[str, Array]:
         """Scores of all samples, by name.
 
-        Raises
-        ------
-        InvalidInputError
-            If a feature holds NaN or infinity, or the width is another.
+        Raises InvalidInputError if a feature holds NaN or infinity, or the width is another.
         """
         found: dict[str, list[Array]] = {}
         for H in _rows(source, self.middle.size, self.normalize):
@@ -135,10 +120,7 @@ class Detector:
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones.
 
-        Raises
-        ------
-        InvalidInputError
-            As for :meth:`scores`.
+        Raises InvalidInputError as for :meth:`scores`.
         """
         scores, mean = self.scores(unknown), np.zeros(self.middle.size)
         for H in _rows(unknown, mean.size, self.normalize):
@@ -157,17 +139,9 @@ class Detector:
 def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streaming | None = None) -> Detector:
     """Statistics of training features, in three passes.
 
-    Parameters
-    ----------
-    train : FeatureSet
-    normalize : bool
-        Divide features by their lengths first, and classifier rows by theirs, and leave out the bias.
-    streaming : Streaming, optional
-
-    Raises
-    ------
-    InvalidInputError
-        If there are more than 4096 dimensions, whose covariance is taken apart, or features hold NaN or infinity.
+    ``normalize``: divide features by their lengths first, and classifier rows by theirs, and leave out the
+    bias.  Raises InvalidInputError if there are more than 4096 dimensions, whose covariance is taken apart,
+    or features hold NaN or infinity.
     """
     d = train.features.shape[1]
     if d > _MOST_DIMENSIONS:

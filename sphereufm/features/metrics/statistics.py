@@ -46,15 +46,10 @@ CHUNK_ROWS = 64 * BLOCK_ROWS
 class Rows:
     """A run of rows to be measured.
 
-    Attributes
-    ----------
-    source : ArraySource
-        Features, shape ``(n, d)``.
-    labels : ndarray of intp, shape (n,)
-    first_row : int
-        Number of its first row in the whole, for messages.
-    normalize : bool
-        Whether each row is divided by its length; zero rows stay zero.
+    * ``source``: features, shape ``(n, d)``.
+    * ``labels``, shape ``(n,)``.
+    * ``first_row``: number of its first row in the whole, for messages.
+    * ``normalize``: whether each row is divided by its length; zero rows stay zero.
     """
 
     source: ArraySource
@@ -67,20 +62,13 @@ class Rows:
 class ClassMoments:
     """What the first pass knows.
 
-    Attributes
-    ----------
-    centre : ndarray, shape (d,)
-    counts : ndarray of intp, shape (K,)
-    sums : ndarray, shape (K, d)
-        Sums of ``h_i - centre`` over each class.
-    squares : float
-        ``sum_i |h_i|^2``.
-    least_entry : float
-        Smallest entry of all features; nonnegative after a ReLU.
-    norms : tuple of float
-        Smallest and largest length of a row as it was saved.
-    zero_rows : int
-        Rows without direction.
+    * ``centre``, shape ``(d,)``.
+    * ``counts``, shape ``(K,)``.
+    * ``sums``, shape ``(K, d)``: sums of ``h_i - centre`` over each class.
+    * ``squares``: ``sum_i |h_i|^2``.
+    * ``least_entry``: smallest entry of all features; nonnegative after a ReLU.
+    * ``norms``: smallest and largest length of a row as it was saved.
+    * ``zero_rows``: rows without direction.
     """
 
     centre: Array
@@ -128,25 +116,17 @@ class ClassMoments:
 class Frame:
     """What the second pass looks through.
 
-    Attributes
-    ----------
-    centre : ndarray, shape (d,)
-    means : ndarray, shape (K, d)
-        Relative to the centre.
-    present : ndarray of bool, shape (K,)
-    basis : ndarray, shape (d, r)
-    places : ndarray, shape (K, r)
-        Class means in the basis, about the sample mean.
-    full : bool
-        Whether the scatter is kept in all d directions.
-    directions : ndarray, shape (d, r) or (d, r + K)
-        The basis and, where there is one, the classifier: one product with both.
-    mean_products : ndarray, shape (K, K), or None
-        Row k: the classifier's products with the mean of class k.
-    bias : ndarray, shape (K,), or None
-        Added to products for logits.
-    middle : ndarray, shape (d,)
-        The sample mean itself.
+    * ``centre``, shape ``(d,)``.
+    * ``means``, shape ``(K, d)``: relative to the centre.
+    * ``present``, shape ``(K,)``.
+    * ``basis``, shape ``(d, r)``.
+    * ``places``, shape ``(K, r)``: class means in the basis, about the sample mean.
+    * ``full``: whether the scatter is kept in all d directions.
+    * ``directions``, shape ``(d, r)`` or ``(d, r + K)``: the basis and, where there is one, the classifier:
+      one product with both.
+    * ``mean_products``, shape ``(K, K)``, or None: row k: the classifier's products with the mean of class k.
+    * ``bias``, shape ``(K,)``, or None: added to products for logits.
+    * ``middle``, shape ``(d,)``: the sample mean itself.
     """
 
     centre: Array
@@ -170,18 +150,13 @@ class Frame:
 class Scatter:
     """What the second pass knows.
 
-    Attributes
-    ----------
-    squares : ndarray, shape (K,)
-        ``sum |h_i - m_k|^2`` over each class.
-    products : ndarray, shape (r, r) or (d, d)
-        ``S`` of the module.
-    class_squares : ndarray, shape (K, r)
-        Squared coordinates of residuals in the basis, summed over each class.
-    mean_hits : int
-        Samples whose nearest class mean is that of their label.
-    classifier_hits, agreements : int or None
-        Samples whose label is the classifier's choice; whose nearest class mean is its choice.
+    * ``squares``, shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class.
+    * ``products``, shape ``(r, r)`` or ``(d, d)``: ``S`` of the module.
+    * ``class_squares``, shape ``(K, r)``: squared coordinates of residuals in the basis, summed over each
+      class.
+    * ``mean_hits``: samples whose nearest class mean is that of their label.
+    * ``classifier_hits`` and ``agreements``: samples whose label is the classifier's choice; whose nearest
+      class mean is its choice.
     """
 
     squares: Array
@@ -206,10 +181,7 @@ class Scatter:
 def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
     """First pass over a run of rows.
 
-    Raises
-    ------
-    InvalidInputError
-        If a row holds NaN or infinity.
+    Raises InvalidInputError if a row holds NaN or infinity.
     """
     sums = np.zeros((classes, centre.size))
     squares, least, low, high, zeros, at = 0.0, np.inf, np.inf, 0.0, 0, 0
@@ -244,10 +216,7 @@ def class_moments(rows: Rows, centre: Array, classes: int) -> ClassMoments:
 def scatter(rows: Rows, frame: Frame, companion: Companion | None = None) -> Scatter:
     """Second pass over a run of rows; a companion gathers what it wants of each block.
 
-    Raises
-    ------
-    InvalidInputError
-        If a row holds NaN or infinity.
+    Raises InvalidInputError if a row holds NaN or infinity.
     """
     K, r = frame.places.shape
     squares, size = np.zeros(K), frame.means.shape[1] if frame.full else r

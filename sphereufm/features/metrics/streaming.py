@@ -41,17 +41,11 @@ _LONGEST, _SHORTEST = 1e100, 1e-100
 class Streaming:
     """How a file is gone through.
 
-    Attributes
-    ----------
-    workers : int
-        Processes on this machine.
-    scheduler : str or None
-        Address of a Dask scheduler whose workers are used instead.
-    checkpoint : str or None
-        File that keeps what was done so far; an interrupted run resumes from it to the same result, and it is
-        removed at the end.
-    progress : callable or None
-        Called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
+    * ``workers``: processes on this machine.
+    * ``scheduler``: address of a Dask scheduler whose workers are used instead.
+    * ``checkpoint``: file that keeps what was done so far; an interrupted run resumes from it to the same
+      result, and it is removed at the end.
+    * ``progress``: called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
     """
 
     workers: int = 1
@@ -63,10 +57,8 @@ class Streaming:
 def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoint) -> ClassMoments:
     """Counts, means and norms.
 
-    Raises
-    ------
-    InvalidInputError
-        If a row holds NaN or infinity, or rows are so long or so short that squares leave double precision.
+    Raises InvalidInputError if a row holds NaN or infinity, or rows are so long or so short that squares
+    leave double precision.
     """
     state = kept.load("moments")
     done, moments = (0, None) if state is None else (state[0], ClassMoments(**_moments_from(state[1])))
@@ -93,10 +85,7 @@ def second_pass(
 ) -> Scatter:
     """Scatter about the class means, and decisions; the companion gathers what it wants of the same blocks.
 
-    Raises
-    ------
-    InvalidInputError
-        If a row holds NaN or infinity.
+    Raises InvalidInputError if a row holds NaN or infinity.
     """
     state = kept.load("scatter")
     done, total = (0, None) if state is None else (state[0], Scatter(**_scatter_from(state[1])))

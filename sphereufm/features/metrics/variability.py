@@ -69,20 +69,12 @@ def class_frame(
 ) -> tuple[Frame, Array]:
     """Directions of the class means, and all else that the second pass needs.
 
-    Parameters
-    ----------
-    moments : ClassMoments
-    classifier : ndarray, shape (K, d), or None
-    bias : ndarray, shape (K,), or None
-    full : bool
-        Whether the scatter is wanted in all directions.
+    * ``classifier``, shape ``(K, d)``, or None.
+    * ``bias``, shape ``(K,)``, or None.
+    * ``full``: whether the scatter is wanted in all directions.
 
-    Returns
-    -------
-    Frame
-        Its basis is empty where all class means coincide to rounding.
-    ndarray, shape (r,)
-        Singular values of the centred class means, one for each basis vector, descending.
+    Result: its basis is empty where all class means coincide to rounding; singular values of the centred
+    class means, one for each basis vector, descending, shape ``(r,)``.
     """
     present, means = moments.counts > 0, moments.means
     sample_mean = moments.sums.sum(axis=0) / moments.counts.sum()
@@ -119,14 +111,10 @@ def variability(
 ) -> Variability:
     """NC1 and its relatives from both passes.
 
-    Parameters
-    ----------
-    moments, frame, spread
-        Of the same features.
-    s : ndarray, shape (r,)
-        Singular values that belong to the frame's basis.
-    counts : ndarray of intp, shape (K,)
-        Samples of each class in the second pass, which may be of other features than the class means.
+    * ``moments``, ``frame`` and ``spread``: of the same features.
+    * ``s``, shape ``(r,)``: singular values that belong to the frame's basis.
+    * ``counts``, shape ``(K,)``: samples of each class in the second pass, which may be of other features
+      than the class means.
     """
     if s.size == 0:
         none = np.full(len(moments.counts), np.nan)

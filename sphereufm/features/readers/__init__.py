@@ -57,24 +57,14 @@ _MAX_SCHEMA = 2**24
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     """Return all arrays that a file offers, by key, without loading any.
 
-    Parameters
-    ----------
-    path : str or path
-        A file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet,
-        Feather, Arrow streams or CSV, or a directory or glob pattern of such files; the content decides, not the name.
+    * ``path``: a file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet,
+      Feather, Arrow streams or CSV, or a directory or glob pattern of such files; the content decides, not
+      the name.
 
-    Returns
-    -------
-    dict of str to ArraySource
-        A file of one array has the key ``"array"``. Entries that are refused (pickled objects) are listed
-        as :class:`~sphereufm.features.readers.source.RefusedSource` and raise when they are read.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file is missing, damaged, of unknown kind, or refused for safety.
-    MissingExtraError
-        If the format needs a library of the extra ``features`` that is not installed.
+    Result: a file of one array has the key ``"array"``.  Entries that are refused (pickled objects) are
+    listed as :class:`~sphereufm.features.readers.source.RefusedSource` and raise when they are read.  Raises
+    UnreadableFileError if the file is missing, damaged, of unknown kind, or refused for safety;
+    MissingExtraError if the format needs a library of the extra ``features`` that is not installed.
 
     Examples
     --------
@@ -94,19 +84,9 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
 def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySource:
     """Return the array that ``spec`` names, or that plays ``role`` by convention.
 
-    Parameters
-    ----------
-    spec : str or path
-        ``"FILE"`` or ``"FILE:KEY"``.
-    role : {"features", "labels", "classifier", "bias"}
-        What it is for.
-
-    Raises
-    ------
-    UnreadableFileError
-        As for :func:`open_arrays`, or if the array itself is refused.
-    InvalidInputError
-        If the key is not there, or no array or several fit the role.
+    ``spec``: ``"FILE"`` or ``"FILE:KEY"``; ``role``, one of "features", "labels", "classifier", "bias": what
+    it is for.  Raises UnreadableFileError as for :func:`open_arrays`, or if the array itself is refused;
+    InvalidInputError if the key is not there, or no array or several fit the role.
 
     Examples
     --------

@@ -114,10 +114,7 @@ def role_and_stem(key: str) -> KeyRole:
 def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
     """The key that its name makes the features: whole names first, then those with a stem; None without one.
 
-    Raises
-    ------
-    InvalidInputError
-        If several keys fit equally well.
+    Raises InvalidInputError if several keys fit equally well.
     """
     said = {key: role_and_stem(key) for key in arrays}
     named = {key: r for key, r in said.items() if r.role == "features" and not _is_vector(arrays[key])}
@@ -134,19 +131,12 @@ def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
 def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples: int | None) -> str | None:
     """The key of the labels that belong to the features, by common words and length; None where no name tells.
 
-    Parameters
-    ----------
-    arrays : mapping
-        Without the features.
-    features : str or None
-        The features' key, None where they lie in another file.
-    samples : int or None
-        Number of samples, if it is known.
+    * ``arrays``: without the features.
+    * ``features``: the features' key, None where they lie in another file.
+    * ``samples``: number of samples, if it is known.
 
-    Raises
-    ------
-    InvalidInputError
-        If several keys fit equally well, or all that are there name another split of the data.
+    Raises InvalidInputError if several keys fit equally well, or all that are there name another split of the
+    data.
 
     Examples
     --------
@@ -193,10 +183,7 @@ def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
 def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = None) -> str:
     """The key to use for a role: the one named, the conventional one, or the only one of fitting shape.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``key`` is not in the file, or nothing fits, or more than one does.
+    Raises InvalidInputError if ``key`` is not in the file, or nothing fits, or more than one does.
 
     Examples
     --------

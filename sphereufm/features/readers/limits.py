@@ -42,19 +42,11 @@ MAX_AXES = 32
 def check_expansion(name: str, delivered: int, stored: int, limit: int = STREAM_EXPANSION) -> None:
     """Refuse an array that would grow out of proportion to its bytes on the disk.
 
-    Parameters
-    ----------
-    name : str
-        What is read, for the message.
-    delivered, stored : int
-        Bytes that come out, bytes on the disk.
-    limit : int
-        Largest allowed ratio above ``FREE_BYTES``.
+    * ``name``: what is read, for the message.
+    * ``delivered`` and ``stored``: bytes that come out, bytes on the disk.
+    * ``limit``: largest allowed ratio above ``FREE_BYTES``.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the array is larger than ``FREE_BYTES`` and than ``limit * stored``.
+    Raises UnreadableFileError if the array is larger than ``FREE_BYTES`` and than ``limit * stored``.
 
     Examples
     --------
@@ -84,10 +76,8 @@ def printable(text: str, limit: int = 120) -> str:
 def check_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
     """Return ``shape`` as a tuple of ints, refusing anything but a few nonnegative integers.
 
-    Raises
-    ------
-    UnreadableFileError
-        If an axis is not a nonnegative integer, there are more than 32, or the size passes 2^62.
+    Raises UnreadableFileError if an axis is not a nonnegative integer, there are more than 32, or the size
+    passes 2^62.
 
     Examples
     --------

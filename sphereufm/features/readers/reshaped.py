@@ -180,15 +180,8 @@ class TableMatrix:
 def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     """Features of two axes from what has more; axes of length one are dropped, others need ``pool``.
 
-    Parameters
-    ----------
-    source : ArraySource
-    pool : "mean" or None
-
-    Raises
-    ------
-    InvalidInputError
-        If there are places to be averaged and nobody asked for it, or no pooling makes features of the shape.
+    Raises InvalidInputError if there are places to be averaged and nobody asked for it, or no pooling makes
+    features of the shape.
     """
     shape = source.shape
     if len(shape) <= 2:

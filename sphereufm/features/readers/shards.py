@@ -61,17 +61,9 @@ def is_pattern(path: str) -> bool:
 def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
     """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows.
 
-    Parameters
-    ----------
-    path : str
-        A directory (its files, not those of its folders) or a glob pattern.
-    open_file : callable
-        Opens one file.
-
-    Raises
-    ------
-    UnreadableFileError
-        If there is no data file, one is damaged, a number is missing, or arrays do not fit together.
+    ``path``: a directory (its files, not those of its folders) or a glob pattern; ``open_file``: opens one
+    file.  Raises UnreadableFileError if there is no data file, one is damaged, a number is missing, or arrays
+    do not fit together.
 
     Examples
     --------

@@ -24,14 +24,9 @@ AnyArray: TypeAlias = NDArray[Any]
 class ArraySource(Protocol):
     """One array in a file, in several shards or in memory, never wholly loaded unless asked.
 
-    Attributes
-    ----------
-    name : str
-        What was chosen, for people: ``"file.npz:feats"``.
-    shape : tuple of int
-        Rows first.
-    dtype : numpy.dtype
-        Type of the blocks, in native byte order; bfloat16 and float8 arrive as float32.
+    * ``name``: what was chosen, for people: ``"file.npz:feats"``.
+    * ``shape``: rows first.
+    * ``dtype``: type of the blocks, in native byte order; bfloat16 and float8 arrive as float32.
     """
 
     @property
@@ -150,10 +145,8 @@ class JoinedSource:
     def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
         """Join ``parts``.
 
-        Raises
-        ------
-        UnreadableFileError
-            If the parts differ in the shape of a row, or number and text types are mixed.
+        Raises UnreadableFileError if the parts differ in the shape of a row, or number and text types are
+        mixed.
         """
         tails = {part.shape[1:] for part in parts}
         if not parts or len(tails) != 1 or not all(part.shape for part in parts):
@@ -212,24 +205,13 @@ class JoinedSource:
 def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterator[AnyArray]:
     """Yield the row blocks of ``source``, stopping at the first row that holds NaN or infinity.
 
-    Parameters
-    ----------
-    source : ArraySource
-        Features, shape ``(N, d)``.
-    rows : int
-        Largest number of rows in a block.
-    first_row : int
-        Number of the source's first row in the message, where the source is a run of rows of another.
+    * ``source``: features, shape ``(N, d)``.
+    * ``rows``: largest number of rows in a block.
+    * ``first_row``: number of the source's first row in the message, where the source is a run of rows of
+      another.
 
-    Yields
-    ------
-    ndarray
-        The blocks of ``source``, unchanged.
-
-    Raises
-    ------
-    InvalidInputError
-        If an entry is not finite; the message names the first such row, counted from 0.
+    Yields the blocks of ``source``, unchanged.  Raises InvalidInputError if an entry is not finite; the
+    message names the first such row, counted from 0.
 
     Examples
     --------

@@ -48,10 +48,7 @@ class StoredFile:
     def at(cls, path: str | os.PathLike[str]) -> StoredFile:
         """Identify the file at ``path``.
 
-        Raises
-        ------
-        UnreadableFileError
-            If there is no such file, it is a device or a pipe, or it is mostly a hole.
+        Raises UnreadableFileError if there is no such file, it is a device or a pipe, or it is mostly a hole.
         """
         where = Path(path)
         try:
@@ -74,10 +71,7 @@ class StoredFile:
     def open(self) -> BinaryIO:
         """Open the file for reading.
 
-        Raises
-        ------
-        UnreadableFileError
-            If it cannot be opened, or is no longer the file that was identified.
+        Raises UnreadableFileError if it cannot be opened, or is no longer the file that was identified.
         """
         try:
             handle = open(self.path, "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
@@ -102,21 +96,13 @@ class StoredFile:
 class StoredArray:
     """An uncompressed array inside a file.
 
-    Attributes
-    ----------
-    name : str
-        For messages: ``"file.npz:feats"``.
-    file : StoredFile
-        Where it lies.
-    offset : int
-        First byte of element ``(0, ..., 0)``.
-    stored : numpy.dtype
-        Type on the disk, any byte order, or one of ml_dtypes.
-    shape, strides : tuple of int
-        Lengths and steps in elements; steps are nonnegative. The caller has checked that all elements lie
-        inside the file.
-    negate, conjugate : bool
-        Lazy sign and conjugation, as torch saves them.
+    * ``name``: for messages: ``"file.npz:feats"``.
+    * ``file``: where it lies.
+    * ``offset``: first byte of element ``(0, ..., 0)``.
+    * ``stored``: type on the disk, any byte order, or one of ml_dtypes.
+    * ``shape`` and ``strides``: lengths and steps in elements; steps are nonnegative.  The caller has checked
+      that all elements lie inside the file.
+    * ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
 
     Examples
     --------
@@ -222,10 +208,7 @@ def contiguous_strides(shape: tuple[int, ...], fortran: bool = False) -> tuple[i
 def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
     """Fill ``view`` from ``handle``.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file ends first.
+    Raises UnreadableFileError if the file ends first.
 
     Examples
     --------

@@ -65,13 +65,9 @@ SAME_PLACE = 0.1
 class Alignment:
     """A group element with ``Q X[:, permutation]`` near ``Y``.
 
-    Attributes
-    ----------
-    Q : ndarray, shape (d, d)
-        Orthogonal.
-    permutation : ndarray of int, shape (M,)
-    distance : float
-        Largest angle between ``Q X[:, permutation]`` and ``Y`` in a column, in radians.
+    * ``Q``, shape ``(d, d)``: orthogonal.
+    * ``permutation``, shape ``(M,)``.
+    * ``distance``: largest angle between ``Q X[:, permutation]`` and ``Y`` in a column, in radians.
     """
 
     Q: Array
@@ -142,10 +138,7 @@ def possible_preimages(
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """Which places of ``X`` each column of ``Y`` could come from, and a column at each place.
 
-    Returns
-    -------
-    possible : ndarray of bool, shape (M, places)
-    places : ndarray of int, shape (places,)
+    Returns ``possible``, shape ``(M, places)``; ``places``, shape ``(places,)``.
     """
     permutations = symmetry.permutations
     F, target = column_profiles(X, symmetry), column_profiles(Y, symmetry)

@@ -29,14 +29,9 @@ Element: TypeAlias = tuple[Array, NDArray[np.intp]]
 class FiniteGroup:
     """A list of elements, the identity first.
 
-    Attributes
-    ----------
-    matrices : ndarray, shape (g, d, d)
-        Orthogonal ``Q``.
-    permutations : ndarray of int, shape (g, M)
-        Column permutations ``s``.
-    generators : tuple of (Q, s)
-        As they were given.
+    * ``matrices``, shape ``(g, d, d)``: orthogonal ``Q``.
+    * ``permutations``, shape ``(g, M)``: column permutations ``s``.
+    * ``generators``: as they were given.
 
     Examples
     --------
@@ -53,16 +48,8 @@ class FiniteGroup:
     def generated(cls, generators: Iterable[ArrayLike], *, dim: int, columns: int) -> FiniteGroup:
         """The group that some elements generate.
 
-        Parameters
-        ----------
-        generators : iterable
-            Each a permutation of the columns (M whole numbers), an orthogonal matrix (d, d), or a pair of both.
-        dim, columns : int
-
-        Raises
-        ------
-        InvalidInputError
-            If one is neither, or they generate more than 20,000 elements.
+        ``generators``: each a permutation of the columns (M whole numbers), an orthogonal matrix (d, d), or a
+        pair of both.  Raises InvalidInputError if one is neither, or they generate more than 20,000 elements.
         """
         given = tuple(_element(each, dim, columns) for each in generators)
         found: dict[bytes, Element] = {}
@@ -114,15 +101,8 @@ class FiniteGroup:
 def automorphisms(graph: Any) -> list[list[int]]:
     """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights count.
 
-    Parameters
-    ----------
-    graph : networkx.Graph
-        Or what has ``nodes`` and ``edges(data="weight", default=1.0)`` like it.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are more than 20,000.
+    ``graph``: or what has ``nodes`` and ``edges(data="weight", default=1.0)`` like it.  Raises
+    InvalidInputError if there are more than 20,000.
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
     A = np.zeros((len(place), len(place)))

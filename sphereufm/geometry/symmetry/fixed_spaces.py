@@ -38,10 +38,7 @@ __all__ = ["FixedPointSpace", "block_partitions", "simplex_vertices"]
 class FixedPointSpace:
     """Configurations of classifiers and class features that ``S_{a_1} x ... x S_{a_m}`` fixes up to O(d).
 
-    Parameters
-    ----------
-    blocks : tuple of tuple of int
-        The classes of each block.
+    ``blocks``: the classes of each block.
 
     Examples
     --------

@@ -329,12 +329,9 @@ def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
     X^T``: entry by entry in the eigenbasis of ``Q``.  No basis of the orbit is formed, so ``d`` and ``M`` may
     be large.
 
-    Parameters
-    ----------
-    X : ndarray, shape (d, M)
-    U : ndarray, shape (..., d, M)
-    rank : int, optional
-        Rank of ``X``, where it is known better than by its singular values.
+    * ``X``, shape ``(d, M)``.
+    * ``U``, shape ``(..., d, M)``.
+    * ``rank``: rank of ``X``, where it is known better than by its singular values.
 
     Examples
     --------
@@ -349,11 +346,7 @@ def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
 class OrbitTangent:
     """The vertical space at one point, made once and used for many tangent vectors.
 
-    Parameters
-    ----------
-    X : ndarray, shape (d, M)
-    rank : int, optional
-        Rank of ``X``, where it is known better than by its singular values.
+    ``X``, shape ``(d, M)``; ``rank``: rank of ``X``, where it is known better than by its singular values.
 
     Examples
     --------

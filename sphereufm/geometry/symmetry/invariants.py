@@ -52,22 +52,10 @@ def invariants(X: Array, symmetry: SymmetryGroup) -> Array:
     They do not depend on the ambient dimension either: rows of zeros change nothing.  Inequivalent points can
     share them (as graphs can share their degrees); :func:`~sphereufm.geometry.symmetry.alignment.align` decides.
 
-    Parameters
-    ----------
-    X : ndarray, shape (..., d, M)
-        Points, unit columns.
-    symmetry : SymmetryGroup
-
-    Returns
-    -------
-    ndarray, shape (..., n)
-        ``n`` depends on the group only, and grows linearly with ``M``.  Each number changes by at most ``t``
-        when columns move by angles up to ``t``.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``X`` is no finite array with as many columns as the group permutes.
+    ``X``, shape ``(..., d, M)``: points, unit columns.  Result: ``n`` depends on the group only, and grows
+    linearly with ``M``.  Each number changes by at most ``t`` when columns move by angles up to ``t``, shape
+    ``(..., n)``.  Raises InvalidInputError if ``X`` is no finite array with as many columns as the group
+    permutes.
 
     Examples
     --------
@@ -153,12 +141,8 @@ def profiles_of(X: Array, columns: Columns, orthogonal: bool) -> Array:
 class Columns:
     """Columns that stand for equal ones of their cells.
 
-    Attributes
-    ----------
-    first, kind, block, copies : ndarray of int, shape (m,)
-        Number among all columns, cell kind, block, and how many it stands for.
-    label : ndarray of int, shape (M,)
-        Which of them stands for each column.
+    ``first``, ``kind``, ``block`` and ``copies``, shape ``(m,)``: number among all columns, cell kind, block,
+    and how many it stands for; ``label``, shape ``(M,)``: which of them stands for each column.
     """
 
     first: NDArray[np.intp]

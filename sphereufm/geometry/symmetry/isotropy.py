@@ -41,27 +41,15 @@ __all__ = ["isotropy_order"]
 def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK) -> int:
     """Count the permutations ``s`` of the group with ``X[:, s] = Q X`` for some ``Q``.
 
-    Parameters
-    ----------
-    X : ndarray, shape (d, M)
-        A point, unit columns.
-    symmetry : SymmetryGroup
-        Where it has no rotations, ``Q`` is the identity.
-    tolerance : float
-        Largest allowed angle of an alignment, in radians; columns within a tenth of it count as equal.
-    work : int
-        Steps that each single search may take.
+    * ``X``, shape ``(d, M)``: a point, unit columns.
+    * ``symmetry``: where it has no rotations, ``Q`` is the identity.
+    * ``tolerance``: largest allowed angle of an alignment, in radians; columns within a tenth of it count as
+      equal.
+    * ``work``: steps that each single search may take.
 
-    Returns
-    -------
-    int
-        Exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it is
-        the number of classes modulo O(d) in the orbit of ``X`` under the permutations.
-
-    Raises
-    ------
-    AlignmentUndecidedError
-        If a search was stopped by its work limit.
+    Result: exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it
+    is the number of classes modulo O(d) in the orbit of ``X`` under the permutations.  Raises
+    AlignmentUndecidedError if a search was stopped by its work limit.
 
     Examples
     --------

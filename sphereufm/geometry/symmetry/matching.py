@@ -31,17 +31,9 @@ def match_columns(
 ) -> NDArray[np.intp] | None:
     """Find ``s`` in the group with ``X[:, s]`` near ``Y``.
 
-    Parameters
-    ----------
-    X, Y : ndarray, shape (d, M)
-    permutations : ColumnPermutations
-    radius : float
-        Largest allowed Euclidean distance of a column to its partner.
-
-    Returns
-    -------
-    ndarray of int, shape (M,), or None
-        The permutation of least sum of squared distances among those within the radius, if there is one.
+    ``X`` and ``Y``, shape ``(d, M)``; ``radius``: largest allowed Euclidean distance of a column to its
+    partner.  Result: the permutation of least sum of squared distances among those within the radius, if
+    there is one, shape ``(M,)``, or None.
 
     Examples
     --------

@@ -45,10 +45,7 @@ _FAR = 0.5
 def canonical_orders(X: Array, symmetry: SymmetryGroup) -> NDArray[np.intp]:
     """Permutations ``s`` of the group that bring each point's columns into an order of their own, shape ``(B, M)``.
 
-    Parameters
-    ----------
-    X : ndarray, shape (B, d, M)
-    symmetry : SymmetryGroup
+    ``X``, shape ``(B, d, M)``.
 
     Examples
     --------
@@ -73,9 +70,7 @@ def canonical_orders(X: Array, symmetry: SymmetryGroup) -> NDArray[np.intp]:
 def is_rotation_of(X: Array, Y: Array, tolerance: float) -> bool:
     """Whether ``|Q x_j - y_j| <= tolerance`` for every column and the ``Q`` of O(d) that is best in the mean.
 
-    Parameters
-    ----------
-    X, Y : ndarray, shape (d, M)
+    ``X`` and ``Y``, shape ``(d, M)``.
 
     Examples
     --------

@@ -86,21 +86,13 @@ class Work:
 class Frame:
     """A frame of a configuration, and what its preimages must agree with.
 
-    Attributes
-    ----------
-    columns : tuple of int, length k
-    coordinates : ndarray, shape (k, M)
-        Of all columns.
-    marks : ndarray, shape (k, 3, M)
-        Of all columns, after each step.
-    pivots : ndarray, shape (k,)
-        Distance of each frame column from the span of those before.
-    basis : ndarray, shape (d, k)
-        Gram-Schmidt basis.
-    slack : ndarray, shape (k,)
-        Allowed difference of each coordinate.
-    mark_slack : ndarray, shape (k, 3)
-        Allowed difference of each mark.
+    * ``columns``, length k.
+    * ``coordinates``, shape ``(k, M)``: of all columns.
+    * ``marks``, shape ``(k, 3, M)``: of all columns, after each step.
+    * ``pivots``, shape ``(k,)``: distance of each frame column from the span of those before.
+    * ``basis``, shape ``(d, k)``: Gram-Schmidt basis.
+    * ``slack``, shape ``(k,)``: allowed difference of each coordinate.
+    * ``mark_slack``, shape ``(k, 3)``: allowed difference of each mark.
     """
 
     columns: tuple[int, ...]
@@ -159,14 +151,9 @@ def choose_frame(
 ) -> Frame:
     """Choose columns that span ``Y``, those with few possible preimages first.
 
-    Parameters
-    ----------
-    Y : ndarray, shape (d, M)
-    permutations : ColumnPermutations
-    choices : ndarray of int, shape (M,)
-        Number of possible preimages of each column.
-    tolerance : float
-        Directions in which no column reaches farther than a few tolerances are left out.
+    * ``Y``, shape ``(d, M)``.
+    * ``choices``, shape ``(M,)``: number of possible preimages of each column.
+    * ``tolerance``: directions in which no column reaches farther than a few tolerances are left out.
 
     Examples
     --------
@@ -208,21 +195,13 @@ def placements(
 ) -> Iterator[Array]:
     """Generate Gram-Schmidt bases ``(d, k)`` of all possible preimages of a frame in ``X``.
 
-    Parameters
-    ----------
-    X : ndarray, shape (d, M)
-    frame : Frame
-        Of the other configuration.
-    permutations : ColumnPermutations
-    candidates : sequence of arrays of int, length k
-        Columns of ``X`` to try for each frame column; one for each distinct place is enough.
-    work : Work
-        One step is taken for each column that is tried.
+    * ``X``, shape ``(d, M)``.
+    * ``frame``: of the other configuration.
+    * ``candidates``, length k: columns of ``X`` to try for each frame column; one for each distinct place is
+      enough.
+    * ``work``: one step is taken for each column that is tried.
 
-    Raises
-    ------
-    AlignmentUndecidedError
-        When the work limit is reached.
+    Raises AlignmentUndecidedError when the work limit is reached.
     """
     kind = permutations.cell_kind
     wanted = [_sorted_within(marks, kind) for marks in frame.marks]

@@ -27,19 +27,11 @@ _COST_ROUNDING = 1e-13
 def classify(problem: SphereProblem, found: Found, hits: int = 0) -> CriticalPoint:
     """Spectrum, kind and gap of one critical point.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        In ``R^d``.
-    found : Found
-        The point in its own span.
-    hits : int
-        Searches that ended in its class.
+    * ``problem``: in ``R^d``.
+    * ``found``: the point in its own span.
+    * ``hits``: searches that ended in its class.
 
-    Returns
-    -------
-    CriticalPoint
-        Of kind ``LOCAL_MINIMUM`` where it may turn out spurious: see :func:`name_spurious`.
+    Result: of kind ``LOCAL_MINIMUM`` where it may turn out spurious: see :func:`name_spurious`.
     """
     d = problem.spheres.shape[0]
     X = embed(found.X, d) if problem.symmetry.orthogonal else found.X
@@ -63,12 +55,7 @@ def name_spurious(
 ) -> list[CriticalPoint]:
     """Say of local minimisers and degenerate points whether a lower one is known; rename the minimisers that have it.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    points : sequence of CriticalPoint
-    known_minimum : float or None
-        The global minimum where theory gives it.
+    ``known_minimum``: the global minimum where theory gives it.
     """
     lowest = min(points, key=lambda point: point.cost, default=None)
     if lowest is None:

@@ -45,10 +45,7 @@ _WORST_FIRST = (
 class Collection:
     """Orbits and families of one problem, as they are met.
 
-    Attributes
-    ----------
-    problem : SphereProblem
-        In ``R^d``.
+    ``problem``: in ``R^d``.
     """
 
     problem: SphereProblem

@@ -21,16 +21,10 @@ NO_COST = 1e-12
 class Found:
     """One critical point.
 
-    Attributes
-    ----------
-    X : ndarray, shape (rank, M)
-        In its own span where O(d) is a symmetry, else as found.
-    rank : int
-    cost : float
-    radius : float
-        Radians from the critical point that is meant, where more than a few roundings; see :mod:`.settle`.
-    cost_noise : float
-        Differences of cost that mean nothing.
+    * ``X``, shape ``(rank, M)``: in its own span where O(d) is a symmetry, else as found.
+    * ``radius``: radians from the critical point that is meant, where more than a few roundings; see
+      :mod:`.settle`.
+    * ``cost_noise``: differences of cost that mean nothing.
     """
 
     X: Array
@@ -43,11 +37,7 @@ class Found:
 def reduced(problem: SphereProblem, X: Array) -> list[Found]:
     """Rank, configuration in its own span, and cost of each critical point.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X : ndarray, shape (B, d, M)
-        Of any dimension where O(d) is a symmetry.
+    ``X``, shape ``(B, d, M)``: of any dimension where O(d) is a symmetry.
 
     Examples
     --------

@@ -33,10 +33,7 @@ def cost_noise(point: Evaluation) -> float:
 def is_lower(problem: SphereProblem, Y: Array, X: Array) -> bool:
     """Whether the cost at ``Y`` is below that at ``X`` by more than rounding explains.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    Y, X : ndarray, shape (d, M)
+    ``Y`` and ``X``, shape ``(d, M)``.
 
     Examples
     --------

@@ -60,16 +60,8 @@ def gather_families(
 ) -> list[CriticalPoint | CriticalFamily]:
     """Replace the orbits that belong to unnamed families by those families.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        In ``R^d``.
-    points : sequence of CriticalPoint
-
-    Returns
-    -------
-    list of CriticalPoint and CriticalFamily
-        Orbits with null directions that cannot be walked stay as they are, with their nullity.
+    ``problem``: in ``R^d``.  Result: orbits with null directions that cannot be walked stay as they are, with
+    their nullity.
     """
     dimensions = _walk(problem, points)
     isolated: list[CriticalPoint | CriticalFamily] = [
@@ -137,17 +129,8 @@ def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[
 def walkable_dimension(problem: SphereProblem, X: Array) -> int:
     """Count the null directions at ``X`` along which critical points of the same cost follow.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        In any dimension that ``X`` fits.
-    X : ndarray, shape (r, M)
-        A critical point in its own span; as found where O(d) is no symmetry.
-
-    Returns
-    -------
-    int
-        Zero for an isolated class.  At most 16 directions are tried.
+    ``problem``: in any dimension that ``X`` fits.  ``X``, shape ``(r, M)``: a critical point in its own span;
+    as found where O(d) is no symmetry.  Returns zero for an isolated class.  At most 16 directions are tried.
 
     Examples
     --------
@@ -206,12 +189,7 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
 
     Directions out of the span count once here, though the Hessian repeats them for every further dimension.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X : ndarray, shape (d, M)
-    rank : int
-        Rank of ``X``.
+    ``X``, shape ``(d, M)``; ``rank``: rank of ``X``.
     """
     d, M = X.shape
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()

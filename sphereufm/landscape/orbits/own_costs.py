@@ -35,13 +35,8 @@ class _Flat:
 class OwnCosts:
     """Finds the orbit of each point.
 
-    Attributes
-    ----------
-    problem : SphereProblem
-        In ``R^d``.
-    register : OrbitRegister
-    unsettled : int
-        Points with a small gradient whose Newton step is not: no critical point is claimed there.
+    ``problem``: in ``R^d``; ``unsettled``: points with a small gradient whose Newton step is not: no critical
+    point is claimed there.
     """
 
     problem: SphereProblem

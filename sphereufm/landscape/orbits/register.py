@@ -45,13 +45,8 @@ class Entry:
 class OrbitRegister:
     """Distinct orbits met so far.
 
-    Attributes
-    ----------
-    symmetry : SymmetryGroup
-    representatives : list of Found
-        One point of each orbit, in its own span where O(d) is a symmetry.
-    undecided : int
-        Alignments that ran out of work: that many entries may be copies of others.
+    ``representatives``: one point of each orbit, in its own span where O(d) is a symmetry; ``undecided``:
+    alignments that ran out of work: that many entries may be copies of others.
 
     Examples
     --------

@@ -37,13 +37,10 @@ _LEAST_SCALE = 1e-200
 class Settled:
     """A critical point as well as floating point knows it.
 
-    Attributes
-    ----------
-    X : ndarray, shape (d, M)
-    uncertainty : float
-        Radians within which it is known; a few roundings are left out.  Positive at degenerate points.
-    flat : int
-        Directions along which no sign of the curvature is decided.
+    * ``X``, shape ``(d, M)``.
+    * ``uncertainty``: radians within which it is known; a few roundings are left out.  Positive at degenerate
+      points.
+    * ``flat``: directions along which no sign of the curvature is decided.
     """
 
     X: Array
@@ -62,11 +59,7 @@ class _Newton:
 def settle(problem: SphereProblem, X: Array) -> Settled | None:
     """Newton's method from a point near a critical one; None if it does not lead to one close by.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        In the point's own span where O(d) is a symmetry.
-    X : ndarray, shape (d, M)
+    ``problem``: in the point's own span where O(d) is a symmetry; ``X``, shape ``(d, M)``.
 
     Examples
     --------

@@ -36,11 +36,7 @@ _MOST_COORDINATES = 300
 def at_true_ranks(problem: SphereProblem, points: Sequence[Found]) -> list[Found]:
     """The points, those beside a critical point of lower rank replaced by it.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        Points are left as they are where O(d) is no symmetry.
-    points : sequence of Found
+    ``problem``: points are left as they are where O(d) is no symmetry.
 
     Examples
     --------

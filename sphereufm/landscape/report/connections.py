@@ -32,20 +32,12 @@ class Connection:
 class Connections:
     """What the descents from the saddles of a report reached.
 
-    Attributes
-    ----------
-    edges : tuple of Connection
-        Sorted by source, then target.
-    sources : int
-        Rows from which descents began.
-    skipped : int
-        Rows with negative curvature from which none did, for want of budget.
-    descents : int
-        Descents begun.
-    unfinished : int
-        Those that had not come near a critical point when they were stopped.
-    unlisted : int
-        Those that reached a critical point that the report does not list.
+    * ``edges``: sorted by source, then target.
+    * ``sources``: rows from which descents began.
+    * ``skipped``: rows with negative curvature from which none did, for want of budget.
+    * ``descents``: descents begun.
+    * ``unfinished``: those that had not come near a critical point when they were stopped.
+    * ``unlisted``: those that reached a critical point that the report does not list.
     """
 
     edges: tuple[Connection, ...]
@@ -70,18 +62,8 @@ def basin_merges(
 ) -> tuple[BasinMerge, ...]:
     """Merge basins at the lowest row from which descents lead to several of them.
 
-    Parameters
-    ----------
-    edges : collection of Connection
-    costs : sequence of float
-        Of all rows.
-    minimisers : collection of int
-        Rows that end descents.
-
-    Returns
-    -------
-    tuple of BasinMerge
-        In the order of cost.  The cost of a merge bounds the barrier between its basins from above, numerically.
+    ``costs``: of all rows; ``minimisers``: rows that end descents.  Result: in the order of cost.  The cost
+    of a merge bounds the barrier between its basins from above, numerically.
 
     Examples
     --------

@@ -74,20 +74,12 @@ class ProofSummary:
 class Completeness:
     """Whether the list of critical points was proved complete.
 
-    Attributes
-    ----------
-    status : str
-        ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``.
-    statement : str
-        What is proved, or why nothing is.
-    orbits : int
-        Critical orbits outside of the collapsed family that the proof lists.
-    region : str or None
-        Where critical points may still be, if the search was stopped.
-    certificate : str or None
-        The certificate's file, relative to the report's folder.
-    evidence : bytes or None
-        The certificate itself, until it is written.
+    * ``status``: ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``.
+    * ``statement``: what is proved, or why nothing is.
+    * ``orbits``: critical orbits outside of the collapsed family that the proof lists.
+    * ``region``: where critical points may still be, if the search was stopped.
+    * ``certificate``: the certificate's file, relative to the report's folder.
+    * ``evidence``: the certificate itself, until it is written.
     """
 
     status: str

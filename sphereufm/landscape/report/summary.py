@@ -62,24 +62,14 @@ _ALL_SIGNS = (
 class Summary:
     """What a reader is told of a landscape.
 
-    Attributes
-    ----------
-    title : str
-        The problem in one line.
-    cost_heading : str
-        ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit.
-    verdict : str
-        ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``.
-    sentence : str
-        What the verdict rests on.
-    row : int or None
-        The row, from zero, that the sentence is about: the counterexample.
-    proofs : str
-        How many rows are PROVED.
-    facts : tuple of str
-        What was searched, what the list claims, and the report's notes.
-    rows : tuple of dict
-        Values by the keys of ``COLUMNS``, in their order.
+    * ``title``: the problem in one line.
+    * ``cost_heading``: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit.
+    * ``verdict``: ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``.
+    * ``sentence``: what the verdict rests on.
+    * ``row``: the row, from zero, that the sentence is about: the counterexample.
+    * ``proofs``: how many rows are PROVED.
+    * ``facts``: what was searched, what the list claims, and the report's notes.
+    * ``rows``: values by the keys of ``COLUMNS``, in their order.
     """
 
     title: str
@@ -136,11 +126,7 @@ def summarise(report: LandscapeReport) -> Summary:
 def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
     """Values of one row by the keys of ``COLUMNS``.
 
-    Parameters
-    ----------
-    entry : CriticalPoint or CriticalFamily
-    lowest : float
-        Least cost that is known, found or by theory.
+    ``lowest``: least cost that is known, found or by theory.
     """
     return {
         "cost": entry.cost,

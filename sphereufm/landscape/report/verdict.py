@@ -51,21 +51,12 @@ def judge(
     A spurious minimiser by floats gives NOT_BENIGN, and is said to be numerical.  A point that only looks
     degenerate rests on a threshold for zero: once proofs were tried without success it decides nothing.
 
-    Parameters
-    ----------
-    entries : sequence of CriticalPoint and CriticalFamily
-    theorem : TheoremCheck or None
-        Which theorem applies, if one does.
-    proofs : bool
-        Whether proofs of the entries were tried; their ``status`` says which succeeded.
-    complete : bool
-        Whether the list was proved complete.  Without a family in it, a list of proved global minimisers and strict
-        saddles is then a benign landscape.
+    * ``theorem``: which theorem applies, if one does.
+    * ``proofs``: whether proofs of the entries were tried; their ``status`` says which succeeded.
+    * ``complete``: whether the list was proved complete.  Without a family in it, a list of proved global
+      minimisers and strict saddles is then a benign landscape.
 
-    Raises
-    ------
-    ContradictionError
-        If a theorem applies and an entry that it excludes is PROVED.
+    Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
 
     Examples
     --------

@@ -28,20 +28,13 @@ __all__ = ["Coverage", "coverage_of"]
 class Coverage:
     """Coverage of one stratum: one rank, or one fixed-point space.
 
-    Attributes
-    ----------
-    starts, converged : int
-        Searches begun, and ended at a critical point.
-    classes, singletons : int
-        Distinct classes met (a family counts once), and classes met exactly once.
-    unseen_mass : float or None
-        Good-Turing estimate, None without a converged search.
-    unseen_bound : float or None
-        Upper bound at ``confidence``, None with fewer than two converged searches.
-    confidence : float
-    discoveries : tuple of int
-        Converged searches, counted from one, that met a class for the first time: the coverage curve rises by one
-        at each.
+    * ``starts`` and ``converged``: searches begun, and ended at a critical point.
+    * ``classes`` and ``singletons``: distinct classes met (a family counts once), and classes met exactly
+      once.
+    * ``unseen_mass``: good-Turing estimate, None without a converged search.
+    * ``unseen_bound``: upper bound at ``confidence``, None with fewer than two converged searches.
+    * ``discoveries``: converged searches, counted from one, that met a class for the first time: the coverage
+      curve rises by one at each.
     """
 
     starts: int
@@ -57,14 +50,9 @@ class Coverage:
 def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
     """Coverage from the class in which each converged search ended, in the order of the (independent) starts.
 
-    Parameters
-    ----------
-    starts : int
-        Searches begun.
-    ends : sequence of hashable
-        One class label a converged search.
-    confidence : float
-        Of the upper bound, between 0 and 1.
+    * ``starts``: searches begun.
+    * ``ends``: one class label a converged search.
+    * ``confidence``: of the upper bound, between 0 and 1.
 
     Examples
     --------

@@ -14,16 +14,11 @@ __all__ = ["Effort", "Plan", "SearchSettings"]
 class Plan:
     """What an effort asks for.
 
-    Attributes
-    ----------
-    unseen_bound : float
-        Bound on the unseen mass at which a stratum is left.
-    batches : int
-        Most batches of starts in a stratum.
-    beyond_random : bool
-        Whether fixed-point spaces, symmetric starts and neighbours of what is known are searched too.
-    minimisers : bool
-        Whether minimisers alone are sought, by descents in ``R^d``; saddles are left out.
+    * ``unseen_bound``: bound on the unseen mass at which a stratum is left.
+    * ``batches``: most batches of starts in a stratum.
+    * ``beyond_random``: whether fixed-point spaces, symmetric starts and neighbours of what is known are
+      searched too.
+    * ``minimisers``: whether minimisers alone are sought, by descents in ``R^d``; saddles are left out.
     """
 
     unseen_bound: float
@@ -52,10 +47,7 @@ class Effort(Enum):
     def named(cls, effort: Effort | str) -> Effort:
         """Return an effort as it is, or the one of that name.
 
-        Raises
-        ------
-        InvalidInputError
-            If there is none of that name.
+        Raises InvalidInputError if there is none of that name.
 
         Examples
         --------
@@ -74,18 +66,11 @@ class Effort(Enum):
 class SearchSettings:
     """How hard to search.
 
-    Attributes
-    ----------
-    effort : Effort
-        When to stop adding batches of starts.
-    starts : int or None
-        Exactly so many starts in each stratum; None leaves the number to ``effort``.
-    most_batches : int or None
-        Most batches in a stratum; None leaves the number to ``effort``.
-    tolerance : float
-        Relative gradient norm of an accepted point.
-    max_iterations : int
-        Of the Newton search.
+    * ``effort``: when to stop adding batches of starts.
+    * ``starts``: exactly so many starts in each stratum; None leaves the number to ``effort``.
+    * ``most_batches``: most batches in a stratum; None leaves the number to ``effort``.
+    * ``tolerance``: relative gradient norm of an accepted point.
+    * ``max_iterations``: of the Newton search.
     """
 
     effort: Effort = Effort.STANDARD

@@ -37,18 +37,11 @@ def follow_eigenvectors(
 ) -> Array:
     """Move each start towards a critical point of its own target index.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    starts : ndarray, shape (B, d, M)
-    index : ndarray of int, shape (B,)
-        Target Morse index (in ``R^d``) of each start.
-    iterations : int
-        Most steps: the result need not have converged.
+    * ``starts``, shape ``(B, d, M)``.
+    * ``index``, shape ``(B,)``: target Morse index (in ``R^d``) of each start.
+    * ``iterations``: most steps: the result need not have converged.
 
-    Returns
-    -------
-    ndarray, shape (B, d, M)
+    Returns an array of shape ``(B, d, M)``.
 
     Examples
     --------

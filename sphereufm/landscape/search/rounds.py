@@ -53,15 +53,10 @@ class _State:
 class Rounds:
     """How the strata of one problem are searched.
 
-    Attributes
-    ----------
-    settings : SearchSettings
-    seed : int
-    workers : Workers
-    enter : callable
-        Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it out.
-    progress : Progress
-        Hears after each batch how much of the most is behind, and the bound on the unseen mass of its stratum.
+    * ``enter``: takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to
+      leave it out.
+    * ``progress``: hears after each batch how much of the most is behind, and the bound on the unseen mass of
+      its stratum.
     """
 
     settings: SearchSettings

@@ -45,15 +45,10 @@ _PATIENCE, _GAIN = 15, 0.5
 class CriticalSearch:
     """Where a batch of searches ended.
 
-    Attributes
-    ----------
-    X : ndarray, shape (B, d, M)
-        Last points.
-    relative_gradient_norm : ndarray, shape (B,)
-    converged : ndarray of bool, shape (B,)
-        Whether the tolerance was met.
-    iterations : int
-        Iterations of the slowest start.
+    * ``X``, shape ``(B, d, M)``: last points.
+    * ``relative_gradient_norm``, shape ``(B,)``.
+    * ``converged``, shape ``(B,)``: whether the tolerance was met.
+    * ``iterations``: iterations of the slowest start.
     """
 
     X: Array

@@ -51,15 +51,9 @@ _STARTS_A_SPLIT = 32
 class Stratum:
     """Something to search.
 
-    Attributes
-    ----------
-    name : str
-    problem : SphereProblem
-        In the dimension, or on the subspace, to search.
-    space : FixedSpace, optional
-        The subspace, which knows the points of the whole problem.
-    merged : bool
-        Whether samples are merged at random.
+    * ``problem``: in the dimension, or on the subspace, to search.
+    * ``space``: the subspace, which knows the points of the whole problem.
+    * ``merged``: whether samples are merged at random.
     """
 
     name: str

@@ -40,16 +40,7 @@ _TURNS = 0.6
 def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: int) -> Array:
     """Random points that a cyclic group of permutations with rotations leaves alone.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    rng : Generator
-    count : int
-
-    Returns
-    -------
-    ndarray, shape (at most count, d, M)
-        None where the group has no permutation but the identity.
+    Result: None where the group has no permutation but the identity, shape ``(at most count, d, M)``.
 
     Examples
     --------

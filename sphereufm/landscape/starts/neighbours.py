@@ -41,18 +41,11 @@ _EIGENVECTORS = 6
 def neighbouring_starts(problem: SphereProblem, X: Array, highest_rank: int) -> Iterator[Array]:
     """Yield starts next to one critical point.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-        In any dimension.
-    X : ndarray, shape (r, M)
-        The point in its own span; as found where O(d) is no symmetry.
-    highest_rank : int
-        Lifts are made only up to this rank.
+    * ``problem``: in any dimension.
+    * ``X``, shape ``(r, M)``: the point in its own span; as found where O(d) is no symmetry.
+    * ``highest_rank``: lifts are made only up to this rank.
 
-    Yields
-    ------
-    ndarray, shape (r, M) or (r + 1, M)
+    Yields an array of shape ``(r, M)`` or ``(r + 1, M)``.
 
     Examples
     --------

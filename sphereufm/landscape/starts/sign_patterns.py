@@ -50,18 +50,8 @@ def count_sign_patterns(permutations: ColumnPermutations) -> int:
 def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.random.Generator = 0) -> Array:
     """One sign vector of each class, shape ``(classes, M)``; a random choice of ``limit`` where there are more.
 
-    Parameters
-    ----------
-    permutations : ColumnPermutations
-    limit : int
-        Largest number of classes to list.
-    rng : int or Generator
-        Used only where the list would exceed ``limit``.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``limit`` is below one.
+    ``limit``: largest number of classes to list; ``rng``: used only where the list would exceed ``limit``.
+    Raises InvalidInputError if ``limit`` is below one.
 
     Examples
     --------

@@ -64,15 +64,7 @@ def is_convex_in_gram(program: Sequence[tuple[Any, ...]]) -> bool:
 def multiplier_gap(problem: Any, X: Array) -> OptimalityGap:
     """Bound ``f(X) - min f`` from above at any point, for a cost that is convex in the Gram matrix (numerical).
 
-    Parameters
-    ----------
-    problem : ExpressionProblem
-    X : ndarray, shape (d, M)
-
-    Returns
-    -------
-    OptimalityGap
-        By the method ``"multiplier-bound"``, with an allowance for rounding.
+    ``X``, shape ``(d, M)``.  Result: by the method ``"multiplier-bound"``, with an allowance for rounding.
     """
     S = problem.at(X).normal_hessian()
     values = np.linalg.eigvalsh(S)

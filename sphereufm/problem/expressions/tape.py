@@ -68,10 +68,8 @@ class _Group:
 class Tape:
     """A program, ready to be swept.
 
-    Parameters
-    ----------
-    program : sequence of instructions
-        As of :class:`~sphereufm.certify.instances.ExpressionInstance`; the cost is the value of the last one.
+    ``program``: as of :class:`~sphereufm.certify.instances.ExpressionInstance`; the cost is the value of the
+    last one.
 
     Examples
     --------

@@ -45,14 +45,7 @@ __all__ = ["BlockProblem"]
 class BlockProblem:
     """The cost on one fixed-point space.
 
-    Attributes
-    ----------
-    space : FixedPointSpace
-    sampled : tuple of int
-        Blocks whose classes have samples.
-    weights : tuple of float
-        Whole weight of each sampled block.
-    tau : float
+    ``sampled``: blocks whose classes have samples; ``weights``: whole weight of each sampled block.
     """
 
     space: FixedPointSpace

@@ -27,16 +27,10 @@ __all__ = ["RestrictedProblem"]
 class RestrictedProblem:
     """A problem seen on a smaller product of spheres.
 
-    Attributes
-    ----------
-    full : SphereProblem
-        The problem on ``(d, M)`` points.
-    maps : ndarray, shape (M, d, d')
-        Isometries on the coordinates that each small column uses.
-    column_of : ndarray of int, shape (M,)
-        Small column that each large column comes from.
-    spheres : ProductOfSpheres
-        Of the small points, shape ``(d', M')``.
+    * ``full``: the problem on ``(d, M)`` points.
+    * ``maps``, shape ``(M, d, d')``: isometries on the coordinates that each small column uses.
+    * ``column_of``, shape ``(M,)``: small column that each large column comes from.
+    * ``spheres``: of the small points, shape ``(d', M')``.
     """
 
     full: SphereProblem

@@ -31,16 +31,10 @@ __all__ = ["SymmetricSpace", "fixed_point_spaces"]
 class SymmetricSpace:
     """The problem on one fixed-point space.
 
-    Attributes
-    ----------
-    blocks : tuple of tuple of int
-        Classes of each block.
-    problem : BlockProblem
-        The cost on the space, to search.
-    restricted : RestrictedProblem
-        The same cost as a restriction, which knows the points of the original problem.
-    labels : ndarray of int
-        Labels of the original samples.
+    * ``blocks``: classes of each block.
+    * ``problem``: the cost on the space, to search.
+    * ``restricted``: the same cost as a restriction, which knows the points of the original problem.
+    * ``labels``: labels of the original samples.
     """
 
     blocks: tuple[tuple[int, ...], ...]
@@ -66,12 +60,8 @@ class SymmetricSpace:
 def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[SymmetricSpace]:
     """Yield the fixed-point spaces of all block partitions of the classes.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        Cross-entropy without offsets; samples of one class must have equal weights (else nothing is yielded).
-    most_blocks : int
-        Largest number of blocks for each kind of class.
+    ``problem``: cross-entropy without offsets; samples of one class must have equal weights (else nothing is
+    yielded).  ``most_blocks``: largest number of blocks for each kind of class.
 
     Examples
     --------

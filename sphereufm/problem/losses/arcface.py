@@ -32,17 +32,9 @@ __all__ = ["ArcFace"]
 class ArcFace:
     """Cross-entropy with an angular margin, in nats.
 
-    Parameters
-    ----------
-    margin : number
-        ``m`` in radians, in ``[0, pi / 2)``.
-    rounding : number
-        ``delta > 0``: the corner at ``theta = 0`` is rounded over about so many radians.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``margin`` is outside its range or ``rounding`` not positive.
+    ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta > 0``: the corner at ``theta = 0``
+    is rounded over about so many radians.  Raises InvalidInputError if ``margin`` is outside its range or
+    ``rounding`` not positive.
 
     Examples
     --------

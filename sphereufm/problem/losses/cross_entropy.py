@@ -47,17 +47,9 @@ _Offsets = tuple[Fraction, ...] | tuple[tuple[Fraction, ...], ...]
 class CrossEntropy:
     """Cross-entropy of the softmax, ``logsumexp(z) - z_y``, in nats.
 
-    Parameters
-    ----------
-    margin : number
-        ``m``, subtracted from the cosine of the own class; any sign.
-    offsets : sequence, shape (K,) or (K, K), optional
-        Added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.
-
-    Raises
-    ------
-    InvalidInputError
-        If a number is not finite, or the offsets are neither a vector nor a square matrix.
+    ``margin``: ``m``, subtracted from the cosine of the own class; any sign.  ``offsets``, shape ``(K,)`` or
+    ``(K, K)``: added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.  Raises
+    InvalidInputError if a number is not finite, or the offsets are neither a vector nor a square matrix.
 
     Examples
     --------
@@ -101,13 +93,8 @@ class CrossEntropy:
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
         """Return the block's terms; ``Z`` is overwritten by the margins.
 
-        Parameters
-        ----------
-        Z : ndarray, shape (..., K, n)
-            Logits, C-contiguous.
-        block : SampleBlock
-        out : ndarray, shape (..., K, n), optional
-            C-contiguous array that receives ``G``.
+        ``Z``, shape ``(..., K, n)``: logits, C-contiguous; ``out``, shape ``(..., K, n)``: C-contiguous array
+        that receives ``G``.
         """
         flat, scale = block.flat, block.scale
         E = self._margins(Z, block)

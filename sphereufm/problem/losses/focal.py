@@ -34,15 +34,8 @@ __all__ = ["Focal"]
 class Focal:
     """Focal loss, in nats.
 
-    Parameters
-    ----------
-    focusing : number
-        ``gamma >= 0``; with zero the loss is cross-entropy.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``focusing`` is negative.
+    ``focusing``: ``gamma >= 0``; with zero the loss is cross-entropy.  Raises InvalidInputError if
+    ``focusing`` is negative.
 
     Examples
     --------

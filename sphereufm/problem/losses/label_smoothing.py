@@ -29,15 +29,7 @@ __all__ = ["LabelSmoothing"]
 class LabelSmoothing:
     """Cross-entropy against ``(1 - eps) e_y + eps / K``, in nats.
 
-    Parameters
-    ----------
-    smoothing : number
-        ``eps`` in ``[0, 1)``.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``smoothing`` is outside ``[0, 1)``.
+    ``smoothing``: ``eps`` in ``[0, 1)``.  Raises InvalidInputError if ``smoothing`` is outside ``[0, 1)``.
 
     Examples
     --------

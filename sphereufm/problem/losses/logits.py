@@ -58,16 +58,10 @@ def _flatten(Z: Array) -> Array:
 class OwnMargin(NamedTuple):
     """The other classes against the own one: ``s = log sum_{j != y} exp(z_j - z_y)``, without over- or underflow.
 
-    Attributes
-    ----------
-    others : ndarray, shape (..., K, n)
-        Softmax over the other classes; zero at ``y``.
-    miss, own : ndarray, shape (..., n)
-        ``1 - p_y`` and ``p_y``, each to full relative accuracy.
-    cost : ndarray, shape (..., n)
-        ``log(1 + e^s)``, the cross-entropy.
-    log_odds : ndarray, shape (..., n)
-        ``s``.
+    * ``others``, shape ``(..., K, n)``: softmax over the other classes; zero at ``y``.
+    * ``miss`` and ``own``, shape ``(..., n)``: ``1 - p_y`` and ``p_y``, each to full relative accuracy.
+    * ``cost``, shape ``(..., n)``: ``log(1 + e^s)``, the cross-entropy.
+    * ``log_odds``, shape ``(..., n)``: ``s``.
     """
 
     others: Array

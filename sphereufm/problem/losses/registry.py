@@ -60,10 +60,7 @@ def register_loss(kind: _Class) -> _Class:
 def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
     """Return the loss that a name, a JSON object or a loss itself stands for.
 
-    Raises
-    ------
-    InvalidInputError
-        If there is none of the name, or it has no such parameter.
+    Raises InvalidInputError if there is none of the name, or it has no such parameter.
 
     Examples
     --------

@@ -26,17 +26,8 @@ __all__ = ["SquaredError"]
 class SquaredError:
     """Squared error of the logits, the own class weighed and scaled.
 
-    Parameters
-    ----------
-    own_weight : number
-        ``k > 0``.
-    target : number
-        ``M > 0``, what the own logit should be; the others should be zero.
-
-    Raises
-    ------
-    InvalidInputError
-        If one of them is not positive.
+    ``own_weight``: ``k > 0``.  ``target``: ``M > 0``, what the own logit should be; the others should be
+    zero.  Raises InvalidInputError if one of them is not positive.
 
     Examples
     --------

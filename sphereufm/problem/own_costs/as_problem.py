@@ -13,15 +13,8 @@ __all__ = ["as_problem"]
 def as_problem(given: Any) -> SphereProblem:
     """The problem that is meant: itself, an expression's, or a Pymanopt problem behind the interface.
 
-    Parameters
-    ----------
-    given : SphereProblem, ExpressionInstance or pymanopt.Problem
-        Without a declared symmetry but that which an expression's form shows.
-
-    Raises
-    ------
-    InvalidInputError
-        If it is none of these.
+    ``given``: without a declared symmetry but that which an expression's form shows.  Raises
+    InvalidInputError if it is none of these.
 
     Examples
     --------

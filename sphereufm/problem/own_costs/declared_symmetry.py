@@ -26,17 +26,8 @@ def check_symmetry(
 ) -> None:
     """Refuse a declared symmetry that changes the cost: rotations, a reflection, and every swap that is declared.
 
-    Parameters
-    ----------
-    cost : callable
-        At points of shape ``(B, d, M)``.
-    spheres : ProductOfSpheres
-    symmetry : SymmetryGroup
-
-    Raises
-    ------
-    InvalidInputError
-        If the group does not fit the manifold, or an element changes the cost at a random point.
+    ``cost``: at points of shape ``(B, d, M)``.  Raises InvalidInputError if the group does not fit the
+    manifold, or an element changes the cost at a random point.
 
     Examples
     --------

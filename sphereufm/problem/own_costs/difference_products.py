@@ -24,11 +24,7 @@ RELATIVE_ERROR = 1e-9
 def difference_product(gradient: Callable[[Array], Array], X: Array, U: Array) -> Array:
     """Hessian product by central differences, shape ``(..., d, M)``, batch axes of ``X`` and ``U`` broadcast.
 
-    Parameters
-    ----------
-    gradient : callable
-        Riemannian gradient at a stack of points.
-    X, U : ndarray, shape (..., d, M)
+    ``gradient``: Riemannian gradient at a stack of points; ``X`` and ``U``, shape ``(..., d, M)``.
 
     Examples
     --------

@@ -35,21 +35,14 @@ def local_scale(
 ) -> Array:
     """Scale of each column's gradient, shape ``(..., M)``; NaN where the gradient is not finite.
 
-    Parameters
-    ----------
-    spheres : ProductOfSpheres
-    X : ndarray, shape (..., d, M)
-    gradient : callable
-        Riemannian gradient at a stack of points.
-    here : ndarray, shape (..., d, M)
-        Riemannian gradient at ``X``.
-    own : ndarray, shape (..., M)
-        Size of the terms that the gradient at ``X`` is made of: the norm of the Euclidean gradient, for example.
+    * ``X``, shape ``(..., d, M)``.
+    * ``gradient``: Riemannian gradient at a stack of points.
+    * ``here``, shape ``(..., d, M)``: Riemannian gradient at ``X``.
+    * ``own``, shape ``(..., M)``: size of the terms that the gradient at ``X`` is made of: the norm of the
+      Euclidean gradient, for example.
 
-    Returns
-    -------
-    ndarray, shape (..., M)
-        A column that the cost does not depend on has the largest scale of the others; one where there is none.
+    Result: a column that the cost does not depend on has the largest scale of the others; one where there is
+    none, shape ``(..., M)``.
 
     Examples
     --------

@@ -115,19 +115,11 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
 class PymanoptProblem:
     """A Pymanopt problem as a cost on a product of spheres; made by :func:`from_pymanopt`.
 
-    Attributes
-    ----------
-    problem : pymanopt.Problem
-    spheres : ProductOfSpheres
-        The manifold; after :meth:`in_dimension`, a smaller one.
-    symmetry : SymmetryGroup
-    layout : Layout
-        Where Pymanopt's factors lie in the columns.
-    supplied : tuple of str
-        Riemannian derivatives that the user wrote.
-    hessian_error : float
-        Error of Hessian products relative to the gradient's scale where they are differences of gradients; zero for
-        exact ones.
+    * ``spheres``: the manifold; after :meth:`in_dimension`, a smaller one.
+    * ``layout``: where Pymanopt's factors lie in the columns.
+    * ``supplied``: Riemannian derivatives that the user wrote.
+    * ``hessian_error``: error of Hessian products relative to the gradient's scale where they are differences
+      of gradients; zero for exact ones.
     """
 
     problem: Any
@@ -143,10 +135,7 @@ class PymanoptProblem:
     def at(self, X: Array) -> PymanoptEvaluation:
         """Evaluate at ``X``, shape ``(..., d, M)``; batch axes are looped over.
 
-        Raises
-        ------
-        InvalidInputError
-            If ``X`` has another shape or type.
+        Raises InvalidInputError if ``X`` has another shape or type.
         """
         return PymanoptEvaluation(self, check_array("X", X, self.spheres.shape))
 
@@ -169,10 +158,8 @@ class PymanoptProblem:
     def in_dimension(self, r: int) -> PymanoptProblem:
         """The same cost on columns of ``R^r``, seen as ``R^d`` with the last coordinates zero.
 
-        Raises
-        ------
-        InvalidInputError
-            If O(d) is not declared a symmetry, or ``r`` exceeds the dimension of the Pymanopt problem.
+        Raises InvalidInputError if O(d) is not declared a symmetry, or ``r`` exceeds the dimension of the
+        Pymanopt problem.
         """
         r = check_integer("r", r, 1)
         if not self.symmetry.orthogonal:
@@ -249,10 +236,7 @@ class PymanoptEvaluation:
     def gradient(self) -> Array:
         """Riemannian gradient, shape ``(..., d, M)``.
 
-        Raises
-        ------
-        InvalidInputError
-            If the Pymanopt problem has no gradient, or returns one of the wrong shape.
+        Raises InvalidInputError if the Pymanopt problem has no gradient, or returns one of the wrong shape.
         """
         return self._gradients[1]
 
@@ -270,10 +254,7 @@ class PymanoptEvaluation:
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``, shape ``(..., d, M)``, batch axes broadcast.
 
-        Raises
-        ------
-        InvalidInputError
-            If the Pymanopt problem returns a product of the wrong shape.
+        Raises InvalidInputError if the Pymanopt problem returns a product of the wrong shape.
         """
         problem = self._problem
         if problem.hessian_error:

@@ -57,11 +57,7 @@ class Factor:
 class Layout:
     """All factors of a manifold.
 
-    Attributes
-    ----------
-    factors : tuple of Factor
-    is_product : bool
-        Whether Pymanopt's points are lists.
+    ``is_product``: whether Pymanopt's points are lists.
 
     Examples
     --------
@@ -78,10 +74,8 @@ class Layout:
     def of(cls, manifold: Any) -> Layout:
         """Layout of a Pymanopt manifold.
 
-        Raises
-        ------
-        InvalidInputError
-            If it is no ``Sphere``, ``Oblique``, ``Elliptope``, ``ComplexCircle``, or ``Product`` of them.
+        Raises InvalidInputError if it is no ``Sphere``, ``Oblique``, ``Elliptope``, ``ComplexCircle``, or
+        ``Product`` of them.
         """
         from pymanopt.manifolds import ComplexCircle, Elliptope, Oblique, Product, Sphere
 
@@ -124,10 +118,7 @@ class Layout:
     def joined(self, name: str, parts: Parts, rows: int) -> Array:
         """Back from Pymanopt's form, shape ``(rows, M)``; entries need not be finite.
 
-        Raises
-        ------
-        InvalidInputError
-            If a part has another shape than its factor, or is not real.
+        Raises InvalidInputError if a part has another shape than its factor, or is not real.
         """
         full = np.zeros(self.spheres.shape)
         for factor, part in zip(self.factors, parts if self.is_product else [parts], strict=True):
@@ -144,10 +135,7 @@ class Layout:
 def real_array(name: str, value: Any) -> Array:
     """What a user's function returned, as float64; NaN and infinities pass.
 
-    Raises
-    ------
-    InvalidInputError
-        If it is nothing, complex, or no array of numbers.
+    Raises InvalidInputError if it is nothing, complex, or no array of numbers.
     """
     array = np.asarray(value)
     if value is None or array.dtype.kind not in "biuf":

@@ -31,20 +31,13 @@ def to_pymanopt(
 ) -> pymanopt.Problem:
     """Return a problem of normalised features as a ``pymanopt.Problem``.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    derivatives : {"closed-form", "autograd"}
-        Closed form: Euclidean gradient and Hessian from our kernels; cost, gradient and Hessian products at one
-        point share one forward pass.  Autograd: the cost alone, differentiated by Pymanopt's autograd backend.
-    manifold : {"oblique", "product"}
-        One ``Oblique(d, K + N)`` with points ``[W H]``, or ``Product([Oblique(d, K), Oblique(d, N)])`` with
-        points ``[W, H]``.
+    * ``derivatives``, one of "closed-form", "autograd": closed form: Euclidean gradient and Hessian from our
+      kernels; cost, gradient and Hessian products at one point share one forward pass.  Autograd: the cost
+      alone, differentiated by Pymanopt's autograd backend.
+    * ``manifold``, one of "oblique", "product": one ``Oblique(d, K + N)`` with points ``[W H]``, or
+      ``Product([Oblique(d, K), Oblique(d, N)])`` with points ``[W, H]``.
 
-    Raises
-    ------
-    InvalidInputError
-        If an option is none of the above, or the loss has no autograd cost.
+    Raises InvalidInputError if an option is none of the above, or the loss has no autograd cost.
 
     Notes
     -----

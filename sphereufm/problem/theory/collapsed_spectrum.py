@@ -43,21 +43,9 @@ __all__ = ["collapsed_spectrum"]
 def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
     """Horizontal eigenvalues of the Hessian at neural collapse, ascending, with their multiplicities.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        Balanced, equal weights, ``d >= K - 1``, cross-entropy.
-
-    Returns
-    -------
-    list of (float, int)
-        Equal values from different pieces are not joined.  Multiplicities sum to the dimension of the
-        manifold less that of the orbit.
-
-    Raises
-    ------
-    InvalidInputError
-        If the problem is not balanced, or ``d < K - 1``.
+    ``problem``: balanced, equal weights, ``d >= K - 1``, cross-entropy.  Result: equal values from different
+    pieces are not joined.  Multiplicities sum to the dimension of the manifold less that of the orbit.
+    Raises InvalidInputError if the problem is not balanced, or ``d < K - 1``.
 
     Examples
     --------

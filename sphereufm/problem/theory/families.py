@@ -39,17 +39,8 @@ _NO_EXCESS = 1e-17
 def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     """Name of the family that a critical point belongs to, None for an isolated orbit.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    X : ndarray, shape (r, M)
-        A critical point to the search's tolerance.
-    cost : float
-
-    Returns
-    -------
-    str or None
-        ``"collapsed-classifiers"``, or ``"least-loss-k"`` with the family's dimension ``k`` modulo rotations.
+    ``X``, shape ``(r, M)``: a critical point to the search's tolerance.  Returns ``"collapsed-classifiers"``,
+    or ``"least-loss-k"`` with the family's dimension ``k`` modulo rotations.
 
     Notes
     -----

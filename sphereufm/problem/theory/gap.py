@@ -69,14 +69,9 @@ _WORTHWHILE = 0.9
 class OptimalityGap:
     """An upper bound on ``f(X) - min f``, in nats, in floating point (numerical, not proved).
 
-    Attributes
-    ----------
-    value : float
-        The least of the bounds; never negative.
-    method : str
-        Which one it is: ``"cost"``, ``"closed-form"`` or ``"multiplier-bound"``.
-    bounds : dict of str to float
-        Every bound that is defined for the problem.
+    * ``value``: the least of the bounds; never negative.
+    * ``method``: which one it is: ``"cost"``, ``"closed-form"`` or ``"multiplier-bound"``.
+    * ``bounds``: every bound that is defined for the problem.
     """
 
     value: float

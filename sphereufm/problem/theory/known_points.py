@@ -40,20 +40,8 @@ _MOST_SUMS = 4096
 def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
     """Return ``X = e_1 s^T``, critical for every sign pattern.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    signs : array_like, shape (K + N,)
-        Entries 1 or -1.
-
-    Returns
-    -------
-    ndarray, shape (d, K + N)
-
-    Raises
-    ------
-    InvalidInputError
-        If an entry is neither 1 nor -1, or the length is wrong.
+    ``signs``, shape ``(K + N,)``: entries 1 or -1.  Returns an array of shape ``(d, K + N)``.  Raises
+    InvalidInputError if an entry is neither 1 nor -1, or the length is wrong.
 
     Examples
     --------
@@ -77,14 +65,7 @@ def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) 
     The features' parts ``x_i`` orthogonal to ``w`` have the same weighted sum in every class (zero if a class is
     empty); they are drawn so, inside the unit ball, and each is completed by ``+-sqrt(1 - |x_i|^2) w``.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    rng : int or numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (d, K + N)
+    Returns an array of shape ``(d, K + N)``.
 
     Examples
     --------
@@ -119,10 +100,8 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
     minimiser: Theorem S fails there, and the point is degenerate.  With equal weights such signs exist exactly where
     all class sizes have the same parity; then all of them but 0 or 1 in each class cancel.
 
-    Raises
-    ------
-    InvalidInputError
-        If ``d < 2``, or no such signs were found (of weights with very many different sums not all are tried).
+    Raises InvalidInputError if ``d < 2``, or no such signs were found (of weights with very many different
+    sums not all are tried).
 
     Examples
     --------
@@ -173,17 +152,8 @@ def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array
     the sample carries little weight (``K = 4``, ``tau = 3.6``: one of 114 in its class is light enough).  In ``d >= K``
     the sample can turn around through the further dimension.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-        ``d >= K - 1``.
-    sample : int, optional
-        Which one; the lightest (the first of them) if not given.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``d < K - 1``, or there is no such sample.
+    ``problem``: ``d >= K - 1``.  ``sample``: which one; the lightest (the first of them) if not given.
+    Raises InvalidInputError if ``d < K - 1``, or there is no such sample.
 
     Examples
     --------

@@ -23,16 +23,8 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
 
     Numerical: ``f(X) - min f <= shift sum(scale) / 2`` in floating point.  ``False`` means nothing.
 
-    Parameters
-    ----------
-    point : UFMEvaluation
-        At ``X`` of shape (d, M) or (B, d, M).
-    shift : float
-        Share of a column's scale by which S may fall short of being positive semidefinite.
-
-    Returns
-    -------
-    ndarray of bool, shape () or (B,)
+    ``point``: at ``X`` of shape (d, M) or (B, d, M); ``shift``: share of a column's scale by which S may fall
+    short of being positive semidefinite.  Returns an array of shape ``()`` or ``(B,)``.
 
     Examples
     --------

@@ -59,16 +59,10 @@ _DENSE_LIMIT = 600
 class DescentDirection:
     """A tangent vector and the curvature of the cost along it.
 
-    Attributes
-    ----------
-    case : {"A", "B", "invertible", "edge", "turning"}
-        Case of the proof that it is taken from.
-    U : ndarray, shape (d, K + N)
-        Tangent at the point, of unit Frobenius norm.
-    curvature : float
-        ``<U, Hess U>``, evaluated with the Hessian-vector product (numerical).
-    rounding : float
-        Estimate of the rounding error of ``curvature``.
+    * ``case``, one of "A", "B", "invertible", "edge", "turning": case of the proof that it is taken from.
+    * ``U``, shape ``(d, K + N)``: tangent at the point, of unit Frobenius norm.
+    * ``curvature``: ``<U, Hess U>``, evaluated with the Hessian-vector product (numerical).
+    * ``rounding``: estimate of the rounding error of ``curvature``.
     """
 
     case: _Case
@@ -124,10 +118,7 @@ def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | Non
     Defined at every point of ``d >= 3``; its curvature is sure to be negative where all classifiers are equal.
     Class, sample and ``b`` are chosen to make it so.
 
-    Returns
-    -------
-    DescentDirection or None
-        ``None`` for ``d < 3``.
+    Returns ``None`` for ``d < 3``.
 
     Examples
     --------
@@ -157,10 +148,7 @@ def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection 
     Where the columns of ``X`` span ``R^d``, ``a`` is not orthogonal to them and the tangent part is taken; the
     curvature is then not ``c^T S c``, but it is still the curvature that is reported.
 
-    Returns
-    -------
-    DescentDirection or None
-        ``None`` where the tangent part vanishes (``d = 1``).
+    Returns ``None`` where the tangent part vanishes (``d = 1``).
 
     Examples
     --------
@@ -209,10 +197,7 @@ def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | No
 def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     """Direction of Theorem E: the feature with the largest ``beta_i`` moves along its block's least eigenvector.
 
-    Returns
-    -------
-    DescentDirection or None
-        ``None`` for ``d = 1``.
+    Returns ``None`` for ``d = 1``.
 
     Examples
     --------

@@ -51,16 +51,10 @@ __all__ = [
 class TheoremCheck:
     """Whether a theorem speaks about an instance.
 
-    Attributes
-    ----------
-    name : str
-        Name of the theorem.
-    applies : bool
-        Whether every hypothesis holds.  ``False`` claims nothing about the landscape.
-    reasons : tuple of str
-        The hypotheses that fail, in words; empty when the theorem applies.
-    hypotheses : tuple of str
-        Those by which it applies; empty where it does not.
+    * ``name``: name of the theorem.
+    * ``applies``: whether every hypothesis holds.  ``False`` claims nothing about the landscape.
+    * ``reasons``: the hypotheses that fail, in words; empty when the theorem applies.
+    * ``hypotheses``: those by which it applies; empty where it does not.
     """
 
     name: str
@@ -190,10 +184,7 @@ def nonnegative_minimum(problem: UFMProblem) -> float | None:
 
     Attained where the classes have orthonormal features ``h_k`` and ``w_k`` is parallel to ``h_k - mean(h)``.
 
-    Returns
-    -------
-    float or None
-        Nats; ``None`` where classes carry different total weights, or ``d < K``.
+    Result: nats; ``None`` where classes carry different total weights, or ``d < K``.
 
     Examples
     --------

@@ -37,10 +37,8 @@ _MOST_REJECTIONS = 25
 class AdaptiveCubic:
     """Adaptive cubic regularisation (ARC).
 
-    Parameters
-    ----------
-    first_sigma : float
-        Regularisation of the first step, relative to the gradient's norm (``sigma |s|^2`` is a gradient).
+    ``first_sigma``: regularisation of the first step, relative to the gradient's norm (``sigma |s|^2`` is a
+    gradient).
 
     Examples
     --------

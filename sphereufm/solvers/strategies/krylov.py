@@ -42,14 +42,9 @@ _FIRST_ROOM = 8
 class Krylov:
     """Orthonormal bases that grow by one Hessian product at a time.
 
-    Attributes
-    ----------
-    size : ndarray of int, shape (B,)
-        Dimension of each space.
-    norm : ndarray, shape (B,)
-        Norm of each gradient.
-    exhausted : ndarray of bool, shape (B,)
-        Whether a space is invariant and cannot grow.
+    * ``size``, shape ``(B,)``: dimension of each space.
+    * ``norm``, shape ``(B,)``: norm of each gradient.
+    * ``exhausted``, shape ``(B,)``: whether a space is invariant and cannot grow.
 
     Examples
     --------
@@ -92,11 +87,8 @@ class Krylov:
     def grow(self, rows: Rows, product: Callable[[Rows, Array], Array]) -> None:
         """Add one dimension to the spaces of some items, none of which is exhausted.
 
-        Parameters
-        ----------
-        rows : ndarray of int, shape (b,)
-        product : callable
-            Hessian products ``product(rows, U)``, ``U`` of shape (b, d, M).
+        ``rows``, shape ``(b,)``; ``product``: Hessian products ``product(rows, U)``, ``U`` of shape (b, d,
+        M).
         """
         size = self.size[rows]
         Q = self._vectors(rows, int(size.max()) + 1)

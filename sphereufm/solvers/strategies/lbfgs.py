@@ -44,10 +44,7 @@ _LEAST_CURVATURE = 1e-12
 class LBFGS:
     """Limited-memory BFGS with a weak Wolfe line search.
 
-    Parameters
-    ----------
-    memory : int
-        Number of pairs.
+    ``memory``: number of pairs.
 
     Examples
     --------

@@ -39,14 +39,9 @@ _T = TypeVar("_T", bound=np.generic)
 class Searched:
     """Outcome of a line search.
 
-    Attributes
-    ----------
-    points : Points
-        New points; the old ones where the search failed.
-    t : ndarray, shape (B,)
-        Step lengths, zero where it failed.
-    non_finite : ndarray of bool, shape (B,)
-        Whether the last trial had no finite cost.
+    * ``points``: new points; the old ones where the search failed.
+    * ``t``, shape ``(B,)``: step lengths, zero where it failed.
+    * ``non_finite``, shape ``(B,)``: whether the last trial had no finite cost.
     """
 
     points: Points
@@ -62,12 +57,7 @@ class Searched:
 def wolfe_search(oracle: Oracle, points: Points, ray: Ray, first: Array, sigma: float = 0.9) -> Searched:
     """Find a step with the (approximate) weak Wolfe conditions by bracketing.
 
-    Parameters
-    ----------
-    first : ndarray, shape (B,)
-        First trial steps.
-    sigma : float
-        Curvature condition; smaller is more exact.
+    ``first``, shape ``(B,)``: first trial steps.  ``sigma``: curvature condition; smaller is more exact.
 
     Notes
     -----
@@ -96,14 +86,9 @@ def armijo_search(
 ) -> Searched:
     """Halve the step until ``phi(t) <= reference + delta t phi'(0)`` (or the approximate Wolfe condition holds).
 
-    Parameters
-    ----------
-    first : ndarray, shape (B,)
-        First trial steps.
-    reference : ndarray, shape (B,)
-        The current cost, or a larger recent one for a non-monotone search.
-    delta : float
-        Share of the decrease to first order that is asked for.
+    * ``first``, shape ``(B,)``: first trial steps.
+    * ``reference``, shape ``(B,)``: the current cost, or a larger recent one for a non-monotone search.
+    * ``delta``: share of the decrease to first order that is asked for.
     """
     search = _Search(oracle, points, ray, first)
     while search.active:

@@ -35,10 +35,7 @@ class NewtonPolish:
     The steps do not look at the cost and so stay at saddles: run with ``Settings(escape_saddles=False)`` to polish
     one.
 
-    Parameters
-    ----------
-    switch : float
-        Relative gradient norm below which Newton steps are taken.
+    ``switch``: relative gradient norm below which Newton steps are taken.
 
     Examples
     --------

@@ -80,10 +80,7 @@ class _Armijo:
 class BarzilaiBorwein:
     """Gradient descent with Barzilai-Borwein steps and a non-monotone line search.
 
-    Parameters
-    ----------
-    window : int
-        A step is accepted against the largest of so many last costs.
+    ``window``: a step is accepted against the largest of so many last costs.
 
     Examples
     --------

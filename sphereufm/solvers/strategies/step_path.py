@@ -24,16 +24,11 @@ SHRINK = 0.25
 class StepPath:
     """Steps of one truncated CG for a falling sequence of radii.
 
-    Attributes
-    ----------
-    steps : list of ndarray, shape (B, d, M)
-        Step for each level; made when first needed.
-    radii, squares, decrease : ndarray, shape (B, L)
-        Radius, squared length of the step, and predicted decrease of each level.
-    crossed : ndarray of bool, shape (B, L)
-        Whether the step ends on the level's boundary.
-    level : ndarray of int, shape (B,)
-        Which level is in use; ``L`` if none is.
+    * ``steps``, shape ``(B, d, M)``: step for each level; made when first needed.
+    * ``radii``, ``squares`` and ``decrease``, shape ``(B, L)``: radius, squared length of the step, and
+      predicted decrease of each level.
+    * ``crossed``, shape ``(B, L)``: whether the step ends on the level's boundary.
+    * ``level``, shape ``(B,)``: which level is in use; ``L`` if none is.
     """
 
     steps: list[Array | None]

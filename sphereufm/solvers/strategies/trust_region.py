@@ -39,15 +39,8 @@ _TRUSTED = 1e3
 class TrustRegion:
     """Trust regions with truncated conjugate gradients.
 
-    Parameters
-    ----------
-    max_inner : int, optional
-        Hessian products in one iteration; the dimension of the manifold if not given.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``max_inner`` is below one.
+    ``max_inner``: Hessian products in one iteration; the dimension of the manifold if not given.  Raises
+    InvalidInputError if ``max_inner`` is below one.
 
     Examples
     --------

@@ -46,10 +46,7 @@ def load() -> Any:
 def describe(pyarrow: Any, file: StoredFile, name: str, form: str) -> list[Listed]:
     """The numeric columns of a table.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is damaged, or claims more than it can hold.
+    Raises UnreadableFileError if the file is damaged, or claims more than it can hold.
     """
     with _opened(pyarrow, file, name, form) as (schema, rows, batches):
         names = list(schema.names)

@@ -60,10 +60,7 @@ def find_hdf5_magic(file: StoredFile) -> bool:
 def describe(h5py: Any, file: StoredFile, name: str) -> list[Listed]:
     """The datasets of a file by path.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is damaged, or has too many or too deep groups.
+    Raises UnreadableFileError if the file is damaged, or has too many or too deep groups.
     """
     with _opened(h5py, file, name) as root:
         return [

@@ -147,12 +147,8 @@ class IsolatedArray:
 def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArraySource]:
     """Return the arrays of a file that a library reads, by key.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the library refuses the file, dies of it, or describes what it should not.
-    MissingExtraError
-        If the library is not installed.
+    Raises UnreadableFileError if the library refuses the file, dies of it, or describes what it should not;
+    MissingExtraError if the library is not installed.
     """
     library = _LIBRARIES[form]
     if importlib.util.find_spec(library) is None:

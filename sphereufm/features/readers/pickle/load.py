@@ -42,26 +42,13 @@ _MAX_OPERATIONS = 2_000_000
 def interpret(data: bytes, start: int, builder: Builder, name: str) -> tuple[Any, int]:
     """Interpret one pickle.
 
-    Parameters
-    ----------
-    data : bytes
-        Holds the pickle, and perhaps more behind it.
-    start : int
-        Where it begins.
-    builder : Builder
-        Allowed names and their meaning.
-    name : str
-        The file, for messages.
+    * ``data``: holds the pickle, and perhaps more behind it.
+    * ``start``: where it begins.
+    * ``builder``: allowed names and their meaning.
+    * ``name``: the file, for messages.
 
-    Returns
-    -------
-    value, stop
-        The pickled value and the position behind it.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the pickle is damaged, too large, or does anything that is not on the lists.
+    Returns the pickled value and the position behind it, stop.  Raises UnreadableFileError if the pickle is
+    damaged, too large, or does anything that is not on the lists.
 
     Examples
     --------

@@ -49,10 +49,7 @@ def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:
 def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
     """Return the tensors of a zip archive that ``torch.save`` wrote.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the archive is TorchScript, damaged, or its pickle is refused.
+    Raises UnreadableFileError if the archive is TorchScript, damaged, or its pickle is refused.
     """
     records = [entry for entry in entries if entry.endswith("/data.pkl")]
     if len(records) != 1:
@@ -75,10 +72,7 @@ def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) ->
 def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
     """Return the tensors of a file in the form before torch 1.6.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is damaged, or one of its pickles is refused.
+    Raises UnreadableFileError if the file is damaged, or one of its pickles is refused.
     """
     data = file.read_at(0, MAX_PICKLE)
     builder = TorchBuilder(name)

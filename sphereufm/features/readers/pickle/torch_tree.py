@@ -35,21 +35,13 @@ def named_arrays(
 ) -> dict[str, ArraySource]:
     """Return the arrays inside an interpreted pickle.
 
-    Parameters
-    ----------
-    value : object
-        What :func:`~sphereufm.features.readers.pickle.load.interpret` returned.
-    file : str
-        Name of the file, for messages.
-    size : int
-        Bytes of the file; joined batches may not grow out of proportion to it.
-    open_tensor : callable
-        Makes a source of a name and a tensor.
+    * ``value``: what :func:`~sphereufm.features.readers.pickle.load.interpret` returned.
+    * ``file``: name of the file, for messages.
+    * ``size``: bytes of the file; joined batches may not grow out of proportion to it.
+    * ``open_tensor``: makes a source of a name and a tensor.
 
-    Raises
-    ------
-    UnreadableFileError
-        If there is no tensor, two have the same name, or the value is too large or deep to be genuine.
+    Raises UnreadableFileError if there is no tensor, two have the same name, or the value is too large or
+    deep to be genuine.
 
     Examples
     --------
@@ -185,12 +177,8 @@ def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
     numbers without an axis are one row each.  Vectors of one length are samples, ``(d,)`` each, unless they are
     integers or known to be batches.
 
-    Parameters
-    ----------
-    items : list of TensorRef
-        At least two.
-    batches : bool
-        Whether vectors are batches of numbers: labels by their name, or as long as batches of features beside them.
+    ``items``: at least two; ``batches``: whether vectors are batches of numbers: labels by their name, or as
+    long as batches of features beside them.
     """
     kinds = {tensor_dtype(item.dtype).kind for item in items}
     shapes = {item.shape for item in items}

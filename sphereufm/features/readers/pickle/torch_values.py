@@ -102,10 +102,7 @@ class TensorRef:
 def tensor_dtype(name: str) -> np.dtype[Any]:
     """The numpy type of a torch type's name, in little-endian order.
 
-    Raises
-    ------
-    MissingExtraError
-        If it is a narrow float and ml_dtypes is not installed.
+    Raises MissingExtraError if it is a narrow float and ml_dtypes is not installed.
 
     Examples
     --------
@@ -118,10 +115,7 @@ def tensor_dtype(name: str) -> np.dtype[Any]:
 class TorchBuilder:
     """The allowed names and their meaning; one for each file, as it gathers the file's storages.
 
-    Parameters
-    ----------
-    name : str
-        The file, for messages.
+    ``name``: the file, for messages.
 
     Examples
     --------

@@ -26,20 +26,12 @@ __all__ = ["DeflatedArray"]
 class DeflatedArray:
     """A compressed array of an archive.
 
-    Attributes
-    ----------
-    name : str
-    file : StoredFile
-    entry : ZipEntry
-        Holds the numbers, perhaps with a header before them and others behind.
-    offset : int
-        First byte of element ``(0, ..., 0)`` in the entry.
-    stored : numpy.dtype
-        Type of the entry's numbers.
-    shape, strides : tuple of int
-        Lengths and steps in elements. The caller has checked that all elements lie inside the entry.
-    negate, conjugate : bool
-        Lazy sign and conjugation, as torch saves them.
+    * ``entry``: holds the numbers, perhaps with a header before them and others behind.
+    * ``offset``: first byte of element ``(0, ..., 0)`` in the entry.
+    * ``stored``: type of the entry's numbers.
+    * ``shape`` and ``strides``: lengths and steps in elements.  The caller has checked that all elements lie
+      inside the entry.
+    * ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
     """
 
     name: str

@@ -29,10 +29,7 @@ NARROW_FLOATS = frozenset(
 def narrow_dtype(name: str) -> np.dtype[Any]:
     """The numpy type of a narrow float.
 
-    Raises
-    ------
-    MissingExtraError
-        If ml_dtypes is not installed.
+    Raises MissingExtraError if ml_dtypes is not installed.
 
     Examples
     --------

@@ -57,10 +57,8 @@ class NpyHeader:
 def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
     """Parse the first ``NPY_PREFIX`` bytes of an array.
 
-    Raises
-    ------
-    UnreadableFileError
-        If this is no ``.npy`` header, or the type is neither a plain number nor a short text.
+    Raises UnreadableFileError if this is no ``.npy`` header, or the type is neither a plain number nor a
+    short text.
 
     Examples
     --------
@@ -88,10 +86,8 @@ def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
 def open_npy(file: StoredFile, name: str) -> dict[str, ArraySource]:
     """Return the array of a ``.npy`` file under the key ``"array"``.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the header is damaged, holds objects, or does not describe all bytes of the file.
+    Raises UnreadableFileError if the header is damaged, holds objects, or does not describe all bytes of the
+    file.
 
     Examples
     --------

@@ -20,10 +20,8 @@ __all__ = ["open_npz"]
 def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
     """Return the arrays of an archive by name.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the archive holds no array, or an entry does not have the size its header describes.
+    Raises UnreadableFileError if the archive holds no array, or an entry does not have the size its header
+    describes.
 
     Examples
     --------

@@ -87,17 +87,8 @@ class SkippingSource:
 def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
     """Return rows ``start .. stop - 1`` of a source.
 
-    Parameters
-    ----------
-    source : ArraySource
-        At least one axis.
-    start, stop : int
-        ``0 <= start <= stop <= source.shape[0]``.
-
-    Raises
-    ------
-    InvalidInputError
-        If the range does not lie in the source.
+    ``source``: at least one axis; ``start`` and ``stop``: ``0 <= start <= stop <= source.shape[0]``.  Raises
+    InvalidInputError if the range does not lie in the source.
 
     Examples
     --------

@@ -66,10 +66,8 @@ def looks_like_safetensors(magic: bytes) -> bool:
 def open_safetensors(file: StoredFile, name: str) -> dict[str, ArraySource]:
     """Return the tensors of a safetensors file by name.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the header is damaged or too long, or its byte ranges do not cover the file in turn.
+    Raises UnreadableFileError if the header is damaged or too long, or its byte ranges do not cover the file
+    in turn.
 
     Examples
     --------

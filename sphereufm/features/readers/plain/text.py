@@ -53,10 +53,7 @@ def looks_like_text(file: StoredFile) -> bool:
 def open_text(file: StoredFile, name: str) -> dict[str, ArraySource]:
     """Return the columns of a table by the names of its header, else by their numbers; a lone one is ``"array"``.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the file is too large, its rows have different lengths, or it holds no row.
+    Raises UnreadableFileError if the file is too large, its rows have different lengths, or it holds no row.
 
     Examples
     --------

@@ -52,11 +52,8 @@ class ZipEntry:
 def read_zip_directory(file: StoredFile) -> dict[str, ZipEntry]:
     """Return the entries of a zip archive by name.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the archive is damaged, lies about sizes, repeats or overlaps entries, names paths outside itself,
-        is encrypted, or uses another method than stored or deflated.
+    Raises UnreadableFileError if the archive is damaged, lies about sizes, repeats or overlaps entries, names
+    paths outside itself, is encrypted, or uses another method than stored or deflated.
 
     Examples
     --------
@@ -83,10 +80,8 @@ def read_zip_directory(file: StoredFile) -> dict[str, ZipEntry]:
 def inflate(file: StoredFile, entry: ZipEntry) -> Iterator[bytes]:
     """Yield the bytes of a deflated entry in pieces of at most 1 MiB, never more than its declared size.
 
-    Raises
-    ------
-    UnreadableFileError
-        If the stream is damaged, longer or shorter than declared, or its checksum differs at the end.
+    Raises UnreadableFileError if the stream is damaged, longer or shorter than declared, or its checksum
+    differs at the end.
 
     Examples
     --------
