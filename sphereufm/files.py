@@ -20,14 +20,6 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -
 
     ``path``: replaced if it exists; ``write``: takes the temporary path.  Raises OutputError if the file
     cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
-    >>> write_aside(target, lambda aside: aside.write_text("1 2 3"))
-    >>> target.read_text(), [p.name for p in target.parent.iterdir()]
-    ('1 2 3', ['numbers.txt'])
     """
     target = Path(path)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")

@@ -26,13 +26,7 @@ def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[st
 
 
 def shown(value: str | float | tuple[float, float] | None) -> str:
-    """Return a text as it is, a number to six digits, a range, or a dash.
-
-    Examples
-    --------
-    >>> shown(1.5), shown((1, 1)), shown((1, 2)), shown(None)
-    ('1.5', '1', '1 .. 2', '-')
-    """
+    """Return a text as it is, a number to six digits, a range, or a dash."""
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -42,11 +36,5 @@ def shown(value: str | float | tuple[float, float] | None) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return ``"1 row"``, ``"2 rows"``.
-
-    Examples
-    --------
-    >>> counted(1, "row"), counted(0, "family", "families")
-    ('1 row', '0 families')
-    """
+    """Return ``"1 row"``, ``"2 rows"``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

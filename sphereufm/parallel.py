@@ -47,11 +47,6 @@ def ordered_map(
 
     Raises InvalidInputError if ``workers < 1``, or the scheduler cannot be reached; MissingExtraError if
     ``scheduler`` is given and the extra ``distributed`` is not installed.
-
-    Examples
-    --------
-    >>> list(ordered_map(abs, [-2, 1]))
-    [2, 1]
     """
     with Workers(workers, scheduler) as pool:
         yield from pool.map(function, items)
@@ -72,12 +67,6 @@ class Workers:
     * ``scheduler``: address of a Dask scheduler; its workers are used instead.
     * ``patience``: seconds of work in this process before others are started: small jobs do not wait for
       them.
-
-    Examples
-    --------
-    >>> with Workers() as workers:
-    ...     list(workers.map(abs, [-2, 1]))
-    [2, 1]
     """
 
     def __init__(self, count: int = 1, scheduler: str | None = None, *, patience: float = 0.0) -> None:
@@ -207,11 +196,6 @@ def completed_map(
     times when a worker died is given up.
 
     ``function``, ``items``, ``workers`` and ``scheduler``: as in :func:`ordered_map`.
-
-    Examples
-    --------
-    >>> list(completed_map(abs, [-2, 1]))
-    [(-2, 2, None), (1, 1, None)]
     """
     count = check_integer("workers", workers, 1)
     if scheduler is not None:

@@ -42,15 +42,7 @@ def silent(stage: str, done: int, total: int, detail: str = "") -> None:
 
 
 def until(progress: Progress | None, seconds: float | None) -> Progress:
-    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds.
-
-    Examples
-    --------
-    >>> until(None, 0.0)("search", 0, 10)
-    Traceback (most recent call last):
-    ...
-    sphereufm.progress.TimeLimitReached
-    """
+    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds."""
     report = progress or silent
     if seconds is None:
         return report

@@ -145,14 +145,6 @@ def advance(problem: UFMProblem, state: BranchPoint, step: float) -> BranchPoint
     """Take one step of a branch; None where the corrector fails, strays, or leaves the rank.
 
     ``problem``: in ``R^d``, at any temperature; ``step``: length of the step along the unit tangent.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0)
-    >>> state = start_state(problem, collapsed_point(problem), 0.0, forwards=True)
-    >>> round(advance(problem, state, 0.1).log_tau, 6)
-    0.1
     """
     inner = problem.in_dimension(state.X.shape[0])
     U, sigma = state.tangent

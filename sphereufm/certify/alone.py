@@ -27,13 +27,7 @@ MODULES = (
 
 
 def alone() -> str:
-    """Return the text of the one file.
-
-    Examples
-    --------
-    >>> "import sphereufm" in alone() or "from sphereufm" in alone()
-    False
-    """
+    """Return the text of the one file."""
     folder = Path(__file__).parent / "checker"
     parts = [f'"""{(folder / "__init__.py").read_text(encoding="utf-8").split(chr(34) * 3)[1]}"""\n']
     parts.append("from __future__ import annotations\n")

@@ -46,14 +46,7 @@ __all__ = [
 
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Set the working precision, which is global to the process, and restore it.
-
-    Examples
-    --------
-    >>> with precision(200):
-    ...     print(ctx.prec)
-    200
-    """
+    """Set the working precision, which is global to the process, and restore it."""
     before = ctx.prec
     ctx.prec = bits
     try:
@@ -139,14 +132,6 @@ class UFMBalls:
     """The merged problem of an exact instance and a grouping of its samples.
 
     ``groups``: ranges of samples that share a feature; None for every sample by itself.
-
-    Examples
-    --------
-    >>> instance = ExactInstance(classes=2, dim=2, class_sizes=(1, 1), tau=Fraction(1))
-    >>> problem = UFMBalls(instance, None)
-    >>> X = arb_mat([[1, -1, 1, -1], [0, 0, 0, 0]])
-    >>> bool(abs(float(problem.at(X).cost) - np.log1p(np.exp(-2.0))) < 1e-15)
-    True
     """
 
     is_orthogonally_invariant = True

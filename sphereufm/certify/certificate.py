@@ -57,12 +57,6 @@ class ExactPoint:
     * ``groups``, or None: samples of each group; None when every feature is its own sample.
     * ``scales``: ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are
       verified.
-
-    Examples
-    --------
-    >>> point = ExactPoint(columns=((Fraction(1),), (Fraction(-1),)))
-    >>> point.rank, point.array.tolist()
-    (1, [[1.0, -1.0]])
     """
 
     columns: tuple[tuple[Fraction, ...], ...]
@@ -193,12 +187,6 @@ class Certificate:
     * ``cost``: cost at the point in nats, in floats; a hint.
     * ``reason``: what was left undecided, and why.
     * ``producer``: name and version.
-
-    Examples
-    --------
-    >>> instance = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1))
-    >>> Certificate(instance=instance, point=None, claims=(BenignClaim(),)).find(BenignClaim)
-    BenignClaim(theorem='S', formal='benign_S')
     """
 
     instance: ExactInstance | ExpressionInstance

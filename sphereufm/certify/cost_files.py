@@ -70,14 +70,6 @@ def read_cost(path: Path) -> CostFile:
     Raises UnreadableFileError if the file is missing or no TOML; InvalidInputError if a key is missing or
     unknown, or the expression has something else than numbers, ``gram``, ``x``, ``exp``, ``log``, ``sqrt``,
     ``sum``, ``+ - * / **`` and the names of constants and loops.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "pair.toml"
-    >>> _ = path.write_text('dim = 2\ncolumns = 2\ncost = "exp(2 * gram(0, 1))"')
-    >>> read_cost(path).instance.program
-    (('gram', 0, 1), ('const', '2'), ('mul', 1, 0), ('exp', 2))
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

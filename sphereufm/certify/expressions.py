@@ -147,13 +147,7 @@ def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance
 
 
 def thomson(columns: int, dim: int = 3) -> ExpressionInstance:
-    """Return the Thomson problem: ``sum_{i<j} 1 / |x_i - x_j|``, the energy of equal charges on a sphere.
-
-    Examples
-    --------
-    >>> len(thomson(2).program)
-    7
-    """
+    """Return the Thomson problem: ``sum_{i<j} 1 / |x_i - x_j|``, the energy of equal charges on a sphere."""
     cost = Cost(dim=dim, columns=columns)
     pairs = combinations(range(columns), 2)
     return cost.instance(_sum([1 / sqrt(2 - 2 * cost.gram(i, j)) for i, j in pairs]))

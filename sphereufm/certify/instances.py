@@ -178,12 +178,6 @@ class ExpressionInstance:
     ``dim`` and ``columns``: the unknowns are ``columns`` unit vectors of R^dim.  ``program``: each a tuple:
     name, then arguments.  The cost is the value of the last one.  Raises InvalidInputError if an instruction
     is unknown, or an argument is not a number of an earlier one.
-
-    Examples
-    --------
-    >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),))
-    >>> cut.is_orthogonally_invariant
-    True
     """
 
     dim: int

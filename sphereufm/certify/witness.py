@@ -28,12 +28,6 @@ class Witness:
     * ``width``: bytes of an integer.
     * ``exponents``: powers of two, one for each column.
     * ``data``: ``n^2`` big-endian signed integers, column after column.
-
-    Examples
-    --------
-    >>> half = Witness.of([[1.0, 0.0], [0.5, 2.0]], 1, 3)
-    >>> half.floats().tolist(), half.minus
-    ([[1.0, 0.0], [0.5, 2.0]], 1)
     """
 
     minus: int

@@ -67,17 +67,6 @@ class Gauge:
     * ``calls``: calls of ``cost``, ``gradient`` and ``hessian`` so far.
     * ``best``: least relative gradient norm that was seen, at the point ``X``.
     * ``clock``: one of ``CLOCKS``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> gauge = Gauge(problem, tolerance=1e-9, limit=60.0)
-    >>> try:
-    ...     gauge.look(np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]]))
-    ... except Stopped:
-    ...     print(gauge.reached)
-    True
     """
 
     problem: SphereProblem

@@ -88,14 +88,6 @@ def measure(
 
     ``name``: a name of ``SOLVERS`` or of ``peers``.  ``curve``: whether to keep the way down as well.  One of
     our solvers is run once more for that, untimed.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1)
-    >>> task = Task(instance="three", problem=problem, seed=0, limit=10.0, tolerance=1e-9)
-    >>> measure(task, "lbfgs", {}).reached
-    True
     """
 
     def once() -> Measurement:

@@ -76,13 +76,6 @@ class Quadratic:
     * ``A``: symmetric, shape (M, M), or (d, d) from the left.
     * ``d`` and ``M``: shape of a point.
     * ``scale``, shape ``(M,)``: a bound for the gradient of each column.
-
-    Examples
-    --------
-    >>> ring = rudy_toroidal(4, 5)
-    >>> X = ring.spheres.random_point(0)
-    >>> X.shape, bool(-40.0 <= ring.at(X).cost <= 40.0)
-    ((7, 20), True)
     """
 
     A: object
@@ -208,14 +201,7 @@ class ThomsonPoint:
 
 @dataclass(frozen=True)
 class Thomson:
-    """Electrons on a sphere.
-
-    Examples
-    --------
-    >>> poles = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, -1.0]])
-    >>> float(Thomson(2).at(poles).cost)
-    0.5
-    """
+    """Electrons on a sphere."""
 
     electrons: int
     dimension: int = 3

@@ -75,16 +75,7 @@ def geometric_mean_seconds(measurements: Sequence[Measurement], solver: str) -> 
 
 
 def speed_ratios(measurements: Sequence[Measurement], ours: str) -> dict[str, Ratio]:
-    """Time of every other solver over that of ``ours``: geometric means over starts, then over instances.
-
-    Examples
-    --------
-    >>> words = dict(instance="a", seed=0, reached=True, relative_gradient_norm=0.0, cost_value=0.0)
-    >>> words |= dict(cost=1, gradient=1, hessian=0, note="")
-    >>> runs = [Measurement(solver=s, seconds=t, charged=t, **words) for s, t in [("x", 1.0), ("y", 3.0)]]
-    >>> round(speed_ratios(runs, "x")["y"].geometric_mean, 12)
-    3.0
-    """
+    """Time of every other solver over that of ``ours``: geometric means over starts, then over instances."""
     logs: dict[tuple[str, str], list[float]] = {}
     for m in measurements:
         logs.setdefault((m.solver, m.instance), []).append(math.log(m.charged))

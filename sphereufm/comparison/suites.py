@@ -23,11 +23,6 @@ class Instance:
     """One benchmark problem; its starts are ``problem.spheres.random_point(seed)``.
 
     ``make``: builds the problem.
-
-    Examples
-    --------
-    >>> SMALL[0].name, SMALL[0].make().shape
-    ('K4-N4-d5-tau1', (5, 8))
     """
 
     name: str

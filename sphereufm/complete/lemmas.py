@@ -19,13 +19,6 @@ _LARGEST_SUMS = 4096
 
 def closed_neighbourhood(instance: ExactInstance) -> float:
     """Return a delta with no critical point of the plane whose W has a diameter in ``(0, delta]``; 0 if unknown.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> instance = ExactInstance(classes=3, dim=2, class_sizes=(1, 1, 1), tau=Fraction(1))
-    >>> round(closed_neighbourhood(instance), 3)
-    0.302
     """
     labels = [instance.label(i) for i in range(instance.samples)]
     weights = {instance.weight(i) for i in range(instance.samples)}

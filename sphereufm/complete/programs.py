@@ -34,13 +34,7 @@ Faces = tuple[tuple[int, int], ...]
 
 
 def charts(instance: ExpressionInstance) -> list[Faces]:
-    """Return the charts that cover the product of spheres.
-
-    Examples
-    --------
-    >>> len(charts(ExpressionInstance(dim=3, columns=1, program=(("x", 0, 0),))))
-    6
-    """
+    """Return the charts that cover the product of spheres."""
     if instance.dim == 2:
         return [()]
     faces = [(row, sign) for row in range(instance.dim) for sign in (1, -1)]
@@ -48,13 +42,7 @@ def charts(instance: ExpressionInstance) -> list[Faces]:
 
 
 def degrees(instance: ExpressionInstance) -> tuple[int, ...] | None:
-    """Return the degree of a program in each column, or None where it is not homogeneous in all of them.
-
-    Examples
-    --------
-    >>> degrees(ExpressionInstance(dim=3, columns=2, program=(("gram", 0, 1), ("pow", 0, 2))))
-    (2, 2)
-    """
+    """Return the degree of a program in each column, or None where it is not homogeneous in all of them."""
     none = (0,) * instance.columns
     done: list[tuple[int, ...] | None] = []
     for name, *arguments in instance.program:
@@ -85,12 +73,6 @@ class ProgramEquations:
     In the plane a program of Gram entries alone is invariant under rotations: the first angle is then zero.
 
     ``faces``: one of :func:`charts`.
-
-    Examples
-    --------
-    >>> equations = ProgramEquations(ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),)), ())
-    >>> equations.variables, bool(abs(equations.values(np.array([[np.pi]]))[0, 0]) < 1e-15)
-    (1, True)
     """
 
     def __init__(self, instance: ExpressionInstance, faces: Faces) -> None:

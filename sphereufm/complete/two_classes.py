@@ -21,15 +21,7 @@ __all__ = ["two_class_points"]
 
 
 def two_class_points(instance: ExactInstance) -> list[Array]:
-    """Return one point ``[W H]`` of R^2 for each critical orbit with distinct classifiers.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> instance = ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=Fraction(1))
-    >>> len(two_class_points(instance))
-    3
-    """
+    """Return one point ``[W H]`` of R^2 for each critical orbit with distinct classifiers."""
     points = []
     for signs in _sign_patterns(instance):
         points.append(_point(instance, signs, 2.0))

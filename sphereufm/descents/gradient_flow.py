@@ -33,14 +33,6 @@ def fall(problem: SphereProblem, starts: Array, *, tolerance: float = 1e-5, iter
     * ``iterations``: most steps.
 
     Returns an array of shape ``(B, d, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = fall(problem, problem.spheres.random_point(0, (4,)))
-    >>> [round(float(cost), 6) for cost in problem.cost(X)]
-    [0.126928, 0.126928, 0.126928, 0.126928]
     """
     X = starts.copy()
     active, step = np.arange(len(X)), np.ones(len(X))

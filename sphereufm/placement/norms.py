@@ -53,13 +53,7 @@ class BalancedNorms:
         return self.tau * share * K / ((K - 1) * math.sqrt(K * self.samples))
 
     def least_cost(self, norms: float) -> float:
-        """Least cost, in nats, where ``|W|_F |H|_F`` is at most ``norms``.
-
-        Examples
-        --------
-        >>> round(BalancedNorms(classes=5, samples=20, tau=3.0).least_cost(10.0), 9)  # unit features and classifiers
-        0.089905586
-        """
+        """Least cost, in nats, where ``|W|_F |H|_F`` is at most ``norms``."""
         return math.log1p((self.classes - 1) * math.exp(-self.rate * norms))
 
     def least_regularised(self, decay: tuple[float, float]) -> float:

@@ -119,14 +119,6 @@ def measure(
 
     One more pass is made where ``tau`` was fitted, or where the point fits the memory and is looked at whole; two where
     the best bias is looked for and the logits of all samples do not fit.
-
-    Examples
-    --------
-    >>> from sphereufm.features import feature_set_from_arrays
-    >>> data = feature_set_from_arrays([[1.0, 0.0], [-1.0, 0.0]], [0, 1], [[1.0, 0.0], [-1.0, 0.0]])
-    >>> metrics, where = measure(data, Measuring(), Placing(tau=1))
-    >>> metrics.nc4, round(where.cost, 6)
-    (1.0, 0.126928)
     """
     plan = _Plan(features, place, what.normalize)
     metrics = measure_collapse(features, replace(what, identity=repr(place)), streaming, plan.begin)

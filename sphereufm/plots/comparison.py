@@ -29,13 +29,6 @@ def profiles_figure(comparison: Comparison) -> Figure:
     """Draw the performance profile (seconds) and the data profile (calls), side by side.
 
     Result: not attached to any window.  A curve that ends below one: the solver failed on the rest.
-
-    Examples
-    --------
-    >>> from sphereufm.comparison import SUITES, Rules, compare_solvers
-    >>> runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=1, repeats=1))
-    >>> [axes.get_title() for axes in profiles_figure(runs).axes]
-    ['performance profile', 'data profile']
     """
     figure = _figure(9.6, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)

@@ -46,13 +46,6 @@ def configurations_figure(report: LandscapeReport) -> Figure:
 
     ``report``: with at least one such row.  Result: not attached to any window.  Lines and large dots are
     classifiers, small dots features, in the colours of their classes; what lies behind the sphere is faint.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0), starts=10)
-    >>> configurations_figure(report).axes[0].get_title()
-    'row 1, rank 2'
     """
     from matplotlib.figure import Figure
 

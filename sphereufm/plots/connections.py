@@ -40,14 +40,6 @@ def connections_figure(report: LandscapeReport) -> Figure:
     ``report``: with ``connections``.  Result: not attached to any window; the lowest 80 rows, numbered from
     one.  Every mark stands at its index.  An arrow is as wide as the share of its saddle's descents that took
     this way.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> from sphereufm.descents.connect import connect_landscape
-    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
-    >>> connections_figure(connect_landscape(report)).axes[0].get_xlabel()
-    'Morse index'
     """
     figure, axes = empty_axes()
     places = _places(report)
@@ -94,14 +86,6 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
     ``report``: with ``connections``.  Result: not attached to any window; leaves are rows, numbered from one.
     A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by any
     descent.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> from sphereufm.descents.connect import connect_landscape
-    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
-    >>> len(disconnectivity_figure(connect_landscape(report)).axes[0].lines)
-    1
     """
     figure, axes = empty_axes()
     leaves = report.minimisers[:_MOST_LEAVES]

@@ -24,13 +24,6 @@ def coverage_figure(report: LandscapeReport) -> Figure:
 
     Result: not attached to any window.  A curve that has become flat shows that the search has seen what *it*
     finds easily, not that the list is complete.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=10)
-    >>> [line.get_label() for line in coverage_figure(report).axes[0].lines]
-    ['rank 2', 'rank 3']
     """
     figure, axes = empty_axes()
     for number, (name, coverage) in enumerate(report.coverage.items()):

@@ -72,13 +72,6 @@ def spectra_figure(report: LandscapeReport) -> Figure:
     """Draw the Hessian eigenvalues of the lowest classes, one column for each; large marks are multiple.
 
     Result: not attached to any window; at most 60 classes.  Of a family every exhibited member is drawn.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=12)
-    >>> spectra_figure(report).axes[0].get_ylabel()
-    'Hessian eigenvalue'
     """
     figure, axes = empty_axes()
     largest = 0.0

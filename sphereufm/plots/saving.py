@@ -40,13 +40,6 @@ def page_svg(draw: Callable[[], Figure], name: str) -> str:
     """Return a figure as an SVG element for a page, on no ground and in the page's own text colour.
 
     ``draw``: makes the figure; ``name``: starts every id in it, so that the ids of several figures differ.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> svg = page_svg(lambda: Figure(figsize=(1.0, 1.0)), "example")
-    >>> svg.startswith("<svg"), 'id="example-figure_1"' in svg
-    (True, True)
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

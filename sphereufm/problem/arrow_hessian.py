@@ -110,13 +110,6 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     """Assemble the Hessian's blocks at a point, or at each of a stack of points.
 
     ``point``: at ``X`` of shape ``(..., d, M)``, ``d >= 2``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> arrow_hessian(problem.at(problem.spheres.random_point(0))).dense().shape
-    (8, 8)
     """
     K, e = point.problem.classes, point.problem.dim - 1
     T = tangent_bases(point.X)
@@ -137,16 +130,7 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
 
 
 def feature_blocks(point: UFMEvaluation) -> Array:
-    """The blocks ``C_i`` alone, shape ``(..., N, e, e)``, in the bases of :func:`tangent_bases`.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> point = problem.at(problem.spheres.random_point(0))
-    >>> bool((feature_blocks(point) == arrow_hessian(point).C).all())
-    True
-    """
+    """The blocks ``C_i`` alone, shape ``(..., N, e, e)``, in the bases of :func:`tangent_bases`."""
     R = tangent_bases(point.H)
     return _seen_by_features(point, _curvature(point), R)[1]
 
@@ -156,13 +140,6 @@ def mean_curvature(point: UFMEvaluation) -> Array:
 
     For ``w_k`` that is ``tau^2 sum_i omega_i (C_i)_kk / d``; for ``h_i`` it is ``tau^2 omega_i trace(W C_i W^T) / d``,
     for cross-entropy up to a part of second order in the probability of the wrong classes, which is left out.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> mean_curvature(problem.at(np.array([[1.0, -1.0, 1.0, -1.0], [0.0] * 4]))).round(3).tolist()
-    [0.052, 0.052, 0.119, 0.119]
     """
     problem = point.problem
     parts = (

@@ -153,13 +153,6 @@ def merged_at_random(problem: UFMProblem, rng: np.random.Generator, most: int) -
 
     ``most``: largest number of groups for each kind of samples.  Result: None where no two samples are
     interchangeable.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(9, 9), dim=3, tau=1.0)
-    >>> merged_at_random(problem, np.random.default_rng(0), 1).problem.class_sizes
-    (1, 1)
     """
     K = problem.classes
     cells = [
@@ -185,15 +178,6 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     """Take a point apart.
 
     ``X``, shape ``(d, K + N)``: any point of the given rank.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(5, 5), dim=3, tau=1.0)
-    >>> parts = equal_samples(problem, collapsed_point(problem), 1)
-    >>> parts.Y.shape, parts.sizes.tolist(), parts.normal_dimension
-    ((1, 4), [5, 5], 2)
     """
     K = problem.classes
     group = sample_groups(problem, X[:, K:])
@@ -214,13 +198,6 @@ def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
 
     ``H``, shape ``(d, N)``.  Returns ``0 .. m - 1``.  Equal samples may be left in different groups (never
     the converse), shape ``(N,)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(3, 1), dim=2, tau=1.0)
-    >>> sample_groups(problem, np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 0.0]])).tolist()
-    [0, 1, 0, 2]
     """
     # features are compared along the order of one generic projection, so that equal ones are neighbours
     direction = np.cos(np.arange(1.0, H.shape[0] + 1.0) ** 2)

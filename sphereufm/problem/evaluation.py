@@ -36,14 +36,6 @@ class UFMEvaluation:
     """Cost, gradient, Hessian products and multipliers at ``X``, shape ``(..., d, K + N)``.
 
     Made by :meth:`UFMProblem.at`; attributes are computed when first asked for.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> point = problem.at(np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]]))
-    >>> round(float(point.cost), 6)
-    0.126928
     """
 
     def __init__(self, problem: UFMModel, X: Array) -> None:

@@ -50,11 +50,6 @@ def sample_blocks(
     labels: NDArray[np.intp], weights: Array, classes: int, tau: float, rates: Array | None = None
 ) -> tuple[SampleBlock, ...]:
     """Cut the samples into blocks of about 65,000 logits; ``rates`` are ``tau_i / tau`` where these differ.
-
-    Examples
-    --------
-    >>> len(sample_blocks(np.zeros(1000, dtype=np.intp), np.full(1000, 1e-3), 655, 1.0))
-    10
     """
     step = max(_SMALLEST_BLOCK, _BLOCK_LOGITS // classes)
     blocks = []
@@ -74,12 +69,6 @@ def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
     """Return the block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
 
     ``buffer``: at least ``prod(shape) N`` numbers; ``shape``: axes before the samples.
-
-    Examples
-    --------
-    >>> block_of(np.arange(10.0), (2,), slice(2, 4))
-    array([[4., 5.],
-           [6., 7.]])
     """
     rows = 1
     for length in shape:

@@ -41,13 +41,6 @@ def comparison_html(comparison: Comparison) -> str:
     """Return the comparison as an HTML page.
 
     ``comparison``: with at least one measurement.
-
-    Examples
-    --------
-    >>> from sphereufm.comparison import SUITES, Rules, compare_solvers
-    >>> runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=1, repeats=1))
-    >>> "lbfgs reached" in comparison_html(runs)
-    True
     """
     from sphereufm.plots.comparison import convergence_figure, profiles_figure
     from sphereufm.plots.saving import page_svg

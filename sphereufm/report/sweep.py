@@ -49,13 +49,6 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
     """Return the report of a sweep as an HTML page, to lie beside its folder ``cells``.
 
     ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-
-    Examples
-    --------
-    >>> cell = {"classes": 3, "per_class": 1, "dim": 2, "tau": "12"}
-    >>> page = sweep_html([{"cell": cell, "status": "failed", "reason": "no memory"}])
-    >>> 'href="cells/K3-n1-d2-tau12.json"' in page
-    True
     """
     from sphereufm.plots.saving import page_svg
     from sphereufm.plots.sweeps import phase_diagram_figure

@@ -17,18 +17,7 @@ _Struct = TypeVar("_Struct")
 
 
 def take(struct: _Struct, rows: NDArray[Any]) -> _Struct:
-    """The same for some items; fields that are no arrays stay.
-
-    Examples
-    --------
-    >>> from dataclasses import dataclass
-    >>> @dataclass
-    ... class Pair:
-    ...     a: np.ndarray
-    ...     b: np.ndarray
-    >>> take(Pair(np.arange(3), np.arange(3) ** 2), np.array([2, 0]))
-    Pair(a=array([2, 0]), b=array([4, 0]))
-    """
+    """The same for some items; fields that are no arrays stay."""
     return replace(struct, **{name: array[rows] for name, array in _arrays(struct).items()})  # type: ignore[type-var]
 
 

@@ -48,15 +48,6 @@ def negative_curvature(
     * ``point``: at one point ``X``, shape (d, M).
     * ``rng``: for the first Lanczos vector.
     * ``afford``: called before each Hessian product; false ends the search.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
-    >>> X = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -1.0], [0.0] * 6, [0.0] * 6])
-    >>> _, curvature = negative_curvature(problem, problem.at(X), np.random.default_rng(0), lambda: True)
-    >>> curvature < 0.0
-    True
     """
     if capabilities.knows_directions(problem) and all(afford() for _ in range(_DIRECTION_PRODUCTS)):
         known = capabilities.descent_direction(problem, point.X)

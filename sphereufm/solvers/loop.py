@@ -47,18 +47,7 @@ def run(
     rng: np.random.Generator,
     watch: Watch,
 ) -> tuple[SolverResult, ...]:
-    """Run the solver from each of the starts, shape (B, d, M), and return one result for each.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import LBFGS
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> starts = problem.spheres.random_point(0, (3,))
-    >>> results = run(problem, starts, LBFGS(), Settings(), np.random.default_rng(0), Watch())
-    >>> [result.stop_reason.name for result in results]
-    ['GRADIENT_TOLERANCE', 'GRADIENT_TOLERANCE', 'GRADIENT_TOLERANCE']
-    """
+    """Run the solver from each of the starts, shape (B, d, M), and return one result for each."""
     batch = _Batch(problem, starts, settings, rng, watch)
     strategy = solver.start(batch.oracle, batch.points)
     step: Step | None = None

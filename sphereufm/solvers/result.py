@@ -29,11 +29,6 @@ class Settings:
       to leave along it.
 
     Raises InvalidInputError if a tolerance or limit is not positive.
-
-    Examples
-    --------
-    >>> Settings(tolerance=1e-6).max_iterations
-    10000
     """
 
     tolerance: float = 1e-9

@@ -69,15 +69,6 @@ def curvature_signs(problem: SphereProblem, X: Array, U: Array) -> CurvatureSign
     """Sign of the curvature along each tangent.
 
     ``X``, shape ``(d, M)``: near a critical point; ``U``, shape ``(k, d, M)``: tangents, none zero.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, 1.0, -1.0], [0.0] * 4])
-    >>> turn = np.array([[[0.0] * 4, [1.0, 0.0, 0.0, 0.0]], [[0.0] * 4, [1.0, -1.0, 1.0, -1.0]]])
-    >>> curvature_signs(problem, X, turn).signs.tolist()
-    [1, 0]
     """
     U = _unit(U)
     point = problem.at(X)

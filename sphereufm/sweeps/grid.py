@@ -57,14 +57,6 @@ class SweepGrid:
 
     ``effort``: one of ``EFFORTS``; None leaves it to the sweep.  ``starts``: exactly so many starts in each
     stratum; None leaves it to the sweep, or to the effort given here.
-
-    Examples
-    --------
-    >>> grid = SweepGrid(classes="3", per_class="1,2", dim="2..K", tau="1:100:log:3")
-    >>> len(list(grid.cells()))
-    12
-    >>> next(grid.cells()).name
-    'K3-n1-d2-tau1'
     """
 
     classes: str

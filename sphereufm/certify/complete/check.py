@@ -237,13 +237,6 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
 
     ``data``: the file's content.  Result: with status ``"PROVED"`` or ``"UNDECIDED"``.  Raises
     CompleteCheckError if the bytes are no certificate of this format.
-
-    Examples
-    --------
-    >>> check_complete_bytes(b"{}")
-    Traceback (most recent call last):
-    ...
-    sphereufm.certify.complete.reading.CompleteCheckError: certificate lacks format, instance, method, producer
     """
     certificate = read_json(data)
     producer = keys(certificate["producer"], "producer", {"name", "version"})

@@ -293,13 +293,7 @@ def _too_large(K: int, d: int, N: int) -> str:
 
 
 def decimal_above(value: float) -> str:
-    """Six digits of a number, rounded up: what is printed is a bound.
-
-    Examples
-    --------
-    >>> decimal_above(1.2345649e-9), decimal_above(0.5), decimal_above(math.inf)
-    ('1.23457e-9', '0.5', 'Infinity')
-    """
+    """Six digits of a number, rounded up: what is printed is a bound."""
     rounded = Context(prec=6, rounding=ROUND_CEILING).plus(Decimal(value))
     return f"{rounded:g}" if math.isfinite(value) else str(rounded)
 

@@ -35,15 +35,7 @@ _LEAST_SCALE = 40
 
 
 class ExpressionBalls:
-    """The cost of an :class:`ExpressionInstance`, as what provers ask for.
-
-    Examples
-    --------
-    >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1), ("exp", 0)))
-    >>> at = ExpressionBalls(cut).at(arb_mat([[1, 0], [0, 1]]))
-    >>> float(at.cost), [[float(v) for v in column] for column in at.gradient]
-    (1.0, [[0.0, 1.0], [1.0, 0.0]])
-    """
+    """The cost of an :class:`ExpressionInstance`, as what provers ask for."""
 
     def __init__(self, instance: ExpressionInstance) -> None:
         self.instance = instance

@@ -121,15 +121,7 @@ def applied(minus: int, T: arb_mat, A: arb_mat) -> arb_mat:
 
 
 def inertia(A: arb_mat) -> Witness | None:
-    """Return a witness that proves the inertia of every symmetric matrix in A, or None.
-
-    Examples
-    --------
-    >>> inertia(arb_mat([[2, 1], [1, -3]])).minus
-    1
-    >>> inertia(arb_mat([[1, 1], [1, 1]])) is None
-    True
-    """
+    """Return a witness that proves the inertia of every symmetric matrix in A, or None."""
     found = witness_of(A)
     if found is None or not contraction(A, *found) < _ROOM:
         return None

@@ -105,13 +105,6 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
     with equal features to the last bit are merged.  ``max_precision``: as in :func:`prove_point`.  Result:
     with a ``GapClaim``, in nats; a candidate until checked.  Raises InvalidInputError if the shape does not
     fit the instance, or an entry is not finite.
-
-    Examples
-    --------
-    >>> instance = ExactInstance(classes=2, dim=2, class_sizes=(1, 1), tau=Fraction(1))
-    >>> certificate = prove_gap(instance, [[1, -1, 1, -1], [0, 0, 0, 0]])
-    >>> 0 <= certificate.claims[0].gap < 1e-12
-    True
     """
     candidate = as_candidate(instance, X, tolerance=0.0)
     point = ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
@@ -136,11 +129,6 @@ def prove_benign(instance: ExactInstance) -> Certificate:
     Result: with a ``BenignClaim`` of Theorem S if ``K >= 2`` and ``d >= max(K, 3)``, of Theorem E if ``d = K
     - 1 >= 3`` and ``tau <= (K - 2) / 2``; else without claims, and a reason.  It rests on a theorem, not on
     an enumeration.
-
-    Examples
-    --------
-    >>> prove_benign(ExactInstance(classes=3, dim=3, class_sizes=(5, 0, 2), tau=Fraction(7))).claims
-    (BenignClaim(theorem='S', formal='benign_S'),)
     """
     found = _theorem(instance)
     claims = () if found is None else (BenignClaim(theorem=found[0], formal=found[1]),)

@@ -103,13 +103,7 @@ def equiangularity(A: Array) -> float | None:
 
 
 def uniformity(A: Array) -> tuple[float, float] | None:
-    """Mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``; none if directions coincide.
-
-    Examples
-    --------
-    >>> uniformity(np.array([[1.0, 0.0], [-3.0, 0.0]]))[1]
-    0.5
-    """
+    """Mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``; none if directions coincide."""
     lengths = np.linalg.norm(A, axis=1)
     if not (lengths > _SMALLEST).all():
         return None

@@ -68,12 +68,6 @@ def one_vs_rest(A: Array) -> OneVsRest | None:
     """One-vs-rest distance of the directions of the rows of ``A``, shape ``(K, d)``; none if a row is zero.
 
     The gap is at most 1e-10 of the distance, or what rounding leaves.
-
-    Examples
-    --------
-    >>> found = one_vs_rest(np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]]))
-    >>> round(found.distance, 9), found.gap < 1e-9
-    (1.5, True)
     """
     lengths = np.linalg.norm(A, axis=1)
     if not (lengths > _SMALLEST).all():

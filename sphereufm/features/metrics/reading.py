@@ -20,15 +20,7 @@ _NEAR, _HALF = 0.1, 0.5
 
 
 def read(metrics: CollapseMetrics) -> list[str]:
-    """Four lines.
-
-    Examples
-    --------
-    >>> from sphereufm.features import collapse_metrics, feature_set_from_arrays
-    >>> H = [[1.0, 0.1], [1.0, -0.1], [-1.0, 0.0], [-1.0, 0.0]]
-    >>> print(read(collapse_metrics(feature_set_from_arrays(H, [0, 0, 1, 1])))[3])
-    NC4 1 (1 at collapse): share of samples whose nearest class mean is that of their label
-    """
+    """Four lines."""
     given = "nc2_classifier" in metrics.variants
     filled = {
         "frame": "classifier" if given else "centred class means",

@@ -65,15 +65,6 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     listed as :class:`~sphereufm.features.readers.source.RefusedSource` and raise when they are read.  Raises
     UnreadableFileError if the file is missing, damaged, of unknown kind, or refused for safety;
     MissingExtraError if the format needs a library of the extra ``features`` that is not installed.
-
-    Examples
-    --------
-    >>> import numpy as np, tempfile, os
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "f.npz")
-    ...     np.savez(path, features=np.ones((4, 2)), labels=np.array([0, 1, 0, 1]))
-    ...     {key: array.shape for key, array in open_arrays(path).items()}
-    {'features': (4, 2), 'labels': (4,)}
     """
     place = os.fspath(path)
     if os.path.isdir(place) or is_pattern(place):
@@ -87,15 +78,6 @@ def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySo
     ``spec``: ``"FILE"`` or ``"FILE:KEY"``; ``role``, one of "features", "labels", "classifier", "bias": what
     it is for.  Raises UnreadableFileError as for :func:`open_arrays`, or if the array itself is refused;
     InvalidInputError if the key is not there, or no array or several fit the role.
-
-    Examples
-    --------
-    >>> import numpy as np, tempfile, os
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "f.npz")
-    ...     np.savez(path, a=np.ones((4, 2)), b=np.zeros((4, 2)))
-    ...     float(open_array(path + ":b").read().sum())
-    0.0
     """
     path, key = split_spec(spec)
     arrays = open_arrays(path)
@@ -106,13 +88,7 @@ def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySo
 
 
 def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Split ``"FILE:KEY"`` at the last colon that leaves an existing path; a path object has no key.
-
-    Examples
-    --------
-    >>> split_spec("no-such-file.npz:feats")
-    ('no-such-file.npz', 'feats')
-    """
+    """Split ``"FILE:KEY"`` at the last colon that leaves an existing path; a path object has no key."""
     text = os.fspath(spec)
     if not isinstance(spec, str) or is_path(text):
         return text, None

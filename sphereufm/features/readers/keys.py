@@ -93,16 +93,7 @@ class KeyRole:
 
 
 def role_and_stem(key: str) -> KeyRole:
-    """Role and stem of a key; the last word that tells a role counts.
-
-    Examples
-    --------
-    >>> found = role_and_stem("testfeat")
-    >>> found.role, sorted(found.stem)
-    ('features', ['test'])
-    >>> found.distance(role_and_stem("labels_test")), found.distance(role_and_stem("y_train")) is None
-    (0, True)
-    """
+    """Role and stem of a key; the last word that tells a role counts."""
     words = [part for word in _tokens(key) for part in _known_parts(word)]
     at = next((i for i in reversed(range(len(words))) if words[i] in _ROLES), None)
     stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
@@ -235,15 +226,7 @@ def sibling_bias(key: str) -> str:
 
 
 def describe(arrays: Mapping[str, ArraySource], limit: int = 8) -> str:
-    """The arrays of a file in a few words.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sphereufm.features.readers.source import MemorySource
-    >>> describe({"x": MemorySource(name="x", array=np.ones((2, 3)))})
-    "'x' (2, 3) float64"
-    """
+    """The arrays of a file in a few words."""
     shown = []
     for key, array in list(arrays.items())[:limit]:
         what = "refused" if _is_refused(array) else f"{array.shape} {array.dtype}"

@@ -209,13 +209,7 @@ def _swapped(source: ArraySource) -> ArraySource:
 
 
 def transposed(source: ArraySource) -> ArraySource:
-    """A matrix with rows and columns exchanged; by strides where the file has them, else in memory.
-
-    Examples
-    --------
-    >>> transposed(MemorySource(name="x", array=np.ones((2, 3)))).shape
-    (3, 2)
-    """
+    """A matrix with rows and columns exchanged; by strides where the file has them, else in memory."""
     if len(source.shape) != 2:
         raise InvalidInputError(f"{source.name} has shape {source.shape}; only a matrix can be transposed")
     if isinstance(source, StoredArray):

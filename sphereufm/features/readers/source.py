@@ -55,14 +55,7 @@ class ArraySource(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MemorySource:
-    """An array that is in memory already; ``categories`` are texts that its numbers stand for.
-
-    Examples
-    --------
-    >>> source = MemorySource(name="features", array=np.arange(6.0).reshape(3, 2))
-    >>> [block.shape for block in source.blocks(2)]
-    [(2, 2), (1, 2)]
-    """
+    """An array that is in memory already; ``categories`` are texts that its numbers stand for."""
 
     name: str
     array: AnyArray
@@ -94,13 +87,6 @@ class RefusedSource:
     """An entry of a file that is there but is not read, with the reason.
 
     It is listed so that it can be named in messages; using it raises.
-
-    Examples
-    --------
-    >>> RefusedSource(name="f.npz:meta", reason="it holds pickled objects").read()
-    Traceback (most recent call last):
-        ...
-    sphereufm.errors.UnreadableFileError: f.npz:meta is refused: it holds pickled objects
     """
 
     name: str
@@ -127,14 +113,7 @@ class RefusedSource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JoinedSource:
-    """Several arrays of equal row shape, one after the other (shards, lists of batches).
-
-    Examples
-    --------
-    >>> parts = tuple(MemorySource(name=n, array=np.ones((2, 3))) for n in "ab")
-    >>> JoinedSource.of("ab", parts).shape
-    (4, 3)
-    """
+    """Several arrays of equal row shape, one after the other (shards, lists of batches)."""
 
     name: str
     parts: tuple[ArraySource, ...]
@@ -212,14 +191,6 @@ def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterato
 
     Yields the blocks of ``source``, unchanged.  Raises InvalidInputError if an entry is not finite; the
     message names the first such row, counted from 0.
-
-    Examples
-    --------
-    >>> source = MemorySource(name="features", array=np.array([[1.0], [np.nan]]))
-    >>> list(finite_blocks(source, 10))
-    Traceback (most recent call last):
-        ...
-    sphereufm.errors.InvalidInputError: features row 1 holds nan; remove or replace NaN and infinite entries first
     """
     start = first_row
     for block in source.blocks(rows):

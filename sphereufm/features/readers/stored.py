@@ -30,15 +30,7 @@ _SPAN_BYTES = 2**16  # spans up to this size are read whole, whatever share of t
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFile:
-    """A regular file, and what identified it when it was first opened.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as handle:
-    ...     StoredFile.at(handle.name).size
-    0
-    """
+    """A regular file, and what identified it when it was first opened."""
 
     path: Path
     size: int
@@ -103,18 +95,6 @@ class StoredArray:
     * ``shape`` and ``strides``: lengths and steps in elements; steps are nonnegative.  The caller has checked
       that all elements lie inside the file.
     * ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as handle:
-    ...     np.arange(6, dtype="<f4").tofile(handle.name)
-    ...     file = StoredFile.at(handle.name)
-    ...     every_other = StoredArray(
-    ...         name="x", file=file, offset=0, stored=np.dtype("<f4"), shape=(3,), strides=(2,)
-    ...     )
-    ...     every_other.read()
-    array([0., 2., 4.], dtype=float32)
     """
 
     name: str
@@ -209,14 +189,6 @@ def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
     """Fill ``view`` from ``handle``.
 
     Raises UnreadableFileError if the file ends first.
-
-    Examples
-    --------
-    >>> import io
-    >>> buffer = bytearray(3)
-    >>> read_exactly(io.BytesIO(b"abcd"), memoryview(buffer), "x")
-    >>> buffer
-    bytearray(b'abc')
     """
     done = 0
     while done < len(view):
@@ -231,11 +203,6 @@ def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
 
 def deliver(part: AnyArray) -> AnyArray:
     """Native numbers from stored ones: byte order, booleans that are 0 or 1, narrow floats widened to float32.
-
-    Examples
-    --------
-    >>> deliver(np.array([1.0, 2.0], dtype=">f4")).dtype.isnative
-    True
     """
     if part.dtype.kind == "b":
         return part.view(np.uint8) != 0

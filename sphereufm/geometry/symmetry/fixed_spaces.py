@@ -39,12 +39,6 @@ class FixedPointSpace:
     """Configurations of classifiers and class features that ``S_{a_1} x ... x S_{a_m}`` fixes up to O(d).
 
     ``blocks``: the classes of each block.
-
-    Examples
-    --------
-    >>> space = FixedPointSpace(((0, 1, 2), (3,)))
-    >>> space.spheres.dims, space.dim
-    ((6, 4, 6, 4), 8)
     """
 
     blocks: tuple[tuple[int, ...], ...]
@@ -93,13 +87,7 @@ class FixedPointSpace:
 
 
 def simplex_vertices(count: int) -> Array:
-    """Vertices of the regular simplex on the unit sphere, shape ``(count - 1, count)``.
-
-    Examples
-    --------
-    >>> np.round(simplex_vertices(3).T @ simplex_vertices(3), 12)[0]
-    array([ 1. , -0.5, -0.5])
-    """
+    """Vertices of the regular simplex on the unit sphere, shape ``(count - 1, count)``."""
     if count == 1:
         return np.zeros((0, 1))
     # rows of the Helmert matrix: orthonormal and orthogonal to the ones
@@ -112,13 +100,7 @@ def simplex_vertices(count: int) -> Array:
 
 
 def block_partitions(members: tuple[int, ...], most: int) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Split interchangeable members into at most ``most`` blocks, one way for each choice of sizes.
-
-    Examples
-    --------
-    >>> [tuple(map(len, blocks)) for blocks in block_partitions((0, 1, 2, 3), 2)]
-    [(4,), (3, 1), (2, 2)]
-    """
+    """Split interchangeable members into at most ``most`` blocks, one way for each choice of sizes."""
     for sizes in _integer_partitions(len(members), most, len(members)):
         ends = np.cumsum(sizes)
         yield tuple(members[end - size : end] for size, end in zip(sizes, ends, strict=True))

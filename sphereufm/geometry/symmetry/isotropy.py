@@ -50,16 +50,6 @@ def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *
     Result: exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it
     is the number of classes modulo O(d) in the orbit of ``X`` under the permutations.  Raises
     AlignmentUndecidedError if a search was stopped by its work limit.
-
-    Examples
-    --------
-    An equilateral triangle has all its permutations as isometries; of a square's 24, eight are.
-
-    >>> angles = 2 * np.pi * np.arange(3) / 3
-    >>> isotropy_order(np.array([np.cos(angles), np.sin(angles)]), SymmetryGroup.full(3))
-    6
-    >>> isotropy_order(np.array([[1.0, 0, -1, 0], [0, 1, 0, -1]]), SymmetryGroup.full(4))
-    8
     """
     permutations = symmetry.permutations
     X = check_array("X", X, (None, permutations.columns))

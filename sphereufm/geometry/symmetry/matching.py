@@ -53,12 +53,6 @@ def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> N
     """Number the distinct places of columns, cell kind by cell kind, shape ``(M,)``.
 
     Columns of one cell kind share a number when they are joined by steps of at most ``gap``.
-
-    Examples
-    --------
-    >>> X = np.array([[1.0, -1.0, 1.0]])
-    >>> position_labels(X, ColumnPermutations.all_columns(3), 1e-9)
-    array([0, 1, 0])
     """
     columns = Columns.distinct(X, permutations)
     labels = np.empty(columns.first.size, dtype=np.intp)

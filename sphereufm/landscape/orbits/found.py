@@ -38,13 +38,6 @@ def reduced(problem: SphereProblem, X: Array) -> list[Found]:
     """Rank, configuration in its own span, and cost of each critical point.
 
     ``X``, shape ``(B, d, M)``: of any dimension where O(d) is a symmetry.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> X = np.array([[[1.0, -1.0, 1.0, -1.0], [0.0] * 4]])
-    >>> [found.rank for found in reduced(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), X)]
-    [1]
     """
     if not len(X):
         return []

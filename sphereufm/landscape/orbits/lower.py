@@ -34,14 +34,6 @@ def is_lower(problem: SphereProblem, Y: Array, X: Array) -> bool:
     """Whether the cost at ``Y`` is below that at ``X`` by more than rounding explains.
 
     ``Y`` and ``X``, shape ``(d, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, -1.0, 1.0], [0.0] * 4])
-    >>> is_lower(problem, X[:, [0, 1, 3, 2]], X), is_lower(problem, X, -X)
-    (True, False)
     """
     both = problem.at(np.stack([Y, X]))
     below, here = np.asarray(both.cost).tolist()

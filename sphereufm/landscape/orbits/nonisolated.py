@@ -131,17 +131,6 @@ def walkable_dimension(problem: SphereProblem, X: Array) -> int:
 
     ``problem``: in any dimension that ``X`` fits.  ``X``, shape ``(r, M)``: a critical point in its own span;
     as found where O(d) is no symmetry.  Returns zero for an isolated class.  At most 16 directions are tried.
-
-    Examples
-    --------
-    A global minimiser is isolated; at collapsed classifiers (here a point of rank one) features may move.
-
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=2, tau=1.0)
-    >>> walkable_dimension(problem, np.array([[1.0, -1.0, 1.0, 1.0, -1.0, -1.0]]))
-    0
-    >>> walkable_dimension(problem, np.array([[1.0, 1.0, 1.0, -1.0, 1.0, -1.0]])) > 0
-    True
     """
     d = problem.spheres.shape[0]
     inner = capabilities.in_span(problem, min(X.shape[0] + 1, d))

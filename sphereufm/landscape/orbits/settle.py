@@ -60,15 +60,6 @@ def settle(problem: SphereProblem, X: Array) -> Settled | None:
     """Newton's method from a point near a critical one; None if it does not lead to one close by.
 
     ``problem``: in the point's own span where O(d) is a symmetry; ``X``, shape ``(d, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, 1.0, -1.0], [1e-5, 0.0, 0.0, 0.0]])
-    >>> settled = settle(problem, X)
-    >>> settled.uncertainty < 1e-6, float(relative_gradient_norm(problem.at(settled.X))) < 1e-14
-    (True, True)
     """
     if X.shape[0] == 1 or not problem.spheres.dimension:
         return Settled(X=X, uncertainty=0.0, flat=0)

@@ -37,16 +37,6 @@ def at_true_ranks(problem: SphereProblem, points: Sequence[Found]) -> list[Found
     """The points, those beside a critical point of lower rank replaced by it.
 
     ``problem``: points are left as they are where O(d) is no symmetry.
-
-    Examples
-    --------
-    >>> from sphereufm.landscape.orbits.found import reduced
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12.0)
-    >>> a = np.array([0.0, 0.0, np.pi + 1e-4, 0.0, 0.0, np.pi + 1e-4])
-    >>> found = reduced(problem, np.array([[np.cos(a), np.sin(a)]]))
-    >>> found[0].rank, at_true_ranks(problem, found)[0].rank
-    (2, 1)
     """
     if not problem.symmetry.orthogonal:
         return list(points)

@@ -64,12 +64,6 @@ def basin_merges(
 
     ``costs``: of all rows; ``minimisers``: rows that end descents.  Result: in the order of cost.  The cost
     of a merge bounds the barrier between its basins from above, numerically.
-
-    Examples
-    --------
-    >>> edges = [Connection(source=2, target=k, descents=1) for k in (0, 1)]
-    >>> basin_merges(edges, [0.1, 0.2, 0.5], {0, 1})
-    (BasinMerge(cost=0.5, row=2, basins=(0, 1)),)
     """
     reached = _reached(edges, costs, minimisers)
     basins = {row: frozenset([row]) for row in minimisers}

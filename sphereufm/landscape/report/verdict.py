@@ -57,11 +57,6 @@ def judge(
       minimisers and strict saddles is then a benign landscape.
 
     Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
-
-    Examples
-    --------
-    >>> judge([], None).verdict.name
-    'UNDECIDED'
     """
     bad = [entry for entry in entries if entry.kind in COUNTEREXAMPLES and lies_above(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]

@@ -48,11 +48,6 @@ class Effort(Enum):
         """Return an effort as it is, or the one of that name.
 
         Raises InvalidInputError if there is none of that name.
-
-        Examples
-        --------
-        >>> Effort.named("quick")
-        <Effort.QUICK>
         """
         if isinstance(effort, Effort):
             return effort

@@ -42,14 +42,6 @@ def follow_eigenvectors(
     * ``iterations``: most steps: the result need not have converged.
 
     Returns an array of shape ``(B, d, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = follow_eigenvectors(problem, problem.spheres.random_point(0, (4,)), np.zeros(4, dtype=int))
-    >>> bool(np.allclose(problem.cost(X), 0.126928, atol=1e-3))
-    True
     """
     X = starts.copy()
     active = np.arange(len(X))

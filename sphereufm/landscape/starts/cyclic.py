@@ -41,13 +41,6 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
     """Random points that a cyclic group of permutations with rotations leaves alone.
 
     Result: None where the group has no permutation but the identity, shape ``(at most count, d, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
-    >>> symmetric_starts(problem, np.random.default_rng(0), 5).shape
-    (5, 3, 6)
     """
     found: list[Array] = []
     d, M = problem.spheres.shape

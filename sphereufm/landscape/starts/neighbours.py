@@ -46,14 +46,6 @@ def neighbouring_starts(problem: SphereProblem, X: Array, highest_rank: int) -> 
     * ``highest_rank``: lifts are made only up to this rank.
 
     Yields an array of shape ``(r, M)`` or ``(r + 1, M)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, 1.0, -1.0]])
-    >>> {start.shape for start in neighbouring_starts(problem, X, 2)}
-    {(2, 4)}
     """
     r = X.shape[0]
     orthogonal = problem.symmetry.orthogonal

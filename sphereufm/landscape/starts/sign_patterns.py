@@ -52,12 +52,6 @@ def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.ra
 
     ``limit``: largest number of classes to list; ``rng``: used only where the list would exceed ``limit``.
     Raises InvalidInputError if ``limit`` is below one.
-
-    Examples
-    --------
-    >>> sign_patterns(ColumnPermutations.all_columns(3), 10)
-    array([[-1., -1., -1.],
-           [ 1., -1., -1.]])
     """
     if limit < 1:
         raise InvalidInputError(f"limit={limit} must be at least 1")

@@ -34,13 +34,7 @@ _ROUNDING = 1e-14
 
 
 def is_convex_in_gram(program: Sequence[tuple[Any, ...]]) -> bool:
-    """Whether the rules show that the cost reads Gram entries alone and is convex in them.
-
-    Examples
-    --------
-    >>> is_convex_in_gram([("gram", 0, 1), ("exp", 0)]), is_convex_in_gram([("gram", 0, 1), ("pow", 0, 3)])
-    (True, False)
-    """
+    """Whether the rules show that the cost reads Gram entries alone and is convex in them."""
     flags: list[frozenset[str]] = []
     numbers: dict[int, Fraction] = {}
     for t, (name, *arguments) in enumerate(program):

@@ -62,13 +62,6 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
 
     ``problem``: cross-entropy without offsets; samples of one class must have equal weights (else nothing is
     yielded).  ``most_blocks``: largest number of blocks for each kind of class.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(5, 5, 5), dim=4, tau=1)
-    >>> [space.name for space in fixed_point_spaces(problem)]
-    ['S_3', 'S_2 x S_1', 'S_1 x S_1 x S_1']
     """
     permutations = problem.symmetry.permutations
     plain = problem.loss == PLAIN and problem.exact_rates is None

@@ -35,13 +35,6 @@ class ArcFace:
     ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta > 0``: the corner at ``theta = 0``
     is rounded over about so many radians.  Raises InvalidInputError if ``margin`` is outside its range or
     ``rounding`` not positive.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.losses.interface import block_from_labels
-    >>> terms = ArcFace(margin=0.5).forward(np.zeros((2, 1)), block_from_labels(np.array([0]), np.ones(1)))
-    >>> round(float(terms.cost[0]), 4)
-    0.9613
     """
 
     name = "arcface"

@@ -50,13 +50,6 @@ class CrossEntropy:
     ``margin``: ``m``, subtracted from the cosine of the own class; any sign.  ``offsets``, shape ``(K,)`` or
     ``(K, K)``: added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.  Raises
     InvalidInputError if a number is not finite, or the offsets are neither a vector nor a square matrix.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.losses.interface import block_from_labels
-    >>> terms = CrossEntropy().forward(np.array([[0.0], [0.0]]), block_from_labels(np.array([0]), np.ones(1)))
-    >>> bool(terms.cost[0] == np.log(2.0)), terms.G.ravel()
-    (True, array([-0.5,  0.5]))
     """
 
     name = "cross-entropy"

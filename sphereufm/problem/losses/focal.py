@@ -36,13 +36,6 @@ class Focal:
 
     ``focusing``: ``gamma >= 0``; with zero the loss is cross-entropy.  Raises InvalidInputError if
     ``focusing`` is negative.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.losses.interface import block_from_labels
-    >>> terms = Focal(focusing=2).forward(np.zeros((2, 1)), block_from_labels(np.array([0]), np.ones(1)))
-    >>> bool(np.isclose(terms.cost[0], np.log(2.0) / 4.0))
-    True
     """
 
     name = "focal"

@@ -30,11 +30,6 @@ class LabelSmoothing:
     """Cross-entropy against ``(1 - eps) e_y + eps / K``, in nats.
 
     ``smoothing``: ``eps`` in ``[0, 1)``.  Raises InvalidInputError if ``smoothing`` is outside ``[0, 1)``.
-
-    Examples
-    --------
-    >>> round(LabelSmoothing(smoothing="0.1").facts(10).vanishes_from, 4)
-    2.2554
     """
 
     name = "label-smoothing"

@@ -24,15 +24,7 @@ __all__ = ["Logistic"]
 
 @dataclass(frozen=True)
 class Logistic:
-    """One-against-all logistic loss (binary cross-entropy of each class), in nats.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.losses.interface import block_from_labels
-    >>> terms = Logistic().forward(np.zeros((2, 1)), block_from_labels(np.array([0]), np.ones(1)))
-    >>> bool(np.isclose(terms.cost[0], 2.0 * np.log(2.0))), terms.G.ravel()
-    (True, array([-0.5,  0.5]))
-    """
+    """One-against-all logistic loss (binary cross-entropy of each class), in nats."""
 
     name = "logistic"
 

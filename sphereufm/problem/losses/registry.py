@@ -61,11 +61,6 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
     """Return the loss that a name, a JSON object or a loss itself stands for.
 
     Raises InvalidInputError if there is none of the name, or it has no such parameter.
-
-    Examples
-    --------
-    >>> find_loss({"name": "focal", "focusing": "1/2"})
-    Focal(focusing=Fraction(1, 2))
     """
     if isinstance(loss, str):
         loss = {"name": loss}
@@ -87,13 +82,7 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
 
 
 def loss_to_json(loss: Loss) -> dict[str, Any]:
-    """Describe a loss by its name and exact parameters.
-
-    Examples
-    --------
-    >>> loss_to_json(LabelSmoothing(smoothing="0.1"))
-    {'name': 'label-smoothing', 'smoothing': '1/10'}
-    """
+    """Describe a loss by its name and exact parameters."""
     parameters = {field.name: _plain(getattr(loss, field.name)) for field in fields(loss)}  # type: ignore[arg-type]
     return {"name": loss.name, **parameters}
 

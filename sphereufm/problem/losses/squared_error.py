@@ -28,12 +28,6 @@ class SquaredError:
 
     ``own_weight``: ``k > 0``.  ``target``: ``M > 0``, what the own logit should be; the others should be
     zero.  Raises InvalidInputError if one of them is not positive.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.losses.interface import block_from_labels
-    >>> SquaredError().forward(np.array([[0.5], [0.0]]), block_from_labels(np.array([0]), np.ones(1))).cost
-    array([0.125])
     """
 
     name = "squared-error"

@@ -25,13 +25,6 @@ def difference_product(gradient: Callable[[Array], Array], X: Array, U: Array) -
     """Hessian product by central differences, shape ``(..., d, M)``, batch axes of ``X`` and ``U`` broadcast.
 
     ``gradient``: Riemannian gradient at a stack of points; ``X`` and ``U``, shape ``(..., d, M)``.
-
-    Examples
-    --------
-    >>> A = np.diag([1.0, 3.0])
-    >>> X, U = np.eye(2)[:, :1], np.eye(2)[:, 1:]
-    >>> difference_product(lambda Y: project(Y, 2.0 * A @ Y), X, U).round(8).ravel().tolist()
-    [0.0, 4.0]
     """
     X, U = np.broadcast_arrays(X, U)
     longest = column_norms(U).max(axis=-1)[..., None, None]

@@ -42,15 +42,6 @@ def to_pymanopt(
     Notes
     -----
     Pymanopt draws starting points from NumPy's global generator: pass ``initial_point`` to its solvers.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2), dim=3, tau=1.0)
-    >>> X = problem.spheres.random_point(0)
-    >>> exported = to_pymanopt(problem)
-    >>> bool(np.allclose(exported.riemannian_gradient(X), problem.gradient(X)))
-    True
     """
     import pymanopt
     from pymanopt.manifolds import Oblique, Product

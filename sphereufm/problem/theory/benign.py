@@ -77,13 +77,6 @@ def theorem_e(problem: UFMProblem) -> TheoremCheck:
 
 def theorem_c(problem: UFMProblem) -> TheoremCheck:
     """Check the hypotheses of Theorem C: a convex loss whose derivative cannot vanish, and ``d`` large enough.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> smoothed = {"name": "label-smoothing", "smoothing": "0.1"}
-    >>> theorem_c(UFMProblem(class_sizes=(1,) * 10, dim=10, tau=3, loss=smoothed)).reasons
-    ('the derivative of label-smoothing can vanish from tau = 2.25543 on, for K=10, and tau=3 is not below',)
     """
     K, d, loss = problem.classes, problem.dim, problem.loss
     facts = loss.facts(K)

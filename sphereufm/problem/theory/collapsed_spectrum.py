@@ -46,13 +46,6 @@ def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
     ``problem``: balanced, equal weights, ``d >= K - 1``, cross-entropy.  Result: equal values from different
     pieces are not joined.  Multiplicities sum to the dimension of the manifold less that of the orbit.
     Raises InvalidInputError if the problem is not balanced, or ``d < K - 1``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> spectrum = collapsed_spectrum(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0))
-    >>> [(round(value, 6), count) for value, count in spectrum]
-    [(0.119203, 2), (0.119203, 2), (0.238406, 2)]
     """
     if not problem.is_balanced or problem.dim < problem.classes - 1:
         raise InvalidInputError(

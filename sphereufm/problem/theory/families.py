@@ -46,14 +46,6 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     -----
     The test asks for coincident classifiers and for the family's cost, so that the nearly collapsed points that
     abound at large ``tau`` (some pairs of columns coincide, not all classifiers) are not taken for members.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> X = np.ones((1, 4))
-    >>> family_name(problem, X, float(problem.in_dimension(1).cost(X)))
-    'collapsed-classifiers'
     """
     facts = problem.loss.facts(problem.classes)
     if 0.0 < facts.vanishes_from <= problem.tau * (1.0 + FAMILY_COST) and problem.spheres.dimension:

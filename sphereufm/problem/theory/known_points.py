@@ -42,14 +42,6 @@ def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
 
     ``signs``, shape ``(K + N,)``: entries 1 or -1.  Returns an array of shape ``(d, K + N)``.  Raises
     InvalidInputError if an entry is neither 1 nor -1, or the length is wrong.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=2.0)
-    >>> X = rank_one_point(problem, [1, -1, 1, 1])
-    >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
-    True
     """
     s = check_array("signs", signs, (problem.shape[1],))
     if s.ndim != 1 or not (np.abs(s) == 1.0).all():
@@ -66,14 +58,6 @@ def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) 
     empty); they are drawn so, inside the unit ball, and each is completed by ``+-sqrt(1 - |x_i|^2) w``.
 
     Returns an array of shape ``(d, K + N)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 3), dim=3, tau=1.0)
-    >>> X = random_collapsed_point(problem, 0)
-    >>> bool(np.abs(problem.gradient(X)).max() < 1e-15)
-    True
     """
     generator = as_generator(rng)
     d, N = problem.dim, problem.samples
@@ -102,14 +86,6 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
 
     Raises InvalidInputError if ``d < 2``, or no such signs were found (of weights with very many different
     sums not all are tried).
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(3, 1, 1), dim=2, tau=5.0)
-    >>> X = orthogonal_collapsed_point(problem)
-    >>> sorted(X[1, 3:6].tolist()), bool(np.abs(problem.gradient(X)).max() < 1e-15)
-    ([-1.0, 1.0, 1.0], True)
     """
     if problem.dim < 2:
         raise InvalidInputError(f"dim={problem.dim} must be at least 2; a line has no orthogonal directions")
@@ -154,14 +130,6 @@ def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array
 
     ``problem``: ``d >= K - 1``.  ``sample``: which one; the lightest (the first of them) if not given.
     Raises InvalidInputError if ``d < K - 1``, or there is no such sample.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=12)
-    >>> X = turned_sample_point(problem)
-    >>> round(float(X[:, 0] @ X[:, 3]), 12)
-    -1.0
     """
     i = int(problem.weights.argmin()) if sample is None else check_integer("sample", sample, 0)
     if i >= problem.samples:
@@ -193,12 +161,6 @@ def constructed_starts(problem: UFMProblem) -> Iterator[Array]:
 
     The collapsed point (global minimiser when balanced), the same with one sample turned around (at ``d = K - 1`` a
     spurious minimiser may lie nearby), and for ``K = d = 2`` the degenerate member of the collapsed classifiers.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> len(list(constructed_starts(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1.0)))) >= 2
-    True
     """
     for build in (collapsed_point, turned_sample_point, orthogonal_collapsed_point):
         try:

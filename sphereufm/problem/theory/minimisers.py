@@ -25,14 +25,6 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
 
     ``point``: at ``X`` of shape (d, M) or (B, d, M); ``shift``: share of a column's scale by which S may fall
     short of being positive semidefinite.  Returns an array of shape ``()`` or ``(B,)``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
-    >>> bool(global_minima(problem.at(collapsed_point(problem)), 1e-7))
-    True
     """
     K = point.problem.classes
     if not point.problem.loss.facts(K).convex:

@@ -119,14 +119,6 @@ def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | Non
     Class, sample and ``b`` are chosen to make it so.
 
     Returns ``None`` for ``d < 3``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> X = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    >>> round(collapsed_direction(problem, X).curvature, 6)
-    -0.25
     """
     point = _single_point(problem, X)
     if problem.dim < 3:
@@ -149,15 +141,6 @@ def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection 
     curvature is then not ``c^T S c``, but it is still the curvature that is reported.
 
     Returns ``None`` where the tangent part vanishes (``d = 1``).
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, 1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    >>> found = rank_deficient_direction(problem, X)
-    >>> bool(np.isclose(found.curvature, problem.at(X).multiplier_matrix.min_eigenvalue()))
-    True
     """
     point = _single_point(problem, X)
     left = np.linalg.svd(point.X, full_matrices=problem.dim > point.X.shape[1])[0]
@@ -198,15 +181,6 @@ def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     """Direction of Theorem E: the feature with the largest ``beta_i`` moves along its block's least eigenvector.
 
     Returns ``None`` for ``d = 1``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, -1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    >>> found = edge_direction(problem, X)
-    >>> bool(np.isclose(found.curvature, -problem.at(X).beta[0]))
-    True
     """
     point = _single_point(problem, X)
     if problem.dim < 2:
@@ -222,14 +196,6 @@ def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
 
 def turning_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     """Direction of Theorem C: the sample with the least ``|beta_i|`` for its pull turns where the logits do not see it.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0, loss="logistic")
-    >>> X = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
-    >>> turning_direction(problem, X).curvature < -0.1
-    True
     """
     point = _single_point(problem, X)
     pull = np.abs(point.G).max(axis=0)

@@ -102,14 +102,6 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
 
     Balanced, ``d > K`` and ``tau < 2 (d - 2) / (1 + (K mod 2) / K)``.  The conditions are quoted from secondary
     sources and not verified against the paper; Theorem S needs none of the three.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1.0)).applies
-    True
-    >>> published_theorem(UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=3.0)).reasons
-    ('tau=3.0 is not below 2 (d - 2) / (1 + (K mod 2) / K) = 3',)
     """
     K, d = problem.classes, problem.dim
     limit = Fraction(2 * (d - 2)) / (1 + Fraction(K % 2, K))
@@ -125,14 +117,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
 
 
 def has_equal_class_weights(problem: UFMProblem) -> bool:
-    """Whether all classes carry exactly the same total weight (balanced classes with equal weights do).
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> has_equal_class_weights(UFMProblem(class_sizes=(1, 2), dim=2, tau=1.0, weights=(2, 1, 1)))
-    True
-    """
+    """Whether all classes carry exactly the same total weight (balanced classes with equal weights do)."""
     if problem.exact_weights is None:
         return len(set(problem.class_sizes)) == 1
     totals = [Fraction(0)] * problem.classes
@@ -165,14 +150,7 @@ def global_minimum(problem: UFMProblem) -> float | None:
 
 
 def log_global_minimum(problem: UFMProblem) -> float | None:
-    """Return the natural logarithm of :func:`global_minimum`, finite also where the minimum underflows.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> round(log_global_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1000)), 6)
-    -2000.0
-    """
+    """Return the natural logarithm of :func:`global_minimum`, finite also where the minimum underflows."""
     if isinstance(problem.loss, CrossEntropy) and _minimum_may_be_known(problem):
         return problem.loss.log_balanced_minimum(problem.classes, problem.dim, problem.exact_tau)
     value = global_minimum(problem)
@@ -185,12 +163,6 @@ def nonnegative_minimum(problem: UFMProblem) -> float | None:
     Attained where the classes have orthonormal features ``h_k`` and ``w_k`` is parallel to ``h_k - mean(h)``.
 
     Result: nats; ``None`` where classes carry different total weights, or ``d < K``.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> round(nonnegative_minimum(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)), 6)
-    0.217622
     """
     K, loss = problem.classes, problem.loss
     if not isinstance(loss, CrossEntropy) or loss.offsets is not None:

@@ -31,16 +31,7 @@ _ETA = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class ConjugateGradient:
-    """Hager-Zhang conjugate gradients; vectors are transported by projection.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> solve(problem, rng=0, solver=ConjugateGradient()).converged
-    True
-    """
+    """Hager-Zhang conjugate gradients; vectors are transported by projection."""
 
     name: str = field(default="conjugate-gradient", init=False)
 

@@ -45,16 +45,6 @@ class Krylov:
     * ``size``, shape ``(B,)``: dimension of each space.
     * ``norm``, shape ``(B,)``: norm of each gradient.
     * ``exhausted``, shape ``(B,)``: whether a space is invariant and cannot grow.
-
-    Examples
-    --------
-    >>> space, all_items = Krylov(np.array([[[1.0, 2.0]]])), np.array([0])
-    >>> for _ in range(2):
-    ...     space.grow(all_items, lambda rows, U: U * np.array([1.0, 4.0]))
-    >>> space.exhausted
-    array([ True])
-    >>> space.combine(all_items, space.least_residual(all_items)[0])
-    array([[[-1. , -0.5]]])
     """
 
     def __init__(self, gradient: Array) -> None:

@@ -45,15 +45,6 @@ class LBFGS:
     """Limited-memory BFGS with a weak Wolfe line search.
 
     ``memory``: number of pairs.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> result = solve(problem, rng=0, solver=LBFGS(memory=5))
-    >>> result.stop_reason.name, round(result.cost, 9)
-    ('GRADIENT_TOLERANCE', 0.368981135)
     """
 
     memory: int = 5

@@ -36,16 +36,6 @@ class NewtonPolish:
     one.
 
     ``switch``: relative gradient norm below which Newton steps are taken.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import Settings, solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> rough = solve(problem, rng=0, settings=Settings(tolerance=1e-3))
-    >>> fine = solve(problem, rough.X, solver=NewtonPolish(), settings=Settings(tolerance=1e-13))
-    >>> fine.converged, fine.iterations < 5
-    (True, True)
     """
 
     switch: float = 1e-2

@@ -41,14 +41,6 @@ class TrustRegion:
 
     ``max_inner``: Hessian products in one iteration; the dimension of the manifold if not given.  Raises
     InvalidInputError if ``max_inner`` is below one.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> solve(problem, rng=0, solver=TrustRegion()).converged
-    True
     """
 
     max_inner: int | None = None

@@ -49,13 +49,6 @@ def interpret(data: bytes, start: int, builder: Builder, name: str) -> tuple[Any
 
     Returns the pickled value and the position behind it, stop.  Raises UnreadableFileError if the pickle is
     damaged, too large, or does anything that is not on the lists.
-
-    Examples
-    --------
-    >>> import pickle
-    >>> from types import SimpleNamespace
-    >>> interpret(pickle.dumps({"a": [1, 2.5]}, 2), 0, SimpleNamespace(allowed={}), "x")[0]
-    {'a': [1, 2.5]}
     """
     machine = Machine(data, start, builder, name)
     try:

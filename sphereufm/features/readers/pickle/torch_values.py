@@ -116,12 +116,6 @@ class TorchBuilder:
     """The allowed names and their meaning; one for each file, as it gathers the file's storages.
 
     ``name``: the file, for messages.
-
-    Examples
-    --------
-    >>> builder = TorchBuilder("f.pt")
-    >>> builder.reduce(builder.allowed["torch", "Size"], ((2, 3),))
-    (2, 3)
     """
 
     def __init__(self, name: str) -> None:

@@ -89,12 +89,6 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
 
     ``source``: at least one axis; ``start`` and ``stop``: ``0 <= start <= stop <= source.shape[0]``.  Raises
     InvalidInputError if the range does not lie in the source.
-
-    Examples
-    --------
-    >>> whole = MemorySource(name="x", array=np.arange(10))
-    >>> row_range(whole, 3, 5).read()
-    array([3, 4])
     """
     low, high = check_integer("start", start, 0), check_integer("stop", stop, 0)
     count = source.shape[0] if source.shape else 0
