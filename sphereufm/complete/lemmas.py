@@ -18,8 +18,7 @@ _LARGEST_SUMS = 4096
 
 
 def closed_neighbourhood(instance: ExactInstance) -> float:
-    """Return a delta with no critical point of the plane whose W has a diameter in ``(0, delta]``; 0 if unknown.
-    """
+    """A delta with no critical point of the plane whose W has a diameter in ``(0, delta]``; 0 if unknown."""
     labels = [instance.label(i) for i in range(instance.samples)]
     weights = {instance.weight(i) for i in range(instance.samples)}
     tau, K = float(instance.tau), instance.classes

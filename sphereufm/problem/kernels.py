@@ -49,8 +49,7 @@ _TILE = 1 << 16
 def sample_blocks(
     labels: NDArray[np.intp], weights: Array, classes: int, tau: float, rates: Array | None = None
 ) -> tuple[SampleBlock, ...]:
-    """Cut the samples into blocks of about 65,000 logits; ``rates`` are ``tau_i / tau`` where these differ.
-    """
+    """Cut the samples into blocks of about 65,000 logits; ``rates`` are ``tau_i / tau`` if they differ."""
     step = max(_SMALLEST_BLOCK, _BLOCK_LOGITS // classes)
     blocks = []
     for start in range(0, labels.size, step):

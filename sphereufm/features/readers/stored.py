@@ -202,8 +202,7 @@ def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
 
 
 def deliver(part: AnyArray) -> AnyArray:
-    """Native numbers from stored ones: byte order, booleans that are 0 or 1, narrow floats widened to float32.
-    """
+    """Native numbers from stored ones: byte order, booleans 0 or 1, narrow floats widened to float32."""
     if part.dtype.kind == "b":
         return part.view(np.uint8) != 0
     return part.astype(delivered_dtype(part.dtype), copy=False)

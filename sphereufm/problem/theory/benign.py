@@ -76,8 +76,7 @@ def theorem_e(problem: UFMProblem) -> TheoremCheck:
 
 
 def theorem_c(problem: UFMProblem) -> TheoremCheck:
-    """Check the hypotheses of Theorem C: a convex loss whose derivative cannot vanish, and ``d`` large enough.
-    """
+    """Hypotheses of Theorem C: a convex loss whose derivative cannot vanish, and ``d`` large enough."""
     K, d, loss = problem.classes, problem.dim, problem.loss
     facts = loss.facts(K)
     failures = []

@@ -195,8 +195,7 @@ def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
 
 
 def turning_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Direction of Theorem C: the sample with the least ``|beta_i|`` for its pull turns where the logits do not see it.
-    """
+    """Direction of Theorem C: the sample of least ``|beta_i|`` for its pull turns unseen by the logits."""
     point = _single_point(problem, X)
     pull = np.abs(point.G).max(axis=0)
     i = int((np.abs(point.beta) / np.maximum(pull, np.finfo(np.float64).tiny)).argmin())
