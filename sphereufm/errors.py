@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "InvalidInputError",
-    "MissingExtraError",
-    "OutputError",
-    "SphereUFMError",
-    "UnreadableFileError",
-    "check_array",
-    "check_integer",
-    "check_labels",
-    "check_positive",
-]
-
 
 class SphereUFMError(Exception):
     """Base of every error that the package raises on purpose."""

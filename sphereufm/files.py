@@ -12,8 +12,6 @@ from pathlib import Path
 
 from sphereufm.errors import OutputError
 
-__all__ = ["write_aside", "write_text"]
-
 
 def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, and rename it to ``path``.

@@ -19,8 +19,6 @@ from typing import Any, TypeVar
 
 from sphereufm.errors import InvalidInputError, MissingExtraError, check_integer
 
-__all__ = ["Workers", "completed_map", "ordered_map", "processors"]
-
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

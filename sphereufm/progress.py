@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["STOPS", "Parts", "Progress", "TimeLimitReached", "reason_of", "silent", "until"]
-
 # so fine is the scale of a whole that consists of parts
 _WHOLE = 1000
 

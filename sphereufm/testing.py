@@ -25,21 +25,6 @@ from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = [
-    "BruteForceAlignment",
-    "GeodesicDifferences",
-    "brute_force_align",
-    "brute_force_isotropy_order",
-    "geodesic_differences",
-    "group_elements",
-    "group_permutations",
-    "orthogonal_matrices",
-    "points",
-    "tangents",
-    "taus",
-    "ufm_problems",
-]
-
 _LARGEST_GROUP = 50_000
 _EPS = float(np.finfo(float).eps)
 # Errors below this many times the rounding error of a difference say nothing of its order.

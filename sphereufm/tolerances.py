@@ -7,18 +7,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = [
-    "ALIGNMENT_ROUNDING",
-    "CANDIDATE_COST",
-    "COST_ROUNDING",
-    "FAMILY_COST",
-    "OFF_SPHERE",
-    "RANK_TOLERANCE",
-    "ROUNDINGS",
-    "SAME_COST",
-    "ZERO_TOLERANCE",
-]
-
 # A singular value counts for the rank when it exceeds this fraction of the largest: searches leave columns wrong by
 # about the square root of their tolerance 1e-12 where a point is degenerate.
 RANK_TOLERANCE = 1e-6

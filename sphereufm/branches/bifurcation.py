@@ -22,8 +22,6 @@ from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import FAMILY_COST
 
-__all__ = ["Crossing", "crossing_between", "same_class", "switch"]
-
 _HALVINGS = 24
 _DELTAS = (0.05, 0.15, 0.4)
 _CORRECTIONS = 20

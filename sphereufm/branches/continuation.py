@@ -29,8 +29,6 @@ from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 
-__all__ = ["BranchPoint", "Frame", "advance", "along", "at_tau", "family_met", "frame_at", "start_state"]
-
 _TOLERANCE = 1e-11
 _CORRECTIONS = 8
 _APPROACHES = 20

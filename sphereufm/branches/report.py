@@ -12,8 +12,6 @@ from sphereufm.files import write_text
 from sphereufm.notebook import html_table
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["FORMAT", "Branch", "BranchEvent", "BranchReport"]
-
 FORMAT = "sphereufm-branches/1"
 
 

@@ -22,8 +22,6 @@ from sphereufm.landscape.search.effort import Effort
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 
-__all__ = ["trace_branches"]
-
 _FIRST_STEP = 0.02
 _LONGEST_STEP = 0.1
 _SHORTEST_STEP = 1e-7

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["alone"]
-
 # each needs only those before it
 MODULES = (
     "arithmetic",

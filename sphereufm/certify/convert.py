@@ -39,8 +39,6 @@ from sphereufm.certify.prove.gap import shifted_positive
 from sphereufm.certify.prove.index import Neighbourhood, prove_index
 from sphereufm.errors import InvalidInputError
 
-__all__ = ["FORMAT_1", "convert"]
-
 FORMAT_1 = FORMAT.replace("/2", "/1")
 _LARGEST_FILE = 1 << 24
 _LEVELS = (128, 256, 512)

@@ -26,8 +26,6 @@ from sphereufm.certify.expressions import Cost, Term, exp, log, sqrt
 from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 
-__all__ = ["CostFile", "read_cost"]
-
 _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
 _SYMMETRIES = ("none", "columns")
 _LONGEST = 100_000

@@ -11,8 +11,6 @@ from fractions import Fraction
 
 from sphereufm.errors import InvalidInputError
 
-__all__ = ["exact_text", "parse_dyadic", "parse_rational", "rational_text", "round_dyadic"]
-
 _RATIONAL = re.compile(r"(-?[0-9]{1,60})(?:/([0-9]{1,60}))?", re.ASCII)
 _DYADIC = re.compile(r"(-?)0x([0-9a-f])(?:\.([0-9a-f]{1,130}))?p([+-][0-9]{1,5})", re.ASCII)
 MAX_EXPONENT = 16000  # docs/certificates.md, section 2

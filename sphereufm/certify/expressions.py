@@ -18,8 +18,6 @@ from sphereufm.certify.certificate import ExpressionInstance
 from sphereufm.certify.exact import rational_text
 from sphereufm.errors import InvalidInputError
 
-__all__ = ["Cost", "Term", "exp", "fourth_powers", "log", "max_cut", "sqrt", "thomson"]
-
 Number: TypeAlias = int | Fraction | str
 
 

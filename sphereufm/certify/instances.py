@@ -16,8 +16,6 @@ import numpy as np
 from sphereufm.certify.exact import parse_rational
 from sphereufm.errors import InvalidInputError, check_integer
 
-__all__ = ["ExactInstance", "ExpressionInstance"]
-
 LONGEST_PROGRAM = 20_000
 # losses with proofs, and their parameters in the order of files
 LOSSES = {

@@ -38,17 +38,6 @@ from sphereufm.certify.exact import exact_text, rational_text
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text
 
-__all__ = [
-    "CLAIMS",
-    "FORMAT",
-    "certificate_from_json",
-    "certificate_to_json",
-    "claim_name",
-    "instance_to_json",
-    "read_certificate",
-    "write_certificate",
-]
-
 FORMAT = "sphereufm-certificate/2"
 
 # types of claims by name, with their fields in the order in which they are written

@@ -17,8 +17,6 @@ from typing import NamedTuple
 
 from flint import arb, fmpq
 
-__all__ = ["LOSSES", "LossBalls", "LossFormula", "ball"]
-
 Row = list[arb]
 Parameters = Mapping[str, Fraction]
 

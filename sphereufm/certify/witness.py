@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Witness", "diagonalised"]
-
 # so much finer than what the condition asks for
 _SPARE_BITS = 7
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from sphereufm.branches.report import BranchReport
 
-__all__ = ["branches"]
-
 _FILES = ("branches.json", "branches.png")
 
 

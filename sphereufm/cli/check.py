@@ -16,8 +16,6 @@ from sphereufm.cli.printing import detail, say, say_json
 if TYPE_CHECKING:
     from sphereufm.certify.checker import CheckResult
 
-__all__ = ["check"]
-
 _CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 # over several files the worst wins
 _WORST_FIRST = (70, 2, 1, 3, 0)

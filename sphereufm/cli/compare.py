@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from sphereufm.comparison import Comparison, Instance
 
-__all__ = ["compare"]
-
 _DEFAULT = ("barzilai-borwein", "lbfgs", "trust-region")
 _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
 

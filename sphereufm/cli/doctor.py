@@ -15,8 +15,6 @@ from sphereufm.cli.options import json_option
 from sphereufm.cli.printing import say, say_json
 from sphereufm.version import __version__
 
-__all__ = ["doctor"]
-
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from sphereufm.placement import LandscapePosition
     from sphereufm.placement.trajectory import Epoch, Training
 
-__all__ = ["FORMAT", "Measured", "Run", "epoch_files", "measure_training", "trainings_json"]
-
 FORMAT = "sphereufm-features/1"
 _HELD_OUT = (
     "these features are held out, and the landscape is that of the training; measure the training file alone"

@@ -25,8 +25,6 @@ from sphereufm.files import write_text
 if TYPE_CHECKING:
     from sphereufm.placement.trajectory import Epoch, Training
 
-__all__ = ["features"]
-
 
 def _reading_options(command: Any) -> Any:
     """Options that say how arrays of unusual shape, and unusual labels, are to be taken."""

@@ -14,26 +14,6 @@ import click
 
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
-__all__ = [
-    "LOSS_PARAMETERS",
-    "cost_or_problem_options",
-    "effort_option",
-    "json_option",
-    "loss_from_options",
-    "loss_options",
-    "no_proofs_option",
-    "one_of",
-    "output_options",
-    "prepare_output",
-    "problem_from_options",
-    "problem_options",
-    "seed_option",
-    "size_options",
-    "starts_option",
-    "time_limit_option",
-    "tolerance_option",
-]
-
 # a weight on the command line; a slash makes a fraction of it, not a path
 _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
 LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "offsets")

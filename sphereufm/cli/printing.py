@@ -15,19 +15,6 @@ from typing import Any
 
 import click
 
-__all__ = [
-    "Progress",
-    "Status",
-    "detail",
-    "is_quiet",
-    "is_watched",
-    "remark",
-    "say",
-    "say_json",
-    "say_written",
-    "with_verbosity",
-]
-
 _KEY = "sphereufm.verbosity"
 # a pipe or a file has no width of its own: a table gets all it needs, or what COLUMNS says
 _PIPE_WIDTH = 140

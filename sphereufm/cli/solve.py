@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
     from sphereufm.solvers import Progress, SolverResult
 
-__all__ = ["solve"]
-
 _FORMAT = "sphereufm-solution/1"
 _FILE = "solution.json"
 _INTERRUPTED = "INTERRUPTED"

@@ -16,8 +16,6 @@ from sphereufm.files import write_text
 if TYPE_CHECKING:
     from sphereufm.sweeps.grid import SweepGrid
 
-__all__ = ["sweep"]
-
 
 @click.command(
     short_help="Verify a grid of problems; resumable.",

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from sphereufm.landscape.report.summary import Summary
     from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["verify"]
-
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
 _LONGEST_TABLE = 60
 # Shares of the whole in time, by which the bar grows and a limit is divided.

@@ -25,8 +25,6 @@ from sphereufm.files import write_text
 from sphereufm.notebook import counted, html_table, shown
 from sphereufm.solvers import SOLVERS
 
-__all__ = ["Comparison", "Rules", "compare_solvers"]
-
 FORMAT = "sphereufm-comparison/1"
 _PACKAGES = ("sphereufm", "numpy", "scipy", "pymanopt", "autograd", "geoopt", "torch")
 

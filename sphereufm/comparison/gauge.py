@@ -20,8 +20,6 @@ from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 
-__all__ = ["CLOCKS", "Curve", "Gauge", "Peer", "Stopped", "load_peers"]
-
 # a curve keeps a point when the best norm so far has fallen by this factor
 _NOTICEABLE = 0.9
 

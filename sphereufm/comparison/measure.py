@@ -17,8 +17,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.solvers import SOLVERS, Progress, Settings, solve
 
-__all__ = ["Measurement", "Task", "measure", "not_tried"]
-
 # what a solver's own test may miss by: it sees the same number up to rounding
 _SLACK = 1.0 + 1e-6
 # seconds; longer runs are not repeated

@@ -28,8 +28,6 @@ from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
-__all__ = ["Quadratic", "Thomson", "rayleigh", "rudy_random", "rudy_toroidal"]
-
 
 class QuadraticPoint:
     """``f = <X, X A> / 2`` or ``<X, A X> / 2``, everything from one product with ``A``."""

@@ -25,8 +25,6 @@ import numpy as np
 from sphereufm.comparison.measure import Measurement
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Ratio", "data_profile", "geometric_mean_seconds", "performance_profile", "speed_ratios"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:

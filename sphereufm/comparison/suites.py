@@ -15,8 +15,6 @@ from sphereufm.comparison.problems import Thomson, rayleigh, rudy_random, rudy_t
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["LARGE", "OTHERS", "SMALL", "STANDARD", "SUITES", "Instance"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:

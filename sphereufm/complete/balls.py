@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Balls", "Index", "Mask", "between", "sine_cosine"]
-
 Mask: TypeAlias = NDArray[np.bool_]
 Index: TypeAlias = NDArray[np.int64]
 

@@ -14,8 +14,6 @@ from sphereufm.complete.contraction import Equations, Pass, contract
 from sphereufm.complete.zeros import Zeros
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Search", "Tree", "branch_and_prune"]
-
 # boxes in one batch
 _BATCH = 2048
 # passes over a box before it is cut; a pass must take this share off some side to be kept

@@ -13,8 +13,6 @@ from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.branch_and_prune import DEAD, SPLIT, UNIQUE, Search, Tree
 from sphereufm.version import __version__
 
-__all__ = ["FORMAT", "charts_certificate", "planar_certificate", "tree_bytes", "two_class_certificate"]
-
 FORMAT = "sphereufm-complete/1"
 _CUT = 128
 

@@ -16,8 +16,6 @@ from sphereufm.certify.instances import ExactInstance
 from sphereufm.complete.planar import PlanarEquations
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["circle_orders", "equations_for", "planar_point"]
-
 
 def circle_orders(instance: ExactInstance) -> list[tuple[int, ...]]:
     """Return one order of the classes for each way to place them on the circle up to symmetry."""

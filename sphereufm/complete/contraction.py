@@ -16,8 +16,6 @@ import numpy as np
 from sphereufm.complete.balls import Balls, Index, Mask
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Equations", "Pass", "contract", "preconditioner"]
-
 # |I - Y J| below this leaves the checker, which computes the same in balls, some room
 REGULAR = 0.9
 # for the same reason bounds must be met with this much to spare

@@ -12,8 +12,6 @@ from itertools import combinations
 
 from sphereufm.certify.instances import ExactInstance
 
-__all__ = ["closed_neighbourhood", "least_mismatch"]
-
 _LARGEST_SUMS = 4096
 
 

@@ -21,8 +21,6 @@ import numpy as np
 from sphereufm.complete.balls import Balls, Mask, between, sine_cosine
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["GAP_BOX", "TURN_BOX", "PlanarEquations"]
-
 # dyadic intervals, a little wider than needed, so that zeros on their ends lie inside
 GAP_BOX = (-1 / 128, -1 / 128 + 13 / 4)
 TURN_BOX = (-1 / 128, -1 / 128 + 101 / 16)

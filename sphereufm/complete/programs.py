@@ -25,8 +25,6 @@ from sphereufm.complete.balls import Balls, Mask, between, sine_cosine
 from sphereufm.complete.planar import TURN_BOX
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["FACE_BOX", "Faces", "ProgramEquations", "charts", "degrees"]
-
 FACE_BOX = (-1 - 1 / 64, 1 + 1 / 64)
 
 # for each column the row that is fixed and its sign; none in the plane

@@ -24,9 +24,6 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
 
-__all__ = ["CompleteList", "prove_complete", "search_plane"]
-
-
 # unknowns that the format can hold
 _MOST_UNKNOWNS = 16
 _MOST_CHARTS = 5000

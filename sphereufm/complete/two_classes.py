@@ -17,8 +17,6 @@ import numpy as np
 from sphereufm.certify.instances import ExactInstance
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["two_class_points"]
-
 
 def two_class_points(instance: ExactInstance) -> list[Array]:
     """Return one point ``[W H]`` of R^2 for each critical orbit with distinct classifiers."""

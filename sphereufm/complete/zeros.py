@@ -8,8 +8,6 @@ from sphereufm.complete.balls import Index
 from sphereufm.complete.contraction import REGULAR, Equations, preconditioner
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Zeros"]
-
 # radii that are tried, from the largest down
 _LARGEST, _SMALLEST, _STEP = 0.5, 2.0**-30, 0.75
 # Newton steps end above and below this

@@ -33,8 +33,6 @@ from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import SAME_COST, ZERO_TOLERANCE
 
-__all__ = ["connect_landscape"]
-
 # Descents at most, for small problems; entries of a point times descents, for large ones.
 _MOST_DESCENTS = 256
 _MOST_ENTRIES = 120_000

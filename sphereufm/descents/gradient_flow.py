@@ -14,8 +14,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, column_norms, retract
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["fall"]
-
 _LONGEST_MOVE = 0.05
 # more than half of the promised decrease: then a step does not shoot over the bottom of a parabola
 _DECREASE = 0.6

@@ -25,8 +25,6 @@ from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_l
 from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
 from sphereufm.features.readers.reshaped import KeptRows, pooled, stored_rounding, transposed
 
-__all__ = ["FeatureSet", "Parts", "Reading", "assemble", "feature_set_from_arrays", "in_memory"]
-
 Transposed: TypeAlias = Literal["features", "classifier"]
 
 

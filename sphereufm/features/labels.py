@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from sphereufm.errors import InvalidInputError, check_labels
 from sphereufm.features.readers import ArraySource, RefusedSource
 
-__all__ = ["Decoded", "LabelRules", "check_decoded", "read_labels"]
-
 _MOST_NAMES = 65_536
 
 

@@ -29,8 +29,6 @@ from sphereufm.features.readers.keys import (
     sibling_bias,
 )
 
-__all__ = ["load_features"]
-
 Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
 
 _NONE = "none"

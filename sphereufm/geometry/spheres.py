@@ -28,22 +28,6 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_integer
 
-__all__ = [
-    "Array",
-    "ProductOfSpheres",
-    "as_generator",
-    "column_angles",
-    "column_lengths",
-    "column_norms",
-    "distance",
-    "exponential",
-    "logarithm",
-    "normalize",
-    "project",
-    "retract",
-    "tangent_norm",
-]
-
 Array: TypeAlias = NDArray[np.float64]
 
 

@@ -20,8 +20,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import vertical_basis
 
-__all__ = ["from_coordinates", "tangent_bases", "to_coordinates", "vertical_coordinates"]
-
 
 def tangent_bases(X: Array) -> Array:
     """Orthonormal basis of each column's tangent space, shape ``(..., M, d, d - 1)``."""

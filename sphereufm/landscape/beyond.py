@@ -18,8 +18,6 @@ from sphereufm.landscape.starts.neighbours import neighbouring_starts
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["Neighbours", "Symmetric", "search_neighbours", "search_symmetric"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Symmetric:

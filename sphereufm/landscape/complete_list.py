@@ -15,8 +15,6 @@ from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["completeness_of", "keep_certificate"]
-
 
 def completeness_of(
     problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily], proved: CompleteList

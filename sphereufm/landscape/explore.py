@@ -31,8 +31,6 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
 
-__all__ = ["Exploration", "seed_of"]
-
 # Orbits whose neighbourhoods are searched in one piece, and pieces before the budget is looked at.
 _TOGETHER, _PIECES = 32, 8
 

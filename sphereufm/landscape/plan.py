@@ -13,8 +13,6 @@ from sphereufm.landscape.search.stratum import Batch, Stratum, most_starts, sear
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["LandscapePlan", "plan_landscape", "ranks", "strata"]
-
 # Two probes in a stratum take these shares of a batch; the whole batch takes as long as the line through both says.
 _PROBES = (16, 5)
 # Batches that most strata need, by trials on small problems; the most are allowed to be many more.

@@ -11,8 +11,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.spectra.spectrum import HessianSpectrum
 
-__all__ = ["CriticalFamily", "CriticalPoint", "CriticalPointKind", "LandscapeVerdict", "Status", "embed"]
-
 
 class CriticalPointKind(Enum):
     """What a critical point is; the value is the meaning."""

@@ -29,8 +29,6 @@ from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
 
-__all__ = ["CERTIFICATES", "KINDS", "accepted", "prove_landscape"]
-
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 
 # Folder of the certificates, beside landscape.json.

@@ -23,8 +23,6 @@ from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace, fixed_point_sp
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 
-__all__ = ["SymmetricClasses", "symmetric_critical_points"]
-
 # Batches of starts after which a space is left although its bound is not met.
 _MOST_BATCHES = 40
 

@@ -26,8 +26,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
 
-__all__ = ["verify_landscape"]
-
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
 # Stages.

@@ -23,8 +23,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import block_from_labels
 
-__all__ = ["BestBias", "Logits", "best_bias", "newton"]
-
 # how often some and all samples are gone through at most; any bias gives a valid bound
 _STEPS, _STEPS_OF_ALL = 40, 8
 _SHORTEST = 1e-3

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["LandscapePosition"]
-
 _SOURCES = {"one": "since none was given", "feature-length": "the length of the features"}
 
 

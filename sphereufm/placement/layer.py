@@ -13,8 +13,6 @@ from sphereufm.features.metrics.companion import View
 from sphereufm.features.readers import finite_blocks
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Layer"]
-
 _BLOCK_LOGITS = 1 << 18
 # 8 MB of doubles: what is done to a block element by element stays near the processor
 _BLOCK_ENTRIES = 1 << 20

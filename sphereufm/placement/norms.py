@@ -28,8 +28,6 @@ from scipy.special import logsumexp
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.theory.theorems import simplex_etf
 
-__all__ = ["BalancedNorms", "frame_cost"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedNorms:

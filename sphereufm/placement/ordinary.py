@@ -35,8 +35,6 @@ from sphereufm.placement.layer import Layer
 from sphereufm.placement.norms import BalancedNorms, frame_cost
 from sphereufm.placement.ordinary_sums import BoundTerms, OrdinarySums
 
-__all__ = ["OrdinaryPosition", "ordinary_position"]
-
 # a bias whose cost is this share of the network's is as good as one of cost zero
 _NEGLIGIBLE = 1e-6
 

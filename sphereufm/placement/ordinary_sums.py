@@ -20,8 +20,6 @@ from sphereufm.placement.layer import Layer
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import block_from_labels
 
-__all__ = ["BoundTerms", "OrdinarySums"]
-
 Keep: TypeAlias = Literal["none", "some", "all"]
 
 # p log p with p below this is zero to all digits that are printed, and its logarithm stays finite

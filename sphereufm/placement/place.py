@@ -28,8 +28,6 @@ from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import Number, UFMProblem
 
-__all__ = ["Placing", "measure", "position"]
-
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"

@@ -35,8 +35,6 @@ from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimu
 from sphereufm.problem.ufm import Number, UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 
-__all__ = ["IN_MEMORY", "SpherePosition", "SphereSums", "distance_of", "sphere_position"]
-
 _EPS = sys.float_info.epsilon
 IN_MEMORY = 1 << 25
 """Unknowns ``d (K + N)`` of a point that is kept in memory, several times over: 256 MB each."""

@@ -21,8 +21,6 @@ from sphereufm.features.metrics.companion import View
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.sphere import add_class_sums
 
-__all__ = ["Margins", "TemperatureFit", "fit_temperature"]
-
 _LOW, _HIGH = 1e-4, 1e6
 _STEPS = 80
 # kept in memory, in single precision: 512 MB

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.placement.landscape_position import LandscapePosition
 
-__all__ = ["Epoch", "Training", "epoch_number"]
-
 _NAMED = re.compile(
     r"(?:epochs?|ep|steps?|iter|iteration|checkpoint|ckpt|e)[-_. =]*(\d+)(?!.*\d)", re.IGNORECASE
 )

@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = [
-    "STYLE",
-    "empty_axes",
-    "kind_legend",
-    "number_marks",
-    "plain_ticks",
-    "row_marks",
-    "scale_costs",
-    "whole_numbers",
-]
-
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
 STYLE: Mapping[CriticalPointKind, tuple[str, str]] = MappingProxyType(
     {

@@ -13,8 +13,6 @@ from sphereufm.plots.saving import save_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["branch_figure", "save_branches"]
-
 _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^"}
 _WORDS = {"fold": "fold", "bifurcation": "bifurcation", "rank": "bifurcation, one rank more"}
 # beyond this ratio of costs the axis is logarithmic

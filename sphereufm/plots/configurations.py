@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["configurations_figure", "drawable_rows"]
-
 _MOST = 8
 _COLUMNS = 4
 # Columns beyond which a panel is a blot.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["connections_figure", "disconnectivity_figure"]
-
 # Rows that are drawn, lowest first: more would be a tangle.
 _MOST_ROWS = 80
 _MOST_LEAVES = 40

@@ -12,8 +12,6 @@ from sphereufm.plots.axes import empty_axes, whole_numbers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["coverage_figure"]
-
 _DASHES = ("-", "--", ":", "-.")
 # Strata whose names fit a legend.
 _MOST_NAMES = 12

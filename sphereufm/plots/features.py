@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["features_figure", "save_features", "save_trajectory", "trajectory_figure"]
-
 # colour-blind safe (Okabe and Ito, 2008)
 _COLOURS = {
     "nc1": "#0072B2",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["landscape_figure", "save_landscape", "spectra_figure"]
-
 _MOST_SPECTRA = 60
 _LARGEST_MARK = 90.0
 

@@ -13,8 +13,6 @@ from sphereufm.files import write_aside
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["page_svg", "save_figure"]
-
 # A colour that no figure uses: it stands for the page's own text colour until the SVG is written.
 _INK = "#010203"
 _INKED = (

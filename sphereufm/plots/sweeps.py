@@ -12,8 +12,6 @@ from sphereufm.plots.saving import save_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["phase_diagram_figure", "save_phase_diagram"]
-
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each answer
 _STYLE = {
     "benign": ("#009E73", "s", "benign"),

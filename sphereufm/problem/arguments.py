@@ -13,18 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from sphereufm.errors import InvalidInputError, check_integer, check_labels
 from sphereufm.geometry.spheres import Array
 
-__all__ = [
-    "Number",
-    "classes_and_labels",
-    "exact_number",
-    "exact_numbers",
-    "exact_positive",
-    "exact_temperature",
-    "read_only",
-    "sample_weights",
-    "temperatures",
-]
-
 Number: TypeAlias = float | int | str | Fraction
 _Item = TypeVar("_Item")
 _Array = TypeVar("_Array", bound=NDArray[Any])

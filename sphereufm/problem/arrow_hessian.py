@@ -32,9 +32,6 @@ from sphereufm.problem.losses.logits import get_own, set_own
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
 
-__all__ = ["ArrowHessian", "approximate_inverse", "arrow_hessian", "feature_blocks", "mean_curvature"]
-
-
 # Shift of the approximate inverse, as a share of its size; doubled until it is definite.
 _SHIFT = 1e-3
 _DOUBLINGS = 60

@@ -26,8 +26,6 @@ from sphereufm.errors import check_array
 from sphereufm.geometry.spheres import Array, as_generator, exponential, project
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["DerivativeCheck", "check_gradient", "check_hessian"]
-
 _Model: TypeAlias = Callable[[Array], Array]
 
 _STEPS = np.logspace(-5.0, -0.5, 28)

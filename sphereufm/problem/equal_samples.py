@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["EqualSamples", "MergedSpace", "equal_samples", "merged_at_random", "sample_groups"]
-
 # Features of one group are at most this far apart.
 _SAME_FEATURE = 1e-7
 

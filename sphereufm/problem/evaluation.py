@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from sphereufm.problem.arrow_hessian import ArrowHessian
 
-__all__ = ["UFMEvaluation"]
-
 # of each logit that is kept: one entry of G
 _BYTES = 8
 

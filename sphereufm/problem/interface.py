@@ -13,8 +13,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, column_lengths
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 
-__all__ = ["Evaluation", "SphereProblem", "relative_gradient_norm"]
-
 
 class Evaluation(Protocol):
     """Everything a problem knows at one point, or at each of a stack of points."""

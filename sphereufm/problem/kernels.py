@@ -29,17 +29,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, Loss, SampleBlock
 
-__all__ = [
-    "block_of",
-    "evaluate",
-    "forward",
-    "forward_one",
-    "gradient_scales",
-    "hessian_product",
-    "sample_blocks",
-    "total_cost",
-]
-
 _BLOCK_LOGITS = 1 << 16
 _SMALLEST_BLOCK = 64
 # entries that are scaled and subtracted at a time, so that the product stays in cache

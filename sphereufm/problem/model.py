@@ -19,8 +19,6 @@ from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.kernels import sample_blocks
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 
-__all__ = ["MOST_SIZES_SHOWN", "UFMModel"]
-
 MOST_SIZES_SHOWN = 12
 
 

@@ -28,8 +28,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, SampleBlock
 
-__all__ = ["MultiplierMatrix"]
-
 _DENSE_LIMIT = 600
 _ZERO_SHIFT = 1e-15
 _SHIFT_PRECISION = 1e-3

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from sphereufm.comparison import Comparison
     from sphereufm.report.page import Cell
 
-__all__ = ["comparison_html"]
-
 _PROFILES = (
     "Left: share of tasks solved within a multiple of the quickest solver's time. Right: share solved within a number "
     "of calls of cost, gradient and Hessian. A curve that ends below one failed on the rest."

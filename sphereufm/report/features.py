@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sphereufm.placement.trajectory import Training
     from sphereufm.report.page import Cell
 
-__all__ = ["features_html", "trajectory_html"]
-
 _MEASURES = ("nc1", "nc2", "nc3", "nc4")
 _NUMERICAL = "Every number here is numerical: floating point says so, and no certificate proves it."
 _PLACE = {

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sphereufm.landscape.report.summary import Summary
     from sphereufm.report.page import Cell
 
-__all__ = ["landscape_html", "save_html"]
-
 _FINGERPRINT = (
     "Cost against Morse index, one mark for each row; a family is a bar from its least to its largest index."
 )

@@ -21,18 +21,6 @@ from urllib.parse import quote
 
 from sphereufm.errors import UnreadableFileError
 
-__all__ = [
-    "Cell",
-    "Link",
-    "Opener",
-    "figure_html",
-    "list_html",
-    "page_html",
-    "read_data",
-    "section_html",
-    "table_html",
-]
-
 _ASSETS = "assets"
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 

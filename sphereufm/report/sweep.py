@@ -19,8 +19,6 @@ from sphereufm.sweeps.grid import Cell as GridCell
 if TYPE_CHECKING:
     from sphereufm.report.page import Cell
 
-__all__ = ["save_cell_pages", "sweep_html"]
-
 _HEADINGS = (
     "K",
     "n",

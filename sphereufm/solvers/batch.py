@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["put", "take"]
-
 _Struct = TypeVar("_Struct")
 
 

@@ -23,8 +23,6 @@ from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.solvers.oracle import Rows
 from sphereufm.solvers.strategies.krylov import Krylov
 
-__all__ = ["negative_curvature", "newton_length", "slide"]
-
 # Hessian products that the proof's directions take, at most
 _DIRECTION_PRODUCTS = 8
 _LANCZOS_STEPS = 40

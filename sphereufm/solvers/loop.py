@@ -21,8 +21,6 @@ from sphereufm.solvers.result import Calls, Settings, SolverResult
 from sphereufm.solvers.stop import StopReason
 from sphereufm.solvers.strategy import Solver, Step, Strategy
 
-__all__ = ["run"]
-
 # evaluations without a lower cost or a smaller gradient that mean that there is nothing left to gain
 _PATIENCE = 2000
 # evaluations in which the cost fell by less than a hundredth, after which negative curvature is looked for

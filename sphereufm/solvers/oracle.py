@@ -33,8 +33,6 @@ from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.solvers import batch
 from sphereufm.solvers.result import Settings
 
-__all__ = ["LEAST_SCALE", "Oracle", "Points", "Ray", "Rows", "inner", "relative_norms"]
-
 Rows = NDArray[np.intp]
 
 _EPS = np.finfo(np.float64).eps

@@ -15,8 +15,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.result import Calls, History, Progress
 
-__all__ = ["Callback", "Clock", "Watch", "frobenius", "gap_at", "history"]
-
 Callback = Callable[[Progress], object]
 
 

@@ -12,8 +12,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.notebook import html_table
 from sphereufm.solvers.stop import StopReason
 
-__all__ = ["Calls", "History", "Progress", "Settings", "SolverResult"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

@@ -25,8 +25,6 @@ from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.solvers.strategy import Solver
 from sphereufm.tolerances import OFF_SPHERE
 
-__all__ = ["DEFAULT_SOLVER", "SOLVERS", "solve", "solve_batch"]
-
 # unit to the precision of the starts themselves
 _OFF_SPHERE_SINGLE = 1e-3
 

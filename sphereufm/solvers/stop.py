@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["StopReason"]
-
 
 class StopReason(Enum):
     """Why a run ended; the value is a sentence for people.

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from sphereufm.solvers.oracle import Oracle, Points
 
-__all__ = ["Solver", "Step", "Strategy"]
-
 
 @dataclass(slots=True, eq=False)
 class Step:

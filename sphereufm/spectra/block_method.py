@@ -19,8 +19,6 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["Operator", "RitzPairs", "block_norms", "lowest_eigenpairs"]
-
 Operator: TypeAlias = Callable[[Array], Array]
 
 # A combination of the block's vectors with a smaller share of their length is rounding noise.

@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_lengths, column_norms, exponential
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
-__all__ = ["CurvatureSigns", "curvature_signs", "explains_slope", "extent", "gradient_noise", "slope_noise"]
-
 # roundings of a column's scale that its gradient may be off by
 _ROUNDINGS = 64.0 * float(np.finfo(np.float64).eps)
 _CURVATURE_ROUNDINGS = 32.0 * float(np.finfo(np.float64).eps)

@@ -37,8 +37,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.block_method import RitzPairs, block_norms
 from sphereufm.spectra.horizontal import ExtremeSearch, HorizontalSpace, approximate_inverse
 
-__all__ = ["HessianExtreme", "hessian_extreme"]
-
 # An eigenvalue, how often it occurs, and a unit eigenvector of the whole problem for each copy.
 _Candidate: TypeAlias = tuple[float, int, Callable[[int], Array]]
 

@@ -23,8 +23,6 @@ from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.spectra.block_method import Operator, RitzPairs, lowest_eigenpairs
 from sphereufm.spectra.matrix import hessian_matrix
 
-__all__ = ["ExtremeSearch", "HorizontalSpace", "approximate_inverse"]
-
 # Unknowns up to which the whole Hessian is taken apart.
 _DENSE = 1200
 # Least number of further vectors in a block.

@@ -16,8 +16,6 @@ from sphereufm.problem import point_capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.point_capabilities import ShiftedHessian
 
-__all__ = ["DenseHessian", "hessian_matrix", "shifted_hessian"]
-
 # Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
 _STACK_BYTES = 1 << 24
 

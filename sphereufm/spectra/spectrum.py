@@ -39,9 +39,6 @@ from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.tolerances import ZERO_TOLERANCE
 
-__all__ = ["HessianSpectrum", "hessian_spectrum", "normal_hessian"]
-
-
 # A gradient left in steep directions changes the curvature of soft ones by a multiple of it.
 _FEIGNED = 1e3
 

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
 
-__all__ = ["EFFORTS", "Cell", "SweepGrid", "distinct_cells", "read_grid"]
-
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
 _KEYS = {"classes", "per_class", "dim", "tau"}
 _CHOICES = {"effort", "starts"}

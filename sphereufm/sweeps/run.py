@@ -15,9 +15,6 @@ from sphereufm.progress import Progress, silent
 from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
 
-__all__ = ["SweepSettings", "run_sweep"]
-
-
 _STATUSES = ("PROVED", "NUMERICAL", "UNDECIDED")
 _COUNTEREXAMPLES = ("SPURIOUS_LOCAL_MINIMUM", "DEGENERATE")
 

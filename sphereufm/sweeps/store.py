@@ -18,8 +18,6 @@ from sphereufm.errors import OutputError
 from sphereufm.files import write_text
 from sphereufm.sweeps.grid import Cell
 
-__all__ = ["SweepFolder"]
-
 _BULKY = "landscape"
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Arb", "CheckError", "TooLarge", "Undecided"]
-
 
 class CheckError(ValueError):
     """The file is no certificate of this format; the message says where and why."""

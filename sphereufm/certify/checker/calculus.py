@@ -16,8 +16,6 @@ from typing import Any
 from sphereufm.certify.checker.kernel import dot
 from sphereufm.certify.checker.losses import LOSSES, Node, operation
 
-__all__ = ["Evaluated", "evaluate"]
-
 Leaf = tuple[int, int]
 # value, first derivatives by leaf, second derivatives by pairs of leaves (both orders)
 Value = tuple[Any, dict[Leaf, Any], dict[Leaf, dict[Leaf, Any]]]

@@ -31,8 +31,6 @@ from sphereufm.certify.checker.reading import (
 from sphereufm.certify.checker.theorems import THEOREMS
 from sphereufm.certify.checker.words import printed
 
-__all__ = ["CLAIMS", "Claims", "Outcome", "consistent", "fields_of", "lower_fields"]
-
 PROVED, REFUTED, UNDECIDED = "PROVED", "REFUTED", "UNDECIDED"
 Outcome = tuple[str, str]
 

@@ -15,8 +15,6 @@ from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.reading import Point, Problem, Reader, read_certificate, read_file
 from sphereufm.certify.checker.words import canonical, fingerprint, in_words, sentence
 
-__all__ = ["BACKENDS", "CheckResult", "ClaimResult", "check_bytes", "check_file", "main", "read"]
-
 LEVELS = (128, 256, 512)
 BACKENDS: dict[str, Callable[..., Any]] = {"flint": Arb, "integers": Integers}
 CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}

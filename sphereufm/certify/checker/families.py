@@ -13,8 +13,6 @@ from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.reading import Point, Problem, Reader, listing, maybe, number, witness
 from sphereufm.certify.checker.words import printed
 
-__all__ = ["FAMILIES", "family_fields"]
-
 
 def family_fields(kind: str, p: Problem, point: Point) -> dict[str, Reader] | None:
     """The fields of a claim, and their readers; one witness or null for each class with samples."""

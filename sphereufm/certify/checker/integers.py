@@ -12,8 +12,6 @@ from typing import Any
 
 from sphereufm.certify.checker.arithmetic import TooLarge, Undecided
 
-__all__ = ["Integers", "Interval"]
-
 
 class Interval:
     """``[low, high] 2^exponent`` in integers, rounded outward to a number of bits.

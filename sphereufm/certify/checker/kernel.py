@@ -19,19 +19,6 @@ from typing import Any
 
 from sphereufm.certify.checker.arithmetic import Undecided
 
-__all__ = [
-    "Witness",
-    "applied",
-    "cap",
-    "contraction",
-    "dot",
-    "inertia",
-    "krawczyk",
-    "on_tangent",
-    "opened",
-    "scaled",
-]
-
 # T as integers, column after column, a power of two for each column, and the number of entries -1 of E
 Witness = tuple[int, list[int], list[list[int]]]
 

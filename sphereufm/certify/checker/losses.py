@@ -16,8 +16,6 @@ from typing import Any
 from sphereufm.certify.checker.arithmetic import Undecided
 from sphereufm.certify.checker.kernel import cap
 
-__all__ = ["ARITY", "LOSSES", "Loss", "Node", "operation"]
-
 Node = tuple[Any, list[Any], Callable[[], dict[tuple[int, int], Any]]]
 
 # operations of programs, with their number of arguments (0: two or more)

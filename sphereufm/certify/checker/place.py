@@ -12,8 +12,6 @@ from sphereufm.certify.checker.calculus import Evaluated, evaluate
 from sphereufm.certify.checker.kernel import dot, inertia, on_tangent, scaled
 from sphereufm.certify.checker.reading import Point, Problem
 
-__all__ = ["Place"]
-
 
 class Place:
     """The stored point of a certificate at one precision."""

@@ -23,8 +23,6 @@ from sphereufm.certify.checker.arithmetic import CheckError
 from sphereufm.certify.checker.kernel import Witness
 from sphereufm.certify.checker.losses import ARITY, LOSSES
 
-__all__ = ["FORMAT", "Point", "Problem", "read_certificate", "read_file"]
-
 FORMAT = "sphereufm-certificate/2"
 LARGEST_FILE = 1 << 24
 LARGEST_WITNESS = 1500

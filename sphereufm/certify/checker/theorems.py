@@ -7,8 +7,6 @@ from typing import Any
 
 from sphereufm.certify.checker.reading import Problem
 
-__all__ = ["THEOREMS"]
-
 
 def is_S(B: Any, p: Problem) -> bool:
     """Theorem S holds for margins too, which are fixed offsets of the logits."""

@@ -13,8 +13,6 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
 
-__all__ = ["canonical", "fingerprint", "in_words", "printed", "sentence"]
-
 
 def printed(number: Fraction | tuple[int, int] | None, up: bool) -> str:
     """Six decimal digits of a number, or of mantissa and exponent of two, not below it (``up``) or not above it."""

@@ -8,20 +8,6 @@ from typing import Any
 
 from flint import arb, arb_mat, fmpq
 
-__all__ = [
-    "Row",
-    "around",
-    "down",
-    "exact",
-    "hull",
-    "near_inverse",
-    "positive",
-    "power",
-    "sine_cosine",
-    "squared",
-    "up",
-]
-
 Row = list[Any]
 
 

@@ -11,8 +11,6 @@ from flint import arb, arb_mat
 from sphereufm.certify.complete.arithmetic import Row, around, down, hull, near_inverse, up
 from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, refuse_if
 
-__all__ = ["Equations", "Walk", "Zero", "prove_zero"]
-
 # a tree's codes: a leaf without a zero, a leaf inside a zero's box, and from here on a cut (16 passes + axis)
 DEAD, UNIQUE, CUT = 0, 1, 128
 # passes over a leaf before it is given up

@@ -10,8 +10,6 @@ from flint import arb
 from sphereufm.certify.complete.arithmetic import exact
 from sphereufm.certify.complete.reading import Instance
 
-__all__ = ["lemma_closed"]
-
 
 def lemma_closed(p: Instance, closed: float) -> bool:
     """Whether no critical point has a planar W of diameter in ``(0, closed]`` (docs/complete.md, Lemmas 1 and 2)."""

@@ -11,8 +11,6 @@ from flint import arb
 from sphereufm.certify.complete.arithmetic import Row, around, exact, hull, positive, sine_cosine, squared
 from sphereufm.certify.complete.reading import Instance
 
-__all__ = ["TURN_BOX", "Planar"]
-
 # larger than 2 pi, with room for the rounding of a sum of floats
 ROUND = 6.283185308
 GAP_BOX = (-1 / 128, -1 / 128 + 13 / 4)

@@ -15,8 +15,6 @@ from sphereufm.certify.complete.arithmetic import Row, exact, hull, power, sine_
 from sphereufm.certify.complete.planar import TURN_BOX
 from sphereufm.certify.complete.reading import NotProvedError, Program
 
-__all__ = ["ProgramEquations"]
-
 FACE_BOX = (-1 - 1 / 64, 1 + 1 / 64)
 
 Jet = tuple[Any, dict[int, Any], dict[tuple[int, int], Any]]

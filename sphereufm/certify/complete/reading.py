@@ -12,22 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-__all__ = [
-    "CompleteCheckError",
-    "Instance",
-    "NotProvedError",
-    "Program",
-    "integer",
-    "items",
-    "keys",
-    "number",
-    "read_instance",
-    "read_json",
-    "read_program",
-    "read_tree",
-    "refuse_if",
-]
-
 FORMAT = "sphereufm-complete/1"
 LARGEST_FILE, LARGEST_TREE = 1 << 24, 1 << 26
 RATIONAL = re.compile(r"-?[0-9]{1,60}(/[0-9]{1,60})?")

@@ -15,8 +15,6 @@ from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.reading import Instance, NotProvedError, integer, items, refuse_if
 
-__all__ = ["Orbit", "check_orbits", "check_orders", "different", "read_groups", "same"]
-
 LARGEST_GROUP = 50_000
 
 

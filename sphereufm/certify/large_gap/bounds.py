@@ -35,8 +35,6 @@ from numpy.typing import NDArray
 
 from sphereufm.certify.large_gap.rows import ArrayFileError
 
-__all__ = ["BLOCK", "LARGEST_DUAL", "LARGEST_TAU", "LEAST_WEIGHT", "UNIT", "Errors", "Sums", "unit_rows"]
-
 Array = NDArray[np.float64]
 
 UNIT = 2.0**-53

@@ -36,8 +36,6 @@ from sphereufm.certify.large_gap.bounds import (
 )
 from sphereufm.certify.large_gap.rows import LARGEST_SIDE, ArrayFileError, HashedRows
 
-__all__ = ["FORMAT", "LargeGapError", "LargeGapResult", "check_large_gap", "prove_large_gap"]
-
 FORMAT = "sphereufm-large-gap/1"
 
 Array = NDArray[np.float64]

@@ -19,8 +19,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST_SIDE", "ArrayFileError", "HashedRows"]
-
 # classes and dimensions: a block of rows and a matrix of classes stay below some gigabytes, whatever a header says
 LARGEST_SIDE = 1 << 14
 _LARGEST_HEADER = 4096

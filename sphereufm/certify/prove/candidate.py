@@ -15,17 +15,6 @@ from sphereufm.certify.prove.gauge import Columns
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.version import __version__
 
-__all__ = [
-    "LEVELS",
-    "PRODUCER",
-    "SADDLE_RADIUS",
-    "Candidate",
-    "as_candidate",
-    "exact_columns",
-    "likely_ranks",
-    "own_space",
-]
-
 Array = NDArray[np.float64]
 # Working precision, and digits of the stored centre that go with it.
 LEVELS = ((128, 53), (256, 106), (512, 212))

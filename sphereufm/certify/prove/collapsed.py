@@ -21,8 +21,6 @@ from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import applied, contraction, turned, witness_of
 from sphereufm.certify.witness import Witness
 
-__all__ = ["class_witness", "prove_collapsed"]
-
 Array = NDArray[np.float64]
 COINCIDENT = 1e-4
 DROPPED = 1e-7

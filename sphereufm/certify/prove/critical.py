@@ -21,8 +21,6 @@ from sphereufm.certify.prove.gauge import Columns, jacobian, local, residual
 from sphereufm.certify.prove.inertia import applied, contraction, inertia, power, turned, witness_of
 from sphereufm.certify.witness import Witness
 
-__all__ = ["Located", "existence_witness", "prove_critical"]
-
 NEWTON_STEPS = 12
 # A start farther from a critical point than this is not "near" one.
 LARGEST_STEP = 0.3

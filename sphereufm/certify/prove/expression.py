@@ -18,8 +18,6 @@ from sphereufm.certify.prove.lower import prove_spurious
 from sphereufm.certify.prove.saddle import prove_strict_saddle
 from sphereufm.errors import InvalidInputError, check_array
 
-__all__ = ["prove_expression"]
-
 
 def prove_expression(
     instance: ExpressionInstance,

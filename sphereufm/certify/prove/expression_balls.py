@@ -25,8 +25,6 @@ from sphereufm.certify.balls import ball, exponent
 from sphereufm.certify.certificate import ExpressionInstance
 from sphereufm.certify.exact import parse_rational
 
-__all__ = ["ExpressionBalls", "ExpressionEvaluation"]
-
 First = dict[int, arb]
 Second = dict[tuple[int, int], arb]
 

@@ -23,8 +23,6 @@ from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import inertia, power, scaled
 from sphereufm.certify.witness import Witness
 
-__all__ = ["prove_shifts", "shifted_positive"]
-
 Array = NDArray[np.float64]
 # Rounding of the float eigenproblem, and room for another checker's arithmetic.
 ROOM = 2.0**-46

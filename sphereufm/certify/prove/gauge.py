@@ -20,8 +20,6 @@ from flint import arb, arb_mat
 from sphereufm.certify.balls import BallEvaluation, BallProblem
 from sphereufm.certify.prove.inertia import blocks, on_tangent, power
 
-__all__ = ["Columns", "Local", "jacobian", "local", "residual"]
-
 Columns = tuple[tuple[Fraction, ...], ...]
 
 

@@ -14,8 +14,6 @@ from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import hessian_form, inertia, normal_matrix, split_matrix
 from sphereufm.certify.witness import Witness
 
-__all__ = ["Neighbourhood", "prove_global_minimum", "prove_index"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbourhood:

@@ -15,21 +15,6 @@ from numpy.typing import NDArray
 from sphereufm.certify.balls import BallEvaluation, floats
 from sphereufm.certify.witness import Witness, diagonalised
 
-__all__ = [
-    "applied",
-    "blocks",
-    "contraction",
-    "hessian_form",
-    "inertia",
-    "normal_matrix",
-    "on_tangent",
-    "power",
-    "scaled",
-    "split_matrix",
-    "turned",
-    "witness_of",
-]
-
 # where floats are much finer than what the inverse amplifies, they serve for the test as well
 _FLOAT_CONDITION = 1e9
 # a test that succeeds by less might fail in another arithmetic

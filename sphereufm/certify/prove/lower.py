@@ -13,8 +13,6 @@ from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.prove.candidate import Array, exact_columns
 from sphereufm.certify.prove.index import Neighbourhood
 
-__all__ = ["dyadic_below", "prove_degenerate", "prove_spurious"]
-
 NEAR = 1e-6
 
 

@@ -37,8 +37,6 @@ from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, p
 from sphereufm.certify.prove.lower import prove_degenerate, prove_spurious
 from sphereufm.certify.prove.saddle import prove_strict_saddle
 
-__all__ = ["prove_benign", "prove_gap", "prove_point"]
-
 # Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
 LARGEST = 800
 

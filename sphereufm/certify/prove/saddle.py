@@ -17,8 +17,6 @@ from sphereufm.certify.certificate import StrictSaddleClaim
 from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.prove.index import Neighbourhood
 
-__all__ = ["prove_strict_saddle"]
-
 DIRECTION_BITS = 24
 
 

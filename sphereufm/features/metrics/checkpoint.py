@@ -18,8 +18,6 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 from sphereufm.features.readers import open_arrays
 
-__all__ = ["Checkpoint"]
-
 _SECONDS_BETWEEN = 5.0
 
 

@@ -25,17 +25,6 @@ import numpy as np
 
 from sphereufm.features.metrics.statistics import Array
 
-__all__ = [
-    "cosines",
-    "duality_distance",
-    "equiangularity",
-    "equinorm",
-    "frame_difference",
-    "rotated_difference",
-    "simplex_distance",
-    "uniformity",
-]
-
 _SMALLEST = 1e-290
 
 

@@ -39,8 +39,6 @@ from numpy.typing import NDArray
 
 from sphereufm.features.metrics.statistics import Array
 
-__all__ = ["OneVsRest", "one_vs_rest"]
-
 _SMALLEST = 1e-290
 # unit vectors that are equal up to rounding
 _COINCIDENT = 1e-15

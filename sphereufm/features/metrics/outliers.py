@@ -39,8 +39,6 @@ from sphereufm.features.metrics.streaming import Streaming, first_pass, second_p
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
 
-__all__ = ["Detection", "Detector", "auroc", "false_positive_rate", "make_detector"]
-
 _ROWS = 2048
 # the whole covariance is taken apart: a minute at this dimension
 _MOST_DIMENSIONS = 4096

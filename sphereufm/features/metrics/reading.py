@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from sphereufm.features.metrics.result import CollapseMetrics
 
-__all__ = ["COLLAPSED", "closeness", "read"]
-
 COLLAPSED = {"nc1": 0.0, "nc2": 0.0, "nc3": 0.0, "nc4": 1.0}
 """What each number is where features have collapsed."""
 

@@ -10,8 +10,6 @@ import numpy as np
 from sphereufm.features.metrics.statistics import Array
 from sphereufm.notebook import html_table, shown
 
-__all__ = ["CollapseMetrics"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CollapseMetrics:

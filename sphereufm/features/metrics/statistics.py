@@ -33,8 +33,6 @@ from numpy.typing import NDArray
 from sphereufm.features.metrics.companion import Companion, View
 from sphereufm.features.readers import ArraySource, finite_blocks
 
-__all__ = ["BLOCK_ROWS", "CHUNK_ROWS", "ClassMoments", "Frame", "Rows", "Scatter", "class_moments", "scatter"]
-
 Array = NDArray[np.float64]
 
 # a block of 512 x 2048 doubles is 8 MB: two of them stay near the processor

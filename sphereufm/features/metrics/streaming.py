@@ -31,8 +31,6 @@ from sphereufm.features.readers import MemorySource, finite_blocks, row_range
 from sphereufm.features.readers.plain.ranges import SkippingSource
 from sphereufm.parallel import ordered_map
 
-__all__ = ["Streaming", "first_pass", "second_pass"]
-
 # squares of longer rows overflow, and shorter ones vanish
 _LONGEST, _SHORTEST = 1e100, 1e-100
 

@@ -34,8 +34,6 @@ from numpy.typing import NDArray
 
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
 
-__all__ = ["Variability", "class_frame", "effective_rank", "variability"]
-
 _EPS = sys.float_info.epsilon
 # means of equal classes, summed in different orders, differ by a few roundings of a feature's length
 _COINCIDENT = 16.0 * _EPS

@@ -18,8 +18,6 @@ from sphereufm.features.readers.keys import is_index, role_and_stem
 from sphereufm.features.readers.reshaped import TableMatrix
 from sphereufm.features.readers.source import ArraySource, MemorySource
 
-__all__ = ["with_matrix"]
-
 _OUTPUT_WORDS = (
     "confidence conf score scores prob probs proba probability pred preds prediction predicted loss weight weights "
     "fold split epoch logit logits entropy margin time timestamp"

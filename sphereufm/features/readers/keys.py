@@ -18,19 +18,6 @@ from typing import Literal, TypeAlias
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 
-__all__ = [
-    "CLASSIFIERS",
-    "Role",
-    "choose_key",
-    "describe",
-    "find_features",
-    "find_labels",
-    "is_index",
-    "named_classifiers",
-    "role_and_stem",
-    "sibling_bias",
-]
-
 Role: TypeAlias = Literal["features", "labels", "classifier", "bias"]
 
 _ROLE_WORDS: dict[Role, str] = {

@@ -12,17 +12,6 @@ from collections.abc import Sequence
 
 from sphereufm.errors import UnreadableFileError
 
-__all__ = [
-    "FREE_BYTES",
-    "MAX_AXES",
-    "MAX_ENTRIES",
-    "STREAM_EXPANSION",
-    "WHOLE_EXPANSION",
-    "check_expansion",
-    "check_shape",
-    "printable",
-]
-
 FREE_BYTES = 64 * 2**20
 """Arrays up to 64 MiB may be compressed as hard as they like: sorted labels shrink a thousandfold."""
 

@@ -25,8 +25,6 @@ from sphereufm.features.readers.plain.ranges import row_range
 from sphereufm.features.readers.source import AnyArray, ArraySource, MemorySource
 from sphereufm.features.readers.stored import StoredArray
 
-__all__ = ["KeptRows", "PooledSource", "TableMatrix", "pooled", "stored_rounding", "transposed"]
-
 # rows that are gathered where whole blocks would be thrown away
 _ROWS = 4096
 

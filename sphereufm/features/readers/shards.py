@@ -20,8 +20,6 @@ from sphereufm.features.readers.limits import MAX_ENTRIES, printable
 from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 
-__all__ = ["is_data_name", "is_pattern", "open_shards"]
-
 _SUFFIXES = (
     *(".npy", ".npz", ".safetensors", ".h5", ".hdf5", ".hdf", ".parquet", ".pq", ".feather", ".arrow"),
     *(".pt", ".pth", ".bin", ".ckpt"),

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
 
-__all__ = ["AnyArray", "ArraySource", "JoinedSource", "MemorySource", "RefusedSource", "finite_blocks"]
-
 AnyArray: TypeAlias = NDArray[Any]
 
 

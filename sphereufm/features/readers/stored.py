@@ -23,8 +23,6 @@ from sphereufm.features.readers.limits import check_expansion, printable
 from sphereufm.features.readers.plain.narrow import delivered_dtype
 from sphereufm.features.readers.source import AnyArray
 
-__all__ = ["StoredArray", "StoredFile", "contiguous_strides", "deliver", "is_contiguous", "read_exactly"]
-
 _SPAN_BYTES = 2**16  # spans up to this size are read whole, whatever share of them is wanted
 
 

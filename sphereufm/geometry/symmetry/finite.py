@@ -16,8 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["FiniteGroup", "automorphisms", "weight_automorphisms"]
-
 _MOST = 20_000
 _ORTHOGONAL = 1e-12
 _SAME = 1e-9

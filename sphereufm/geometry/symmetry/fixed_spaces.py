@@ -31,8 +31,6 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 
-__all__ = ["FixedPointSpace", "block_partitions", "simplex_vertices"]
-
 
 @dataclass(frozen=True)
 class FixedPointSpace:

@@ -29,19 +29,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.finite import FiniteGroup, automorphisms
 from sphereufm.tolerances import RANK_TOLERANCE
 
-__all__ = [
-    "ColumnPermutations",
-    "OrbitTangent",
-    "SymmetryGroup",
-    "horizontal_part",
-    "numerical_rank",
-    "numerical_ranks",
-    "orbit_dimension",
-    "principal_frame",
-    "vertical_basis",
-    "vertical_part",
-]
-
 
 @dataclass(frozen=True)
 class ColumnPermutations:

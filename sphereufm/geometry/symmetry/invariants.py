@@ -35,8 +35,6 @@ from sphereufm.errors import check_array, check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
-__all__ = ["Columns", "canonical_key", "column_profiles", "invariants", "on_distinct_columns", "profiles_of"]
-
 _POWERS = (1, 2, 3, 4)
 _COORDINATES = 4
 # Columns this close, a few hundred roundings, may count as one; from so many columns on it pays to look.

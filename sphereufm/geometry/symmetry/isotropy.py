@@ -35,8 +35,6 @@ from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.geometry.symmetry.matching import position_labels
 from sphereufm.geometry.symmetry.placements import Frame, Work, choose_frame
 
-__all__ = ["isotropy_order"]
-
 
 def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK) -> int:
     """Count the permutations ``s`` of the group with ``X[:, s] = Q X`` for some ``Q``.

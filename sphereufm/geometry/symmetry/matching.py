@@ -23,8 +23,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import Columns
 
-__all__ = ["match_columns", "position_labels"]
-
 
 def match_columns(
     X: Array, Y: Array, permutations: ColumnPermutations, radius: float

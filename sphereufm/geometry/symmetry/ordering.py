@@ -36,8 +36,6 @@ from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.geometry.symmetry.invariants import GOLDEN, Columns, on_distinct_columns, profiles_of
 
-__all__ = ["canonical_orders", "is_rotation_of"]
-
 # A column may be singled out if it is this far, relative to the farthest, from the span of those before.
 _FAR = 0.5
 

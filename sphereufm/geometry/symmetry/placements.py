@@ -47,8 +47,6 @@ from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import GOLDEN
 from sphereufm.tolerances import ALIGNMENT_ROUNDING
 
-__all__ = ["AlignmentUndecidedError", "Frame", "Work", "choose_frame", "placements"]
-
 # A frame column may be this much shorter, seen from those before, than the best, if it has fewer candidates.
 _PIVOT_RATIO = 0.5
 # What is left of a column below this many tolerances says nothing about a direction.

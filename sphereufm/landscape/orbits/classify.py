@@ -16,8 +16,6 @@ from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 from sphereufm.tolerances import ZERO_TOLERANCE
 
-__all__ = ["classify", "name_spurious"]
-
 # A gap below this fraction of the cost counts as zero in floating point.
 _ZERO_GAP = 1e-9
 # Two costs differ provably when they differ by more than this multiple of the cost's own rounding error.

@@ -23,8 +23,6 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
 
-__all__ = ["Collection"]
-
 # Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
 _MEMBERS_A_RANK = 8
 

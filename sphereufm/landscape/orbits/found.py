@@ -11,8 +11,6 @@ from sphereufm.geometry.symmetry.groups import numerical_ranks, principal_frame
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["NO_COST", "Found", "reduced"]
-
 # Costs below this differ by rounding only; the cost selects candidates, and alignment decides.
 NO_COST = 1e-12
 

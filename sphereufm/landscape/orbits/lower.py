@@ -15,8 +15,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, column_norms, exponential, logarithm
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
-__all__ = ["cost_noise", "is_lower"]
-
 _EPS = float(np.finfo(np.float64).eps)
 _ROUNDINGS = 100.0
 # of the sum of the gradient's scales: smaller differences are those of one critical value, as a search finds it

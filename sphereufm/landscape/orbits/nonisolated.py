@@ -32,8 +32,6 @@ from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.tolerances import ROUNDINGS, SAME_COST
 
-__all__ = ["gather_families", "null_directions", "walkable_dimension"]
-
 # Lengths of trial steps in radians (Frobenius norm of the tangent vector).
 _STEPS = (0.05, 0.4)
 # An eigenvalue below this fraction of the largest may belong to a null direction: near a singular stratum of

@@ -15,8 +15,6 @@ from sphereufm.landscape.orbits.settle import settle
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["OwnCosts"]
-
 _SAME_POINT = 1e-5
 _SAME_COST = 1e-7
 

@@ -21,8 +21,6 @@ from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_o
 from sphereufm.landscape.orbits.found import NO_COST, Found
 from sphereufm.tolerances import CANDIDATE_COST
 
-__all__ = ["Entry", "OrbitRegister"]
-
 _SAME_INVARIANTS = 1e-5
 _SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.

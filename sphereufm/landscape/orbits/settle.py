@@ -18,8 +18,6 @@ from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.curvature_signs import curvature_signs, extent, slope_noise
 from sphereufm.spectra.matrix import hessian_matrix
 
-__all__ = ["Settled", "settle"]
-
 _ROUNDINGS = 16.0 * float(np.finfo(np.float64).eps)
 _MOST_STEPS = 40
 # radians; a longer Newton step in the end means that the point is not known

@@ -23,8 +23,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.curvature_signs import explains_slope
 from sphereufm.tolerances import SAME_COST
 
-__all__ = ["at_true_ranks"]
-
 # Columns this much shorter than one in fewer rows belong to no point close by.
 _SHORTENED = 0.2
 # Relative; costs that differ by more are not looked into: for a soft direction they hardly differ.

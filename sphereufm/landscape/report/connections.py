@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BasinMerge", "Connection", "Connections", "basin_merges"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:

@@ -19,15 +19,6 @@ from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import HessianSpectrum
 
-__all__ = [
-    "connections_from_json",
-    "coverage_from_json",
-    "entry_from_json",
-    "entry_to_json",
-    "plain",
-    "problem_from_json",
-]
-
 
 def problem_from_json(data: Mapping[str, Any]) -> UFMProblem | ExpressionProblem:
     """Rebuild a problem of normalised features, or an expression, from what its ``to_json`` says."""

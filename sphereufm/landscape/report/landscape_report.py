@@ -34,16 +34,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.problem.theory.theorems import TheoremCheck
 
-__all__ = [
-    "FORMAT",
-    "Completeness",
-    "LandscapeReport",
-    "ProofSummary",
-    "RankOneCount",
-    "load_report",
-    "report_from_json",
-]
-
 FORMAT = "sphereufm-landscape/1"
 
 

@@ -21,8 +21,6 @@ from sphereufm.tolerances import COST_ROUNDING
 if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
 
-__all__ = ["COLUMNS", "KIND_NAMES", "Summary", "Value", "row_values", "summarise"]
-
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 Value: TypeAlias = str | float | tuple[float, float] | None
 

@@ -15,8 +15,6 @@ from sphereufm.landscape.points import (
 from sphereufm.problem.theory.theorems import TheoremCheck
 from sphereufm.tolerances import SAME_COST
 
-__all__ = ["COUNTEREXAMPLES", "ContradictionError", "Judgement", "judge", "lies_above"]
-
 COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"

@@ -21,8 +21,6 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Coverage", "coverage_of"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:

@@ -7,8 +7,6 @@ from enum import Enum
 
 from sphereufm.errors import InvalidInputError
 
-__all__ = ["Effort", "Plan", "SearchSettings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

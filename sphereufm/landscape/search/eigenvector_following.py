@@ -24,8 +24,6 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import shifted_hessian
 
-__all__ = ["follow_eigenvectors"]
-
 _LONGEST_STEP = 0.4
 _SOFTEST = 1e-3
 # A start whose next step is shorter than this, in radians, is left to the Newton search.

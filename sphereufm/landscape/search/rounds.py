@@ -19,8 +19,6 @@ from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import Progress
 
-__all__ = ["MERGED", "Rounds"]
-
 # What the name of a merged stratum ends with.
 MERGED = ", merged"
 # Batches of a stratum in each round but the first.

@@ -27,8 +27,6 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm
 from sphereufm.spectra.matrix import DenseHessian, shifted_hessian
 
-__all__ = ["CriticalSearch", "find_critical_points"]
-
 _FIRST_DAMPING = 0.3
 # eliminating a singular feature block loses eps / sigma: this keeps it below sigma itself
 _LEAST_DAMPING = 1e-7

@@ -30,8 +30,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.result import Settings
 from sphereufm.solvers.solve import solve_batch
 
-__all__ = ["Batch", "Stratum", "default_starts", "find_in_pieces", "most_starts", "search_batch"]
-
 # Bytes of Hessian blocks that one batch of starts may take.
 _BATCH_BYTES = 1 << 28
 # Unknowns up to which all eigenvectors of the Hessian are computed in each step of the index search.

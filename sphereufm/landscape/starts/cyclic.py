@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["symmetric_starts"]
-
 # An averaged column shorter than this has no direction of its own.
 _SHORTEST = 1e-3
 # Draws a start, after which nothing more is hoped for: most averages of some groups vanish.

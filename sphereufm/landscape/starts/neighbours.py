@@ -26,8 +26,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import normal_hessian
 
-__all__ = ["neighbouring_starts"]
-
 # Columns closer than this count as one place.
 _SAME_PLACE = 1e-6
 # Length of a step along an eigenvector, in radians for its longest column.

@@ -19,8 +19,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 
-__all__ = ["count_sign_patterns", "sign_patterns"]
-
 # plus signs in each cell of each block, blocks of a kind sorted
 _Counts: TypeAlias = tuple[tuple[int, ...], ...]
 

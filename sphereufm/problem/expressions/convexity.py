@@ -26,8 +26,6 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.theory.gap import OptimalityGap
 
-__all__ = ["is_convex_in_gram", "multiplier_gap"]
-
 _AFFINE = frozenset("+-")
 # of the size of S: eigenvalues are known to this
 _ROUNDING = 1e-14

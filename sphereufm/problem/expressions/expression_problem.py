@@ -23,8 +23,6 @@ from sphereufm.problem.expressions.tape import Tape
 from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
 from sphereufm.problem.own_costs.local_scale import local_scale
 
-__all__ = ["ExpressionEvaluation", "ExpressionProblem"]
-
 # numbers in one array of a sweep
 _CHUNK = 1 << 20
 

@@ -32,8 +32,6 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = ["LEAVES", "Tape"]
-
 Rows: TypeAlias = NDArray[np.intp]
 # values of the arguments -> slopes, and curvatures by pairs of places (one order only)
 _Local: TypeAlias = Callable[..., tuple[list[Any], dict[tuple[int, int], Any]]]

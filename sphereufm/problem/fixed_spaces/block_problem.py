@@ -38,8 +38,6 @@ from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.tangent_spaces import tangent_bases
 
-__all__ = ["BlockProblem"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockProblem:

@@ -20,8 +20,6 @@ from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 
-__all__ = ["RestrictedProblem"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RestrictedProblem:

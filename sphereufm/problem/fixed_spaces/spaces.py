@@ -24,8 +24,6 @@ from sphereufm.problem.losses.cross_entropy import PLAIN
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["SymmetricSpace", "fixed_point_spaces"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SymmetricSpace:

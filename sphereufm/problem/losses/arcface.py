@@ -25,8 +25,6 @@ from sphereufm.problem.losses.cross_entropy import PLAIN, softmax_curvature
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, get_own, set_own
 
-__all__ = ["ArcFace"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ArcFace:

@@ -30,8 +30,6 @@ from sphereufm.problem.arguments import Number, exact_number, exact_numbers
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, log_softplus, own_margin, set_own, subtract_own
 
-__all__ = ["PLAIN", "CrossEntropy", "softmax_curvature"]
-
 # exp overflows beyond 709; K terms of exp(600) sum without overflow, and the reciprocal times a sample weight
 # stays a normal number.
 _LARGEST_SAFE_MARGIN = 600.0

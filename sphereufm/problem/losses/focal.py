@@ -27,8 +27,6 @@ from sphereufm.problem.arguments import Number, exact_number
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import get_own, log_softplus, own_margin, set_own, subtract_own
 
-__all__ = ["Focal"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Focal:

@@ -27,17 +27,6 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = [
-    "BlockTerms",
-    "KeptTerms",
-    "KnowsBalancedMinimum",
-    "LogitTerms",
-    "Loss",
-    "LossFacts",
-    "SampleBlock",
-    "block_from_labels",
-]
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SampleBlock:

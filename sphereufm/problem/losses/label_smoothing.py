@@ -22,8 +22,6 @@ from sphereufm.problem.losses.cross_entropy import PLAIN, softmax_curvature
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, exp_remainder, get_own, own_margin, set_own, subtract_own
 
-__all__ = ["LabelSmoothing"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSmoothing:

@@ -19,8 +19,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import get_own, log_softplus, set_own
 
-__all__ = ["Logistic"]
-
 
 @dataclass(frozen=True)
 class Logistic:

@@ -9,17 +9,6 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 
-__all__ = [
-    "OwnMargin",
-    "add_own",
-    "exp_remainder",
-    "get_own",
-    "log_softplus",
-    "own_margin",
-    "set_own",
-    "subtract_own",
-]
-
 # below this e^x is under half an ulp of one, and log(1 + e^x) is e^x
 _LOG1P_IS_LINEAR = -36.0
 _SERIES_LIMIT = 0.02

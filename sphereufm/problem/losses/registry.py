@@ -17,8 +17,6 @@ from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 from sphereufm.problem.losses.logistic import Logistic
 from sphereufm.problem.losses.squared_error import SquaredError
 
-__all__ = ["LOSSES", "find_loss", "loss_from_json", "loss_in_words", "loss_to_json", "register_loss"]
-
 _Class = TypeVar("_Class", bound=Callable[..., Loss])
 
 _KNOWN: dict[str, Callable[..., Loss]] = {

@@ -19,8 +19,6 @@ from sphereufm.problem.arguments import Number, exact_number
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, get_own, set_own
 
-__all__ = ["SquaredError"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SquaredError:

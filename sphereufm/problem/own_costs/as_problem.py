@@ -7,8 +7,6 @@ from typing import Any
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.interface import SphereProblem
 
-__all__ = ["as_problem"]
-
 
 def as_problem(given: Any) -> SphereProblem:
     """The problem that is meant: itself, an expression's, or a Pymanopt problem behind the interface.

@@ -12,8 +12,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
-__all__ = ["check_symmetry"]
-
 _POINTS = 2
 _SEED = 0
 # of the spread of the cost over the points and their images, and of its rounding

@@ -14,8 +14,6 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array, column_norms, exponential, project
 
-__all__ = ["RELATIVE_ERROR", "difference_product"]
-
 _STEP = float(np.finfo(np.float64).eps ** (1.0 / 3.0))
 # of the gradient's scale: rounding of the gradients over the step, and the third derivative
 RELATIVE_ERROR = 1e-9

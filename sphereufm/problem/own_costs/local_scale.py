@@ -23,8 +23,6 @@ from sphereufm.geometry.spheres import (
     project,
 )
 
-__all__ = ["local_scale"]
-
 # radians; exp(40 <x, y>) changes by a factor of at most e^2 over them
 _NEAR = 0.05
 _SEED = 20_220_914

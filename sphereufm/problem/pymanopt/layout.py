@@ -11,8 +11,6 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
 
-__all__ = ["Factor", "Layout", "Parts", "real_array"]
-
 # Pymanopt's points: an array, or a list of arrays for a product
 Parts: TypeAlias = Any
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["to_pymanopt"]
-
 _Functions: TypeAlias = dict[str, Callable[..., Any]]
 
 

@@ -27,8 +27,6 @@ from sphereufm.problem.theory.theorems import TheoremCheck, theorem_s
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["benign_theorem", "theorem_c", "theorem_e", "theorem_f"]
-
 # share by which tau must stay below a threshold that is known in floating point only
 _CLEARANCE = 1e-12
 

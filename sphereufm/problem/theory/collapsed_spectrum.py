@@ -37,8 +37,6 @@ from sphereufm.errors import InvalidInputError
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["collapsed_spectrum"]
-
 
 def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
     """Horizontal eigenvalues of the Hessian at neural collapse, ascending, with their multiplicities.

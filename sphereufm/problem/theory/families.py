@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.losses.interface import LossFacts
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["COLLAPSED_CLASSIFIERS", "LEAST_LOSS", "family_name"]
-
 COLLAPSED_CLASSIFIERS = "collapsed-classifiers"
 LEAST_LOSS = "least-loss"
 

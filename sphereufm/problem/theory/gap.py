@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = ["OptimalityGap", "optimality_gap"]
-
 _EPS = sys.float_info.epsilon
 # a smaller positive value has lost digits, so nothing below it is claimed
 _SMALLEST = sys.float_info.min

@@ -10,8 +10,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, normalize
 from sphereufm.problem.ufm import Number, UFMProblem
 
-__all__ = ["invertible_branch_point"]
-
 
 def invertible_branch_point(tau: Number = 1) -> tuple[UFMProblem, Array]:
     """Return the problem ``K = d = 3``, three samples a class, and a saddle with ``W`` invertible and ``alpha = 0``.

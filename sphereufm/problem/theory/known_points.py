@@ -25,14 +25,6 @@ from sphereufm.problem.theory.theorems import collapsed_point
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = [
-    "constructed_starts",
-    "orthogonal_collapsed_point",
-    "random_collapsed_point",
-    "rank_one_point",
-    "turned_sample_point",
-]
-
 # different signed sums of a class that are kept; equal weights have one more than the class has samples
 _MOST_SUMS = 4096
 

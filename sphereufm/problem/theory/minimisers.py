@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
 
-__all__ = ["global_minima"]
-
 
 def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
     """Where the multiplier matrix shows, up to a small shift, that a point is a global minimiser.

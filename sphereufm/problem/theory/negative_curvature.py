@@ -39,16 +39,6 @@ if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = [
-    "DescentDirection",
-    "collapsed_direction",
-    "descent_direction",
-    "edge_direction",
-    "invertible_direction",
-    "rank_deficient_direction",
-    "turning_direction",
-]
-
 _Case: TypeAlias = Literal["A", "B", "invertible", "edge", "turning"]
 
 _EPS = sys.float_info.epsilon

@@ -34,18 +34,6 @@ from sphereufm.problem.losses.interface import KnowsBalancedMinimum
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
 
-__all__ = [
-    "TheoremCheck",
-    "collapsed_point",
-    "global_minimum",
-    "has_equal_class_weights",
-    "log_global_minimum",
-    "nonnegative_minimum",
-    "published_theorem",
-    "simplex_etf",
-    "theorem_s",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TheoremCheck:

@@ -19,8 +19,6 @@ from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.trust_region import actual_decrease
 from sphereufm.solvers.strategy import Step
 
-__all__ = ["AdaptiveCubic"]
-
 _ACCEPT = 0.1
 _GOOD = 0.9
 _SHRINK = 0.1

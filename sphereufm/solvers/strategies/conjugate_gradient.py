@@ -19,8 +19,6 @@ from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategies.line_search import wolfe_search
 from sphereufm.solvers.strategy import Step
 
-__all__ = ["ConjugateGradient"]
-
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
 # a fairly exact search keeps directions conjugate; Hager and Zhang use 0.9 with interpolation to a fine bracket

@@ -31,8 +31,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Rows
 
-__all__ = ["Krylov"]
-
 # below this share of the largest entry of T the space is invariant
 _INVARIANT = 1e-14
 _SECULAR_STEPS = 60

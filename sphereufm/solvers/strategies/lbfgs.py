@@ -32,8 +32,6 @@ from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategies.line_search import wolfe_search
 from sphereufm.solvers.strategy import Step
 
-__all__ = ["LBFGS"]
-
 # longest move of a column in the first step, and in any first trial, before retraction
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5

@@ -25,8 +25,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, Ray, Rows
 
-__all__ = ["Searched", "armijo_search", "wolfe_search"]
-
 # delta of Hager and Zhang; sufficient decrease as usual for quasi-Newton methods
 _APPROXIMATE = 0.1
 _DECREASE = 1e-4

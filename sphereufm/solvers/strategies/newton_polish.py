@@ -20,8 +20,6 @@ from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.solvers.strategy import Step, Strategy
 
-__all__ = ["NewtonPolish"]
-
 _LONGEST_MOVE = 0.5
 _HALVINGS = 12
 # full reorthogonalisation makes larger spaces dear

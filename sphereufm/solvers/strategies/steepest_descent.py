@@ -19,8 +19,6 @@ from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategies.line_search import armijo_search
 from sphereufm.solvers.strategy import Step
 
-__all__ = ["BarzilaiBorwein", "SteepestDescent"]
-
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
 _GROWTH = 2.0

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.batch import take
 
-__all__ = ["LEVELS", "SHRINK", "StepPath"]
-
 LEVELS = 8
 SHRINK = 0.25
 

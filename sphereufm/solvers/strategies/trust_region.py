@@ -26,8 +26,6 @@ from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
 from sphereufm.solvers.strategies.step_path import LEVELS, SHRINK, StepPath
 from sphereufm.solvers.strategy import Step
 
-__all__ = ["TrustRegion", "actual_decrease"]
-
 _ACCEPT = 0.1
 _GOOD = 0.75
 _LEAST_RADIUS = 1e-14

@@ -21,8 +21,6 @@ from sphereufm.features.readers.limits import FREE_BYTES, MAX_ENTRIES, STREAM_EX
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
-__all__ = ["blocks", "describe", "load"]
-
 _MAX_METADATA = 2**24
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}  # integers have numpy's names
 _TENSORS = "arrow.fixed_shape_tensor"

@@ -16,8 +16,6 @@ from sphereufm.features.readers.isolated.parent import READY, Listed
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
-__all__ = ["main"]
-
 _ROOM = 2**29
 """Bytes that a library may use beyond four times the file and what it needs to start."""
 

@@ -23,8 +23,6 @@ from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile, deliver
 
-__all__ = ["blocks", "describe", "find_hdf5_magic", "load"]
-
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 16
 _MAX_CHUNK = 2**25

@@ -29,8 +29,6 @@ from sphereufm.features.readers.limits import WHOLE_EXPANSION, check_expansion, 
 from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, read_exactly
 
-__all__ = ["READY", "Format", "IsolatedArray", "Listed", "open_isolated"]
-
 Format: TypeAlias = Literal["hdf5", "parquet", "feather", "stream"]
 
 _LIBRARIES = {"hdf5": "h5py", "parquet": "pyarrow", "feather": "pyarrow", "stream": "pyarrow"}

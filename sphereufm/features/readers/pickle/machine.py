@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 from sphereufm.errors import UnreadableFileError
 
-__all__ = ["MAX_NAME", "Builder", "Foreign", "Global", "Machine", "OddKey", "OrderedMapping"]
-
 MAX_NAME = 256
 """Bytes of a name that a pickle mentions."""
 

@@ -18,8 +18,6 @@ from sphereufm.features.readers.pickle.machine import (
     OrderedMapping,
 )
 
-__all__ = ["ACTIONS", "STOP"]
-
 STOP = ord(".")
 _MAX_KEY = 8
 

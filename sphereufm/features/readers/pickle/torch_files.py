@@ -26,8 +26,6 @@ from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
 from sphereufm.features.readers.source import ArraySource
 from sphereufm.features.readers.stored import StoredArray, StoredFile
 
-__all__ = ["LEGACY_MAGIC", "is_torch_zip", "open_torch_legacy", "open_torch_zip"]
-
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 

@@ -22,8 +22,6 @@ from sphereufm.features.readers.pickle.machine import MAX_NAME
 from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
 from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
 
-__all__ = ["named_arrays"]
-
 _MAX_VALUES = 200_000
 _MAX_DEPTH = 20
 _MOST_REFUSED = 1000

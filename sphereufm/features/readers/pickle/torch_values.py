@@ -22,8 +22,6 @@ from sphereufm.features.readers.limits import FREE_BYTES, check_shape
 from sphereufm.features.readers.pickle.load import Foreign, Global, OrderedMapping
 from sphereufm.features.readers.plain.narrow import NARROW_FLOATS, narrow_dtype
 
-__all__ = ["StorageRef", "TensorRef", "TorchBuilder", "tensor_dtype", "why_foreign"]
-
 _STORAGES = {
     "DoubleStorage": "float64",
     "FloatStorage": "float32",

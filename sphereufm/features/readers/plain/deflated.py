@@ -19,8 +19,6 @@ from sphereufm.features.readers.plain.zips import ZipEntry, inflate
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile, deliver, is_contiguous
 
-__all__ = ["DeflatedArray"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeflatedArray:

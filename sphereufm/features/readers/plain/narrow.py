@@ -11,8 +11,6 @@ import numpy as np
 
 from sphereufm.errors import MissingExtraError
 
-__all__ = ["NARROW_FLOATS", "delivered_dtype", "narrow_dtype", "unit_roundoff"]
-
 NARROW_FLOATS = frozenset(
     {
         "bfloat16",

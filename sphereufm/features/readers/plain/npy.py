@@ -24,8 +24,6 @@ from sphereufm.features.readers.plain.narrow import narrow_dtype
 from sphereufm.features.readers.source import ArraySource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides
 
-__all__ = ["NPY_MAGIC", "NPY_PREFIX", "NpyHeader", "open_npy", "parse_npy_header"]
-
 NPY_MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 10_000  # numpy.lib.format's own limit
 NPY_PREFIX = _MAX_HEADER + 12

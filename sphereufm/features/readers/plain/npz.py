@@ -14,8 +14,6 @@ from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, contiguous_strides
 
-__all__ = ["open_npz"]
-
 
 def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
     """Return the arrays of an archive by name.

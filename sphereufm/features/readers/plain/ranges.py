@@ -16,8 +16,6 @@ from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.features.readers.source import AnyArray, ArraySource, JoinedSource, MemorySource
 from sphereufm.features.readers.stored import StoredArray
 
-__all__ = ["HasRows", "SkippingSource", "row_range"]
-
 
 @runtime_checkable
 class HasRows(Protocol):

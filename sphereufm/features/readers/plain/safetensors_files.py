@@ -24,8 +24,6 @@ from sphereufm.features.readers.plain.narrow import narrow_dtype
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides
 
-__all__ = ["looks_like_safetensors", "open_safetensors"]
-
 _MAX_HEADER = 2**22  # four megabytes hold some thirty thousand tensors; the format itself allows a hundred
 _PLAIN = {
     "BOOL": "|b1",

@@ -21,8 +21,6 @@ from sphereufm.features.readers.limits import MAX_ENTRIES, printable
 from sphereufm.features.readers.source import AnyArray, ArraySource, MemorySource
 from sphereufm.features.readers.stored import StoredFile
 
-__all__ = ["looks_like_text", "open_text"]
-
 _MOST_BYTES = 2**24
 _LOOKED_AT = 2**14
 _MARK = "\ufeff"  # some programs begin a text so
