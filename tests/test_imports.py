@@ -48,7 +48,9 @@ ALLOWED = {
     "features": GROUND,
     "certify.exact": {"errors"},
     "certify.witness": {"errors"},
-    "certify.instances": {"errors", "certify.exact"},
+    # the checker's own judgement, which prover and search ask for before they try
+    "certify.checker.theorems": {"certify.checker"},
+    "certify.instances": {"errors", "certify.exact", "certify.checker.theorems"},
     "certify.certificate": CERTIFICATE,
     # floats enter a proof as candidates only: no import of `problem`
     "certify.balls": CERTIFICATE | {"certify.loss_balls"},
@@ -56,7 +58,7 @@ ALLOWED = {
     "certify": PROVE | {"certify.prove", "certify.checker"},
     "certify.large_gap": CERTIFICATE | {"certify", "version"},
     # self-contained: standard library and python-flint only
-    "certify.checker": set(),
+    "certify.checker": {"certify.checker.theorems"},
     "certify.complete": set(),
     # searches in floats, and hands a certificate to the checker
     "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress"},

@@ -108,6 +108,10 @@ class BallEvaluation(Protocol):
     def scales(self) -> list[int]:
         """Even integers e_j; ``2^{e_j}`` measures the gradient of column j."""
 
+    @property
+    def S(self) -> list[list[arb]]:
+        """Rows of the multiplier matrix; only where O(r) acts."""
+
 
 class BallProblem(Protocol):
     """A cost on unit columns, in balls."""
@@ -119,6 +123,10 @@ class BallProblem(Protocol):
     @property
     def is_orthogonally_invariant(self) -> bool:
         """Whether O(r) acts."""
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the cost is convex in the Gram matrix, so that ``S >= 0`` proves a global minimum."""
 
     @property
     def multiplicities(self) -> list[int]:
@@ -141,6 +149,7 @@ class UFMBalls:
         self.classes = instance.classes
         self.tau = instance.tau
         self.loss = LOSSES[instance.loss]
+        self.is_convex = self.loss.convex
         self.parameters = dict(instance.parameters)
         self.labels = [instance.label(group[0][0]) for group in ranges]
         self.counts = [sum(stop - start for start, stop in group) for group in ranges]

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -208,6 +209,13 @@ class ExpressionInstance:
     def is_orthogonally_invariant(self) -> bool:
         """Whether the program reads Gram entries only, so that its cost cannot see a rotation."""
         return all(instruction[0] != "x" for instruction in self.program)
+
+    @cached_property
+    def is_convex_in_gram(self) -> bool:
+        """Whether the checker's rules show that the cost is convex in the Gram matrix of its columns."""
+        from sphereufm.certify.checker.theorems import is_convex_in_gram
+
+        return is_convex_in_gram(self.program)
 
 
 def _loss_of(loss: Any) -> tuple[str, tuple[tuple[str, Fraction], ...]]:

@@ -52,14 +52,15 @@ def winding(k):
 @pytest.mark.parametrize(
     ("instance", "X", "lower", "row"),
     [
-        (thomson(4), TETRAHEDRON, None, "local minimiser"),
+        (thomson(4), TETRAHEDRON, None, "global minimiser"),
         (thomson(4), SQUARE, None, "strict saddle"),
         (fourth_powers(3), [[1], [0], [0]], None, "local minimiser"),
         (fourth_powers(3), [[1], [1], [0]], None, "strict saddle"),
         (max_cut(TRIANGLE, 2), [[1, 1, -1], [0, 0, 0]], None, "strict saddle"),
         (max_cut(CYCLE, 2), winding(1), winding(0), "spurious local minimiser"),
+        (max_cut(CYCLE, 2), winding(0), winding(1), "global minimiser"),
     ],
-    ids=["tetrahedron", "square", "axis", "diagonal", "cut", "twisted"],
+    ids=["tetrahedron", "square", "axis", "diagonal", "cut", "twisted", "synchronised"],
 )
 def test_expressions_are_accepted(instance, X, lower, row):
     result = check(prove_expression(instance, X, lower=lower))

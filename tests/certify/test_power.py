@@ -16,10 +16,11 @@ import pytest
 from checker_cases import as_json, critical_points, exact_value, instance_of, valid_certificates
 
 from sphereufm import UFMProblem, collapsed_point
-from sphereufm.certify import prove_benign, prove_gap, prove_point
+from sphereufm.certify import prove_benign, prove_expression, prove_gap, prove_point
 from sphereufm.certify.alone import alone
 from sphereufm.certify.checker import check_bytes
 from sphereufm.certify.exact import exact_text, round_dyadic
+from sphereufm.certify.expressions import Cost
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 
 
@@ -179,6 +180,17 @@ def a_saddle_as_minimum(true):
     return data, "global_minimum"
 
 
+def of_a_concave_cost(true):
+    # -g^2 - g / 2 has a strict minimum at g = -1, where S is positive off the row space, and a lower one at g = 1
+    g = Cost(dim=2, columns=2).gram(0, 1)
+    instance = g.cost.instance(-(g * g) - g / 2)
+    pair = as_json(prove_expression(g.cost.instance(g), [[1, -1], [0, 0]]))
+    data = as_json(prove_expression(instance, [[1, -1], [0, 0]]))
+    data["point"]["scales"] = pair["point"]["scales"]
+    data["claims"] = [claim_of(data, "critical"), claim_of(pair, "global_minimum")]
+    return data, "global_minimum"
+
+
 def not_of_rank_one(true):
     data = having(true, "rank_one")
     data["point"]["columns"][0] = ["3@-2"]
@@ -287,6 +299,7 @@ BREAKS = {
         'if self.here.multiplier_inertia(self.here.at(self.radius(), 1), claim["witness"][0]) >= 0:',
         a_saddle_as_minimum,
     ),
+    "any expression is convex": ('return "+" in known[-1]', "return True", of_a_concave_cost),
     "entries not compared": (
         "abs(x) == 1 for column in self.here.point.columns for x in column",
         "[True]",

@@ -1,14 +1,19 @@
 """Costs convex in the Gram matrix: what the rules see is so, and the multiplier bound holds at random and is tight."""
 
+from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from sphereufm import solve, verify_landscape
+from sphereufm import prove_landscape, solve, verify_landscape
+from sphereufm.certify import GapClaim, prove_gap
+from sphereufm.certify.checker import check_bytes
+from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
+from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.problem import capabilities
-from sphereufm.problem.expressions.convexity import is_convex_in_gram
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 COST = Cost(dim=4, columns=4)
@@ -23,6 +28,7 @@ CONVEX = {
     "squares": (A - B) ** 2 + exp(D) ** 3,
     "charges": 1 / sqrt(2 - 2 * A) + 2 / sqrt(3 - B),
     "minus-root": -sqrt(2 + A) - log(3 - B),
+    "riesz": (1 / sqrt(2 - 2 * A)) ** 3 * (1 / sqrt(3 - B)),
 }
 OTHERS = {
     "cube": A**3,
@@ -62,10 +68,28 @@ def test_convexity_along_segments_of_gram_matrices(name):
         assert float(problem.at(middle / np.linalg.norm(middle, axis=0)).cost) <= ends + 1e-9
 
 
+@pytest.mark.parametrize("name", CONVEX)
+@pytest.mark.parametrize("backend", ["flint", "integers"])
+def test_gaps_in_balls_hold_and_are_those_of_floats(name, backend):
+    """The proved gap is at most what equal shifts give, and no point lies lower than it allows."""
+    instance = COST.instance(CONVEX[name])
+    problem = ExpressionProblem(instance=instance)
+    X = problem.spheres.random_point(5, (30,))
+    certificate = prove_gap(instance, X[0])
+    assert check_bytes(certificate_to_json(certificate).encode(), backend).row == "optimality gap"
+    gap = float(certificate.find(GapClaim).gap)
+    assert gap <= 1.01 * capabilities.optimality_gap(problem, X[0]).value
+    least = min(float(problem.at(X).cost.min()), solve(problem, rng=0).cost)
+    assert float(problem.at(X[0]).cost) - gap <= least + 1e-9
+    lower = replace(certificate, claims=(replace(certificate.claims[0], gap=Fraction(gap) / 2),))
+    assert check_bytes(certificate_to_json(lower).encode(), backend).status == "UNDECIDED"
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_is_claimed_of_others(name):
     instance = COST.instance(OTHERS[name])
     assert not is_convex_in_gram(instance.program)
+    assert prove_gap(instance, np.eye(4)).reason == "the cost is not known to be convex in the Gram matrix"
     assert capabilities.optimality_gap(ExpressionProblem(instance=instance), np.eye(4)) is None
 
 
@@ -83,3 +107,6 @@ def test_rows_of_a_landscape_have_gaps():
     for entry in report.critical:
         assert entry.optimality_gap >= entry.cost - least - 1e-9
     assert report.critical[0].optimality_gap < 1e-9
+    proved = prove_landscape(report)
+    assert (proved.critical[0].kind.name, proved.critical[0].status.name) == ("GLOBAL_MINIMUM", "PROVED")
+    assert all(entry.kind.name != "GLOBAL_MINIMUM" for entry in proved.critical[1:])

@@ -28,7 +28,7 @@ from sphereufm.certify.checker.reading import (
     refuse_if,
     witness,
 )
-from sphereufm.certify.checker.theorems import THEOREMS
+from sphereufm.certify.checker.theorems import THEOREMS, is_convex_in_gram
 from sphereufm.certify.checker.words import printed
 
 PROVED, REFUTED, UNDECIDED = "PROVED", "REFUTED", "UNDECIDED"
@@ -144,9 +144,9 @@ class Claims:
         return UNDECIDED, "its multiplier matrix has a negative eigenvalue, which decides nothing"
 
     def needs_convexity(self) -> None:
-        """Lemmas 8 and 9 hold where the loss is convex in the logits."""
-        if not LOSSES[self.p.loss].convex:
-            raise Undecided("the loss is not convex in the logits: the multiplier matrix says nothing")
+        """Lemmas 8 and 9 hold where the cost is convex in the Gram matrix: a loss, where it is so in the logits."""
+        if not (is_convex_in_gram(self.p.program) if self.p.program else LOSSES[self.p.loss].convex):
+            raise Undecided("the cost is not known to be convex in the Gram matrix: S says nothing")
 
     def spurious(self, claim: dict[str, Any]) -> Outcome:
         """A local minimiser, and a point that is lower by the margin over the whole ball."""
@@ -199,26 +199,31 @@ class Claims:
         return UNDECIDED, "the curvature along the stored direction is not proved below the bound"
 
     def gap(self, claim: dict[str, Any]) -> Outcome:
-        """Lemma 9, by the K x K Schur complement."""
+        """Lemma 9; of a loss by the K x K Schur complement."""
         self.needs_convexity()
         B, K, e = self.B, self.p.classes, self.here.centre[0]
         if sum(m * x for m, x in zip(e.metric, claim["shifts"], strict=True)) > 2 * claim["gap"]:
             return UNDECIDED, "the shifts add up to more than the gap"
         lam, delta = e.multipliers, [m * B.number(x) for m, x in zip(e.metric, claim["shifts"], strict=True)]
-        low = [b - a for a, b in zip(lam[K:], delta[K:], strict=True)]
-        if not all(B.less(0, x) for x in low):
-            raise Undecided("a shifted diagonal entry is not proved positive")
-        units = [B.dyadic(1, -k) for k in self.here.scales[:K]]
-        G = [[e.first[k, K + g] for k in range(K)] for g in range(len(low))]
-        over = B.matrix([[x / a for x in row] for row, a in zip(G, low, strict=True)])
-        A = [[-x for x in row] for row in B.times(over.transpose(), B.matrix(G)).tolist()]
+        if self.p.program:
+            A, unit = e.S(), ""
+        else:
+            low = [b - a for a, b in zip(lam[K:], delta[K:], strict=True)]
+            if not all(B.less(0, x) for x in low):
+                raise Undecided("a shifted diagonal entry is not proved positive")
+            G = [[e.first[k, K + g] for k in range(K)] for g in range(len(low))]
+            over = B.matrix([[x / a for x in row] for row, a in zip(G, low, strict=True)])
+            A, unit = [[-x for x in row] for row in B.times(over.transpose(), B.matrix(G)).tolist()], " nats"
+            for k, row in enumerate(A):
+                row[k] -= lam[k]
         for k, row in enumerate(A):
-            row[k] += delta[k] - lam[k]
-        if inertia(B, claim["witness"][0], B.matrix(scaled(A, units)), "the Schur complement") != 0:
+            row[k] += delta[k]
+        units = [B.dyadic(1, -k) for k in self.here.scales[: len(A)]]
+        if inertia(B, claim["witness"][0], B.matrix(scaled(A, units)), "the shifted multiplier matrix") != 0:
             return UNDECIDED, "the shifted multiplier matrix is not positive definite"
         return (
             PROVED,
-            f"the cost lies at most {printed(claim['gap'], True)} nats above the global minimum",
+            f"the cost lies at most {printed(claim['gap'], True)}{unit} above the global minimum",
         )
 
     def benign(self, claim: dict[str, Any]) -> Outcome:
@@ -291,7 +296,8 @@ def consistent(claims: dict[str, Any], p: Problem, point: Point | None) -> None:
     refuse_if(needs, "index, global_minimum and spurious need critical or rank_one")
     refuse_if(point is None and not kinds <= {"benign"}, "point may be null only beside the claim benign")
     refuse_if(
-        p.program and not kinds <= {"critical", "index", "strict_saddle", "spurious"},
+        p.program
+        and not kinds <= {"critical", "index", "strict_saddle", "spurious", "global_minimum", "gap"},
         "an expression allows other claims",
     )
     theorem = claims.get("benign")

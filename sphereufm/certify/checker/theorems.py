@@ -1,11 +1,21 @@
-"""Theorems that make an instance benign, each with its formal statement and the hypotheses that are verified here."""
+"""What is known of an instance before any point: theorems that make it benign, and convexity in the Gram matrix.
+
+Each theorem stands with its formal statement and the hypotheses that are verified here.  Convexity of an expression is
+read off its program by rules of composition; no means "not seen".  Flags of a value, as a function on the convex set of
+the Gram matrices of unit columns where it is defined:
+``+`` convex, ``-`` concave (both: affine), ``p`` positive, ``l`` positive with a convex logarithm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from sphereufm.certify.checker.reading import Problem
+
+Flags = frozenset[str]
+AFFINE = frozenset("+-")
 
 
 def is_S(B: Any, p: Problem) -> bool:
@@ -47,4 +57,62 @@ THEOREMS: dict[str, tuple[str, Callable[[Any, Problem], bool], str]] = {
     ),
     "benign_one_against_all": ("C", is_logistic, "the logistic loss, K >= 2 and d >= K + 1"),
     "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < target"),
+}
+
+
+def is_convex_in_gram(program: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether the rules show that the cost reads Gram entries alone and is convex in them.
+
+    Examples
+    --------
+    >>> is_convex_in_gram([("gram", 0, 1), ("exp", 0)]), is_convex_in_gram([("gram", 0, 1), ("pow", 0, 3)])
+    (True, False)
+    """
+    known: list[Flags] = []
+    for name, *words in program:
+        if name == "x":
+            return False
+        if name == "gram":
+            flags = AFFINE | (frozenset("p") if words[0] == words[1] else frozenset())
+        elif name == "const":
+            flags = AFFINE | (frozenset("pl") if Fraction(words[0]) > 0 else frozenset())
+        elif name == "pow":
+            a = known[words[0]]
+            convex = a >= frozenset("+p") or (a >= AFFINE and words[1] % 2 == 0)
+            flags = (a & frozenset("pl")) | (frozenset("+") if convex else frozenset())
+        elif name in ("mul", "div"):
+            numbers = [program[t][0] == "const" for t in words]
+            a, b = (known[t] for t in words)
+            flags = product(a, b if name == "mul" or numbers[1] else inverse(b), numbers)
+        else:
+            flags = RULES[name](*(known[t] for t in words))
+        known.append(flags)
+    return "+" in known[-1]
+
+
+def negative(a: Flags) -> Flags:
+    """Convex and concave change places."""
+    return frozenset({"+": "-", "-": "+"}[flag] for flag in a & AFFINE)
+
+
+def inverse(a: Flags) -> Flags:
+    """One over a positive value; over a concave one, its logarithm is convex."""
+    return a & frozenset("p") and frozenset("+pl" if "-" in a else "p")
+
+
+def product(a: Flags, b: Flags, numbers: list[bool]) -> Flags:
+    """A multiple of a value, or a product of positive ones; a number is not positive only if it is zero or negative."""
+    if any(numbers):
+        number, other = (a, b) if numbers[0] else (b, a)
+        return other if "p" in number else negative(other)
+    return frozenset("+pl") if "l" in a & b else a & b & frozenset("p")
+
+
+RULES: dict[str, Callable[..., Flags]] = {
+    "add": lambda *terms: frozenset.intersection(*terms),
+    "sub": lambda a, b: a & negative(b),
+    "neg": negative,
+    "exp": lambda a: frozenset("+pl" if "+" in a else "p"),
+    "log": lambda a: frozenset(("-" if "-" in a else "") + ("+" if "l" in a else "")),
+    "sqrt": lambda a: frozenset("-p" if "-" in a else "p"),
 }

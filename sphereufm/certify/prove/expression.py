@@ -13,7 +13,7 @@ from sphereufm.certify.prove.candidate import LEVELS, PRODUCER, SADDLE_RADIUS, e
 from sphereufm.certify.prove.critical import prove_critical
 from sphereufm.certify.prove.expression_balls import ExpressionBalls
 from sphereufm.certify.prove.gauge import Columns
-from sphereufm.certify.prove.index import Neighbourhood, prove_index
+from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, prove_index
 from sphereufm.certify.prove.lower import prove_spurious
 from sphereufm.certify.prove.saddle import prove_strict_saddle
 from sphereufm.errors import InvalidInputError, check_array
@@ -41,8 +41,9 @@ def prove_expression(
     Returns
     -------
     Certificate
-        A candidate, with the claims ``critical``, ``index``, ``strict_saddle`` and ``spurious`` that hold. Points
-        of rank below ``d - 1`` of a cost of Gram entries are degenerate here: state the problem in a smaller ``d``.
+        A candidate, with the claims ``critical``, ``index``, ``strict_saddle``, ``spurious`` and, of a cost that is
+        convex in the Gram matrix, ``global_minimum`` that hold. Points of rank below ``d - 1`` of a cost of Gram
+        entries are degenerate here: state the problem in a smaller ``d``.
 
     Raises
     ------
@@ -54,10 +55,10 @@ def prove_expression(
     >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),))
     >>> certificate = prove_expression(cut, [[1, -1], [0, 0]])
     >>> [type(claim).__name__ for claim in certificate.claims]
-    ['CriticalClaim', 'IndexClaim']
+    ['CriticalClaim', 'IndexClaim', 'GlobalMinimumClaim']
     """
-    columns = _columns("X", instance, X)
-    below = None if lower is None else ExactPoint(columns=_columns("lower", instance, lower))
+    columns = columns_of("X", instance, X)
+    below = None if lower is None else ExactPoint(columns=columns_of("lower", instance, lower))
     problem = ExpressionBalls(instance)
     best = Certificate(
         instance=instance, point=None, claims=(), reason="nothing was proved", producer=PRODUCER
@@ -74,7 +75,7 @@ def prove_expression(
     return best
 
 
-def _columns(name: str, instance: ExpressionInstance, X: ArrayLike | ExactPoint) -> Columns:
+def columns_of(name: str, instance: ExpressionInstance, X: ArrayLike | ExactPoint) -> Columns:
     """Check a point and return its unit columns in exact numbers."""
     array = check_array(name, X.array if isinstance(X, ExactPoint) else X, (instance.dim, instance.columns))
     lengths = np.linalg.norm(array, axis=0)
@@ -108,11 +109,12 @@ def _attempt(
     )
     index = prove_index(near)
     saddle = prove_strict_saddle(near) if index is None or index.index > 0 else None
+    minimum = prove_global_minimum(near) if index is None or index.index == 0 else None
     spurious = None
-    if index is not None and index.index == 0 and lower is not None:
+    if index is not None and index.index == 0 and minimum is None and lower is not None:
         spurious = prove_spurious(near, problem, lower)
-    reason = "" if index or saddle else "a critical point is proved, but not its index"
-    return _certificate(near, (found.claim, index, saddle, spurious), bits, reason)
+    reason = "" if index or saddle or minimum else "a critical point is proved, but not its index"
+    return _certificate(near, (found.claim, index, saddle, minimum, spurious), bits, reason)
 
 
 def _certificate(near: Neighbourhood, parts: tuple[Claim | None, ...], bits: int, reason: str) -> Certificate:

@@ -39,6 +39,7 @@ class ExpressionBalls:
         self.instance = instance
         self.columns = instance.columns
         self.is_orthogonally_invariant = instance.is_orthogonally_invariant
+        self.is_convex = instance.is_convex_in_gram
         self.multiplicities = [1] * instance.columns
 
     def at(self, X: arb_mat) -> ExpressionEvaluation:
@@ -88,6 +89,19 @@ class ExpressionEvaluation:
         sizes = [exponent(total) for total in sums]
         highest = max(max(sizes), -2000)
         return [2 * (max(size, highest - _LEAST_SCALE) // 2) for size in sizes]
+
+    @property
+    def S(self) -> list[list[arb]]:
+        """Rows of ``dF/dG + (dF/dG)^T - diag(lambda)``, where the program reads Gram entries alone."""
+        M = len(self._columns)
+        rows = [[arb(0)] * M for _ in range(M)]
+        for leaf, weight in self._leaves[0].items():
+            _, i, j = self._program[leaf]
+            rows[i][j] += weight
+            rows[j][i] += weight
+        for j, value in enumerate(self.multipliers):
+            rows[j][j] -= value
+        return rows
 
     @cached_property
     def hessian(self) -> list[list[arb]]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMBalls, UFMEvaluation, box
+from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMEvaluation, box
 from sphereufm.certify.certificate import GlobalMinimumClaim, IndexClaim
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import hessian_form, inertia, normal_matrix, split_matrix
@@ -51,10 +51,8 @@ class Neighbourhood:
 
     @cached_property
     def normal_inertia(self) -> Witness | None:
-        """Inertia of ``S + V V^T``, where X is proved to have full row rank."""
+        """Inertia of ``S + V V^T``, where the kernel of S is proved to be the row space of X."""
         evaluation = self.evaluation
-        if not isinstance(evaluation, UFMEvaluation):
-            return None
         return inertia(normal_matrix(evaluation.S, evaluation.X, self.exponents))
 
     @property
@@ -93,10 +91,7 @@ def prove_index(near: Neighbourhood) -> IndexClaim | None:
 
 def prove_global_minimum(near: Neighbourhood) -> GlobalMinimumClaim | None:
     """Return the claim if ``S >= 0`` is proved at the critical point."""
-    problem = near.problem
-    if not isinstance(problem, UFMBalls) or not problem.loss.convex:
-        return None  # where the loss is not convex in the logits, S says nothing
-    found = near.normal_inertia
+    found = near.normal_inertia if near.problem.is_convex else None
     return None if found is None or found.minus else GlobalMinimumClaim(witness=(found,))
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.certify.balls import UFMBalls, precision, unit_columns
+from sphereufm.certify.balls import BallProblem, UFMBalls, precision, unit_columns
 from sphereufm.certify.certificate import (
     BenignClaim,
     Certificate,
@@ -17,6 +17,7 @@ from sphereufm.certify.certificate import (
     CriticalClaim,
     ExactInstance,
     ExactPoint,
+    ExpressionInstance,
     Groups,
     RankOneClaim,
 )
@@ -32,6 +33,8 @@ from sphereufm.certify.prove.candidate import (
 )
 from sphereufm.certify.prove.collapsed import prove_collapsed
 from sphereufm.certify.prove.critical import prove_critical
+from sphereufm.certify.prove.expression import columns_of
+from sphereufm.certify.prove.expression_balls import ExpressionBalls
 from sphereufm.certify.prove.gap import prove_shifts
 from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, prove_index
 from sphereufm.certify.prove.lower import prove_degenerate, prove_spurious
@@ -96,18 +99,26 @@ def prove_point(
     return best
 
 
-def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precision: int = 512) -> Certificate:
+def prove_gap(
+    instance: ExactInstance | ExpressionInstance, X: ArrayLike | ExactPoint, *, max_precision: int = 512
+) -> Certificate:
     """Bound how far the cost at any point lies above the global minimum.
 
-    ``X``, shape ``(r, K + N)``, or ExactPoint: any point; its columns are divided by their lengths.  Samples
-    with equal features to the last bit are merged.  ``max_precision``: as in :func:`prove_point`.  Result:
-    with a ``GapClaim``, in nats; a candidate until checked.  Raises InvalidInputError if the shape does not
-    fit the instance, or an entry is not finite.
+    ``X``, shape ``(r, K + N)`` or ``(d, M)`` of an expression, or ExactPoint: any point; its columns are divided by
+    their lengths.  Samples with equal features to the last bit are merged.  ``max_precision``: as in
+    :func:`prove_point`.  Result: with a ``GapClaim``, in the cost's unit, where the cost is convex in the Gram matrix;
+    a candidate until checked.  Raises InvalidInputError if the shape does not fit the instance, or an entry is not
+    finite.
     """
-    candidate = as_candidate(instance, X, tolerance=0.0)
-    point = ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
-    problem = UFMBalls(instance, candidate.groups)
-    for bits, _ in LEVELS if problem.loss.convex else ():
+    problem: BallProblem
+    if isinstance(instance, ExpressionInstance):
+        point = ExactPoint(columns=columns_of("X", instance, X))
+        problem = ExpressionBalls(instance)
+    else:
+        candidate = as_candidate(instance, X, tolerance=0.0)
+        point = ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
+        problem = UFMBalls(instance, candidate.groups)
+    for bits, _ in LEVELS if problem.is_convex else ():
         if bits > max_precision:
             break
         with precision(bits):
@@ -118,6 +129,8 @@ def prove_gap(instance: ExactInstance, X: ArrayLike | ExactPoint, *, max_precisi
                     instance=instance, point=point, claims=(found[0],), precision=bits, producer=PRODUCER
                 )
     reason = "no shift was proved to make the multiplier matrix positive"
+    if not problem.is_convex:
+        reason = "the cost is not known to be convex in the Gram matrix"
     return Certificate(instance=instance, point=point, claims=(), reason=reason, producer=PRODUCER)
 
 

@@ -3,13 +3,19 @@ r"""A cost written as an expression, behind the interface of all problems: searc
 With ``C = dF/dG + (dF/dG)^T`` from the adjoints of Gram entries and ``E`` from those of entries of X,
 
     egrad = X C + E,   ehess[U] = U C + X Cd + Ed,   Hess[U] = P_X ehess[U] - U diag(<x_j, egrad_j>).
+
+Where ``F`` is convex in the Gram matrix and ``S = C - diag(<x_j, X c_j>)``, every point ``Y`` of any dimension has
+
+    f(Y) >= f(X) + trace(S Y^T Y) / 2 >= f(X) + M min(0, lambda_min(S)) / 2,
+
+since ``trace(S X^T X) = 0``: weak duality of the semidefinite relaxation (Burer and Monteiro 2003).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +24,15 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.finite import FiniteGroup
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
-from sphereufm.problem.expressions.convexity import is_convex_in_gram, multiplier_gap
 from sphereufm.problem.expressions.tape import Tape
 from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
 from sphereufm.problem.own_costs.local_scale import local_scale
+from sphereufm.problem.theory.gap import OptimalityGap
 
 # numbers in one array of a sweep
 _CHUNK = 1 << 20
+# of the largest eigenvalue of S
+_EIGENVALUE_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,8 +59,9 @@ class ExpressionProblem:
 
     Notes
     -----
-    Where the rules of :mod:`~sphereufm.problem.expressions.convexity` show that the cost is convex in the Gram matrix
-    (max-cut, repelling energies, contrastive losses), ``optimality_gap(X)`` bounds how far the global minimum is.
+    Where the rules of :mod:`~sphereufm.certify.checker.theorems` show that the cost is convex in the Gram matrix
+    (max-cut, repelling energies, contrastive losses), ``optimality_gap(X)`` bounds how far the global minimum is, and
+    proofs have the claims ``global_minimum`` and ``gap``.
 
     Examples
     --------
@@ -79,9 +88,9 @@ class ExpressionProblem:
             raise InvalidInputError(
                 "symmetry has rotations, but the expression reads single entries of X; write it with gram(i, j)"
             )
-        if is_convex_in_gram(self.instance.program):
+        if self.instance.is_convex_in_gram:
             # a capability that only such costs have
-            object.__setattr__(self, "optimality_gap", partial(multiplier_gap, self))
+            object.__setattr__(self, "optimality_gap", self._multiplier_gap)
         if not self.is_checked:
             check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
 
@@ -108,6 +117,14 @@ class ExpressionProblem:
             raise InvalidInputError(f"r={r}: the expression reads single entries of X, which only R^d has")
         instance = replace(self.instance, dim=check_integer("r", r, 1))
         return replace(self, instance=instance, is_checked=True)
+
+    def _multiplier_gap(self, X: Array) -> OptimalityGap:
+        """The bound of the module's head on ``f(X) - min f`` at one point, with an allowance for rounding."""
+        S = self.at(X).normal_hessian()
+        values = np.linalg.eigvalsh(S)
+        short = max(0.0, -float(values[0])) + _EIGENVALUE_ROUNDING * float(np.abs(values).max())
+        value = 0.5 * len(S) * short
+        return OptimalityGap(value=value, method="multiplier-bound", bounds={"multiplier-bound": value})
 
     def exact_instance(self) -> Any:
         """What certificates are about."""
