@@ -15,7 +15,7 @@ problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=1)
 report = verify_landscape(problem, starts=48, rng=0)
 
 # %%
-# One row is one class of critical points: points that differ by a rotation, or by renaming the classes, are one. The
+# One row is one orbit of critical points: points that differ by a rotation, or by renaming the classes, are one. The
 # verdict rests on a theorem, not on this search.
 
 report

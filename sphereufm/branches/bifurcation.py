@@ -88,7 +88,7 @@ def switch(
 
 
 def same_class(problem: UFMProblem, X: Array, Y: Array, log_tau: float) -> bool:
-    """Whether two critical points at one temperature are equivalent."""
+    """Whether two critical points at one temperature lie in one orbit."""
     if X.shape != Y.shape:
         return False
     inner = problem.in_dimension(X.shape[0]).with_tau(math.exp(log_tau))

@@ -198,7 +198,7 @@ def along(problem: UFMProblem, state: BranchPoint, log_tau: float) -> Array | No
 
 
 def family_met(problem: UFMProblem, state: BranchPoint) -> str | None:
-    """Name of the family that a branch has run into, None where it is still an isolated class."""
+    """Name of the family that a branch has run into, None where it is still an isolated orbit."""
     return family_name(problem.with_tau(state.tau), state.X, state.cost)
 
 

@@ -1,6 +1,6 @@
 """The bifurcation diagram of a problem: its critical points followed along ``tau``, and the branches met on the way.
 
-Start points are the isolated classes that a search finds at either end of the range.  Each is followed in both
+Start points are the isolated orbits that a search finds at either end of the range.  Each is followed in both
 directions; where an eigenvalue crosses zero, the branches that cross are looked for and followed in turn.  Numerical
 throughout: a diagram shows what was found.
 """
@@ -118,7 +118,7 @@ class _Diagram:
     complete: bool = True
 
     def seed(self, tau: float, effort: Effort) -> None:
-        """Search at one temperature; every isolated class of rank above one is a start, and rank one too."""
+        """Search at one temperature; every isolated orbit of rank above one is a start, and rank one too."""
         from sphereufm.landscape.verify import verify_landscape
 
         report = verify_landscape(self.problem.with_tau(tau), effort=effort, rng=self.rng)

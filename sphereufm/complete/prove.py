@@ -43,7 +43,7 @@ class CompleteList:
     points : tuple of ndarray, shape (2, K + N) or (d, M)
         One point for each critical orbit outside of the collapsed family, or of an own cost; all of them where PROVED.
     copies : tuple of int
-        Classes modulo O(d) alone in each orbit, in the order of rising cost; empty where not PROVED.
+        Orbits of O(d) alone in each orbit, in the order of rising cost; empty where not PROVED.
     costs : tuple of float
         Costs in nats in the same order; empty where not PROVED.
     region : str or None

@@ -226,7 +226,7 @@ class _Rows:
                 self.rows.setdefault(number, row)
 
     def find(self, found: Found) -> int | None:
-        """Row of a critical point: of its class by alignment, of its family by name or else by cost."""
+        """Row of a critical point: of its orbit by alignment, of its family by name or else by cost."""
         name = capabilities.family_name(self.problem, found.X, found.cost)
         for row, family in self.families:
             if name == family.name:

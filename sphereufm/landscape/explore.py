@@ -59,14 +59,14 @@ class Exploration:
         if not problem.symmetry.orthogonal:
             return None
         permutations = problem.symmetry.permutations
-        classes = count_sign_patterns(permutations)
+        orbits = count_sign_patterns(permutations)
         if self.settings.effort.plan.minimisers:
-            return RankOneCount(classes=classes, listed=0)
+            return RankOneCount(orbits=orbits, listed=0)
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
         line = capabilities.in_span(problem, 1)
         points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
         self.collection.enter(points[[capabilities.is_finite(line, X) for X in points]], searched=False)
-        return RankOneCount(classes=classes, listed=min(classes, limit))
+        return RankOneCount(orbits=orbits, listed=min(orbits, limit))
 
     def given(self, points: Iterable[Array]) -> None:
         """Polish constructed and given points, and enter what they lead to."""

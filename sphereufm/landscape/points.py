@@ -40,7 +40,7 @@ class LandscapeVerdict(Enum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CriticalPoint:
-    """One class of critical points modulo the problem's symmetry.
+    """One orbit of critical points modulo the problem's symmetry.
 
     Attributes
     ----------
@@ -55,14 +55,14 @@ class CriticalPoint:
     kind : CriticalPointKind
     status : Status
     hits : int
-        Searches that ended in this class; zero for points listed by counting.
+        Searches that ended in this orbit; zero for points listed by counting.
     optimality_gap : float or None
         Upper bound on the distance of the cost from the global minimum, in floating point.
     gap_method : str or None
     isotropy_order : int or None
         Permutations of the problem's group that act on the point as a rotation; None where they were not counted.
     permutation_copies : int or None
-        Classes modulo O(d) alone in the orbit of the point under the permutations.
+        Orbits of O(d) alone in the orbit of the point under the permutations.
     certificate : str or None
         Name of the file, relative to the report's folder, that proves ``kind``.
     has_lower : bool or None

@@ -1,7 +1,7 @@
-"""Search the fixed-point spaces alone: classes with symmetry, in instances far too large for sampling.
+"""Search the fixed-point spaces alone: orbits with symmetry, in instances far too large for sampling.
 
 The subgroups are the products of symmetric groups that permute classes inside at most three blocks (of each kind
-of class), while all samples of a class are equal.  Classes without such a symmetry are not found.
+of class), while all samples of a class are equal.  Orbits without such a symmetry are not found.
 """
 
 from __future__ import annotations

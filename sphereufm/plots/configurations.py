@@ -1,4 +1,4 @@
-"""Configurations of rank two and three: the columns of the lowest classes on the circle or the sphere."""
+"""Configurations of rank two and three: the columns of the lowest orbits on the circle or the sphere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VIEW = np.array([[0.878, 0.0, 0.479], [0.164, 0.940, -0.300], [-0.450, 0.342, 0
 
 
 def drawable_rows(report: LandscapeReport) -> list[tuple[int, CriticalPoint]]:
-    """Return the lowest isolated classes of rank two and three, at most eight, with their rows (from zero)."""
+    """Return the lowest isolated orbits of rank two and three, at most eight, with their rows (from zero)."""
     rows = [
         (row, entry)
         for row, entry in enumerate(report.critical)

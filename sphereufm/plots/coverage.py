@@ -1,4 +1,4 @@
-"""Coverage curves: distinct classes found against searches made."""
+"""Coverage curves: distinct orbits found against searches made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_NAMES = 12
 
 
 def coverage_figure(report: LandscapeReport) -> Figure:
-    """Draw, for each stratum that was searched, the distinct classes met against the searches that converged.
+    """Draw, for each stratum that was searched, the distinct orbits met against the searches that converged.
 
     Result: not attached to any window.  A curve that has become flat shows that the search has seen what *it*
     finds easily, not that the list is complete.

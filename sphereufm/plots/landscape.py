@@ -1,4 +1,4 @@
-"""A landscape as figures: cost against Morse index, and the spectra of its classes."""
+"""A landscape as figures: cost against Morse index, and the spectra of its orbits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LARGEST_MARK = 90.0
 
 
 def landscape_figure(report: LandscapeReport) -> Figure:
-    """Draw the fingerprint of a landscape: cost against Morse index, one mark a class.
+    """Draw the fingerprint of a landscape: cost against Morse index, one mark an orbit.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def landscape_figure(report: LandscapeReport) -> Figure:
 
 
 def spectra_figure(report: LandscapeReport) -> Figure:
-    """Draw the Hessian eigenvalues of the lowest classes, one column for each; large marks are multiple.
+    """Draw the Hessian eigenvalues of the lowest orbits, one column for each; large marks are multiple.
 
-    Result: not attached to any window; at most 60 classes.  Of a family every exhibited member is drawn.
+    Result: not attached to any window; at most 60 orbits.  Of a family every exhibited member is drawn.
     """
     figure, axes = empty_axes()
     largest = 0.0

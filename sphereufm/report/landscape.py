@@ -1,4 +1,4 @@
-"""The report of a landscape: its classes, each row with all that is known of it, and pictures of the whole."""
+"""The report of a landscape: its critical orbits, each row with all that is known of it, and pictures of the whole."""
 
 from __future__ import annotations
 

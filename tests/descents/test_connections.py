@@ -195,7 +195,7 @@ def test_an_interruption_is_noted(benign):
 
 def test_coverage_rises_to_the_classes_met(benign):
     for coverage in benign.coverage.values():
-        assert len(coverage.discoveries) == coverage.classes
+        assert len(coverage.discoveries) == coverage.orbits
         assert list(coverage.discoveries) == sorted(set(coverage.discoveries))
         assert coverage.discoveries[0] == 1
         assert coverage.discoveries[-1] <= coverage.converged

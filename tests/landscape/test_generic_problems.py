@@ -109,7 +109,7 @@ def test_max_cut_of_the_pentagon_on_the_elliptope(d):
     assert report.critical[0].cost == pytest.approx(5.0 * np.cos(0.8 * np.pi), abs=1e-10)
     assert report.critical[0].rank == 2
     assert report.critical[0].kind is KIND.LOCAL_MINIMUM
-    assert report.rank_one.classes == report.rank_one.listed == 2**4
+    assert report.rank_one.orbits == report.rank_one.listed == 2**4
     cuts = sorted(round(entry.cost) for entry in report.critical if entry.rank == 1)
     assert cuts == [-3] * 5 + [1] * 10 + [5]
 

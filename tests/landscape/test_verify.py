@@ -59,8 +59,8 @@ def test_rows_are_critical_sorted_and_distinct(benign):
     assert len({round(cost, 6) for cost in costs}) == len(costs)
 
 
-def test_all_ten_rank_one_classes_are_there(benign):
-    assert benign.rank_one.classes == 10
+def test_all_ten_rank_one_orbits_are_there(benign):
+    assert benign.rank_one.orbits == 10
     family = next(entry for entry in benign.critical if isinstance(entry, CriticalFamily))
     in_family = sum(member.rank == 1 and member.X.shape[0] == 1 for member in family.members)
     assert sum(entry.rank == 1 for entry in isolated(benign)) + min(in_family, 4) >= 10
@@ -218,7 +218,7 @@ def test_descents_alone_find_the_minimisers_and_no_more():
     ]
     assert list(report.coverage) == ["descents"]
     assert report.coverage["descents"].converged == sum(e.hits for e in report.critical) == 40
-    assert report.rank_one.classes > 0
+    assert report.rank_one.orbits > 0
     assert report.rank_one.listed == 0
     assert min(e.rank for e in report.critical if not isinstance(e, CriticalFamily)) > 1
 

@@ -130,7 +130,7 @@ def test_a_curve_for_each_stratum_that_ends_at_its_classes(report):
     for line, (name, coverage) in zip(axes.lines, report.coverage.items(), strict=True):
         assert line.get_label() == name
         assert line.get_xdata()[-1] == coverage.converged
-        assert line.get_ydata()[-1] == coverage.classes
+        assert line.get_ydata()[-1] == coverage.orbits
         assert (np.diff(line.get_ydata()) >= 0).all()
 
 

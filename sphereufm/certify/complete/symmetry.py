@@ -20,7 +20,7 @@ LARGEST_GROUP = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Orbit:
-    """One critical orbit: its cost in nats, rounded, and its classes modulo O(d) alone."""
+    """One critical orbit: its cost in nats, rounded, and its orbits of O(d) alone."""
 
     cost: float
     copies: int

@@ -1,6 +1,6 @@
 r"""Order of the group of permutations that act on a point as rotations do.
 
-The isotropy group of the O(d)-class of ``X`` is ``{s : X[:, s] = Q X for some Q in O(d)}``.  It maps to the
+The isotropy group of the O(d)-orbit of ``X`` is ``{s : X[:, s] = Q X for some Q in O(d)}``.  It maps to the
 rotations ``Q`` of the span of ``X`` that carry the columns to columns of the same cell kind and blocks to
 blocks; the kernel are the permutations with ``X[:, s] = X``.
 
@@ -11,7 +11,7 @@ blocks; the kernel are the permutations with ``X[:, s] = X``.
   Every place is decided by an alignment with that much prescribed.  Places that rotations already found
   relate are asked for once only.
 
-There are ``order / isotropy`` classes modulo O(d) in the orbit of ``X`` under the permutations.
+There are ``order / isotropy`` orbits of O(d) in the orbit of ``X`` under the permutations.
 
 References
 ----------
@@ -46,7 +46,7 @@ def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *
     * ``work``: steps that each single search may take.
 
     Result: exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it
-    is the number of classes modulo O(d) in the orbit of ``X`` under the permutations.  Raises
+    is the number of orbits of O(d) in the orbit of ``X`` under the permutations.  Raises
     AlignmentUndecidedError if a search was stopped by its work limit.
     """
     permutations = symmetry.permutations

@@ -27,7 +27,7 @@ def classify(problem: SphereProblem, found: Found, hits: int = 0) -> CriticalPoi
 
     * ``problem``: in ``R^d``.
     * ``found``: the point in its own span.
-    * ``hits``: searches that ended in its class.
+    * ``hits``: searches that ended in its orbit.
 
     Result: of kind ``LOCAL_MINIMUM`` where it may turn out spurious: see :func:`name_spurious`.
     """

@@ -75,7 +75,7 @@ def gather_families(
 
 
 def _walk(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
-    """Local dimension of every class that can be walked, and of those that share its cost."""
+    """Local dimension of every orbit that can be walked, and of those that share its cost."""
     small = [i for i, point in enumerate(points) if point.X.size <= _UNKNOWNS]
     dimensions: dict[int, int] = {}
     for i in [i for i in small if points[i].nullity > 0][:_MOST_WALKS]:
@@ -128,7 +128,7 @@ def walkable_dimension(problem: SphereProblem, X: Array) -> int:
     """Count the null directions at ``X`` along which critical points of the same cost follow.
 
     ``problem``: in any dimension that ``X`` fits.  ``X``, shape ``(r, M)``: a critical point in its own span;
-    as found where O(d) is no symmetry.  Returns zero for an isolated class.  At most 16 directions are tried.
+    as found where O(d) is no symmetry.  Returns zero for an isolated orbit.  At most 16 directions are tried.
     """
     d = problem.spheres.shape[0]
     inner = capabilities.in_span(problem, min(X.shape[0] + 1, d))

@@ -1,6 +1,6 @@
 r"""Who falls to whom: descents from saddles, and the tree of basins that follows from them.
 
-Every connection is a *descent*: a path along which the cost falls, from next to a critical point of one class to a
+Every connection is a *descent*: a path along which the cost falls, from next to a critical point of one orbit to a
 critical point of another.  So a path joins two minimisers below the cost ``c`` of a saddle whenever chains of
 descents lead from that saddle to both, and ``c`` bounds the barrier between them from above: numerically, since
 the paths are computed in floating point.  Descents that were not tried may join them lower.

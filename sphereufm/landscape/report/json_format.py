@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -118,9 +119,15 @@ def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
     )
 
 
+def coverage_to_json(coverage: Any) -> dict[str, Any]:
+    """Fields of a coverage or of a count at rank one; the format calls orbits classes."""
+    return {"classes" if key == "orbits" else key: value for key, value in asdict(coverage).items()}
+
+
 def coverage_from_json(data: Mapping[str, Any]) -> Coverage:
-    """Inverse of ``asdict``."""
-    return Coverage(**{**data, "discoveries": tuple(data.get("discoveries", ()))})
+    """Inverse of :func:`coverage_to_json`."""
+    kept = {"orbits" if key == "classes" else key: value for key, value in data.items()}
+    return Coverage(**{**kept, "discoveries": tuple(data.get("discoveries", ()))})
 
 
 def connections_from_json(data: Mapping[str, Any] | None, rows: int) -> Connections | None:

@@ -1,4 +1,4 @@
-"""The landscape of a problem as found: its classes, its verdict, and its file format ``sphereufm-landscape/1``."""
+"""A landscape as found: its critical orbits, its verdict, and its file format ``sphereufm-landscape/1``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sphereufm.landscape.report.connections import BasinMerge, Connections, basi
 from sphereufm.landscape.report.json_format import (
     connections_from_json,
     coverage_from_json,
+    coverage_to_json,
     entry_from_json,
     entry_to_json,
     plain,
@@ -39,9 +40,9 @@ FORMAT = "sphereufm-landscape/1"
 
 @dataclass(frozen=True, kw_only=True)
 class RankOneCount:
-    """Classes of sign patterns: how many there are, exactly, and how many of them are listed."""
+    """Orbits of sign patterns: how many there are, exactly, and how many of them are listed."""
 
-    classes: int
+    orbits: int
     listed: int
 
 
@@ -161,8 +162,10 @@ class LandscapeReport:
             "basis": self.basis,
             "critical": [entry_to_json(entry) for entry in self.critical],
             "coverage": {
-                "strata": [{"stratum": name, **plain(asdict(c))} for name, c in self.coverage.items()],
-                "rank_one": None if self.rank_one is None else asdict(self.rank_one),
+                "strata": [
+                    {"stratum": name, **plain(coverage_to_json(c))} for name, c in self.coverage.items()
+                ],
+                "rank_one": None if self.rank_one is None else coverage_to_json(self.rank_one),
             },
             "notes": list(self.notes),
             "seed": self.seed,
@@ -273,7 +276,9 @@ def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeR
         basis=data["basis"],
         theorem=capabilities.benign_theorem(problem),
         coverage={c.pop("stratum"): coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
-        rank_one=None if rank_one is None else RankOneCount(**rank_one),
+        rank_one=None
+        if rank_one is None
+        else RankOneCount(orbits=rank_one["classes"], listed=rank_one["listed"]),
         notes=tuple(data["notes"]),
         seed=data["seed"],
         complete=bool(data["complete"]),

@@ -209,9 +209,9 @@ def _facts(report: LandscapeReport) -> Iterator[str]:
     for name, coverage in report.coverage.items():
         yield f"{name}: {_searched(coverage, complete)}"
     if report.rank_one is not None:
-        classes, listed = report.rank_one.classes, report.rank_one.listed
-        some = "" if listed == classes else f", {listed} of them listed"
-        yield f"rank 1: {counted(classes, 'orbit')}, counted exactly{some}"
+        orbits, listed = report.rank_one.orbits, report.rank_one.listed
+        some = "" if listed == orbits else f", {listed} of them listed"
+        yield f"rank 1: {counted(orbits, 'orbit')}, counted exactly{some}"
     if _counted_whole(report):
         yield _ALL_SIGNS
     elif not complete:
@@ -227,7 +227,7 @@ def _counted_whole(report: LandscapeReport) -> bool:
     """Whether all points are sign patterns, and every orbit of these is listed."""
     rank_one = report.rank_one
     in_line = not report.problem.spheres.dimension
-    return in_line and rank_one is not None and rank_one.listed == rank_one.classes
+    return in_line and rank_one is not None and rank_one.listed == rank_one.orbits
 
 
 def _searched(coverage: Coverage, complete: bool) -> str:
@@ -238,7 +238,7 @@ def _searched(coverage: Coverage, complete: bool) -> str:
     unseen = (
         "" if bound is None or complete else f", unseen mass below {bound:.1%} at {coverage.confidence:.0%}"
     )
-    return f"{searches}, {counted(coverage.classes, 'orbit or family', 'orbits and families')} met{unseen}"
+    return f"{searches}, {counted(coverage.orbits, 'orbit or family', 'orbits and families')} met{unseen}"
 
 
 def _falls(report: LandscapeReport) -> Iterator[str]:

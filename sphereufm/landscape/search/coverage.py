@@ -1,10 +1,10 @@
 r"""How much of its own basins a multi-start search has seen.
 
-Two figures for the *unseen mass*, the probability that one more search would end in a class not met so far:
+Two figures for the *unseen mass*, the probability that one more search would end in an orbit not met so far:
 
-* the Good-Turing estimate ``f1 / n``, with ``f1`` classes met exactly once in ``n`` converged searches;
+* the Good-Turing estimate ``f1 / n``, with ``f1`` orbits met exactly once in ``n`` converged searches;
 * an upper bound at a stated confidence, by hold-out: of the ``m`` searches of the second half, ``k`` ended in
-  classes that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass
+  orbits that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass
   unseen by the first half, and the Clopper-Pearson bound for it bounds what both halves have missed.
 
 Both speak of the search's own distribution: a critical point that no start is attracted to is not counted.
@@ -27,17 +27,17 @@ class Coverage:
     """Coverage of one stratum: one rank, or one fixed-point space.
 
     * ``starts`` and ``converged``: searches begun, and ended at a critical point.
-    * ``classes`` and ``singletons``: distinct classes met (a family counts once), and classes met exactly
+    * ``orbits`` and ``singletons``: distinct orbits met (a family counts once), and orbits met exactly
       once.
-    * ``unseen_mass``: good-Turing estimate, None without a converged search.
+    * ``unseen_mass``: Good-Turing estimate, None without a converged search.
     * ``unseen_bound``: upper bound at ``confidence``, None with fewer than two converged searches.
-    * ``discoveries``: converged searches, counted from one, that met a class for the first time: the coverage
+    * ``discoveries``: converged searches, counted from one, that met an orbit for the first time: the coverage
       curve rises by one at each.
     """
 
     starts: int
     converged: int
-    classes: int
+    orbits: int
     singletons: int
     unseen_mass: float | None
     unseen_bound: float | None
@@ -46,10 +46,10 @@ class Coverage:
 
 
 def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
-    """Coverage from the class in which each converged search ended, in the order of the (independent) starts.
+    """Coverage from the orbit in which each converged search ended, in the order of the (independent) starts.
 
     * ``starts``: searches begun.
-    * ``ends``: one class label a converged search.
+    * ``ends``: one orbit's label a converged search.
     * ``confidence``: of the upper bound, between 0 and 1.
 
     Examples
@@ -65,7 +65,7 @@ def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95)
     return Coverage(
         starts=starts,
         converged=n,
-        classes=len(hits),
+        orbits=len(hits),
         singletons=singletons,
         unseen_mass=singletons / n if n else None,
         unseen_bound=_hold_out_bound(ends, confidence) if n > 1 else None,

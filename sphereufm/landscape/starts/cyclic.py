@@ -1,4 +1,4 @@
-r"""Starts with a prescribed symmetry: a cheap way to symmetric classes whose basins random starts rarely meet.
+r"""Starts with a prescribed symmetry: a cheap way to symmetric orbits whose basins random starts rarely meet.
 
 For a permutation ``s`` of the group with order ``m``, and ``Q`` in O(r) with ``Q^m = I``, the points with ``Q X[:, s] =
 X`` are the fixed-point set of a cyclic group.  Cost, gradient and Newton step respect it (symmetric criticality), so

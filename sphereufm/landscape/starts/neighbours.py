@@ -1,6 +1,6 @@
-r"""Starts next to critical points that are known already: a cheap way to the classes that random starts rarely meet.
+r"""Starts next to critical points that are known already: a cheap way to the orbits that random starts rarely meet.
 
-From a class ``X`` of rank ``r`` three kinds of starts are made.
+From a critical point ``X`` of rank ``r`` three kinds of starts are made.
 
 * *Flips*: one column is turned to its antipode.  Where the other columns pull along that column's line they
   still do, so that the flipped point is often nearly critical, with another index.
@@ -78,7 +78,7 @@ def _steps(problem: SphereProblem, X: Array) -> Iterator[Array]:
 
 
 def _lifts(problem: SphereProblem, X: Array) -> Iterator[Array]:
-    """Steps out of the span along eigenvectors of the normal Hessian; both signs are one class."""
+    """Steps out of the span along eigenvectors of the normal Hessian; both signs are one orbit."""
     r, M = X.shape
     if M > _EIGENVECTOR_LIMIT:
         return

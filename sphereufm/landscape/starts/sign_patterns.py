@@ -3,7 +3,7 @@ r"""Critical points of rank one, exactly and by counting.
 If O(d) is a symmetry, ``X = a s^T`` with signs ``s`` is critical for *every* ``s``: the gradient is fixed by
 all maps that fix ``a``, so each of its columns is a multiple of ``a``, which is normal to the sphere.  Modulo
 O(d) and permutations of columns a sign pattern is given by the number of plus signs in each cell; blocks of
-one kind form a multiset; and ``s`` and ``-s`` are one class.
+one kind form a multiset; and ``s`` and ``-s`` are one orbit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Counts: TypeAlias = tuple[tuple[int, ...], ...]
 
 
 def count_sign_patterns(permutations: ColumnPermutations) -> int:
-    """Number of classes of sign patterns, by Burnside's lemma for the common sign.
+    """Number of orbits of sign patterns, by Burnside's lemma for the common sign.
 
     Examples
     --------
@@ -46,9 +46,9 @@ def count_sign_patterns(permutations: ColumnPermutations) -> int:
 
 
 def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.random.Generator = 0) -> Array:
-    """One sign vector of each class, shape ``(classes, M)``; a random choice of ``limit`` where there are more.
+    """One sign vector of each orbit, shape ``(orbits, M)``; a random choice of ``limit`` where there are more.
 
-    ``limit``: largest number of classes to list; ``rng``: used only where the list would exceed ``limit``.
+    ``limit``: largest number of orbits to list; ``rng``: used only where the list would exceed ``limit``.
     Raises InvalidInputError if ``limit`` is below one.
     """
     if limit < 1:
@@ -79,7 +79,7 @@ def _multisets(types: int, size: int) -> int:
 
 
 def _all_counts(permutations: ColumnPermutations) -> Iterator[_Counts]:
-    """Every class before the common sign is divided out."""
+    """Every orbit before the common sign is divided out."""
     choices = []
     for shape, blocks in _kinds(permutations):
         types = list(product(*(range(n + 1) for n in shape)))
