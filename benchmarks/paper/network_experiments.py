@@ -1,6 +1,6 @@
 r"""Experiments with real networks: which claims for normalised features hold for small networks on one processor.
 
-Four experiments, five seeds each (:mod:`networks` says what is trained and measured):
+Five experiments, five seeds each (:mod:`networks` says what is trained and measured):
 
 ``collapse``
     Normalised features against weight decay, all training images, final features linear or those of a ReLU.
@@ -10,6 +10,8 @@ Four experiments, five seeds each (:mod:`networks` says what is trained and meas
     5 and 20 training images of each class.
 ``width``
     Random labels for 500 images of MNIST, hidden layers and features of equal width.
+``losses``
+    Cross-entropy, label smoothing 0.1, focal loss and squared error: normalised features, and weight decay with a bias.
 
 Most variants are trained at two rates, since one rate favours one of them.  A run is added to the results as soon
 as it is done; an interrupted program goes on where it was::
@@ -31,7 +33,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from networks import Run, Setting, run
+from networks import LOSSES, Run, Setting, run
 
 RESULTS = Path(__file__).with_name("network_results.json")
 SEEDS = range(5)
@@ -103,7 +105,38 @@ def width(seed: int) -> Iterator[Setting]:
         )
 
 
-EXPERIMENTS = {"collapse": collapse, "temperature": temperature, "samples": samples, "width": width}
+def losses(seed: int) -> Iterator[Setting]:
+    """Every loss, on the spheres and with weight decay and a bias, as Zhou et al. (2022) train."""
+    variants = (
+        ("normalised", 1.0, False),
+        ("normalised", 5.0, False),
+        ("decay", 5e-4, False),
+        ("decay", 5e-4, True),
+    )
+    # squared error has the target 1, which is the end of what a normalised network with tau = 1 can give
+    for data, epochs, loss, (variant, strength, relu), rate in product(
+        ("digits", "mnist"), (60,), LOSSES, variants, (0.03, 0.1)
+    ):
+        yield Setting(
+            data=data,
+            variant=variant,
+            strength=strength,
+            relu=relu,
+            bias=variant == "decay",
+            loss=loss,
+            rate=rate,
+            epochs=epochs,
+            seed=seed,
+        )
+
+
+EXPERIMENTS = {
+    "collapse": collapse,
+    "temperature": temperature,
+    "samples": samples,
+    "width": width,
+    "losses": losses,
+}
 
 
 def record(experiment: str, setting: Setting, result: Run | None) -> dict[str, Any]:
@@ -117,18 +150,20 @@ def record(experiment: str, setting: Setting, result: Run | None) -> dict[str, A
     for level in LEVELS:
         reached = (epoch for epoch, value in known if value is not None and value < level)
         line[f"first_{level:g}"] = next(reached, None)
-    numbers = asdict(result) | {"nc1": result.nc1[-1]}
+    numbers = asdict(result) | {name: getattr(result, name)[-1] for name in ("nc1", "nc2", "nc3")}
     line |= {name: _rounded(value) for name, value in numbers.items() if name != "epochs"}
-    if experiment == "collapse":
-        line["curve"] = [[epoch, _rounded(value, 3)] for epoch, value in _thinned(known)]
+    if experiment in ("collapse", "losses"):
+        more = (result.nc2, result.nc3) if experiment == "losses" else ()
+        line["curve"] = [
+            [result.epochs[k], *(_rounded(values[k], 3) for values in (result.nc1, *more))]
+            for k in _thinned(len(known), 12 if more else _POINTS)
+        ]
     return line
 
 
-def _thinned(known: list[tuple[int, float | None]]) -> list[tuple[int, float | None]]:
-    """About forty points of a curve, denser at its beginning."""
-    last = len(known) - 1
-    places = {round(last * (k / (_POINTS - 1)) ** 2) for k in range(_POINTS)}
-    return [known[k] for k in sorted(places)]
+def _thinned(length: int, points: int) -> list[int]:
+    """Places of about so many points of a curve, denser at its beginning."""
+    return sorted({round((length - 1) * (k / (points - 1)) ** 2) for k in range(points)})
 
 
 def _rounded(value: float | None, digits: int = 5) -> float | None:

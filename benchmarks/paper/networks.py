@@ -1,7 +1,7 @@
 r"""One small network, trained with normalised features or with weight decay, and measured after every epoch.
 
 A perceptron with two hidden layers of ReLU, a linear map to ``dim`` features (with a ReLU if asked for) and a linear
-classifier without bias.  The variants differ in one thing only:
+classifier, without bias unless asked for.  The variants differ in one thing only:
 
 * ``normalised``: features and classifier rows have unit length and the logits are ``tau`` times their inner products;
   the classifier's rows are put back on the sphere after every step; no weight decay;
@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,15 @@ BATCH = 64
 MOMENTUM = 0.9
 TRAINED = {"digits": 140, "mnist": 400}
 """Training images of each class where no other number is asked for; the others are for testing."""
+SMOOTHING = 0.1
+FOCUSING = 2.0
+LOSSES: dict[str, Any] = {
+    "cross-entropy": "cross-entropy",
+    "label-smoothing": {"name": "label-smoothing", "smoothing": "0.1"},
+    "focal": {"name": "focal", "focusing": 2},
+    "squared-error": "squared-error",
+}
+"""What the package calls the losses that networks are trained with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +75,10 @@ class Setting:
         Whether labels are shuffled before training.
     every : int
         Epochs from one measurement to the next.
+    loss : str
+        One of :data:`LOSSES`.
+    bias : bool
+        Whether the classifier has a bias.
     """
 
     data: str
@@ -79,6 +93,8 @@ class Setting:
     per_class: int = 0
     random_labels: bool = False
     every: int = 1
+    loss: str = "cross-entropy"
+    bias: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,23 +105,22 @@ class Run:
     ----------
     epochs : list of int
         Epochs that were measured.
-    nc1 : list of (float or None)
-        On the training images, at these epochs.
-    nc2, nc3 : float or None
-        The same at the end, of classifier and of classifier with class means.
+    nc1, nc2, nc3 : list of (float or None)
+        On the training images, at these epochs: of features, of the classifier, of the classifier with class means.
     train_accuracy, accuracy, mean_accuracy : float
         At the end: on the training images; on the test images by the classifier; there by the nearest class mean of
         the training images.
     test_nc1 : float or None
         Of the test images.
     cost, gap : float or None
-        At the end: cross-entropy in nats, and the upper bound on its distance from the best possible.
+        At the end: the loss, and the upper bound on its distance from the best possible; none where the package has
+        none for an ordinary network.
     """
 
     epochs: list[int]
     nc1: list[float | None]
-    nc2: float | None
-    nc3: float | None
+    nc2: list[float | None]
+    nc3: list[float | None]
     train_accuracy: float
     accuracy: float
     mean_accuracy: float
@@ -123,8 +138,9 @@ class Network(nn.Module):
         self.body = nn.Sequential(
             nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dim)
         )
-        self.head = nn.Linear(dim, CLASSES, bias=False)
+        self.head = nn.Linear(dim, CLASSES, bias=setting.bias)
         self.relu = setting.relu
+        self.loss = setting.loss
         self.tau = setting.strength if setting.variant == "normalised" else None
         self.constrain()
 
@@ -199,13 +215,13 @@ def run(setting: Setting) -> Run:
     data = split(setting)
     network = Network(data.images.shape[1], setting)
     epochs: list[int] = []
-    values: list[float | None] = []
+    values: list[tuple[float | None, ...]] = []
     with TemporaryDirectory() as folder:
         file = Path(folder) / "features.npz"
         for epoch in train(network, data, setting):
             if epoch % setting.every == 0 or epoch == setting.epochs:
                 save(network, data.images, data.labels, file)
-                values.append(nc1(file))
+                values.append(measure(file))
                 epochs.append(epoch)
         return _finished(network, data, file, epochs, values)
 
@@ -222,11 +238,23 @@ def train(network: Network, data: Split, setting: Setting) -> Iterator[int]:
     for epoch in range(1, setting.epochs + 1):
         for rows in torch.randperm(len(data.labels), generator=order).split(batch):
             optimiser.zero_grad()
-            functional.cross_entropy(network(data.images[rows]), data.labels[rows]).backward()
+            loss_of(network(data.images[rows]), data.labels[rows], setting.loss).backward()
             optimiser.step()
             network.constrain()
         schedule.step()
         yield epoch
+
+
+def loss_of(Z: torch.Tensor, labels: torch.Tensor, name: str) -> torch.Tensor:
+    """Mean loss of a batch of logits, ``(n, 10)``."""
+    if name == "squared-error":
+        return 0.5 * (Z - functional.one_hot(labels, CLASSES)).square().sum(dim=1).mean()
+    if name == "focal":
+        cost = functional.cross_entropy(Z, labels, reduction="none")
+        return ((-torch.expm1(-cost)).pow(FOCUSING) * cost).mean()
+    return functional.cross_entropy(
+        Z, labels, label_smoothing=SMOOTHING if name == "label-smoothing" else 0.0
+    )
 
 
 @torch.no_grad()
@@ -236,25 +264,28 @@ def save(network: Network, images: torch.Tensor, labels: torch.Tensor, path: Pat
         "features": network.features(images).numpy(),
         "labels": labels.numpy(),
         "classifier": network.head.weight.numpy(),
+        **({} if network.head.bias is None else {"bias": network.head.bias.numpy()}),
     }
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise RuntimeError("the network is not finite any more; the rate is too large")
     np.savez(path, **arrays)
 
 
-def nc1(file: Path) -> float | None:
-    """NC1 of a file of features."""
-    return collapse_metrics(load_features(file), covariance=False, one_vs_rest=False).nc1
+def measure(file: Path) -> tuple[float | None, ...]:
+    """NC1, NC2 and NC3 of a file of features."""
+    found = collapse_metrics(load_features(file), covariance=False, one_vs_rest=False)
+    return found.nc1, found.nc2, found.nc3
 
 
 @torch.no_grad()
 def _finished(
-    network: Network, data: Split, file: Path, epochs: list[int], values: list[float | None]
+    network: Network, data: Split, file: Path, epochs: list[int], values: list[tuple[float | None, ...]]
 ) -> Run:
     """Measure the last epoch, whose features are in the file, and the test images."""
     saved = load_features(file)
     found = collapse_metrics(saved, covariance=False, one_vs_rest=False)
-    place = position(saved, network.tau, curvature=False)
+    placed = network.tau is not None or network.loss == "cross-entropy"
+    place = position(saved, network.tau, curvature=False, loss=LOSSES[network.loss]) if placed else None
     H, labels = saved.features.read(), saved.labels
     means = np.stack([H[labels == k].mean(axis=0, dtype=np.float64) for k in range(CLASSES)])
     tests, truth = network.features(data.test_images).numpy(), data.test_labels.numpy()
@@ -265,13 +296,13 @@ def _finished(
     assert accuracy is not None
     return Run(
         epochs=epochs,
-        nc1=values,
-        nc2=found.nc2,
-        nc3=found.nc3,
+        nc1=[value[0] for value in values],
+        nc2=[value[1] for value in values],
+        nc3=[value[2] for value in values],
         train_accuracy=accuracy,
         accuracy=float(np.mean(chosen == truth)),
         mean_accuracy=float(np.mean(distances.argmin(axis=1) == truth)),
-        test_nc1=nc1(file),
-        cost=place.cost,
-        gap=place.optimality_gap,
+        test_nc1=measure(file)[0],
+        cost=None if place is None else place.cost,
+        gap=None if place is None else place.optimality_gap,
     )
