@@ -86,7 +86,7 @@ NAMED = {
     "Comparison": "of lbfgs, newton: 2 measurements",
     "DerivativeCheck": "passed: order 2.00, expected 2",
     "MultiplierMatrix": "(4, 4)",
-    "UFMEvaluation": "at (3, 4) of UFMModel(",
+    "UFMEvaluation": "at (3, 4) of UFMProblem(",
 }
 
 

@@ -16,7 +16,7 @@ from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 # a weight on the command line; a slash makes a fraction of it, not a path
 _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
-LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "offsets")
+LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "target", "own_weight", "offsets")
 """Options of a loss that are its parameters."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -114,6 +114,9 @@ def size_options(command: _Command, needed: bool = True) -> _Command:
             help="Positive sample weights, in the order of the classes.",
         ),
         click.option("--dim", type=int, required=needed, metavar="d", help="Feature dimension."),
+        click.option(
+            "--bias", is_flag=True, default=None, help="Add a free bias to the logits, and minimise over it."
+        ),
     )
     command = loss_options(command)
     for option in reversed(options):
@@ -137,6 +140,8 @@ def loss_options(command: _Command) -> _Command:
         ),
         click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
         click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
+        click.option("--target", metavar="M", help="Own logit that squared error asks for."),
+        click.option("--own-weight", metavar="k", help="Weight of the own logit in squared error."),
         click.option(
             "--offsets", metavar="FILE", help="K or K x K numbers that cross-entropy adds to the logits."
         ),
@@ -162,6 +167,7 @@ def problem_from_options(
     dim: int | None,
     tau: str | None,
     loss: str,
+    bias: bool | None = None,
     cost_file: Path | None = None,
     **parameters: str | None,
 ) -> Any:
@@ -174,7 +180,7 @@ def problem_from_options(
     """
     from sphereufm.problem.ufm import UFMProblem
 
-    words = (classes, per_class, class_sizes, weights, dim, tau, *parameters.values())
+    words = (classes, per_class, class_sizes, weights, dim, tau, bias, *parameters.values())
     if cost_file is not None:
         if any(word is not None for word in words):
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
@@ -192,6 +198,7 @@ def problem_from_options(
         tau=tau.split(",") if "," in tau else tau,
         weights=given,
         loss=loss_from_options(loss, parameters),
+        bias=bool(bias),
     )
 
 
@@ -220,13 +227,18 @@ def loss_from_options(name: str, options: Mapping[str, str | None]) -> dict[str,
     known = [field.name for field in fields(LOSSES[name])]  # type: ignore[arg-type]
     for key in given:
         if key not in known:
-            has = ", ".join(f"--{own}" for own in known if own in options)
+            has = ", ".join(_option(own) for own in known if own in options)
             raise InvalidInputError(
-                f"--{key} is no option of --loss {name}, {'which has ' + has if has else 'which has none'}"
+                f"{_option(key)} is no option of --loss {name}, {'which has ' + has if has else 'which has none'}"
             )
     if (path := given.get("offsets")) is not None:
         return {"name": name, **given, "offsets": _numbers_from_file("offsets", path)}
     return {"name": name, **given}
+
+
+def _option(parameter: str) -> str:
+    """As it is written on the command line."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | None) -> list[int]:

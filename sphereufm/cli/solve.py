@@ -128,8 +128,10 @@ def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, An
 
     gap = capabilities.optimality_gap(problem, end.X)
     whole = end if isinstance(end, SolverResult) else None
+    bias = getattr(problem.at(end.X), "bias", None)
     return {
         "cost": _number(end.cost),
+        **({} if bias is None else {"bias": bias.tolist()}),
         "gradient_norm": _number(end.gradient_norm),
         "relative_gradient_norm": _number(end.relative_gradient_norm),
         "optimality_gap": None if gap is None else _number(gap.value),
@@ -152,6 +154,11 @@ def _shown(value: float | None, form: str = ".3g") -> str:
     return "unknown" if value is None else format(value, form)
 
 
+def _list(values: list[float]) -> str:
+    """The first few numbers for people."""
+    return ", ".join(f"{value:.4g}" for value in values[:8]) + (", ..." if len(values) > 8 else "")
+
+
 def _text(data: dict[str, Any], unit: str) -> str:
     """The result for people."""
     unit = f" {unit}" if unit else ""
@@ -162,6 +169,7 @@ def _text(data: dict[str, Any], unit: str) -> str:
     return "\n".join(
         [
             f"cost                      {_shown(data['cost'], '.12g')}{unit}",
+            *([f"bias                      {_list(data['bias'])}"] if "bias" in data else []),
             f"gradient norm             {_shown(data['gradient_norm'])} "
             f"(relative {_shown(data['relative_gradient_norm'])})",
             f"optimality gap            {gap}",

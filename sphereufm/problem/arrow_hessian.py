@@ -27,6 +27,7 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem import kernels
 from sphereufm.problem.losses.logits import get_own, set_own
 
 if TYPE_CHECKING:
@@ -200,16 +201,12 @@ def _scaled(solve: Callable[[Array], Array], root: Array, R: Array) -> Array:
 
 
 def _curvature(point: UFMEvaluation) -> Array:
-    """``tau_i^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``: one column of all samples at a time."""
-    problem = point.problem
-    K = problem.classes
-    out = np.empty((*point.X.shape[:-2], problem.samples, K, K))
-    for term, block in zip(point.terms(), problem.blocks, strict=True):
-        D = np.zeros((K, *term.G.shape))
-        # the unit vectors on an axis in front, times the change of a sample's logits by <w_k, h_i>
-        D[np.arange(K), ..., np.arange(K), :] = block.temperatures
-        out[..., block.samples, :, :] = np.moveaxis(problem.loss.curvature(term, D, block), (0, -1), (-1, -3))
-    return out
+    """``tau_i^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``."""
+    parts = [
+        kernels.curvatures(point.problem.loss, term, block, block.temperatures)
+        for term, block in zip(point.terms(), point.problem.blocks, strict=True)
+    ]
+    return np.moveaxis(np.concatenate(parts, axis=-1), (0, -1), (-1, -3))
 
 
 def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple[Array, Array]:

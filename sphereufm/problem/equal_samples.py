@@ -191,6 +191,11 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     )
 
 
+def share_of_distinct_samples(problem: UFMProblem, X: Array) -> float:
+    """Groups of equal samples, as a share of all samples."""
+    return float((sample_groups(problem, X[:, problem.classes :]).max() + 1) / problem.samples)
+
+
 def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
     """Number the groups of samples with equal label, weight, temperature and feature; features agree within 1e-7.
 

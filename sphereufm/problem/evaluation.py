@@ -14,17 +14,15 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem import kernels
-from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms
-from sphereufm.problem.model import UFMModel
+from sphereufm.problem import arrow_hessian, kernels
+from sphereufm.problem.arrow_hessian import ArrowHessian
+from sphereufm.problem.free_bias import FreeBias, free_bias
+from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, SampleBlock
 from sphereufm.problem.multipliers import MultiplierMatrix
+from sphereufm.problem.theory import minimisers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from sphereufm.problem.arrow_hessian import ArrowHessian
+    from sphereufm.problem.ufm import UFMProblem
 
 # of each logit that is kept: one entry of G
 _BYTES = 8
@@ -36,7 +34,7 @@ class UFMEvaluation:
     Made by :meth:`UFMProblem.at`; attributes are computed when first asked for.
     """
 
-    def __init__(self, problem: UFMModel, X: Array) -> None:
+    def __init__(self, problem: UFMProblem, X: Array) -> None:
         self.problem = problem
         self.X = X
         # plain attributes: a cached_property takes a lock in Python 3.11, which shows at small sizes
@@ -69,10 +67,8 @@ class UFMEvaluation:
     def log_cost(self) -> Array:
         """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
         problem = self.problem
-        Wt = np.swapaxes(self.W, -1, -2)
         parts = [
-            problem.loss.log_cost(Wt @ self.H[..., block.samples] * block.temperatures, block)
-            + np.log(block.weights)
+            problem.loss.log_cost(self._logits(block), block) + np.log(block.weights)
             for block in problem.blocks
         ]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
@@ -81,12 +77,22 @@ class UFMEvaluation:
     def excess(self) -> Array:
         """Cost above the floor of the loss, shape ``(...)``, without cancellation."""
         problem = self.problem
-        Wt = np.swapaxes(self.W, -1, -2)
-        total: Array | float = 0.0
-        for block in problem.blocks:
-            Z = Wt @ self.H[..., block.samples] * block.temperatures
-            total = total + problem.loss.excess(Z, block) @ block.weights
-        return np.asarray(total)
+        parts = [problem.loss.excess(self._logits(block), block) @ block.weights for block in problem.blocks]
+        return np.asarray(np.sum(parts, axis=0))
+
+    def _logits(self, block: SampleBlock) -> Array:
+        """Logits of one block, in memory of their own."""
+        return kernels.logits(self.W, self.H, block, self.bias)
+
+    @property
+    def bias(self) -> Array | None:
+        """The minimising bias of a problem with a free one, shape ``(..., K)``."""
+        return None if self._free_bias is None else self._free_bias.value
+
+    @cached_property
+    def _free_bias(self) -> FreeBias | None:
+        """The minimising bias, and how it moves."""
+        return free_bias(self) if self.problem.bias else None
 
     @property
     def gradient(self) -> Array:
@@ -131,9 +137,16 @@ class UFMEvaluation:
 
     def _hessian_product(self, U: Array, multipliers: Array | None) -> Array:
         """Riemannian with the multipliers, Euclidean without."""
-        problem = self.problem
-        model = problem.loss, problem.tau, problem.classes
-        return kernels.hessian_product(self.terms(), problem.blocks, self.X, U, multipliers, model)
+        problem, bias = self.problem, None
+        loss, tau, K, blocks = problem.loss, problem.tau, problem.classes, problem.blocks
+        if self._free_bias is not None:
+            changes = kernels.logit_changes(self.X, U, blocks, (tau, K))
+            pulls = [
+                (loss.curvature(term, D, block) / block.temperatures).sum(axis=-1)
+                for term, block, D in zip(self.terms(), blocks, changes, strict=True)
+            ]
+            bias = -self._free_bias.solve(np.sum(pulls, axis=0))
+        return kernels.hessian_product(self.terms(), blocks, self.X, U, multipliers, (loss, tau, K, bias))
 
     @property
     def multiplier_matrix(self) -> MultiplierMatrix:
@@ -156,29 +169,17 @@ class UFMEvaluation:
             G[..., block.samples] = term.G
         return G
 
-    # What a point knows beyond its derivatives: see sphereufm.problem.capabilities.
+    # What a point knows beyond its derivatives: see sphereufm.problem.point_capabilities.
+    global_minima = minimisers.global_minima
+    approximate_inverse = arrow_hessian.approximate_inverse
 
-    def shifted_hessian(self) -> ArrowHessian:
-        """See :func:`~sphereufm.problem.arrow_hessian.arrow_hessian`."""
-        from sphereufm.problem.arrow_hessian import arrow_hessian
-
-        return arrow_hessian(self)
+    def shifted_hessian(self) -> ArrowHessian | None:
+        """Its blocks; none with a free bias, which couples all features."""
+        return arrow_hessian.arrow_hessian(self) if self._free_bias is None else None
 
     def normal_hessian(self) -> Array:
         """The multiplier matrix, dense."""
         return self.multiplier_matrix.dense()
-
-    def global_minima(self, shift: float) -> NDArray[np.bool_]:
-        """See :func:`~sphereufm.problem.theory.minimisers.global_minima`."""
-        from sphereufm.problem.theory.minimisers import global_minima
-
-        return global_minima(self, shift)
-
-    def approximate_inverse(self, root: Array) -> Callable[[Array], Array] | None:
-        """See :func:`~sphereufm.problem.arrow_hessian.approximate_inverse`."""
-        from sphereufm.problem.arrow_hessian import approximate_inverse
-
-        return approximate_inverse(self, root)
 
     @property
     def _first_order(self) -> tuple[Array, Array]:
@@ -202,11 +203,11 @@ class UFMEvaluation:
         logits = points * problem.classes * problem.labels.size
         arguments = problem.loss, self.W, self.H, problem.tau, problem.blocks
         if _BYTES * logits > problem.memory_budget:
-            return kernels.forward(*arguments)
+            return kernels.forward(*arguments, bias=self.bias)
         if len(problem.blocks) == 1:
-            self._kept = (kernels.forward_one(problem.loss, self.W, self.H, problem.blocks),)
+            self._kept = (kernels.forward_one(problem.loss, self.W, self.H, problem.blocks, self.bias),)
             return self._kept
-        return self._recorded(kernels.forward(*arguments, keep=np.empty(logits)))
+        return self._recorded(kernels.forward(*arguments, keep=np.empty(logits), bias=self.bias))
 
     def _recorded(self, stream: Iterable[LogitTerms]) -> Iterator[BlockTerms]:
         """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""

@@ -66,17 +66,20 @@ def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
 
 
 def forward(
-    loss: Loss, W: Array, H: Array, tau: float, blocks: tuple[SampleBlock, ...], keep: Array | None = None
+    loss: Loss,
+    W: Array,
+    H: Array,
+    tau: float,
+    blocks: tuple[SampleBlock, ...],
+    *,
+    keep: Array | None = None,
+    bias: Array | None = None,
 ) -> Iterator[LogitTerms]:
     """Yield the forward pass block by block: one matrix product and one exponential.
 
-    ``loss``, ``W``, ``H``, ``tau`` and ``blocks``: as in the module's table; ``keep``, shape (prod``(...)`` K
-    N,): receives ``G`` of all blocks, in the layout of :func:`block_of`.
-
-    Notes
-    -----
-    Margins, and ``G`` without ``keep``, share their memory with the next block: use a block before asking for
-    the next one.
+    ``keep``, shape ``(prod(...) K N,)``, receives ``G`` of all blocks, in the layout of :func:`block_of`; ``bias``,
+    shape ``(..., K)``, is added to the logits.  Margins, and ``G`` without ``keep``, share their memory with the next
+    block: use a block before asking for the next one.
     """
     tau_Wt = tau * W.mT
     shape = (*W.shape[:-2], W.shape[-1])
@@ -85,17 +88,37 @@ def forward(
         Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.flat.size))
         if block.rates is not None:
             Z *= block.rates
+        if bias is not None:
+            Z += bias[..., :, None]
         G = gradients.get(block.flat.size) if keep is None else block_of(keep, shape, block.samples)
         yield loss.forward(Z, block, G)
 
 
-def forward_one(loss: Loss, W: Array, H: Array, blocks: tuple[SampleBlock, ...]) -> KeptTerms:
+def forward_one(
+    loss: Loss, W: Array, H: Array, blocks: tuple[SampleBlock, ...], bias: Array | None = None
+) -> KeptTerms:
     """Forward pass of a problem with a single block, in memory of its own."""
     (block,) = blocks
-    Z = W.mT @ H
-    Z *= block.temperatures
+    Z = logits(W, H, block, bias)
     cost, G, state, _ = loss.forward(Z, block)
     return KeptTerms(cost, G, state)
+
+
+def logits(W: Array, H: Array, block: SampleBlock, bias: Array | None = None) -> Array:
+    """Logits of one block, ``(..., K, n)``, in memory of their own."""
+    Z = W.mT @ H[..., block.samples]
+    Z *= block.temperatures
+    if bias is not None:
+        Z += bias[..., :, None]
+    return Z
+
+
+def curvatures(loss: Loss, term: BlockTerms, block: SampleBlock, change: Array | float) -> Array:
+    """Derivatives of ``G`` as one logit of each sample moves at the rate ``change``, shape ``(K, ..., K, n)``."""
+    K = term.G.shape[-2]
+    D = np.zeros((K, *term.G.shape))
+    D[np.arange(K), ..., np.arange(K), :] = change
+    return loss.curvature(term, D, block)
 
 
 def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> Array:
@@ -140,13 +163,29 @@ def evaluate(
     return np.asarray(cost), gradient, multipliers
 
 
+def logit_changes(
+    X: Array, U: Array, blocks: tuple[SampleBlock, ...], model: tuple[float, int]
+) -> Iterator[Array]:
+    """Yield the change of each block's logits along ``U``, in memory that the next shares; ``model`` is ``tau, K``."""
+    tau, K = model
+    tau_Wt, tau_Ut = tau * X[..., :K].mT, tau * U[..., :K].mT
+    shape = (*np.broadcast_shapes(X.shape, U.shape)[:-2], K)
+    first, second = _Scratch(shape), _Scratch(shape)
+    for block in blocks:
+        D = np.matmul(tau_Ut, X[..., block.columns], out=first.get(block.flat.size))
+        D += np.matmul(tau_Wt, U[..., block.columns], out=second.get(block.flat.size))
+        if block.rates is not None:
+            D *= block.rates
+        yield D
+
+
 def hessian_product(
     terms: Iterable[BlockTerms],
     blocks: tuple[SampleBlock, ...],
     X: Array,
     U: Array,
     multipliers: Array | None,
-    model: tuple[Loss, float, int],
+    model: tuple[Loss, float, int, Array | None],
 ) -> Array:
     """Hessian applied to ``U``, six matrix products a pass.
 
@@ -154,25 +193,20 @@ def hessian_product(
     * ``X`` and ``U``, shape ``(..., d, K + N)``: point and tangent vector; batch axes broadcast.
     * ``multipliers``, shape ``(..., K + N)``, or None: ``alpha`` and ``beta`` for the Riemannian Hessian
       along a tangent ``U``; none for the Euclidean one.
-    * ``model``: ``(loss, tau, K)``.
+    * ``model``: ``(loss, tau, K, bias)``, the last the change of a free bias along ``U``, or none.
     """
-    loss, tau, K = model
+    loss, tau, K, bias = model
     W, U_W = np.ascontiguousarray(X[..., :K]), np.ascontiguousarray(U[..., :K])
-    tau_Wt, tau_Ut = tau * W.mT, tau * U_W.mT
     out = np.empty(np.broadcast_shapes(X.shape, U.shape))
     out_W = np.zeros((*out.shape[:-1], K))
-    logits, more_logits = _Scratch((*out.shape[:-2], K)), _Scratch((*out.shape[:-2], K))
     column_space = _Scratch(out.shape[:-1])
-    for term, block in zip(terms, blocks, strict=True):
+    for term, block, D in zip(terms, blocks, logit_changes(X, U, blocks, (tau, K)), strict=True):
         columns = block.columns
-        H, V = X[..., columns], U[..., columns]
-        D = np.matmul(tau_Ut, H, out=logits.get(block.flat.size))
-        D += np.matmul(tau_Wt, V, out=more_logits.get(block.flat.size))
-        if block.rates is not None:
-            D *= block.rates
+        if bias is not None:
+            D += bias[..., :, None]
         G_dot = loss.curvature(term, D, block)
-        out_W += V @ term.G.mT
-        out_W += H @ G_dot.mT
+        out_W += U[..., columns] @ term.G.mT
+        out_W += X[..., columns] @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
         change += np.matmul(W, G_dot, out=column_space.get(block.flat.size))
     out[..., :K] = out_W

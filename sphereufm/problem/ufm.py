@@ -1,7 +1,8 @@
 r"""Problems of normalised features and classifiers: the unconstrained feature model on spheres.
 
 ``f(W, H) = sum_i omega_i loss(tau_i W^T h_i, y_i)`` over unit columns ``W``, shape ``(d, K)``, and ``H``, shape
-``(d, N)``; one point is ``X = [W H]``, shape ``(d, K + N)``.  Costs are in nats where the loss is.
+``(d, N)``; one point is ``X = [W H]``, shape ``(d, K + N)``.  With a free bias, ``f(W, H) = min over b of sum_i omega_i
+loss(tau_i W^T h_i + b, y_i)``.  Costs are in nats where the loss is.
 
 References
 ----------
@@ -11,10 +12,11 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres
-from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.problem import equal_samples
 from sphereufm.problem.arguments import (
     Number,
     classes_and_labels,
@@ -32,29 +35,28 @@ from sphereufm.problem.arguments import (
     temperatures,
 )
 from sphereufm.problem.evaluation import UFMEvaluation
+from sphereufm.problem.free_bias import check_bias
+from sphereufm.problem.kernels import sample_blocks
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_in_words, loss_to_json
-from sphereufm.problem.model import MOST_SIZES_SHOWN, UFMModel
+from sphereufm.problem.theory import benign, families, gap, known_points, negative_curvature, theorems
 from sphereufm.tolerances import OFF_SPHERE
 
 if TYPE_CHECKING:
     import pymanopt
 
-    from sphereufm.problem.equal_samples import EqualSamples, MergedSpace
     from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace
-    from sphereufm.problem.theory.gap import OptimalityGap
-    from sphereufm.problem.theory.negative_curvature import DescentDirection
-    from sphereufm.problem.theory.theorems import TheoremCheck
 
 __all__ = ["Number", "UFMProblem"]
 
+MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
 # Classes from which on fixed-point spaces are worth their time beside the search of all configurations.
 _SYMMETRIC_FROM = 4
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class UFMProblem:
     """The cost of normalised features and classifiers on a product of two oblique manifolds.
 
@@ -77,20 +79,30 @@ class UFMProblem:
         Name of a loss (``"cross-entropy"``, ``"label-smoothing"``, ``"focal"``, ``"squared-error"``, ``"logistic"``,
         ``"arcface"``, or one from :func:`~sphereufm.problem.losses.registry.register_loss`); its name and parameters,
         ``{"name": "label-smoothing", "smoothing": "0.1"}``; or the loss itself.
+    bias : bool
+        Whether a vector in ``R^K`` is added to all logits and minimised out; for convex losses, with a sample in each
+        class.
     memory_budget : int
         Bytes that a kept forward pass may take; beyond it is recomputed in blocks.
 
     Attributes
     ----------
-    model : UFMModel
-        All of this, exact and in floats.
+    exact_tau : Fraction
+        The largest ``tau_i``; ``tau`` is the same in floating point.
+    labels : ndarray of int, shape (N,)
+    weights : ndarray, shape (N,)
+        ``omega``, of sum one.
+    exact_weights : tuple of Fraction, or None
+        Relative sample weights, where they differ.
+    exact_rates : tuple of Fraction, or None
+        ``tau_i / tau`` of each sample, where they differ.
 
     Raises
     ------
     InvalidInputError
         If a dimension is below one, a class size negative, there is no sample or a single class, ``tau`` not
-        finite and positive, class sizes and labels disagree, weights have the wrong length or sign, or the loss is
-        unknown or its parameters are out of range.
+        finite and positive, class sizes and labels disagree, weights have the wrong length or sign, the loss is
+        unknown, its parameters are out of range, or it can have no free bias.
 
     Examples
     --------
@@ -104,7 +116,16 @@ class UFMProblem:
     (3, 6)
     """
 
-    model: UFMModel
+    classes: int
+    dim: int
+    exact_tau: Fraction
+    labels: NDArray[np.intp]
+    weights: Array
+    exact_weights: tuple[Fraction, ...] | None
+    exact_rates: tuple[Fraction, ...] | None
+    loss: Loss
+    bias: bool
+    memory_budget: int
 
     def __init__(
         self,
@@ -116,14 +137,17 @@ class UFMProblem:
         classes: int | None = None,
         weights: Iterable[Number] | None = None,
         loss: str | Mapping[str, Any] | Loss = "cross-entropy",
+        bias: bool = False,
         memory_budget: int = _MEMORY_BUDGET,
     ) -> None:
         found = find_loss(loss)
         K, y = classes_and_labels(class_sizes, labels, classes)
         exact_tau, rates = temperatures(tau, y, K)
         exact_weights, omega = sample_weights(weights, y.size)
-        found.facts(K)  # refuses parameters that do not fit K
-        model = UFMModel(
+        facts = found.facts(K)  # refuses parameters that do not fit K
+        if bias:
+            check_bias(found.name, facts, np.bincount(y, minlength=K))
+        self.__dict__.update(
             classes=K,
             dim=check_integer("dim", dim, 1),
             exact_tau=exact_tau,
@@ -132,80 +156,46 @@ class UFMProblem:
             exact_weights=exact_weights,
             exact_rates=rates,
             loss=found,
+            bias=bool(bias),
             memory_budget=check_integer("memory_budget", memory_budget, 0),
         )
-        object.__setattr__(self, "model", model)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return UFMProblem.of, (self.model,)
+        # what is derived from the fields is made again on the other side
+        return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
 
     def __repr__(self) -> str:
-        return repr(self.model).replace("UFMModel", "UFMProblem", 1)
+        few = self.classes <= MOST_SIZES_SHOWN
+        sizes = (
+            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
+        )
+        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
+        weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
+        rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
+        bias = ", bias=True" if self.bias else ""
+        return (
+            f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{rates}{weights}, loss={self.loss.name!r}{bias})"
+        )
 
-    @property
-    def classes(self) -> int:
-        """Number of classes ``K``."""
-        return self.model.classes
-
-    @property
-    def dim(self) -> int:
-        """Feature dimension ``d``."""
-        return self.model.dim
-
-    @property
+    @cached_property
     def tau(self) -> float:
-        """Inverse temperature; the largest where samples have their own."""
-        return self.model.tau
-
-    @property
-    def exact_tau(self) -> Fraction:
-        """The same as a rational."""
-        return self.model.exact_tau
-
-    @property
-    def exact_rates(self) -> tuple[Fraction, ...] | None:
-        """``tau_i / tau`` of each sample, where they differ."""
-        return self.model.exact_rates
-
-    @property
-    def labels(self) -> NDArray[np.intp]:
-        """Class of each sample, shape ``(N,)``."""
-        return self.model.labels
-
-    @property
-    def weights(self) -> Array:
-        """Sample weights, shape ``(N,)``, of sum one."""
-        return self.model.weights
-
-    @property
-    def exact_weights(self) -> tuple[Fraction, ...] | None:
-        """Relative weights as rationals, where they differ."""
-        return self.model.exact_weights
-
-    @property
-    def loss(self) -> Loss:
-        """The loss of the logits."""
-        return self.model.loss
-
-    @property
-    def memory_budget(self) -> int:
-        """Bytes that a kept forward pass may take."""
-        return self.model.memory_budget
+        """Inverse temperature to the nearest double; the largest where samples have their own."""
+        return float(self.exact_tau)
 
     @property
     def samples(self) -> int:
         """Number of samples ``N``."""
-        return self.model.samples
+        return int(self.labels.size)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Shape ``(d, K + N)`` of one point."""
         return self.dim, self.classes + self.samples
 
-    @property
+    @cached_property
     def class_sizes(self) -> tuple[int, ...]:
         """Samples of each class."""
-        return self.model.class_sizes
+        return tuple(int(n) for n in np.bincount(self.labels, minlength=self.classes))
 
     @property
     def is_balanced(self) -> bool:
@@ -213,19 +203,37 @@ class UFMProblem:
         return self.exact_weights is None and self.exact_rates is None and len(set(self.class_sizes)) == 1
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the loss is cross-entropy, without margin, offsets, bias or several temperatures."""
+        return self.loss == PLAIN and self.exact_rates is None and not self.bias
+
+    @cached_property
     def spheres(self) -> ProductOfSpheres:
         """The oblique manifold OB(d, K + N)."""
-        return self.model.spheres
+        return ProductOfSpheres.oblique(*self.shape)
 
-    @property
+    @cached_property
     def symmetry(self) -> SymmetryGroup:
         """O(d), samples of one class, weight and temperature, and classes that the cost cannot tell apart."""
-        return self.model.symmetry
+        ones = (Fraction(1),) * self.samples
+        sample_kinds = zip(self.exact_weights or ones, self.exact_rates or ones, strict=True)
+        cells: list[dict[tuple[Fraction, Fraction], list[int]]] = [{} for _ in range(self.classes)]
+        for i, (y, kind) in enumerate(zip(self.labels.tolist(), sample_kinds, strict=True)):
+            cells[y].setdefault(kind, []).append(self.classes + i)
+        own = self.loss.facts(self.classes).class_kinds
+        blocks, kinds = [], list[Hashable]()
+        for k, groups in enumerate(cells):
+            ordered = sorted(groups.items())
+            blocks.append(((k,), *(tuple(columns) for _, columns in ordered)))
+            multiset = tuple((kind, len(columns)) for kind, columns in ordered)
+            kinds.append(multiset if own is None else (own[k], *multiset))
+        return SymmetryGroup(True, ColumnPermutations(tuple(blocks), tuple(kinds)))
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[SampleBlock, ...]:
         """The samples cut into blocks that stay in cache."""
-        return self.model.blocks
+        rates = None if self.exact_rates is None else np.array([float(r) for r in self.exact_rates])
+        return sample_blocks(self.labels, self.weights, self.classes, self.tau, rates)
 
     def at(self, X: Array) -> UFMEvaluation:
         """Evaluate at ``X``: cost, gradient, Hessian products and multipliers share one forward pass.
@@ -242,7 +250,7 @@ class UFMProblem:
         """
         if not isinstance(X, np.ndarray) or X.dtype != np.float64 or X.shape[-2:] != self.shape:
             X = check_array("X", X, self.shape)
-        return UFMEvaluation(self.model, X)
+        return UFMEvaluation(self, X)
 
     def cost(self, X: Array) -> Array:
         """Cost in nats, shape ``(...)``."""
@@ -276,17 +284,15 @@ class UFMProblem:
 
     def in_dimension(self, r: int) -> UFMProblem:
         """The same problem with features in ``R^r``."""
-        return UFMProblem.of(replace(self.model, dim=check_integer("dim", r, 1)))
+        return self._with(dim=check_integer("dim", r, 1))
 
     def with_tau(self, tau: Number) -> UFMProblem:
         """The same problem at another inverse temperature; those of the samples keep their ratios."""
-        return UFMProblem.of(replace(self.model, exact_tau=exact_temperature(tau)))
+        return self._with(exact_tau=exact_temperature(tau))
 
-    def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
-        """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
-        from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
-
-        return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
+    def _with(self, **changes: Any) -> UFMProblem:
+        """A copy with some fields changed, which are right as they are."""
+        return _rebuild({field.name: getattr(self, field.name) for field in fields(self)} | changes)
 
     def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
         """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""
@@ -298,73 +304,35 @@ class UFMProblem:
             classes=self.classes,
             tau=self.exact_tau if rates is None else [self.exact_tau * rates[i] for i in samples],
             loss=self.loss,
+            bias=self.bias,
         )
 
+    def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
+        """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
+        from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
+
+        return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
+
     # What the problem knows beyond its cost: see sphereufm.problem.capabilities.
+    known_minimum = theorems.global_minimum
+    optimality_gap = gap.optimality_gap
+    benign_theorem = benign.benign_theorem
+    descent_direction = negative_curvature.descent_direction
+    constructed_starts = known_points.constructed_starts
+    family_name = families.family_name
+    merged_at_random = equal_samples.merged_at_random
+    share_of_distinct_samples = equal_samples.share_of_distinct_samples
+    equal_samples = equal_samples.equal_samples
 
     def highest_rank(self) -> int:
         """``K + 1``: beyond the collapsed classifiers no critical point has a rank above ``K``."""
         return self.classes + 1
-
-    def known_minimum(self) -> float | None:
-        """See :func:`~sphereufm.problem.theory.theorems.global_minimum`."""
-        from sphereufm.problem.theory.theorems import global_minimum
-
-        return global_minimum(self)
-
-    def optimality_gap(self, X: Array) -> OptimalityGap:
-        """See :func:`~sphereufm.problem.theory.gap.optimality_gap`."""
-        from sphereufm.problem.theory.gap import optimality_gap
-
-        return optimality_gap(self, X)
-
-    def benign_theorem(self) -> TheoremCheck:
-        """See :func:`~sphereufm.problem.theory.benign.benign_theorem`."""
-        from sphereufm.problem.theory.benign import benign_theorem
-
-        return benign_theorem(self)
-
-    def descent_direction(self, X: Array) -> DescentDirection | None:
-        """See :func:`~sphereufm.problem.theory.negative_curvature.descent_direction`."""
-        from sphereufm.problem.theory.negative_curvature import descent_direction
-
-        return descent_direction(self, X)
-
-    def constructed_starts(self) -> Iterator[Array]:
-        """See :func:`~sphereufm.problem.theory.known_points.constructed_starts`."""
-        from sphereufm.problem.theory.known_points import constructed_starts
-
-        return constructed_starts(self)
-
-    def family_name(self, X: Array, cost: float) -> str | None:
-        """See :func:`~sphereufm.problem.theory.families.family_name`."""
-        from sphereufm.problem.theory.families import family_name
-
-        return family_name(self, X, cost)
 
     def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
         """See :func:`~sphereufm.problem.fixed_spaces.spaces.fixed_point_spaces`; from four classes on."""
         from sphereufm.problem.fixed_spaces.spaces import fixed_point_spaces
 
         return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
-
-    def equal_samples(self, X: Array, rank: int) -> EqualSamples:
-        """See :func:`~sphereufm.problem.equal_samples.equal_samples`."""
-        from sphereufm.problem.equal_samples import equal_samples
-
-        return equal_samples(self, X, rank)
-
-    def merged_at_random(self, rng: np.random.Generator, most: int) -> MergedSpace | None:
-        """See :func:`~sphereufm.problem.equal_samples.merged_at_random`."""
-        from sphereufm.problem.equal_samples import merged_at_random
-
-        return merged_at_random(self, rng, most)
-
-    def share_of_distinct_samples(self, X: Array) -> float:
-        """Groups of equal samples, as a share of all samples."""
-        from sphereufm.problem.equal_samples import sample_groups
-
-        return float((sample_groups(self, X[:, self.classes :]).max() + 1) / self.samples)
 
     def column_factors(self) -> Array:
         """Classifiers weigh 1 in the metric and features ``K omega_i``: both see curvatures of the same order."""
@@ -375,7 +343,7 @@ class UFMProblem:
         from sphereufm.certify.instances import ExactInstance
 
         with suppress(InvalidInputError):
-            return ExactInstance.from_problem(self) if self.exact_rates is None else None
+            return ExactInstance.from_problem(self) if self.exact_rates is None and not self.bias else None
         return None
 
     def is_well_scaled(self) -> bool:
@@ -397,7 +365,8 @@ class UFMProblem:
         weights = "" if self.exact_weights is None else ", weighted samples"
         loss = "" if self.loss == PLAIN else f", {loss_in_words(self.loss)}"
         rates = "" if self.exact_rates is None else " at most"
-        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{rates}{weights}{loss}"
+        bias = ", free bias" if self.bias else ""
+        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{rates}{weights}{loss}{bias}"
 
     def cost_unit(self) -> str:
         """Natural logarithms, for losses of a probability."""
@@ -417,6 +386,7 @@ class UFMProblem:
             "weights": None if self.exact_weights is None else [str(w) for w in self.exact_weights],
             **({} if self.exact_rates is None else {"rates": [str(r) for r in self.exact_rates]}),
             "loss": loss_to_json(self.loss),
+            **({"bias": True} if self.bias else {}),
         }
 
     @staticmethod
@@ -430,11 +400,15 @@ class UFMProblem:
             tau=tau if rates is None else [tau * Fraction(rate) for rate in rates],
             weights=data["weights"],
             loss=loss_from_json(data.get("loss")),
+            bias=data.get("bias", False),
         )
 
-    @staticmethod
-    def of(model: UFMModel) -> UFMProblem:
-        """The problem of data that were checked before."""
-        problem = object.__new__(UFMProblem)
-        object.__setattr__(problem, "model", model)
-        return problem
+
+def _rebuild(values: dict[str, Any]) -> UFMProblem:
+    """The problem of fields that were checked before."""
+    problem = object.__new__(UFMProblem)
+    for value in values.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False  # arrays come out of a pickle writeable
+    problem.__dict__.update(values)
+    return problem

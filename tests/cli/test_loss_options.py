@@ -20,6 +20,10 @@ SMALL = ["solve", "--classes", "3", "--per-class", "1", "--dim", "4", "--tau", "
         ),
         (["--loss", "focal"], {"name": "focal", "focusing": "2"}),
         (["--loss", "logistic"], {"name": "logistic"}),
+        (
+            ["--loss", "squared-error", "--target", "5/2", "--own-weight", "3"],
+            {"name": "squared-error", "own_weight": "3", "target": "5/2"},
+        ),
     ],
 )
 def test_a_loss_and_its_parameters_stand_exactly_in_the_result(words, loss, capsys):
@@ -40,6 +44,13 @@ def test_offsets_come_from_files(tmp_path, suffix, matrix, capsys):
     np.testing.assert_array_equal(found, numbers)
 
 
+def test_a_free_bias_is_printed_and_kept(capsys):
+    code, out, _ = run(capsys, *SMALL[:-6], "--class-sizes", "3,2,1", *SMALL[-4:], "--bias", "--json")
+    data = json.loads(out)
+    assert (code, data["problem"]["bias"]) == (0, True)
+    assert np.argsort(data["bias"]).tolist() == [2, 1, 0]
+
+
 def test_each_class_may_have_its_own_tau(capsys):
     words = [word if word != "2" else "1,2,1/2" for word in SMALL]
     code, out, _ = run(capsys, *words, "--json")
@@ -54,6 +65,8 @@ def test_each_class_may_have_its_own_tau(capsys):
         (["--loss", "logistic", "--margin", "1"], "which has none"),
         (["--loss", "label-smoothing", "--smoothing", "1"], "must be at least 0 and below 1"),
         (["--loss", "focal", "--focusing", "-1"], "must be at least 0"),
+        (["--loss", "focal", "--bias"], "focal is not convex in the logits, so a free bias"),
+        (["--loss", "focal", "--own-weight", "1"], "--own-weight is no option of --loss focal"),
         (["--loss", "vocal"], "did you mean focal?"),
         (["--offsets", "missing.txt"], "there is no such file"),
         (["--margin", "wide"], "must be a number"),

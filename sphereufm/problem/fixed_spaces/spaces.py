@@ -19,7 +19,6 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
 from sphereufm.problem.fixed_spaces.block_problem import BlockProblem
 from sphereufm.problem.fixed_spaces.restricted import RestrictedProblem
-from sphereufm.problem.losses.cross_entropy import PLAIN
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -62,8 +61,7 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
     yielded).  ``most_blocks``: largest number of blocks for each kind of class.
     """
     permutations = problem.symmetry.permutations
-    plain = problem.loss == PLAIN and problem.exact_rates is None
-    if not plain or any(len(cells) > 2 for cells in permutations.blocks):
+    if not problem.is_plain or any(len(cells) > 2 for cells in permutations.blocks):
         return
     kinds: dict[object, list[int]] = {}
     for k, kind in enumerate(permutations.kinds):

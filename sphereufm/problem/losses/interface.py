@@ -146,6 +146,8 @@ class LossFacts:
         The logits are shifted before the loss sees them, by margins or priors.
     vanishes_from : float
         Least ``tau`` at which the derivative by a sample's logits may vanish; infinite where it never does.
+    harmless_to : int
+        Up to so many classes Theorem C holds for ``d >= 3`` although the derivative may vanish.
     floor : float
         Greatest known lower bound of a sample's loss over all logits.
     class_kinds : tuple or None
@@ -159,6 +161,7 @@ class LossFacts:
     probability: bool = False
     offsets: bool = False
     vanishes_from: float = 0.0
+    harmless_to: int = 0
     floor: float = -math.inf
     class_kinds: tuple[Hashable, ...] | None = None
     unit: str = ""

@@ -46,6 +46,7 @@ class LabelSmoothing:
             shift_invariant=True,
             probability=self.smoothing == 0,
             vanishes_from=0.5 * self.least_margin(classes),
+            harmless_to=3,
             floor=entropy,
             unit="nats",
         )

@@ -13,7 +13,6 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.cross_entropy import PLAIN
 
 if TYPE_CHECKING:
     import pymanopt
@@ -49,10 +48,9 @@ def to_pymanopt(
     if manifold not in ("oblique", "product"):
         raise InvalidInputError(f"manifold={manifold!r} must be 'oblique' or 'product'")
     d, K = problem.dim, problem.classes
-    plain = problem.loss == PLAIN and problem.exact_rates is None
-    if derivatives == "autograd" and not plain:
+    if derivatives == "autograd" and not problem.is_plain:
         raise InvalidInputError(
-            "derivatives='autograd' is written for cross-entropy alone, without margin, offsets or several tau; "
+            "derivatives='autograd' is written for cross-entropy alone, without margin, offsets, bias or several tau; "
             "use 'closed-form'"
         )
     oblique = manifold == "oblique"

@@ -2,10 +2,12 @@ r"""Theorems by which a landscape is benign, as executable statements, and one a
 
 Every critical point is a global minimiser or a strict saddle, for any labels and positive sample weights:
 
-* **S**: cross-entropy (with margins, offsets, a ``tau_i`` per sample), ``d >= max(K, 3)``;
+* **S**: cross-entropy (with margins, offsets, a ``tau_i`` per sample, a free bias), ``d >= max(K, 3)``;
 * **E** (the edge): the same losses, ``d = K - 1 >= 3`` and ``2 tau_i <= K - 2`` for every sample;
 * **C**: a loss that is convex in the logits and whose derivative cannot vanish, ``d >= K + 1``, or ``d >= max(K, 3)``
-  where the loss is blind to a common shift of the logits.
+  where the loss is blind to a common shift of the logits.  Label smoothing of up to three classes needs no more than
+  ``d >= 3``: there it does not matter that its derivative can vanish.  A free bias is allowed where the derivative
+  cannot vanish at any logits.
 
 Theorem **F** speaks of one point at ``d = K - 1 >= 3``, at any ``tau``: a critical point at which every sample is well
 classified, ``<w_k, h_i> <= <w_y, h_i>`` (or ``2 tau_i <= K - 2``), is a global minimiser or a strict saddle.
@@ -80,7 +82,10 @@ def theorem_c(problem: UFMProblem) -> TheoremCheck:
     failures = []
     if not facts.convex:
         failures.append(f"{loss.name} is not known to be convex in the logits")
-    if not problem.tau < facts.vanishes_from * (1.0 - _CLEARANCE):
+    never, small = math.isinf(facts.vanishes_from), facts.harmless_to >= K and not problem.bias
+    if problem.bias and not never:
+        failures.append(f"with a free bias the derivative of {loss.name} may vanish")
+    elif not (small or problem.tau < facts.vanishes_from * (1.0 - _CLEARANCE)):
         failures.append(
             f"the derivative of {loss.name} can vanish from tau = {facts.vanishes_from:g} on, for K={K}, "
             f"and tau={problem.tau:g} is not below"
@@ -91,8 +96,9 @@ def theorem_c(problem: UFMProblem) -> TheoremCheck:
     words = "max(K, 3)" if facts.shift_invariant else "K + 1"
     if d < least:
         failures.append(f"d={d} is below {words}={least}")
-    below = f", tau < {facts.vanishes_from:g}" if math.isfinite(facts.vanishes_from) else ""
-    held = (f"{loss.name} is convex, with a derivative that cannot vanish{below}", f"d >= {words}")
+    below = "" if never else f", tau < {facts.vanishes_from:g}"
+    cannot = f"with a derivative that cannot vanish{below}"
+    held = (f"{loss.name} is convex, {f'K={K} is at most 3' if small else cannot}", f"d >= {words}")
     return TheoremCheck.from_failures("C", held, failures)
 
 
@@ -116,8 +122,8 @@ def theorem_f(problem: UFMProblem, X: Array) -> TheoremCheck:
     True
     """
     failures = _at_the_edge(problem)
-    if problem.loss.facts(problem.classes).offsets:
-        failures.append("the logits have margins or offsets")
+    if problem.loss.facts(problem.classes).offsets or problem.bias:
+        failures.append("the logits have margins, offsets or a bias")
     cold = 2.0 * problem.tau * np.array([float(r) for r in problem.exact_rates or [1] * problem.samples])
     cosines = X[:, : problem.classes].T @ X[:, problem.classes :]
     wrong = (cosines > cosines[problem.labels, np.arange(problem.samples)]).any(axis=0)

@@ -14,6 +14,7 @@ smoothing that is ``tau <w_y - w_j, h_i> = delta`` for all ``j != y``; it needs 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,12 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     abound at large ``tau`` (some pairs of columns coincide, not all classifiers) are not taken for members.
     """
     facts = problem.loss.facts(problem.classes)
-    if 0.0 < facts.vanishes_from <= problem.tau * (1.0 + FAMILY_COST) and problem.spheres.dimension:
+    reach = math.inf if problem.bias else problem.tau * (1.0 + FAMILY_COST)
+    if (
+        0.0 < facts.vanishes_from <= reach
+        and math.isfinite(facts.vanishes_from)
+        and problem.spheres.dimension
+    ):
         excess = float(problem.in_dimension(X.shape[0]).at(X).excess)
         dimension = _least_loss_dimension(problem, facts)
         if excess <= _NO_EXCESS and dimension > 0:
@@ -64,4 +70,6 @@ def _least_loss_dimension(problem: UFMProblem, facts: LossFacts) -> int:
     K, N, d = problem.classes, problem.samples, problem.dim
     equations = K - 1 if facts.shift_invariant else K
     rank = min(d, K + N)
-    return K * (d - 1) + N * (d - 1 - equations) - rank * (2 * d - rank - 1) // 2
+    # the members' biases move along
+    bias = equations if problem.bias else 0
+    return K * (d - 1) + bias + N * (d - 1 - equations) - rank * (2 * d - rank - 1) // 2

@@ -146,7 +146,8 @@ def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
     K = problem.classes
     rest = 0.0
     # margins as they are on the logits: a constant added to all of them cancels
-    plain = kernels.forward(PLAIN, X[:, :K], X[:, K:], problem.tau, problem.blocks)
+    bias = problem.at(X).bias
+    plain = kernels.forward(PLAIN, X[:, :K], X[:, K:], problem.tau, problem.blocks, bias=bias)
     for term, block in zip(plain, problem.blocks, strict=True):
         assert term.E is not None
         x = np.asarray(term.E + K * problem.tau / (K - 1))

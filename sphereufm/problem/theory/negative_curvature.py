@@ -8,8 +8,9 @@ minimiser has ``<U, Hess U> < 0`` along one of a few explicit tangents, under th
   ``(u, v)`` is ``[[*, G_ki], [G_ki, 0]]``, indefinite since ``G_ki`` is not zero.
 * **B**, columns that do not span ``R^d``: ``a c^T`` with ``a`` orthogonal to all columns, ``c`` in ``R^M``.  There
   ``<U, Hess U> = c^T S c``, and ``S`` is not positive semidefinite.
-* **invertible**, ``W`` of full column rank: some ``beta_i > 0``, and ``v_i`` with ``W^T v_i = 1``.  A common shift of
-  the logits has no curvature, so ``<U, Hess U> = -beta_i |v_i|^2``.
+* **invertible**, ``W`` of full column rank (or label smoothing with dependent classifiers, ``K = 3``): some ``beta_i >
+  0``, and ``v_i`` with ``W^T v_i`` a multiple of 1.  A common shift of the logits has no curvature, so ``<U, Hess U> =
+  -beta_i |v_i|^2``.
 * **edge**, ``d = K - 1`` and some ``beta_i > 0``: ``h_i`` alone moves, along the least eigenvector of its own block
   ``R_i^T (tau^2 omega_i W C_i W^T) R_i - beta_i I``, whose trace is negative for ``2 tau_i <= K - 2``.
 * **turning**, for losses whose ``g_i`` is no multiple of ``p - e_y``: ``v`` orthogonal to ``h_i`` with ``W^T v = c 1``
@@ -32,7 +33,6 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, project, tangent_norm
 from sphereufm.geometry.tangent_spaces import tangent_bases
-from sphereufm.problem.arrow_hessian import feature_blocks
 from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     directions = [rank_deficient_direction, collapsed_direction if facts.probability else turning_direction]
     if facts.shift_invariant:
         directions.append(invertible_direction)
-    if problem.dim == problem.classes - 1:
+    if problem.dim == problem.classes - 1 and facts.probability:
         directions.append(edge_direction)
     tried = [direction(problem, X) for direction in directions]
     negative = [found for found in tried if found is not None and found.curvature < -found.rounding]
@@ -138,11 +138,10 @@ def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection 
 
 
 def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Direction of the invertible branch: ``W^T v_i = 1`` for the sample with the largest ``beta_i``.
+    """The sample with the largest ``beta_i`` moves alone, along ``v_i`` with ``W^T v_i`` a multiple of 1.
 
-    For ``d = K`` this is ``v_i = W^{-T} 1``; in larger dimensions the shortest solution is taken, and where ``W`` is
-    singular the best approximation.  Its tangent part is used: at a critical point with ``beta_i != 0`` the vector
-    is tangent already.
+    In the invertible branch of Theorem S, ``d = K``, that is ``W^{-T} 1``, which is tangent at critical points; where
+    columns of ``W`` are dependent it is normal to their span.  In floats the last singular vector of both conditions.
 
     Returns
     -------
@@ -162,25 +161,34 @@ def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | No
     if problem.dim < problem.classes:
         return None
     U = np.zeros(problem.shape)
-    v = np.linalg.lstsq(point.W.T, np.ones(problem.classes))[0]
-    U[:, problem.classes + int(point.beta.argmax())] = v
+    column = problem.classes + int(point.beta.argmax())
+    U[:, column] = _unseen(point, X[:, column], point.W.mean(axis=1))
     return _direction("invertible", point, U)
+
+
+def _unseen(point: UFMEvaluation, h: Array, mean: Array) -> Array:
+    """Unit ``v`` as orthogonal as can be to ``h`` and to all ``w_k - mean``."""
+    conditions = np.concatenate([(point.W - mean[:, None]).T, h[None]])
+    return np.asarray(np.linalg.svd(conditions)[2][-1])
 
 
 def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     """Direction of Theorem E: the feature with the largest ``beta_i`` moves along its block's least eigenvector.
 
-    Returns ``None`` for ``d = 1``.
+    For cross-entropy, where ``G`` gives the probabilities; ``None`` for ``d = 1``.
     """
     point = _single_point(problem, X)
     if problem.dim < 2:
         return None
     i = int(point.beta.argmax())
     column = problem.classes + i
-    alone = problem.with_samples(np.array([i]), np.ones(1), problem.dim)
-    block = feature_blocks(alone.at(X[:, [*range(problem.classes), column]]))[0]
+    temperature = problem.tau * float(1 if problem.exact_rates is None else problem.exact_rates[i])
+    p = point.G[:, i] / (temperature * problem.weights[i])
+    p[problem.labels[i]] += 1.0
+    centred = point.W - (point.W @ p)[:, None]
+    R = tangent_bases(X[:, [column]])[0]
     U = np.zeros(problem.shape)
-    U[:, column] = tangent_bases(X[:, [column]])[0] @ np.linalg.eigh(block)[1][:, 0]
+    U[:, column] = R @ np.linalg.eigh(R.T @ (centred * p) @ centred.T @ R)[1][:, 0]
     return _direction("edge", point, U)
 
 
@@ -195,8 +203,7 @@ def turning_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
         means.append(point.W.mean(axis=1))
     tried = []
     for mean in means:
-        conditions = np.concatenate([(point.W - mean[:, None]).T, X[:, column][None]])
-        v = np.linalg.svd(conditions)[2][-1]
+        v = _unseen(point, X[:, column], mean)
         pair = np.zeros((2, *problem.shape))
         pair[0, :, k] = v - (mean @ v) * X[:, k]
         pair[1, :, column] = v

@@ -28,7 +28,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import KnowsBalancedMinimum
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class TheoremCheck:
 
 
 def theorem_s(problem: UFMProblem) -> TheoremCheck:
-    """Check the hypotheses of Theorem S: ``d >= max(K, 3)``, cross-entropy, margins and offsets allowed.
+    """Check the hypotheses of Theorem S: ``d >= max(K, 3)``, cross-entropy; margins, offsets, a free bias allowed.
 
     Where it applies, every critical point is a global minimiser (with ``S >= 0``) or a strict saddle.  The
     temperatures, the labels (unbalanced, empty classes) and the positive sample weights do not matter.
@@ -93,7 +93,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
     """
     K, d = problem.classes, problem.dim
     limit = Fraction(2 * (d - 2)) / (1 + Fraction(K % 2, K))
-    failures = [] if problem.loss == PLAIN else [f"the loss is not plain cross-entropy but {problem.loss}"]
+    failures = [] if problem.is_plain else ["the loss is not plain cross-entropy"]
     if not problem.is_balanced:
         failures.append("the problem is not balanced with equal weights")
     if d <= K:
@@ -225,5 +225,6 @@ def collapsed_point(problem: UFMProblem) -> Array:
 
 
 def _minimum_may_be_known(problem: UFMProblem) -> bool:
-    """Whether the classes count alike, as every closed form needs."""
-    return problem.exact_rates is None and has_equal_class_weights(problem)
+    """Whether the classes count alike, as every closed form needs, and a bias averages out."""
+    averages = not problem.bias or problem.loss.facts(problem.classes).shift_invariant
+    return averages and problem.exact_rates is None and has_equal_class_weights(problem)

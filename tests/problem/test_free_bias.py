@@ -1,0 +1,112 @@
+"""A free bias against the cost of features, classifiers and bias together, differentiated by autograd."""
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from test_every_loss import Auto, definition
+
+from sphereufm import UFMProblem, global_minimum, solve
+from sphereufm.errors import InvalidInputError
+from sphereufm.problem.theory.theorems import collapsed_point
+
+LOSSES = (
+    "cross-entropy",
+    {"name": "cross-entropy", "margin": "0.3", "offsets": [0, 1, "1/2"]},
+    "label-smoothing",
+    "squared-error",
+    "logistic",
+)
+
+
+def problem_of(loss, tau=2, **changes):
+    return UFMProblem(
+        **{"class_sizes": (3, 1, 2), "dim": 4, "tau": tau, "loss": loss, "bias": True, **changes}
+    )
+
+
+def together(problem):
+    """The cost of ``X`` and ``b`` in one vector."""
+    taus = problem.tau * np.array([float(r) for r in problem.exact_rates or [1] * problem.samples])
+    K = problem.classes
+
+    def cost(v):
+        X, b = anp.reshape(v[:-K], problem.shape), v[-K:]
+        Z = anp.dot(X[:, :K].T, X[:, K:]) * taus + b[:, None]
+        return sum(
+            w * definition(problem.loss, [Z[k, i] for k in range(K)], int(y), taus[i], Auto)
+            for i, (w, y) in enumerate(zip(problem.weights, problem.labels, strict=True))
+        )
+
+    return cost
+
+
+@pytest.mark.parametrize("tau", [2, [3, 1, "0.5"]])
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_derivatives_are_those_of_all_unknowns_with_the_bias_eliminated(loss, tau):
+    problem = problem_of(loss, tau)
+    X = problem.spheres.random_point(0, (2,))
+    point, U = problem.at(X), problem.spheres.random_tangent(1, X)
+    f, n = together(problem), X[0].size
+    for i in range(2):
+        v = np.concatenate([X[i].ravel(), point.bias[i]])
+        gradient, H = autograd.grad(f)(v), autograd.hessian(f)(v)
+        assert point.cost[i] == pytest.approx(f(v), rel=1e-13)
+        np.testing.assert_allclose(gradient[n:], 0.0, atol=1e-14)
+        np.testing.assert_allclose(point.euclidean_gradient[i].ravel(), gradient[:n], atol=1e-14)
+        reduced = H[:n, :n] - H[:n, n:] @ np.linalg.pinv(H[n:, n:], rcond=1e-10) @ H[n:, :n]
+        product = point.euclidean_hessian_product(U)[i].ravel()
+        np.testing.assert_allclose(product, reduced @ U[i].ravel(), atol=1e-12)
+
+
+@pytest.mark.parametrize("tau", [30, 300])
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_the_bias_is_found_where_probabilities_underflow(loss, tau):
+    problem = problem_of(loss, tau)
+    right = collapsed_point(problem)
+    for X in (right, problem.spheres.random_point(3), right[:, [1, 0, 2, *range(3, 9)]]):
+        point = problem.at(X)
+        off = np.abs(point.G.sum(axis=1)).max()
+        assert off <= 1e-12 * np.abs(point.G).sum()
+        assert np.isfinite(point.hessian_product(problem.spheres.random_tangent(0, X))).all()
+
+
+def test_blocks_and_memory_change_nothing(monkeypatch):
+    one = problem_of("cross-entropy")
+    X = one.spheres.random_point(0)
+    U = one.spheres.random_tangent(1, X)
+    monkeypatch.setattr("sphereufm.problem.kernels._SMALLEST_BLOCK", 2)
+    monkeypatch.setattr("sphereufm.problem.kernels._BLOCK_LOGITS", 2)
+    for budget in (0, 1 << 20):
+        cut = problem_of("cross-entropy", memory_budget=budget)
+        assert len(cut.blocks) == 3
+        np.testing.assert_allclose(cut.hessian_product(X, U), one.hessian_product(X, U), atol=1e-15)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "label-smoothing"])
+def test_a_bias_does_not_lower_the_balanced_minimum(loss):
+    problem = problem_of(loss, 1, class_sizes=(2, 2, 2))
+    assert solve(problem, rng=0).cost == pytest.approx(global_minimum(problem), rel=1e-9)
+    assert global_minimum(problem_of("logistic", 1, class_sizes=(2, 2, 2))) is None
+
+
+def test_it_stands_in_files_and_in_the_title():
+    problem = problem_of("logistic")
+    again = UFMProblem.from_json(problem.to_json())
+    assert again.bias
+    assert problem.title().endswith("logistic, free bias")
+    assert problem.exact_instance() is None
+    assert not UFMProblem.from_json(problem_of("logistic", bias=False).to_json()).bias
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"loss": "focal"}, "focal is not convex in the logits"),
+        ({"loss": "arcface"}, "arcface is not convex"),
+        ({"loss": "logistic", "class_sizes": (2, 0, 1)}, "class 1 has no sample"),
+    ],
+)
+def test_what_has_no_unique_minimiser_is_refused(changes, told):
+    with pytest.raises(InvalidInputError, match=told):
+        problem_of(**changes)
