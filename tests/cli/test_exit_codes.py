@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -188,9 +189,9 @@ def test_an_interrupted_sweep_draws_its_cells_and_is_resumed(capsys, monkeypatch
 
 
 def interrupted(words, mark):
-    """Send the signal of Ctrl-C once a line with the mark is there; exit code and standard error."""
+    """Send the signal of Ctrl-C at the first line that fits the mark (a fast run leaves lines out); code and errors."""
     with start(*words, "--verbose", stdout=subprocess.DEVNULL) as process:
-        begun = next(line for line in process.stderr if mark in line)
+        begun = next(line for line in process.stderr if re.search(mark, line))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     return process.returncode, begun + err
@@ -214,7 +215,7 @@ def test_ctrl_c_keeps_what_verify_found(tmp_path):
 @posix
 def test_ctrl_c_keeps_where_solve_was(tmp_path):
     words = ["solve", *LONG[:4], "--dim", "3", "--tau", "40", "--solver", "steepest-descent"]
-    data = ctrl_c_keeps(words, "iteration 5:", tmp_path / "solution.json")
+    data = ctrl_c_keeps(words, r"iteration [1-9]", tmp_path / "solution.json")
     assert data["stop_reason"] == "INTERRUPTED"
 
 
@@ -222,7 +223,7 @@ def test_ctrl_c_keeps_where_solve_was(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_branches_that_were_followed(tmp_path):
     words = ["branches", *LONG[:2], "--per-class", "1", "--dim", "3", "--tau-from", "1", "--tau-to", "9"]
-    data = ctrl_c_keeps([*words, "--effort", "quick"], "branches: 1 of", tmp_path / "branches.json")
+    data = ctrl_c_keeps([*words, "--effort", "quick"], r"branches: [1-9]", tmp_path / "branches.json")
     assert data["complete"] is False
     assert data["branches"]
 
