@@ -37,6 +37,7 @@ from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
 from sphereufm.problem.own_costs.difference_products import RELATIVE_ERROR, difference_product
 from sphereufm.problem.own_costs.local_scale import local_scale
 from sphereufm.problem.pymanopt.layout import Layout, Parts, real_array
+from sphereufm.problem.pymanopt.stacked import Stacked, stacked
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
     Parameters
     ----------
     problem : pymanopt.Problem
-        On ``Sphere``, ``Oblique`` or a ``Product`` of them, with any of Pymanopt's automatic
-        differentiation backends or with supplied derivatives.  Where there is no Hessian, its products are
-        differences of gradients.
+        On a manifold of the module's table, with any of Pymanopt's automatic differentiation backends or with
+        supplied derivatives.  JAX and PyTorch evaluate stacks of points by their own ``vmap``, where they can map the
+        cost; others are looped over.  Where there is no Hessian, its products are differences of gradients.
     symmetry : SymmetryGroup, optional
         A group that leaves the cost unchanged, in the columns of the module's table.  Each of its generators is
         checked at random points.  Default: none.
@@ -106,9 +107,9 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
             if getattr(problem, f"_{name}", None) is not None
         ),
     )
+    quick = stacked(problem, len(layout.factors))
     check_symmetry(ours.cost, ours.spheres, group)
-    ours._try()
-    return ours
+    return ours._tried(quick)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,6 +119,7 @@ class PymanoptProblem:
     * ``spheres``: the manifold; after :meth:`in_dimension`, a smaller one.
     * ``layout``: where Pymanopt's factors lie in the columns.
     * ``supplied``: Riemannian derivatives that the user wrote.
+    * ``stacked``: calls for stacks of points, where the framework has them.
     * ``hessian_error``: error of Hessian products relative to the gradient's scale where they are differences
       of gradients; zero for exact ones.
     """
@@ -128,12 +130,13 @@ class PymanoptProblem:
     layout: Layout
     supplied: tuple[str, ...]
     hessian_error: float = 0.0
+    stacked: Stacked | None = None
 
     def __repr__(self) -> str:
         return f"<PymanoptProblem on {self.problem.manifold}, as {self.spheres!r}>"
 
     def at(self, X: Array) -> PymanoptEvaluation:
-        """Evaluate at ``X``, shape ``(..., d, M)``; batch axes are looped over.
+        """Evaluate at ``X``, shape ``(..., d, M)``.
 
         Raises InvalidInputError if ``X`` has another shape or type.
         """
@@ -169,15 +172,38 @@ class PymanoptProblem:
             raise InvalidInputError(f"r={r} must be at most {d}, the dimension of the Pymanopt problem")
         return replace(self, spheres=ProductOfSpheres.oblique(r, M))
 
-    def _try(self) -> None:
-        """Ask once for everything, so that what is missing or of the wrong shape is said at once."""
-        X = self.spheres.random_point(_SEED)
-        _ = self.at(X).gradient
+    def _tried(self, calls: Stacked | None) -> PymanoptProblem:
+        """Ask once for everything, so that what is missing or of the wrong shape is said at once.
+
+        ``calls`` serve stacks of points where they give the same answers.
+        """
+        X = self.spheres.random_point(_SEED, (2,))
+        _ = self.at(X[0]).gradient
+        U = self.spheres.random_tangent(_SEED, X)
         try:
             with _quiet():
-                self._exact_product(self.layout.parts(X), X, self.spheres.random_tangent(_SEED, X), None)
+                self._exact_product(X[0], U[0], None)
         except NotImplementedError:
-            object.__setattr__(self, "hessian_error", RELATIVE_ERROR)
+            return replace(self, hessian_error=RELATIVE_ERROR)
+        if any(factor.kind == "complex" for factor in self.layout.factors):
+            return self
+        quick = replace(self, stacked=calls)
+        return quick if calls and quick._agrees(self, X, U) else self
+
+    def _agrees(self, other: PymanoptProblem, X: Array, U: Array) -> bool:
+        """Whether all answers at two points are those of another way to ask for them."""
+        try:
+            with _quiet():
+                ours, theirs = (
+                    (at.cost, at.gradient, at.hessian_product(U)) for at in (self.at(X), other.at(X))
+                )
+        # a framework may refuse to map a function for reasons, and by exceptions, of its own
+        except Exception:
+            return False
+        return all(
+            np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max(), equal_nan=True)
+            for a, b in zip(ours, theirs, strict=True)
+        )
 
     def _cost_at(self, X: Array) -> float:
         """Cost at one point."""
@@ -190,28 +216,28 @@ class PymanoptProblem:
 
     def _gradients_at(self, X: Array) -> tuple[Array, Array]:
         """Euclidean and Riemannian gradient at one point; the same where the user supplied the latter."""
-        parts, rows = self.layout.parts(X), len(X)
         name = "riemannian_gradient" if "riemannian_gradient" in self.supplied else "euclidean_gradient"
         try:
-            found = getattr(self.problem, name)(parts)
+            found = getattr(self.problem, name)(self.layout.parts(X))
         except NotImplementedError as error:
             raise InvalidInputError(
                 f"the Pymanopt problem has no gradient ({error}); supply euclidean_gradient or use an "
                 "automatic differentiation backend"
             ) from error
-        G = self.layout.joined(name, found, rows)
+        G = self._joined(name, found, X)
         return G, project(X, G)
 
-    def _exact_product(self, parts: Parts, X: Array, U: Array, G: Array | None) -> Array:
+    def _exact_product(self, X: Array, U: Array, G: Array | None) -> Array:
         """Hessian product at one point; ``G`` is the Euclidean gradient, if it is known."""
-        tangent = self.layout.parts(U)
-        if "riemannian_hessian" in self.supplied or "riemannian_gradient" in self.supplied:
-            found = self.problem.riemannian_hessian(parts, tangent)
-            return self.layout.joined("riemannian_hessian", found, len(X))
-        product = self.layout.joined(
-            "euclidean_hessian", self.problem.euclidean_hessian(parts, tangent), len(X)
-        )
-        return product if G is None else product - U * (X * G).sum(axis=0)
+        riemannian = "riemannian_hessian" in self.supplied or "riemannian_gradient" in self.supplied
+        name = "riemannian_hessian" if riemannian else "euclidean_hessian"
+        found = getattr(self.problem, name)(self.layout.parts(X), self.layout.parts(U))
+        product = self._joined(name, found, X)
+        return product if riemannian or G is None else product - U * (X * G).sum(axis=0)
+
+    def _joined(self, name: str, found: Parts, X: Array) -> Array:
+        """What a user's function returned at one point, as columns."""
+        return self.layout.joined(name, found if self.layout.is_product else [found], len(X))
 
 
 class PymanoptEvaluation:
@@ -230,6 +256,8 @@ class PymanoptEvaluation:
     @cached_property
     def cost(self) -> Array:
         """Cost, shape ``(...)``."""
+        if self._problem.stacked and self.X.ndim > 2:
+            return self._stacked("cost", self.X)
         return self._looped(self._problem._cost_at, ())
 
     @property
@@ -260,17 +288,32 @@ class PymanoptEvaluation:
         if problem.hessian_error:
             return difference_product(problem.gradient, self.X, U)
         X, U, G = np.broadcast_arrays(self.X, U, self._gradients[0])
+        if problem.stacked and X.ndim > 2:
+            return project(X, self._stacked("product", X, U)) - U * (X * G).sum(axis=-2, keepdims=True)
         out = np.empty(X.shape)
         with _quiet():
             for i in np.ndindex(X.shape[:-2]):
-                out[i] = problem._exact_product(problem.layout.parts(X[i]), X[i], U[i], G[i])
+                out[i] = problem._exact_product(X[i], U[i], G[i])
         return project(X, out)
 
     @cached_property
     def _gradients(self) -> tuple[Array, Array]:
         """Euclidean and Riemannian gradient."""
+        if self._problem.stacked and self.X.ndim > 2:
+            G = self._stacked("gradient", self.X)
+            return G, project(self.X, G)
         both = self._looped(lambda X: np.array(self._problem._gradients_at(X)), (2, *self.X.shape[-2:]))
         return both[..., 0, :, :], both[..., 1, :, :]
+
+    def _stacked(self, name: str, *arrays: Array) -> Array:
+        """Answers of the framework's own ``vmap``: costs, or columns."""
+        layout, lead, rows = self._problem.layout, arrays[0].shape[:-2], self.X.shape[-2]
+        flat = [layout.part_list(array.reshape(-1, *array.shape[-2:])) for array in arrays]
+        with _quiet():
+            found = getattr(self._problem.stacked, name)(*flat)
+        if name == "cost":
+            return np.asarray(found[0].reshape(lead))
+        return layout.joined(name, found, rows, found[0].shape[:1]).reshape(*lead, rows, -1)
 
     def _looped(self, function: Callable[[Array], Any], shape: tuple[int, ...]) -> Array:
         """Answers at each point of the stack; a user's warnings about numbers are not ours to repeat."""
@@ -283,8 +326,7 @@ class PymanoptEvaluation:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings: infinite values and costs without curvature are ordinary answers here."""
+    """Without warnings: infinite values and costs without curvature are ordinary answers, frameworks have their own."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        # autograd: "Output seems independent of input"
-        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore")
         yield

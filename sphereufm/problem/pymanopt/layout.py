@@ -30,20 +30,20 @@ class Factor:
     kind: str
 
     def part(self, columns: Array) -> Any:
-        """Pymanopt's array of the factor's columns, shape ``(length, columns)``."""
+        """Pymanopt's array of the factor's columns, shape ``(..., length, columns)``."""
         if self.kind == "rows":
-            return columns.T.copy()
+            return np.swapaxes(columns, -1, -2).copy()
         if self.kind == "complex":
-            return columns[0] + 1j * columns[1]
-        return np.array(columns).reshape(self.shape)
+            return columns[..., 0, :] + 1j * columns[..., 1, :]
+        return np.array(columns).reshape(*columns.shape[:-2], *self.shape)
 
     def columns_of(self, array: Array) -> Array:
         """Inverse of :meth:`part`."""
         if self.kind == "rows":
-            return array.T
+            return np.swapaxes(array, -1, -2)
         if self.kind == "complex":
-            return np.stack([array.real, array.imag])
-        return array.reshape(self.length, self.columns)
+            return np.stack([array.real, array.imag], axis=-2)
+        return array.reshape(*array.shape[: array.ndim - len(self.shape)], self.length, self.columns)
 
     @property
     def where(self) -> slice:
@@ -106,28 +106,32 @@ class Layout:
         """The manifold as a product of spheres."""
         return ProductOfSpheres(tuple(f.length for f in self.factors for _ in range(f.columns)))
 
+    def part_list(self, X: Array) -> list[Any]:
+        """The factors' arrays of points or tangents, shape ``(..., r, M)``; missing rows are zero."""
+        full = np.zeros((*X.shape[:-2], *self.spheres.shape))
+        full[..., : X.shape[-2], :] = X
+        return [f.part(full[..., : f.length, f.where]) for f in self.factors]
+
     def parts(self, X: Array) -> Parts:
-        """Pymanopt's form of a point or tangent, shape ``(d, M)``; missing rows are zero."""
-        full = np.zeros(self.spheres.shape)
-        full[: X.shape[0]] = X
-        parts = [f.part(full[: f.length, f.where]) for f in self.factors]
+        """Pymanopt's form of a point or tangent, shape ``(r, M)``."""
+        parts = self.part_list(X)
         return parts if self.is_product else parts[0]
 
-    def joined(self, name: str, parts: Parts, rows: int) -> Array:
-        """Back from Pymanopt's form, shape ``(rows, M)``; entries need not be finite.
+    def joined(self, name: str, parts: list[Any], rows: int, stack: tuple[int, ...] = ()) -> Array:
+        """Back from :meth:`part_list`, shape ``(*stack, rows, M)``; entries need not be finite.
 
         Raises InvalidInputError if a part has another shape than its factor, or is not real.
         """
-        full = np.zeros(self.spheres.shape)
-        for factor, part in zip(self.factors, parts if self.is_product else [parts], strict=True):
+        full = np.zeros((*stack, *self.spheres.shape))
+        for factor, part in zip(self.factors, parts, strict=True):
             array = np.asarray(part) if factor.kind == "complex" else real_array(name, part)
-            if array.shape != factor.shape:
+            if array.shape != (*stack, *factor.shape):
                 raise InvalidInputError(
                     f"the {name} has shape {array.shape}, but points of its factor have shape {factor.shape}; "
                     "return one entry for each entry of the point"
                 )
-            full[: factor.length, factor.where] = factor.columns_of(array)
-        return full[:rows]
+            full[..., : factor.length, factor.where] = factor.columns_of(array)
+        return full[..., :rows, :]
 
 
 def real_array(name: str, value: Any) -> Array:
