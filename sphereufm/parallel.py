@@ -113,22 +113,26 @@ class Workers:
         """Results in order; where the pool breaks, what was under way goes to a new one."""
         waiting: deque[tuple[Any, Any, int]] = deque()
         ahead = _AHEAD * self.count
-        while True:
-            while len(waiting) < ahead and (more := list(islice(items, 1))):
-                waiting.append((self._submit(function, more[0]), more[0], 1))
-            if not waiting:
-                return
-            future, _, attempts = waiting[0]
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                if attempts >= _ATTEMPTS:
-                    raise
-                self._stop()
-                waiting = deque((self._submit(function, each), each, n + 1) for _, each, n in waiting)
-                continue
-            waiting.popleft()
-            yield result
+        try:
+            while True:
+                while len(waiting) < ahead and (more := list(islice(items, 1))):
+                    waiting.append((self._submit(function, more[0]), more[0], 1))
+                if not waiting:
+                    return
+                future, _, attempts = waiting[0]
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    if attempts >= _ATTEMPTS:
+                        raise
+                    self._stop()
+                    waiting = deque((self._submit(function, each), each, n + 1) for _, each, n in waiting)
+                    continue
+                waiting.popleft()
+                yield result
+        finally:  # nobody wants what is left, and the next map shall not wait for it
+            for future, *_ in waiting:
+                future.cancel()
 
     def _submit(self, function: Any, item: Any) -> Any:
         if self._pool is None:

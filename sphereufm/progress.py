@@ -2,17 +2,24 @@
 
 ``progress(stage, done, total, detail)``.  Whoever knows the shares of several stages makes one whole of them with
 :class:`Parts`: a total that never grows.  :func:`until` ends work at its next report when its time is over.
+:class:`Bar` draws what it hears.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from html import escape
+from importlib import import_module
+from typing import Any, Protocol
 
 # so fine is the scale of a whole that consists of parts
 _WHOLE = 1000
+# seconds between two lines where there is no bar
+_LINE_SECONDS = 1.0
 
 
 class Progress(Protocol):
@@ -85,3 +92,100 @@ class Parts:
             self.progress(stage, round(_WHOLE * (before + share) / whole), _WHOLE, detail)
 
         return report
+
+
+class Bar:
+    """One bar with the time that is left: on a terminal's standard error, gone at the end, or in a notebook.
+
+    Used as a context manager and called as a :class:`Progress`.
+
+    Parameters
+    ----------
+    live : bool
+        False draws nothing, wherever it is.
+    line : callable, optional
+        Takes a line of text where there is no bar: at news, at the end of a stage, and once a second in between.
+    """
+
+    def __init__(self, *, live: bool = True, line: Callable[[str], object] | None = None) -> None:
+        self._draw = _bar() if live else None
+        self._line = line
+        self._said: tuple[str, str] | None = None
+        self._at = 0.0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._draw is not None:
+            self._draw.stop()
+
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Show that so much is done."""
+        if self._draw is not None:
+            self._draw.update(stage, done, total, detail)
+        elif self._line is not None:
+            now = time.monotonic()
+            if (stage, detail) != self._said or done >= total or now - self._at >= _LINE_SECONDS:
+                self._said, self._at = (stage, detail), now
+                self._line(f"{stage}: {done} of {total}" + (f"; {detail}" if detail else ""))
+
+
+def drawn(progress: Progress | bool | None) -> AbstractContextManager[Progress]:
+    """A bar for True, nothing for None or False, else what was given."""
+    if progress is True:
+        return Bar()
+    return nullcontext(progress or silent)
+
+
+def _bar() -> Any:
+    """A bar for where we are; None where nobody watches."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):
+        return _NotebookBar()
+    return _TerminalBar() if sys.stderr is not None and sys.stderr.isatty() else None
+
+
+class _TerminalBar:
+    """A bar of rich."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description:>16}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[detail]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", detail="")
+        self.stop = self._bar.stop
+        self._bar.start()
+
+    def update(self, stage: str, done: int, total: int, detail: str) -> None:
+        self._bar.update(self._task, description=stage, completed=done, total=total, detail=detail)
+
+
+class _NotebookBar:
+    """A bar of HTML: rich's would need a further package in notebooks."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        display: Any = import_module("IPython.display")
+        self._place = display.display({"text/plain": ""}, raw=True, display_id=True)
+
+    def update(self, stage: str, done: int, total: int, detail: str) -> None:
+        left = (time.monotonic() - self._begun) * (total - done) / max(done, 1)
+        text = f"{stage}: {done / max(total, 1):.0%}, about {left:.0f} s left" + (
+            f"; {detail}" if detail else ""
+        )
+        bar = f"<progress value={done} max={total}></progress> {escape(text)}"
+        self._place.update({"text/plain": text, "text/html": bar}, raw=True)
+
+    def stop(self) -> None:
+        self._place.update({"text/plain": ""}, raw=True)

@@ -101,7 +101,7 @@ OWNERS = {
     "distributed": {"parallel"},
     "hypothesis": {"testing"},
     "click": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "progress"},
     "torch": set(),
     "sklearn": set(),
     "tensorflow": set(),

@@ -16,7 +16,7 @@ from sphereufm.cli.options import (
     seed_option,
     size_options,
 )
-from sphereufm.cli.printing import Progress, say, say_json, say_written
+from sphereufm.cli.printing import bar, say, say_json, say_written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +58,7 @@ def branches(
 
     problem = problem_from_options(tau="1", **sizes)
     prepare_output(out, _FILES, force)
-    with Progress() as progress:
+    with bar() as progress:
         progress("branches", 0, 1)  # the search for starts comes first
         report = trace_branches(problem, tau_from, tau_to, effort=effort, rng=seed, progress=progress)
     if out is not None:

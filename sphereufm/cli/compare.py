@@ -16,7 +16,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import detail, is_quiet, remark, say, say_json, say_written
+from sphereufm.cli.printing import Live, remark, say, say_json, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -103,9 +103,14 @@ def compare(
     others = {} if peers is None else load_peers(peers)
     names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
     prepare_output(out, _FILES, force)
-    with _LiveTable(len(instances)) as live:
+    with Live() as live:
         comparison = compare_solvers(
-            instances, names, peers=others, rules=rules, curves=out is not None, progress=live.show
+            instances,
+            names,
+            peers=others,
+            rules=rules,
+            curves=out is not None,
+            progress=lambda so_far: _show(live, so_far, len(instances)),
         )
     if not comparison.measurements:
         raise KeyboardInterrupt
@@ -166,38 +171,13 @@ def _suites() -> str:
     return ", ".join(f"--suite {name}" for name in SUITES)
 
 
-class _LiveTable:
-    """The table on standard error while it grows; silent where that is no terminal."""
-
-    def __init__(self, instances: int) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        console = Console(stderr=True)
-        self._total = instances
-        shown = console.is_terminal and not is_quiet()
-        self._live = Live(console=console, transient=True) if shown else None
-
-    def __enter__(self) -> _LiveTable:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def show(self, comparison: Comparison) -> None:
-        """Draw the table anew."""
-        last = comparison.measurements[-1]
-        place = comparison.instances.index(last.instance) + 1
-        caption = f"instance {place} of {self._total}: {last.instance}, {last.solver}"
-        if self._live is None:
-            detail(caption)
-        else:
-            table = _table(comparison)
-            table.caption = caption
-            self._live.update(table)
+def _show(live: Live, comparison: Comparison, instances: int) -> None:
+    """Where the comparison is, with the table so far."""
+    last = comparison.measurements[-1]
+    place = comparison.instances.index(last.instance) + 1
+    table = _table(comparison)
+    table.caption = f"instance {place} of {instances}: {last.instance}, {last.solver}"
+    live(table.caption, table)
 
 
 def _table(comparison: Comparison) -> Table:

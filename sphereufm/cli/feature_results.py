@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.cli.printing import Progress, remark
+from sphereufm.cli.printing import bar, remark
 from sphereufm.errors import InvalidInputError, SphereUFMError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Run:
 
         data, train = self._read(path)
         name = os.path.basename(path)
-        with Progress() as progress:
+        with bar() as progress:
 
             def advance(done: int, rows: int, number: int) -> None:
                 progress(f"{name}, pass {number} of 2", done, rows)

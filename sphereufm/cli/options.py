@@ -34,7 +34,7 @@ time_limit_option = click.option(
     "--time-limit",
     type=click.FloatRange(0.0, min_open=True),
     metavar="SECONDS",
-    help="End about then, with all that was found: 60 % for the search, the rest for proofs and descents.",
+    help="End about then, with all that was found: half for the search, what remains for proofs and descents.",
 )
 no_proofs_option = click.option(
     "--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then."

@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sphereufm.progress import Bar
+
 _KEY = "sphereufm.verbosity"
 # a pipe or a file has no width of its own: a table gets all it needs, or what COLUMNS says
 _PIPE_WIDTH = 140
-# seconds between two lines of progress where there is no terminal to draw a bar on
-_LINE_SECONDS = 1.0
 
 
 def with_verbosity(command: click.Command) -> click.Command:
@@ -98,81 +96,38 @@ def is_watched() -> bool:
     return _verbosity() == "verbose" or (sys.stderr.isatty() and not is_quiet())
 
 
-class Progress:
-    """One bar on standard error, gone at the end; lines where it is no terminal, with ``--verbose`` only.
+def bar() -> Bar:
+    """One bar over the whole; lines where standard error is no terminal, with ``--verbose`` only."""
+    return Bar(live=not is_quiet(), line=detail)
 
-    Used as a context manager and called as a :class:`sphereufm.progress.Progress`.
+
+class Live:
+    """Something on standard error that changes, where it is a terminal; with ``--verbose`` lines elsewhere.
+
+    Used as a context manager and called with each new line, and what a terminal shows in its place.
     """
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.live import Live as Drawn
 
         console = Console(stderr=True)
-        self._live = console.is_terminal and not is_quiet()
-        self._bar = Progress(
-            TextColumn("{task.description:>16}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[detail]}"),
-            console=console,
-            transient=True,
-            disable=not self._live,
+        self._live = (
+            Drawn(console=console, transient=True) if console.is_terminal and not is_quiet() else None
         )
-        self._task: Any = None
-        self._last: Mapping[str, Any] = {"said": None, "at": 0.0}
 
-    def __enter__(self) -> Progress:
-        self._bar.start()
+    def __enter__(self) -> Live:
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
-    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        """Show that so much is done."""
-        if not self._live:
-            self._line(stage, done, total, detail)
-            return
-        if self._task is None:
-            self._task = self._bar.add_task(stage, total=total, detail=detail)
-        self._bar.update(self._task, description=stage, completed=done, total=total, detail=detail)
-
-    def _line(self, stage: str, done: int, total: int, more: str) -> None:
-        """Say where a stage is: where it has news, at its last call, and once a second in between."""
-        now = time.monotonic()
-        if (stage, more) != self._last["said"] or done >= total or now - self._last["at"] >= _LINE_SECONDS:
-            self._last = {"said": (stage, more), "at": now}
-            detail(f"{stage}: {done} of {total}" + (f"; {more}" if more else ""))
-
-
-class Status:
-    """One line on standard error that changes, where it is a terminal; with ``--verbose`` lines elsewhere.
-
-    Used as a context manager and called with each new text.
-    """
-
-    def __init__(self, text: str) -> None:
-        from rich.console import Console
-
-        console = Console(stderr=True)
-        live = console.is_terminal and not is_quiet()
-        self._status = console.status(text) if live else None
-
-    def __enter__(self) -> Status:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def __call__(self, text: str) -> None:
+    def __call__(self, line: str, drawn: Any = None) -> None:
         """Show where things are."""
-        if self._status is not None:
-            self._status.update(text)
+        if self._live is None:
+            detail(line)
         else:
-            detail(text)
+            self._live.update(drawn or line)

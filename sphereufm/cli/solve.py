@@ -20,7 +20,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import Status, say, say_json, say_written
+from sphereufm.cli.printing import Live, say, say_json, say_written
 from sphereufm.files import write_text
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverRe
     from sphereufm.solvers import solve as run
 
     last: list[Progress] = []
-    with Status(f"{solver} begins") as status:
+    with Live() as live:
 
         def keep(progress: Progress) -> None:
             last[:] = [progress]
-            status(
+            live(
                 f"iteration {progress.iteration}: cost {progress.cost:.12g}, "
                 f"relative gradient norm {progress.relative_gradient_norm:.3g}"
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import effort_option, no_proofs_option, seed_option, starts_option
-from sphereufm.cli.printing import Progress, say, say_written
+from sphereufm.cli.printing import bar, say, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -59,7 +59,7 @@ def sweep(
     grid = _grid(grid_file, lists)
     settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
     try:
-        with Progress() as progress:
+        with bar() as progress:
             index = run_sweep(
                 grid,
                 out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,19 @@ from sphereufm.cli.options import (
     starts_option,
     time_limit_option,
 )
-from sphereufm.cli.printing import Progress, is_watched, remark, say, say_json, say_written
+from sphereufm.cli.printing import bar, is_watched, remark, say, say_json, say_written
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.landscape.report.summary import Summary
-    from sphereufm.problem.interface import SphereProblem
 
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
 _LONGEST_TABLE = 60
-# Shares of the whole in time, by which the bar grows and a limit is divided.
-_SHARES = {"search": 0.6, "proofs": 0.3, "descents": 0.1}
+# Shares of the whole in time, by which the bar grows and a limit is divided; pages are written after the last descent.
+_SHARES = {"landscape": 0.8, "descents": 0.1}
+_PAGES = 0.1
 _MOMENT = 0.01
 # Seconds of work after which other processes are started.
 _PATIENCE = 2.0
@@ -80,21 +80,44 @@ def verify(
 
     At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
     """
+    from sphereufm.descents.connect import connect_landscape
     from sphereufm.errors import InvalidInputError
     from sphereufm.landscape.plan import plan_landscape
     from sphereufm.landscape.report.summary import summarise
+    from sphereufm.landscape.verify import is_interrupted, verify_landscape
     from sphereufm.parallel import Workers, processors
+    from sphereufm.progress import Parts
 
     if complete and no_proofs:
         raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
+    begun = time.monotonic()
+
+    def seconds_until(share: float) -> float | None:
+        """Seconds until so much of the limit is over, at least a moment."""
+        return time_limit and max(share * time_limit - (time.monotonic() - begun), _MOMENT)
+
     problem = problem_from_options(**problem_words)
     prepare_output(out, _FILES, force)
     if is_watched():
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
-    search: dict[str, Any] = {"effort": effort, "starts": starts, "rng": seed, "complete": complete}
     pool = Workers(workers or processors(), scheduler, patience=_PATIENCE)
-    with Progress() as progress, pool as search["workers"]:
-        report = _run(problem, search, out, not no_proofs, _Budget(time_limit), progress)
+    with bar() as progress, pool:
+        parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
+        report = verify_landscape(
+            problem,
+            effort=effort,
+            starts=starts,
+            rng=seed,
+            complete=complete,
+            prove=not no_proofs and (out or True),
+            progress=parts.of("landscape"),
+            time_limit=seconds_until(_SHARES["landscape"] if out else 1.0),
+            workers=pool,
+        )
+        if out is not None and not is_interrupted(report):
+            report = connect_landscape(
+                report, rng=seed, progress=parts.of("descents"), time_limit=seconds_until(1.0 - _PAGES)
+            )
     if out is not None:
         from sphereufm.plots import save_landscape
         from sphereufm.report import save_html
@@ -108,68 +131,9 @@ def verify(
         summary = summarise(report)
         say(_table(summary), _lines(summary))
         say_written(out, _written(report))
-    if _is_interrupted(report):
+    if is_interrupted(report):
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
-
-
-class _Budget:
-    """What is left of a time limit for the stages that follow each other; None without one."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds, self._begun = seconds, time.monotonic()
-
-    def until(self, share: float) -> float | None:
-        """Seconds until so much of the whole is over, at least a moment."""
-        if self._seconds is None:
-            return None
-        return max(share * self._seconds - (time.monotonic() - self._begun), _MOMENT)
-
-
-def _run(
-    problem: SphereProblem,
-    search: dict[str, Any],
-    out: Path | None,
-    proofs: bool,
-    budget: _Budget,
-    progress: Progress,
-) -> LandscapeReport:
-    """Search, prove, and follow descents; each stage keeps what it has when its time is over."""
-    from sphereufm.landscape.verify import verify_landscape
-    from sphereufm.progress import Parts
-
-    parts = Parts(progress, _SHARES)
-    ends = dict(zip(_SHARES, accumulate(_SHARES.values()), strict=True))
-    report = verify_landscape(
-        problem, **search, progress=parts.of("search"), time_limit=budget.until(ends["search"])
-    )
-    if _is_interrupted(report):
-        return report
-    if proofs:
-        from sphereufm.landscape.proofs import prove_landscape
-
-        report = prove_landscape(
-            report,
-            out,
-            progress=parts.of("proofs"),
-            time_limit=budget.until(ends["proofs"]),
-            workers=search["workers"],
-        )
-    if out is not None and not _is_interrupted(report):
-        from sphereufm.descents.connect import connect_landscape
-
-        report = connect_landscape(
-            report,
-            rng=search["rng"],
-            progress=parts.of("descents"),
-            time_limit=budget.until(ends["descents"]),
-        )
-    return report
-
-
-def _is_interrupted(report: LandscapeReport) -> bool:
-    """Whether somebody asked for an end; reaching a time limit is none."""
-    return any(note.startswith("interrupted") for note in report.notes)
 
 
 def _written(report: LandscapeReport) -> tuple[str, ...]:

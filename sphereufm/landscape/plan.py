@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from sphereufm.errors import check_integer
+from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.effort import Effort, SearchSettings
+from sphereufm.landscape.search.rounds import merges_samples
 from sphereufm.landscape.search.stratum import Batch, Stratum, most_starts, search_batch
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
 # Two probes in a stratum take these shares of a batch; the whole batch takes as long as the line through both says.
 _PROBES = (16, 5)
-# Batches that most strata need, by trials on small problems; the most are allowed to be many more.
-_TYPICAL = MappingProxyType(
-    {Effort.MINIMISERS: 4.0, Effort.QUICK: 1.0, Effort.STANDARD: 1.5, Effort.THOROUGH: 4.0}
+# Least and most times that one batch in every stratum is taken, by trials on small problems (benchmarks/README.md).
+_TIMES = MappingProxyType(
+    {
+        Effort.MINIMISERS: (2.0, 6.0),
+        Effort.QUICK: (0.5, 2.0),
+        Effort.STANDARD: (0.8, 4.0),
+        Effort.THOROUGH: (2.0, 14.0),
+    }
 )
-# Share of a plain search that searches from symmetric starts and from neighbours take besides.
-_BESIDE = 1.5
+# What is added to the most where probes meet ever new orbits: from this share of orbits met once, fully at that.
+_NEW_ORBITS, _OFTEN_NEW = (0.2, 0.4), 2.5
+# Of the most batches, the share that merged samples may take, neighbours included.
+_MERGED = (0.5, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +41,18 @@ class LandscapePlan:
 
     * ``strata``: names, in their order.
     * ``starts``: random starts at most.
-    * ``seconds``: estimate for each effort, for the search alone: of what is typical, not of the most.
+    * ``seconds``: for each effort an estimate from where to where, for the search alone, on one processor.
     """
 
     strata: tuple[str, ...]
     starts: int
     effort: str
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, tuple[float, float]]
 
     def __str__(self) -> str:
         shown = ", ".join(self.strata[:3]) + (f" and {len(self.strata) - 3} more" if self.strata[3:] else "")
-        times = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in self.seconds.items())
-        took = f"; the search takes about {times}" if times else ""
+        times = ", ".join(f"{name} {_duration(*seconds)}" for name, seconds in self.seconds.items())
+        took = f"; the search may take {times}" if times else ""
         return f"Plan: {shown or 'nothing to search'}, at most {self.starts:,} starts ({self.effort}){took}"
 
 
@@ -77,7 +89,7 @@ def plan_landscape(
         check_integer("starts", starts, 1)
     found = list(strata(problem, chosen))
     total = sum(most_starts(s, SearchSettings(effort=chosen, starts=starts)) for s in found)
-    seconds = _estimates(found, chosen, starts) if probe else {}
+    seconds = _estimates(problem, chosen, starts) if probe else {}
     return LandscapePlan(
         strata=tuple(s.name for s in found), starts=total, effort=chosen.name.lower(), seconds=seconds
     )
@@ -104,44 +116,76 @@ def ranks(problem: SphereProblem) -> list[int]:
     return list(range(2, min(d, capabilities.highest_rank(problem)) + 1))
 
 
-def _estimates(found: list[Stratum], effort: Effort, starts: int | None) -> dict[str, float]:
-    """Seconds for the effort that was chosen, and for those that search the same strata."""
-    if not found:
-        return {}
-    efforts = (
-        [effort]
-        if effort is Effort.MINIMISERS or starts
-        else [Effort.QUICK, Effort.STANDARD, Effort.THOROUGH]
-    )
+def _estimates(problem: SphereProblem, effort: Effort, starts: int | None) -> dict[str, tuple[float, float]]:
+    """Seconds for the effort that was chosen, and for the others that search for all critical points."""
+    alone = effort is Effort.MINIMISERS or starts
+    efforts = [effort] if alone else [Effort.QUICK, Effort.STANDARD, Effort.THOROUGH]
+    found = list(strata(problem, efforts[-1]))
     probed = {0, len(found) - 1, sum(s.name.startswith("rank") for s in found) - 1} & set(range(len(found)))
-    lines = {k: _timed(found[k], SearchSettings(effort=effort)) for k in sorted(probed)}
-    times: dict[str, float] = {}
+    probes = {k: _Probe.of(problem, found[k]) for k in probed}
+    times = {}
     for each in efforts:
         settings = SearchSettings(effort=each, starts=starts)
-        total = 0.0
-        for k, stratum in enumerate(found):
-            fixed, per_start = lines[min(lines, key=lambda probe: abs(probe - k))]
-            batches = 1.0 if starts else _TYPICAL[each]
-            total += batches * (fixed + per_start * most_starts(stratum, settings) / settings.batches)
-        times[each.name.lower()] = total * (1.0 if starts or each is Effort.QUICK else _BESIDE)
-    return times
+        least = most = 0.0
+        for k, stratum in enumerate(strata(problem, each)):
+            probe = probes[min(probes, key=lambda probe: abs(probe - k))]
+            batch = probe.seconds(most_starts(stratum, settings) // settings.batches)
+            low, high = _TIMES[Effort.QUICK if starts else each]
+            if settings.batches > 1:
+                high *= 1.0 + _OFTEN_NEW * float(np.interp(probe.new, _NEW_ORBITS, (0.0, 1.0)))
+            if probe.merges and settings.batches > 1 and stratum.space is None:
+                low, high = (share * settings.batches for share in _MERGED)
+            least, most = least + low * batch, most + high * batch
+        times[each.name.lower()] = least, most
+    return times if found else {}
 
 
-def _timed(stratum: Stratum, settings: SearchSettings) -> tuple[float, float]:
-    """Seconds of a batch of no starts, and of each start in it."""
-    batch = most_starts(stratum, settings) // settings.batches
-    few, more = (max(batch // share, size) for share, size in zip(_PROBES, (1, 3), strict=True))
-    seconds = []
-    for count in (few, more):
+@dataclass(frozen=True, kw_only=True)
+class _Probe:
+    """What a few starts in a stratum took: seconds without any, and of each, with entering and classifying its end.
+
+    ``new`` is the share of ends that were met once; ``merges`` says whether samples will be merged.
+    """
+
+    fixed: float
+    slope: float
+    new: float
+    merges: bool
+
+    @classmethod
+    def of(cls, problem: SphereProblem, stratum: Stratum) -> _Probe:
+        """Time two small batches."""
+        settings = SearchSettings()
+        counts = [
+            max(stratum.batch_size // share, least) for share, least in zip(_PROBES, (2, 6), strict=True)
+        ]
+        times = []
+        for count in counts:
+            begun, found = time.perf_counter(), Collection(problem)
+            points = search_batch(Batch(stratum=stratum, settings=settings, seed=(0,), first=0, count=count))
+            labels = Counter(found.enter(points))
+            times.append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        search_batch(Batch(stratum=stratum, settings=settings, seed=(0,), first=0, count=count))
-        seconds.append(time.perf_counter() - begun)
-    slope = max((seconds[1] - seconds[0]) / (more - few), 0.05 * seconds[1] / more)
-    return max(seconds[1] - slope * more, 0.0), slope
+        found.classified()
+        # a whole batch ends in fewer new orbits than a small one
+        classify = 0.5 * (time.perf_counter() - begun) / counts[1]
+        slope = max((times[1] - times[0]) / (counts[1] - counts[0]), 0.05 * times[1] / counts[1])
+        return cls(
+            fixed=max(times[1] - slope * counts[1], 0.0),
+            slope=slope + classify,
+            new=sum(times == 1 for times in labels.values()) / max(len(points), 1),
+            merges=stratum.space is None and merges_samples(stratum.problem, points),
+        )
+
+    def seconds(self, starts: int) -> float:
+        """Of so many starts at once."""
+        return self.fixed + self.slope * starts
 
 
-def _duration(seconds: float) -> str:
-    """A time as a person says it."""
-    if seconds < 90.0:
-        return f"{max(seconds, 1.0):.0f} s"
-    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
+def _duration(least: float, most: float) -> str:
+    """From where to where, as a person says it."""
+    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+        if most >= 1.5 * size or unit == "s":
+            break
+    low, high = (max(1, round(seconds / size)) for seconds in (least, most))
+    return f"about {high} {unit}" if low == high else f"{low} to {high} {unit}"

@@ -24,7 +24,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
-from sphereufm.landscape.report.verdict import judge
+from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, judge
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
@@ -41,6 +41,11 @@ KINDS = {
     "strict saddle": CriticalPointKind.STRICT_SADDLE,
     "member of the collapsed family, a strict saddle": CriticalPointKind.STRICT_SADDLE,
     "degenerate critical point, neither a strict saddle nor a global minimiser": CriticalPointKind.DEGENERATE,
+}
+# What a verdict may rest on is proved before the rest: minima, then all that is no saddle, then saddles.
+_RELEVANCE = {
+    CriticalPointKind.GLOBAL_MINIMUM: 0,
+    **dict.fromkeys((*COUNTEREXAMPLES, CriticalPointKind.LOCAL_MINIMUM), 1),
 }
 # What floats may say of a proved local minimiser without a proof of it.
 _STRONGER = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
@@ -103,21 +108,24 @@ def prove_landscape(
     prover = _Prover(instance, _lowest(report), folder)
     notes, complete = list(report.notes), report.complete
     entries = list(report.critical)
+    order = sorted(range(len(entries)), key=lambda row: (_RELEVANCE.get(entries[row].kind, 2), row))
     theorem_certificate, number = None, 0
     try:
         theorem_certificate = prover.theorem()
         watched("prove", 0, len(entries))
-        tasks = [(prover, entry, f"{i + 1:03d}") for i, entry in enumerate(report.critical)]
-        for entry in (workers or Workers()).map(_proved, tasks):
-            entries[number] = entry
+        tasks = [(prover, entries[row], f"{row + 1:03d}") for row in order]
+        for row, entry in zip(order, (workers or Workers()).map(_proved, tasks), strict=True):
+            entries[row] = entry
             number += 1
             (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
     except STOPS as stop:
         complete = False
         why = reason_of(stop)
-        notes.append(f"{why}: the proofs ended at row {number + 1} of {len(entries)}")
-        rest = [replace(entry, reason=f"{why} before its proof") for entry in entries[number:]]
-        entries[number:] = rest
+        notes.append(
+            f"{why}: proofs of {number} of {len(entries)} rows were tried, minimisers before saddles"
+        )
+        for row in order[number:]:
+            entries[row] = replace(entries[row], reason=f"{why} before its proof")
     return _with_verdict(report, entries, theorem_certificate, prover, notes, complete)
 
 

@@ -1,11 +1,17 @@
 """The main job: find, merge and classify the critical points of a problem, and say what follows.
 
-problem -> search stratum by stratum -> merge modulo symmetry -> spectra and kinds -> verdict
+problem -> search stratum by stratum -> merge modulo symmetry -> spectra and kinds -> verdict -> proofs
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +21,8 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
-from sphereufm.landscape.plan import ranks, strata
+from sphereufm.landscape.plan import plan_landscape, ranks, strata
+from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import judge
 from sphereufm.landscape.search.effort import Effort, SearchSettings
@@ -24,7 +31,7 @@ from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
-from sphereufm.progress import STOPS, Parts, Progress, reason_of, silent, until
+from sphereufm.progress import STOPS, Parts, Progress, TimeLimitReached, drawn, reason_of
 
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
@@ -33,6 +40,10 @@ _RANDOM, _SYMMETRIC, _NEIGHBOURS = "random starts", "symmetric starts", "neighbo
 _CLASSIFY, _LIST = "classify", "complete list"
 # Seconds of work after which other processes are started.
 _PATIENCE = 2.0
+# Shares of search and proofs, by which a bar grows and a time limit is divided.
+_SHARES = {"search": 0.5, "proofs": 0.5}
+# Seconds that proofs have at least.
+_MOMENT = 0.01
 
 
 def verify_landscape(
@@ -43,7 +54,8 @@ def verify_landscape(
     rng: int | np.random.Generator = 0,
     initial_points: Iterable[Array] = (),
     complete: bool = False,
-    progress: Progress | None = None,
+    prove: bool | str | os.PathLike[str] = False,
+    progress: Progress | bool | None = None,
     time_limit: float | None = None,
     workers: Workers | int = 1,
 ) -> LandscapeReport:
@@ -69,11 +81,15 @@ def verify_landscape(
         Further starts, for example points of a saved report.
     complete : bool
         Prove that the list is complete, on a small instance: see :func:`~sphereufm.complete.prove.prove_complete`.
-    progress : Progress, optional
-        ``progress(stage, done, total, detail)`` over the whole search, with what was found so far and the bound on the
-        unseen mass.
+    prove : bool or path
+        Prove the rows too, as :func:`~sphereufm.landscape.proofs.prove_landscape` does: True checks certificates in
+        memory, a folder keeps them.
+    progress : Progress or bool, optional
+        ``progress(stage, done, total, detail)`` over the whole, with what was found so far and the bound on the unseen
+        mass.  True prints the plan and draws a bar, on a terminal's standard error or in a notebook.
     time_limit : float, optional
-        Seconds after which the search ends at its next report of progress, with everything that was found.
+        Seconds after which it ends with everything that was found: half of them for the search, where rows are proved,
+        and what remains for the proofs.
     workers : Workers or int
         Processes to use once the search has taken a few seconds; the report does not depend on their number.  A script
         that asks for more than one keeps its work under ``if __name__ == "__main__":``.
@@ -97,35 +113,68 @@ def verify_landscape(
     >>> [round(entry.cost, 6) for entry in report.critical][:3]
     [0.126928, 0.562335, 0.626928]
     """
-    problem = as_problem(problem)
-    if isinstance(workers, int):
-        with Workers(workers, patience=_PATIENCE) as pool:
-            return verify_landscape(
-                problem,
-                effort=effort,
-                starts=starts,
-                rng=rng,
-                initial_points=initial_points,
-                complete=complete,
-                progress=progress,
-                time_limit=time_limit,
-                workers=pool,
-            )
-    if starts is not None:
-        check_integer("starts", starts, 1)
-    effort = Effort.named(effort)
-    settings = SearchSettings(effort=effort, starts=starts)
-    _check_size(problem)
     if time_limit is not None:
         check_positive("time_limit", time_limit)
+    if starts is not None:
+        check_integer("starts", starts, 1)
+    problem, settings = as_problem(problem), SearchSettings(effort=Effort.named(effort), starts=starts)
+    _check_size(problem)
+    begun = time.monotonic()
+    if progress is True:
+        print(plan_landscape(problem, effort=effort, starts=starts), file=sys.stderr)
+    pool = Workers(workers, patience=_PATIENCE) if isinstance(workers, int) else nullcontext(workers)
+    with drawn(progress) as watched, pool as busy:
+        search = _Search(
+            problem=problem,
+            settings=settings,
+            rng=rng,
+            initial_points=initial_points,
+            complete=complete,
+            workers=busy,
+        )
+        if prove is False:
+            return _searched(search, watched, time_limit)
+        parts = Parts(watched, _SHARES)
+        report = _searched(search, parts.of("search"), time_limit and _SHARES["search"] * time_limit)
+        if is_interrupted(report):
+            return report
+        return prove_landscape(
+            report,
+            None if prove is True else Path(prove),
+            progress=parts.of("proofs"),
+            time_limit=time_limit and max(begun + time_limit - time.monotonic(), _MOMENT),
+            workers=busy,
+        )
+
+
+def is_interrupted(report: LandscapeReport) -> bool:
+    """Whether somebody asked for an end; reaching a time limit is none."""
+    return any(note.startswith("interrupted") for note in report.notes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Search:
+    """What :func:`verify_landscape` was asked for."""
+
+    problem: SphereProblem
+    settings: SearchSettings
+    rng: int | np.random.Generator
+    initial_points: Iterable[Array]
+    complete: bool
+    workers: Workers
+
+
+def _searched(search: _Search, progress: Progress, time_limit: float | None) -> LandscapeReport:
+    """The report without proofs."""
+    problem, settings, rng, complete = search.problem, search.settings, search.rng, search.complete
     collection = Collection(problem)
-    wanted = list(strata(problem, effort))
-    parts = Parts(_counting(until(progress, time_limit), collection), _shares(wanted, settings, complete))
+    wanted = list(strata(problem, settings.effort))
+    parts = Parts(_counting(progress, collection, time_limit), _shares(wanted, settings, complete))
     exploration = Exploration(
         problem=problem,
         settings=settings,
         seed=seed_of(rng),
-        workers=workers,
+        workers=search.workers,
         collection=collection,
     )
     notes: list[str] = []
@@ -133,7 +182,7 @@ def verify_landscape(
     proved = None
     rank_one = exploration.rank_one()
     try:
-        exploration.given([*capabilities.constructed_starts(problem), *initial_points])
+        exploration.given([*capabilities.constructed_starts(problem), *search.initial_points])
         if complete:
             proved = prove_complete(problem, progress=parts.of(_LIST))
             exploration.given(proved.points)
@@ -166,7 +215,7 @@ def verify_landscape(
         )
     if not problem.spheres.dimension:
         notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
-    classifying = Parts(progress or silent, parts.shares).of(_CLASSIFY)
+    classifying = Parts(progress, parts.shares).of(_CLASSIFY)
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
     judgement = judge(entries, theorem)
@@ -186,12 +235,15 @@ def verify_landscape(
     )
 
 
-def _counting(progress: Progress, collection: Collection) -> Progress:
-    """Reports with the number of orbits and families found so far."""
+def _counting(progress: Progress, collection: Collection, time_limit: float | None) -> Progress:
+    """Reports with the number of orbits and families found so far, until no more time is left than these will take."""
+    end = None if time_limit is None else time.monotonic() + time_limit
 
     def report(stage: str, done: int, total: int, detail: str = "") -> None:
         found = f"{collection.entries} found"
         progress(stage, done, total, f"{found}, {detail}" if detail else found)
+        if end is not None and time.monotonic() + collection.seconds_to_classify() >= end:
+            raise TimeLimitReached
 
     return report
 

@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from running import FAST, run, start
 
 from sphereufm.cli.feature_results import Run
-from sphereufm.cli.printing import Progress, Status
+from sphereufm.cli.printing import Live
+from sphereufm.progress import Bar
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 LONG = ["--classes", "4", "--per-class", "3", "--dim", "5", "--tau", "3"]
@@ -131,7 +131,7 @@ class StopAt:
 
 def test_an_interrupted_solve_answers_for_its_last_iterate(capsys, monkeypatch, tmp_path):
     stop = StopAt(4)
-    monkeypatch.setattr(Status, "__call__", lambda *_: stop())
+    monkeypatch.setattr(Live, "__call__", lambda *_: stop())
     code, out, err = run(capsys, "solve", *FAST, "--out", str(tmp_path))
     data = json.loads((tmp_path / "solution.json").read_text())
     assert (code, data["stop_reason"], data["converged"]) == (130, "INTERRUPTED", False)
@@ -141,9 +141,9 @@ def test_an_interrupted_solve_answers_for_its_last_iterate(capsys, monkeypatch, 
 
 
 def test_interrupted_branches_are_those_followed(capsys, monkeypatch, tmp_path):
-    progress, stop = Progress.__call__, StopAt(4)
+    progress, stop = Bar.__call__, StopAt(4)
     monkeypatch.setattr(
-        Progress, "__call__", lambda *words: stop() if words[1] == "branches" else progress(*words)
+        Bar, "__call__", lambda *words: stop() if words[1] == "branches" else progress(*words)
     )
     words = ["branches", *FAST[:6], "--tau-from", "0.9", "--tau-to", "1", "--effort", "quick"]
     code, _, err = run(capsys, *words, "--out", str(tmp_path))
@@ -179,7 +179,7 @@ def test_an_interrupted_sweep_draws_its_cells_and_is_resumed(capsys, monkeypatch
     words += ["--no-proofs", "--workers", "1", "--out", str(tmp_path)]
     with monkeypatch.context() as patched:
         stop = StopAt(2)
-        patched.setattr(import_module("sphereufm.cli.printing").Progress, "__call__", lambda *_: stop())
+        patched.setattr(Bar, "__call__", lambda *_: stop())
         code, out, _ = run(capsys, *words)
     assert (code, len(list((tmp_path / "cells").glob("*.json")))) == (130, 2)
     assert "Written" in out

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import plan_landscape
-from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, Status, embed
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
 from sphereufm.landscape.report.summary import summarise
@@ -286,6 +287,29 @@ def test_a_time_limit_keeps_what_was_found_and_says_what_was_cut():
     assert {entry.reason for entry in proved.critical} == {"the time limit was reached before its proof"}
 
 
+def test_the_search_leaves_time_to_classify_what_it_found(monkeypatch):
+    monkeypatch.setattr(Collection, "seconds_to_classify", lambda self: 1e9 if self.entries > 4 else 0.0)
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), time_limit=1e6)
+    assert any(note.startswith("the time limit was reached") for note in report.notes)
+    assert len(report.critical) > 4
+
+
+def test_what_a_verdict_may_rest_on_is_proved_first():
+    heard = []
+
+    def stop(stage, done, total, detail):
+        heard.append(stage)
+        if stage == "prove" and heard.count(stage) > 3:
+            raise KeyboardInterrupt
+
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12)
+    report = verify_landscape(problem, effort="quick", prove=True, progress=stop)
+    proved = [entry.kind for entry in report.critical if entry.status is Status.PROVED]
+    assert {KIND.GLOBAL_MINIMUM, KIND.SPURIOUS_LOCAL_MINIMUM} <= set(proved)
+    assert KIND.STRICT_SADDLE not in proved
+    assert (report.verdict.name, report.proofs.basis_status) == ("NOT_BENIGN", "PROVED")
+
+
 @pytest.mark.parametrize("effort", ["quick", "standard"])
 def test_progress_is_one_whole_that_only_grows_and_tells_what_was_found(effort):
     heard = []
@@ -308,6 +332,7 @@ def test_the_plan_names_what_is_searched_and_no_more_starts_are_made():
     assert plan.strata == tuple(report.coverage)
     assert sum(c.starts for c in report.coverage.values()) <= plan.starts
     assert list(plan.seconds) == ["quick", "standard", "thorough"]
+    assert all(0 < least < most for least, most in plan.seconds.values())
     assert "standard" in str(plan)
     whole = plan_landscape(problem, probe=False)
     assert len(whole.strata) > len(plan.strata)

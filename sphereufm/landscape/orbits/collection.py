@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ class Collection:
     _own: OwnCosts = field(init=False)
     _hits: Counter[str] = field(default_factory=Counter)
     _members: dict[str, dict[int, list[Found]]] = field(default_factory=dict)
+    _timed: tuple[int, float] = (0, 0.0)
 
     def __post_init__(self) -> None:
         self._register = OrbitRegister(self.problem.symmetry)
@@ -110,6 +112,16 @@ class Collection:
     def undecided(self) -> int:
         """Alignments that ran out of work; each may have made an entry that is a copy of another."""
         return self._register.undecided
+
+    def seconds_to_classify(self) -> float:
+        """What :meth:`classified` will take in this process: by the time of one orbit, taken again as they double."""
+        known = self._register.representatives
+        if known and len(known) >= 2 * self._timed[0]:
+            begun = time.perf_counter()
+            _classified((self.problem, known[-1], 0))
+            self._timed = (len(known), time.perf_counter() - begun)
+        members = sum(len(each) for ranks in self._members.values() for each in ranks.values())
+        return self._timed[1] * (len(known) + members)
 
     def classified(
         self, progress: Progress = silent, workers: Workers | None = None

@@ -17,6 +17,7 @@ from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
 
 # What the name of a merged stratum ends with.
@@ -140,7 +141,12 @@ class Rounds:
         stratum = state.stratum
         if stratum.space is not None or stratum.merged or self.settings.starts or self.settings.batches < 2:
             return False
-        if capabilities.merged_at_random(stratum.problem, np.random.default_rng(0), 1) is None:
-            return False
-        shares = [capabilities.share_of_distinct_samples(stratum.problem, X) for X in points]
-        return not shares or float(np.median(shares)) <= _FEW
+        return merges_samples(stratum.problem, points)
+
+
+def merges_samples(problem: SphereProblem, points: Array) -> bool:
+    """Whether samples can be merged, and points found at random have few distinct features."""
+    if capabilities.merged_at_random(problem, np.random.default_rng(0), 1) is None:
+        return False
+    shares = [capabilities.share_of_distinct_samples(problem, X) for X in points]
+    return not shares or float(np.median(shares)) <= _FEW
