@@ -4,9 +4,9 @@ The spherical 3-spin model: ``E(x) = -sum_{i<j<k} J_ijk x_i x_j x_k / N`` on ``|
 ``pele.systems.MeanFieldPSpinSphericalSystem``.  pele (``pip install pele``, GPL, in an environment of its own beside
 this package) evaluates it in C++ and looks for transition states, saddles of index one, by hybrid eigenvector
 following from random starts, one after the other, with its default settings (gradient to 1e-4 in the mean).  This
-package evaluates it in NumPy, many starts at once; once for points of every index, once led to index one.  Both sides
-get the same couplings and starts.  What either side ends at is polished by Newton's method, which is not timed, and
-counts if that moves it by less than 0.01; two points are one when they then agree to 1e-4.
+package evaluates it in NumPy, many starts at once: once for points of every index, once guided to index one.  Both
+sides get the same couplings and starts.  What either side ends at is polished by Newton's method, which is not timed,
+and counts if that moves it by less than 0.01; two points are one when they then agree to 1e-4.
 
     python benchmarks/saddles_pele.py [--spins 20] [--starts 60]
 
@@ -124,7 +124,7 @@ def main():
     rates = {}
     for name, run, points in (
         ("pele, index one", lambda X: peles(system, X), starts[: chosen.starts]),
-        ("ours, led to index one", lambda X: ours(problem, X, 1), starts),
+        ("ours, guided to index one", lambda X: ours(problem, X, 1), starts),
         ("ours, every index", lambda X: ours(problem, X), starts),
     ):
         X, seconds = run(points)

@@ -4,7 +4,7 @@
 
 OTHER is the root of the other checkout.  Each side runs in processes of its own, in turns, with one BLAS thread and one
 worker; a ratio is that of the medians.  A row is a critical orbit by its cost (nine significant digits), rank, Morse
-index and kind; families are told apart by name, rows of one family count once.
+index and kind; families are distinguished by name, rows of one family count once.
 """
 
 import argparse

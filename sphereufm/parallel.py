@@ -1,6 +1,6 @@
 """Maps over the processors of one machine or over a Dask cluster; the only importer of dask.
 
-Results come back in the order of the items, so whoever merges them gets the same bits with any number of workers.
+Results come back in the order of the items, so that merging gives the same bits with any number of workers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long work says how far it is: one protocol for searches, proofs, sweeps, features and branches.
 
-``progress(stage, done, total, detail)``.  Whoever knows the shares of several stages makes one whole of them with
+``progress(stage, done, total, detail)``.  A caller that knows the shares of several stages joins them with
 :class:`Parts`: a total that never grows.  :func:`until` ends work at its next report when its time is over.
 :class:`Bar` draws what it hears.
 """
@@ -43,7 +43,7 @@ def reason_of(stop: BaseException) -> str:
 
 
 def silent(stage: str, done: int, total: int, detail: str = "") -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def until(progress: Progress | None, seconds: float | None) -> Progress:
@@ -65,16 +65,16 @@ def until(progress: Progress | None, seconds: float | None) -> Progress:
 class Parts:
     """One whole of several parts that follow each other.
 
-    ``progress``: hears of the whole, in thousandths.  ``shares``: share of each part, in the order in which
+    ``progress``: called with the whole, in thousandths.  ``shares``: share of each part, in the order in which
     they follow; they need not add up to one.
 
     Examples
     --------
-    >>> heard = []
-    >>> parts = Parts(lambda *report: heard.append(report), {"search": 3.0, "proofs": 1.0})
+    >>> reports = []
+    >>> parts = Parts(lambda *report: reports.append(report), {"search": 3.0, "proofs": 1.0})
     >>> parts.of("search")("rank 2", 5, 10)
     >>> parts.of("proofs")("prove", 1, 1)
-    >>> heard
+    >>> reports
     [('rank 2', 375, 1000, ''), ('prove', 1000, 1000, '')]
     """
 

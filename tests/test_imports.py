@@ -48,7 +48,7 @@ ALLOWED = {
     "features": GROUND,
     "certify.exact": {"errors"},
     "certify.witness": {"errors"},
-    # the checker's own judgement, which prover and search ask for before they try
+    # the checker's own conclusion, which prover and search ask for before they try
     "certify.checker.theorems": {"certify.checker"},
     "certify.instances": {"errors", "certify.exact", "certify.checker.theorems"},
     "certify.certificate": CERTIFICATE,

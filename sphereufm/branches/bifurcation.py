@@ -87,7 +87,7 @@ def switch(
                 break
 
 
-def same_class(problem: UFMProblem, X: Array, Y: Array, log_tau: float) -> bool:
+def same_orbit(problem: UFMProblem, X: Array, Y: Array, log_tau: float) -> bool:
     """Whether two critical points at one temperature lie in one orbit."""
     if X.shape != Y.shape:
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sphereufm.branches.bifurcation import Crossing, crossing_between, same_class, switch
+from sphereufm.branches.bifurcation import Crossing, crossing_between, same_orbit, switch
 from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, family_met, start_state
 from sphereufm.branches.report import Branch, BranchEvent, BranchReport
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
@@ -166,7 +166,7 @@ class _Diagram:
                 low, high = sorted((before.log_tau, after.log_tau))
                 if low - 1e-9 <= log_tau <= high + 1e-9:
                     ways = (along(self.problem, point, log_tau) for point in (before, after))
-                    if any(Y is not None and same_class(self.problem, X, Y, log_tau) for Y in ways):
+                    if any(Y is not None and same_orbit(self.problem, X, Y, log_tau) for Y in ways):
                         return branch.number
         return None
 
@@ -208,7 +208,7 @@ class _Diagram:
         if len(points) < 4 or (last.log_tau - first.log_tau) * (before.log_tau - first.log_tau) > 0.0:
             return False
         X = at_tau(self.problem, last.X, first.log_tau)
-        return X is not None and same_class(self.problem, X, first.X, first.log_tau)
+        return X is not None and same_orbit(self.problem, X, first.X, first.log_tau)
 
     def _clipped(self, state: BranchPoint, step: float) -> float:
         """Step that does not pass the range by more than rounding."""

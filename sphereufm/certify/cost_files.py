@@ -93,7 +93,7 @@ def read_cost(path: Path) -> CostFile:
 
 
 class _Reader:
-    """Walks the tree of one expression; whatever it does not know it refuses."""
+    """Traverses the tree of one expression; whatever it does not know it refuses."""
 
     def __init__(self, cost: Cost, constants: Mapping[str, Any]) -> None:
         self.cost = cost

@@ -1,7 +1,7 @@
 """The command line: parsing, exit codes, printing; no mathematics.
 
 Exit codes: 0 the claim holds, 1 it does not, 2 bad input, 3 undecided or not converged, 70 an internal error,
-130 interrupted, 141 nobody reads the output any more.
+130 interrupted, 141 the output's reader is gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DEVICE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _ClosedPipeError(Exception):
-    """Nobody reads any more: under this name click leaves it to :func:`main`."""
+    """The output's reader is gone: under this name click leaves it to :func:`main`."""
 
 
 class _Group(click.Group):
@@ -61,12 +61,12 @@ def _named() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        if _somebody_reads(1) and _somebody_reads(2):
+        if _has_reader(1) and _has_reader(2):
             raise RuntimeError(f"a pipe to another process broke: {error}") from error
         raise _ClosedPipeError from error
 
 
-def _somebody_reads(descriptor: int) -> bool:
+def _has_reader(descriptor: int) -> bool:
     """Whether the other end of a pipe is open; True for everything that is no pipe."""
     if not hasattr(select, "poll"):
         return False  # such systems do not tell

@@ -66,7 +66,7 @@ def _version(name: str) -> str | None:
 
 
 def _blas() -> str:
-    """The linear algebra library that numpy was built with, and its threads where that can be told."""
+    """The linear algebra library that numpy was built with, and its threads where they are known."""
     import numpy as np
 
     build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]

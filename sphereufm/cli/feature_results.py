@@ -135,7 +135,7 @@ class Run:
         return measure(data, what, place, streaming)
 
     def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:
-        """How well the files of unknown data are told from the known one."""
+        """How well the files of unknown data are distinguished from the known one."""
         if not self.ood:
             return ()
         from sphereufm.features import open_array

@@ -102,7 +102,7 @@ def _reading_options(command: Any) -> Any:
     "--ood",
     metavar="FILE",
     multiple=True,
-    help="Features of unknown data: how well they are told from PATH (repeatable).",
+    help="Features of unknown data: how well they are distinguished from PATH (repeatable).",
 )
 @click.option("--all", "everything", is_flag=True, help="Print every number with its convention.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the file.")

@@ -210,10 +210,12 @@ def _problem_from_file(path: Path) -> Any:
 
     read = read_cost(path)
     M = read.instance.columns
-    alike = ColumnPermutations.all_columns(M) if read.symmetry == "columns" else ColumnPermutations.trivial(M)
+    permutations = (
+        ColumnPermutations.all_columns(M) if read.symmetry == "columns" else ColumnPermutations.trivial(M)
+    )
     return ExpressionProblem(
         instance=read.instance,
-        symmetry=SymmetryGroup(read.instance.is_orthogonally_invariant, alike),
+        symmetry=SymmetryGroup(read.instance.is_orthogonally_invariant, permutations),
         name=read.name,
         unit=read.unit,
     )

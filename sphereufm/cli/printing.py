@@ -69,7 +69,7 @@ def say(*results: object) -> None:
 
 
 def say_json(data: Any) -> None:
-    """Print one JSON object to standard output: somebody asked for it, so with ``--quiet`` too."""
+    """Print one JSON object to standard output: it was asked for, so with ``--quiet`` too."""
     click.echo(json.dumps(data, allow_nan=False))
 
 
@@ -92,7 +92,7 @@ def detail(text: str) -> None:
 
 
 def is_watched() -> bool:
-    """Whether somebody reads standard error: a terminal, or ``--verbose``."""
+    """Whether standard error is read: a terminal, or ``--verbose``."""
     return _verbosity() == "verbose" or (sys.stderr.isatty() and not is_quiet())
 
 

@@ -76,7 +76,7 @@ class Comparison:
 
     * ``solvers``: the first is the yardstick of the ratios.
     * ``complete``: false if the comparison was interrupted.
-    * ``blas_threads``: 1, or None where threadpoolctl is not installed and nobody knows.
+    * ``blas_threads``: 1, or None where threadpoolctl is not installed and they are unknown.
     """
 
     solvers: tuple[str, ...]

@@ -151,7 +151,7 @@ def load_peers(path: Path) -> Mapping[str, Peer]:
         raise UnreadableFileError(f"--peers={path}: there is no such file")
     try:
         names = runpy.run_path(str(path))
-    except Exception as error:  # whatever somebody else's file raises
+    except Exception as error:  # whatever another's file raises
         raise InvalidInputError(f"--peers={path} cannot be run: {type(error).__name__}: {error}") from error
     peers = names.get("PEERS")
     if not isinstance(peers, dict) or not all(callable(peer) for peer in peers.values()):

@@ -47,7 +47,7 @@ class Ratio:
 def performance_profile(measurements: Sequence[Measurement]) -> dict[str, Array]:
     """Sorted ratios ``r_{p,s}`` of each solver; failures are infinite.
 
-    Result: ``rho_s(theta)`` is the share of entries that are at most ``theta``.  Tasks that nobody solved are
+    Result: ``rho_s(theta)`` is the share of entries that are at most ``theta``.  Tasks that no solver solved are
     infinite for all, shape ``(tasks,)``.
     """
     seconds = {s: _by_task(measurements, s, "seconds") for s in _solvers(measurements)}
@@ -117,5 +117,5 @@ def _by_task(measurements: Sequence[Measurement], solver: str, what: str) -> dic
 
 
 def _over(value: float, best: float) -> float:
-    """Ratio, infinite for failures (also where nobody succeeded)."""
+    """Ratio, infinite for failures (also where none succeeded)."""
     return value / best if math.isfinite(value) else math.inf

@@ -1,7 +1,7 @@
 """The plane, order by order: what must be searched, and zeros back as points.
 
-Up to rotations, permutations of alike classes and reflections, the classes stand on the circle in one of a few orders,
-with the largest gap last.
+Up to rotations, permutations of exchangeable classes and reflections, the classes stand on the circle in one of a few
+orders, with the largest gap last.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
 
 
 def _check_plausible(name: str, labels: NDArray[np.intp]) -> None:
-    """Refuse what nobody named and what cannot be labels: hardly two samples a class."""
+    """Refuse what was not named and what cannot be labels: hardly two samples a class."""
     kinds = len(np.unique(labels))
     if kinds > 2 and 2 * kinds > len(labels):
         raise InvalidInputError(

@@ -214,7 +214,7 @@ def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> s
     named = named_classifiers(arrays)
     fitting = {key: whole for key, whole in named.items() if wanted.fits(arrays[key])}
     if not fitting:
-        # a whole name that does not fit is an error of the user's, to be told; the end of a longer one is not
+        # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
         return next((key for key, whole in named.items() if whole and len(arrays[key].shape) == 2), None)
     best = [k for k in fitting if wanted.exactly(arrays[k])] or list(fitting)
     best = [k for k in best if fitting[k]] or best

@@ -24,7 +24,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
-from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, judge
+from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
@@ -286,11 +286,11 @@ def _with_verdict(
     complete: bool,
 ) -> LandscapeReport:
     """The report with its proofs and the verdict that follows from them."""
-    judgement = judge(entries, report.theorem, proofs=True, complete=_is_complete(report))
-    old = judge(report.critical, report.theorem).note
+    conclusion = conclude(entries, report.theorem, proofs=True, complete=_is_complete(report))
+    old = conclude(report.critical, report.theorem).note
     by_theorem, name = theorem or (False, None)
-    basis_status = judgement.basis_status
-    if judgement.basis == "theorem" and not by_theorem:
+    basis_status = conclusion.basis_status
+    if conclusion.basis == "theorem" and not by_theorem:
         basis_status = None
     large = sum(not prover.is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
     if large:
@@ -307,8 +307,8 @@ def _with_verdict(
     return replace(
         report,
         critical=tuple(entries),
-        verdict=judgement.verdict,
-        basis=judgement.basis,
+        verdict=conclusion.verdict,
+        basis=conclusion.basis,
         proofs=ProofSummary(
             rows=len(entries),
             proved=sum(entry.status is Status.PROVED for entry in entries),
@@ -316,7 +316,7 @@ def _with_verdict(
             theorem_certificate=name,
             instance_sha256=prover.instance.sha256,
         ),
-        notes=(*kept, *([judgement.note] if judgement.note else [])),
+        notes=(*kept, *([conclusion.note] if conclusion.note else [])),
         complete=complete,
         completeness=keep_certificate(report.completeness, prover.folder, f"{CERTIFICATES}/complete.json"),
     )

@@ -24,7 +24,7 @@ from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import plan_landscape, ranks, strata
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.landscape.report.verdict import judge
+from sphereufm.landscape.report.verdict import conclude
 from sphereufm.landscape.search.effort import Effort, SearchSettings
 from sphereufm.landscape.search.stratum import Stratum, most_starts
 from sphereufm.parallel import Workers
@@ -218,17 +218,17 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
     classifying = Parts(progress, parts.shares).of(_CLASSIFY)
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
-    judgement = judge(entries, theorem)
+    conclusion = conclude(entries, theorem)
     completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
     return LandscapeReport(
         problem=problem,
         critical=tuple(entries),
-        verdict=judgement.verdict,
-        basis=judgement.basis,
+        verdict=conclusion.verdict,
+        basis=conclusion.basis,
         theorem=theorem,
         coverage=exploration.coverage,
         rank_one=rank_one,
-        notes=(*notes, *more, *([judgement.note] if judgement.note else [])),
+        notes=(*notes, *more, *([conclusion.note] if conclusion.note else [])),
         seed=rng if isinstance(rng, int) else None,
         complete=finished,
         completeness=completeness,

@@ -16,7 +16,7 @@ in a little of a constant column; the term with ``b`` is then zero.
 
 Where all classes have equally many samples the least cost over all biases is known in closed form
 (:mod:`~sphereufm.placement.norms`), which is never below these bounds; it holds for the given bias as well.
-Otherwise the bounds are tight at a simplex frame and weak far from it.  How weak they may be is told by the cost of a
+Otherwise the bounds are tight at a simplex frame and weak far from it.  How weak they may be is shown by the cost of a
 simplex frame with these norms and this bias: the least cost lies between both.
 
 With weight decay ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` in the objective (and none on a bias) the norms are minimised

@@ -63,7 +63,7 @@ def position(
     tau : number, ``"fit"`` or None
         Inverse temperature of the network's logits.  For unit features ``"fit"`` and None fit it by the cost; where
         every sample is classified right the fit is unbounded, and there is no cost.  An ordinary network has
-        ``tau = 1`` unless told.
+        ``tau = 1`` unless given.
     normalize : bool
         Divide features and classifier rows by their lengths, leave out the bias, and place that.
     weight_decay : (float, float), optional
@@ -124,7 +124,7 @@ def measure(
 
 
 class _Plan:
-    """What kind of point it is, once the first pass has told the lengths, and what the second pass gathers for it."""
+    """What kind of point it is, after the first pass has measured lengths, and what the second gathers for it."""
 
     def __init__(self, features: FeatureSet, place: Placing, normalize: bool) -> None:
         self.features, self.place, self.normalize = features, place, normalize

@@ -156,7 +156,7 @@ def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
 
 
 def read_only(array: _Array) -> _Array:
-    """Return the array, copied if it is somebody else's, with writing switched off."""
+    """Return the array, copied if it belongs to another, with writing switched off."""
     array = array if array.base is None else array.copy()
     array.flags.writeable = False
     return array

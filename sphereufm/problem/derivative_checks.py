@@ -36,7 +36,7 @@ _ROUNDINGS = 30.0
 _ORDER_SLACK = 0.1
 _RELATIVE = 1e-6
 # changes of the cost have to exceed its rounding by this before a model that fits to rounding counts as exact
-_TOLD = 1e6
+_OUT_OF_ROUNDING = 1e6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +196,7 @@ def _observed_order(found: _Errors) -> float:
 
 def _is_hidden(found: _Errors) -> bool:
     """Whether the model fits to rounding only because the cost hardly changes beside it; no change at all is none."""
-    return _usable_stretch(found) is None and 0.0 < found.change < _TOLD * found.rounding
+    return _usable_stretch(found) is None and 0.0 < found.change < _OUT_OF_ROUNDING * found.rounding
 
 
 def _usable_stretch(found: _Errors) -> slice | None:

@@ -3,8 +3,8 @@ r"""A point with equal samples, taken apart: its Hessian is a direct sum of much
 Samples with the same label, weight and feature form a *group*.  Where the point has rank ``r < d`` and groups ``g``
 of ``m_g`` samples, tangent vectors of the whole problem are the orthogonal sum of
 
-* *in the span*: all samples of a group move alike, inside ``R^r``.  There the Hessian is that of the *merged* problem
-  (one sample a group, with the group's weight) in which a feature counts ``m_g`` times in the metric;
+* *in the span*: all samples of a group move together, inside ``R^r``.  There the Hessian is that of the *merged*
+  problem (one sample a group, with the group's weight) in which a feature counts ``m_g`` times in the metric;
 * *normal*: ``a c^T`` with ``a`` normal to the span.  ``d - r`` copies of the merged multiplier matrix ``S``;
 * *within a group*: samples move apart with sum zero.  ``m_g - 1`` copies of ``tau^2 omega W C W^T - beta I`` on the
   tangent space of the feature.

@@ -126,7 +126,7 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
 
 
 def _unknown(data: Mapping[str, Any]) -> str:
-    """How well unknown data are told from these, where that was asked for."""
+    """How well unknown data are distinguished from these, where asked for."""
     rows: list[list[Cell]] = [
         [found["name"], found["samples"], found["nc5"], score, values["auroc"], values["fpr95"]]
         for found in data.get("outliers", ())

@@ -34,7 +34,7 @@ _CONNECTIONS = (
     "Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
 )
 _DISCONNECTIVITY = (
-    "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents led to both. "
+    "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents lead to both. "
     "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent."
 )
 _COVERAGE = (

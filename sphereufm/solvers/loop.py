@@ -245,7 +245,7 @@ class _Batch:
         rows = np.array([row])
         moved = self.oracle.at(X[None], rows)
         self.points = moved if self.oracle.items.size == 1 else self.points.replace(rows, moved)
-        # the new point is judged after a step
+        # the new point is tested after a step
         self.running.settled[row] = False
         self.running.stuck = self.running.stuck.copy()
         self.running.stuck[row] = False

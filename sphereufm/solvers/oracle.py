@@ -94,7 +94,7 @@ class Oracle:
     """Evaluates a problem for a batch of items, counts per item, and knows what budget is left.
 
     * ``size``: number of items.
-    * ``settings``: for the tolerance, and the calls that each item may spend.
+    * ``settings``: for the tolerance, and the calls that each item may use.
     * ``expired``: whether the time is over.
     """
 
@@ -119,7 +119,7 @@ class Oracle:
         self.items, self.unit, self.counts = self.items[rows], self.unit[rows], self.counts[:, rows]
 
     def affordable(self, calls: int) -> NDArray[np.bool_]:
-        """Which of the running items may spend so many further calls."""
+        """Which of the running items may use so many further calls."""
         if self._budget is None:
             return np.ones(self.items.size, dtype=bool)
         return self.counts.sum(axis=0) + calls <= self._budget

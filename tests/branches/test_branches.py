@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sphereufm import UFMProblem, collapsed_point, global_minimum, trace_branches
-from sphereufm.branches.bifurcation import same_class
+from sphereufm.branches.bifurcation import same_orbit
 from sphereufm.branches.continuation import advance, at_tau, frame_at, start_state
 from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.search.effort import Effort
@@ -99,7 +99,7 @@ def test_no_branch_is_listed_twice(plane):
         for second in plane.branches[i + 1 :]:
             a, b = first.points[-1], second.points[-1]
             if abs(a.log_tau - b.log_tau) < 1e-9:
-                assert not same_class(plane.problem, a.X, b.X, a.log_tau)
+                assert not same_orbit(plane.problem, a.X, b.X, a.log_tau)
 
 
 def test_steps_are_reversible():
@@ -108,7 +108,7 @@ def test_steps_are_reversible():
     state = next(b.points[0] for b in report.branches if b.rank == 2)
     ahead = advance(problem, state, 0.05)
     X = at_tau(problem, ahead.X, state.log_tau)
-    assert same_class(problem, X, state.X, state.log_tau)
+    assert same_orbit(problem, X, state.X, state.log_tau)
 
 
 def test_the_derivative_by_tau_is_that_of_the_minimum():

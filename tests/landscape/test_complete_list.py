@@ -9,7 +9,7 @@ from sphereufm import UFMProblem, load_report, prove_landscape, verify_landscape
 from sphereufm.certify.expressions import Cost
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.report.summary import summarise
-from sphereufm.landscape.report.verdict import judge
+from sphereufm.landscape.report.verdict import conclude
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 
@@ -74,9 +74,9 @@ def test_a_complete_list_without_a_bad_point_is_a_verdict_only_where_all_is_prov
     entry = CriticalPoint(
         X=None, cost=1.0, relative_gradient_norm=0.0, rank=1, spectrum=None, kind=kind, status=status
     )
-    judgement = judge([entry], None, proofs=True, complete=True)
-    assert judgement.verdict is verdict
-    assert judge([entry], None, proofs=True).verdict is LandscapeVerdict.UNDECIDED
+    conclusion = conclude([entry], None, proofs=True, complete=True)
+    assert conclusion.verdict is verdict
+    assert conclude([entry], None, proofs=True).verdict is LandscapeVerdict.UNDECIDED
 
 
 def test_an_own_cost_has_its_points_as_rows():

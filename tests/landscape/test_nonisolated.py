@@ -5,7 +5,7 @@ import pytest
 
 from sphereufm import verify_landscape
 from sphereufm.landscape.orbits.found import reduced
-from sphereufm.landscape.orbits.nonisolated import null_directions, walkable_dimension
+from sphereufm.landscape.orbits.nonisolated import local_dimension, null_directions
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.problem.theory.known_points import random_collapsed_point
@@ -14,12 +14,12 @@ from sphereufm.problem.ufm import UFMProblem
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-def test_collapsed_classifiers_can_be_walked_in_every_null_direction(dim):
+def test_collapsed_classifiers_extend_in_every_null_direction(dim):
     problem = UFMProblem(class_sizes=(2, 2), dim=dim, tau=1)
     X = random_collapsed_point(problem, 0)
     directions = null_directions(problem, X, dim)
     assert len(directions) > 0
-    assert walkable_dimension(problem, X) == len(directions)
+    assert local_dimension(problem, X) == len(directions)
 
 
 def test_null_directions_are_horizontal_and_null():
@@ -32,7 +32,7 @@ def test_null_directions_are_horizontal_and_null():
     np.testing.assert_allclose(moments, np.swapaxes(moments, -1, -2), atol=1e-12)
 
 
-def test_a_nondegenerate_orbit_cannot_be_walked():
+def test_a_nondegenerate_orbit_is_isolated():
     problem = UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=1)
     X = collapsed_point(problem)
     inner = problem.in_dimension(4)
@@ -68,7 +68,7 @@ def test_points_beside_one_of_lower_rank_are_taken_for_it(signs):
             found = reduced(problem, moved[None] / np.linalg.norm(moved, axis=0))
             (meant,) = at_true_ranks(problem, found)
             assert (found[0].rank, meant.rank) == (2, 1)
-            assert walkable_dimension(problem, meant.X) == 0
+            assert local_dimension(problem, meant.X) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -14,7 +14,7 @@ from sphereufm.landscape import proofs
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, Status
 from sphereufm.landscape.proofs import KINDS, accepted, prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
-from sphereufm.landscape.report.verdict import ContradictionError, judge
+from sphereufm.landscape.report.verdict import ContradictionError, conclude
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.problem.theory.theorems import theorem_s
 
@@ -98,8 +98,8 @@ def test_proved_contradiction_of_the_theorem_is_loud(benign):
     theorem = theorem_s(benign.problem)
     row = replace(benign.critical[1], kind=CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, status=Status.PROVED)
     with pytest.raises(ContradictionError, match="Theorem S"):
-        judge([row], theorem, proofs=True)
-    numerical = judge([replace(row, status=Status.NUMERICAL)], theorem, proofs=True)
+        conclude([row], theorem, proofs=True)
+    numerical = conclude([replace(row, status=Status.NUMERICAL)], theorem, proofs=True)
     assert numerical.verdict is LandscapeVerdict.BENIGN
     assert "Theorem S excludes" in numerical.note
 
@@ -171,9 +171,9 @@ def test_problems_without_ball_formulas_come_back_with_a_note(benign):
 
 def test_a_degenerate_point_without_a_lower_one_decides_nothing(plane):
     lowest = replace(plane.critical[0], kind=CriticalPointKind.DEGENERATE, status=Status.NUMERICAL)
-    assert judge([lowest], None).verdict is LandscapeVerdict.UNDECIDED
+    assert conclude([lowest], None).verdict is LandscapeVerdict.UNDECIDED
     above = replace(lowest, cost=lowest.cost + 0.1)
-    assert judge([lowest, above], None).verdict is LandscapeVerdict.NOT_BENIGN
+    assert conclude([lowest, above], None).verdict is LandscapeVerdict.NOT_BENIGN
 
 
 def test_a_row_that_is_not_proved_says_why(plane, refusing):

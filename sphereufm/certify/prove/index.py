@@ -22,7 +22,7 @@ class Neighbourhood:
     * ``columns``: centre.
     * ``radius``: in every entry; zero for exact points.
     * ``dim``: d, the dimension of the instance.
-    * ``own_index``: negative eigenvalues of the merged Hessian in R^r, where the proof of existence told
+    * ``own_index``: negative eigenvalues of the merged Hessian in R^r, where the proof of existence gave
       them.
     * ``scales``: ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
     """

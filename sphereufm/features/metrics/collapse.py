@@ -108,7 +108,7 @@ def measure_collapse(
     With ``train`` the features are held out: class means, Sigma_B, NC2 and NC3 are those of the training features, and
     what is counted or spreads is the features'.
 
-    ``companion_for``: makes the companion when the first pass has told the lengths of the features; None for
+    ``companion_for``: makes the companion when the first pass has measured the lengths of the features; None for
     no companion.  ``train``: training features of the same layer.  Raises InvalidInputError as
     :func:`collapse_metrics`, and if training features have another width, or lack a class of the features.
     """

@@ -47,7 +47,7 @@ _KEPT = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """How well unknown data are told from known ones.
+    """How well unknown data are distinguished from known ones.
 
     * ``name``: of the unknown data.
     * ``nc5``: None where a mean is zero.

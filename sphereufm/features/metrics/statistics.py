@@ -15,8 +15,8 @@ symbol        shape        meaning
 
 Partial means merge by Chan's formula, ``m = m_a + (m_b - m_a) n_b / (n_a + n_b)``, written on sums about a common
 centre.  Residuals are taken about the final means, where Chan's correction of the scatter vanishes, so partial
-scatters add up.  Rows are cut into the same chunks whoever works on them: results do not depend on the number of
-workers, to the last bit.
+scatters add up.  Rows are cut into the same chunks whichever process works on them: results do not depend on the number
+of workers, to the last bit.
 
 References
 ----------

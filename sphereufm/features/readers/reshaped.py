@@ -178,7 +178,7 @@ class TableMatrix:
 def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     """Features of two axes from what has more; axes of length one are dropped, others need ``pool``.
 
-    Raises InvalidInputError if there are places to be averaged and nobody asked for it, or no pooling makes
+    Raises InvalidInputError if there are places to be averaged without a pooling, or no pooling makes
     features of the shape.
     """
     shape = source.shape

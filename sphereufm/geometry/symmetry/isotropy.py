@@ -128,9 +128,9 @@ class _Chain:
 def _kernel_order(labels: NDArray[np.intp], permutations: ColumnPermutations) -> int:
     """Number of permutations of the group that move no column to another place."""
     order = 1
-    alike: Counter[Hashable] = Counter()
+    kinds: Counter[Hashable] = Counter()
     for block, kind in zip(permutations.blocks, permutations.kinds, strict=True):
         cells = [Counter(labels[list(cell)].tolist()) for cell in block]
         order *= prod(factorial(count) for cell in cells for count in cell.values())
-        alike[kind, tuple(tuple(sorted(cell.items())) for cell in cells)] += 1
-    return order * prod(factorial(count) for count in alike.values())
+        kinds[kind, tuple(tuple(sorted(cell.items())) for cell in cells)] += 1
+    return order * prod(factorial(count) for count in kinds.values())

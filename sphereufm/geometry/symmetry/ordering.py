@@ -11,7 +11,7 @@ each term with a weight of its own, ``phi(g) = g + g^2 / 2``.  After as many rou
 colour coincide, and sorting by colours, blocks by means over them, gives a permutation of the group.
 
 Columns that a symmetry of the point relates tie, and any of them may be singled out with the same outcome.  Where
-rounding decides between others, equivalent points are ordered differently: whoever compares must then align
+rounding decides between others, equivalent points are ordered differently: a comparison must then align
 (:mod:`~sphereufm.geometry.symmetry.alignment`).  The order is a short cut and proves nothing by itself.
 
 ========  ===============  =====================================

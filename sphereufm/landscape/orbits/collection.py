@@ -89,7 +89,7 @@ class Collection:
 
     @property
     def unsettled(self) -> int:
-        """Points with a small gradient where no critical point is claimed, since Newton's method led far away."""
+        """Points with a small gradient where no critical point is claimed, since Newton's method goes far away."""
         return self._own.unsettled
 
     def _join(self, name: str, found: Found) -> None:

@@ -1,13 +1,13 @@
-r"""Families of critical points that have no name: recognised by walking along them, and gathered by their cost.
+r"""Families of critical points that have no name: recognised by following null directions, and gathered by cost.
 
-A null direction of the Hessian beyond the orbit need not be a direction of critical points.  So one walks: from
-``X`` a short geodesic along the null vector ``z``, then the Newton search back to a critical point.  The
-walk *succeeds* if what is found has the same cost, its Gram matrix has moved as the step meant it to, and no curvature
+A null direction of the Hessian beyond the orbit need not be a direction of critical points.  So each is followed: from
+``X`` a short geodesic along the null vector ``z``, then the Newton search back to a critical point.  This
+*succeeds* if what is found has the same cost, its Gram matrix has moved as the step meant it to, and no curvature
 of decided sign along ``z`` says that the gradient there is small only: then ``X`` lies on a curve of critical points
-that is no orbit, as far as floating point can tell.  The number of independent null directions that can be walked is
+that is no orbit, as far as floating point can tell.  The number of independent null directions that can be followed is
 the family's local dimension; it is compared with the nullity, which bounds it from above.
 
-Points of one cost that can be walked are entered as one family.  That they are connected is not claimed.  A family is
+Points of one cost with such directions are entered as one family.  That they are connected is not claimed.  A family is
 called ``nonisolated-k`` after its local dimension ``k`` modulo the orbit.  Where ``k`` equals the nullity the family is
 Morse-Bott: the signs of the other eigenvalues decide what it is, and a family without negative ones consists of local
 minimisers.
@@ -41,8 +41,8 @@ _SOFT = 1e-6
 _KEPT = 0.3
 _MOST_DIRECTIONS = 16
 _MIXTURES = 8
-# Orbits that are tried at most: where more are degenerate, walking would take longer than the search.
-_MOST_WALKS = 200
+# Orbits that are tried at most: where more are degenerate, following all would take longer than the search.
+_MOST_FOLLOWED = 200
 _UNKNOWNS = 300
 _WORST_FIRST = (
     CriticalPointKind.DEGENERATE,
@@ -56,12 +56,12 @@ _WORST_FIRST = (
 def gather_families(
     problem: SphereProblem, points: Sequence[CriticalPoint]
 ) -> list[CriticalPoint | CriticalFamily]:
-    """Replace the orbits that belong to unnamed families by those families.
+    """Replace the orbits that belong to families without a name by those families.
 
-    ``problem``: in ``R^d``.  Result: orbits with null directions that cannot be walked stay as they are, with
+    ``problem``: in ``R^d``.  Result: orbits with null directions that cannot be followed stay as they are, with
     their nullity.
     """
-    dimensions = _walk(problem, points)
+    dimensions = _dimensions(problem, points)
     isolated: list[CriticalPoint | CriticalFamily] = [
         point for i, point in enumerate(points) if i not in dimensions
     ]
@@ -74,18 +74,18 @@ def gather_families(
     return [*isolated, *(_family(points, level, dimensions) for level in levels)]
 
 
-def _walk(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
-    """Local dimension of every orbit that can be walked, and of those that share its cost."""
+def _dimensions(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
+    """Local dimension of every orbit whose null directions can be followed, and of those that share its cost."""
     small = [i for i, point in enumerate(points) if point.X.size <= _UNKNOWNS]
     dimensions: dict[int, int] = {}
-    for i in [i for i in small if points[i].nullity > 0][:_MOST_WALKS]:
-        dimensions[i] = walkable_dimension(problem, points[i].X)
+    for i in [i for i in small if points[i].nullity > 0][:_MOST_FOLLOWED]:
+        dimensions[i] = local_dimension(problem, points[i].X)
     dimensions = {i: dimension for i, dimension in dimensions.items() if dimension}
     # near a singular stratum a member's null direction may look merely soft
     members = [points[i] for i in dimensions]
     for i in small:
         if i not in dimensions and any(_same(points[i], member) for member in members):
-            dimension = walkable_dimension(problem, points[i].X)
+            dimension = local_dimension(problem, points[i].X)
             if dimension:
                 dimensions[i] = dimension
     return dimensions
@@ -124,7 +124,7 @@ def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[
     )
 
 
-def walkable_dimension(problem: SphereProblem, X: Array) -> int:
+def local_dimension(problem: SphereProblem, X: Array) -> int:
     """Count the null directions at ``X`` along which critical points of the same cost follow.
 
     ``problem``: in any dimension that ``X`` fits.  ``X``, shape ``(r, M)``: a critical point in its own span;

@@ -9,7 +9,7 @@ import numpy as np
 
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import cost_noise
-from sphereufm.landscape.orbits.nonisolated import walkable_dimension
+from sphereufm.landscape.orbits.nonisolated import local_dimension
 from sphereufm.landscape.orbits.register import Entry, OrbitRegister
 from sphereufm.landscape.orbits.settle import settle
 from sphereufm.problem import capabilities
@@ -26,7 +26,7 @@ class _Flat:
     number: int
     found: Found
     directions: int
-    walkable: bool
+    nonisolated: bool
 
 
 @dataclass(eq=False)
@@ -92,18 +92,20 @@ class OwnCosts:
             return number
         number = self.register.number(entry)
         if flat:
-            walkable = walkable_dimension(self.problem, found.X) > 0
-            self._flat.append(_Flat(number, found, flat, walkable))
+            nonisolated = local_dimension(self.problem, found.X) > 0
+            self._flat.append(_Flat(number, found, flat, nonisolated))
         return number
 
     def _on_family(self, found: Found, directions: int) -> int | None:
-        """Orbit of the same cost, rank and flatness that can be walked: the point is taken for one of its family.
+        """Orbit of the same cost, rank and flatness, not isolated: the point is taken for one of its family.
 
         That the two are connected is not claimed, as for all families without a name.
         """
         for known in self._flat:
-            alike = known.walkable and known.directions == directions and known.found.rank == found.rank
+            same_kind = (
+                known.nonisolated and known.directions == directions and known.found.rank == found.rank
+            )
             noise = found.cost_noise + 1e3 * np.finfo(np.float64).eps * abs(found.cost)
-            if alike and abs(known.found.cost - found.cost) <= noise:
+            if same_kind and abs(known.found.cost - found.cost) <= noise:
                 return known.number
         return None

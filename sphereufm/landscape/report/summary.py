@@ -58,7 +58,7 @@ _ALL_SIGNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a reader is told of a landscape.
+    """What every face says of a landscape.
 
     * ``title``: the problem in one line.
     * ``cost_heading``: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit.

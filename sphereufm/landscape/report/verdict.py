@@ -25,7 +25,7 @@ class ContradictionError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Conclusion:
     """A verdict, what it rests on, and a remark for the reader (or none).
 
     ``basis_status`` is ``"BY_THEOREM"``, ``"PROVED"`` (the counterexample is), ``"NUMERICAL"``, or None.
@@ -37,13 +37,13 @@ class Judgement:
     note: str | None = None
 
 
-def judge(
+def conclude(
     entries: Sequence[CriticalPoint | CriticalFamily],
     theorem: TheoremCheck | None,
     *,
     proofs: bool = False,
     complete: bool = False,
-) -> Judgement:
+) -> Conclusion:
     """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
 
     A spurious minimiser by floats gives NOT_BENIGN, and is said to be numerical.  A point that only looks
@@ -61,19 +61,19 @@ def judge(
     if theorem is not None and theorem.applies:
         return _by_theorem(theorem.name, len(bad), proved, proofs)
     if proved:
-        return Judgement(verdict=LandscapeVerdict.NOT_BENIGN, basis="counterexample", basis_status="PROVED")
+        return Conclusion(verdict=LandscapeVerdict.NOT_BENIGN, basis="counterexample", basis_status="PROVED")
     spurious = any(entry.kind is CriticalPointKind.SPURIOUS_LOCAL_MINIMUM for entry in bad)
     if spurious or (bad and not proofs):
-        return Judgement(
+        return Conclusion(
             verdict=LandscapeVerdict.NOT_BENIGN,
             basis="counterexample",
             basis_status="NUMERICAL",
             note=_NUMERICAL,
         )
     if complete and entries and all(_is_benign(entry) for entry in entries):
-        return Judgement(verdict=LandscapeVerdict.BENIGN, basis="completeness", basis_status="PROVED")
+        return Conclusion(verdict=LandscapeVerdict.BENIGN, basis="completeness", basis_status="PROVED")
     note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
-    return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
+    return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
 
 
 def _is_benign(entry: CriticalPoint | CriticalFamily) -> bool:
@@ -96,7 +96,7 @@ def lies_above(
 
 def _by_theorem(
     name: str, bad: int, proved: Sequence[CriticalPoint | CriticalFamily], proofs: bool
-) -> Judgement:
+) -> Conclusion:
     """The verdict where a theorem applies."""
     if proved:
         raise ContradictionError(
@@ -108,8 +108,8 @@ def _by_theorem(
         "their eigenvalues are too small for float thresholds"
     )
     if bad and not proofs:
-        return Judgement(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note)
-    return Judgement(
+        return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note)
+    return Conclusion(
         verdict=LandscapeVerdict.BENIGN,
         basis="theorem",
         basis_status="BY_THEOREM",

@@ -54,7 +54,7 @@ class Rounds:
 
     * ``enter``: takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to
       leave it out.
-    * ``progress``: hears after each batch how much of the most is behind, and the bound on the unseen mass of
+    * ``progress``: called after each batch with how much of the most is done, and the bound on the unseen mass of
       its stratum.
     """
 

@@ -2,13 +2,13 @@ r"""Search for critical points of every index: regularised Newton on the squared
 
 Each column's gradient is divided by its own scale ``D_j`` (see
 :func:`~sphereufm.problem.interface.relative_gradient_norm`), so that the search means the same at every
-temperature.  With ``g = D^{-1/2} grad`` and ``Hess`` scaled alike, one step is the Levenberg-Marquardt step
+temperature.  With ``g = D^{-1/2} grad`` and ``Hess`` scaled in the same way, one step is the Levenberg-Marquardt step
 for ``|g|^2 / 2``,
 
     s = -Hess (Hess^2 + sigma^2)^{-1} g = -Re (Hess + i sigma)^{-1} g,
 
 which uses the exact Hessian, does not square its condition number, and is attracted by saddles of every
-index alike.  Along orbits of O(d) the gradient vanishes and so does the step: no gauge is fixed.
+index equally.  Along orbits of O(d) the gradient vanishes and so does the step: no gauge is fixed.
 
 References
 ----------

@@ -2,7 +2,7 @@
 
 A point that is critical in ``R^r`` is critical in every ``R^d`` with ``d > r``, so each rank is searched in its own,
 smallest dimension.  In every batch a third of the starts goes straight to the regularised Newton search (any
-index), a third descends first, and the others are first led towards a small positive index.
+index), a third descends first, and the others are first guided towards a small positive index.
 
 At critical points the features of a class take few distinct values, however many samples it has: each is a critical
 point of one function on the sphere.  So a *merged* stratum is searched in problems with weights: the samples of each
@@ -142,7 +142,7 @@ def _ends(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, numbers: NDArray[np.intp]
 ) -> Array:
     """Converged ends of random starts, in their order, in pieces that fit the memory."""
-    lead = _led_down if settings.effort.plan.minimisers else _led_to_target
+    lead = _descending if settings.effort.plan.minimisers else _towards_index
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found = []
     for begin in range(0, len(numbers), size):
@@ -152,8 +152,8 @@ def _ends(
     return np.concatenate(found)
 
 
-def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
-    """Two starts of three are led towards an index: the first of them descends, the other to 1, 2, ... in turn."""
+def _towards_index(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
+    """Two starts of three are guided towards an index: the first of them descends, the other to 1, 2, ... in turn."""
     X = X.copy()
     down, up = numbers % 3 == 1, numbers % 3 == 2
     if down.any():
@@ -164,7 +164,7 @@ def _led_to_target(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) 
     return X
 
 
-def _led_down(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
+def _descending(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
     """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
     return _descended(problem, X, int(numbers[0]), leaves_saddles=True)
 

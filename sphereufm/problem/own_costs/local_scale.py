@@ -1,4 +1,4 @@
-r"""How large a gradient is nearby: the scale by which a cost of unknown make is judged, column by column.
+r"""How large a gradient is nearby: the scale by which a cost of unknown make is measured, column by column.
 
     scale_j(X) = max( |egrad_j(X)|,  |grad_j(Y) - grad_j(X)| / h,  |grad_j(X)| ),   Y = exp_X(h V),
 

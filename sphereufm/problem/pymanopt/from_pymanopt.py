@@ -9,7 +9,7 @@ A factor of a Pymanopt manifold becomes a run of columns of ``X``, shape ``(d, M
 factor                columns
 ====================  ========================================================================
 ``Sphere(n)``         one column of length ``n``
-``Sphere(m, n)``      one column of length ``m n``, the matrix row by row (tensors alike)
+``Sphere(m, n)``      one column of length ``m n``, the matrix row by row (tensors too)
 ``Oblique(m, n)``     ``n`` columns of length ``m``
 ``Elliptope(n, k)``   ``n`` columns of length ``k``, the rows; rotations are a symmetry
 ``ComplexCircle(n)``  ``n`` columns of length two, real and imaginary parts

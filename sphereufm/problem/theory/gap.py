@@ -188,7 +188,7 @@ def _multiplier_gap(problem: UFMProblem, X: Array, cost: float) -> float | None:
         return None
     bound = _lifted_gap(point, point.W)
     if bound > cost:
-        # far from a minimiser, or all classifiers alike: the Gram matrix I knows more than theirs
+        # far from a minimiser, or all classifiers equal: the Gram matrix I knows more than theirs
         bound = min(bound, _lifted_gap(point, np.eye(problem.classes)))
     S = point.multiplier_matrix
     # eigenvalues of the whole matrix are worth their time only where they may say more than the bound

@@ -246,7 +246,7 @@ def _flattest_direction(point: UFMEvaluation, G_k: Array, k: int, column: int) -
     """Unit ``b`` orthogonal to ``w_k`` and to a feature column, with the least loss curvature along ``u_k = b``."""
     tau = np.concatenate([np.broadcast_to(b.temperatures, b.labels.shape) for b in point.problem.blocks])
     q = np.abs(G_k) / (tau * point.problem.weights)
-    # tau^2 omega_i p_k (1 - p_k) is tau |G_ki| (1 - q_i) for the own class and for the others alike
+    # tau^2 omega_i p_k (1 - p_k) is tau |G_ki| (1 - q_i) for the own class and for the others too
     curved = (point.H * (tau * np.abs(G_k) * (1.0 - q))) @ point.H.T
     frame = np.linalg.qr(point.X[:, [k, column]], mode="complete")[0][:, 2:]
     flattest: Array = frame @ np.linalg.eigh(frame.T @ curved @ frame)[1][:, 0]

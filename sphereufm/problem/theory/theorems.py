@@ -225,6 +225,6 @@ def collapsed_point(problem: UFMProblem) -> Array:
 
 
 def _minimum_may_be_known(problem: UFMProblem) -> bool:
-    """Whether the classes count alike, as every closed form needs, and a bias averages out."""
+    """Whether the classes weigh the same, as every closed form needs, and a bias averages out."""
     averages = not problem.bias or problem.loss.facts(problem.classes).shift_invariant
     return averages and problem.exact_rates is None and has_equal_class_weights(problem)

@@ -6,8 +6,8 @@ small:
     cubic:      min  |g| y_1 + y^T T y / 2 + sigma |y|^3 / 3         (regularisation sigma)
     residual:   min  |Hess Q y + g|                                  (MINRES)
 
-A basis that was built for one ``sigma`` serves every other one: no Hessian product is spent twice.  Spaces of different
-size are treated together: the smaller ``T`` are bordered by numbers that leave their part alone.
+A basis that was built for one ``sigma`` serves every other one: no Hessian product is computed twice.  Spaces of
+different size are treated together: the smaller ``T`` are bordered by numbers that leave their part alone.
 
 ==========  ===============  ==========================================================
 symbol      shape            meaning

@@ -113,7 +113,7 @@ class _Run:
         """``(H - gamma) grad`` by the compact form.
 
         Slots are not put in order of age: ``R`` keeps the entries ``<s_i, y_j>`` with ``i`` not younger than ``j``,
-        and is a triangular matrix with rows and columns permuted alike.
+        and is a triangular matrix with rows and columns permuted in the same way.
         """
         m = self.memory
         R = self.gram[:, :m, m:] * self.older[self.slot]

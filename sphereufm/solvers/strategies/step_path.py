@@ -1,4 +1,4 @@
-"""What one truncated CG leaves for a falling sequence of trust-region radii.
+"""What one truncated CG leaves for a decreasing sequence of trust-region radii.
 
 The path of truncated CG does not depend on the radius, and its iterates only grow: so the step for a smaller radius is
 where the path first crosses it.
@@ -20,7 +20,7 @@ SHRINK = 0.25
 
 @dataclass(slots=True, eq=False)
 class StepPath:
-    """Steps of one truncated CG for a falling sequence of radii.
+    """Steps of one truncated CG for a decreasing sequence of radii.
 
     * ``steps``, shape ``(B, d, M)``: step for each level; made when first needed.
     * ``radii``, ``squares`` and ``decrease``, shape ``(B, L)``: radius, squared length of the step, and

@@ -24,7 +24,7 @@ def main() -> None:
     """Take an order from standard input, answer on standard output, and leave.
 
     Standard output is kept for the answer; whatever a library prints goes nowhere.  Standard error was the parent's to
-    hear why the process cannot start, and that is over.
+    learn why the process cannot start, and that is over.
     """
     order = json.loads(sys.stdin.buffer.read())
     with os.fdopen(os.dup(1), "wb") as answer, open(os.devnull, "wb") as nowhere:
@@ -40,7 +40,7 @@ def main() -> None:
         except MemoryError:
             _send(answer, {"error": f"{file.name} claims more memory than it should need"})
         except Exception as error:
-            # The last stop before the process ends: the parent must hear of it, or it would blame the file.
+            # The last stop before the process ends: the parent must learn of it, or it would blame the file.
             _send(answer, {"failure": f"{type(error).__name__}: {error}"[:500]})
     os._exit(0)  # without the libraries' own ends, which may crash on what they have read
 

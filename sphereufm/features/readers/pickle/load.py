@@ -8,7 +8,7 @@ refused, and so is anything beyond the limits on operations, containers and byte
 the pickle, whatever it says.
 
 Values are None, bool, int, float, str, bytes, list, tuple, dict, marks and what the caller makes.  A value may be
-shared many times (a pickle of 125 bytes can describe 2^60 nested pairs), so whoever walks it must count.
+shared many times (a pickle of 125 bytes can describe 2^60 nested pairs), so a traversal must count.
 
 References
 ----------

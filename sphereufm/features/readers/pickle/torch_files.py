@@ -1,7 +1,7 @@
 """The two containers of ``torch.save``: zip archives, and the legacy sequence of pickles.
 
 * zip: ``NAME/data.pkl`` describes the object; ``NAME/data/KEY`` holds the bytes of storage KEY, uncompressed unless
-  somebody packed the archive again; ``NAME/byteorder`` is ``little`` or ``big`` (absent: little).
+  the archive was packed again; ``NAME/byteorder`` is ``little`` or ``big`` (absent: little).
 * legacy: pickles of a magic number, the version 1001, the machine, the object, and the list of keys; then for
   each key the number of elements (int64) and the bytes.
 
