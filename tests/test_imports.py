@@ -57,10 +57,10 @@ ALLOWED = {
     "certify.prove": PROVE,
     "certify": PROVE | {"certify.prove", "certify.checker"},
     "certify.large_gap": CERTIFICATE | {"certify", "version"},
-    # self-contained: standard library and python-flint only
+    # self-contained: standard library and python-flint only, with NumPy for complete lists
     "certify.checker": {"certify.checker.theorems"},
     "certify.complete": set(),
-    # searches in floats, and hands a certificate to the checker
+    # borrows the checker's equations, and hands it a certificate
     "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress"},
     "landscape.points": MATHEMATICS | {"spectra"},
     "landscape.starts": SEARCH - {"solvers"},

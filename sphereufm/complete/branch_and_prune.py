@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.complete.balls import Index
-from sphereufm.complete.contraction import Equations, Pass, contract
+from sphereufm.certify.complete.boxes import BATCH, CUT, DEAD, UNIQUE, Equations, Pass, contract, trimmed
 from sphereufm.complete.zeros import Zeros
 from sphereufm.geometry.spheres import Array
 
-# boxes in one batch
-_BATCH = 2048
 # passes over a box before it is cut; a pass must take this share off some side to be kept
 _PASSES, _WORTH = 4, 0.1
 # sides above this are halved, the widest first: derivatives say nothing yet
@@ -23,36 +20,21 @@ _WIDE = 1.6
 # cuts lie on a grid of 2^-32 of the whole box
 GRID = 2.0**32
 
-DEAD, UNIQUE, SPLIT = 0, 1, 2
-
+Index: TypeAlias = NDArray[np.int64]
 # numbers of nodes, and their boxes
 _Batch: TypeAlias = tuple[Index, Array, Array]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tree:
-    """Nodes by number, the root first: ``kind`` and, for a split, ``axis``, ``cut`` and the numbers of both children.
-
-    ``cut`` counts steps of ``2^-32`` of the whole box; ``passes`` are the passes kept before the cut; ``zero`` is the
-    number of the zero for a node of kind UNIQUE.
-    """
-
-    kind: NDArray[np.int8]
-    axis: NDArray[np.int8]
-    passes: NDArray[np.int8]
-    cut: NDArray[np.uint32]
-    first: Index
-    zero: NDArray[np.int32]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """Outcome of one search: the tree, or where it was stopped.
+    """Outcome of one search: the tree, level by level as the checker reads it, or where it was stopped.
 
     ``low, high`` bound the boxes that were left, shape ``(left, variables)``; none are left where the tree is whole.
     """
 
-    tree: Tree
+    codes: NDArray[np.uint8]
+    cuts: NDArray[np.uint32]
+    inside: NDArray[np.uint16]
     zeros: Zeros
     boxes: int
     low: Array
@@ -89,7 +71,7 @@ def branch_and_prune(
     rest = [(low, high) for _, low, high in waiting]
     empty = np.zeros((0, equations.variables))
     return Search(
-        tree=nodes.tree(),
+        **nodes.levels(),
         zeros=zeros,
         boxes=boxes,
         low=np.concatenate([empty, *(low for low, _ in rest)]),
@@ -100,13 +82,13 @@ def branch_and_prune(
 def _take(waiting: list[_Batch]) -> _Batch:
     """The next batch, depth first."""
     parts, size = [], 0
-    while waiting and size < _BATCH:
+    while waiting and size < BATCH:
         parts.append(waiting.pop())
         size += len(parts[-1][0])
     number, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if size > _BATCH:
-        waiting.append((number[_BATCH:], low[_BATCH:], high[_BATCH:]))
-    return number[:_BATCH], low[:_BATCH], high[:_BATCH]
+    if size > BATCH:
+        waiting.append((number[BATCH:], low[BATCH:], high[BATCH:]))
+    return number[:BATCH], low[:BATCH], high[:BATCH]
 
 
 def _prune(
@@ -116,9 +98,8 @@ def _prune(
     done: list[tuple[Index, Array, Array, Array]] = []
     empty = number[:0], low[:0], high[:0], low[:0]
     for _ in range(_PASSES):
-        alive = ~equations.outside(low, high)
-        alive[alive] = ~equations.signs(0.5 * (low + high)[alive], 0.5 * (high - low)[alive])
-        number, low, high = number[alive], low[alive], high[alive]
+        dead, low, high = trimmed(equations, low, high)
+        number, low, high = number[~dead], low[~dead], high[~dead]
         if not len(number):
             break
         found = contract(equations, low, high)
@@ -149,18 +130,18 @@ def _settle(zeros: Zeros, found: Pass) -> Index:
 
 
 class _Nodes:
-    """A tree as it grows."""
+    """A tree as it grows: codes, cuts, numbers of first children, and zeros that leaves lie near."""
 
     def __init__(self, equations: Equations) -> None:
         self.origin, self.span = equations.low, equations.high - equations.low
         self.used = 1
-        self.kind, self.axis, self.passes = (np.zeros(1024, dtype=np.int8) for _ in range(3))
+        self.code, self.passes = (np.full(1024, DEAD, dtype=np.uint8) for _ in range(2))
         self.cut, self.first = np.zeros(1024, dtype=np.uint32), np.zeros(1024, dtype=np.int64)
-        self.zero = np.full(1024, -1, dtype=np.int32)
+        self.zero = np.zeros(1024, dtype=np.uint16)
 
     def close(self, number: Index, zero: Index) -> None:
         """Mark leaves as inside the boxes of zeros."""
-        self.kind[number], self.zero[number] = UNIQUE, zero
+        self.code[number], self.zero[number] = UNIQUE, zero
 
     def split(self, number: Index, low: Array, high: Array, sway: Array) -> _Batch:
         """Cut boxes near their middles; return the children."""
@@ -174,7 +155,7 @@ class _Nodes:
         cut = self.origin[axis] + step / GRID * self.span[axis]
         self._grow(2 * count)
         first = self.used + 2 * k
-        self.kind[number], self.axis[number] = SPLIT, axis
+        self.code[number] = CUT + 16 * self.passes[number] + axis
         self.cut[number], self.first[number] = step.astype(np.uint32), first
         self.used += 2 * count
         below, above = high.copy(), low.copy()
@@ -187,12 +168,19 @@ class _Nodes:
 
     def _grow(self, more: int) -> None:
         """Make room."""
-        while self.used + more > len(self.kind):
-            for name in ("kind", "axis", "passes", "cut", "first", "zero"):
+        while self.used + more > len(self.code):
+            for name in ("code", "passes", "cut", "first", "zero"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
 
-    def tree(self) -> Tree:
-        """The tree so far."""
-        parts = ("kind", "axis", "passes", "cut", "first", "zero")
-        return Tree(**{name: getattr(self, name)[: self.used] for name in parts})
+    def levels(self) -> dict[str, Any]:
+        """The tree so far, level by level."""
+        level: Index = np.zeros(1, dtype=np.int64)
+        parts = []
+        while len(level):
+            code = self.code[level]
+            cut, inside = level[code >= CUT], level[code == UNIQUE]
+            parts.append((code, self.cut[cut], self.zero[inside]))
+            level = np.ravel(self.first[cut][:, None] + np.arange(2))
+        codes, cuts, zeros = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return {"codes": codes, "cuts": cuts, "inside": zeros}

@@ -10,11 +10,10 @@ from typing import Any
 
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.json_format import instance_to_json
-from sphereufm.complete.branch_and_prune import DEAD, SPLIT, UNIQUE, Search, Tree
+from sphereufm.complete.branch_and_prune import Search
 from sphereufm.version import __version__
 
 FORMAT = "sphereufm-complete/1"
-_CUT = 128
 
 
 def two_class_certificate(instance: ExactInstance) -> bytes:
@@ -43,33 +42,9 @@ def charts_certificate(
     searches: Sequence[Search],
     orbits: Sequence[Sequence[tuple[int, int]]],
 ) -> bytes:
-    """Return the certificate of a search in all charts, in the order of :func:`~sphereufm.complete.programs.charts`."""
+    """Return the certificate of searches in all charts, in the checker's order of them."""
     data = {**_head(instance), "method": "charts"}
     return _written({**data, "searches": list(map(_search, searches)), "orbits": _groups(orbits)})
-
-
-def tree_bytes(tree: Tree) -> bytes:
-    """Return a tree as bytes, a node before its children.
-
-    A leaf without a zero is ``0``; one inside the box of a zero is ``1`` and the zero's number in two bytes; a cut is
-    ``128 + 16 passes + axis`` and its place in four bytes, the lowest byte first.
-    """
-    out = bytearray()
-    waiting = [0]
-    kind, axis, passes = tree.kind.tolist(), tree.axis.tolist(), tree.passes.tolist()
-    cut, first, zero = tree.cut.tolist(), tree.first.tolist(), tree.zero.tolist()
-    while waiting:
-        node = waiting.pop()
-        if kind[node] == SPLIT:
-            out.append(_CUT + 16 * passes[node] + axis[node])
-            out += cut[node].to_bytes(4, "little")
-            waiting += [first[node] + 1, first[node]]
-        elif kind[node] == UNIQUE:
-            out.append(UNIQUE)
-            out += zero[node].to_bytes(2, "little")
-        else:
-            out.append(DEAD)
-    return bytes(out)
 
 
 def _head(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
@@ -82,11 +57,19 @@ def _head(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
 
 
 def _search(search: Search) -> dict[str, Any]:
-    """Zeros and tree of one search."""
+    """Zeros and tree of one search; docs/complete.md, section 5."""
     zeros = zip(search.zeros.points, search.zeros.radii, strict=True)
+    nodes = {
+        "nodes": search.codes.astype("u1"),
+        "cuts": search.cuts.astype("<u4"),
+        "inside": search.inside.astype("<u2"),
+    }
     return {
         "zeros": [{"point": [float(v).hex() for v in x], "radius": float(r).hex()} for x, r in zeros],
-        "tree": base64.b64encode(zlib.compress(tree_bytes(search.tree), 9)).decode(),
+        "tree": {
+            name: base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+            for name, values in nodes.items()
+        },
     }
 
 

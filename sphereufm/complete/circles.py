@@ -1,4 +1,4 @@
-"""The plane, order by order: what must be searched, and zeros back as points.
+"""The plane, order by order: what must be searched, zeros back as points, and what a lemma settles instead.
 
 Up to rotations, permutations of exchangeable classes and reflections, the classes stand on the circle in one of a few
 orders, with the largest gap last.
@@ -7,21 +7,27 @@ orders, with the largest gap last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
 
-from sphereufm.certify.instances import ExactInstance
-from sphereufm.complete.planar import PlanarEquations
+from sphereufm.certify.complete.lemmas import lemma_closed
+from sphereufm.certify.complete.reading import Instance
 from sphereufm.geometry.spheres import Array
 
 
-def circle_orders(instance: ExactInstance) -> list[tuple[int, ...]]:
-    """Return one order of the classes for each way to place them on the circle up to symmetry."""
-    kinds = _kinds(instance)
+def circle_orders(p: Instance) -> list[tuple[int, ...]]:
+    """Return one order of the classes for each way to place them on the circle up to symmetry.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> circle_orders(Instance(classes=3, dim=2, labels=[0, 0, 1, 2], tau=Fraction(1), weights=[Fraction(1, 4)] * 4))
+    [(0, 1, 2), (1, 0, 2)]
+    """
+    kinds = [next(l for l in range(p.classes) if p.like(k, l)) for k in range(p.classes)]
     orders, seen = [], set()
-    for order in permutations(range(instance.classes)):
+    for order in permutations(range(p.classes)):
         pattern = tuple(kinds[k] for k in order)
         if pattern not in seen:
             seen |= {pattern, pattern[::-1]}
@@ -29,43 +35,29 @@ def circle_orders(instance: ExactInstance) -> list[tuple[int, ...]]:
     return orders
 
 
-def equations_for(instance: ExactInstance, order: Sequence[int], closed: float) -> PlanarEquations:
-    """Return the equations for classes in one order."""
-    kinds = _kinds(instance)
-    pattern = [kinds[k] for k in order]
-    weights = [instance.weight(i) for i in range(instance.samples)]
-    last: dict[tuple[int, Fraction], int] = {}
-    alike = []
-    for i, weight in enumerate(weights):
-        key = instance.label(i), weight
-        if key in last:
-            alike.append((last[key], i))
-        last[key] = i
-    return PlanarEquations(
-        classes=instance.classes,
-        labels=[list(order).index(instance.label(i)) for i in range(instance.samples)],
-        weights=[float(w) for w in weights],
-        tau=float(instance.tau),
-        closed=closed,
-        mirrored=pattern == pattern[::-1],
-        alike=alike,
-    )
-
-
-def planar_point(instance: ExactInstance, order: Sequence[int], x: Array) -> Array:
+def planar_point(p: Instance, order: Sequence[int], x: Array) -> Array:
     """Return ``[W H]``, shape ``(2, K + N)``, from gaps and angles."""
-    K = instance.classes
+    K = p.classes
     angle = np.zeros(K)
     angle[list(order)] = np.concatenate([[0.0], np.cumsum(x[: K - 1])])
-    labels = [instance.label(i) for i in range(instance.samples)]
-    angles = np.concatenate([angle, x[K - 1 :] + angle[labels]])
+    angles = np.concatenate([angle, x[K - 1 :] + angle[p.labels]])
     return np.array([np.cos(angles), np.sin(angles)])
 
 
-def _kinds(instance: ExactInstance) -> list[int]:
-    """For each class the first one that carries the same weights."""
-    weights = [
-        sorted(instance.weight(i) for i in range(instance.samples) if instance.label(i) == k)
-        for k in range(instance.classes)
-    ]
-    return [weights.index(w) for w in weights]
+def closed_neighbourhood(p: Instance) -> float:
+    """Return a delta with no critical point of the plane whose W has a diameter in ``(0, delta]``; 0 if unknown.
+
+    Each lemma holds below any delta at which it holds.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> p = Instance(classes=3, dim=2, labels=[0, 1, 2], tau=Fraction(1), weights=[Fraction(1, 3)] * 3)
+    >>> round(closed_neighbourhood(p), 3)
+    0.302
+    """
+    low, high = 0.0, 1.56
+    for _ in range(30):
+        delta = 0.5 * (low + high)
+        low, high = (delta, high) if lemma_closed(p, delta) else (low, delta)
+    return low

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
+from sphereufm.certify.complete.arithmetic import point
 from sphereufm.certify.complete.check import CompleteResult, check_complete_bytes
+from sphereufm.certify.complete.planar import Planar
+from sphereufm.certify.complete.programs import ProgramEquations, charts
+from sphereufm.certify.complete.reading import Instance, read_instance, read_program
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
+from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.branch_and_prune import Search, branch_and_prune
 from sphereufm.complete.certificate import charts_certificate, planar_certificate, two_class_certificate
-from sphereufm.complete.circles import circle_orders, equations_for, planar_point
-from sphereufm.complete.lemmas import closed_neighbourhood
-from sphereufm.complete.programs import ProgramEquations, charts
+from sphereufm.complete.circles import circle_orders, closed_neighbourhood, planar_point
 from sphereufm.complete.two_classes import two_class_points
 from sphereufm.complete.zeros import Zeros
 from sphereufm.errors import check_integer
@@ -138,7 +141,7 @@ def _out_of_reach(instance: ExactInstance) -> str:
     unknowns = instance.classes - 1 + instance.samples
     if unknowns > _MOST_UNKNOWNS:
         return f"the search has {unknowns} unknown angles, but at most {_MOST_UNKNOWNS} are possible"
-    if closed_neighbourhood(instance) <= 0:
+    if closed_neighbourhood(read_instance(instance_to_json(instance))) <= 0:
         return (
             "the neighbourhood of the collapsed family is not settled: signed sums of weights of two classes agree, "
             "and no lemma covers this for more than one sample a class"
@@ -152,12 +155,13 @@ def search_plane(
     """Search every order of the classes on the circle; like :func:`prove_complete`, but never by the closed form."""
     advance = progress or silent
     instance = capabilities.exact_instance(problem)
-    closed = closed_neighbourhood(instance)
-    orders = circle_orders(instance)
+    p = read_instance(instance_to_json(instance))
+    closed = closed_neighbourhood(p)
+    orders = circle_orders(p)
     searches: list[tuple[Sequence[int], Search]] = []
     boxes = 0
     for number, order in enumerate(orders):
-        equations = equations_for(instance, order, closed)
+        equations = Planar(p, order, closed)
         stage = f"complete list, order {number + 1} of {len(orders)}"
 
         def count(done: int, left: int, stage: str = stage, before: int = boxes) -> None:
@@ -169,15 +173,15 @@ def search_plane(
         boxes += search.boxes
         searches.append((order, search))
         if len(search.low):
-            points = [x for _, x in _orbits(problem, instance, searches)]
+            points = [x for _, x in _orbits(problem, p, searches)]
             return CompleteList(
                 status=ProofStatus.UNDECIDED,
                 statement=f"the search for a complete list was stopped after {boxes} boxes",
                 points=tuple(points),
-                region=_region(instance, order, search),
+                region=_region(order, search),
                 boxes=boxes,
             )
-    orbits = _orbits(problem, instance, searches)
+    orbits = _orbits(problem, p, searches)
     certificate = planar_certificate(instance, closed, searches, [members for members, _ in orbits])
     return _checked(certificate, [x for _, x in orbits], boxes, advance)
 
@@ -195,11 +199,12 @@ def search_charts(
     count = (2 * instance.dim) ** instance.columns if instance.dim > 2 else 1
     if unknowns > _MOST_UNKNOWNS or count > _MOST_CHARTS:
         return _undecided(f"{unknowns} unknowns in {count} charts are more than can be searched")
-    faces = charts(instance)
+    p = read_program(instance_to_json(instance))
+    faces = charts(p)
     searches, boxes = [], 0
     points: list[tuple[list[tuple[int, int]], Array]] = []
     for number, face in enumerate(faces):
-        equations = ProgramEquations(instance, face)
+        equations = ProgramEquations(p, face)
         advance("complete list", number, len(faces))
         search = branch_and_prune(equations, Zeros(equations), most_boxes=max(most_boxes - boxes, 1))
         boxes += search.boxes
@@ -226,7 +231,8 @@ def _gather(
     x: Array,
 ) -> None:
     """Enter a zero with the point that it is, in the plane up to a reflection where rotations are free."""
-    X = equations.point(x)
+    X = equations.point(point(x[None])).m[0].T
+    X = X / np.linalg.norm(X, axis=0)
     mirrored = X * [[1.0], [-1.0]] if equations.pinned else X
     for members, Y in points:
         if min(np.abs(X - Y).max(), np.abs(mirrored - Y).max()) < _SAME_POINT:
@@ -241,29 +247,29 @@ def _numbers(values: Array) -> str:
 
 
 def _orbits(
-    problem: SphereProblem, instance: ExactInstance, searches: Sequence[tuple[Sequence[int], Search]]
+    problem: SphereProblem, p: Instance, searches: Sequence[tuple[Sequence[int], Search]]
 ) -> list[tuple[list[tuple[int, int]], Array]]:
     """Zeros gathered into critical orbits, each with one of its points."""
     plane = capabilities.in_span(problem, 2)
     orbits: list[tuple[list[tuple[int, int]], Array, float]] = []
     for s, (order, search) in enumerate(searches):
         for z, x in enumerate(search.zeros.points):
-            point = planar_point(instance, order, x)
-            cost = float(plane.at(point).cost)
+            found = planar_point(p, order, x)
+            cost = float(plane.at(found).cost)
             for members, first, known in orbits:
                 close = abs(cost - known) <= 1e-9 * (1 + abs(cost))
-                if close and align(point, first, plane.symmetry, tolerance=_SAME_POINT) is not None:
+                if close and align(found, first, plane.symmetry, tolerance=_SAME_POINT) is not None:
                     members.append((s, z))
                     break
             else:
-                orbits.append(([(s, z)], point, cost))
+                orbits.append(([(s, z)], found, cost))
     orbits.sort(key=lambda orbit: orbit[2])
-    return [(members, point) for members, point, _ in orbits]
+    return [(members, found) for members, found, _ in orbits]
 
 
-def _region(instance: ExactInstance, order: Sequence[int], search: Search) -> str:
+def _region(order: Sequence[int], search: Search) -> str:
     """Where boxes were left, in words."""
-    gaps = instance.classes - 1
+    gaps = len(order) - 1
     low, high = search.low.min(0)[:gaps], search.high.max(0)[:gaps]
     sides = ", ".join(
         f"from w_{a + 1} to w_{b + 1} [{max(l, 0):.3g}, {h:.3g}]"

@@ -4,36 +4,44 @@ import numpy as np
 import pytest
 
 from sphereufm import UFMProblem
-from sphereufm.complete.circles import circle_orders, equations_for, planar_point
-from sphereufm.complete.contraction import contract
+from sphereufm.certify.complete.arithmetic import Balls, point
+from sphereufm.certify.complete.boxes import contract
+from sphereufm.certify.complete.planar import Planar
+from sphereufm.certify.complete.reading import read_instance
+from sphereufm.certify.json_format import instance_to_json
+from sphereufm.complete.circles import circle_orders, planar_point
 
 SHAPES = [((1, 1, 1), 1.0), ((1, 1, 2), 3.5), ((2, 1), 0.4), ((1, 1, 1, 1), 12.0)]
 
 
 def plane(sizes, tau, order=None):
     problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau)
-    instance = problem.exact_instance()
+    instance = read_instance(instance_to_json(problem.exact_instance()))
     order = order or tuple(range(len(sizes)))
-    return problem, instance, order, equations_for(instance, order, 0.0)
+    return problem, instance, order, Planar(instance, order, 0.0)
+
+
+def values(equations, x):
+    return equations.evaluate(point(x), False)[0].m
 
 
 @pytest.mark.parametrize(("sizes", "tau"), SHAPES)
 def test_rows_are_the_tangential_parts_of_the_gradient(sizes, tau):
     problem, instance, order, equations = plane(sizes, tau, tuple(reversed(range(len(sizes)))))
     x = np.random.default_rng(0).uniform(0, 6, (20, equations.variables))
-    for row, values in zip(x, equations.values(x), strict=True):
+    for row, T in zip(x, values(equations, x), strict=True):
         X = planar_point(instance, order, row)
         turned = np.array([-X[1], X[0]])
         slopes = (turned * problem.at(X).gradient).sum(0)[: len(sizes)]
         # df/da = -tau T
-        assert -tau * values[: len(sizes)] == pytest.approx(slopes[list(order)], abs=1e-12)
+        assert -tau * T[: len(sizes)] == pytest.approx(slopes[list(order)], abs=1e-12)
 
 
 def test_features_equations_vanish_where_the_gradient_of_the_features_does():
     problem, instance, order, equations = plane((1, 1, 1), 2.0)
     rng = np.random.default_rng(1)
     x = rng.uniform(0, 6, (200, equations.variables))
-    chi = equations.values(x)[:, 3:]
+    chi = values(equations, x)[:, 3:]
     slopes = []
     for row in x:
         X = planar_point(instance, order, row)
@@ -47,11 +55,11 @@ def test_features_equations_vanish_where_the_gradient_of_the_features_does():
 def test_derivatives_agree_with_differences(sizes, tau):
     equations = plane(sizes, tau)[3]
     x = np.random.default_rng(2).uniform(0, 6, (5, equations.variables))
-    J = equations.derivative(x, np.zeros_like(x))[1].m
+    J = equations.evaluate(point(x))[1].m
 
     def error(h):
         steps = h * np.eye(equations.variables)
-        slopes = [(equations.values(x + step) - equations.values(x - step)) / (2 * h) for step in steps]
+        slopes = [(values(equations, x + step) - values(equations, x - step)) / (2 * h) for step in steps]
         return np.abs(np.stack(slopes, 2) - J).max()
 
     assert error(1e-3) < 0.3 * error(2e-3)
@@ -65,10 +73,10 @@ def test_boxes_hold_the_values_and_derivatives_of_their_points(sizes, tau, radiu
     rng = np.random.default_rng(3)
     m = rng.uniform(0, 6, (100, equations.variables))
     r = rng.uniform(0, radius, m.shape)
-    F, J = equations.derivative(m, r)
+    F, J = equations.evaluate(Balls(m, r))
     for _ in range(5):
         x = m + rng.uniform(-1, 1, m.shape) * r
-        f, j = equations.derivative(x, np.zeros_like(x))
+        f, j = equations.evaluate(point(x))
         assert (np.abs(f.m - F.m) <= F.r + 1e-12).all()
         assert (np.abs(j.m - J.m) <= J.r + 1e-12).all()
 
@@ -83,10 +91,12 @@ def test_no_pass_loses_a_zero():
     assert not found.dead.any()
     assert (found.low <= frame + 1e-12).all()
     assert (found.high >= frame - 1e-12).all()
-    assert not equations.signs(m, r).any()
+    dead, low, high = equations.trim(m - r, m + r)
+    assert not dead.any()
+    assert (low <= frame).all()
+    assert (high >= frame).all()
 
 
 @pytest.mark.parametrize(("sizes", "orders"), [((1, 1, 1), 1), ((1, 1, 2), 2), ((1, 2, 3), 3), ((1,) * 4, 1)])
 def test_orders_on_the_circle_are_counted_up_to_symmetry(sizes, orders):
-    instance = UFMProblem(class_sizes=sizes, dim=2, tau=1).exact_instance()
-    assert len(circle_orders(instance)) == orders
+    assert len(circle_orders(plane(sizes, 1)[1])) == orders

@@ -14,10 +14,18 @@ from jsonschema import Draft202012Validator
 
 from sphereufm import UFMProblem, align, find_critical_points, prove_complete
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
-from sphereufm.complete.lemmas import closed_neighbourhood, least_mismatch
+from sphereufm.certify.complete.lemmas import least_mismatch
+from sphereufm.certify.complete.reading import read_instance
+from sphereufm.certify.json_format import instance_to_json
+from sphereufm.complete.circles import closed_neighbourhood
 from sphereufm.complete.prove import search_plane
 from sphereufm.complete.two_classes import two_class_points
 from sphereufm.problem.interface import relative_gradient_norm
+
+
+def read(problem):
+    """The instance as the checker reads it."""
+    return read_instance(instance_to_json(problem.exact_instance()))
 
 
 @pytest.mark.parametrize(("sizes", "tau"), [((1, 1), 1), ((2, 1), 0.5), ((1, 1), 5)])
@@ -55,7 +63,7 @@ def test_a_search_by_descent_finds_nothing_that_the_closed_form_lacks():
 @pytest.mark.parametrize("tau", [0.5, 1.0, 6.0])
 def test_no_descent_ends_in_the_neighbourhood_that_the_lemma_closes(tau):
     problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
-    closed = closed_neighbourhood(problem.exact_instance())
+    closed = closed_neighbourhood(read(problem))
     rng = np.random.default_rng(0)
     angles = np.hstack([rng.uniform(-closed, closed, (200, 3)), rng.uniform(0, 7, (200, 3))])
     search = find_critical_points(problem, np.stack([np.cos(angles), np.sin(angles)], 1))
@@ -66,8 +74,8 @@ def test_no_descent_ends_in_the_neighbourhood_that_the_lemma_closes(tau):
 
 def test_signed_sums_of_three_classes_of_equal_weights_always_agree():
     for sizes in ((1, 1, 2), (2, 3, 4), (1, 5, 2)):
-        assert least_mismatch(UFMProblem(class_sizes=sizes, dim=2, tau=1).exact_instance()) == 0
-    weighted = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(3, 4, 5)).exact_instance()
+        assert least_mismatch(read(UFMProblem(class_sizes=sizes, dim=2, tau=1))) == 0
+    weighted = read(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(3, 4, 5)))
     assert least_mismatch(weighted) == Fraction(1, 12)
     assert closed_neighbourhood(weighted) > 0
 
@@ -108,23 +116,21 @@ def status(data):
 
 
 def tree(data):
-    return zlib.decompress(base64.b64decode(data["searches"][0]["tree"]))
+    """The tree's three lists: codes of nodes, places of cuts, zeros of leaves."""
+    packed = data["searches"][0]["tree"]
+    types = {"nodes": "u1", "cuts": "<u4", "inside": "<u2"}
+    raw = {name: zlib.decompress(base64.b64decode(packed[name])) for name in types}
+    return {name: np.frombuffer(raw[name], kind) for name, kind in types.items()}
 
 
-def with_tree(data, nodes):
+def with_tree(data, **lists):
+    """The certificate with other lists in its tree."""
     changed = json.loads(json.dumps(data))
-    changed["searches"][0]["tree"] = base64.b64encode(zlib.compress(bytes(nodes))).decode()
+    for name, values in lists.items():
+        kind = {"nodes": "u1", "cuts": "<u4", "inside": "<u2"}[name]
+        raw = np.asarray(values).astype(kind).tobytes()
+        changed["searches"][0]["tree"][name] = base64.b64encode(zlib.compress(raw)).decode()
     return changed
-
-
-def nodes_of(raw):
-    """The tree's nodes, each as its bytes."""
-    at, nodes = 0, []
-    while at < len(raw):
-        size = 5 if raw[at] >= 128 else 3 if raw[at] == 1 else 1
-        nodes.append(raw[at : at + size])
-        at += size
-    return nodes
 
 
 def test_the_certificate_is_accepted_as_it_is(certificate):
@@ -141,32 +147,46 @@ def test_the_certificate_follows_its_schema(certificate):
 
 
 def test_a_leaf_dropped_is_not_accepted(certificate):
-    nodes = nodes_of(tree(certificate))
-    leaves = [n for n, node in enumerate(nodes) if node[0] < 128]
+    nodes = tree(certificate)["nodes"]
+    leaves = np.flatnonzero(nodes < 128)
     for n in leaves[:: max(1, len(leaves) // 8)]:
-        assert status(with_tree(certificate, b"".join(nodes[:n] + nodes[n + 1 :]))) != "PROVED"
+        assert status(with_tree(certificate, nodes=np.delete(nodes, n))) != "PROVED"
 
 
 def test_a_leaf_near_a_zero_cannot_be_called_free_of_zeros(certificate):
-    nodes = nodes_of(tree(certificate))
-    zeros = certificate["searches"][0]["zeros"]
-    for z in range(len(zeros)):
-        dead = [b"\0" if node[0] == 1 and node[1] == z else node for node in nodes]
-        assert status(with_tree(certificate, b"".join(dead))) != "PROVED"
+    lists = tree(certificate)
+    near = np.flatnonzero(lists["nodes"] == 1)
+    for z in range(len(certificate["searches"][0]["zeros"])):
+        nodes = lists["nodes"].copy()
+        nodes[near[lists["inside"] == z]] = 0
+        changed = with_tree(certificate, nodes=nodes, inside=lists["inside"][lists["inside"] != z])
+        assert status(changed) != "PROVED"
 
 
 def test_a_subtree_pruned_is_not_accepted(certificate):
-    nodes = nodes_of(tree(certificate))
-    assert status(with_tree(certificate, b"\0")) != "PROVED"
-    # drop everything below the first cut's first child
-    assert status(with_tree(certificate, nodes[0] + b"\0\0")) != "PROVED"
+    lists = tree(certificate)
+    assert status(with_tree(certificate, nodes=[0], cuts=[], inside=[])) != "PROVED"
+    # drop everything below the first cut
+    pruned = with_tree(certificate, nodes=[lists["nodes"][0], 0, 0], cuts=lists["cuts"][:1], inside=[])
+    assert status(pruned) != "PROVED"
 
 
 def test_a_cut_moved_outside_or_over_a_zero_is_not_accepted(certificate):
-    nodes = nodes_of(tree(certificate))
+    cuts = tree(certificate)["cuts"]
     for place in (0, 2**32 - 1):
-        moved = [node[:1] + place.to_bytes(4, "little") if node[0] >= 128 else node for node in nodes]
-        assert status(with_tree(certificate, b"".join(moved))) != "PROVED"
+        assert status(with_tree(certificate, cuts=np.full_like(cuts, place))) != "PROVED"
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10**6), st.integers(-(2**10), 2**10))
+def test_a_cut_moved_a_little_proves_the_same_or_nothing(certificate, which, by):
+    # the tree with another cut is another proof: what is accepted states the same orbits
+    cuts = tree(certificate)["cuts"].astype(np.int64)
+    cuts[which % len(cuts)] += by
+    data = with_tree(certificate, cuts=np.clip(cuts, 0, 2**32 - 1))
+    if status(data) == "PROVED":
+        expected = check_complete_bytes(json.dumps(certificate).encode())
+        assert check_complete_bytes(json.dumps(data).encode()) == expected
 
 
 def test_a_zero_whose_box_is_shrunk_grown_or_moved_is_not_accepted(certificate):
@@ -214,11 +234,11 @@ def test_another_instance_or_neighbourhood_is_not_accepted(certificate):
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 10**6), st.integers(0, 255))
-def test_a_byte_changed_never_breaks_the_checker(certificate, place, value):
-    raw = bytearray(tree(certificate))
-    raw[place % len(raw)] = value
-    data = with_tree(certificate, raw)
+@given(st.sampled_from(["nodes", "cuts", "inside"]), st.integers(0, 10**6), st.integers(0, 2**32 - 1))
+def test_a_number_changed_never_breaks_the_checker(certificate, name, place, value):
+    values = tree(certificate)[name].copy()
+    values[place % len(values)] = value % np.iinfo(values.dtype).max
+    data = with_tree(certificate, **{name: values})
     # a cut that moves a little is still a proof; whatever is accepted states the same orbits
     if status(data) == "PROVED":
         result = check_complete_bytes(json.dumps(data).encode())

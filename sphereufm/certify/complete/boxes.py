@@ -1,225 +1,282 @@
-"""Boxes: narrowed, proved to hold one zero, and gone through as a tree."""
+"""Boxes: narrowed, proved to hold one zero, and gone through as a tree.
+
+In a box with centre c, ``F(x)`` lies in ``F(c) + J (x - c)`` with J the derivative over the box.  A row that stays
+away from zero leaves no zero in the box; a row with ``0`` outside of ``J_ij`` bounds ``x_j``.  The same holds for the
+rows of ``Y F`` with Y near the inverse of the square part of J, its last rows.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from flint import arb, arb_mat
+import numpy as np
+from numpy.typing import NDArray
 
-from sphereufm.certify.complete.arithmetic import Row, around, down, hull, near_inverse, up
-from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, refuse_if
+from sphereufm.certify.complete.arithmetic import (
+    FINE,
+    GROW,
+    LEAST,
+    Array,
+    Balls,
+    Mask,
+    between,
+    outward,
+    point,
+)
+from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, Tree, refuse_if
 
 # a tree's codes: a leaf without a zero, a leaf inside a zero's box, and from here on a cut (16 passes + axis)
 DEAD, UNIQUE, CUT = 0, 1, 128
 # passes over a leaf before it is given up
 PATIENCE = 6
-
-Box = tuple[list[float], list[float]]
+# boxes in one batch
+BATCH = 2048
+# a box is not narrowed to a point, in whose units derivatives mean nothing
+NARROWEST = 1e-7
+# |I - Y J| below this leaves at most one zero
+REGULAR = 0.9
 
 
 class Equations(Protocol):
     """As many equations as unknowns, in a whole box; further ones may come before them."""
 
     variables: int
-    low: list[float]
-    high: list[float]
-    periodic: list[bool]
+    low: Array
+    high: Array
+    periodic: Mask
 
-    def outside(self, low: list[float], high: list[float]) -> bool:
-        """Whether a box needs no proof: outside of the domain, or settled by a lemma."""
+    def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
+        """Which boxes need no proof, by the domain, a lemma or signs alone; and what is left of the others."""
 
-    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]] | None:
-        """Values, and rows of the derivative if it is asked for; None where it is and signs exclude a zero."""
-
-
-def balls_of(low: list[float], high: list[float]) -> tuple[list[float], list[float], list[Any]]:
-    """Centres, radii that reach both ends, and balls."""
-    centre = [a + (b - a) / 2 for a, b in zip(low, high, strict=True)]
-    radius = [up(max(b - c, c - a)) for a, b, c in zip(low, high, centre, strict=True)]
-    return centre, radius, [arb(c, r) for c, r in zip(centre, radius, strict=True)]
+    def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
+        """Values, shape ``(boxes, rows)``, and their derivative over boxes if it is asked for."""
 
 
-def contract(equations: Equations, low: list[float], high: list[float]) -> Box | None:
-    """Where zeros of a box lie, by one pass; None where there are none."""
-    centre, radius, x = balls_of(low, high)
-    try:
-        found = equations.evaluate(x)
-    except NotProvedError:
-        # not defined on all of the box: nothing is known of it
-        return low, high
-    if found is None:
-        return None
-    F, J = found
-    if any(value > 0 or value < 0 for value in F):
-        return None
-    at_centre = values(equations, centre)
-    reach = [arb(r) for r in radius]
-    bounds = [[-r for r in reach], reach[:]]
-    if not narrow(bounds, at_centre, J, reach):
-        return None
-    n = equations.variables
-    Y = near_inverse(J[-n:])
-    if Y is not None:
-        YJ = (Y * arb_mat(J[-n:])).tolist()
-        YF = [row[0] for row in (Y * arb_mat([[f] for f in at_centre[-n:]])).tolist()]
-        if not narrow(bounds, YF, YJ, reach):
-            return None
-    new_low = [
-        max(a, down(c + down(float(b.lower())))) for a, b, c in zip(low, bounds[0], centre, strict=True)
-    ]
-    new_high = [min(a, up(c + up(float(b.upper())))) for a, b, c in zip(high, bounds[1], centre, strict=True)]
-    if any(a > b for a, b in zip(new_low, new_high, strict=True)):
-        return None
-    return new_low, new_high
+class Pass(NamedTuple):
+    """What one pass found out about each box.
+
+    ``dead``: no zero; ``low, high``: where its zeros lie; ``regular``: at most one zero; ``sway``: how much each
+    unknown moves the equations, relative to the others.
+    """
+
+    dead: Mask
+    low: Array
+    high: Array
+    regular: Mask
+    sway: Array
 
 
-def values(equations: Equations, point: list[float]) -> list[Any]:
-    """Values at a point; signs are not asked for there."""
-    found = equations.evaluate([arb(c) for c in point], False)
-    return found[0] if found else []
+def contract(equations: Equations, low: Array, high: Array) -> Pass:
+    """Make one pass over boxes, shape ``(boxes, variables)``."""
+    n, box = equations.variables, between(low, high)
+    F, J = equations.evaluate(box)
+    at_centre = equations.evaluate(point(box.m), False)[0]
+    # where a cost is not defined on all of a box nothing is known of it
+    known = np.isfinite(F.m + F.r + at_centre.m + at_centre.r).all(1) & np.isfinite(J.m + J.r).all((1, 2))
+    for part in (F, J, at_centre):
+        part.m[~known], part.r[~known] = 0, 1
+    reach = box.r
+    dead = (np.abs(F.m) > outward(F.r, F.m)).any(1)
+    empty, below, above = linear_bounds(at_centre, J, reach)
+    square = J[:, -n:]
+    Y, sound = near_inverse(square.m, reach)
+    YJ, YF = point(Y) @ square, (point(Y) @ at_centre[:, -n:, None])[:, :, 0]
+    empty_too, below_too, above_too = linear_bounds(YF, YJ, reach)
+    deviation = (np.abs(YJ.m - np.eye(n)) + YJ.r) @ reach[:, :, None]
+    size = (np.abs(J.m) + J.r) * reach[:, None, :]
+    least = NARROWEST * (equations.high - equations.low)
+    below, above = np.maximum(below, below_too) - least, np.minimum(above, above_too) + least
+    return Pass(
+        dead=dead | empty | empty_too | (below > above).any(1),
+        low=np.maximum(box.m + below, low),
+        high=np.minimum(box.m + above, high),
+        regular=known & sound & (deviation[:, :, 0] < REGULAR * reach).all(1),
+        sway=(size / np.maximum(size.sum(2, keepdims=True), 1e-290)).sum(1),
+    )
 
 
-def narrow(bounds: list[list[Any]], value: list[Any], J: list[Row], reach: list[Any]) -> bool:
-    """Narrow bounds on ``x - c`` by rows ``value + J (x - c) = 0``; False where some row has no zero."""
-    for f, row in zip(value, J, strict=True):
-        sizes = [abs(entry).upper() * r for entry, r in zip(row, reach, strict=True)]
-        total = sum(sizes, arb(0))
-        if abs(f) > total:
-            return False
-        for j, entry in enumerate(row):
-            if entry > 0 or entry < 0:
-                rest = (total - sizes[j]).upper()
-                slope = abs(entry)
-                middle = -f if entry > 0 else f
-                bottom, top = (middle - rest).lower(), (middle + rest).upper()
-                bottom = bottom / (slope.upper() if bottom > 0 else slope.lower())
-                top = top / (slope.lower() if top > 0 else slope.upper())
-                if bottom > bounds[0][j]:
-                    bounds[0][j] = bottom
-                if top < bounds[1][j]:
-                    bounds[1][j] = top
-    return True
+def near_inverse(A: Array, r: Array) -> tuple[Array, Mask]:
+    """Near inverses of square matrices whose columns count in units of r, zero where there is none that is sound."""
+    scale = 1 / np.maximum((np.abs(A) * r[:, None, :]).max(2), 1e-290)
+    scaled = A * scale[:, :, None] * r[:, None, :]
+    sound = np.abs(np.linalg.det(scaled)) > 1e-12
+    Y = np.zeros_like(scaled)
+    Y[sound] = np.linalg.inv(scaled[sound])
+    return r[:, :, None] * Y * scale[:, None, :], sound
+
+
+def linear_bounds(value: Balls, J: Balls, reach: Array) -> tuple[Mask, Array, Array]:
+    """Boxes without a zero, and bounds on ``x - c`` in the others, from rows ``value + J (x - c) = 0``."""
+    n = reach.shape[1] + 2
+    sizes = (np.abs(J.m) + J.r) * reach[:, None, :]
+    total = sizes.sum(2) * (1 + n * FINE) + value.r * GROW + LEAST
+    dead: Mask = (np.abs(value.m) > total * GROW).any(1)
+    # |x_j - c_j| is bounded where 0 is outside of J_ij: (-value +- rest of the others) / J_ij
+    slack = n * FINE * (total + np.abs(value.m))
+    rest = (total + slack)[:, :, None] - sizes
+    sign, size = np.sign(J.m), np.abs(J.m)
+    least, most = size * (1 - FINE) - J.r * GROW, size * (1 + FINE) + J.r * GROW
+    usable = least > 1e-200
+    middle = -value.m[:, :, None] * sign
+    bottom, top = (middle - rest, middle + rest)
+    with np.errstate(all="ignore"):
+        bottom = np.where(bottom > 0, bottom / most * (1 - 4 * FINE), bottom / least * (1 + 4 * FINE))
+        top = np.where(top > 0, top / least * (1 + 4 * FINE), top / most * (1 - 4 * FINE))
+    return (
+        dead,
+        np.maximum(np.where(usable, bottom, -np.inf).max(1), -reach),
+        np.minimum(np.where(usable, top, np.inf).min(1), reach),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Zero:
-    """A proved zero: balls around it, and the cube in which it is the only one."""
+    """A proved zero: a ball around each unknown, of radius ``reach``, and the cube in which it is the only one."""
 
-    point: list[float]
+    point: Array
     radius: float
-    balls: list[Any]
+    reach: float
+
+    @property
+    def box(self) -> Balls:
+        """Balls that hold the zero, shape ``(1, variables)``."""
+        return Balls(self.point[None], np.full((1, len(self.point)), self.reach))
 
 
-def prove_zero(equations: Equations, point: list[float], radius: float) -> Zero:
+def prove_zero(equations: Equations, centre: Array, radius: float) -> Zero:
     """Krawczyk's test on a cube (docs/proofs.md, Lemma 4)."""
+    refuse_if(not np.abs(centre).max() < 1e6, "a zero lies outside of the box")
     if not 0 < radius < 1:
         raise NotProvedError("the radius of a zero must lie between 0 and 1")
-    m = equations.variables
-    over = equations.evaluate([arb(c, up(radius)) for c in point])
-    if over is None:
-        raise NotProvedError(f"no zero lies near {point}")
-    J, F, Y = over[1][-m:], values(equations, point)[-m:], near_inverse(over[1][-m:])
-    if Y is None:
-        raise NotProvedError("the derivative at a zero is singular")
-    YJ = (Y * arb_mat(J)).tolist()
-    q = arb(0)
-    for i, row in enumerate(YJ):
-        size = sum((abs(entry - (i == j)) for j, entry in enumerate(row)), arb(0))
-        q = hull(q, size) if not size < q else q
-    q = q.upper()
-    move = (Y * arb_mat([[f] for f in F])).tolist()
-    step = max((float(abs(row[0]).upper()) for row in move), default=0.0)
+    n, x = equations.variables, centre[None]
+    J = equations.evaluate(Balls(x, np.full_like(x, radius)))[1][:, -n:]
+    F = equations.evaluate(point(x), False)[0][:, -n:]
+    Y, _ = near_inverse(J.m, np.ones_like(x))
+    off = point(Y) @ J - np.eye(n)
+    q = float((np.abs(off.m) + off.r).sum(2).max()) * (1 + n * FINE)
+    move = point(Y) @ F[:, :, None]
+    step = float((np.abs(move.m) + move.r).max()) * GROW
     if not q < 1:
-        raise NotProvedError(f"the zero near {point} is not proved to be the only one within {radius}")
-    reach = (arb(up(step)) / (1 - q)).upper()
-    if not reach < arb(radius):
-        raise NotProvedError(f"no zero is proved near {point}")
-    return Zero(point=point, radius=radius, balls=[around(arb(c), reach) for c in point])
+        raise NotProvedError(
+            f"the zero near {centre.tolist()} is not proved to be the only one within {radius}"
+        )
+    reach = step / (1 - q) * (1 + 2.0**-40) + LEAST
+    if not reach < radius or not 1 - q > 2.0**-8:
+        raise NotProvedError(f"no zero is proved near {centre.tolist()}")
+    return Zero(point=centre, radius=radius, reach=reach)
 
 
-def covers(zero: Zero, low: list[float], high: list[float], periodic: list[bool]) -> bool:
-    """Whether a box lies in the cube of a zero, turned by multiples of ``2 pi``."""
-    two_pi = 2 * arb.pi()
-    for x, a, b, turns in zip(zero.point, low, high, periodic, strict=True):
-        shift = round(((a + b) / 2 - x) / math.tau) if turns else 0
-        middle = arb(x) + shift * two_pi
-        if not (arb(a) > middle - zero.radius and arb(b) < middle + zero.radius):
-            return False
-    return True
+def covering(points: Array, radii: Array, periodic: Mask, low: Array, high: Array) -> Mask:
+    """Whether boxes lie in cubes around points, turned by multiples of ``2 pi``, shape ``(boxes, points)``."""
+    turns = np.where(periodic, np.rint((0.5 * (low + high)[:, None] - points) / (2 * np.pi)), 0.0)
+    middle = points + turns * (2 * np.pi)
+    # 2 pi as a double, products and sums are right to 1e-13 for a few turns
+    room = radii[:, None] - 1e-12
+    inside = (np.abs(turns) < 9) & (low[:, None] > middle - room) & (high[:, None] < middle + room)
+    covered: Mask = np.all(inside, axis=2)
+    return covered
 
 
 class Walk:
-    """A tree of boxes, read and proved node by node."""
+    """A tree of boxes, proved level by level."""
 
-    def __init__(self, equations: Equations, zeros: list[Zero], tree: bytes) -> None:
-        self.equations, self.zeros, self.tree, self.at = equations, zeros, tree, 0
-        self.periodic = equations.periodic
+    def __init__(self, equations: Equations, zeros: list[Zero], tree: Tree) -> None:
+        self.equations, self.tree = equations, tree
+        self.points = np.array([zero.point for zero in zeros]).reshape(len(zeros), equations.variables)
+        self.radii = np.array([zero.radius for zero in zeros])
+        refuse_if(bool((tree.inside >= len(zeros)).any()), "a tree names a zero that is not listed")
+        refuse_if(
+            bool(((tree.codes >= CUT) & (tree.codes % 16 >= equations.variables)).any()),
+            "a tree cuts an axis that there is not",
+        )
 
-    def run(self) -> int:
-        """Prove the tree; return the number of its nodes."""
-        waiting: list[Box | None] = [(self.equations.low, self.equations.high)]
-        nodes = 0
-        while waiting:
-            box = waiting.pop()
-            nodes += 1
-            code = self.take(1)
-            if code >= CUT:
-                waiting += reversed(self.cut(box, (code - CUT) // 16, code % 16))
-            elif code == UNIQUE:
-                self.unique(box, self.take(2))
-            elif code == DEAD:
-                self.dead(box)
-            else:
+    def run(self) -> None:
+        """Prove the tree."""
+        low, high = self.equations.low[None], self.equations.high[None]
+        at = {"node": 0, "cut": 0, "inside": 0}
+        while len(low):
+            codes = self.take(at, "node", self.tree.codes, len(low))
+            kinds = np.where(codes >= CUT, CUT, codes)
+            if not np.isin(kinds, (DEAD, UNIQUE, CUT)).all():
                 raise CompleteCheckError("a tree has an unknown code")
-        refuse_if(self.at != len(self.tree), "a tree goes on after its end")
-        return nodes
+            cuts = self.take(at, "cut", self.tree.cuts, int((kinds == CUT).sum()))
+            inside = self.take(at, "inside", self.tree.inside, int((kinds == UNIQUE).sum()))
+            leaf = kinds != CUT
+            which = np.full(len(low), -1)
+            which[kinds == UNIQUE] = inside
+            self.each(self.leaves, low[leaf], high[leaf], which[leaf])
+            parts = self.each(self.parts, low[~leaf], high[~leaf], codes[~leaf], cuts)
+            # both parts of a cut side by side, as the tree lists them
+            low, high = (np.concatenate([part[k] for part in parts]) if parts else low[:0] for k in (0, 1))
+        refuse_if(at["node"] != len(self.tree.codes), "a tree goes on after its end")
 
-    def take(self, size: int) -> int:
-        """The next bytes as a number."""
-        part = self.tree[self.at : self.at + size]
-        refuse_if(len(part) < size, "a tree ends too early")
-        self.at += size
-        return int.from_bytes(part, "little")
+    @staticmethod
+    def take(at: dict[str, int], name: str, values: NDArray, count: int) -> NDArray:  # type: ignore[type-arg]
+        """The next numbers of a list."""
+        part = values[at[name] : at[name] + count]
+        refuse_if(len(part) < count, "a tree ends too early")
+        at[name] += count
+        return part
 
-    def cut(self, box: Box | None, passes: int, axis: int) -> list[Box | None]:
-        """Both parts of a box, after some passes over it."""
-        refuse_if(axis >= self.equations.variables, "a tree cuts an axis that there is not")
-        step = self.take(4)
-        for _ in range(passes):
-            box = None if box is None else contract(self.equations, *box)
-        if box is None:
-            return [None, None]
-        low, high = box
+    @staticmethod
+    def each(work: Callable[..., Any], *arrays: Any) -> list[Any]:
+        """Do something batch by batch."""
+        return [work(*(a[k : k + BATCH] for a in arrays)) for k in range(0, len(arrays[0]), BATCH)]
+
+    def parts(self, low: Array, high: Array, codes: NDArray[np.int64], cuts: Array) -> tuple[Array, Array]:
+        """Both parts of boxes, after some passes over them; boxes without a zero become empty."""
+        equations, passes, axis = self.equations, (codes - CUT) // 16, codes % 16
+        low, high = low.copy(), high.copy()
+        left = np.arange(len(low))
+        for done in range(int(passes.max(initial=0)) + 1):
+            dead, low[left], high[left] = trimmed(equations, low[left], high[left])
+            high[left[dead]] = -np.inf
+            left = left[~dead & (passes[left] > done)]
+            if len(left):
+                found = contract(equations, low[left], high[left])
+                low[left], high[left] = found.low, found.high
+                high[left[found.dead]] = -np.inf
+                left = left[~found.dead]
         # exact: the sides of the whole box are short dyadic numbers
-        cut = self.equations.low[axis] + step / 2**32 * (self.equations.high[axis] - self.equations.low[axis])
-        below, above = high[:], low[:]
-        below[axis], above[axis] = min(cut, high[axis]), max(cut, low[axis])
-        return [
-            (low, below) if cut >= low[axis] else None,
-            (above, high) if cut <= high[axis] else None,
-        ]
+        cut = equations.low[axis] + cuts / 2.0**32 * (equations.high[axis] - equations.low[axis])
+        k = np.arange(len(low))
+        low, high = np.repeat(low, 2, axis=0), np.repeat(high, 2, axis=0)
+        high[2 * k, axis] = np.minimum(high[2 * k, axis], cut)
+        low[2 * k + 1, axis] = np.maximum(low[2 * k + 1, axis], cut)
+        return low, high
 
-    def dead(self, box: Box | None) -> None:
-        """Prove that a box holds no zero."""
+    def leaves(self, low: Array, high: Array, inside: NDArray[np.int64]) -> None:
+        """Prove that boxes hold no zero, or none but one of the list."""
         for _ in range(PATIENCE):
-            if box is None or self.equations.outside(*box):
+            dead, low, high = trimmed(self.equations, low, high)
+            low, high, inside = low[~dead], high[~dead], inside[~dead]
+            settled = np.zeros(len(low), dtype=np.bool_)
+            for z in np.unique(inside[inside >= 0]):
+                mine = inside == z
+                settled[mine] |= covering(
+                    self.points[z : z + 1],
+                    self.radii[z : z + 1],
+                    self.equations.periodic,
+                    low[mine],
+                    high[mine],
+                )[:, 0]
+            low, high, inside = low[~settled], high[~settled], inside[~settled]
+            if not len(low):
                 return
-            box = contract(self.equations, *box)
-        if box is not None and not self.equations.outside(*box):
-            raise NotProvedError(f"a box is not proved free of zeros: {shown(box)}")
-
-    def unique(self, box: Box | None, index: int) -> None:
-        """Prove that all zeros of a box are one of the list."""
-        refuse_if(index >= len(self.zeros), "a tree names a zero that is not listed")
-        for _ in range(PATIENCE):
-            if box is None or self.equations.outside(*box) or covers(self.zeros[index], *box, self.periodic):
-                return
-            box = contract(self.equations, *box)
-        raise NotProvedError(f"a box is not proved to lie near its zero: {shown(box)}")
+            found = contract(self.equations, low, high)
+            low, high, inside = found.low[~found.dead], found.high[~found.dead], inside[~found.dead]
+        if len(low):
+            sides = ", ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low[0], high[0], strict=True))
+            raise NotProvedError(f"a box is not proved free of zeros outside of the list: {sides}")
 
 
-def shown(box: Box | None) -> str:
-    """A box in words."""
-    return ", ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(*box, strict=True)) if box else "empty"
+def trimmed(equations: Equations, low: Array, high: Array) -> tuple[Mask, Array, Array]:
+    """Boxes that are empty or need no proof, and what is left of the others."""
+    dead: Mask = np.any(low > high, axis=1)
+    out, less, more = equations.trim(low[~dead], high[~dead])
+    low, high = low.copy(), high.copy()
+    low[~dead], high[~dead] = less, more
+    dead[~dead] = out
+    return dead, low, high

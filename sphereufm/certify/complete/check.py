@@ -1,8 +1,8 @@
 """An independent checker of certificates ``sphereufm-complete/1``: "these are all critical points".
 
-This folder needs the standard library and the balls of Arb, and shares no code with the search; the equations, the
-tests and the tree are gone through again from docs/complete.md.  A certificate only says where boxes are cut, and where
-zeros lie: what it does not say, such as where a box may be made smaller, is found out here.
+This folder needs the standard library, NumPy and python-flint, and takes nothing from the search, which borrows its
+equations: every box is narrowed and settled again, as docs/complete.md has it.  A certificate only says where boxes are
+cut, and where zeros lie.
 
     python -m sphereufm.certify.complete.check FILE
 
@@ -19,19 +19,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flint import arb, ctx
 
-from sphereufm.certify.complete.arithmetic import exact
+from sphereufm.certify.complete.arithmetic import Array, Balls, exact
 from sphereufm.certify.complete.boxes import Walk, Zero, prove_zero
 from sphereufm.certify.complete.lemmas import lemma_closed
 from sphereufm.certify.complete.planar import Planar
-from sphereufm.certify.complete.programs import ProgramEquations
+from sphereufm.certify.complete.programs import ProgramEquations, charts
 from sphereufm.certify.complete.reading import (
     LARGEST_FILE,
     CompleteCheckError,
     Instance,
     NotProvedError,
     Program,
+    Tree,
     integer,
     items,
     keys,
@@ -80,16 +82,19 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     if not lemma_closed(p, closed):
         raise NotProvedError(f"the neighbourhood {closed:g} of the collapsed family is not closed by a lemma")
     check_orders(p, [equations.order for equations, _, _ in walks])
-    proved = []
-    for equations, zeros, tree in walks:
-        found = [prove_zero(equations, point, radius) for point, radius in zeros]
-        Walk(equations, found, tree).run()
-        proved.append([(equations, zero) for zero in found])
+    proved = [prove_tree(*walk) for walk in walks]
     orbits = check_orbits(p, proved, items(data["orbits"], "orbits", 10_000))
     return CompleteResult(status=PROVED, text=sentence(p, orbits), orbits=orbits)
 
 
-def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[Any], bytes]:
+def prove_tree(equations: Any, zeros: list[Any], tree: Tree) -> list[tuple[Any, Zero]]:
+    """The zeros of one search, all of them proved, and that there are no others."""
+    found = [prove_zero(equations, *zero) for zero in zeros]
+    Walk(equations, found, tree).run()
+    return [(equations, zero) for zero in found]
+
+
+def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[Any], Tree]:
     """One order of the classes on the circle, with zeros and tree."""
     data = keys(value, "search", {"order", "zeros", "tree"})
     K = p.classes
@@ -100,12 +105,12 @@ def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[An
     return Planar(p, order, closed), read_zeros(data["zeros"], n), read_tree(data["tree"])
 
 
-def read_zeros(value: Any, n: int) -> list[tuple[list[float], float]]:
+def read_zeros(value: Any, n: int) -> list[tuple[Array, float]]:
     """Points and radii."""
     zeros = []
     for entry in items(value, "zeros", 10_000):
         zero = keys(entry, "zero", {"point", "radius"})
-        point = [number(x, "point") for x in items(zero["point"], "point", n, n)]
+        point = np.array([number(x, "point") for x in items(zero["point"], "point", n, n)])
         zeros.append((point, number(zero["radius"], "radius")))
     return zeros
 
@@ -115,24 +120,30 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     if p.dim > 2 and p.invariant:
         raise NotProvedError("a cost of inner products alone has no isolated critical points in R^d, d >= 3")
     refuse_if(p.dim > 2 and (2 * p.dim) ** p.columns > 5000, "there are more than 5000 charts")
-    charts = [()] if p.dim == 2 else list(product(product(range(p.dim), (1, -1)), repeat=p.columns))
+    faces = charts(p)
     proved = []
-    for value, faces in zip(items(data["searches"], "searches", 5000, len(charts)), charts, strict=True):
-        equations = ProgramEquations(p, faces)
+    for value, face in zip(items(data["searches"], "searches", 5000, len(faces)), faces, strict=True):
+        equations = ProgramEquations(p, face)
         refuse_if(equations.variables > 16, "there are more than 16 unknowns")
         search = keys(value, "search", {"zeros", "tree"})
-        zeros = [prove_zero(equations, *zero) for zero in read_zeros(search["zeros"], equations.variables)]
-        Walk(equations, zeros, read_tree(search["tree"])).run()
-        proved.append([(equations, zero) for zero in zeros])
+        zeros = read_zeros(search["zeros"], equations.variables)
+        proved.append(prove_tree(equations, zeros, read_tree(search["tree"])))
     groups = read_groups(proved, items(data["orbits"], "orbits", 10_000))
     firsts = [group[0] for group in groups]
     for group in groups:
         if not all(one_point(member, group[0]) for member in group[1:]):
             raise NotProvedError("two zeros of one orbit are not proved to be one point")
+    columns = [equations.point(zero.box) for equations, zero in firsts]
+    at = Balls(*(np.concatenate([getattr(X, k) for X in columns] or [np.zeros(0)]) for k in "mr"))
     for a, first in enumerate(firsts):
-        if not all(two_points(first, later) for later in firsts[a + 1 :]):
+        if p.dim == 2:
+            apart = all(two_points(first, later) for later in firsts[a + 1 :])
+        else:
+            off = at[a + 1 :] - at[a : a + 1]
+            apart = bool((np.abs(off.m) > off.r).any((1, 2)).all())
+        if not apart:
             raise NotProvedError("two orbits are not proved to differ")
-    costs = sorted(float(equations.cost(equations.point(zero.balls)).mid()) for equations, zero in firsts)
+    costs = sorted(equations.cost(zero.box) for equations, zero in firsts)
     turned = ", up to O(2)," if p.invariant else ""
     text = (
         f"every critical point is{turned} exactly one of these {len(costs)} points, and all of them exist; "
@@ -145,27 +156,23 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
 Member = tuple[ProgramEquations, Zero]
 
 
-def images(member: Member, chart: ProgramEquations) -> list[list[Any] | None]:
+def images(member: Member, chart: ProgramEquations) -> list[Balls | None]:
     """Coordinates of a zero in another chart; in the plane, of both mirror images where a rotation is free."""
     equations, zero = member
     if chart.faces:
-        return [chart.coordinates(equations.point(zero.balls))]
-    mirrored = [[-v for v in zero.balls]] if equations.pinned else []
-    return [zero.balls, *mirrored]
+        return [chart.coordinates(equations.point(zero.box))]
+    return [zero.box, -zero.box] if equations.pinned else [zero.box]
 
 
 def one_point(member: Member, first: Member) -> bool:
     """Whether a zero is proved to be another one."""
     chart, zero = first
-    return any(x is not None and same(x, zero, not chart.faces) for x in images(member, chart))
+    return any(x is not None and same(x, zero, chart.periodic).all() for x in images(member, chart))
 
 
 def two_points(a: Member, b: Member) -> bool:
-    """Whether zeros are proved to be two points."""
-    if a[0].faces:
-        pairs = zip(a[0].point(a[1].balls), b[0].point(b[1].balls), strict=True)
-        return any(abs(u - v) > 0 for x, y in pairs for u, v in zip(x, y, strict=True))
-    return all(x is not None and different(x, b[1]) for x in images(a, b[0]))
+    """Whether zeros are proved to be two points of the plane."""
+    return all(x is not None and different(x, b[1]).all() for x in images(a, b[0]))
 
 
 def two_classes(p: Instance, _: dict[str, Any]) -> CompleteResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 from flint import arb
@@ -22,16 +23,20 @@ def lemma_closed(p: Instance, closed: float) -> bool:
 
 def mismatch_lemma(p: Instance, tau: Any, x: Any, c: Any) -> bool:
     """Lemma 1: signed sums of weights of any two classes differ by g, ``tanh(tau x) + 1 - c + 2 x < g``."""
+    return bool((tau * x).tanh() + 1 - c + 2 * x < exact(least_mismatch(p)))
+
+
+def least_mismatch(p: Instance) -> Fraction:
+    """The least difference of signed weight sums of two classes, over all classes and signs; 0 beyond 4096 sums."""
     sums = []
     for k in range(p.classes):
         reached = {Fraction(0)}
         for w in p.weights_of(k):
             reached = {s + sign * w for s in reached for sign in (1, -1)}
             if len(reached) > 4096:
-                return False
-        sums.append(sorted(reached))
-    gap = min(min(abs(s - t) for s in sums[k] for t in sums[l]) for k in range(p.classes) for l in range(k))
-    return bool((tau * x).tanh() + 1 - c + 2 * x < exact(gap))
+                return Fraction(0)
+        sums.append(reached)
+    return min(abs(s - t) for a, b in combinations(sums, 2) for s in a for t in b)
 
 
 def balanced_lemma(p: Instance, tau: Any, K: int, delta: Any, x: Any, c: Any) -> bool:

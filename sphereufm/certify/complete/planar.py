@@ -1,186 +1,223 @@
-"""The equations of cross-entropy in the plane, in balls (docs/complete.md, section 2)."""
+"""The equations of cross-entropy in the plane, over batches of boxes (docs/complete.md, section 2).
+
+Classes stand on the circle in a given order; the unknowns are the gaps ``g_1 .. g_{K-1}`` between neighbours and, for
+each sample of class y, its angle ``b`` seen from its own classifier.  With ``delta_j`` half the angle from ``w_y`` to
+``w_j``, ``c_j = b - delta_j``, ``q_j = 2 delta_j - b`` and ``A_j = sin(delta_j) cos(c_j)``:
+
+    feature   chi_i = sum_{j != y} rho_ij A_ij = 0,        rho: softmax over the other classes
+    classes   T_k = sum_{i: y != k} omega_i p_ki sin(q_ki) + sum_{i: y = k} omega_i (1 - p_yi) sin(b_i) = 0
+
+``z_l - z_j = 2 tau sin(delta_l - delta_j) sin(b - delta_l - delta_j)`` keeps small differences small, and the
+quotients by the other classes' weight keep ``chi`` bounded however large tau is.  At ``chi = 0`` the sum of all T
+vanishes, so the square system leaves ``T_1`` out; the tests use all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
-from flint import arb
+import numpy as np
 
-from sphereufm.certify.complete.arithmetic import Row, around, exact, hull, positive, sine_cosine, squared
-from sphereufm.certify.complete.reading import Instance
+from sphereufm.certify.complete.arithmetic import (
+    FINE,
+    LARGEST,
+    LEAST,
+    Array,
+    Balls,
+    Mask,
+    applied,
+    between,
+    exponential,
+    rational,
+    sine_cosine,
+    squared,
+)
+from sphereufm.certify.complete.reading import Instance, refuse_if
 
-# larger than 2 pi, with room for the rounding of a sum of floats
+# above 2 pi, with room for the rounding of a sum of floats
 ROUND = 6.283185308
+# dyadic, a little more than [0, pi] and, so that neither arc of a feature is cut, [-pi/2, 3 pi/2]
 GAP_BOX = (-1 / 128, -1 / 128 + 13 / 4)
-TURN_BOX = (-1 / 128, -1 / 128 + 101 / 16)
+TURN_BOX = (-13 / 8, 19 / 4)
+# room for the rounding of a few sums of angles
+ROOM = 1e-9
 
 
 class Planar:
-    """Cross-entropy with classes in a given order on the circle (docs/complete.md, section 2).
-
-    Unknowns: gaps ``g_1 .. g_{K-1}``, then the angle of each sample as seen from its own classifier.
-    """
+    """Cross-entropy with classes in a given order on the circle; no critical point has a diameter in (0, closed]."""
 
     def __init__(self, p: Instance, order: Sequence[int], closed: float) -> None:
+        refuse_if(2 * p.tau > LARGEST - 4, "tau is larger than the tables of exponentials")
         self.p, self.order, self.closed = p, list(order), closed
-        self.K, self.N = p.classes, len(p.labels)
+        self.K, self.N = K, N = p.classes, len(p.labels)
         self.places = [self.order.index(y) for y in p.labels]
-        self.tau2, self.omega = exact(2 * p.tau), [exact(w) for w in p.weights]
-        self.variables = self.K - 1 + self.N
-        self.low = [GAP_BOX[0]] * (self.K - 1) + [TURN_BOX[0]] * self.N
-        self.periodic = [j >= self.K - 1 for j in range(self.variables)]
-        self.high = [GAP_BOX[1]] * (self.K - 1) + [TURN_BOX[1]] * self.N
-        back = [self.order[-1 - i] for i in range(self.K)]
-        self.mirrored = all(p.like(a, b) for a, b in zip(self.order, back, strict=True))
+        self.tau2 = rational(2 * p.tau)
+        weights = [rational(w) for w in p.weights]
+        self.omega = Balls(np.array([w.m for w in weights]), np.array([w.r for w in weights]))
+        self.variables = K - 1 + N
+        self.low = np.array([GAP_BOX[0]] * (K - 1) + [TURN_BOX[0]] * N)
+        self.high = np.array([GAP_BOX[1]] * (K - 1) + [TURN_BOX[1]] * N)
+        self.periodic = np.arange(self.variables) >= K - 1
+        self.all_angles = np.ones(self.variables, dtype=np.bool_)
+        back = [self.order[-1 - i] for i in range(K)]
+        self.mirrored = K > 2 and all(p.like(a, b) for a, b in zip(self.order, back, strict=True))
         same: dict[tuple[int, Fraction], int] = {}
         self.alike = []
         for i, key in enumerate(zip(p.labels, p.weights, strict=True)):
             if key in same:
                 self.alike.append((same[key], i))
             same[key] = i
+        self.forms()
 
-    def outside(self, low: list[float], high: list[float]) -> bool:
-        """Whether a box misses the fundamental domain, or lies where a lemma leaves collapsed classifiers only."""
-        n = self.K - 1
-        g, top = low[:n], high[:n]
-        return (
-            min(top) < 0
-            or sum(g) + max(g) > ROUND
-            or sum(top) < self.closed - 1e-9
-            or (self.mirrored and n > 1 and g[0] > top[-1])
-            or any(low[n + a] > high[n + b] for a, b in self.alike)
-        )
+    def forms(self) -> None:
+        """Every angle as a linear form in the unknowns."""
+        K, N, places = self.K, self.N, np.array(self.places)
+        self.own = np.arange(K) == places[:, None]
+        position = 0.5 * np.tri(K, K - 1, -1)
+        # delta, shape (N, K, K - 1)
+        self.half = position[None] - position[places][:, None]
+        l, j = self.pairs = np.triu_indices(K, 1)
+        gaps, own_angle = np.zeros((N, 1, self.variables)), np.zeros((N, 1, self.variables))
+        own_angle[np.arange(N), 0, K - 1 + np.arange(N)] = 1
 
-    def halves(self, x: list[Any]) -> list[list[Any]]:
-        """``(a_j - a_l) / 2`` for all places l, j."""
-        K = self.K
-        table = [[arb(0)] * K for _ in range(K)]
-        for l in range(K):
-            total = arb(0)
-            for j in range(l + 1, K):
-                total = total + x[j - 1] / 2
-                table[l][j], table[j][l] = total, -total
-        return table
+        def form(delta: Array) -> Array:
+            return gaps + np.concatenate([delta, np.zeros((*delta.shape[:2], N))], 2)
 
-    def angles(self, x: list[Any]) -> tuple[list[Row], list[tuple[Any, ...]]]:
-        """Sines of half the angles between places; for each sample b, sin delta, and sines and cosines of the rest."""
-        K, half = self.K, self.halves(x)
-        sines = [[sine_cosine(half[l][j])[0] if l < j else arb(0) for j in range(K)] for l in range(K)]
-        samples = []
-        for i, y in enumerate(self.places):
-            b = x[K - 1 + i]
-            S = [sines[y][k] if y < k else -sines[k][y] for k in range(K)]
-            near = [sine_cosine(b - half[y][k]) for k in range(K)]
-            turn = [sine_cosine(2 * half[y][k] - b) for k in range(K)]
-            samples.append((b, half[y], S, near, turn, [s * n[1] for s, n in zip(S, near, strict=True)]))
-        return sines, samples
+        self.between = np.concatenate([position[j] - position[l], np.zeros((len(l), N))], 1)
+        # c_j, q_j, and b - delta_l - delta_j
+        self.near = own_angle - form(self.half)
+        self.turn = form(2 * self.half) - own_angle
+        self.across = own_angle - form(self.half[:, l] + self.half[:, j])
+        # sin(delta_k) from the sines of pairs: which pair, and its sign
+        number = np.zeros((K, K), dtype=np.int64)
+        number[l, j] = number[j, l] = np.arange(len(l))
+        self.pair_of = number[places]
+        self.sign_of = np.sign(np.arange(K)[None] - places[:, None]).astype(np.float64)
 
-    def has_one_sign(self, samples: list[tuple[Any, ...]]) -> bool:
-        """Whether all terms of one equation have one sign."""
-        of_classes: list[list[Any]] = [[] for _ in range(self.K)]
-        rows = [
-            [t for k, t in enumerate(A) if k != y] for (*_, A), y in zip(samples, self.places, strict=True)
-        ]
-        for (*_, turn, _), y in zip(samples, self.places, strict=True):
-            for k, (s, _) in enumerate(turn):
-                of_classes[k].append(-s if k == y else s)
-        return any(positive(row) or positive([-t for t in row]) for row in [*rows, *of_classes])
+    def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
+        """Boxes outside of the fundamental domain, settled by the lemma or by signs; features cut down to their arcs.
 
-    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]] | None:
-        """Values, and rows of the derivative unless signs alone exclude a zero: then None."""
-        K, N = self.K, self.N
-        sines, samples = self.angles(x)
-        if derivative and self.has_one_sign(samples):
-            return None
-        values = [arb(0)] * K
-        rows = [[arb(0)] * self.variables for _ in range(K + N)]
-        chis = []
-        for i, (y, (b, delta, S, near, turn, A)) in enumerate(zip(self.places, samples, strict=True)):
-            low, high = self.ratios(b, y, near, delta, sines)
-            everyone, rivals = range(K), [j for j in range(K) if j != y]
-            p = [self.share(low[k], high[k], everyone) for k in range(K)]
-            rest = [self.complement(low[k], high[k], everyone) for k in range(K)]
-            rho = [arb(0) if k == y else self.share(low[k], high[k], rivals) for k in range(K)]
-            weight = [-rest[k] if k == y else p[k] for k in range(K)]
-            chi = sum((r * a for r, a in zip(rho, A, strict=True)), arb(0))
-            chis.append(chi)
-            for k in range(K):
-                values[k] = values[k] + self.omega[i] * weight[k] * turn[k][0]
-            if derivative:
-                self.differentiate(rows, i, (S, near, turn, A), (p, rest, rho, weight, chi))
-        return values + chis, rows
-
-    def ratios(self, b: Any, y: int, near: Any, delta: Row, sines: list[Row]) -> tuple[list[Row], list[Row]]:
-        """Lower and upper bounds of ``exp(z_j - z_k)`` in row k; zero at ``j = k``.
-
-        Bounds are kept apart: a ball from 1e-10 to 1 would forget its lower end.
+        With delta' in [0, pi] for delta modulo pi, the coefficients ``rho sin(delta')`` of ``chi`` are not negative; so
+        ``cos(b - delta')`` vanishes for a delta' between the least and the largest.
         """
-        K, most = self.K, around(arb(0), self.tau2)
-        low = [[arb(0)] * K for _ in range(K)]
-        high = [[arb(0)] * K for _ in range(K)]
-        for k in range(K):
-            for j in range(k + 1, K):
-                # z_j - z_k = 2 tau sin((a_j - a_k) / 2) sin(b - delta_k - delta_j)
-                across = near[k + j - y][0] if y in (k, j) else sine_cosine(b - delta[k] - delta[j])[0]
-                z = (self.tau2 * sines[k][j] * across).intersection(most)
-                low[k][j], high[k][j] = z.lower().exp(), z.upper().exp()
-                low[j][k], high[j][k] = 1 / high[k][j], 1 / low[k][j]
-        return low, high
+        n = self.K - 1
+        g, top = low[:, :n], high[:, :n]
+        dead = (top < 0).any(1) | (g.sum(1) + g.max(1) > ROUND) | (top.sum(1) < self.closed - ROOM)
+        if self.mirrored:
+            dead |= g[:, 0] > top[:, -1]
+        for first, second in self.alike:
+            dead |= low[:, n + first] > high[:, n + second]
+        low, high = low.copy(), high.copy()
+        for y in set(self.places):
+            least, most = self.arc(y, g, top)
+            of_class = [n + i for i, place in enumerate(self.places) if place == y]
+            b_low, b_high = low[:, of_class], high[:, of_class]
+            new_low, new_high = np.full_like(b_low, np.inf), np.full_like(b_high, -np.inf)
+            for turns in range(-2, 3):
+                start, end = least + (turns + 0.5) * np.pi, most + (turns + 0.5) * np.pi
+                meet = (start[:, None] <= b_high) & (end[:, None] >= b_low)
+                new_low = np.where(meet, np.minimum(new_low, np.maximum(start[:, None], b_low)), new_low)
+                new_high = np.where(meet, np.maximum(new_high, np.minimum(end[:, None], b_high)), new_high)
+            low[:, of_class], high[:, of_class] = new_low, new_high
+        dead |= (low > high).any(1)
+        dead[~dead] = self.has_one_sign(between(low[~dead], high[~dead]))
+        return dead, low, high
 
-    @staticmethod
-    def share(low: Row, high: Row, among: Iterable[int]) -> Any:
-        """``1 / (1 + sum)``."""
-        top, bottom = sum((high[j] for j in among), arb(1)), sum((low[j] for j in among), arb(1))
-        return hull(1 / top, 1 / bottom)
+    def arc(self, y: int, g: Array, top: Array) -> tuple[Array, Array]:
+        """The least and the largest ``delta'`` of the other classes."""
+        ends = [(0.5 * g[:, y:k].sum(1), 0.5 * top[:, y:k].sum(1)) for k in range(y + 1, self.K)]
+        ends += [(np.pi - 0.5 * top[:, k:y].sum(1), np.pi - 0.5 * g[:, k:y].sum(1)) for k in range(y)]
+        return np.min([a for a, _ in ends], 0) - ROOM, np.max([b for _, b in ends], 0) + ROOM
 
-    @staticmethod
-    def complement(low: Row, high: Row, among: Iterable[int]) -> Any:
-        """``sum / (1 + sum)``."""
-        top, bottom = sum((high[j] for j in among), arb(0)), sum((low[j] for j in among), arb(0))
-        return hull(bottom / (1 + bottom), top / (1 + top))
+    def has_one_sign(self, x: Balls) -> Mask:
+        """Whether all terms of one ``T_k`` have one sign."""
+        s = sine_cosine(applied("ikv,bv->bik", self.turn, x, self.variables))[0]
+        term = np.where(self.own, -s.m, s.m)
+        one: Mask = np.any(np.all(term > s.r, axis=1) | np.all(term < -s.r, axis=1), axis=1)
+        return one
 
-    def differentiate(self, rows: list[Row], i: int, angles: Any, weights: Any) -> None:
-        """Add one sample's part of the derivative."""
-        K, y, w, tau2 = self.K, self.places[i], self.omega[i], self.tau2
-        S, near, turn, A = angles
-        p, rest, rho, weight, chi = weights
-        column, row = K - 1 + i, rows[K + i]
-        spread = arb(0)
-        for l in range(K):
-            for j in range(l + 1, K):
-                if y not in (l, j):
-                    both = (rho[l] * rho[j]).intersection(arb(0.125, 0.125))
-                    spread = spread + both * squared(A[l] - A[j])
-        tilt = sum((r * s * n[0] for r, s, n in zip(rho, S, near, strict=True)), arb(0))
-        row[column] = tau2 * spread - tilt
-        by_delta = [r * (t[1] - tau2 * t[0] * (a - chi)) for r, t, a in zip(rho, turn, A, strict=True)]
-        self.by_gaps(row, y, by_delta)
-        mean = sum((q * a for q, a in zip(p, A, strict=True)), arb(0))
-        for k in range(K):
-            s, c = turn[k]
-            rows[k][column] = rows[k][column] + w * (tau2 * p[k] * (A[k] - mean) * s - weight[k] * c)
-            pull = tau2 * w * p[k] * s
-            slopes = [pull * (p[l] * turn[l][0]) if l != k else -pull * (rest[k] * s) for l in range(K)]
-            slopes[k] = slopes[k] + 2 * w * weight[k] * c
-            self.by_gaps(rows[k], y, slopes)
+    def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
+        """``(T_1 .. T_K, chi_1 .. chi_N)``, and the derivative unless it is not asked for."""
+        parts = self.between, *(f.reshape(-1, self.variables) for f in (self.near, self.turn, self.across))
+        sine, cosine = sine_cosine(applied("fv,bv->bf", np.concatenate(parts), x, self.variables))
+        ends = np.cumsum([len(part) for part in parts])
+        shape = len(x.m), self.N, -1
 
-    def by_gaps(self, row: Row, y: int, by_delta: list[Any]) -> None:
-        """Add derivatives by ``delta_k = (a_k - a_y) / 2`` as derivatives by gaps."""
-        upper, lower = arb(0), arb(0)
-        for k in range(self.K - 1, y, -1):
-            upper = upper + by_delta[k] / 2
-            row[k - 1] = row[k - 1] + upper
-        for k in range(y):
-            lower = lower - by_delta[k] / 2
-            row[k] = row[k] + lower
+        def cut(balls: Balls, k: int) -> Balls:
+            piece = balls[:, ends[k - 1] : ends[k]]
+            return Balls(piece.m.reshape(shape), piece.r.reshape(shape))
 
-    def cost(self, x: list[Any]) -> Any:
-        """The cost in nats."""
-        half, total = self.halves(x), arb(0)
-        for i, y in enumerate(self.places):
-            b = x[self.K - 1 + i]
-            z = [self.tau2 * half[y][k].sin() * (b - half[y][k]).sin() for k in range(self.K) if k != y]
-            total = total + self.omega[i] * sum((v.exp() for v in z), arb(0)).log1p()
-        return total
+        apart = sine[:, : ends[0]]
+        S = Balls(apart.m[:, self.pair_of] * self.sign_of, apart.r[:, self.pair_of] * np.abs(self.sign_of))
+        sc, cc, sq, cq = cut(sine, 1), cut(cosine, 1), cut(sine, 2), cut(cosine, 2)
+        p, rest, rho = self.softmax(apart[:, None] * cut(sine, 3))
+        weight = Balls(np.where(self.own, -rest.m, p.m), np.where(self.own, rest.r, p.r))
+        A, omega = S * cc, self.omega[:, None]
+        chi = (rho * A).sum(2)
+        T = (weight * sq * omega).sum(1)
+        F = Balls(np.concatenate([T.m, chi.m], 1), np.concatenate([T.r, chi.r], 1))
+        if not derivative:
+            return F, F
+        return F, self.derivative((S, sc, sq, cq, A), (p, rest, rho, weight), chi)
+
+    def softmax(self, differences: Balls) -> tuple[Balls, Balls, Balls]:
+        """``p``, ``1 - p``, and the softmax over the other classes, each shape ``(boxes, N, K)``.
+
+        Bounds of quotients are kept apart: a ball from 1e-10 to 1 would forget its lower end.
+        """
+        (l, j), K = self.pairs, self.K
+        most = float(self.tau2.m) + float(self.tau2.r) * 2
+        # differences are those of place j and l: sin(delta_j - delta_l) sin(b - delta_l - delta_j)
+        z = differences * self.tau2
+        low, high = exponential(np.maximum(z.low, -most))[0], exponential(np.minimum(z.high, most))[1]
+        below, above = np.zeros((2, *low.shape[:2], K, K))
+        below[..., l, j], above[..., l, j] = low, high
+        below[..., j, l], above[..., j, l] = (1 - FINE) / high, (1 + FINE) / low
+        others = (~self.own)[:, None, :]
+        least, most_, least_other, most_other = (
+            bound.sum(3) for bound in (below, above, below * others, above * others)
+        )
+        less, more = 1 - K * FINE, 1 + K * FINE
+        p = between(less / (1 + most_), more / (1 + least))
+        rest = between(less * least / (1 + least), more * most_ / (1 + most_) + LEAST)
+        other = ~self.own
+        return p, rest, between(less * other / (1 + most_other), more * other / (1 + least_other))
+
+    def derivative(self, angles: tuple[Balls, ...], weights: tuple[Balls, ...], chi: Balls) -> Balls:
+        """The derivative, shape ``(boxes, K + N, variables)``."""
+        K, N, tau2, omega = self.K, self.N, self.tau2, self.omega[:, None]
+        (S, sc, sq, cq, A), (p, rest, rho, weight) = angles, weights
+        shape = len(chi.m), K + N, self.variables
+        J = Balls(np.zeros(shape), np.zeros(shape))
+        # chi by its own angle: 2 tau Var_rho(A) - E_rho[sin(delta) sin(c)]
+        l, j = self.pairs
+        products = rho[:, :, l] * rho[:, :, j]
+        products = between(np.maximum(products.low, 0), np.clip(products.high, 0, 0.25))
+        spread = (products * squared(A[:, :, l] - A[:, :, j])).sum(2)
+        by_own = spread * tau2 - (rho * (S * sc)).sum(2)
+        i = np.arange(N)
+        J.m[:, K + i, K - 1 + i], J.r[:, K + i, K - 1 + i] = by_own.m, by_own.r
+        # chi by delta_l: rho_l (z'_l (A_l - chi) + cos q_l), z'_l = -2 tau sin q_l
+        pull = sq * tau2
+        by_gaps = applied("ilg,bil->big", self.half, rho * (cq - pull * (A - chi[:, :, None])), K)
+        J.m[:, K:, : K - 1], J.r[:, K:, : K - 1] = by_gaps.m, by_gaps.r
+        # T_k by b_i
+        mean = (p * A).sum(2)[:, :, None]
+        by_turn = (p * (A - mean) * pull - weight * cq) * omega
+        J.m[:, :K, K - 1 :], J.r[:, :K, K - 1 :] = by_turn.m.transpose(0, 2, 1), by_turn.r.transpose(0, 2, 1)
+        # T_k by delta_l: -p_k p_l z'_l ..., and p_k (1 - p_k) z'_k sin q_k + 2 weight_k cos q_k where k = l
+        ps = p * sq
+        cross = ps[:, :, :, None] * (ps * tau2)[:, :, None, :]
+        own = weight * cq * 2.0 - p * rest * squared(sq) * tau2
+        k = np.arange(K)
+        cross.m[:, :, k, k], cross.r[:, :, k, k] = own.m, own.r
+        by_gaps = applied("ilg,bikl->bkg", self.half, cross * self.omega[:, None, None], N * K)
+        J.m[:, :K, : K - 1], J.r[:, :K, : K - 1] = by_gaps.m, by_gaps.r
+        return J
+
+    def cost(self, x: Balls) -> float:
+        """The cost in nats, in the middle of one box."""
+        delta = self.half @ x.m[0, : self.K - 1]
+        z = self.tau2.m * np.sin(delta) * np.sin(x.m[0, self.K - 1 :, None] - delta)
+        return float(self.omega.m @ np.log1p(np.where(self.own, 0.0, np.exp(z)).sum(1)))

@@ -1,175 +1,52 @@
-"""Own costs in balls: critical points of a program over unit columns, in charts (docs/complete.md, section 4).
+"""Own costs over batches of boxes: critical points of a program over unit columns, in charts.
 
-Derivatives are carried forward, sparsely: a jet is a value, first derivatives by number and second derivatives by pairs
-of numbers, the lower one first.
+Value, gradient and Hessian are carried forward through the program.  In the plane they are those by the columns'
+angles, and the equations say that the gradient vanishes.  A column of R^d, d >= 3, lies on a face of a cube:
+``x = y / |y|`` with ``y_f = sigma``, a sign, and the other entries t in [-1, 1].  With the gradient g by the entries of
+x, it is critical where g is parallel to x, which is, with ``s = 1 / |y|``,
+
+    E_b = g_b - sigma t_b g_f = 0 for b != f,        d x_a / d t_c = s ([a = c] - x_a x_c).
+
+A program that is homogeneous in every column is evaluated at y instead: that changes each column's g by a positive
+factor (docs/complete.md, section 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import reduce
+from itertools import product
+from typing import Any, NamedTuple
 
-from flint import arb
+import numpy as np
 
-from sphereufm.certify.complete.arithmetic import Row, exact, hull, power, sine_cosine, squared
+from sphereufm.certify.complete.arithmetic import (
+    FINE,
+    Array,
+    Balls,
+    Mask,
+    between,
+    exponential,
+    logarithm,
+    point,
+    rational,
+    sine_cosine,
+    squared,
+)
 from sphereufm.certify.complete.planar import TURN_BOX
-from sphereufm.certify.complete.reading import NotProvedError, Program
+from sphereufm.certify.complete.reading import Program
 
 FACE_BOX = (-1 - 1 / 64, 1 + 1 / 64)
 
-Jet = tuple[Any, dict[int, Any], dict[tuple[int, int], Any]]
+# for each column the row that is fixed and its sign; none in the plane
+Faces = tuple[tuple[int, int], ...]
 
 
-class ProgramEquations:
-    """Equations in one chart: the angles of the plane, or one face of a cube for each column."""
-
-    def __init__(self, p: Program, faces: Sequence[tuple[int, int]]) -> None:
-        self.p, self.faces = p, list(faces)
-        # a program of inner products alone does not see a rotation of the plane: the first angle is zero
-        self.pinned = int(p.dim == 2 and p.invariant)
-        self.variables = (p.dim - 1) * p.columns - self.pinned
-        self.homogeneous = bool(faces) and degrees(p) is not None
-        box = FACE_BOX if faces else TURN_BOX
-        self.low, self.high = [box[0]] * self.variables, [box[1]] * self.variables
-        self.periodic = [not faces] * self.variables
-
-    def outside(self, low: list[float], high: list[float]) -> bool:
-        """No box is left out."""
-        return False
-
-    def evaluate(self, x: list[Any], derivative: bool = True) -> tuple[list[Any], list[Row]]:
-        """The equations, and rows of their derivative."""
-        columns = [self.column(j, x) for j in range(self.p.columns)]
-        _, g, h = self.run(columns, x)
-        if self.faces:
-            return self.on_faces(x, g, h)
-        n = self.variables
-        rows = [[h.get((min(k, l), max(k, l)), arb(0)) for l in range(n)] for k in range(n)]
-        return [g.get(k, arb(0)) for k in range(n)], rows
-
-    def on_faces(self, x: list[Any], g: Any, h: Any) -> tuple[list[Any], list[Row]]:
-        """``E_b = g_b - sigma t_b g_f`` for each column."""
-        d, n = self.p.dim, self.variables
-        slopes: dict[int, dict[int, Any]] = {}
-        for j in range(self.p.columns):
-            self.add_slopes(j, x, slopes)
-        values, rows = [], []
-        for j, (row, sign) in enumerate(self.faces):
-            f = j * d + row
-            gf = g.get(f, arb(0))
-            for c, b in enumerate(a for a in range(d) if a != row):
-                k = j * (d - 1) + c
-                t, own = sign * x[k], j * d + b
-                values.append(g.get(own, arb(0)) - t * gf)
-                line = [arb(0)] * n
-                line[k] = -sign * gf
-                for a, by_t in slopes.items():
-                    second = h.get((min(own, a), max(own, a)), arb(0)) - t * h.get(
-                        (min(f, a), max(f, a)), arb(0)
-                    )
-                    for l, slope in by_t.items():
-                        line[l] = line[l] + second * slope
-                rows.append(line)
-        return values, rows
-
-    def add_slopes(self, j: int, x: list[Any], slopes: dict[int, dict[int, Any]]) -> None:
-        """Derivatives of a column's entries by its coordinates."""
-        d, (row, _) = self.p.dim, self.faces[j]
-        entries, s = self.entries(j, x)
-        for a in range(d):
-            by_t = slopes.setdefault(j * d + a, {})
-            for c, b in enumerate(b for b in range(d) if b != row):
-                if self.homogeneous:
-                    if a == b:
-                        by_t[j * (d - 1) + c] = arb(1)
-                elif a == b:
-                    by_t[j * (d - 1) + c] = s * (1 - squared(entries[a]))
-                else:
-                    by_t[j * (d - 1) + c] = -(s * entries[a] * entries[b])
-
-    def entries(self, j: int, x: list[Any]) -> tuple[list[Any], Any]:
-        """Entries of a column (of y itself where the program is homogeneous), and ``1 / |y|``."""
-        d, (row, sign) = self.p.dim, self.faces[j]
-        t = x[j * (d - 1) : (j + 1) * (d - 1)]
-        free = [a for a in range(d) if a != row]
-        entries = [arb(sign)] * d
-        if self.homogeneous:
-            for a, value in zip(free, t, strict=True):
-                entries[a] = value
-            return entries, arb(1)
-        squares = [squared(value) for value in t]
-        length = 1 + sum(squares, arb(0))
-        s = hull(1 / length.upper().sqrt(), 1 / length.lower().sqrt())
-        entries[row] = sign * s
-        for c, (a, value) in enumerate(zip(free, t, strict=True)):
-            rest = 1 + sum((q for e, q in enumerate(squares) if e != c), arb(0))
-            entries[a] = hull(self.share(value.lower(), rest, True), self.share(value.upper(), rest, False))
-        return entries, s
-
-    @staticmethod
-    def share(t: Any, rest: Any, below: bool) -> Any:
-        """``t / sqrt(t^2 + rest)`` for an exact t: a bound from below or above."""
-        return t / (t * t + (rest.upper() if (t > 0) == below else rest.lower())).sqrt()
-
-    def column(self, j: int, x: list[Any]) -> list[Jet]:
-        """Jets of a column's entries."""
-        if self.faces:
-            return [(v, {j * self.p.dim + a: arb(1)}, {}) for a, v in enumerate(self.entries(j, x)[0])]
-        k = j - self.pinned
-        if k < 0:
-            return [(arb(1), {}, {}), (arb(0), {}, {})]
-        s, c = sine_cosine(x[k])
-        return [(c, {k: -s}, {(k, k): -c}), (s, {k: c}, {(k, k): -s})]
-
-    def point(self, x: list[Any]) -> list[list[Any]]:
-        """Unit columns."""
-        columns = [[jet[0] for jet in self.column(j, x)] for j in range(self.p.columns)]
-        if not self.homogeneous:
-            return columns
-        lengths = [sum((v * v for v in column), arb(0)).sqrt() for column in columns]
-        return [[v / r for v in column] for column, r in zip(columns, lengths, strict=True)]
-
-    def coordinates(self, X: list[list[Any]]) -> list[Any] | None:
-        """Coordinates of unit columns on these faces, None where they are not proved to lie there."""
-        found = []
-        for (row, sign), column in zip(self.faces, X, strict=True):
-            if not sign * column[row] > 0:
-                return None
-            found += [v / (sign * column[row]) for a, v in enumerate(column) if a != row]
-        return found
-
-    def cost(self, X: list[list[Any]]) -> Any:
-        """The cost at unit columns."""
-        return self.run([[(v, {}, {}) for v in column] for column in X], None)[0]
-
-    def run(self, columns: list[list[Jet]], x: list[Any] | None) -> Jet:
-        """Run the program."""
-        done: list[Jet] = []
-        for name, *rest in self.p.program:
-            if name == "const":
-                done.append((exact(rest[0]), {}, {}))
-            elif name == "x":
-                done.append(columns[rest[1]][rest[0]])
-            elif name == "gram":
-                done.append(self.gram(rest[0], rest[1], columns, x))
-            elif name == "pow":
-                done.append(to_power(done[rest[0]], rest[1]))
-            else:
-                done.append(OPERATIONS[name](*(done[t] for t in rest)))
-        return done[-1]
-
-    def gram(self, i: int, j: int, columns: list[list[Jet]], x: list[Any] | None) -> Jet:
-        """``<x_i, x_j>``; in the plane the cosine of a difference."""
-        if i == j and not self.homogeneous:
-            return arb(1), {}, {}
-        if self.faces or x is None:
-            return total(*(multiply(a, b) for a, b in zip(columns[i], columns[j], strict=True)))
-        zero = arb(0)
-        a, b = (x[k - self.pinned] if k >= self.pinned else zero for k in (i, j))
-        s, c = sine_cosine(a - b)
-        signs = {k - self.pinned: sign for k, sign in ((i, 1), (j, -1)) if k >= self.pinned}
-        pairs = {(k, l): -c * signs[k] * signs[l] for k in signs for l in signs if k <= l}
-        return c, {k: -s * sign for k, sign in signs.items()}, pairs
+def charts(p: Program) -> list[Faces]:
+    """The charts that cover the product of spheres."""
+    if p.dim == 2:
+        return [()]
+    return list(product(product(range(p.dim), (1, -1)), repeat=p.columns))
 
 
 def degrees(p: Program) -> list[int] | None:
@@ -179,10 +56,9 @@ def degrees(p: Program) -> list[int] | None:
         result: list[int] | None = None
         if name == "const":
             result = [0] * p.columns
-        elif name == "x":
-            result = [int(rest[1] == j) for j in range(p.columns)]
-        elif name == "gram":
-            result = [int(rest[0] == j) + int(rest[1] == j) for j in range(p.columns)]
+        elif name in ("x", "gram"):
+            columns = rest[1:] if name == "x" else rest
+            result = [columns.count(j) for j in range(p.columns)]
         elif name == "pow":
             base = done[rest[0]]
             result = None if base is None else [rest[1] * n for n in base]
@@ -196,83 +72,305 @@ def degrees(p: Program) -> list[int] | None:
     return done[-1]
 
 
+class Jet(NamedTuple):
+    """Value, gradient and Hessian over boxes; an empty Hessian where none is asked for."""
+
+    value: Balls
+    gradient: Balls
+    hessian: Balls
+
+    def through(self, value: Balls, first: Balls, second: Balls) -> Jet:
+        """A function with these derivatives at the value."""
+        n = self.hessian.m.shape[1]
+        g, k = self.gradient[:, :n], np.arange(n)
+        outer, squares = outer_product(g, g), squared(g)
+        outer.m[:, k, k], outer.r[:, k, k] = squares.m, squares.r
+        hessian = first[:, None, None] * self.hessian + second[:, None, None] * outer
+        return Jet(value, first[:, None] * self.gradient, hessian)
+
+
+class ProgramEquations:
+    """The gradient of a program in one chart: the angles of the plane, or one face of a cube for each column."""
+
+    def __init__(self, p: Program, faces: Faces) -> None:
+        self.p, self.faces = p, faces
+        # a program of inner products alone does not see a rotation of the plane: the first angle is zero
+        self.pinned = int(p.dim == 2 and p.invariant)
+        self.variables = (p.dim - 1) * p.columns - self.pinned
+        self.homogeneous = bool(faces) and degrees(p) is not None
+        # derivatives are carried by angles in the plane, else by entries
+        self.seeds = p.dim * p.columns if faces else self.variables
+        box = FACE_BOX if faces else TURN_BOX
+        self.low, self.high = np.full(self.variables, box[0]), np.full(self.variables, box[1])
+        self.periodic = np.full(self.variables, not faces)
+
+    def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
+        """No box is left out."""
+        return np.zeros(len(low), dtype=np.bool_), low, high
+
+    def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
+        """The equations and their derivative."""
+        order = self.seeds if derivative else 0
+        columns = [self.column(j, x, order) for j in range(self.p.columns)]
+        last = self.run(columns, x)
+        if not self.faces:
+            return last.gradient, last.hessian
+        return self.on_faces(last, x) if derivative else (self.residual(last.gradient, x), last.hessian)
+
+    def residual(self, g: Balls, x: Balls) -> Balls:
+        """``E``."""
+        d, k = self.p.dim, 0
+        E = zeros(len(x.m), self.variables)
+        for j, (row, sign) in enumerate(self.faces):
+            for b in (a for a in range(d) if a != row):
+                put(E, (slice(None), k), g[:, j * d + b] - x[:, k] * float(sign) * g[:, j * d + row])
+                k += 1
+        return E
+
+    def on_faces(self, last: Jet, x: Balls) -> tuple[Balls, Balls]:
+        """``E`` and its derivative by t."""
+        n, d, g, H = self.variables, self.p.dim, last.gradient, last.hessian
+        boxes = len(x.m)
+        by_entries, own, slopes = (zeros(boxes, *s) for s in ((n, self.seeds), (n, n), (self.seeds, n)))
+        k = 0
+        for j, (row, sign) in enumerate(self.faces):
+            entries, s = self.entries(j, x)
+            free, f = [a for a in range(d) if a != row], j * d + row
+            for c, b in enumerate(free):
+                t = x[:, k + c] * float(sign)
+                put(by_entries, (slice(None), k + c), H[:, j * d + b] - t[:, None] * H[:, f])
+                put(own, (slice(None), k + c, k + c), g[:, f] * float(-sign))
+                for a in range(d):
+                    put(slopes, (slice(None), j * d + a, k + c), self.slope(entries, s, a, b))
+            k += d - 1
+        return self.residual(g, x), own + by_entries @ slopes
+
+    def slope(self, x: Sequence[Balls], s: Balls, a: int, b: int) -> Balls:
+        """Derivative of an entry by ``t_b``."""
+        if self.homogeneous:
+            return s * float(a == b)
+        return s * (-(x[a] * x[b]) if a != b else -squared(x[a]) + 1.0)
+
+    def entries(self, j: int, x: Balls) -> tuple[list[Balls], Balls]:
+        """Entries of a column (of y itself where the program is homogeneous), and ``1 / |y|``."""
+        d, (row, sign) = self.p.dim, self.faces[j]
+        t = x[:, j * (d - 1) : (j + 1) * (d - 1)]
+        one = point(np.ones(len(x.m)))
+        result = [one * float(sign)] * d
+        free = [a for a in range(d) if a != row]
+        if self.homogeneous:
+            for c, a in enumerate(free):
+                result[a] = t[:, c]
+            return result, one
+        squares = squared(t)
+        s = power_of_positive(one + squares.sum(1), -0.5)
+        result[row] = s * float(sign)
+        for c, a in enumerate(free):
+            others = squares[:, [e for e in range(d - 1) if e != c]]
+            rest = one + others.sum(1) if d > 2 else one
+            low, high = t.low[:, c], t.high[:, c]
+            # t / sqrt(t^2 + rest): of two rests the one that makes it a bound
+            ends = [
+                v / np.sqrt(v * v + np.where((v > 0) == below, rest.high, rest.low))
+                for v, below in ((low, True), (high, False))
+            ]
+            result[a] = between(ends[0] - 8 * FINE, ends[1] + 8 * FINE)
+        return result, s
+
+    def column(self, j: int, x: Balls, order: int = 0) -> list[Jet]:
+        """Jets of a column's entries."""
+        n, boxes = self.seeds, len(x.m)
+        if self.faces:
+            entries, unit = self.entries(j, x)[0], np.tile(np.eye(n)[None], (boxes, 1, 1))
+            first = j * self.p.dim
+            return [
+                Jet(v, point(unit[:, first + a]), zeros(boxes, order, order)) for a, v in enumerate(entries)
+            ]
+        k = j - self.pinned
+        if k < 0:
+            return [constant(point(np.full(boxes, v)), n, order) for v in (1.0, 0.0)]
+        return wave(x[:, k], np.eye(n)[k], order)
+
+    def point(self, x: Balls) -> Balls:
+        """Unit columns, shape ``(boxes, columns, d)``."""
+        columns = [[jet.value for jet in self.column(j, x)] for j in range(self.p.columns)]
+        X = Balls(*(np.array([[getattr(v, k) for v in c] for c in columns]).transpose(2, 0, 1) for k in "mr"))
+        if not self.homogeneous:
+            return X
+        return X * power_of_positive(squared(X).sum(2), -0.5)[:, :, None]
+
+    def coordinates(self, X: Balls) -> Balls | None:
+        """Coordinates of unit columns on these faces, None where they are not proved to lie there."""
+        parts = []
+        for j, (row, sign) in enumerate(self.faces):
+            height = X[:, j, row] * float(sign)
+            if not (height.low > 0).all():
+                return None
+            free = [a for a in range(self.p.dim) if a != row]
+            parts.append(X[:, j, free] * power_of_positive(height, -1)[:, None])
+        return Balls(*(np.concatenate([getattr(part, k) for part in parts], 1) for k in "mr"))
+
+    def cost(self, x: Balls) -> float:
+        """The cost at one box, in the middle."""
+        X = self.point(x)
+        columns = [
+            [constant(X[:, j, a], self.seeds) for a in range(self.p.dim)] for j in range(self.p.columns)
+        ]
+        return float(self.run(columns, None).value.m[0])
+
+    def run(self, columns: list[list[Jet]], x: Balls | None) -> Jet:
+        """Run the program."""
+        done: list[Jet] = []
+        boxes, order = columns[0][0].hessian.m.shape[:2]
+        for name, *rest in self.p.program:
+            if name == "const":
+                value = rational(rest[0])
+                done.append(
+                    constant(Balls(*(np.full(boxes, v) for v in (value.m, value.r))), self.seeds, order)
+                )
+            elif name == "x":
+                done.append(columns[rest[1]][rest[0]])
+            elif name == "gram":
+                done.append(self.gram(rest[0], rest[1], columns, x))
+            elif name == "pow":
+                done.append(to_power(done[rest[0]], rest[1]))
+            else:
+                done.append(OPERATIONS[name](*(done[t] for t in rest)))
+        return done[-1]
+
+    def gram(self, i: int, j: int, columns: list[list[Jet]], x: Balls | None) -> Jet:
+        """``<x_i, x_j>``; in the plane the cosine of a difference."""
+        if i == j and not self.homogeneous:
+            boxes, order = columns[0][0].hessian.m.shape[:2]
+            return constant(point(np.ones(boxes)), self.seeds, order)
+        if self.faces or x is None:
+            return total(*(multiply(a, b) for a, b in zip(columns[i], columns[j], strict=True)))
+        form = np.zeros(self.variables)
+        for column, sign in ((i, 1.0), (j, -1.0)):
+            if column >= self.pinned:
+                form[column - self.pinned] = sign
+        return wave((x * point(form)).sum(1), form, columns[0][0].hessian.m.shape[1])[0]
+
+
+def wave(angle: Balls, form: Array, order: int) -> list[Jet]:
+    """Cosine and sine of an angle that is a linear form with coefficients 0 and +-1."""
+    sine, cosine = sine_cosine(angle)
+    both = point(form[:order, None] * form[None, :order])
+    minus = -point(form)
+    return [
+        Jet(cosine, sine[:, None] * minus, -(cosine[:, None, None] * both)),
+        Jet(sine, cosine[:, None] * point(form), -(sine[:, None, None] * both)),
+    ]
+
+
+def put(into: Balls, where: Any, part: Balls) -> None:
+    """Store a part."""
+    into.m[where], into.r[where] = part.m, part.r
+
+
+def zeros(*shape: int) -> Balls:
+    """Exact zeros."""
+    return Balls(np.zeros(shape), np.zeros(shape))
+
+
+def constant(value: Balls, n: int, order: int = 0) -> Jet:
+    """A number."""
+    return Jet(value, zeros(len(value.m), n), zeros(len(value.m), order, order))
+
+
+def outer_product(a: Balls, b: Balls) -> Balls:
+    """All products of two lists."""
+    return a[:, :, None] * b[:, None, :]
+
+
 def total(*parts: Jet) -> Jet:
     """A sum."""
-    value, g, h = arb(0), dict[int, Any](), dict[tuple[int, int], Any]()
-    for part in parts:
-        value = value + part[0]
-        for k, v in part[1].items():
-            g[k] = g[k] + v if k in g else v
-        for key, v in part[2].items():
-            h[key] = h[key] + v if key in h else v
-    return value, g, h
+    return reduce(lambda a, b: Jet(*(u + v for u, v in zip(a, b, strict=True))), parts)
 
 
-def scaled(jet: Jet, factor: Any) -> Jet:
-    """A multiple by a ball that counts as a constant."""
-    return (
-        jet[0] * factor,
-        {k: v * factor for k, v in jet[1].items()},
-        {k: v * factor for k, v in jet[2].items()},
-    )
+def negative(a: Jet) -> Jet:
+    """The opposite."""
+    return Jet(*(-part for part in a))
 
 
 def multiply(a: Jet, b: Jet) -> Jet:
     """A product."""
     if a is b:
-        return through(a, squared(a[0]), 2 * a[0], arb(2))
-    _, g, h = total(scaled(a, b[0]), scaled(b, a[0]))
-    for k, u in a[1].items():
-        for l, v in b[1].items():
-            key, term = (min(k, l), max(k, l)), u * v * (2 if k == l else 1)
-            h[key] = h[key] + term if key in h else term
-    return a[0] * b[0], g, h
+        return to_power(a, 2)
+    n = a.hessian.m.shape[1]
+    cross = outer_product(a.gradient[:, :n], b.gradient[:, :n])
+    turned = Balls(cross.m.transpose(0, 2, 1), cross.r.transpose(0, 2, 1))
+    u, v = a.value, b.value
+    return Jet(
+        u * v,
+        u[:, None] * b.gradient + v[:, None] * a.gradient,
+        u[:, None, None] * b.hessian + v[:, None, None] * a.hessian + cross + turned,
+    )
 
 
-def through(a: Jet, value: Any, first: Any, second: Any) -> Jet:
-    """A function with these derivatives at the value."""
-    _, g, h = scaled(a, first)
-    order = sorted(a[1])
-    for k in order:
-        for l in order:
-            if k <= l:
-                term = second * (squared(a[1][k]) if k == l else a[1][k] * a[1][l])
-                h[k, l] = h[k, l] + term if (k, l) in h else term
-    return value, g, h
+def power(x: Balls, n: int) -> Balls:
+    """A power, exact at both ends."""
+    if n == 0:
+        return point(np.ones_like(x.m))
+    if n == 1:
+        return x
+    low, high = (reduce(np.multiply, [end] * n) for end in (x.low, x.high))
+    room = 16 * FINE * np.maximum(np.abs(low), np.abs(high))
+    if n % 2:
+        return between(low - room, high + room)
+    across = (x.low < 0) & (x.high > 0)
+    return between(np.where(across, 0.0, np.minimum(low, high) - room), np.maximum(low, high) + room)
 
 
 def to_power(a: Jet, n: int) -> Jet:
     """A power, 2 or more."""
-    return through(a, power(a[0], n), n * power(a[0], n - 1), n * (n - 1) * power(a[0], n - 2))
+    v = a.value
+    return a.through(power(v, n), power(v, n - 1) * float(n), power(v, n - 2) * float(n * (n - 1)))
 
 
-def negative(a: Jet) -> Jet:
-    """The opposite."""
-    return scaled(a, -1)
+def monotone(x: Balls, bounds: Callable[[Array], tuple[Array, Array]]) -> Balls:
+    """A monotone function with bounds on its values."""
+    with np.errstate(all="ignore"):
+        (a, b), (c, d) = bounds(x.low), bounds(x.high)
+        return between(np.minimum(a, c), np.maximum(b, d))
 
 
-def monotone(a: Jet, *functions: Callable[[Any], Any]) -> Jet:
-    """A function whose value and two derivatives are monotone."""
-    low, high = a[0].lower(), a[0].upper()
-    parts = []
-    for function in functions:
-        p, q = function(low), function(high)
-        parts.append(p.union(q))
-    return through(a, *parts)
+def power_of_positive(x: Balls, exponent: float) -> Balls:
+    """``x^exponent`` for an exponent 1/2, -1/2, -1, -3/2, -2 or -3; NaN, of which nothing follows, unless x > 0."""
 
+    def bounds(v: Array) -> tuple[Array, Array]:
+        v = np.where(v > 0, v, np.nan)
+        whole = reduce(np.multiply, [v] * int(abs(exponent)), np.ones_like(v))
+        y = whole * np.sqrt(v) if abs(exponent) % 1 else whole
+        y = y if exponent > 0 else 1 / y
+        return y * (1 - 4 * FINE), y * (1 + 4 * FINE)
 
-def of_positive(a: Jet, *functions: Callable[[Any], Any]) -> Jet:
-    """A function of positive numbers."""
-    if not a[0] > 0:
-        raise NotProvedError("an argument of a division, logarithm or root is not proved positive")
-    return monotone(a, *functions)
+    return monotone(x, bounds)
 
 
 def inverse(a: Jet) -> Jet:
     """One divided by a value of one sign."""
-    if a[0] < 0:
-        return negative(inverse(negative(a)))
-    return of_positive(a, lambda v: 1 / v, lambda v: -1 / v**2, lambda v: 2 / v**3)
+    sign = np.where(a.value.high < 0, -1.0, 1.0)
+    y = a.value * point(sign)
+    first, second, third = (power_of_positive(y, n) for n in (-1, -2, -3))
+    return a.through(first * point(sign), -second, third * point(2.0 * sign))
+
+
+def log_bounds(v: Array) -> tuple[Array, Array]:
+    """Bounds on the logarithm, NaN unless ``v > 0``."""
+    return logarithm(np.where(v > 0, v, np.nan))
+
+
+def logarithm_of(a: Jet) -> Jet:
+    """The logarithm."""
+    v = a.value
+    return a.through(monotone(v, log_bounds), power_of_positive(v, -1), -power_of_positive(v, -2))
+
+
+def root(a: Jet) -> Jet:
+    """The square root."""
+    halves = power_of_positive(a.value, -0.5) * 0.5, power_of_positive(a.value, -1.5) * -0.25
+    return a.through(power_of_positive(a.value, 0.5), *halves)
 
 
 OPERATIONS: dict[str, Callable[..., Jet]] = {
@@ -281,9 +379,7 @@ OPERATIONS: dict[str, Callable[..., Jet]] = {
     "mul": multiply,
     "div": lambda a, b: multiply(a, inverse(b)),
     "neg": negative,
-    "exp": lambda a: monotone(a, *[lambda v: v.exp()] * 3),
-    "log": lambda a: of_positive(a, lambda v: v.log(), lambda v: 1 / v, lambda v: -1 / v**2),
-    "sqrt": lambda a: of_positive(
-        a, lambda v: v.sqrt(), lambda v: 1 / (2 * v.sqrt()), lambda v: -1 / (4 * v * v.sqrt())
-    ),
+    "exp": lambda a: a.through(*[monotone(a.value, exponential)] * 3),
+    "log": logarithm_of,
+    "sqrt": root,
 }

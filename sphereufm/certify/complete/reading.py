@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 FORMAT = "sphereufm-complete/1"
 LARGEST_FILE, LARGEST_TREE = 1 << 24, 1 << 26
 RATIONAL = re.compile(r"-?[0-9]{1,60}(/[0-9]{1,60})?")
@@ -195,13 +198,33 @@ def read_json(data: bytes) -> dict[str, Any]:
     return value
 
 
-def read_tree(value: Any) -> bytes:
-    """Bytes of a tree."""
-    refuse_if(not isinstance(value, str), "tree must be a text")
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Nodes level by level: their codes, the places of all cuts, and the zeros that leaves lie near."""
+
+    codes: NDArray[np.int64]
+    cuts: NDArray[np.float64]
+    inside: NDArray[np.int64]
+
+
+def read_tree(value: Any) -> Tree:
+    """A tree: one byte a node, four a cut, two a leaf near a zero, each list packed on its own."""
+    data = keys(value, "tree", {"nodes", "cuts", "inside"})
+    nodes, cuts, inside = (unpacked(data[k], size) for k, size in (("nodes", 1), ("cuts", 4), ("inside", 2)))
+    return Tree(
+        codes=np.frombuffer(nodes, "u1").astype(np.int64),
+        cuts=np.frombuffer(cuts, "<u4").astype(np.float64),
+        inside=np.frombuffer(inside, "<u2").astype(np.int64),
+    )
+
+
+def unpacked(value: Any, size: int) -> bytes:
+    """Bytes of a list whose entries have some size."""
+    refuse_if(not isinstance(value, str), "tree must hold texts")
     try:
         unpacker = zlib.decompressobj()
         raw = unpacker.decompress(base64.b64decode(value, validate=True), LARGEST_TREE)
     except (ValueError, zlib.error):
         raise CompleteCheckError("a tree is damaged") from None
-    refuse_if(not unpacker.eof or unpacker.unused_data, "a tree is damaged or too large")
+    refuse_if(not unpacker.eof or unpacker.unused_data or len(raw) % size, "a tree is damaged or too large")
     return raw

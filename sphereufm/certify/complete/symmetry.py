@@ -9,8 +9,9 @@ from fractions import Fraction
 from itertools import pairwise, permutations, product
 from typing import Any
 
-from flint import arb
+import numpy as np
 
+from sphereufm.certify.complete.arithmetic import Array, Balls, Mask, applied, point, sine_cosine
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.reading import Instance, NotProvedError, integer, items, refuse_if
@@ -20,19 +21,19 @@ LARGEST_GROUP = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Orbit:
-    """One critical orbit: its cost in nats, rounded, and its orbits of O(d) alone."""
+    """One critical orbit: its cost in nats, rounded, and its orbits modulo O(d) alone."""
 
     cost: float
     copies: int
 
 
-def symmetries(p: Instance) -> list[tuple[list[int], list[int], int]]:
+def symmetries(p: Instance) -> list[tuple[tuple[int, ...], list[int], int]]:
     """Permutations of classes and of samples that keep labels and weights, each with both signs of the plane."""
     found = []
     for image in permutations(range(p.classes)):
         if not all(p.like(k, l) for k, l in enumerate(image)):
             continue
-        found += [(list(image), move, sign) for move in sample_moves(p, image) for sign in (1, -1)]
+        found += [(image, move, sign) for move in sample_moves(p, image) for sign in (1, -1)]
         if len(found) > LARGEST_GROUP:
             raise NotProvedError("the symmetry group is too large")
     return found
@@ -40,48 +41,47 @@ def symmetries(p: Instance) -> list[tuple[list[int], list[int], int]]:
 
 def sample_moves(p: Instance, image: Sequence[int]) -> Iterator[list[int]]:
     """Where samples can go if class k goes to ``image[k]``."""
-    N = len(p.labels)
     blocks: dict[tuple[int, Fraction], list[int]] = {}
-    for i in range(N):
-        blocks.setdefault((p.labels[i], p.weights[i]), []).append(i)
+    for i, key in enumerate(zip(p.labels, p.weights, strict=True)):
+        blocks.setdefault(key, []).append(i)
     starts = list(blocks.items())
     for choice in product(*(permutations(blocks[image[y], w]) for (y, w), _ in starts)):
-        move = [0] * N
+        move = [0] * len(p.labels)
         for (_, block), target in zip(starts, choice, strict=True):
             for i, j in zip(block, target, strict=True):
                 move[i] = j
         yield move
 
 
-def moved(p: Instance, source: tuple[Planar, Zero], g: Any, chart: Planar) -> list[Any]:
-    """Unknowns of a zero after a symmetry, in the order of another search; angles count modulo ``2 pi``."""
-    (planar, zero), (image, move, sign) = source, g
-    angle = [arb(0)]
-    for gap in zero.balls[: planar.K - 1]:
-        angle.append(angle[-1] + gap)
-    w = [arb(0)] * planar.K
-    for place, k in enumerate(planar.order):
-        w[image[k]] = sign * angle[place]
-    gaps = [w[b] - w[a] for a, b in pairwise(chart.order)]
-    turns = [arb(0)] * planar.N
-    for i, j in enumerate(move):
-        # an angle as seen from the own classifier only changes its sign
-        turns[j] = sign * zero.balls[planar.K - 1 + i]
-    return gaps + turns
+def matrices(source: Planar, chart: Planar, group: Sequence[Any]) -> Array:
+    """What each symmetry does to the unknowns of one order, in those of another, modulo ``2 pi``."""
+    K, n = source.K, source.variables
+    result = np.zeros((len(group), n, n))
+    for g, (image, move, sign) in enumerate(group):
+        w = np.zeros((K, n))
+        for place, k in enumerate(source.order):
+            w[image[k], :place] = sign
+        for row, (a, b) in enumerate(pairwise(chart.order)):
+            result[g, row] = w[b] - w[a]
+        for i, j in enumerate(move):
+            # an angle as seen from the own classifier only changes its sign
+            result[g, K - 1 + j, K - 1 + i] = sign
+    return result
 
 
-def same(x: list[Any], zero: Zero, periodic: bool = True) -> bool:
-    """Whether unknowns are proved to lie in the cube of a zero, where they are angles modulo ``2 pi``."""
-    for value, centre in zip(x, zero.point, strict=True):
-        turns = round((float(value.mid()) - centre) / math.tau) if periodic else 0
-        if not abs(value - turns * 2 * arb.pi() - centre) < zero.radius:
-            return False
-    return True
+def same(x: Balls, zero: Zero, periodic: Mask) -> Mask:
+    """Which unknowns, shape ``(.., n)``, are proved to lie in the cube of a zero, where some are modulo ``2 pi``."""
+    turns = np.where(periodic, np.rint((x.m - zero.point) / math.tau), 0.0)
+    off = x - Balls(turns * math.tau, np.abs(turns) * 1e-14) - point(zero.point)
+    inside: Mask = np.all(np.abs(off.m) + off.r * (1 + 1e-12) < zero.radius * (1 - 1e-12), axis=-1)
+    return inside
 
 
-def different(x: list[Any], zero: Zero) -> bool:
-    """Whether some unknown is proved to differ from that of a zero, modulo ``2 pi``."""
-    return any(abs(((a - b) / 2).sin()) > 0 for a, b in zip(x, zero.balls, strict=True))
+def different(x: Balls, zero: Zero) -> Mask:
+    """Which unknowns are proved to differ somewhere from those of a zero, modulo ``2 pi``."""
+    s = sine_cosine((x - zero.box) * 0.5)[0]
+    apart: Mask = np.any(np.abs(s.m) > s.r, axis=-1)
+    return apart
 
 
 def check_orders(p: Instance, orders: list[list[int]]) -> None:
@@ -118,27 +118,23 @@ def check_orbits(
 ) -> tuple[Orbit, ...]:
     """Zeros of one group are one orbit, those of two groups are not."""
     group, members = symmetries(p), read_groups(proved, groups)
+    # whether a symmetry moves something depends on classes and samples, not on the sign of the plane
+    kinds = np.array([[*image, *move] for image, move, _ in group])
     orbits = []
-    for number_, listed in enumerate(members):
+    for number, listed in enumerate(members):
         chart, first = listed[0]
-        for other, zero in listed[1:]:
-            if not any(same(moved(p, (other, zero), g, chart), first) for g in group):
-                raise NotProvedError(f"two zeros of orbit {number_ + 1} are not proved to be one orbit")
-        for later in members[number_ + 1 :]:
-            if not all(different(moved(p, later[0], g, chart), first) for g in group):
-                raise NotProvedError(f"orbit {number_ + 1} is not proved to differ from a later one")
-        fixed = {(*image, *move) for image, move, sign in group if fixes(p, listed[0], (image, move, sign))}
-        cost = float(chart.cost(first.balls).mid())
-        orbits.append(Orbit(cost=cost, copies=len(group) // 2 // len(fixed)))
+
+        def images(other: tuple[Planar, Zero], chart: Planar = chart) -> Balls:
+            return applied("gij,bj->gi", matrices(other[0], chart, group), other[1].box, chart.variables)
+
+        if not all(same(images(other), first, chart.all_angles).any() for other in listed[1:]):
+            raise NotProvedError(f"two zeros of orbit {number + 1} are not proved to be one orbit")
+        if not all(different(images(later[0]), first).all() for later in members[number + 1 :]):
+            raise NotProvedError(f"orbit {number + 1} is not proved to differ from a later one")
+        own = images(listed[0])
+        fixed = same(own, first, chart.all_angles)
+        if not (fixed | different(own, first)).all():
+            raise NotProvedError("a symmetry of a zero is not decided")
+        copies = len(group) // 2 // len(np.unique(kinds[fixed], axis=0))
+        orbits.append(Orbit(cost=chart.cost(first.box), copies=copies))
     return tuple(sorted(orbits, key=lambda orbit: orbit.cost))
-
-
-def fixes(p: Instance, source: tuple[Planar, Zero], g: Any) -> bool:
-    """Whether a symmetry fixes a zero; undecided is refused."""
-    chart, zero = source
-    x = moved(p, source, g, chart)
-    if same(x, zero):
-        return True
-    if different(x, zero):
-        return False
-    raise NotProvedError("a symmetry of a zero is not decided")
