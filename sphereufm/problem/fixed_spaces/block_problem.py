@@ -11,9 +11,8 @@ sees ``m + 1`` different logits only,
 
 all of the form ``tau y_l^T A_bl y'_b`` with diagonal ``A_bl``, and the cost is ``sum_b omega_b log(1 + sum_l
 mu_bl exp(t_bl - t_b0))`` with the block's whole weight ``omega_b``.  Gradient and Hessian are those of this
-function; they agree with the full problem's pulled back
-(:class:`~sphereufm.problem.fixed_spaces.restricted.RestrictedProblem`), at a cost that does not grow with the number of
-classes or samples.
+function; they agree with the full problem's, pulled back, at a cost that does not grow with the number of classes or
+samples.
 
 ========  ====================  ===============================================================
 symbol    shape                 meaning

@@ -8,7 +8,7 @@ product of spheres whatever the number of classes and samples, so instances far 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
 from sphereufm.problem.fixed_spaces.block_problem import BlockProblem
-from sphereufm.problem.fixed_spaces.restricted import RestrictedProblem
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -28,18 +27,21 @@ if TYPE_CHECKING:
 class SymmetricSpace:
     """The problem on one fixed-point space.
 
+    Column ``j`` of the large point is ``maps[j] @ y`` with ``y`` the column ``column_of[j]`` of the small one.  These
+    are isometries: great circles go to great circles, gradients and Hessians pull back without further terms.
+
     * ``blocks``: classes of each block.
     * ``problem``: the cost on the space, to search.
-    * ``restricted``: the same cost as a restriction, which knows the points of the original problem.
-    * ``labels``: labels of the original samples.
+    * ``maps``, shape ``(K + s, d, d')``; ``column_of``, shape ``(K + s,)``: of the classifiers and of one sample in
+      each class that has samples.
+    * ``copies``, shape ``(K + N,)``: which of these each column of the original problem equals.
     """
 
     blocks: tuple[tuple[int, ...], ...]
     problem: BlockProblem
-    restricted: RestrictedProblem
-    labels: NDArray[np.intp]
-    classes: int
-    sampled: tuple[int, ...]
+    maps: Array
+    column_of: NDArray[np.intp]
+    copies: NDArray[np.intp]
 
     @property
     def name(self) -> str:
@@ -48,10 +50,9 @@ class SymmetricSpace:
 
     def expand(self, Y: Array) -> Array:
         """Return the point of the original problem, shape ``(..., dim, K + N)``, for a small point."""
-        merged = self.restricted.lift(Y)
-        place = {k: self.classes + i for i, k in enumerate(self.sampled)}
-        columns = [*range(self.classes), *(place[int(y)] for y in self.labels)]
-        return merged[..., columns]
+        return np.einsum("jde,...ej->...dj", self.maps, Y[..., self.column_of], optimize=True)[
+            ..., self.copies
+        ]
 
 
 def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[SymmetricSpace]:
@@ -72,34 +73,23 @@ def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[Sy
 
 
 def _space(problem: UFMProblem, blocks: tuple[tuple[int, ...], ...]) -> SymmetricSpace:
-    """Assemble the restricted problem: one merged sample of its class's whole weight for each class."""
+    """Blocks with a sample have a feature column, of their classes' whole weight."""
     space = FixedPointSpace(blocks)
     totals = np.bincount(problem.labels, weights=problem.weights, minlength=problem.classes)
-    sampled = tuple(int(k) for k in np.flatnonzero(totals > 0.0))
-    first = np.array([np.flatnonzero(problem.labels == k)[0] for k in sampled])
-    merged = problem.with_samples(first, totals[list(sampled)], space.dim)
-    block_of = np.array(space.block_of)
-    column_of = np.concatenate([block_of, len(blocks) + block_of[list(sampled)]])
-    used, column_of = np.unique(column_of, return_inverse=True)
-    spheres = replace(space.spheres, dims=tuple(space.spheres.dims[c] for c in used))
-    restricted = RestrictedProblem(
-        full=merged,
-        maps=np.concatenate([space.maps, space.maps[list(sampled)]]),
-        column_of=column_of,
-        spheres=spheres,
-    )
+    sampled = np.flatnonzero(totals > 0.0)
     members = [b for b, block in enumerate(blocks) if block[0] in sampled]
-    small = BlockProblem(
-        space=space,
-        sampled=tuple(members),
-        weights=tuple(float(totals[list(blocks[b])].sum()) for b in members),
-        tau=problem.tau,
-    )
+    block_of = np.array(space.block_of)
     return SymmetricSpace(
         blocks=blocks,
-        problem=small,
-        restricted=restricted,
-        labels=problem.labels,
-        classes=problem.classes,
-        sampled=sampled,
+        problem=BlockProblem(
+            space=space,
+            sampled=tuple(members),
+            weights=tuple(float(totals[list(blocks[b])].sum()) for b in members),
+            tau=problem.tau,
+        ),
+        maps=np.concatenate([space.maps, space.maps[sampled]]),
+        column_of=np.concatenate([block_of, len(blocks) + np.searchsorted(members, block_of[sampled])]),
+        copies=np.concatenate(
+            [np.arange(problem.classes), problem.classes + np.searchsorted(sampled, problem.labels)]
+        ),
     )
