@@ -1,6 +1,7 @@
 """A problem offers a capability by having its method, and the matching feature lights up; without it, it is dark."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,15 @@ from sphereufm import (
     verify_landscape,
 )
 from sphereufm.errors import InvalidInputError
+from sphereufm.landscape.report.summary import summarise
+from sphereufm.landscape.search.effort import SearchSettings
+from sphereufm.landscape.search.rounds import merges_samples
+from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
 from sphereufm.plots.configurations import configurations_figure
-from sphereufm.problem import capabilities
+from sphereufm.problem import capabilities, point_capabilities
 from sphereufm.solvers import Settings
+from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.spectrum import normal_hessian
 
 PACKAGE = Path(capabilities.__file__).parents[1]
 # Three classes below d = K, with a spurious minimiser and a known minimum.
@@ -39,19 +46,38 @@ class Bare:
 class BarePoint:
     def __init__(self, inner):
         self.X, self._inner = inner.X, inner
+        self.products = 0
 
     cost = property(lambda self: self._inner.cost)
     gradient = property(lambda self: self._inner.gradient)
     gradient_scale = property(lambda self: self._inner.gradient_scale)
 
     def hessian_product(self, U):
+        self.products += 1
         return self._inner.hessian_product(U)
+
+
+def delegating(base, inner, methods):
+    """A kind of object with some methods of what it stands for."""
+    own = {name: (lambda self, *a, name=name: getattr(getattr(self, inner), name)(*a)) for name in methods}
+    return type("Toy", (base,), own)
+
+
+def knowing_points(inner, *methods):
+    """The bare cost, whose points have some methods of those that they stand for."""
+    kind, toy = delegating(BarePoint, "_inner", methods), knowing(inner)
+    toy.points = points = []
+    type(toy).at = lambda self, X: points.append(kind(self.inner.at(X))) or points[-1]
+    return toy
+
+
+def products(toy):
+    return sum(point.products for point in toy.points)
 
 
 def knowing(inner, *methods):
     """The bare cost with some methods of the problem that it stands for; still bare in other dimensions."""
-    own = {name: (lambda self, *a, name=name: getattr(self.inner, name)(*a)) for name in methods}
-    kind = type("Toy", (Bare,), own)
+    kind = delegating(Bare, "inner", methods)
     kind.in_dimension = lambda self, r: kind(inner.in_dimension(r))
     return kind(inner)
 
@@ -121,15 +147,16 @@ def test_a_gap_is_in_the_rows_and_stops_a_solver():
 
 
 def test_constructed_starts_are_searched():
-    """A configuration that no random start is led to: with one start the minimiser is found from the simplex."""
-    problem = UFMProblem(class_sizes=(1,) * 6, dim=5, tau=1.0)
-    W = simplex_etf(6, 5)
-    toy = knowing(problem)
-    type(toy).constructed_starts = lambda self: [np.concatenate([W, W], axis=1)]
-    found = verify_landscape(toy, effort="minimisers", starts=1)
-    unhit = [e for e in found.critical if e.hits == 0 and e.cost == pytest.approx(problem.known_minimum())]
-    assert unhit or min(e.cost for e in found.critical) == pytest.approx(problem.known_minimum())
-    assert len(capabilities.constructed_starts(toy)) == 1
+    """A saddle, which a search for minimisers alone does not meet."""
+    X = np.zeros(SMALL.spheres.shape)
+    X[0] = [1, -1, 1, 1, -1, 1]
+    toy = knowing(SMALL)
+    assert {e.kind.name for e in verify_landscape(toy, effort="minimisers", starts=1).critical} == {
+        "LOCAL_MINIMUM"
+    }
+    type(toy).constructed_starts = lambda self: [X]
+    found = verify_landscape(toy, effort="minimisers", starts=1).critical
+    assert "STRICT_SADDLE" in {entry.kind.name for entry in found}
 
 
 def test_families_are_merged_into_one_row():
@@ -189,3 +216,113 @@ def test_labels_colour_the_columns():
 def test_a_described_problem_is_named_in_its_file():
     report = landscape(SMALL, "title", "cost_unit", "to_json", starts=2)
     assert report.to_json()["problem"]["class_sizes"] == [2, 2]
+    summary = summarise(report)
+    assert summary.title == SMALL.title()
+    assert summary.cost_heading == "cost (nats)"
+    assert summarise(landscape(SMALL, starts=2)).cost_heading == "cost"
+
+
+def test_known_directions_lead_away_from_a_saddle():
+    X = np.zeros(SMALL.spheres.shape)
+    X[0] = [1, 1, 1, -1, 1, -1]
+    plain, toy = knowing_points(SMALL), knowing_points(SMALL)
+    toy.descent_direction = SMALL.descent_direction
+    for problem in (plain, toy):
+        assert solve(problem, X).cost == pytest.approx(SMALL.known_minimum(), rel=1e-9)
+    assert products(toy) < products(plain)
+
+
+def test_samples_are_merged_in_the_search():
+    problem = UFMProblem(class_sizes=(12, 12), dim=2, tau=1.0)
+    toy = knowing(problem, "merged_at_random", "share_of_distinct_samples")
+    W = simplex_etf(2, 2)
+    collapsed = np.concatenate([W, W[:, problem.labels]], axis=1)
+    assert merges_samples(toy, [collapsed])
+    assert not merges_samples(knowing(problem), [collapsed])
+    batch = Batch(
+        stratum=Stratum(name="merged", problem=toy, merged=True),
+        settings=SearchSettings(),
+        seed=1,
+        first=0,
+        count=4,
+    )
+    assert all(problem.share_of_distinct_samples(X) < 1.0 for X in search_batch(batch))
+
+
+def test_a_well_scaled_cost_needs_no_newton_step_for_its_distance():
+    W = simplex_etf(2, 3)
+    X = np.concatenate([W, W[:, SMALL.labels]], axis=1)
+    plain, toy = knowing_points(SMALL), knowing_points(SMALL)
+    type(toy).is_well_scaled = lambda self: True
+    for problem in (plain, toy):
+        assert solve(problem, X).cost == pytest.approx(SMALL.known_minimum())
+    assert products(toy) < products(plain)
+
+
+def test_differences_for_hessians_are_named_in_the_notes():
+    toy = knowing(SMALL)
+    assert not any("differences" in note for note in verify_landscape(toy, starts=2).notes)
+    toy.hessian_error = 1e-7
+    assert any("differences" in note for note in verify_landscape(toy, starts=2).notes)
+
+
+def test_a_cost_that_is_always_finite_is_not_tried_at_starts():
+    toy = knowing_points(SMALL)
+    X = SMALL.spheres.random_point(0)
+    assert capabilities.is_finite(toy, X)
+    assert len(toy.points) == 1
+    toy.is_always_finite = SMALL.is_always_finite
+    assert capabilities.is_finite(toy, X)
+    assert len(toy.points) == 1
+
+
+@pytest.mark.parametrize("method", ["shifted_hessian", "tangent_hessian"])
+def test_a_point_that_has_its_hessian_is_asked_for_no_products(method):
+    X = SMALL.spheres.random_point(0)
+    problem = SMALL
+    if method == "tangent_hessian":
+        space = next(iter(UFMProblem(class_sizes=(1,) * 4, dim=4, tau=1.0).fixed_point_spaces()))
+        problem, X = space.problem, space.problem.spheres.random_point(0)
+    plain, toy = knowing_points(problem), knowing_points(problem, method)
+    np.testing.assert_allclose(hessian_matrix(toy, X), hessian_matrix(plain, X), atol=1e-12)
+    assert products(toy) == 0 < products(plain)
+
+
+def test_a_normal_hessian_gives_the_curvature_out_of_the_span():
+    X = np.array([[1.0, -1.0, 1.0, 1.0, -1.0, -1.0]])
+    line = SMALL.in_dimension(1)
+    toy = knowing_points(line, "normal_hessian")
+    np.testing.assert_array_equal(normal_hessian(toy, X), line.at(X).normal_hessian())
+    assert products(toy) == 0
+
+
+def test_a_shown_minimiser_is_not_searched_for_a_way_down():
+    W = simplex_etf(2, 3)
+    X = np.concatenate([W, W[:, SMALL.labels]], axis=1)
+    plain, toy = knowing_points(SMALL), knowing_points(SMALL, "global_minima")
+    for problem in (plain, toy):
+        assert solve(problem, X).converged
+    assert products(toy) < products(plain)
+
+
+def test_an_approximate_inverse_speeds_up_extreme_eigenvalues():
+    problem = UFMProblem(class_sizes=(30, 200), dim=8, tau=8.0)
+    X = problem.spheres.random_point(3)
+    plain, quick = (knowing_points(problem, *methods) for methods in ((), ("approximate_inverse",)))
+    limited = hessian_extreme(plain, X, 2, max_iterations=40)
+    assert hessian_extreme(quick, X, 2, max_iterations=40).converged
+    assert not limited.converged
+
+
+def test_every_capability_has_a_toy():
+    source = Path(__file__).read_text()
+    offered = [
+        name
+        for module in (capabilities, point_capabilities)
+        for kind in vars(module).values()
+        if getattr(kind, "_is_runtime_protocol", False) and kind.__module__ == module.__name__
+        for name in vars(kind)
+        if not name.startswith("_")
+    ]
+    assert len(offered) > 20
+    assert [name for name in offered if not re.search(rf"[\".]{name}\b", source)] == []
