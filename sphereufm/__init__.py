@@ -38,17 +38,19 @@ if TYPE_CHECKING:
     from sphereufm.landscape.symmetric_search import symmetric_critical_points as symmetric_critical_points
     from sphereufm.landscape.verify import verify_landscape as verify_landscape
     from sphereufm.placement import position as position
+    from sphereufm.plots.landscape import landscape_figure as landscape_figure
     from sphereufm.problem.derivative_checks import DerivativeCheck as DerivativeCheck
     from sphereufm.problem.derivative_checks import check_gradient as check_gradient
     from sphereufm.problem.derivative_checks import check_hessian as check_hessian
     from sphereufm.problem.losses.registry import register_loss as register_loss
+    from sphereufm.problem.own_costs.as_problem import optimality_gap as optimality_gap
     from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt as from_pymanopt
-    from sphereufm.problem.theory.gap import optimality_gap as optimality_gap
     from sphereufm.problem.theory.theorems import collapsed_point as collapsed_point
     from sphereufm.problem.theory.theorems import global_minimum as global_minimum
     from sphereufm.problem.theory.theorems import simplex_etf as simplex_etf
     from sphereufm.problem.theory.theorems import theorem_s as theorem_s
     from sphereufm.problem.ufm import UFMProblem as UFMProblem
+    from sphereufm.report.landscape import landscape_html as landscape_html
     from sphereufm.solvers import SolverResult as SolverResult
     from sphereufm.solvers import StopReason as StopReason
     from sphereufm.solvers import solve as solve
@@ -91,9 +93,11 @@ _HOME = {
     "hessian_extreme": "spectra.extreme",
     "hessian_matrix": "spectra.matrix",
     "hessian_spectrum": "spectra.spectrum",
+    "landscape_figure": "plots.landscape",
+    "landscape_html": "report.landscape",
     "load_features": "features",
     "load_report": "landscape.report.landscape_report",
-    "optimality_gap": "problem.theory.gap",
+    "optimality_gap": "problem.own_costs.as_problem",
     "position": "placement",
     "simplex_etf": "problem.theory.theorems",
     "solve": "solvers",

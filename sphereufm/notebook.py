@@ -1,9 +1,15 @@
-"""Tables for notebooks: plain HTML, every text escaped, no script and no style."""
+"""What people see without a command: tables as text and, for notebooks, as plain HTML; a notebook's bar of progress."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
+
+# seconds between two pictures of a bar
+_REFRESH = 0.2
 
 
 def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -21,6 +27,50 @@ def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[st
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     lines = "<br>".join(map(escape, caption.splitlines()))
     return f"<table><caption>{lines}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as lines of text, columns aligned on the right, the last one on the left.
+
+    Examples
+    --------
+    >>> print(text_table(["row", "kind"], [("1", "saddle"), ("12", "minimum")]))
+    row  kind
+      1  saddle
+     12  minimum
+    """
+    lines = [tuple(headings), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([*map(str.rjust, line[:-1], widths[:-1]), line[-1]]).rstrip() for line in lines
+    )
+
+
+class NotebookBar:
+    """Progress in a notebook: one bar below the cell, replaced in place."""
+
+    def __init__(self, display: Any) -> None:
+        self._display, self._handle, self._drawn = display, None, 0.0
+
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Draw it, a few times a second and at the end."""
+        now = time.monotonic()
+        if done < total and now - self._drawn < _REFRESH:
+            return
+        self._drawn = now
+        text = escape(f"{stage} {detail}".strip())
+        bar = self._display.HTML(f'<progress value="{done}" max="{max(total, 1)}"></progress> {text}')
+        if self._handle is None:
+            self._handle = self._display.display(bar, display_id=True)
+        else:
+            self._handle.update(bar)
+
+
+def notebook_bar() -> NotebookBar | None:
+    """A bar where Python runs in a notebook's kernel, else None; IPython is loaded there."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return NotebookBar(ipython.display) if ipython and hasattr(shell, "kernel") else None
 
 
 def shown(value: str | float | tuple[float, float] | None) -> str:

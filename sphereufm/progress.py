@@ -16,6 +16,8 @@ from html import escape
 from importlib import import_module
 from typing import Any, Protocol
 
+from sphereufm.notebook import notebook_bar
+
 # so fine is the scale of a whole that consists of parts
 _WHOLE = 1000
 # seconds between two lines where there is no bar
@@ -48,7 +50,7 @@ def silent(stage: str, done: int, total: int, detail: str = "") -> None:
 
 def until(progress: Progress | None, seconds: float | None) -> Progress:
     """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds."""
-    report = progress or silent
+    report = progress or notebook_bar() or silent
     if seconds is None:
         return report
     end = time.monotonic() + seconds

@@ -1,6 +1,8 @@
 """Objects print in one readable line, and pickle; a notebook's table of a solver's result."""
 
 import pickle
+import sys
+import types
 from xml.etree import ElementTree
 
 import numpy as np
@@ -154,3 +156,45 @@ def test_large_problems_and_those_of_pymanopt_print_shortly():
         assert len(repr(thing)) < 300
         assert " object at 0x" not in repr(thing)
     assert "Sphere manifold" in repr(own)
+
+
+def test_a_report_shows_itself(things):
+    report = things["LandscapeReport"]
+    lines = str(report).splitlines()
+    assert lines[1].split()[:3] == ["row", "cost", "(nats)"]
+    rows = lines[2 : 2 + len(report.critical)]
+    assert [float(row.split()[1]) for row in rows] == pytest.approx(
+        [e.cost for e in report.critical], rel=1e-5
+    )
+    assert report.verdict.name in lines[2 + len(report.critical)]
+    assert report.plot().axes[0].get_xlabel() == "Morse index"
+    assert report.to_html().startswith("<!DOCTYPE html>")
+
+
+class Display:
+    """What IPython.display gives, as far as a bar asks for it."""
+
+    def __init__(self):
+        self.shown, self.HTML = [], str
+
+    def display(self, bar, display_id):
+        self.shown.append(bar)
+        return self
+
+    def update(self, bar):
+        self.shown.append(bar)
+
+
+def test_a_notebook_gets_a_bar(monkeypatch):
+    display = Display()
+    kernel = types.SimpleNamespace(kernel=object())
+    ipython = types.SimpleNamespace(display=display, get_ipython=lambda: kernel)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=2)
+    assert display.shown[0].startswith('<progress value="')
+    assert all('max="1000"' in bar for bar in display.shown)
+    # in a terminal's IPython there is none
+    ipython.get_ipython = lambda: object()
+    display.shown.clear()
+    verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=2)
+    assert display.shown == []

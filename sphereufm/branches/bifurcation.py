@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.branches.continuation import BranchPoint, advance, at_tau, frame_at
+from sphereufm.branches.parametric import Parametric
 from sphereufm.geometry.spheres import Array, normalize, project, retract, tangent_norm
 from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.landscape.orbits.lower import cost_noise
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import FAMILY_COST
 
@@ -45,7 +47,7 @@ class Crossing:
 
 
 def crossing_between(
-    problem: UFMProblem, first: BranchPoint, second: BranchPoint, step: float
+    problem: Parametric, first: BranchPoint, second: BranchPoint, step: float
 ) -> list[Crossing]:
     """Return what happens on one step of a branch; most often nothing.
 
@@ -61,14 +63,14 @@ def crossing_between(
         state = _bisect(problem, first, step, lambda s: s.index_in_span == first.index_in_span)
         found.append(Crossing(kind="bifurcation", state=state, kernel=abs(in_span) - int(turned)))
     normal = abs(second.index_normal - first.index_normal)
-    if normal and first.X.shape[0] < problem.dim:
+    if normal:
         state = _bisect(problem, first, step, lambda s: s.index_normal == first.index_normal)
         found.append(Crossing(kind="rank", state=state, kernel=normal))
     return found
 
 
 def switch(
-    problem: UFMProblem, crossing: Crossing, rng: np.random.Generator
+    problem: Parametric, crossing: Crossing, rng: np.random.Generator
 ) -> Iterator[tuple[Array, float, Array]]:
     """Yield points ``(X, log_tau, direction)`` of branches that cross, not yet compared with known ones.
 
@@ -87,19 +89,21 @@ def switch(
                 break
 
 
-def same_orbit(problem: UFMProblem, X: Array, Y: Array, log_tau: float) -> bool:
+def same_orbit(problem: Parametric, X: Array, Y: Array, log_tau: float) -> bool:
     """Whether two critical points at one temperature lie in one orbit."""
     if X.shape != Y.shape:
         return False
     inner = problem.in_dimension(X.shape[0]).with_tau(math.exp(log_tau))
-    costs = float(inner.cost(X)), float(inner.cost(Y))
-    if abs(costs[0] - costs[1]) > FAMILY_COST * max(map(abs, costs)):
+    here, there = inner.at(X), inner.at(Y)
+    costs = float(here.cost), float(there.cost)
+    # a cost of one's own may be zero at a critical point
+    if abs(costs[0] - costs[1]) > FAMILY_COST * max(map(abs, costs)) + cost_noise(here):
         return False
     return align(X, Y, inner.symmetry, tolerance=_SAME_POINT) is not None
 
 
 def _bisect(
-    problem: UFMProblem, first: BranchPoint, step: float, before: Callable[[BranchPoint], bool]
+    problem: Parametric, first: BranchPoint, step: float, before: Callable[[BranchPoint], bool]
 ) -> BranchPoint:
     """Last state for which ``before`` still holds."""
     for _ in range(_HALVINGS):
@@ -110,7 +114,7 @@ def _bisect(
     return first
 
 
-def _span_kernel(problem: UFMProblem, crossing: Crossing) -> tuple[Array, list[Array]]:
+def _span_kernel(problem: Parametric, crossing: Crossing) -> tuple[Array, list[Array]]:
     """Point, and eigenvectors of the horizontal Hessian nearest to its kernel."""
     X = crossing.state.X
     frame = frame_at(problem.in_dimension(X.shape[0]), X, crossing.state.log_tau)
@@ -119,11 +123,11 @@ def _span_kernel(problem: UFMProblem, crossing: Crossing) -> tuple[Array, list[A
     return X, [frame.tangent_vector(vectors[:, i]) for i in nearest]
 
 
-def _rank_kernel(problem: UFMProblem, crossing: Crossing) -> tuple[Array, list[Array]]:
+def _rank_kernel(problem: Parametric, crossing: Crossing) -> tuple[Array, list[Array]]:
     """Point with a row of zeros below, and directions that fill that row."""
     X, r = crossing.state.X, crossing.state.X.shape[0]
     here = problem.with_tau(crossing.state.tau)
-    S = normal_hessian(here.in_dimension(r), X)
+    S = normal_hessian(capabilities.in_span(here, r), X)
     off = np.linalg.svd(X, full_matrices=True)[2][r:].T
     values, vectors = np.linalg.eigh(off.T @ S @ off)
     nearest = np.argsort(np.abs(values))[: crossing.kernel]
@@ -142,12 +146,12 @@ def _directions(kernel: list[Array], rng: np.random.Generator) -> Iterator[Array
 
 
 def _displaced(
-    problem: UFMProblem, X: Array, log_tau: float, v: Array, delta: float
+    problem: Parametric, X: Array, log_tau: float, v: Array, delta: float
 ) -> tuple[Array, float] | None:
     """A critical point near ``X + delta v``, its displacement along ``v`` held; ``log_tau`` is free."""
-    Y = retract(X, delta * v)
+    Y, here = retract(X, delta * v), problem.with_tau(math.exp(log_tau))
     for _ in range(_CORRECTIONS):
-        if np.linalg.svd(Y, compute_uv=False)[-1] < 1e-6:
+        if here.symmetry.orthogonal and np.linalg.svd(Y, compute_uv=False)[-1] < 1e-6:
             return None
         frame = frame_at(problem, Y, log_tau)
         held = frame.coordinates(project(Y, v))

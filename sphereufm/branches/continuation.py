@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sphereufm.branches.parametric import Parametric
 from sphereufm.geometry.spheres import Array, column_norms, retract
 from sphereufm.geometry.symmetry.groups import vertical_basis
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.theory.families import family_name
-from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 
@@ -47,7 +47,6 @@ class BranchPoint:
     """One point of a branch.
 
     * ``X``, shape ``(r, M)``: in its own span.
-    * ``cost``: in nats.
     * ``spectrum``: in ``R^d``.
     * ``tangent``: unit direction of the branch: of the point, and of ``log_tau``; the way it is being
       followed.
@@ -77,7 +76,7 @@ class BranchPoint:
         return _negative(self.spectrum.normal_eigenvalues)
 
     def is_flat(self) -> bool:
-        """Whether the point is about to lose a rank."""
+        """Whether the point is about to lose a rank; only where O(d) is a symmetry is that the end of a branch."""
         values = np.linalg.svd(self.X, compute_uv=False)
         return bool(values[-1] < _FLAT * values[0])
 
@@ -110,14 +109,16 @@ class Frame:
         return np.asarray(self.basis.T @ xi.reshape(-1))
 
 
-def frame_at(problem: UFMProblem, X: Array, log_tau: float) -> Frame:
+def frame_at(problem: Parametric, X: Array, log_tau: float) -> Frame:
     """Linearise at ``X``, shape (r, M); ``problem`` is that of ``R^r`` at any temperature."""
     here = problem.with_tau(math.exp(log_tau))
     point = here.at(X)
     scale = np.maximum(point.gradient_scale / point.gradient_scale.max(), 1e-100)
     factors = np.repeat(1.0 / np.sqrt(scale), X.shape[0] - 1)
-    vertical = np.stack([_flat(X, V) for V in vertical_basis(X)], axis=-1) / factors[:, None]
-    basis = np.linalg.svd(vertical, full_matrices=True)[0][:, vertical.shape[1] :]
+    basis = np.eye(len(factors))
+    if here.symmetry.orthogonal:
+        vertical = np.stack([_flat(X, V) for V in vertical_basis(X)], axis=-1) / factors[:, None]
+        basis = np.linalg.svd(vertical, full_matrices=True)[0][:, vertical.shape[1] :]
     scaled = factors[:, None] * hessian_matrix(here, X) * factors
     change = _gradient(problem, X, log_tau + _DIFFERENCE) - _gradient(problem, X, log_tau - _DIFFERENCE)
     unit = float(point.gradient_scale.max())
@@ -131,7 +132,7 @@ def frame_at(problem: UFMProblem, X: Array, log_tau: float) -> Frame:
     )
 
 
-def start_state(problem: UFMProblem, X: Array, log_tau: float, forwards: bool) -> BranchPoint:
+def start_state(problem: Parametric, X: Array, log_tau: float, forwards: bool) -> BranchPoint:
     """Return the state at a critical point, looking towards larger ``tau`` (``forwards``) or smaller."""
     state = _state(problem, X, log_tau, (np.zeros_like(X), 1.0 if forwards else -1.0))
     if X.shape[0] == 1:
@@ -139,7 +140,7 @@ def start_state(problem: UFMProblem, X: Array, log_tau: float, forwards: bool) -
     return _directed(frame_at(problem.in_dimension(X.shape[0]), X, log_tau), state)
 
 
-def advance(problem: UFMProblem, state: BranchPoint, step: float) -> BranchPoint | None:
+def advance(problem: Parametric, state: BranchPoint, step: float) -> BranchPoint | None:
     """Take one step of a branch; None where the corrector fails, strays, or leaves the rank.
 
     ``problem``: in ``R^d``, at any temperature; ``step``: length of the step along the unit tangent.
@@ -170,14 +171,14 @@ def advance(problem: UFMProblem, state: BranchPoint, step: float) -> BranchPoint
     return _directed(frame_at(inner, X, log_tau), _state(problem, X, log_tau, state.tangent))
 
 
-def at_tau(problem: UFMProblem, X: Array, log_tau: float) -> Array | None:
+def at_tau(problem: Parametric, X: Array, log_tau: float) -> Array | None:
     """Correct a point near a branch at a fixed temperature; None where Newton's method does not converge."""
     here = problem.in_dimension(X.shape[0]).with_tau(math.exp(log_tau))
     search = find_critical_points(here, X[None], tolerance=1e-12, max_iterations=50)
     return search.X[0] if search.converged[0] else None
 
 
-def along(problem: UFMProblem, state: BranchPoint, log_tau: float) -> Array | None:
+def along(problem: Parametric, state: BranchPoint, log_tau: float) -> Array | None:
     """The branch's own point at a temperature close to a state's, reached by steps that stay on the branch.
 
     Newton's method at the fixed temperature alone could land on a branch that passes close by.
@@ -197,9 +198,9 @@ def along(problem: UFMProblem, state: BranchPoint, log_tau: float) -> Array | No
     return None
 
 
-def family_met(problem: UFMProblem, state: BranchPoint) -> str | None:
+def family_met(problem: Parametric, state: BranchPoint) -> str | None:
     """Name of the family that a branch has run into, None where it is still an isolated orbit."""
-    return family_name(problem.with_tau(state.tau), state.X, state.cost)
+    return capabilities.family_name(problem.with_tau(state.tau), state.X, state.cost)
 
 
 def _directed(frame: Frame, state: BranchPoint) -> BranchPoint:
@@ -217,15 +218,15 @@ def _directed(frame: Frame, state: BranchPoint) -> BranchPoint:
     )
 
 
-def _state(problem: UFMProblem, X: Array, log_tau: float, tangent: tuple[Array, float]) -> BranchPoint:
+def _state(problem: Parametric, X: Array, log_tau: float, tangent: tuple[Array, float]) -> BranchPoint:
     """Measure one point."""
     here = problem.with_tau(math.exp(log_tau))
     r = X.shape[0]
     return BranchPoint(
         X=X,
         log_tau=log_tau,
-        cost=float(here.in_dimension(r).cost(X)),
-        spectrum=hessian_spectrum(here, embed(X, problem.dim), r),
+        cost=float(capabilities.in_span(here, r).at(X).cost),
+        spectrum=hessian_spectrum(here, embed(X, here.spheres.shape[0]), r),
         tangent=tangent,
     )
 
@@ -235,12 +236,12 @@ def _negative(values: Array) -> int:
     return int((values < -_ROUNDING * np.abs(values).max(initial=0.0)).sum())
 
 
-def _gradient(problem: UFMProblem, X: Array, log_tau: float) -> Array:
+def _gradient(problem: Parametric, X: Array, log_tau: float) -> Array:
     """Riemannian gradient at another temperature."""
-    return problem.with_tau(math.exp(log_tau)).gradient(X)
+    return problem.with_tau(math.exp(log_tau)).at(X).gradient
 
 
-def _relative_norm(problem: UFMProblem, X: Array, log_tau: float) -> float:
+def _relative_norm(problem: Parametric, X: Array, log_tau: float) -> float:
     """Columnwise relative gradient norm at another temperature."""
     return float(relative_gradient_norm(problem.with_tau(math.exp(log_tau)).at(X)))
 

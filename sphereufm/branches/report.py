@@ -10,7 +10,8 @@ from typing import Any
 from sphereufm.branches.continuation import BranchPoint
 from sphereufm.files import write_text
 from sphereufm.notebook import html_table
-from sphereufm.problem.ufm import UFMProblem
+from sphereufm.problem import capabilities
+from sphereufm.problem.interface import SphereProblem
 
 FORMAT = "sphereufm-branches/1"
 
@@ -76,38 +77,46 @@ class BranchReport:
 
     Attributes
     ----------
-    problem : UFMProblem
+    problem : SphereProblem
+        Of a parametric cost of one's own, at ``tau_from``.
     tau_from, tau_to : float
     branches : tuple of Branch
     events : tuple of BranchEvent
     complete : bool
         False where a limit was reached or the run was interrupted.
     interrupted : bool
+    parameter : str
+        Its name, where it is not ``tau``.
     """
 
-    problem: UFMProblem
+    problem: SphereProblem
     tau_from: float
     tau_to: float
     branches: tuple[Branch, ...]
     events: tuple[BranchEvent, ...]
     complete: bool
     interrupted: bool = False
+    parameter: str = "tau"
 
     def __repr__(self) -> str:
         partial = "" if self.complete else ", incomplete"
         return (
             f"<BranchReport: {len(self.branches)} branches, {len(self.events)} events, "
-            f"tau {self.tau_from:g} .. {self.tau_to:g}{partial}>"
+            f"{self.parameter} {self.tau_from:g} .. {self.tau_to:g}{partial}>"
         )
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: one line for each branch."""
         caption = (
-            f"{len(self.branches)} branches from tau {self.tau_from:g} to {self.tau_to:g}, "
+            f"{len(self.branches)} branches from {self.parameter} {self.tau_from:g} to {self.tau_to:g}, "
             f"{len(self.events)} events; numerical"
         )
-        headings = ("branch", "from", "rank", "tau", "cost", "Morse index", "ends")
-        return html_table(caption, headings, (branch.cells() for branch in self.branches))
+        return html_table(caption, self.headings, (branch.cells() for branch in self.branches))
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What the cells of a branch's row are."""
+        return ("branch", "from", "rank", self.parameter, "cost", "Morse index", "ends")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to a temporary name beside ``path``, then rename it.
@@ -121,9 +130,13 @@ class BranchReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagram as JSON data, format ``sphereufm-branches/1``."""
+        sizes = getattr(self.problem, "class_sizes", None)
+        d = self.problem.spheres.shape[0]
+        about = {"title": capabilities.title(self.problem)} if sizes is None else {"class_sizes": list(sizes)}
         return {
             "format": FORMAT,
-            "problem": {"class_sizes": list(self.problem.class_sizes), "dim": self.problem.dim},
+            "problem": {**about, "dim": d},
+            **({} if self.parameter == "tau" else {"parameter": self.parameter}),
             "tau_from": self.tau_from,
             "tau_to": self.tau_to,
             "complete": self.complete,

@@ -8,12 +8,15 @@ throughout: a diagram shows what was found.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from sphereufm.branches.bifurcation import Crossing, crossing_between, same_orbit, switch
 from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, family_met, start_state
+from sphereufm.branches.parametric import OwnFamily, Parametric
 from sphereufm.branches.report import Branch, BranchEvent, BranchReport
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
@@ -34,21 +37,24 @@ _IRREGULAR = 1e-6
 
 
 def trace_branches(
-    problem: UFMProblem,
+    problem: UFMProblem | Callable[[float], Any],
     tau_from: float,
     tau_to: float,
     *,
     effort: Effort | str = Effort.STANDARD,
     rng: int | np.random.Generator = 0,
     most_branches: int = 100,
+    parameter: str = "tau",
     progress: Progress = silent,
 ) -> BranchReport:
-    """Follow the critical points of a problem from one temperature to another.
+    """Follow the critical points of a problem from one temperature, or another parameter, to another.
 
     Parameters
     ----------
-    problem : UFMProblem
-        Its own ``tau`` is not used.
+    problem : UFMProblem or callable
+        Of a ``UFMProblem`` its own ``tau`` is not used.  A callable makes the problem of a value of its parameter: a
+        cost expression's instance, an ``ExpressionProblem``, what ``from_pymanopt`` returns, or a Pymanopt problem; all
+        columns have one length.
     tau_from, tau_to : float
         Positive and different; start points are searched for at both.
     effort : Effort or str
@@ -56,6 +62,8 @@ def trace_branches(
     rng : int or Generator
     most_branches : int
         Branches beyond this number are not followed.
+    parameter : str
+        Its name in the report.
     progress : Progress
         ``progress("branches", done, known, detail)``.
 
@@ -67,7 +75,7 @@ def trace_branches(
     Raises
     ------
     InvalidInputError
-        If a temperature is not positive, both are equal, or there is no such effort.
+        If a temperature is not positive, both are equal, there is no such effort, or it is no problem.
 
     Examples
     --------
@@ -75,6 +83,17 @@ def trace_branches(
     >>> report = trace_branches(problem, 0.5, 2.0, effort="quick")
     >>> len(report.branches) > 0, report.complete
     (True, True)
+
+    A tilted quartic on the circle, whose tilt grows; minima and maxima meet in folds.
+
+    >>> from fractions import Fraction
+    >>> from sphereufm.certify.expressions import Cost
+    >>> def tilted(t):
+    ...     cost = Cost(dim=2, columns=1)
+    ...     x, y = cost.x(0, 0), cost.x(1, 0)
+    ...     return cost.instance(x**4 + y**4 + Fraction(t) * x + Fraction(1, 10) * y)
+    >>> {event.kind for event in trace_branches(tilted, 0.5, 3.0, effort="quick").events}
+    {'fold'}
     """
     check_integer("most_branches", most_branches, 1)
     low, high = sorted(check_positive(n, t) for n, t in (("tau_from", tau_from), ("tau_to", tau_to)))
@@ -82,7 +101,11 @@ def trace_branches(
         raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")
     effort = Effort.named(effort)
     generator = as_generator(rng)
-    diagram = _Diagram(problem, (math.log(low), math.log(high)), generator, most_branches)
+    family: Parametric = OwnFamily(problem) if callable(problem) else problem
+    shown = family.with_tau(float(tau_from)) if callable(problem) else problem
+    if not shown.spheres.is_oblique:
+        raise InvalidInputError(f"dims={shown.spheres.dims} must be equal for branches")
+    diagram = _Diagram(family, (math.log(low), math.log(high)), generator, most_branches)
     interrupted = False
     try:
         diagram.seed(tau_from, effort)
@@ -94,13 +117,16 @@ def trace_branches(
     except KeyboardInterrupt:
         diagram.complete, interrupted = False, True
     return BranchReport(
-        problem=problem,
+        problem=shown,
         tau_from=float(tau_from),
         tau_to=float(tau_to),
         branches=tuple(diagram.branches),
-        events=_distinct(diagram.events),
+        events=_distinct(
+            diagram.events, max((abs(p.cost) for b in diagram.branches for p in b.points), default=0.0)
+        ),
         complete=diagram.complete,
         interrupted=interrupted,
+        parameter=parameter,
     )
 
 
@@ -108,7 +134,7 @@ def trace_branches(
 class _Diagram:
     """Branches while they are found; ``waiting`` holds ``(X, log_tau, parent, event's place)``."""
 
-    problem: UFMProblem
+    problem: Parametric
     span: tuple[float, float]
     rng: np.random.Generator
     most: int
@@ -197,7 +223,10 @@ class _Diagram:
         """Points with the last one moved back onto the edge of the range, if it lies beyond."""
         last = points[-1]
         edge = min(max(last.log_tau, self.span[0]), self.span[1])
-        X = at_tau(self.problem, last.X, edge) if edge != last.log_tau and last.X.shape[0] > 1 else None
+        if edge == last.log_tau:
+            return points
+        # a point of rank one is critical everywhere
+        X = at_tau(self.problem, last.X, edge) if last.X.shape[0] > 1 else last.X
         if X is None:
             return points
         return [*points[:-1], start_state(self.problem, X, edge, last.tangent[1] > 0.0)]
@@ -221,7 +250,7 @@ class _Diagram:
         family = family_met(self.problem, state)
         if family is not None:
             return f"meets the family {family}"
-        if state.is_flat():
+        if state.is_flat() and self.problem.with_tau(state.tau).symmetry.orthogonal:
             return "meets a branch of lower rank"
         sigma = state.tangent[1]
         outside = state.log_tau >= self.span[1] if sigma > 0.0 else state.log_tau <= self.span[0]
@@ -256,11 +285,15 @@ class _Diagram:
         )
 
 
-def _distinct(events: list[BranchEvent]) -> tuple[BranchEvent, ...]:
-    """Events by ``tau``, each once; a branch that leaves a bifurcation both ways turns there: no fold of its own."""
+def _distinct(events: list[BranchEvent], unit: float) -> tuple[BranchEvent, ...]:
+    """Events by ``tau``, each once; a branch that leaves a bifurcation both ways turns there: no fold of its own.
+
+    ``unit`` is the largest cost of the diagram: a cost may be zero at an event.
+    """
 
     def same(a: BranchEvent, b: BranchEvent) -> bool:
-        return abs(a.tau - b.tau) <= _SAME_TAU * a.tau and abs(a.cost - b.cost) <= _SAME_TAU * abs(a.cost)
+        near = _SAME_TAU * max(abs(a.cost), _SAME_TAU * unit)
+        return abs(a.tau - b.tau) <= _SAME_TAU * a.tau and abs(a.cost - b.cost) <= near
 
     kept: list[BranchEvent] = []
     for event in sorted(events, key=lambda e: (e.kind == "fold", e.tau)):

@@ -62,7 +62,7 @@ class CostFile:
     unit: str
 
 
-def read_cost(path: Path) -> CostFile:
+def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostFile:
     r"""Read a cost from a TOML file.
 
     Raises UnreadableFileError if the file is missing or no TOML; InvalidInputError if a key is missing or
@@ -83,7 +83,12 @@ def read_cost(path: Path) -> CostFile:
     if symmetry not in _SYMMETRIES:
         raise InvalidInputError(f"symmetry={symmetry!r} must be one of {', '.join(_SYMMETRIES)}")
     cost = Cost(dim=data["dim"], columns=data["columns"])
-    term = _Reader(cost, data.get("constants", {})).term(data["cost"])
+    known = data.get("constants", {})
+    if constants and not constants.keys() <= known.keys():
+        raise InvalidInputError(
+            f"{path} has the constants {', '.join(known) or 'none'}, not {', '.join(constants)}"
+        )
+    term = _Reader(cost, {**known, **(constants or {})}).term(data["cost"])
     return CostFile(
         instance=cost.instance(term),
         symmetry=symmetry,

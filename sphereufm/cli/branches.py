@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sphereufm.cli.options import (
+    cost_or_size_options,
     effort_option,
     json_option,
     output_options,
     prepare_output,
+    problem_from_file,
     problem_from_options,
     seed_option,
-    size_options,
 )
 from sphereufm.cli.printing import bar, say, say_json, say_written
 
@@ -30,7 +32,8 @@ _FILES = ("branches.json", "branches.png")
     short_help="Follow critical points along tau.",
     epilog="Example: sphereufm branches --classes 3 --per-class 1 --dim 2 --tau-from 1 --tau-to 12 --out branches",
 )
-@size_options
+@cost_or_size_options
+@click.option("--parameter", metavar="NAME", help="The constant of COST.toml that is followed.")
 @click.option("--tau-from", type=float, required=True, metavar="a", help="Where to begin.")
 @click.option(
     "--tau-to", type=float, required=True, metavar="b", help="Where to end; may be below the beginning."
@@ -47,20 +50,38 @@ def branches(
     out: Path | None,
     force: bool,
     as_json: bool,
+    parameter: str | None,
+    cost_file: Path | None,
     **sizes: Any,
 ) -> int:
     """Follow the critical points of a problem along tau, through folds and onto the branches that cross.
 
+    Of a cost in a file, along one of its constants.
     Writes DIR/branches.json and the bifurcation diagram DIR/branches.png.  Numerical: a diagram shows what was found.
     Exit code 0, or 3 where a limit was reached.
     """
     from sphereufm.branches.trace import trace_branches
+    from sphereufm.errors import InvalidInputError
 
-    problem = problem_from_options(tau="1", **sizes)
+    if (cost_file is None) != (parameter is None):
+        raise InvalidInputError(
+            "--parameter names a constant of COST.toml; give both, or the options of a loss"
+        )
+    problem: Any = (
+        problem_from_options(tau="1", **sizes) if cost_file is None else _family(cost_file, parameter)
+    )
     prepare_output(out, _FILES, force)
     with bar() as progress:
         progress("branches", 0, 1)  # the search for starts comes first
-        report = trace_branches(problem, tau_from, tau_to, effort=effort, rng=seed, progress=progress)
+        report = trace_branches(
+            problem,
+            tau_from,
+            tau_to,
+            effort=effort,
+            rng=seed,
+            parameter=parameter or "tau",
+            progress=progress,
+        )
     if out is not None:
         from sphereufm.plots import save_branches
 
@@ -76,16 +97,25 @@ def branches(
     return 0 if report.complete else 3
 
 
+def _family(path: Path, parameter: Any) -> Callable[[float], Any]:
+    """The cost of a file by the value of a constant."""
+    return lambda value: problem_from_file(path, {parameter: value})
+
+
 def _table(report: BranchReport) -> Table:
     """One row a branch: where it begins and ends."""
     from rich.table import Table
 
-    table = Table(
-        title=f"class sizes {','.join(map(str, report.problem.class_sizes))}, d = {report.problem.dim}"
+    from sphereufm.problem import capabilities
+
+    sizes = getattr(report.problem, "class_sizes", None)
+    d = report.problem.spheres.shape[0]
+    title = (
+        f"class sizes {','.join(map(str, sizes))}, d = {d}" if sizes else capabilities.title(report.problem)
     )
-    for name in ("branch", "from", "rank", "tau", "cost", "Morse index"):
-        table.add_column(name, justify="right")
-    table.add_column("ends")
+    table = Table(title=title)
+    for name in report.headings:
+        table.add_column(name, justify="left" if name == "ends" else "right")
     for branch in report.branches:
         table.add_row(*branch.cells())
     return table
@@ -95,7 +125,7 @@ def _events(report: BranchReport) -> str:
     """Folds and bifurcations, in the order of tau."""
     words = {"fold": "fold", "bifurcation": "bifurcation", "rank": "bifurcation to one rank more"}
     lines = [
-        f"  tau = {e.tau:.6g}: {words[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
+        f"  {report.parameter} = {e.tau:.6g}: {words[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]

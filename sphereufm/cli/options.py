@@ -78,16 +78,22 @@ def one_of(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Par
     return check
 
 
+cost_file_argument: Callable[[_Command], _Command] = click.argument(
+    "cost_file",
+    required=False,
+    metavar="[COST.toml]",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+
+
 def cost_or_problem_options(command: _Command) -> _Command:
     """Add the options that describe a problem, or a file with a cost in their place."""
-    file = click.argument(
-        "cost_file",
-        required=False,
-        metavar="[COST.toml]",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    )
-    decorated: _Command = file(problem_options(command, needed=False))
-    return decorated
+    return cost_file_argument(problem_options(command, needed=False))
+
+
+def cost_or_size_options(command: _Command) -> _Command:
+    """The same without a temperature."""
+    return cost_file_argument(size_options(command, needed=False))
 
 
 def problem_options(command: _Command, needed: bool = True) -> _Command:
@@ -102,7 +108,7 @@ def problem_options(command: _Command, needed: bool = True) -> _Command:
     return decorated
 
 
-def size_options(command: _Command, needed: bool = True) -> _Command:
+def size_options(command: _Command, needed: bool) -> _Command:
     """Add the options that describe a problem but for its temperature."""
     options = (
         click.option("--classes", type=int, metavar="K", help="Number of classes."),
@@ -184,7 +190,7 @@ def problem_from_options(
     if cost_file is not None:
         if any(word is not None for word in words):
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
-        return _problem_from_file(cost_file)
+        return problem_from_file(cost_file)
     if dim is None or tau is None:
         missing = "--dim" if dim is None else "--tau"
         raise InvalidInputError(
@@ -202,13 +208,13 @@ def problem_from_options(
     )
 
 
-def _problem_from_file(path: Path) -> Any:
-    """The cost that a file describes."""
+def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) -> Any:
+    """The cost that a file describes, some of its constants replaced."""
     from sphereufm.certify.cost_files import read_cost
     from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
     from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
-    read = read_cost(path)
+    read = read_cost(path, constants)
     M = read.instance.columns
     permutations = (
         ColumnPermutations.all_columns(M) if read.symmetry == "columns" else ColumnPermutations.trivial(M)

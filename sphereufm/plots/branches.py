@@ -9,6 +9,7 @@ import numpy as np
 
 from sphereufm.branches.report import BranchReport
 from sphereufm.plots.saving import save_figure
+from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,8 +70,9 @@ def branch_figure(report: BranchReport) -> Figure:
     if not costs:  # an interrupted run: nothing but the range
         axes.set_xlim(*sorted((report.tau_from, report.tau_to)))
     axes.set_xscale("log")
-    axes.set_xlabel("tau")
-    axes.set_ylabel("cost (nats)")
+    axes.set_xlabel(report.parameter)
+    unit = capabilities.cost_unit(report.problem)
+    axes.set_ylabel(f"cost ({unit})" if unit else "cost")
     axes.spines[["top", "right"]].set_visible(False)
     if report.events:
         axes.legend(frameon=False, fontsize=8)

@@ -7,12 +7,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sphereufm import prove_landscape, solve, verify_landscape
+from sphereufm import optimality_gap, prove_landscape, solve, verify_landscape
 from sphereufm.certify import GapClaim, prove_gap
 from sphereufm.certify.checker import check_bytes
 from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
 from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.errors import InvalidInputError
 from sphereufm.problem import capabilities
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
@@ -89,6 +90,8 @@ def test_gaps_in_balls_hold_and_are_those_of_floats(name, backend):
 def test_nothing_is_claimed_of_others(name):
     instance = COST.instance(OTHERS[name])
     assert not is_convex_in_gram(instance.program)
+    with pytest.raises(InvalidInputError, match="no bound is known"):
+        optimality_gap(instance, np.eye(4))
     assert prove_gap(instance, np.eye(4)).reason == "the cost is not known to be convex in the Gram matrix"
     assert capabilities.optimality_gap(ExpressionProblem(instance=instance), np.eye(4)) is None
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text
@@ -29,11 +29,14 @@ from sphereufm.landscape.report.json_format import (
 )
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.notebook import html_table
+from sphereufm.notebook import html_table, text_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.problem.theory.theorems import TheoremCheck
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMAT = "sphereufm-landscape/1"
 
@@ -120,6 +123,10 @@ class LandscapeReport:
     >>> report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=5)
     >>> report.critical[0]
     <CriticalPoint GLOBAL_MINIMUM (NUMERICAL): cost 0.126928, rank 1, Morse index 0, nullity 0>
+    >>> print(report)
+    class sizes 1,1, d = 3, tau = 1
+    row  cost (nats)  above lowest  ...
+    >>> figure, page = report.plot(), report.to_html()
     """
 
     problem: SphereProblem
@@ -143,6 +150,24 @@ class LandscapeReport:
             f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} critical orbits and families{partial}, "
             f"{self.problem!r}>"
         )
+
+    def __str__(self) -> str:
+        """The table, with the verdict, what it rests on and what was searched."""
+        summary = summarise(self)
+        table = text_table(summary.headings, summary.cells())
+        return "\n".join([summary.title, table, summary.verdict_line, *summary.facts])
+
+    def plot(self) -> Figure:
+        """Draw cost against Morse index: :func:`~sphereufm.plots.landscape.landscape_figure`."""
+        import sphereufm
+
+        return sphereufm.landscape_figure(self)
+
+    def to_html(self) -> str:
+        """Return the page that ``sphereufm verify`` writes: :func:`~sphereufm.report.landscape.landscape_html`."""
+        import sphereufm
+
+        return sphereufm.landscape_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""

@@ -1,0 +1,101 @@
+"""Costs of one's own along a parameter: folds where the count of critical points changes, closed forms, files."""
+
+import json
+from fractions import Fraction
+
+import autograd.numpy as anp
+import numpy as np
+import pymanopt
+import pytest
+
+from sphereufm import trace_branches
+from sphereufm.certify.expressions import Cost, exp
+from sphereufm.cli import main
+from sphereufm.errors import InvalidInputError
+
+
+def quartic(t):
+    cost = Cost(dim=2, columns=1)
+    x, y = cost.x(0, 0), cost.x(1, 0)
+    return cost.instance(x**4 + y**4 + Fraction(t) * x + Fraction(1, 10) * y)
+
+
+def critical_angles(t):
+    """How often the slope along the circle changes its sign."""
+    a = np.linspace(0.0, 2.0 * np.pi, 20_001)
+    slope = 4 * np.sin(a) * np.cos(a) * (np.sin(a) ** 2 - np.cos(a) ** 2) - t * np.sin(a) + np.cos(a) / 10
+    return int((slope[:-1] * slope[1:] < 0.0).sum())
+
+
+def test_folds_are_where_critical_points_vanish():
+    report = trace_branches(quartic, 0.5, 3.0, effort="quick", parameter="tilt")
+    folds = [event.tau for event in report.events]
+    assert [event.kind for event in report.events] == ["fold", "fold"]
+    for t in (0.5, folds[0] - 1e-3, folds[0] + 1e-3, folds[1] - 1e-3, folds[1] + 1e-3, 3.0):
+        through = sum(
+            (a.tau - t) * (b.tau - t) <= 0.0
+            for branch in report.branches
+            for a, b in zip(branch.points, branch.points[1:], strict=False)
+        )
+        assert through == critical_angles(t)
+    assert "<th>tilt</th>" in report._repr_html_()
+
+
+def repelling(t):
+    cost = Cost(dim=3, columns=3)
+    return cost.instance(sum(exp(Fraction(t) * cost.gram(i, j)) for i, j in ((0, 1), (1, 2), (0, 2))))
+
+
+def test_orbits_of_a_gram_cost_follow_their_closed_forms():
+    report = trace_branches(repelling, 0.5, 2.0, effort="quick")
+    forms = {  # all equal, one opposite, the triangle
+        (1, 2): lambda t: 3 * np.exp(t),
+        (1, 0): lambda t: np.exp(t) + 2 * np.exp(-t),
+        (2, 0): lambda t: 3 * np.exp(-t / 2),
+    }
+    for form in forms.values():
+        ends = [form(0.5), form(2.0)]
+        assert any(
+            [b.points[0].cost, b.points[-1].cost] == pytest.approx(ends, rel=1e-10) for b in report.branches
+        )
+    assert min(b.points[-1].cost for b in report.branches) == pytest.approx(3 * np.exp(-1.0), rel=1e-10)
+
+
+def test_a_pymanopt_problem_is_followed():
+    sphere = pymanopt.manifolds.Sphere(3)
+    A = np.diag([0.0, 1.0, 3.0])
+
+    def quotient(t):
+        cost = pymanopt.function.autograd(sphere)(lambda x: t * anp.dot(x, anp.dot(A, x)) + x[0])
+        return pymanopt.Problem(sphere, cost)
+
+    report = trace_branches(quotient, 1.0, 2.0, effort="quick")
+    # the poles are critical at every value
+    ends = [(b.points[0].cost, b.points[-1].cost) for b in report.branches]
+    for pole in (-1.0, 1.0):
+        assert any(end == pytest.approx((pole, pole), abs=1e-9) for end in ends)
+
+
+def code_of(words):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    return end.value.code
+
+
+def test_a_file_is_followed_along_a_constant(tmp_path, capsys):
+    path = tmp_path / "tilt.toml"
+    cost = "x(0,0)**4 + x(1,0)**4 + t * x(0,0) + 0.1 * x(1,0)"
+    path.write_text(f'dim = 2\ncolumns = 1\ncost = "{cost}"\nunit = "J"\n[constants]\nt = 1\n')
+    words = ["branches", str(path), "--tau-from", "0.5", "--tau-to", "3", "--effort", "quick"]
+    assert code_of([*words, "--parameter", "t", "--json", "--out", str(tmp_path / "out")]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["parameter"], data["problem"]["dim"], len(data["branches"])) == ("t", 2, 6)
+    assert code_of([*words, "--parameter", "s"]) == 2
+    assert code_of(words) == 2
+
+
+def test_columns_of_different_lengths_are_refused():
+    manifold = pymanopt.manifolds.Product([pymanopt.manifolds.Sphere(2), pymanopt.manifolds.Sphere(3)])
+    cost = pymanopt.function.autograd(manifold)(lambda x, y: x[0] * y[0])
+    with pytest.raises(InvalidInputError, match="must be equal"):
+        trace_branches(lambda t: pymanopt.Problem(manifold, cost), 1.0, 2.0)
