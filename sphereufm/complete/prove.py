@@ -53,6 +53,8 @@ class CompleteList:
         Where critical points may still be, if the search was stopped.
     boxes : int
         Boxes that were looked at.
+    collapsed_are_saddles : bool
+        Whether every critical point outside of the list is proved to be a strict saddle.
     certificate : bytes or None
         The file, of format ``sphereufm-complete/1``.
     """
@@ -64,6 +66,7 @@ class CompleteList:
     costs: tuple[float, ...] = ()
     region: str | None = None
     boxes: int = 0
+    collapsed_are_saddles: bool = False
     certificate: bytes | None = None
 
     def __repr__(self) -> str:
@@ -291,6 +294,7 @@ def _checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: P
         copies=tuple(orbit.copies for orbit in result.orbits),
         costs=tuple(orbit.cost for orbit in result.orbits),
         boxes=boxes,
+        collapsed_are_saddles=proved and result.saddles,
         certificate=certificate,
     )
 

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from sphereufm.certify.certificate import ProofStatus
+from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.complete.prove import CompleteList
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import Completeness
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+
+# changes of sign that are tried
+_MOST_CHANGES = 4096
 
 
 def completeness_of(
@@ -34,10 +41,72 @@ def completeness_of(
         status=proved.status.name,
         statement=proved.statement,
         orbits=len(proved.points),
+        decides=proved.collapsed_are_saddles and not notes,
         region=proved.region,
         evidence=proved.certificate if proved.status is ProofStatus.PROVED else None,
     )
     return completeness, notes
+
+
+def is_benign(
+    problem: SphereProblem,
+    entries: Sequence[CriticalPoint | CriticalFamily],
+    completeness: Completeness | None,
+) -> bool:
+    """Tell whether a complete list leaves nothing but global minimisers and proved strict saddles.
+
+    Something is the least cost: where all that is no proved strict saddle is one orbit, that is it.  Minimisers that
+    changes of sign carry into each other count as one.
+    """
+    if completeness is None or completeness.status != "PROVED" or not completeness.decides:
+        return False
+    rows = [entry for entry in entries if isinstance(entry, CriticalPoint)]
+    proved = [row for row in rows if row.status is Status.PROVED]
+    saddles = [row for row in proved if row.kind is CriticalPointKind.STRICT_SADDLE]
+    others = [row for row in rows if row not in saddles]
+    if all(row in proved and row.kind is CriticalPointKind.GLOBAL_MINIMUM for row in others):
+        return bool(others)
+    flips = _sign_changes(capabilities.exact_instance(problem))
+    return all(any(_same_orbit(problem, row.X * D, others[0].X) for D in flips) for row in others)
+
+
+def _sign_changes(instance: object) -> list[Array]:
+    """Signs of entries, shape ``(d, M)``, that leave a program as it is: of rows, of columns, and products of these."""
+    if not isinstance(instance, ExpressionInstance):
+        return [np.ones((1, 1))]
+    d, M = instance.dim, instance.columns
+    found = [np.ones((d, M))]
+    for axis, size in ((0, d), (1, M)):
+        for k in range(size):
+            D = np.ones((d, M))
+            D[(k,) if axis == 0 else (slice(None), k)] = -1
+            if _parity(instance, axis, k) == 0 and len(found) < _MOST_CHANGES:
+                found += [D * E for E in found]
+    return found
+
+
+def _parity(instance: ExpressionInstance, axis: int, k: int) -> int | None:
+    """1 where a change of sign of one row (axis 0) or column changes that of a program, 0 if nothing, else None."""
+    done: list[int | None] = []
+    for name, *rest in instance.program:
+        parts = (
+            [] if name in ("const", "x", "gram") else [done[t] for t in rest[: 1 if name == "pow" else None]]
+        )
+        odd: int | None = None
+        if name in ("const", "x", "gram"):
+            odd = int(rest[axis] == k) if name == "x" else axis * rest.count(k) % 2 if name == "gram" else 0
+        elif None not in parts:
+            known = [part for part in parts if part is not None]
+            if name in ("mul", "div"):
+                odd = sum(known) % 2
+            elif name == "pow":
+                odd = known[0] * rest[1] % 2
+            elif name in ("add", "sub", "neg"):
+                odd = known[0] if len(set(known)) == 1 else None
+            else:
+                odd = 0 if not any(known) else None
+        done.append(odd)
+    return done[-1]
 
 
 def keep_certificate(

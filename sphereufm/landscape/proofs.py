@@ -21,7 +21,7 @@ from sphereufm.certify.json_format import certificate_to_json, claim_name, write
 from sphereufm.certify.prove import prove_benign, prove_expression, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.complete_list import keep_certificate
+from sphereufm.landscape.complete_list import is_benign, keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
@@ -272,11 +272,6 @@ def _lowest(report: LandscapeReport) -> Array | None:
     return min(points, key=lambda point: point.cost).X if points else None
 
 
-def _is_complete(report: LandscapeReport) -> bool:
-    """Whether the list was proved complete."""
-    return report.completeness is not None and report.completeness.status == "PROVED"
-
-
 def _with_verdict(
     report: LandscapeReport,
     entries: list[Entry],
@@ -286,7 +281,9 @@ def _with_verdict(
     complete: bool,
 ) -> LandscapeReport:
     """The report with its proofs and the verdict that follows from them."""
-    conclusion = conclude(entries, report.theorem, proofs=True, complete=_is_complete(report))
+    conclusion = conclude(
+        entries, report.theorem, proofs=True, benign=is_benign(report.problem, entries, report.completeness)
+    )
     old = conclude(report.critical, report.theorem).note
     by_theorem, name = theorem or (False, None)
     basis_status = conclusion.basis_status

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sphereufm import UFMProblem, align, find_critical_points, prove_complete
+from sphereufm import UFMProblem, align, find_critical_points, hessian_spectrum, prove_complete
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
-from sphereufm.certify.complete.lemmas import least_mismatch
+from sphereufm.certify.complete.lemmas import collapsed_are_saddles, least_mismatch
 from sphereufm.certify.complete.reading import read_instance
 from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.circles import closed_neighbourhood
@@ -78,6 +78,23 @@ def test_signed_sums_of_three_classes_of_equal_weights_always_agree():
     weighted = read(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(3, 4, 5)))
     assert least_mismatch(weighted) == Fraction(1, 12)
     assert closed_neighbourhood(weighted) > 0
+
+
+@pytest.mark.parametrize("weights", [(3, 4, 5), (1, 2, 4)])
+def test_collapsed_points_of_the_plane_are_saddles_unless_signed_sums_agree(weights):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=weights)
+    assert collapsed_are_saddles(read(problem))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        # features whose weighted parts off w agree
+        shares = rng.uniform(-1, 1) * min(weights) / np.array(weights)
+        signs = rng.choice([-1, 1], 3)
+        X = np.array([[1, 1, 1, *(signs * np.sqrt(1 - shares**2))], [0, 0, 0, *shares]])
+        assert relative_gradient_norm(problem.at(X)) < 1e-12
+        assert hessian_spectrum(problem, X).morse_index > 0
+    assert not collapsed_are_saddles(read(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1)))
+    assert not collapsed_are_saddles(read(UFMProblem(class_sizes=(3, 1, 1), dim=2, tau=1)))
+    assert collapsed_are_saddles(read(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1)))
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 """Complete lists in landscapes, on the command line and in files."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from cli.running import FAST, run
 
-from sphereufm import UFMProblem, load_report, prove_landscape, verify_landscape
-from sphereufm.certify.expressions import Cost
-from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, LandscapeVerdict, Status
+from sphereufm import UFMProblem, load_report, prove_complete, prove_landscape, verify_landscape
+from sphereufm.certify.expressions import Cost, exp
+from sphereufm.landscape.complete_list import _sign_changes, completeness_of, is_benign
+from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.landscape.report.summary import summarise
-from sphereufm.landscape.report.verdict import conclude
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 
@@ -62,21 +65,76 @@ def test_what_is_not_proved_complete_stays_a_lower_bound():
     assert "complete list: UNDECIDED: " in facts
 
 
+def row(kind, status, x=1.0):
+    X = np.array([[x], [0.0], [0.0]])
+    return CriticalPoint(
+        X=X, cost=1.0, relative_gradient_norm=0.0, rank=1, spectrum=None, kind=kind, status=status
+    )
+
+
+SADDLE, MINIMUM = CriticalPointKind.STRICT_SADDLE, CriticalPointKind.LOCAL_MINIMUM
+
+
+def line():
+    cost = Cost(dim=3, columns=1)
+    return ExpressionProblem(instance=cost.instance(cost.x(0, 0) ** 2 + cost.x(1, 0)))
+
+
 @pytest.mark.parametrize(
-    ("kind", "status", "verdict"),
+    ("rows", "benign"),
     [
-        (CriticalPointKind.STRICT_SADDLE, Status.PROVED, LandscapeVerdict.BENIGN),
-        (CriticalPointKind.STRICT_SADDLE, Status.NUMERICAL, LandscapeVerdict.UNDECIDED),
-        (CriticalPointKind.LOCAL_MINIMUM, Status.PROVED, LandscapeVerdict.UNDECIDED),
+        # one orbit that is no proved saddle is the least, whatever is proved of it
+        ([row(SADDLE, Status.PROVED), row(MINIMUM, Status.NUMERICAL)], True),
+        # a change of sign that keeps the cost carries one minimiser into the other
+        ([row(MINIMUM, Status.PROVED), row(MINIMUM, Status.PROVED, -1.0)], True),
+        ([row(MINIMUM, Status.PROVED), row(MINIMUM, Status.PROVED, 0.5)], False),
+        ([row(SADDLE, Status.NUMERICAL), row(MINIMUM, Status.PROVED, 0.5)], False),
+        ([row(CriticalPointKind.GLOBAL_MINIMUM, Status.PROVED, x) for x in (1.0, 0.5)], True),
+        ([row(SADDLE, Status.PROVED)], False),
     ],
 )
-def test_a_complete_list_without_a_bad_point_is_a_verdict_only_where_all_is_proved(kind, status, verdict):
-    entry = CriticalPoint(
-        X=None, cost=1.0, relative_gradient_norm=0.0, rank=1, spectrum=None, kind=kind, status=status
+def test_a_complete_list_is_benign_where_all_but_the_least_are_proved_saddles(rows, benign):
+    whole = Completeness(status="PROVED", statement="", decides=True)
+    assert is_benign(line(), rows, whole) is benign
+    assert not is_benign(line(), rows, replace(whole, decides=False))
+    assert not is_benign(line(), rows, replace(whole, status="UNDECIDED"))
+    assert not is_benign(line(), rows, None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_changes_of_sign_that_are_found_keep_the_cost(seed):
+    rng = np.random.default_rng(seed)
+    cost = Cost(dim=3, columns=2)
+    x = [[cost.x(a, j) for j in range(2)] for a in range(3)]
+    terms = [
+        x[0][0] * x[1][0],
+        cost.gram(0, 1) ** 2,
+        x[2][1] ** 4 / (2 + x[0][1] ** 2),
+        exp(x[1][1] * x[1][0]),
+        x[2][0] ** 3,
+    ]
+    chosen = rng.permutation(len(terms))[: 1 + seed % 3]
+    problem = ExpressionProblem(instance=cost.instance(sum(terms[k] for k in chosen) + 0))
+    X = problem.spheres.random_point(rng)
+    found = _sign_changes(problem.exact_instance())
+    assert len(found) > 1
+    for D in found:
+        assert problem.at(D * X).cost == pytest.approx(problem.at(X).cost, abs=1e-12)
+
+
+@pytest.mark.parametrize("tau", [0.5, 2.0])
+def test_two_classes_in_the_plane_are_benign_where_no_theorem_reaches(tau):
+    report = prove_landscape(
+        verify_landscape(UFMProblem(class_sizes=(2, 1), dim=2, tau=tau), starts=4, complete=True)
     )
-    conclusion = conclude([entry], None, proofs=True, complete=True)
-    assert conclusion.verdict is verdict
-    assert conclude([entry], None, proofs=True).verdict is LandscapeVerdict.UNDECIDED
+    assert (report.verdict.name, report.basis) == ("BENIGN", "completeness")
+    # a row is missing: nothing follows
+    less = replace(report, critical=report.critical[1:])
+    assert not is_benign(
+        report.problem,
+        less.critical,
+        completeness_of(less.problem, less.critical, prove_complete(less.problem))[0],
+    )
 
 
 def test_an_own_cost_has_its_points_as_rows():
@@ -86,3 +144,4 @@ def test_an_own_cost_has_its_points_as_rows():
     report = verify_landscape(ExpressionProblem(instance=cost.instance(sum(terms))), starts=8, complete=True)
     assert (report.completeness.status, len(report.critical)) == ("PROVED", 6)
     assert not any("proved orbits" in note for note in report.notes)
+    assert (report.verdict.name, prove_landscape(report).basis) == ("UNDECIDED", "completeness")

@@ -24,7 +24,7 @@ from flint import arb, ctx
 
 from sphereufm.certify.complete.arithmetic import Array, Balls, exact
 from sphereufm.certify.complete.boxes import Walk, Zero, prove_zero
-from sphereufm.certify.complete.lemmas import lemma_closed
+from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_closed
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import ProgramEquations, charts
 from sphereufm.certify.complete.reading import (
@@ -62,11 +62,15 @@ MOST_PATTERNS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class CompleteResult:
-    """What was found out: a status, the statement in words, and the orbits by cost."""
+    """What was found out: a status, the statement in words, the orbits by cost, and whether all else are saddles.
+
+    ``saddles``: whether every critical point that the orbits leave out, a collapsed one, is a strict saddle.
+    """
 
     status: str
     text: str
     orbits: tuple[Orbit, ...] = ()
+    saddles: bool = False
 
 
 def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
@@ -84,7 +88,7 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     check_orders(p, [equations.order for equations, _, _ in walks])
     proved = [prove_tree(*walk) for walk in walks]
     orbits = check_orbits(p, proved, items(data["orbits"], "orbits", 10_000))
-    return CompleteResult(status=PROVED, text=sentence(p, orbits), orbits=orbits)
+    return result_of(p, orbits)
 
 
 def prove_tree(equations: Any, zeros: list[Any], tree: Tree) -> list[tuple[Any, Zero]]:
@@ -148,9 +152,8 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     text = (
         f"every critical point is{turned} exactly one of these {len(costs)} points, and all of them exist; "
     )
-    return CompleteResult(
-        status=PROVED, text=text + listed(costs), orbits=tuple(Orbit(cost=c, copies=1) for c in costs)
-    )
+    orbits = tuple(Orbit(cost=cost, copies=1) for cost in costs)
+    return CompleteResult(status=PROVED, text=text + listed(costs), orbits=orbits, saddles=True)
 
 
 Member = tuple[ProgramEquations, Zero]
@@ -206,7 +209,7 @@ def two_classes(p: Instance, _: dict[str, Any]) -> CompleteResult:
                 raise NotProvedError("the distance of the classifiers is not decided")
         orbits += [Orbit(cost=cost, copies=copies) for cost in costs]
     orbits.sort(key=lambda orbit: orbit.cost)
-    return CompleteResult(status=PROVED, text=sentence(p, tuple(orbits)), orbits=tuple(orbits))
+    return result_of(p, tuple(orbits))
 
 
 def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
@@ -216,13 +219,18 @@ def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
     return float((exact(positive_weight) * plus + exact(1 - positive_weight) * minus).mid())
 
 
-def sentence(p: Instance, orbits: tuple[Orbit, ...]) -> str:
-    """The statement in words."""
-    return (
-        f"every critical point has all classifiers equal or is, up to O({p.dim}) and permutations of equal samples and "
-        f"classes, in exactly one of these {len(orbits)} critical orbits, and all of them exist; "
+def result_of(p: Instance, orbits: tuple[Orbit, ...]) -> CompleteResult:
+    """What is proved of cross-entropy."""
+    saddles = collapsed_are_saddles(p)
+    collapsed = (
+        "has all classifiers equal and is a strict saddle," if saddles else "has all classifiers equal"
+    )
+    text = (
+        f"every critical point {collapsed} or is, up to O({p.dim}) and permutations of equal samples and classes, in "
+        f"exactly one of these {len(orbits)} critical orbits, and all of them exist; "
         + listed([orbit.cost for orbit in orbits])
     )
+    return CompleteResult(status=PROVED, text=text, orbits=orbits, saddles=saddles)
 
 
 def listed(costs: list[float]) -> str:

@@ -28,15 +28,27 @@ def mismatch_lemma(p: Instance, tau: Any, x: Any, c: Any) -> bool:
 
 def least_mismatch(p: Instance) -> Fraction:
     """The least difference of signed weight sums of two classes, over all classes and signs; 0 beyond 4096 sums."""
+    sums = signed_sums(p)
+    return min((abs(s - t) for a, b in combinations(sums, 2) for s in a for t in b), default=Fraction(0))
+
+
+def signed_sums(p: Instance) -> list[set[Fraction]]:
+    """For each class all sums ``sum +-omega_i``; no lists where they are more than 4096."""
     sums = []
     for k in range(p.classes):
         reached = {Fraction(0)}
         for w in p.weights_of(k):
             reached = {s + sign * w for s in reached for sign in (1, -1)}
             if len(reached) > 4096:
-                return Fraction(0)
+                return []
         sums.append(reached)
-    return min(abs(s - t) for a, b in combinations(sums, 2) for s in a for t in b)
+    return sums
+
+
+def collapsed_are_saddles(p: Instance) -> bool:
+    """Whether every critical point with equal classifiers is a strict saddle (docs/complete.md, Lemma 3)."""
+    sums = signed_sums(p)
+    return p.classes > 1 and (p.dim > 2 or (p.dim == 2 and bool(sums) and not set.intersection(*sums)))
 
 
 def balanced_lemma(p: Instance, tau: Any, K: int, delta: Any, x: Any, c: Any) -> bool:

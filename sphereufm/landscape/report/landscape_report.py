@@ -71,6 +71,7 @@ class Completeness:
     * ``status``: ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``.
     * ``statement``: what is proved, or why nothing is.
     * ``orbits``: critical orbits outside of the collapsed family that the proof lists.
+    * ``decides``: whether each of these orbits is a row, no row is another, and all other points are strict saddles.
     * ``region``: where critical points may still be, if the search was stopped.
     * ``certificate``: the certificate's file, relative to the report's folder.
     * ``evidence``: the certificate itself, until it is written.
@@ -79,6 +80,7 @@ class Completeness:
     status: str
     statement: str
     orbits: int = 0
+    decides: bool = False
     region: str | None = None
     certificate: str | None = None
     evidence: bytes | None = field(default=None, repr=False, compare=False)

@@ -42,7 +42,7 @@ def conclude(
     theorem: TheoremCheck | None,
     *,
     proofs: bool = False,
-    complete: bool = False,
+    benign: bool = False,
 ) -> Conclusion:
     """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
 
@@ -51,8 +51,7 @@ def conclude(
 
     * ``theorem``: which theorem applies, if one does.
     * ``proofs``: whether proofs of the entries were tried; their ``status`` says which succeeded.
-    * ``complete``: whether the list was proved complete.  Without a family in it, a list of proved global
-      minimisers and strict saddles is then a benign landscape.
+    * ``benign``: whether a complete list leaves nothing but global minimisers and strict saddles.
 
     Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
     """
@@ -70,16 +69,10 @@ def conclude(
             basis_status="NUMERICAL",
             note=_NUMERICAL,
         )
-    if complete and entries and all(_is_benign(entry) for entry in entries):
+    if benign:
         return Conclusion(verdict=LandscapeVerdict.BENIGN, basis="completeness", basis_status="PROVED")
     note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
     return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
-
-
-def _is_benign(entry: CriticalPoint | CriticalFamily) -> bool:
-    """Whether a row is proved to be a global minimiser or a strict saddle; of a family only some members ever are."""
-    kinds = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.STRICT_SADDLE)
-    return isinstance(entry, CriticalPoint) and entry.status is Status.PROVED and entry.kind in kinds
 
 
 def lies_above(
