@@ -1,7 +1,7 @@
 """Other people's solvers, for ``sphereufm compare --peers benchmarks/peers.py``.
 
 Each is a function ``run(problem, start, gauge)``: it makes its own problem, starts the gauge's clock, and counts its
-calls; the gauge ends the run (see ``sphereufm.comparison.gauge``).  Limits of their own are so wide that only the
+calls; the gauge ends the run (see ``sphereufm.comparison.peers``).  Limits of their own are so wide that only the
 gauge ends a run.  Manopt runs under GNU Octave where the environment variable ``MANOPT_PATH`` names its folder.
 """
 

@@ -110,7 +110,7 @@ def compare(
             peers=others,
             rules=rules,
             curves=out is not None,
-            progress=lambda so_far: _show(live, so_far, len(instances)),
+            callback=lambda so_far: _show(live, so_far, len(instances)),
         )
     if not comparison.measurements:
         raise KeyboardInterrupt

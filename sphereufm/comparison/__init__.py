@@ -5,11 +5,11 @@ from __future__ import annotations
 from sphereufm.comparison.compare import Comparison as Comparison
 from sphereufm.comparison.compare import Rules as Rules
 from sphereufm.comparison.compare import compare_solvers as compare_solvers
-from sphereufm.comparison.gauge import Gauge as Gauge
-from sphereufm.comparison.gauge import Peer as Peer
-from sphereufm.comparison.gauge import Stopped as Stopped
-from sphereufm.comparison.gauge import load_peers as load_peers
 from sphereufm.comparison.measure import Measurement as Measurement
+from sphereufm.comparison.peers import Gauge as Gauge
+from sphereufm.comparison.peers import Peer as Peer
+from sphereufm.comparison.peers import Stopped as Stopped
+from sphereufm.comparison.peers import load_peers as load_peers
 from sphereufm.comparison.profiles import data_profile as data_profile
 from sphereufm.comparison.profiles import performance_profile as performance_profile
 from sphereufm.comparison.profiles import speed_ratios as speed_ratios

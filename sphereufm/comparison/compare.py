@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.comparison.gauge import CLOCKS, Peer
 from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
+from sphereufm.comparison.peers import CLOCKS, Peer
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
@@ -132,7 +132,7 @@ def compare_solvers(
     peers: Mapping[str, Peer] = MappingProxyType({}),
     rules: Rules | None = None,
     curves: bool = False,
-    progress: Callable[[Comparison], object] | None = None,
+    callback: Callable[[Comparison], object] | None = None,
 ) -> Comparison:
     """Run every solver from every start of every instance.
 
@@ -146,8 +146,8 @@ def compare_solvers(
     rules : Rules, optional
     curves : bool
         Whether to keep the way down from the first start of each instance.
-    progress : callable, optional
-        Called after each measurement.
+    callback : callable, optional
+        Called with the comparison so far after each measurement.
 
     Returns
     -------
@@ -177,8 +177,8 @@ def compare_solvers(
         try:
             for measurement in _measurements(instances, solvers, peers, rules, curves):
                 comparison.measurements.append(measurement)
-                if progress is not None:
-                    progress(comparison)
+                if callback is not None:
+                    callback(comparison)
             comparison.complete = True
         except KeyboardInterrupt:
             pass

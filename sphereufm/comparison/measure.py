@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from sphereufm.comparison.gauge import CLOCKS, Curve, Gauge, Peer, Stopped
+from sphereufm.comparison.peers import CLOCKS, Curve, Gauge, Peer, Stopped
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.solvers import SOLVERS, Progress, Settings, solve

@@ -188,7 +188,7 @@ def test_an_interrupt_keeps_what_was_measured():
         if len(comparison.measurements) == 2:
             raise KeyboardInterrupt
 
-    comparison = compare_solvers([THREE], ["lbfgs"], rules=Rules(starts=5, repeats=1), progress=interrupt)
+    comparison = compare_solvers([THREE], ["lbfgs"], rules=Rules(starts=5, repeats=1), callback=interrupt)
     assert not comparison.complete
     assert len(comparison.measurements) == 2
     assert json.loads(json.dumps(comparison.to_json(), allow_nan=False))["complete"] is False
