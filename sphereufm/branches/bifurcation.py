@@ -34,16 +34,11 @@ _SAME_POINT = 1e-4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Crossing:
-    """A place on a branch where an eigenvalue crosses zero.
+    """A place on a branch where an eigenvalue crosses zero."""
 
-    * ``kind``: ``"fold"``, ``"bifurcation"`` (in the span) or ``"rank"`` (on the normal Hessian).
-    * ``state``: just before it.
-    * ``kernel``: eigenvalues that cross.
-    """
-
-    kind: str
-    state: BranchPoint
-    kernel: int
+    kind: str  #: ``"fold"``, ``"bifurcation"`` (in the span) or ``"rank"`` (on the normal Hessian)
+    state: BranchPoint  #: just before it
+    kernel: int  #: eigenvalues that cross
 
 
 def crossing_between(

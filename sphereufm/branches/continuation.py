@@ -44,21 +44,15 @@ _FLAT = 1e-3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BranchPoint:
-    """One point of a branch.
+    """One point of a branch."""
 
-    * ``X``, shape ``(r, M)``: in its own span.
-    * ``spectrum``: in ``R^d``.
-    * ``tangent``: unit direction of the branch: of the point, and of ``log_tau``; the way it is being
-      followed.
-    * ``regularity``: least singular value of ``[A b]`` over the largest: zero where branches cross.
-    """
-
-    X: Array
+    X: Array  #: shape ``(r, M)``: in its own span
     log_tau: float
     cost: float
-    spectrum: HessianSpectrum
+    spectrum: HessianSpectrum  #: in ``R^d``
+    #: Unit direction of the branch: of the point, and of ``log_tau``; the way it is being followed.
     tangent: tuple[Array, float]
-    regularity: float = 1.0
+    regularity: float = 1.0  #: least singular value of ``[A b]`` over the largest: zero where branches cross
 
     @property
     def tau(self) -> float:
@@ -83,19 +77,14 @@ class BranchPoint:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """The linearised problem at one point, in scaled horizontal coordinates ``eta`` of length ``h``.
-
-    * ``A``, shape ``(h, h)``.
-    * ``b``, shape ``(h,)``.
-    * ``residual``, shape ``(h,)``.
-    """
+    """The linearised problem at one point, in scaled horizontal coordinates ``eta`` of length ``h``."""
 
     X: Array
     scale: Array
     basis: Array
-    A: Array
-    b: Array
-    residual: Array
+    A: Array  #: shape ``(h, h)``
+    b: Array  #: shape ``(h,)``
+    residual: Array  #: shape ``(h,)``
 
     def tangent_vector(self, eta: Array) -> Array:
         """Tangent vector ``U``, shape (r, M), with coordinates ``eta``."""

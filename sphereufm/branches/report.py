@@ -18,17 +18,12 @@ FORMAT = "sphereufm-branches/1"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch:
-    """One critical point as a function of ``tau``, or of the way along the branch where it folds.
-
-    * ``parent``: branch at whose bifurcation this one was met; None for a start.
-    * ``points``: in order along the branch.
-    * ``ends``: why it was not followed beyond its first and its last point.
-    """
+    """One critical point as a function of ``tau``, or of the way along the branch where it folds."""
 
     number: int
-    parent: int | None
-    points: tuple[BranchPoint, ...]
-    ends: tuple[str, str]
+    parent: int | None  #: branch at whose bifurcation this one was met; None for a start
+    points: tuple[BranchPoint, ...]  #: in order along the branch
+    ends: tuple[str, str]  #: why it was not followed beyond its first and its last point
 
     def __repr__(self) -> str:
         number, parent, rank, tau, cost, index, _ = self.cells()
@@ -55,20 +50,15 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BranchEvent:
-    """A fold, or a bifurcation with the branches that leave from it.
+    """A fold, or a bifurcation with the branches that leave from it."""
 
-    * ``kind``: ``"fold"``, ``"bifurcation"`` or ``"rank"``: see
-      :class:`~sphereufm.branches.bifurcation.Crossing`.
-    * ``kernel``: eigenvalues that cross zero.
-    * ``meets``: branches found to cross there; empty where none was found.
-    """
-
+    #: ``"fold"``, ``"bifurcation"`` or ``"rank"``: see :class:`~sphereufm.branches.bifurcation.Crossing`.
     kind: str
     tau: float
     cost: float
     branch: int
-    kernel: int
-    meets: tuple[int, ...] = ()
+    kernel: int  #: eigenvalues that cross zero
+    meets: tuple[int, ...] = ()  #: branches found to cross there; empty where none was found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

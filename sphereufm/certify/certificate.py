@@ -51,16 +51,12 @@ class ProofStatus(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ExactPoint:
-    """A point in its own R^r, columns of samples that share a feature stored once.
+    """A point in its own R^r, columns of samples that share a feature stored once."""
 
-    * ``columns``: ``K + g`` columns of r dyadic numbers: w_1 .. w_K, then one feature per group.
-    * ``groups``, or None: samples of each group; None when every feature is its own sample.
-    * ``scales``: ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are
-      verified.
-    """
-
+    #: ``K + g`` columns of r dyadic numbers: w_1 .. w_K, then one feature per group.
     columns: tuple[tuple[Fraction, ...], ...]
-    groups: Groups | None = None
+    groups: Groups | None = None  #: samples of each group; None when every feature is its own sample
+    #: ``k_j`` for each column, whose gradient is about ``4^(k_j)``: the units in which claims are verified.
     scales: tuple[int, ...] | None = None
 
     @property
@@ -179,23 +175,15 @@ Claim = (
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What a certificate file holds. A candidate until a checker accepts it.
-
-    * ``point``: None for claims about the instance alone.
-    * ``claims``: empty when the prover could not decide anything.
-    * ``precision``: bits at which the prover succeeded; a hint.
-    * ``cost``: cost at the point in nats, in floats; a hint.
-    * ``reason``: what was left undecided, and why.
-    * ``producer``: name and version.
-    """
+    """What a certificate file holds. A candidate until a checker accepts it."""
 
     instance: ExactInstance | ExpressionInstance
-    point: ExactPoint | None
-    claims: tuple[Claim, ...]
-    precision: int | None = None
-    cost: float | None = None
-    reason: str = ""
-    producer: tuple[str, str] = ("sphereufm", "0")
+    point: ExactPoint | None  #: None for claims about the instance alone
+    claims: tuple[Claim, ...]  #: empty when the prover could not decide anything
+    precision: int | None = None  #: bits at which the prover succeeded; a hint
+    cost: float | None = None  #: cost at the point in nats, in floats; a hint
+    reason: str = ""  #: what was left undecided, and why
+    producer: tuple[str, str] = ("sphereufm", "0")  #: name and version
 
     def __repr__(self) -> str:
         names = ", ".join(type(claim).__name__.removesuffix("Claim") for claim in self.claims) or "nothing"

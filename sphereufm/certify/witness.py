@@ -21,17 +21,12 @@ _SPARE_BITS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Witness:
-    """A matrix T of n columns; the first ``minus`` of them belong to negative eigenvalues.
-
-    * ``width``: bytes of an integer.
-    * ``exponents``: powers of two, one for each column.
-    * ``data``: ``n^2`` big-endian signed integers, column after column.
-    """
+    """A matrix T of n columns; the first ``minus`` of them belong to negative eigenvalues."""
 
     minus: int
-    width: int
-    exponents: tuple[int, ...]
-    data: bytes
+    width: int  #: bytes of an integer
+    exponents: tuple[int, ...]  #: powers of two, one for each column
+    data: bytes  #: ``n^2`` big-endian signed integers, column after column
 
     @classmethod
     def of(cls, T: Any, minus: int, width: int) -> Witness:

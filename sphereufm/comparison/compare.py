@@ -72,19 +72,14 @@ class Rules:
 
 @dataclass(eq=False, kw_only=True)
 class Comparison:
-    """Measurements, and what they depend on.
+    """Measurements, and what they depend on."""
 
-    * ``solvers``: the first is the yardstick of the ratios.
-    * ``complete``: false if the comparison was interrupted.
-    * ``blas_threads``: 1, or None where threadpoolctl is not installed and they are unknown.
-    """
-
-    solvers: tuple[str, ...]
+    solvers: tuple[str, ...]  #: the first is the yardstick of the ratios
     rules: Rules
     instances: tuple[str, ...]
     measurements: list[Measurement] = field(default_factory=list)
-    complete: bool = False
-    blas_threads: int | None = None
+    complete: bool = False  #: false if the comparison was interrupted
+    blas_threads: int | None = None  #: 1, or None where threadpoolctl is not installed and they are unknown
 
     def __repr__(self) -> str:
         partial = "" if self.complete else ", incomplete"

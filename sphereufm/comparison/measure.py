@@ -25,30 +25,24 @@ _SHORT_RUN = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One solver on one instance from one start.
-
-    * ``seed``: of the start.
-    * ``seconds``: least of the repeats.
-    * ``charged``: seconds that count: the limit for a failure.
-    * ``relative_gradient_norm`` and ``cost_value``: measured anew at the answer; cost in nats for the
-      cross-entropy problems.
-    * ``cost``, ``gradient`` and ``hessian``: calls.
-    * ``note``: why the run ended.
-    * ``curve``: seconds, calls and best relative gradient norm along the way.
-    """
+    """One solver on one instance from one start."""
 
     instance: str
-    seed: int
+    seed: int  #: of the start
     solver: str
     reached: bool
-    seconds: float
-    charged: float
+    seconds: float  #: least of the repeats
+    charged: float  #: seconds that count: the limit for a failure
+    #: ``relative_gradient_norm`` and ``cost_value``: measured anew at the answer; cost in nats for the
+    #: cross-entropy problems.
     relative_gradient_norm: float
     cost_value: float
+    #: ``cost``, ``gradient`` and ``hessian``: calls.
     cost: int
     gradient: int
     hessian: int
-    note: str
+    note: str  #: why the run ended
+    #: Seconds, calls and best relative gradient norm along the way.
     curve: tuple[tuple[float, int, float], ...] | None = None
 
     @property
@@ -59,19 +53,14 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """One start of one instance, and what a run may take.
-
-    * ``limit``: seconds.
-    * ``tolerance``: relative gradient norm to reach.
-    * ``clock``: ``wall`` or ``cpu``.
-    """
+    """One start of one instance, and what a run may take."""
 
     instance: str
     problem: SphereProblem
     seed: int
-    limit: float
-    tolerance: float
-    clock: str = "wall"
+    limit: float  #: seconds
+    tolerance: float  #: relative gradient norm to reach
+    clock: str = "wall"  #: ``wall`` or ``cpu``
 
     @property
     def start(self) -> Array:

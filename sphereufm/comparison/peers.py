@@ -58,23 +58,17 @@ class Curve:
 
 @dataclass(eq=False)
 class Gauge:
-    """Counts calls, measures points independently, and ends the run.
-
-    * ``tolerance``: relative gradient norm to reach.
-    * ``limit``: seconds that are charged at most.
-    * ``calls``: calls of ``cost``, ``gradient`` and ``hessian`` so far.
-    * ``best``: least relative gradient norm that was seen, at the point ``X``.
-    * ``clock``: one of ``CLOCKS``.
-    """
+    """Counts calls, measures points independently, and ends the run."""
 
     problem: SphereProblem
-    tolerance: float
-    limit: float
+    tolerance: float  #: relative gradient norm to reach
+    limit: float  #: seconds that are charged at most
+    #: Calls of ``cost``, ``gradient`` and ``hessian`` so far.
     calls: dict[str, int] = field(default_factory=lambda: {"cost": 0, "gradient": 0, "hessian": 0})
-    best: float = np.inf
+    best: float = np.inf  #: least relative gradient norm that was seen, at the point ``X``
     X: Array | None = None
     curve: Curve = field(default_factory=Curve)
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = time.perf_counter  #: one of ``CLOCKS``
     _free: float = 0.0
     _begun: float = 0.0
     _last: Array | None = None

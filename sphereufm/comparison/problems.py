@@ -69,18 +69,14 @@ class QuadraticPoint:
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """Max-cut relaxations (``A`` from the right, sparse) and Rayleigh quotients (``A`` from the left).
+    """Max-cut relaxations (``A`` from the right, sparse) and Rayleigh quotients (``A`` from the left)."""
 
-    * ``A``: symmetric, shape (M, M), or (d, d) from the left.
-    * ``d`` and ``M``: shape of a point.
-    * ``scale``, shape ``(M,)``: a bound for the gradient of each column.
-    """
-
-    A: object
+    A: object  #: symmetric, shape (M, M), or (d, d) from the left
+    #: ``d`` and ``M``, shape of a point.
     d: int
     M: int
     left: bool
-    scale: Array
+    scale: Array  #: shape ``(M,)``: a bound for the gradient of each column
 
     def apply(self, U: Array) -> Array:
         """``U A`` or ``A U``."""

@@ -28,17 +28,13 @@ from sphereufm.geometry.spheres import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """Time of another solver over that of the first.
+    """Time of another solver over that of the first."""
 
-    * ``geometric_mean``: over the instances, with failures charged the time limit.
-    * ``least`` and ``most``: extreme instances.
-    * ``where_reached``: geometric mean over the instances on which the other solver never failed; None if
-      there is none.
-    """
-
-    geometric_mean: float
+    geometric_mean: float  #: over the instances, with failures charged the time limit
+    #: ``least`` and ``most``: extreme instances.
     least: float
     most: float
+    #: Geometric mean over the instances on which the other solver never failed; None if there is none.
     where_reached: float | None
     instances_reached: int
     instances: int

@@ -30,15 +30,12 @@ Transposed: TypeAlias = Literal["features", "classifier"]
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How arrays that are not ``(N, d)``, ``(N,)`` and ``(K, d)`` as they lie are to be taken.
+    """How arrays that are not ``(N, d)``, ``(N,)`` and ``(K, d)`` as they lie are to be taken."""
 
-    * ``pool``: average features ``(N, C, H, W)`` over their places.
-    * ``transpose``: which of ``"features"`` ``(d, N)`` and ``"classifier"`` ``(d, K)`` lie in columns.
-    * ``labels``: labels to leave out, and whether to number them anew.
-    """
-
-    pool: Literal["mean"] | None = None
+    pool: Literal["mean"] | None = None  #: average features ``(N, C, H, W)`` over their places
+    #: Which of ``"features"`` ``(d, N)`` and ``"classifier"`` ``(d, K)`` lie in columns.
     transpose: tuple[Transposed, ...] = ()
+    #: Labels to leave out, and whether to number them anew.
     labels: LabelRules = field(default_factory=LabelRules)
 
     def shaped(self, source: ArraySource) -> ArraySource:

@@ -33,18 +33,12 @@ class LabelRules:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Decoded:
-    """Class numbers of the samples that are kept.
+    """Class numbers of the samples that are kept."""
 
-    * ``labels``, shape ``(N,)``: numbers, integers once they are checked.
-    * ``keep``, or None: which samples are kept; None for all.
-    * ``names``: names of the classes, where the file's labels are not the class numbers.
-    * ``notes``: what was done to them.
-    """
-
-    labels: NDArray[Any]
-    keep: NDArray[np.bool_] | None
-    names: tuple[str, ...] | None
-    notes: tuple[str, ...]
+    labels: NDArray[Any]  #: shape ``(N,)``: numbers, integers once they are checked
+    keep: NDArray[np.bool_] | None  #: which samples are kept; None for all
+    names: tuple[str, ...] | None  #: names of the classes, where the file's labels are not the class numbers
+    notes: tuple[str, ...]  #: what was done to them
 
 
 def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded:

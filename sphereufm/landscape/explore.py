@@ -37,21 +37,15 @@ _TOGETHER, _PIECES = 32, 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exploration:
-    """One problem while it is explored.
-
-    * ``workers``: problems that cannot be sent are searched in this process.
-    * ``collection``: what was found.
-    * ``coverage``: of each stratum.
-    * ``unfinished``: strata that were not searched to the end.
-    """
+    """One problem while it is explored."""
 
     problem: SphereProblem
     settings: SearchSettings
     seed: int
-    workers: Workers
-    collection: Collection
-    coverage: dict[str, Coverage] = field(default_factory=dict)
-    unfinished: set[str] = field(default_factory=set)
+    workers: Workers  #: problems that cannot be sent are searched in this process
+    collection: Collection  #: what was found
+    coverage: dict[str, Coverage] = field(default_factory=dict)  #: of each stratum
+    unfinished: set[str] = field(default_factory=set)  #: strata that were not searched to the end
 
     def rank_one(self) -> RankOneCount | None:
         """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""

@@ -37,16 +37,12 @@ _MERGED = (0.5, 4.0)
 
 @dataclass(frozen=True, kw_only=True)
 class LandscapePlan:
-    """What a search of all strata will take at most.
+    """What a search of all strata will take at most."""
 
-    * ``strata``: names, in their order.
-    * ``starts``: random starts at most.
-    * ``seconds``: for each effort an estimate from where to where, for the search alone, on one processor.
-    """
-
-    strata: tuple[str, ...]
-    starts: int
+    strata: tuple[str, ...]  #: names, in their order
+    starts: int  #: random starts at most
     effort: str
+    #: For each effort an estimate from where to where, for the search alone, on one processor.
     seconds: Mapping[str, tuple[float, float]]
 
     def __str__(self) -> str:

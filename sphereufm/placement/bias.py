@@ -35,18 +35,14 @@ _SAMPLE = 1 << 22
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Logits:
-    """``W^T H`` of samples, without the bias, in memory or gone through again.
+    """``W^T H`` of samples, without the bias, in memory or gone through again."""
 
-    * ``labels``, shape ``(N,)``.
-    * ``bias``, shape ``(K,)``: where to start.
-    * ``parts``: yields the logits, ``(K, n)`` at a time; called once for each pass.
-    * ``weights``, shape ``(N,)``, or None: how many samples each stands for; None for one.
-    """
-
-    labels: NDArray[np.intp]
-    bias: Array
-    parts: Callable[[], Iterable[Array]]
-    weights: Array | None = None
+    labels: NDArray[np.intp]  #: shape ``(N,)``
+    bias: Array  #: shape ``(K,)``: where to start
+    parts: Callable[
+        [], Iterable[Array]
+    ]  #: yields the logits, ``(K, n)`` at a time; called once for each pass
+    weights: Array | None = None  #: shape ``(N,)``, or None: how many samples each stands for; None for one
 
     @property
     def samples(self) -> int:

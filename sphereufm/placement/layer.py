@@ -21,17 +21,12 @@ _SMALLEST_BLOCK = 256
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """Features, classifier and how the logits come about.
-
-    * ``W``, shape ``(d, K)``.
-    * ``bias``, shape ``(K,)``, or None.
-    * ``unit``: whether each feature is divided by its length.
-    """
+    """Features, classifier and how the logits come about."""
 
     features: FeatureSet
-    W: Array
-    bias: Array | None
-    unit: bool
+    W: Array  #: shape ``(d, K)``
+    bias: Array | None  #: shape ``(K,)``, or None
+    unit: bool  #: whether each feature is divided by its length
 
     def blocks(self) -> Iterator[tuple[Array, NDArray[np.intp]]]:
         """Yield ``H`` of shape ``(d, n)`` and its labels, block by block."""

@@ -31,17 +31,13 @@ from sphereufm.problem.theory.theorems import simplex_etf
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedNorms:
-    """Least costs for given norms, balanced classes and any bias.
+    """Least costs for given norms, balanced classes and any bias."""
 
-    * ``classes`` and ``samples``: K and N.
-    * ``tau``: multiplies ``W^T H``.
-    * ``nonnegative``: whether the features are entrywise nonnegative.
-    """
-
+    #: ``classes`` and ``samples``: K and N.
     classes: int
     samples: int
-    tau: float
-    nonnegative: bool = False
+    tau: float  #: multiplies ``W^T H``
+    nonnegative: bool = False  #: whether the features are entrywise nonnegative
 
     @property
     def rate(self) -> float:

@@ -68,23 +68,17 @@ class BoundTerms:
 
 @dataclass(kw_only=True, eq=False)
 class OrdinarySums:
-    """What one pass leaves for the bounds: a companion of the metrics' second pass.
-
-    * ``bias``, shape ``(K,)``.
-    * ``counts``, shape ``(K,)``: samples of each class.
-    * ``keep``, "some" or "all": which logits are kept, in double precision, for a better bias.
-    * ``gram`` and ``row_sums``: ``G G^T`` and ``G 1``, not divided by the number of samples.
-    * ``totals``: sums of the cost and of ``p log p`` off the label.
-    * ``q``, ``logits`` and ``labels``: ``1 - p_y`` of each sample; ``W^T H`` and labels where they are kept.
-    """
+    """What one pass leaves for the bounds: a companion of the metrics' second pass."""
 
     tau: float
-    bias: Array
-    counts: NDArray[np.intp]
-    keep: Keep
+    bias: Array  #: shape ``(K,)``
+    counts: NDArray[np.intp]  #: shape ``(K,)``: samples of each class
+    keep: Keep  #: "some" or "all": which logits are kept, in double precision, for a better bias
+    #: ``gram`` and ``row_sums``: ``G G^T`` and ``G 1``, not divided by the number of samples.
     gram: Array
     row_sums: Array
-    totals: Array
+    totals: Array  #: sums of the cost and of ``p log p`` off the label
+    #: ``q``, ``logits`` and ``labels``: ``1 - p_y`` of each sample; ``W^T H`` and labels where they are kept.
     q: list[Array]
     logits: list[Array]
     labels: list[NDArray[np.intp]]

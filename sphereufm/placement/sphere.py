@@ -151,21 +151,17 @@ class SphereSums:
     ``|W g|`` is ``sqrt(g^T W^T W g)``, a product with a K x K matrix: where entries of g have sum zero the mean of the
     classifiers drops out first.  Where almost nothing of W g remains beside its part along h the difference of both is
     made in R^d instead, since squares would cancel.
-
-    * ``W``, shape ``(d, K)``: unit columns.
-    * ``row_lengths``, shape ``(K,)``: lengths of the classifiers with which a view's products are made.
-    * ``samples`` and ``tau``: N and the inverse temperature.
-    * ``C``, shape ``(K, d)``: class sums of the unit features.
-    * ``RG``, ``S``, ``B`` and ``row_scale``: ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G
-      diag(1/b) G^T``, and ``sum |g|`` of each class.
     """
 
-    W: Array
-    row_lengths: Array
+    W: Array  #: shape ``(d, K)``: unit columns
+    row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
+    #: ``samples`` and ``tau``: N and the inverse temperature.
     samples: int
     tau: float
     base: Array
-    C: Array
+    C: Array  #: shape ``(K, d)``: class sums of the unit features
+    #: ``RG``, ``S``, ``B`` and ``row_scale``: ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G
+    #: diag(1/b) G^T``, and ``sum |g|`` of each class.
     RG: Array
     S: Array
     B: Array

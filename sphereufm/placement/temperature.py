@@ -43,23 +43,17 @@ class TemperatureFit:
 
 @dataclass(kw_only=True, eq=False)
 class Margins:
-    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced blocks: a companion of the metrics' second pass.
+    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced blocks: a companion of the metrics' second pass."""
 
-    * ``row_lengths``, shape ``(K,)``: lengths of the classifiers with which a view's products are made.
-    * ``dim`` and ``samples``: d and N.
-    * ``kept``, shape ``(K, n)``: in single precision, since a fit needs no more.
-    * ``C``, shape ``(K, d)``: class sums of the unit features, for the distance from collapse.
-    * ``margin``: what the loss takes off the own cosine.
-    """
-
-    row_lengths: Array
+    row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
+    #: ``dim`` and ``samples``: d and N.
     dim: int
     samples: int
-    kept: list[NDArray[np.float32]]
+    kept: list[NDArray[np.float32]]  #: shape ``(K, n)``: in single precision, since a fit needs no more
     least: float
-    C: Array
+    C: Array  #: shape ``(K, d)``: class sums of the unit features, for the distance from collapse
     seen: int = 0
-    margin: float = 0.0
+    margin: float = 0.0  #: what the loss takes off the own cosine
 
     @classmethod
     def of(cls, row_lengths: Array, dim: int, samples: int, margin: float = 0.0) -> Margins:

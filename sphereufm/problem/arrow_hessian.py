@@ -40,16 +40,11 @@ _DOUBLINGS = 60
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ArrowHessian:
-    """Blocks of the Hessian in tangent coordinates; coordinates of a vector have shape ``(..., M, e)``.
+    """Blocks of the Hessian in tangent coordinates; coordinates of a vector have shape ``(..., M, e)``."""
 
-    * ``A``, shape ``(..., K e, K e)``.
-    * ``B``, shape ``(..., N, K e, e)``.
-    * ``C``, shape ``(..., N, e, e)``.
-    """
-
-    A: Array
-    B: Array
-    C: Array
+    A: Array  #: shape ``(..., K e, K e)``
+    B: Array  #: shape ``(..., N, K e, e)``
+    C: Array  #: shape ``(..., N, e, e)``
 
     def scaled(self, s: Array) -> ArrowHessian:
         """Return ``diag(s) Hess diag(s)`` for one factor a column, shape ``(..., M)``."""

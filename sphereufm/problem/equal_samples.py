@@ -47,20 +47,13 @@ _SAME_FEATURE = 1e-7
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EqualSamples:
-    """A point, merged and in its own span.
+    """A point, merged and in its own span."""
 
-    * ``problem``: the merged problem in ``R^r``.
-    * ``Y``, shape ``(r, K + m)``.
-    * ``group``, shape ``(N,)``: group of each sample.
-    * ``sizes``, shape ``(m,)``: samples of each group.
-    * ``E``, shape ``(d, d)``.
-    """
-
-    problem: UFMProblem
-    Y: Array
-    group: NDArray[np.intp]
-    sizes: NDArray[np.intp]
-    E: Array
+    problem: UFMProblem  #: the merged problem in ``R^r``
+    Y: Array  #: shape ``(r, K + m)``
+    group: NDArray[np.intp]  #: shape ``(N,)``: group of each sample
+    sizes: NDArray[np.intp]  #: shape ``(m,)``: samples of each group
+    E: Array  #: shape ``(d, d)``
 
     @property
     def rank(self) -> int:

@@ -53,27 +53,23 @@ LEAST_SCALE = 1e-290
 
 @dataclass(slots=True, eq=False)
 class Points:
-    """First-order information at one point of each item.
+    """First-order information at one point of each item."""
 
-    * ``X`` and ``gradient``, shape ``(B, d, M)``: the gradient is in scaled coordinates.
-    * ``cost`` and ``noise``, shape ``(B,)``: cost in units, and the size of its rounding error.
-    * ``relative_norm``, shape ``(B,)``: largest columnwise relative gradient norm (columns that underflow are
-      left out).
-    * ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the columns' gradient scales,
-      not in units.
-    * ``finite``, shape ``(B,)``: whether cost and gradient are finite.
-    * ``evaluation``: what the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points
-      come from several evaluations.
-    """
-
+    #: ``X`` and ``gradient``, shape ``(B, d, M)``: the gradient is in scaled coordinates.
     X: Array
     gradient: Array
+    #: ``cost`` and ``noise``, shape ``(B,)``: cost in units, and the size of its rounding error.
     cost: Array
     noise: Array
+    #: Shape ``(B,)``: largest columnwise relative gradient norm (columns that underflow are left out).
     relative_norm: Array
+    #: ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the columns' gradient scales,
+    #: not in units.
     total_scale: Array
     least_scale: Array
-    finite: NDArray[np.bool_]
+    finite: NDArray[np.bool_]  #: shape ``(B,)``: whether cost and gradient are finite
+    #: What the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points come from
+    #: several evaluations.
     evaluation: Evaluation | None
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> Points:
@@ -225,20 +221,13 @@ class Oracle:
 
 @dataclass(slots=True, eq=False)
 class Ray:
-    """Curves ``t -> R(X, t U)`` from one point of each item.
+    """Curves ``t -> R(X, t U)`` from one point of each item."""
 
-    * ``X``, shape ``(B, d, M)``.
-    * ``move``, shape ``(B, d, M)``: ``U`` in plain coordinates, ``U / r``.
-    * ``squares``, shape ``(B, M)``: squared length of each column of ``move``.
-    * ``slope``, shape ``(B,)``: derivative of the cost at ``t = 0``.
-    * ``factors``, shape ``(M,)``: factors ``r`` of the metric.
-    """
-
-    X: Array
-    move: Array
-    squares: Array
-    slope: Array
-    factors: Array
+    X: Array  #: shape ``(B, d, M)``
+    move: Array  #: shape ``(B, d, M)``: ``U`` in plain coordinates, ``U / r``
+    squares: Array  #: shape ``(B, M)``: squared length of each column of ``move``
+    slope: Array  #: shape ``(B,)``: derivative of the cost at ``t = 0``
+    factors: Array  #: shape ``(M,)``: factors ``r`` of the metric
 
     @property
     def longest(self) -> Array:

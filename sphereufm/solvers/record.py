@@ -56,15 +56,12 @@ def gap_at(problem: SphereProblem, X: Array) -> float:
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """Shows each iterate to a callback, and keeps it if that was asked for.
+    """Shows each iterate to a callback, and keeps it if that was asked for."""
 
-    * ``callback``: called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
-    * ``record``: whether to keep a history.
-    * ``keeps_interrupted``: whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
-    """
-
+    #: Called with a :class:`~sphereufm.solvers.Progress`; a true answer stops that item.
     callback: Callback | None = None
-    record: bool = False
+    record: bool = False  #: whether to keep a history
+    #: Whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
     keeps_interrupted: bool = False
 
     def observe(

@@ -17,23 +17,20 @@ from sphereufm.solvers.stop import StopReason
 class Settings:
     """When a run stops; limits that are ``None`` do not apply.
 
-    * ``tolerance``: stop when the relative gradient norm of every column is at most this: ``max_j |grad_j| /
-      scale_j``, see :func:`~sphereufm.problem.interface.relative_gradient_norm`.
-    * ``max_seconds``: wall time, looked at after every evaluation; measuring the result takes one more.
-    * ``max_calls``: cost, gradient and Hessian calls in all; never exceeded.
-    * ``gap_tolerance``: stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in
-      nats; cross-entropy problems only.
-    * ``escape_saddles``: whether to look for negative curvature where the gradient meets the tolerance, and
-      to leave along it.
-
     Raises InvalidInputError if a tolerance or limit is not positive.
     """
 
+    #: Stop when the relative gradient norm of every column is at most this: ``max_j |grad_j| / scale_j``, see
+    #: :func:`~sphereufm.problem.interface.relative_gradient_norm`.
     tolerance: float = 1e-9
     max_iterations: int = 10_000
+    #: Wall time, looked at after every evaluation; measuring the result takes one more.
     max_seconds: float | None = None
-    max_calls: int | None = None
+    max_calls: int | None = None  #: cost, gradient and Hessian calls in all; never exceeded
+    #: Stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in nats; cross-entropy
+    #: problems only.
     gap_tolerance: float | None = None
+    #: Whether to look for negative curvature where the gradient meets the tolerance, and to leave along it.
     escape_saddles: bool = True
 
     def __post_init__(self) -> None:
@@ -86,23 +83,19 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class History:
-    """A run iterate by iterate, from the start (iteration 0) to the returned point; arrays of length ``T``.
-
-    * ``gap``: :func:`~sphereufm.problem.theory.gap.optimality_gap` (numerical); NaN for problems that have
-      none.
-    * ``cost_calls``, ``gradient_calls`` and ``hessian_calls``: calls so far.
-    * ``seconds``: since the start of the run, without the time spent on recording.
-    """
+    """A run iterate by iterate, from the start (iteration 0) to the returned point; arrays of length ``T``."""
 
     iteration: NDArray[np.intp]
     cost: Array
     gradient_norm: Array
     relative_gradient_norm: Array
+    #: :func:`~sphereufm.problem.theory.gap.optimality_gap` (numerical); NaN for problems that have none.
     gap: Array
+    #: ``cost_calls``, ``gradient_calls`` and ``hessian_calls``: calls so far.
     cost_calls: NDArray[np.intp]
     gradient_calls: NDArray[np.intp]
     hessian_calls: NDArray[np.intp]
-    seconds: Array
+    seconds: Array  #: since the start of the run, without the time spent on recording
 
     def __repr__(self) -> str:
         return f"<History of {len(self.iteration)} iterates: cost {self.cost[0]:.6g} .. {self.cost[-1]:.6g}>"

@@ -13,15 +13,11 @@ from sphereufm.solvers.oracle import Oracle, Points
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """Outcome of one iteration.
+    """Outcome of one iteration."""
 
-    * ``points``: where each item is now; unchanged where a step was rejected.
-    * ``stalled``, shape ``(B,)``: whether an item cannot move any more.
-    * ``non_finite``, shape ``(B,)``: whether a cost or gradient that is not finite was met in this iteration.
-    """
-
-    points: Points
-    stalled: NDArray[np.bool_]
+    points: Points  #: where each item is now; unchanged where a step was rejected
+    stalled: NDArray[np.bool_]  #: shape ``(B,)``: whether an item cannot move any more
+    #: Shape ``(B,)``: whether a cost or gradient that is not finite was met in this iteration.
     non_finite: NDArray[np.bool_]
 
 

@@ -27,18 +27,12 @@ _DEPENDENT = 1e-11
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RitzPairs:
-    """Approximate eigenpairs.
+    """Approximate eigenpairs."""
 
-    * ``values``, shape ``(k,)``: ascending.
-    * ``vectors``, shape ``(k, d, M)``: orthonormal (Frobenius).
-    * ``norm``: a lower bound on the operator's norm: the longest image of a unit vector that was met.
-    * ``products``: applications of the operator.
-    """
-
-    values: Array
-    vectors: Array
-    norm: float
-    products: int
+    values: Array  #: shape ``(k,)``: ascending
+    vectors: Array  #: shape ``(k, d, M)``: orthonormal (Frobenius)
+    norm: float  #: a lower bound on the operator's norm: the longest image of a unit vector that was met
+    products: int  #: applications of the operator
 
 
 def lowest_eigenpairs(

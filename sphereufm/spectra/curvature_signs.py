@@ -46,16 +46,11 @@ _DEVIATIONS = 4.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CurvatureSigns:
-    """Signs along some tangents.
+    """Signs along some tangents."""
 
-    * ``signs``, shape ``(k,)``: 0 where the sign is not decided.
-    * ``rough``: whether some curvature is gone a millionth of a radian further.
-    * ``radius``: radians that rounding leaves open along the tangents of decided sign.
-    """
-
-    signs: NDArray[np.int8]
-    rough: bool
-    radius: float
+    signs: NDArray[np.int8]  #: shape ``(k,)``: 0 where the sign is not decided
+    rough: bool  #: whether some curvature is gone a millionth of a radian further
+    radius: float  #: radians that rounding leaves open along the tangents of decided sign
 
 
 def gradient_noise(point: Evaluation) -> Array:

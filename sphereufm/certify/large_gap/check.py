@@ -60,25 +60,18 @@ class LargeGapError(ArrayFileError):
 
 @dataclass(frozen=True, kw_only=True)
 class LargeGapResult:
-    """What the checker established.
+    """What the checker established."""
 
-    * ``status``: ``"PROVED"`` if ``bound <= gap``, else ``"UNDECIDED"``; a bound that is too weak refutes
-      nothing.
-    * ``gap``: the claim, in nats.
-    * ``bound``: proved upper bound of the optimality gap, in nats; infinite where the error bounds do not
-      hold.
-    * ``instance``: what the claim is about, in words.
-    * ``sha256``: hash of tau and of the hashes of labels and weights, which are the instance, and of the
-      point.
-    """
-
+    #: ``"PROVED"`` if ``bound <= gap``, else ``"UNDECIDED"``; a bound that is too weak refutes nothing.
     status: str
-    gap: float
+    gap: float  #: the claim, in nats
+    #: Proved upper bound of the optimality gap, in nats; infinite where the error bounds do not hold.
     bound: float
     classes: int
     dim: int
     samples: int
-    instance: str = ""
+    instance: str = ""  #: what the claim is about, in words
+    #: Hash of tau and of the hashes of labels and weights, which are the instance, and of the point.
     sha256: str = ""
 
     def __str__(self) -> str:

@@ -38,18 +38,14 @@ class ArrayFileError(ValueError):
 class HashedRows:
     """A ``.npy`` file whose rows are hashed while they are read.
 
-    * ``key``: what the array is, for messages.
-    * ``name``: plain name of a file in the folder.
-    * ``expected``: SHA-256 of the whole file; None accepts any, for the one who writes a certificate.
-
     ``digest``: SHA-256, once all rows have been read.  Raises ArrayFileError if the file is missing, no such
     array, or shorter or longer than its header says.
     """
 
     folder: Path
-    key: str
-    name: str
-    expected: str | None
+    key: str  #: what the array is, for messages
+    name: str  #: plain name of a file in the folder
+    expected: str | None  #: SHA-256 of the whole file; None accepts any, for the one who writes a certificate
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:

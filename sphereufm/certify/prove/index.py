@@ -17,21 +17,15 @@ from sphereufm.certify.witness import Witness
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbourhood:
-    """The box in which a critical point is known to lie, and what was computed there.
-
-    * ``columns``: centre.
-    * ``radius``: in every entry; zero for exact points.
-    * ``dim``: d, the dimension of the instance.
-    * ``own_index``: negative eigenvalues of the merged Hessian in R^r, where the proof of existence gave
-      them.
-    * ``scales``: ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
-    """
+    """The box in which a critical point is known to lie, and what was computed there."""
 
     problem: BallProblem
-    columns: Columns
-    radius: Fraction
-    dim: int
+    columns: Columns  #: centre
+    radius: Fraction  #: in every entry; zero for exact points
+    dim: int  #: d, the dimension of the instance
+    #: Negative eigenvalues of the merged Hessian in R^r, where the proof of existence gave them.
     own_index: int | None = None
+    #: ``k_j`` of the units ``4^(k_j)`` in which claims about the point are stated.
     scales: tuple[int, ...] | None = None
 
     @cached_property

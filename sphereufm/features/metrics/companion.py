@@ -18,22 +18,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """A block of samples, ``h_i = r_i + m_{y_i}``.
+    """A block of samples, ``h_i = r_i + m_{y_i}``."""
 
-    * ``residuals``, shape ``(n, d)``: ``r_i``; not to be changed.
-    * ``base``, shape ``(K, d)``: ``m_k``, class means or any other points.
-    * ``labels``, shape ``(n,)``.
-    * ``products``, shape ``(n, K)``: ``<w_k, h_i>``, without bias.
-    * ``lengths``, shape ``(n,)``, or None: ``|h_i|``; None where all are one.
-    * ``centred``: whether the base are the class means, so that residuals of a class have sum zero over all
-      blocks.
-    """
-
-    residuals: Array
-    base: Array
-    labels: NDArray[np.intp]
-    products: Array
-    lengths: Array | None
+    residuals: Array  #: shape ``(n, d)``: ``r_i``; not to be changed
+    base: Array  #: shape ``(K, d)``: ``m_k``, class means or any other points
+    labels: NDArray[np.intp]  #: shape ``(n,)``
+    products: Array  #: shape ``(n, K)``: ``<w_k, h_i>``, without bias
+    lengths: Array | None  #: shape ``(n,)``, or None: ``|h_i|``; None where all are one
+    #: Whether the base are the class means, so that residuals of a class have sum zero over all blocks.
     centred: bool = True
 
 

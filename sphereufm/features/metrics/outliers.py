@@ -47,16 +47,12 @@ _KEPT = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """How well unknown data are distinguished from known ones.
+    """How well unknown data are distinguished from known ones."""
 
-    * ``name``: of the unknown data.
-    * ``nc5``: None where a mean is zero.
-    * ``auroc`` and ``fpr95``: by score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
-    """
-
-    name: str
+    name: str  #: of the unknown data
     samples: int
-    nc5: float | None
+    nc5: float | None  #: None where a mean is zero
+    #: ``auroc`` and ``fpr95``: by score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
     auroc: Mapping[str, float]
     fpr95: Mapping[str, float]
 
@@ -77,25 +73,17 @@ class Detection:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
-    """Scores by the statistics of training features; see the module for the symbols.
+    """Scores by the statistics of training features; see the module for the symbols."""
 
-    * ``middle``, shape ``(d,)``.
-    * ``means``, shape ``(K, d)``: of classes that have samples.
-    * ``principal``, shape ``(d, K - 1)``.
-    * ``origin``, shape ``(d,)``.
-    * ``rest``, shape ``(d, d - D)``.
-    * ``normalize``: whether features are divided by their lengths first.
-    """
-
-    middle: Array
-    means: Array
-    principal: Array
+    middle: Array  #: shape ``(d,)``
+    means: Array  #: shape ``(K, d)``: of classes that have samples
+    principal: Array  #: shape ``(d, K - 1)``
     classifier: Array | None
     bias: Array
-    origin: Array
-    rest: Array
+    origin: Array  #: shape ``(d,)``
+    rest: Array  #: shape ``(d, d - D)``
     alpha: float
-    normalize: bool
+    normalize: bool  #: whether features are divided by their lengths first
 
     def scores(self, source: ArraySource) -> dict[str, Array]:
         """Scores of all samples, by name.

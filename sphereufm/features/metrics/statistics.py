@@ -42,40 +42,25 @@ CHUNK_ROWS = 64 * BLOCK_ROWS
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
-    """A run of rows to be measured.
+    """A run of rows to be measured."""
 
-    * ``source``: features, shape ``(n, d)``.
-    * ``labels``, shape ``(n,)``.
-    * ``first_row``: number of its first row in the whole, for messages.
-    * ``normalize``: whether each row is divided by its length; zero rows stay zero.
-    """
-
-    source: ArraySource
-    labels: NDArray[np.intp]
-    first_row: int
-    normalize: bool
+    source: ArraySource  #: features, shape ``(n, d)``
+    labels: NDArray[np.intp]  #: shape ``(n,)``
+    first_row: int  #: number of its first row in the whole, for messages
+    normalize: bool  #: whether each row is divided by its length; zero rows stay zero
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassMoments:
-    """What the first pass knows.
+    """What the first pass knows."""
 
-    * ``centre``, shape ``(d,)``.
-    * ``counts``, shape ``(K,)``.
-    * ``sums``, shape ``(K, d)``: sums of ``h_i - centre`` over each class.
-    * ``squares``: ``sum_i |h_i|^2``.
-    * ``least_entry``: smallest entry of all features; nonnegative after a ReLU.
-    * ``norms``: smallest and largest length of a row as it was saved.
-    * ``zero_rows``: rows without direction.
-    """
-
-    centre: Array
-    counts: NDArray[np.intp]
-    sums: Array
-    squares: float
-    least_entry: float
-    norms: tuple[float, float]
-    zero_rows: int
+    centre: Array  #: shape ``(d,)``
+    counts: NDArray[np.intp]  #: shape ``(K,)``
+    sums: Array  #: shape ``(K, d)``: sums of ``h_i - centre`` over each class
+    squares: float  #: ``sum_i |h_i|^2``
+    least_entry: float  #: smallest entry of all features; nonnegative after a ReLU
+    norms: tuple[float, float]  #: smallest and largest length of a row as it was saved
+    zero_rows: int  #: rows without direction
 
     def merge(self, other: ClassMoments) -> ClassMoments:
         """Moments of both runs of rows, about this one's centre.
@@ -112,31 +97,21 @@ class ClassMoments:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """What the second pass looks through.
+    """What the second pass looks through."""
 
-    * ``centre``, shape ``(d,)``.
-    * ``means``, shape ``(K, d)``: relative to the centre.
-    * ``present``, shape ``(K,)``.
-    * ``basis``, shape ``(d, r)``.
-    * ``places``, shape ``(K, r)``: class means in the basis, about the sample mean.
-    * ``full``: whether the scatter is kept in all d directions.
-    * ``directions``, shape ``(d, r)`` or ``(d, r + K)``: the basis and, where there is one, the classifier:
-      one product with both.
-    * ``mean_products``, shape ``(K, K)``, or None: row k: the classifier's products with the mean of class k.
-    * ``bias``, shape ``(K,)``, or None: added to products for logits.
-    * ``middle``, shape ``(d,)``: the sample mean itself.
-    """
-
-    centre: Array
-    means: Array
-    present: NDArray[np.bool_]
-    basis: Array
-    places: Array
-    full: bool
+    centre: Array  #: shape ``(d,)``
+    means: Array  #: shape ``(K, d)``: relative to the centre
+    present: NDArray[np.bool_]  #: shape ``(K,)``
+    basis: Array  #: shape ``(d, r)``
+    places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
+    full: bool  #: whether the scatter is kept in all d directions
+    #: Shape ``(d, r)`` or ``(d, r + K)``: the basis and, where there is one, the classifier: one product with
+    #: both.
     directions: Array
+    #: Shape ``(K, K)``, or None: row k: the classifier's products with the mean of class k.
     mean_products: Array | None
-    bias: Array | None
-    middle: Array
+    bias: Array | None  #: shape ``(K,)``, or None: added to products for logits
+    middle: Array  #: shape ``(d,)``: the sample mean itself
 
     @property
     def base(self) -> Array:
@@ -146,21 +121,15 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scatter:
-    """What the second pass knows.
+    """What the second pass knows."""
 
-    * ``squares``, shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class.
-    * ``products``, shape ``(r, r)`` or ``(d, d)``: ``S`` of the module.
-    * ``class_squares``, shape ``(K, r)``: squared coordinates of residuals in the basis, summed over each
-      class.
-    * ``mean_hits``: samples whose nearest class mean is that of their label.
-    * ``classifier_hits`` and ``agreements``: samples whose label is the classifier's choice; whose nearest
-      class mean is its choice.
-    """
-
-    squares: Array
-    products: Array
+    squares: Array  #: shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class
+    products: Array  #: shape ``(r, r)`` or ``(d, d)``: ``S`` of the module
+    #: Shape ``(K, r)``: squared coordinates of residuals in the basis, summed over each class.
     class_squares: Array
-    mean_hits: int
+    mean_hits: int  #: samples whose nearest class mean is that of their label
+    #: ``classifier_hits`` and ``agreements``: samples whose label is the classifier's choice; whose nearest
+    #: class mean is its choice.
     classifier_hits: int | None
     agreements: int | None
 

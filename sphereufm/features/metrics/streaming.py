@@ -37,18 +37,14 @@ _LONGEST, _SHORTEST = 1e100, 1e-100
 
 @dataclass(frozen=True, kw_only=True)
 class Streaming:
-    """How a file is gone through.
+    """How a file is gone through."""
 
-    * ``workers``: processes on this machine.
-    * ``scheduler``: address of a Dask scheduler whose workers are used instead.
-    * ``checkpoint``: file that keeps what was done so far; an interrupted run resumes from it to the same
-      result, and it is removed at the end.
-    * ``progress``: called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
-    """
-
-    workers: int = 1
-    scheduler: str | None = None
+    workers: int = 1  #: processes on this machine
+    scheduler: str | None = None  #: address of a Dask scheduler whose workers are used instead
+    #: File that keeps what was done so far; an interrupted run resumes from it to the same result, and it is
+    #: removed at the end.
     checkpoint: str | None = None
+    #: Called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
     progress: Callable[[int, int, int], None] | None = None
 
 

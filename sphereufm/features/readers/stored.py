@@ -84,23 +84,17 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredArray:
-    """An uncompressed array inside a file.
+    """An uncompressed array inside a file."""
 
-    * ``name``: for messages: ``"file.npz:feats"``.
-    * ``file``: where it lies.
-    * ``offset``: first byte of element ``(0, ..., 0)``.
-    * ``stored``: type on the disk, any byte order, or one of ml_dtypes.
-    * ``shape`` and ``strides``: lengths and steps in elements; steps are nonnegative.  The caller has checked
-      that all elements lie inside the file.
-    * ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
-    """
-
-    name: str
-    file: StoredFile
-    offset: int
-    stored: np.dtype[Any]
+    name: str  #: for messages: ``"file.npz:feats"``
+    file: StoredFile  #: where it lies
+    offset: int  #: first byte of element ``(0, ..., 0)``
+    stored: np.dtype[Any]  #: type on the disk, any byte order, or one of ml_dtypes
+    #: ``shape`` and ``strides``: lengths and steps in elements; steps are nonnegative.  The caller has
+    #: checked that all elements lie inside the file.
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    #: ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
     negate: bool = False
     conjugate: bool = False
 

@@ -63,16 +63,11 @@ SAME_PLACE = 0.1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Alignment:
-    """A group element with ``Q X[:, permutation]`` near ``Y``.
+    """A group element with ``Q X[:, permutation]`` near ``Y``."""
 
-    * ``Q``, shape ``(d, d)``: orthogonal.
-    * ``permutation``, shape ``(M,)``.
-    * ``distance``: largest angle between ``Q X[:, permutation]`` and ``Y`` in a column, in radians.
-    """
-
-    Q: Array
-    permutation: NDArray[np.intp]
-    distance: float
+    Q: Array  #: shape ``(d, d)``: orthogonal
+    permutation: NDArray[np.intp]  #: shape ``(M,)``
+    distance: float  #: largest angle between ``Q X[:, permutation]`` and ``Y`` in a column, in radians
 
     def __repr__(self) -> str:
         return f"<Alignment of {len(self.permutation)} columns, to {self.distance:.2g} radians>"

@@ -25,16 +25,11 @@ Element: TypeAlias = tuple[Array, NDArray[np.intp]]
 
 @dataclass(frozen=True, eq=False)
 class FiniteGroup:
-    """A list of elements, the identity first.
+    """A list of elements, the identity first."""
 
-    * ``matrices``, shape ``(g, d, d)``: orthogonal ``Q``.
-    * ``permutations``, shape ``(g, M)``: column permutations ``s``.
-    * ``generators``: as they were given.
-    """
-
-    matrices: Array
-    permutations: NDArray[np.intp]
-    generators: tuple[Element, ...]
+    matrices: Array  #: shape ``(g, d, d)``: orthogonal ``Q``
+    permutations: NDArray[np.intp]  #: shape ``(g, M)``: column permutations ``s``
+    generators: tuple[Element, ...]  #: as they were given
 
     @classmethod
     def generated(cls, generators: Iterable[ArrayLike], *, dim: int, columns: int) -> FiniteGroup:

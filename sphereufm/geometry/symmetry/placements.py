@@ -82,24 +82,15 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """A frame of a configuration, and what its preimages must agree with.
+    """A frame of a configuration, and what its preimages must agree with."""
 
-    * ``columns``, length k.
-    * ``coordinates``, shape ``(k, M)``: of all columns.
-    * ``marks``, shape ``(k, 3, M)``: of all columns, after each step.
-    * ``pivots``, shape ``(k,)``: distance of each frame column from the span of those before.
-    * ``basis``, shape ``(d, k)``: Gram-Schmidt basis.
-    * ``slack``, shape ``(k,)``: allowed difference of each coordinate.
-    * ``mark_slack``, shape ``(k, 3)``: allowed difference of each mark.
-    """
-
-    columns: tuple[int, ...]
-    coordinates: Array
-    marks: Array
-    pivots: Array
-    basis: Array
-    slack: Array
-    mark_slack: Array
+    columns: tuple[int, ...]  #: length k
+    coordinates: Array  #: shape ``(k, M)``: of all columns
+    marks: Array  #: shape ``(k, 3, M)``: of all columns, after each step
+    pivots: Array  #: shape ``(k,)``: distance of each frame column from the span of those before
+    basis: Array  #: shape ``(d, k)``: Gram-Schmidt basis
+    slack: Array  #: shape ``(k,)``: allowed difference of each coordinate
+    mark_slack: Array  #: shape ``(k, 3)``: allowed difference of each mark
 
 
 @dataclass(eq=False)

@@ -17,19 +17,14 @@ NO_COST = 1e-12
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Found:
-    """One critical point.
+    """One critical point."""
 
-    * ``X``, shape ``(rank, M)``: in its own span where O(d) is a symmetry, else as found.
-    * ``radius``: radians from the critical point that is meant, where more than a few roundings; see
-      :mod:`.settle`.
-    * ``cost_noise``: differences of cost that mean nothing.
-    """
-
-    X: Array
+    X: Array  #: shape ``(rank, M)``: in its own span where O(d) is a symmetry, else as found
     rank: int
     cost: float
+    #: Radians from the critical point that is meant, where more than a few roundings; see :mod:`.settle`.
     radius: float = 0.0
-    cost_noise: float = NO_COST
+    cost_noise: float = NO_COST  #: differences of cost that mean nothing
 
 
 def reduced(problem: SphereProblem, X: Array) -> list[Found]:

@@ -33,17 +33,12 @@ _LEAST_SCALE = 1e-200
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Settled:
-    """A critical point as well as floating point knows it.
+    """A critical point as well as floating point knows it."""
 
-    * ``X``, shape ``(d, M)``.
-    * ``uncertainty``: radians within which it is known; a few roundings are left out.  Positive at degenerate
-      points.
-    * ``flat``: directions along which no sign of the curvature is decided.
-    """
-
-    X: Array
+    X: Array  #: shape ``(d, M)``
+    #: Radians within which it is known; a few roundings are left out.  Positive at degenerate points.
     uncertainty: float
-    flat: int
+    flat: int  #: directions along which no sign of the curvature is decided
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -28,22 +28,14 @@ class Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class Connections:
-    """What the descents from the saddles of a report reached.
+    """What the descents from the saddles of a report reached."""
 
-    * ``edges``: sorted by source, then target.
-    * ``sources``: rows from which descents began.
-    * ``skipped``: rows with negative curvature from which none did, for want of budget.
-    * ``descents``: descents begun.
-    * ``unfinished``: those that had not come near a critical point when they were stopped.
-    * ``unlisted``: those that reached a critical point that the report does not list.
-    """
-
-    edges: tuple[Connection, ...]
-    sources: int
-    skipped: int
-    descents: int
-    unfinished: int
-    unlisted: int
+    edges: tuple[Connection, ...]  #: sorted by source, then target
+    sources: int  #: rows from which descents began
+    skipped: int  #: rows with negative curvature from which none did, for want of budget
+    descents: int  #: descents begun
+    unfinished: int  #: those that had not come near a critical point when they were stopped
+    unlisted: int  #: those that reached a critical point that the report does not list
 
 
 @dataclass(frozen=True, kw_only=True)

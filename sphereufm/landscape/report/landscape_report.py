@@ -66,23 +66,16 @@ class ProofSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Completeness:
-    """Whether the list of critical points was proved complete.
+    """Whether the list of critical points was proved complete."""
 
-    * ``status``: ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``.
-    * ``statement``: what is proved, or why nothing is.
-    * ``orbits``: critical orbits outside of the collapsed family that the proof lists.
-    * ``decides``: whether each of these orbits is a row, no row is another, and all other points are strict saddles.
-    * ``region``: where critical points may still be, if the search was stopped.
-    * ``certificate``: the certificate's file, relative to the report's folder.
-    * ``evidence``: the certificate itself, until it is written.
-    """
-
-    status: str
-    statement: str
-    orbits: int = 0
+    status: str  #: ``"PROVED"``: the independent checker accepted a certificate; else ``"UNDECIDED"``
+    statement: str  #: what is proved, or why nothing is
+    orbits: int = 0  #: critical orbits outside of the collapsed family that the proof lists
+    #: Whether each of these orbits is a row, no row is another, and all other points are strict saddles.
     decides: bool = False
-    region: str | None = None
-    certificate: str | None = None
+    region: str | None = None  #: where critical points may still be, if the search was stopped
+    certificate: str | None = None  #: the certificate's file, relative to the report's folder
+    #: The certificate itself, until it is written.
     evidence: bytes | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:

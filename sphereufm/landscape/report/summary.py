@@ -58,26 +58,16 @@ _ALL_SIGNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What every face says of a landscape.
+    """What every face says of a landscape."""
 
-    * ``title``: the problem in one line.
-    * ``cost_heading``: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit.
-    * ``verdict``: ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``.
-    * ``sentence``: what the verdict rests on.
-    * ``row``: the row, from zero, that the sentence is about: the counterexample.
-    * ``proofs``: how many rows are PROVED.
-    * ``facts``: what was searched, what the list claims, and the report's notes.
-    * ``rows``: values by the keys of ``COLUMNS``, in their order.
-    """
-
-    title: str
-    cost_heading: str
-    verdict: str
-    sentence: str
-    row: int | None
-    proofs: str
-    facts: tuple[str, ...]
-    rows: tuple[Mapping[str, Value], ...]
+    title: str  #: the problem in one line
+    cost_heading: str  #: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit
+    verdict: str  #: ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``
+    sentence: str  #: what the verdict rests on
+    row: int | None  #: the row, from zero, that the sentence is about: the counterexample
+    proofs: str  #: how many rows are PROVED
+    facts: tuple[str, ...]  #: what was searched, what the list claims, and the report's notes
+    rows: tuple[Mapping[str, Value], ...]  #: values by the keys of ``COLUMNS``, in their order
 
     @property
     def headings(self) -> tuple[str, ...]:

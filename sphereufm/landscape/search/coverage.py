@@ -24,24 +24,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Coverage of one stratum: one rank, or one fixed-point space.
+    """Coverage of one stratum: one rank, or one fixed-point space."""
 
-    * ``starts`` and ``converged``: searches begun, and ended at a critical point.
-    * ``orbits`` and ``singletons``: distinct orbits met (a family counts once), and orbits met exactly
-      once.
-    * ``unseen_mass``: Good-Turing estimate, None without a converged search.
-    * ``unseen_bound``: upper bound at ``confidence``, None with fewer than two converged searches.
-    * ``discoveries``: converged searches, counted from one, that met an orbit for the first time: the coverage
-      curve rises by one at each.
-    """
-
+    #: ``starts`` and ``converged``: searches begun, and ended at a critical point.
     starts: int
     converged: int
+    #: ``orbits`` and ``singletons``: distinct orbits met (a family counts once), and orbits met exactly once.
     orbits: int
     singletons: int
-    unseen_mass: float | None
-    unseen_bound: float | None
+    unseen_mass: float | None  #: Good-Turing estimate, None without a converged search
+    unseen_bound: float | None  #: upper bound at ``confidence``, None with fewer than two converged searches
     confidence: float
+    #: Converged searches, counted from one, that met an orbit for the first time: the coverage curve rises by
+    #: one at each.
     discoveries: tuple[int, ...] = ()
 
 

@@ -10,18 +10,13 @@ from sphereufm.errors import InvalidInputError
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What an effort asks for.
+    """What an effort asks for."""
 
-    * ``unseen_bound``: bound on the unseen mass at which a stratum is left.
-    * ``batches``: most batches of starts in a stratum.
-    * ``beyond_random``: whether fixed-point spaces, symmetric starts and neighbours of what is known are
-      searched too.
-    * ``minimisers``: whether minimisers alone are sought, by descents in ``R^d``; saddles are left out.
-    """
-
-    unseen_bound: float
-    batches: int
+    unseen_bound: float  #: bound on the unseen mass at which a stratum is left
+    batches: int  #: most batches of starts in a stratum
+    #: Whether fixed-point spaces, symmetric starts and neighbours of what is known are searched too.
     beyond_random: bool = False
+    #: Whether minimisers alone are sought, by descents in ``R^d``; saddles are left out.
     minimisers: bool = False
 
 
@@ -57,20 +52,13 @@ class Effort(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """How hard to search.
+    """How hard to search."""
 
-    * ``effort``: when to stop adding batches of starts.
-    * ``starts``: exactly so many starts in each stratum; None leaves the number to ``effort``.
-    * ``most_batches``: most batches in a stratum; None leaves the number to ``effort``.
-    * ``tolerance``: relative gradient norm of an accepted point.
-    * ``max_iterations``: of the Newton search.
-    """
-
-    effort: Effort = Effort.STANDARD
-    starts: int | None = None
-    most_batches: int | None = None
-    tolerance: float = 1e-12
-    max_iterations: int = 200
+    effort: Effort = Effort.STANDARD  #: when to stop adding batches of starts
+    starts: int | None = None  #: exactly so many starts in each stratum; None leaves the number to ``effort``
+    most_batches: int | None = None  #: most batches in a stratum; None leaves the number to ``effort``
+    tolerance: float = 1e-12  #: relative gradient norm of an accepted point
+    max_iterations: int = 200  #: of the Newton search
 
     @property
     def batches(self) -> int:

@@ -50,18 +50,16 @@ class _State:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rounds:
-    """How the strata of one problem are searched.
-
-    * ``enter``: takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to
-      leave it out.
-    * ``progress``: called after each batch with how much of the most is done, and the bound on the unseen mass of
-      its stratum.
-    """
+    """How the strata of one problem are searched."""
 
     settings: SearchSettings
     seed: int
     workers: Workers
+    #: Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it
+    #: out.
     enter: Callable[[Array], list[str | None]]
+    #: Called after each batch with how much of the most is done, and the bound on the unseen mass of its
+    #: stratum.
     progress: Progress
 
     def search(self, strata: Iterable[Stratum], coverage: dict[str, Coverage], unfinished: set[str]) -> None:

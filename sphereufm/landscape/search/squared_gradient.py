@@ -41,18 +41,12 @@ _PATIENCE, _GAIN = 15, 0.5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CriticalSearch:
-    """Where a batch of searches ended.
+    """Where a batch of searches ended."""
 
-    * ``X``, shape ``(B, d, M)``: last points.
-    * ``relative_gradient_norm``, shape ``(B,)``.
-    * ``converged``, shape ``(B,)``: whether the tolerance was met.
-    * ``iterations``: iterations of the slowest start.
-    """
-
-    X: Array
-    relative_gradient_norm: Array
-    converged: NDArray[np.bool_]
-    iterations: int
+    X: Array  #: shape ``(B, d, M)``: last points
+    relative_gradient_norm: Array  #: shape ``(B,)``
+    converged: NDArray[np.bool_]  #: shape ``(B,)``: whether the tolerance was met
+    iterations: int  #: iterations of the slowest start
 
 
 def find_critical_points(

@@ -47,17 +47,12 @@ _STARTS_A_SPLIT = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stratum:
-    """Something to search.
-
-    * ``problem``: in the dimension, or on the subspace, to search.
-    * ``space``: the subspace, which knows the points of the whole problem.
-    * ``merged``: whether samples are merged at random.
-    """
+    """Something to search."""
 
     name: str
-    problem: SphereProblem
-    space: FixedSpace | None = None
-    merged: bool = False
+    problem: SphereProblem  #: in the dimension, or on the subspace, to search
+    space: FixedSpace | None = None  #: the subspace, which knows the points of the whole problem
+    merged: bool = False  #: whether samples are merged at random
 
     @property
     def batch_size(self) -> int:

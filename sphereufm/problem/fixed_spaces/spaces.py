@@ -29,19 +29,15 @@ class SymmetricSpace:
 
     Column ``j`` of the large point is ``maps[j] @ y`` with ``y`` the column ``column_of[j]`` of the small one.  These
     are isometries: great circles go to great circles, gradients and Hessians pull back without further terms.
-
-    * ``blocks``: classes of each block.
-    * ``problem``: the cost on the space, to search.
-    * ``maps``, shape ``(K + s, d, d')``; ``column_of``, shape ``(K + s,)``: of the classifiers and of one sample in
-      each class that has samples.
-    * ``copies``, shape ``(K + N,)``: which of these each column of the original problem equals.
     """
 
-    blocks: tuple[tuple[int, ...], ...]
-    problem: BlockProblem
+    blocks: tuple[tuple[int, ...], ...]  #: classes of each block
+    problem: BlockProblem  #: the cost on the space, to search
+    #: Shape ``(K + s, d, d')``; ``column_of``, shape ``(K + s,)``: of the classifiers and of one sample in
+    #: each class that has samples.
     maps: Array
     column_of: NDArray[np.intp]
-    copies: NDArray[np.intp]
+    copies: NDArray[np.intp]  #: shape ``(K + N,)``: which of these each column of the original problem equals
 
     @property
     def name(self) -> str:

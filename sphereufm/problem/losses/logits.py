@@ -45,19 +45,14 @@ def _flatten(Z: Array) -> Array:
 
 
 class OwnMargin(NamedTuple):
-    """The other classes against the own one: ``s = log sum_{j != y} exp(z_j - z_y)``, without over- or underflow.
+    """The other classes against the own one: ``s = log sum_{j != y} exp(z_j - z_y)``, without over- or underflow."""
 
-    * ``others``, shape ``(..., K, n)``: softmax over the other classes; zero at ``y``.
-    * ``miss`` and ``own``, shape ``(..., n)``: ``1 - p_y`` and ``p_y``, each to full relative accuracy.
-    * ``cost``, shape ``(..., n)``: ``log(1 + e^s)``, the cross-entropy.
-    * ``log_odds``, shape ``(..., n)``: ``s``.
-    """
-
-    others: Array
+    others: Array  #: shape ``(..., K, n)``: softmax over the other classes; zero at ``y``
+    #: ``miss`` and ``own``, shape ``(..., n)``: ``1 - p_y`` and ``p_y``, each to full relative accuracy.
     miss: Array
     own: Array
-    cost: Array
-    log_odds: Array
+    cost: Array  #: shape ``(..., n)``: ``log(1 + e^s)``, the cross-entropy
+    log_odds: Array  #: shape ``(..., n)``: ``s``
 
 
 def own_margin(E: Array, flat: NDArray[np.intp], out: Array | None = None) -> OwnMargin:

@@ -114,23 +114,17 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PymanoptProblem:
-    """A Pymanopt problem as a cost on a product of spheres; made by :func:`from_pymanopt`.
-
-    * ``spheres``: the manifold; after :meth:`in_dimension`, a smaller one.
-    * ``layout``: where Pymanopt's factors lie in the columns.
-    * ``supplied``: Riemannian derivatives that the user wrote.
-    * ``stacked``: calls for stacks of points, where the framework has them.
-    * ``hessian_error``: error of Hessian products relative to the gradient's scale where they are differences
-      of gradients; zero for exact ones.
-    """
+    """A Pymanopt problem as a cost on a product of spheres; made by :func:`from_pymanopt`."""
 
     problem: Any
-    spheres: ProductOfSpheres
+    spheres: ProductOfSpheres  #: the manifold; after :meth:`in_dimension`, a smaller one
     symmetry: SymmetryGroup
-    layout: Layout
-    supplied: tuple[str, ...]
+    layout: Layout  #: where Pymanopt's factors lie in the columns
+    supplied: tuple[str, ...]  #: Riemannian derivatives that the user wrote
+    #: Error of Hessian products relative to the gradient's scale where they are differences of gradients;
+    #: zero for exact ones.
     hessian_error: float = 0.0
-    stacked: Stacked | None = None
+    stacked: Stacked | None = None  #: calls for stacks of points, where the framework has them
 
     def __repr__(self) -> str:
         return f"<PymanoptProblem on {self.problem.manifold}, as {self.spheres!r}>"

@@ -65,16 +65,11 @@ _WORTHWHILE = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class OptimalityGap:
-    """An upper bound on ``f(X) - min f``, in nats, in floating point (numerical, not proved).
+    """An upper bound on ``f(X) - min f``, in nats, in floating point (numerical, not proved)."""
 
-    * ``value``: the least of the bounds; never negative.
-    * ``method``: which one it is: ``"cost"``, ``"closed-form"`` or ``"multiplier-bound"``.
-    * ``bounds``: every bound that is defined for the problem.
-    """
-
-    value: float
-    method: str
-    bounds: dict[str, float]
+    value: float  #: the least of the bounds; never negative
+    method: str  #: which one it is: ``"cost"``, ``"closed-form"`` or ``"multiplier-bound"``
+    bounds: dict[str, float]  #: every bound that is defined for the problem
 
 
 def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:

@@ -47,18 +47,12 @@ _DENSE_LIMIT = 600
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DescentDirection:
-    """A tangent vector and the curvature of the cost along it.
+    """A tangent vector and the curvature of the cost along it."""
 
-    * ``case``, one of "A", "B", "invertible", "edge", "turning": case of the proof that it is taken from.
-    * ``U``, shape ``(d, K + N)``: tangent at the point, of unit Frobenius norm.
-    * ``curvature``: ``<U, Hess U>``, evaluated with the Hessian-vector product (numerical).
-    * ``rounding``: estimate of the rounding error of ``curvature``.
-    """
-
-    case: _Case
-    U: Array
-    curvature: float
-    rounding: float
+    case: _Case  #: one of "A", "B", "invertible", "edge", "turning": case of the proof that it is taken from
+    U: Array  #: shape ``(d, K + N)``: tangent at the point, of unit Frobenius norm
+    curvature: float  #: ``<U, Hess U>``, evaluated with the Hessian-vector product (numerical)
+    rounding: float  #: estimate of the rounding error of ``curvature``
 
 
 def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:

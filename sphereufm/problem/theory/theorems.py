@@ -37,18 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TheoremCheck:
-    """Whether a theorem speaks about an instance.
+    """Whether a theorem speaks about an instance."""
 
-    * ``name``: name of the theorem.
-    * ``applies``: whether every hypothesis holds.  ``False`` claims nothing about the landscape.
-    * ``reasons``: the hypotheses that fail, in words; empty when the theorem applies.
-    * ``hypotheses``: those by which it applies; empty where it does not.
-    """
-
-    name: str
+    name: str  #: name of the theorem
+    #: Whether every hypothesis holds.  ``False`` claims nothing about the landscape.
     applies: bool
-    reasons: tuple[str, ...]
-    hypotheses: tuple[str, ...] = ()
+    reasons: tuple[str, ...]  #: the hypotheses that fail, in words; empty when the theorem applies
+    hypotheses: tuple[str, ...] = ()  #: those by which it applies; empty where it does not
 
     @classmethod
     def from_failures(cls, name: str, hypotheses: tuple[str, ...], failures: Sequence[str]) -> TheoremCheck:

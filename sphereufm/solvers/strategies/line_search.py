@@ -35,16 +35,11 @@ _T = TypeVar("_T", bound=np.generic)
 
 @dataclass(slots=True, eq=False)
 class Searched:
-    """Outcome of a line search.
+    """Outcome of a line search."""
 
-    * ``points``: new points; the old ones where the search failed.
-    * ``t``, shape ``(B,)``: step lengths, zero where it failed.
-    * ``non_finite``, shape ``(B,)``: whether the last trial had no finite cost.
-    """
-
-    points: Points
-    t: Array
-    non_finite: NDArray[np.bool_]
+    points: Points  #: new points; the old ones where the search failed
+    t: Array  #: shape ``(B,)``: step lengths, zero where it failed
+    non_finite: NDArray[np.bool_]  #: shape ``(B,)``: whether the last trial had no finite cost
 
     @property
     def failed(self) -> NDArray[np.bool_]:

@@ -20,21 +20,16 @@ SHRINK = 0.25
 
 @dataclass(slots=True, eq=False)
 class StepPath:
-    """Steps of one truncated CG for a decreasing sequence of radii.
+    """Steps of one truncated CG for a decreasing sequence of radii."""
 
-    * ``steps``, shape ``(B, d, M)``: step for each level; made when first needed.
-    * ``radii``, ``squares`` and ``decrease``, shape ``(B, L)``: radius, squared length of the step, and
-      predicted decrease of each level.
-    * ``crossed``, shape ``(B, L)``: whether the step ends on the level's boundary.
-    * ``level``, shape ``(B,)``: which level is in use; ``L`` if none is.
-    """
-
-    steps: list[Array | None]
+    steps: list[Array | None]  #: shape ``(B, d, M)``: step for each level; made when first needed
+    #: ``radii``, ``squares`` and ``decrease``, shape ``(B, L)``: radius, squared length of the step, and
+    #: predicted decrease of each level.
     radii: Array
     squares: Array
     decrease: Array
-    crossed: NDArray[np.bool_]
-    level: NDArray[np.intp]
+    crossed: NDArray[np.bool_]  #: shape ``(B, L)``: whether the step ends on the level's boundary
+    level: NDArray[np.intp]  #: shape ``(B,)``: which level is in use; ``L`` if none is
 
     @classmethod
     def empty(cls, X: Array) -> StepPath:

@@ -22,23 +22,18 @@ from sphereufm.features.readers.stored import StoredFile, deliver, is_contiguous
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeflatedArray:
-    """A compressed array of an archive.
-
-    * ``entry``: holds the numbers, perhaps with a header before them and others behind.
-    * ``offset``: first byte of element ``(0, ..., 0)`` in the entry.
-    * ``stored``: type of the entry's numbers.
-    * ``shape`` and ``strides``: lengths and steps in elements.  The caller has checked that all elements lie
-      inside the entry.
-    * ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
-    """
+    """A compressed array of an archive."""
 
     name: str
     file: StoredFile
-    entry: ZipEntry
-    offset: int
-    stored: np.dtype[Any]
+    entry: ZipEntry  #: holds the numbers, perhaps with a header before them and others behind
+    offset: int  #: first byte of element ``(0, ..., 0)`` in the entry
+    stored: np.dtype[Any]  #: type of the entry's numbers
+    #: ``shape`` and ``strides``: lengths and steps in elements.  The caller has checked that all elements lie
+    #: inside the entry.
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    #: ``negate`` and ``conjugate``: lazy sign and conjugation, as torch saves them.
     negate: bool = False
     conjugate: bool = False
 
