@@ -31,10 +31,12 @@ __all__ = [
     "GapClaim",
     "GlobalMinimumClaim",
     "IndexClaim",
+    "LeastLossClaim",
     "ProofStatus",
     "RankOneClaim",
     "SpuriousClaim",
     "StrictSaddleClaim",
+    "WellClassifiedClaim",
     "Witness",
 ]
 
@@ -149,6 +151,21 @@ class DegenerateClaim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WellClassifiedClaim:
+    """Every critical point within ``radius`` classifies all samples well: global, or a strict saddle (Theorem F)."""
+
+    radius: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastLossClaim:
+    """Within ``radius`` lies an exact point at which every sample's loss is the least for any logits."""
+
+    radius: Fraction
+    witness: tuple[Witness, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenignClaim:
     """A theorem applies: every critical point is a global minimiser or a strict saddle.
 
@@ -169,6 +186,8 @@ Claim = (
     | CollapsedClaim
     | SpuriousClaim
     | DegenerateClaim
+    | WellClassifiedClaim
+    | LeastLossClaim
     | BenignClaim
 )
 

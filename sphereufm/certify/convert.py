@@ -32,9 +32,9 @@ from sphereufm.certify.certificate import (
 )
 from sphereufm.certify.exact import parse_dyadic, parse_rational
 from sphereufm.certify.json_format import FORMAT
-from sphereufm.certify.prove.collapsed import class_witness
 from sphereufm.certify.prove.critical import existence_witness
 from sphereufm.certify.prove.expression_balls import ExpressionBalls
+from sphereufm.certify.prove.families import class_witness
 from sphereufm.certify.prove.gap import shifted_positive
 from sphereufm.certify.prove.index import Neighbourhood, prove_index
 from sphereufm.errors import InvalidInputError

@@ -26,9 +26,11 @@ from sphereufm.certify.certificate import (
     GapClaim,
     GlobalMinimumClaim,
     IndexClaim,
+    LeastLossClaim,
     RankOneClaim,
     SpuriousClaim,
     StrictSaddleClaim,
+    WellClassifiedClaim,
     Witness,
 )
 from sphereufm.certify.checker.arithmetic import CheckError
@@ -51,6 +53,8 @@ CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "collapsed": (CollapsedClaim, ("radius", "target", "witness")),
     "spurious": (SpuriousClaim, ("lower_point", "margin")),
     "degenerate": (DegenerateClaim, ("lower_point", "margin")),
+    "well_classified": (WellClassifiedClaim, ("radius",)),
+    "least_loss": (LeastLossClaim, ("radius", "witness")),
     "benign": (BenignClaim, ("theorem", "formal")),
 }
 

@@ -22,6 +22,7 @@ from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import plan_landscape, ranks, strata
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import conclude
@@ -219,6 +220,8 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
     conclusion = conclude(entries, theorem)
+    if theorem is not None and not theorem.applies:
+        notes += _of_points(problem, entries)
     completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
     return LandscapeReport(
         problem=problem,
@@ -233,6 +236,21 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
         complete=finished,
         completeness=completeness,
     )
+
+
+def _of_points(problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily]) -> list[str]:
+    """What Theorem F says of single points, where no theorem speaks of all."""
+    points = [
+        X for e in entries for X in ([e.X] if isinstance(e, CriticalPoint) else [m.X for m in e.members])
+    ]
+    checks = [capabilities.point_theorem(problem, X) for X in points]
+    count = sum(check is not None and check.applies for check in checks)
+    if not count:
+        return []
+    return [
+        f"Theorem F: {count} of {len(points)} listed points classify every sample well, so each of these is a global "
+        "minimiser or a strict saddle; a spurious minimiser misclassifies a sample"
+    ]
 
 
 def _counting(progress: Progress, collection: Collection, time_limit: float | None) -> Progress:

@@ -31,6 +31,10 @@ from sphereufm.problem.ufm import Number, UFMProblem
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
+_WELL_CLASSIFIED = (
+    "Theorem F: every sample is well classified, so that such a critical point would be a global minimiser or a strict "
+    "saddle"
+)
 _UNBOUNDED = (
     "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
     "and the features do not tell which tau was used; give --tau with the value used in training"
@@ -240,13 +244,14 @@ class _Plan:
         )
         if not math.isfinite(found["relative_gradient_norm"]):
             found["relative_gradient_norm"] = None
+        well = (_WELL_CLASSIFIED,) if found.pop("well_classified") else ()
         return LandscapePosition(
             **found,
             **self._margins(fit),
             tau=_as_float(tau),
             tau_source=self.source if fit is None else "fitted",
             normalized=self.normalize,
-            notes=self._notes(),
+            notes=(*self._notes(), *well),
         )
 
     def _margins(self, fit: TemperatureFit | None) -> dict[str, Any]:

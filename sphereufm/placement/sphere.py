@@ -30,6 +30,7 @@ from sphereufm.placement.layer import Layer
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, block_from_labels
+from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, simplex_etf
 from sphereufm.problem.ufm import Number, UFMProblem
@@ -63,6 +64,7 @@ class SpherePosition:
     nonnegative_gap: float | None
     collapsed_distance: float | None
     negative_curvature: float | None
+    well_classified: bool = False
 
 
 def sphere_position(
@@ -112,6 +114,7 @@ def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, A
         "gap_method": gap.method,
         "collapsed_distance": distance_of(_class_sums(layer, H), problem.samples),
         "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
+        "well_classified": theorem_f(problem, point.X).applies,
     }
 
 

@@ -89,6 +89,14 @@ class KnowsTheorem(Protocol):
 
 
 @runtime_checkable
+class KnowsPointTheorem(Protocol):
+    """A cost with a theorem about single critical points: global minimisers or strict saddles."""
+
+    def point_theorem(self, X: Array) -> TheoremCheck:
+        """Whether its hypotheses hold at a point, shape ``(r, M)``."""
+
+
+@runtime_checkable
 class KnowsDirections(Protocol):
     """A cost with explicit directions of negative curvature at its saddles."""
 
@@ -253,6 +261,11 @@ def optimality_gap(problem: SphereProblem, X: Array) -> OptimalityGap | None:
 def benign_theorem(problem: SphereProblem) -> TheoremCheck | None:
     """Whether a theorem calls the problem benign; None where none speaks of it."""
     return problem.benign_theorem() if isinstance(problem, KnowsTheorem) else None
+
+
+def point_theorem(problem: SphereProblem, X: Array) -> TheoremCheck | None:
+    """Whether a theorem calls a critical point global or a strict saddle; None where none speaks of points."""
+    return problem.point_theorem(X) if isinstance(problem, KnowsPointTheorem) else None
 
 
 def descent_direction(problem: SphereProblem, X: Array) -> DescentDirection | None:

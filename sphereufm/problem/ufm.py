@@ -317,6 +317,7 @@ class UFMProblem:
     known_minimum = theorems.global_minimum
     optimality_gap = gap.optimality_gap
     benign_theorem = benign.benign_theorem
+    point_theorem = benign.theorem_f
     descent_direction = negative_curvature.descent_direction
     constructed_starts = known_points.constructed_starts
     family_name = families.family_name

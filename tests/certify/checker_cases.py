@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sphereufm import UFMProblem, collapsed_point, find_critical_points, hessian_spectrum
+from sphereufm import UFMProblem, collapsed_point, find_critical_points, hessian_spectrum, solve
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.exact import exact_text
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.points import embed
+from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 from sphereufm.solvers.solve import solve_batch
 
@@ -56,6 +57,8 @@ def valid_certificates():
     pairs = UFMProblem(class_sizes=(2, 2), dim=2, tau=5)
     lower = collapsed_point(pairs)
     found.append(as_json(prove_point(instance_of(pairs), orthogonal_collapsed_point(pairs), lower=lower)))
+    edge = UFMProblem(class_sizes=(2, 1, 1, 1), dim=3, tau=2)
+    found.append(as_json(prove_point(instance_of(edge), solve(edge, rng=0).X)))
     # where the prover had to leave something open (degenerate points), it says so
     return [c for c in found if c["claims"] and not c.get("reason")]
 
@@ -282,6 +285,8 @@ def is_false(data, slack=1e-7):
     if "collapsed" in claims:
         radius = value_of(claims["collapsed"]["radius"]) + slack
         return bool(np.abs(X[:, : problem.classes] - X[:, :1]).max() > 2 * radius)
+    if "well_classified" in claims and not theorem_f(problem, X).applies:
+        return True
     if not set(claims) & {"critical", "rank_one"}:
         return False
     exact, distance = _exact(inner, X)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from checker_cases import as_json, critical_points, exact_value, instance_of, valid_certificates
 
-from sphereufm import UFMProblem, collapsed_point
+from sphereufm import UFMProblem, collapsed_point, solve
 from sphereufm.certify import prove_benign, prove_expression, prove_gap, prove_point
 from sphereufm.certify.alone import alone
 from sphereufm.certify.checker import check_bytes
@@ -209,6 +209,21 @@ def far_from_the_family(true):
     return data, "collapsed"
 
 
+def misclassified(true):
+    data = having(true, "well_classified")
+    for column in data["point"]["columns"][data["instance"]["classes"] :]:
+        column[:] = [x[1:] if x[0] == "-" else f"-{x}" for x in column]
+    return data, "well_classified"
+
+
+def out_of_reach(true):
+    loss = {"name": "label-smoothing", "smoothing": "1/10"}
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=3, loss=loss)
+    data = as_json(prove_point(instance_of(problem), solve(problem, rng=0).X))
+    data["instance"]["tau"], claim_of(data, "least_loss")["radius"] = "1", "1@30"
+    return data, "least_loss"
+
+
 def flat(true):
     pairs = UFMProblem(class_sizes=(2, 2), dim=2, tau=5)
     return as_json(
@@ -306,9 +321,19 @@ BREAKS = {
         not_of_rank_one,
     ),
     "features may be anywhere": (
-        "inside = inside and all(B.less(B.top(a - b), radius) for a, b in zip(unit, h, strict=True))",
-        "inside = True",
+        "return all(B.less(B.top(a - b), radius) for a, b in zip(x, y, strict=True))",
+        "return True",
         far_from_the_family,
+    ),
+    "samples may be misclassified": (
+        "if 2 * p.tau > p.classes - 2 and not all(B.less(0, x) for x in leads):",
+        "if False:",
+        misclassified,
+    ),
+    "conditions that nothing meets": (
+        "krawczyk(B, ready, F, B.matrix([*gram",
+        "(B.matrix([*gram",
+        out_of_reach,
     ),
     "sums not compared": ("if len(set(sums)) > 1:", "if False:", unequal_signs),
     "margin forgotten": (

@@ -9,6 +9,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
 from sphereufm.placement import position
 from sphereufm.placement.sphere import SphereSums
+from sphereufm.problem.theory.theorems import simplex_etf
 
 LOSSES = [
     {"name": "cross-entropy", "margin": "0.2"},
@@ -80,3 +81,12 @@ def test_other_losses_are_not_fitted_and_ordinary_networks_have_cross_entropy():
     assert "normalises nothing" in position(ordinary, loss="focal").reason
     with pytest.raises(InvalidInputError, match="must be one of"):
         position(network(), 2.0, loss="hinge")
+
+
+def test_theorem_f_speaks_of_a_network_that_classifies_well_at_the_edge():
+    E = simplex_etf(4, 3).T
+    labels = np.repeat(np.arange(4), 3)
+    right = feature_set_from_arrays(E[labels], labels, E)
+    wrong = feature_set_from_arrays(E[labels] * np.where(np.arange(12) == 0, -1.0, 1.0)[:, None], labels, E)
+    said = [any("Theorem F" in note for note in position(data, 3.0).notes) for data in (right, wrong)]
+    assert said == [True, False]

@@ -169,6 +169,16 @@ def test_the_landscape_at_the_edge_is_benign_up_to_its_threshold():
     assert "E: tau=1.1 is above (K - 2) / 2 = 1" in undecided[1]["reasons"]
 
 
+def test_where_no_theorem_decides_the_list_says_which_points_one_does():
+    def notes(**changes):
+        problem = UFMProblem(**{"class_sizes": (1, 1, 1, 1), "dim": 3, "tau": "1.1", **changes})
+        return [n for n in verify_landscape(problem, starts=8).notes if "Theorem F" in n]
+
+    assert "classify every sample well" in notes()[0]
+    assert not notes(tau=1)
+    assert not notes(loss="logistic")
+
+
 def test_theorem_f_needs_every_sample_well_classified():
     problem = UFMProblem(class_sizes=(114,) * 4, dim=3, tau="3.6")
     X = turned_sample_point(problem)

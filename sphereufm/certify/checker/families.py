@@ -1,4 +1,4 @@
-"""Points of the collapsed family, where all classifiers are equal, for losses that ignore common shifts of logits."""
+"""Points in families, for some losses only: collapsed classifiers, least losses; and points that classify well."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def family_fields(kind: str, p: Problem, point: Point) -> dict[str, Reader] | No
     """The fields of a claim, and their readers; one witness or null for each class with samples."""
     if kind == "degenerate":
         return lower_fields(p)
+    if kind == "well_classified":
+        return {"radius": number("0+")}
+    if kind == "least_loss":
+        return {"radius": number("+"), "witness": listing(witness, len(point.groups))}
     classes = len({y for y, _, _ in point.groups})
     return {
         "radius": number("+"),
@@ -93,7 +97,7 @@ def shifted(B: Any, members: list[Any], c: list[Any], radius: Any) -> tuple[list
         if not B.less(0, length):
             raise Undecided("a feature is not proved nonzero")
         unit = [x / length for x in moved]
-        inside = inside and all(B.less(B.top(a - b), radius) for a, b in zip(unit, h, strict=True))
+        inside = inside and is_near(B, unit, h, radius)
         value = [a + w * b for a, b in zip(value, unit[1:], strict=True)]
         t = w / length
         for a, x in enumerate(unit[1:]):
@@ -122,5 +126,76 @@ def degenerate(at: Claims, claim: dict[str, Any]) -> Outcome:
     return at.lower(claim, at.B.function("log", at.B.number(p.classes)), proved, "log K")
 
 
-FAMILIES = {"collapsed": collapsed, "degenerate": degenerate}
+def well_classified(at: Claims, claim: dict[str, Any]) -> Outcome:
+    """Theorem F over the ball."""
+    B, p, point = at.B, at.p, at.here.point
+    if not (p.loss == "cross-entropy" and p.dim == p.classes - 1 >= 3):
+        raise Undecided("the theorem needs cross-entropy and d = K - 1 >= 3")
+    X = at.here.balls(point, B.number(claim["radius"]))
+    W = X[: p.classes]
+    B.charge(len(X) * p.classes * point.rank)
+    for (y, _, _), h in zip(point.groups, X[p.classes :], strict=True):
+        leads = [dot([a - b for a, b in zip(W[y], w, strict=True)], h) for w in W[:y] + W[y + 1 :]]
+        if 2 * p.tau > p.classes - 2 and not all(B.less(0, x) for x in leads):
+            return UNDECIDED, f"a sample of class {y} is not proved to be well classified"
+    return PROVED, (
+        f"every critical point within {printed(claim['radius'], False)} of the stored point classifies all samples "
+        "well, so it is a global minimiser or a strict saddle (Theorem F, formally proved: docs/formal, `benign_F`)"
+    )
+
+
+def is_near(B: Any, x: list[Any], y: list[Any], radius: Any) -> bool:
+    """Whether two columns differ by less than the radius in every entry."""
+    return all(B.less(B.top(a - b), radius) for a, b in zip(x, y, strict=True))
+
+
+def least_logits(at: Claims, W: list[list[Any]], y: int) -> tuple[list[list[Any]], list[Any]]:
+    """Columns and values with ``<a, h> = c``: what a feature of class y must meet for its loss to be least."""
+    B, p = at.B, at.p
+    if p.loss == "squared-error":
+        goal = B.number(p.parameters["target"] / p.tau)
+        return W, [goal if k == y else B.number(0) for k in range(p.classes)]
+    eps = p.parameters.get("smoothing", Fraction(0))
+    if p.loss != "label-smoothing" or not 0 < eps < 1:
+        raise Undecided("the claim is for label smoothing and squared error")
+    lead = B.function("log", B.number(1 + p.classes * (1 - eps) / eps)) / B.number(p.tau)
+    others = W[:y] + W[y + 1 :]
+    return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]
+
+
+def least_loss(at: Claims, claim: dict[str, Any]) -> Outcome:
+    """Lemma 12: the classifiers stay, each feature h moves by ``E t``, E the columns of its conditions and h."""
+    B, K, point = at.B, at.p.classes, at.here.point
+    X, radius = at.here.centre[0].X, B.number(claim["radius"])
+    stored = at.here.balls(point, B.number(0))
+    inside = all(
+        B.less(B.top(a - b), radius)
+        for x, z in zip(X, stored, strict=True)
+        for a, b in zip(x, z, strict=True)
+    )
+    for (y, _, _), h, old, ready in zip(point.groups, X[K:], stored[K:], claim["witness"], strict=True):
+        A, goals = least_logits(at, X[:K], y)
+        E = [*A, h]
+        B.charge(4 * point.rank * len(E) ** 2)
+        gram = [[dot(a, b) for b in E] for a in E]
+        F = [dot(a, h) - c for a, c in zip(A, goals, strict=True)] + [(dot(h, h) - 1) / 2]
+        step = cap(B, [B.top(x) for x in applied(B, *opened(B, ready), B.matrix([[x] for x in F])).entries()])
+        u = 4 * step
+        moved = [x + sum(B.around(B.number(0), u) * a[i] for a in E) for i, x in enumerate(h)]
+        krawczyk(B, ready, F, B.matrix([*gram[:-1], [dot(moved, b) for b in E]]), [u] * len(E))
+        inside = inside and is_near(B, moved, old, radius)
+    if not inside:
+        return UNDECIDED, "the exact point is not proved to lie within the radius"
+    return PROVED, (
+        f"within {printed(claim['radius'], True)} of the stored point lies an exact point at which the loss of every "
+        "sample is the least for any logits: a global minimiser, at the floor of the cost"
+    )
+
+
+FAMILIES = {
+    "collapsed": collapsed,
+    "degenerate": degenerate,
+    "well_classified": well_classified,
+    "least_loss": least_loss,
+}
 PROVED, REFUTED, UNDECIDED = "PROVED", "REFUTED", "UNDECIDED"

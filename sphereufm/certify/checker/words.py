@@ -92,13 +92,16 @@ def sentence(found: dict[str, tuple[str, str]], claims: dict[str, Any]) -> tuple
         return "UNDECIDED", "not every claim is proved" if found else "there is no claim"
     if "collapsed" in claims:
         return "PROVED", "member of the collapsed family, a strict saddle"
+    if "least_loss" in claims:
+        return "PROVED", "global minimiser"
     if "degenerate" in claims:
         return "PROVED", "degenerate critical point, neither a strict saddle nor a global minimiser"
     if "critical" in claims or "rank_one" in claims:
         radius = claims["critical"]["radius"] if "critical" in claims else 0
         covered = "strict_saddle" in claims and radius <= claims["strict_saddle"]["radius"]
         index = claims["index"]["index"] if "index" in claims else None
-        if "global_minimum" in claims:
+        well = "well_classified" in claims and radius <= claims["well_classified"]["radius"]
+        if "global_minimum" in claims or (well and index == 0):
             return "PROVED", "global minimiser"
         if "spurious" in claims:
             return "PROVED", "spurious local minimiser"

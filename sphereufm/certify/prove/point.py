@@ -20,6 +20,7 @@ from sphereufm.certify.certificate import (
     ExpressionInstance,
     Groups,
     RankOneClaim,
+    WellClassifiedClaim,
 )
 from sphereufm.certify.prove.candidate import (
     LEVELS,
@@ -31,10 +32,10 @@ from sphereufm.certify.prove.candidate import (
     likely_ranks,
     own_space,
 )
-from sphereufm.certify.prove.collapsed import prove_collapsed
 from sphereufm.certify.prove.critical import prove_critical
 from sphereufm.certify.prove.expression import columns_of
 from sphereufm.certify.prove.expression_balls import ExpressionBalls
+from sphereufm.certify.prove.families import prove_collapsed, prove_least_loss
 from sphereufm.certify.prove.gap import prove_shifts
 from sphereufm.certify.prove.index import Neighbourhood, prove_global_minimum, prove_index
 from sphereufm.certify.prove.lower import prove_degenerate, prove_spurious
@@ -42,6 +43,8 @@ from sphereufm.certify.prove.saddle import prove_strict_saddle
 
 # Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
 LARGEST = 800
+# Lead of the own cosine that counts as well classified.
+_CLEAR = 1e-6
 
 
 def prove_point(
@@ -193,6 +196,10 @@ def _attempts(
             flat = prove_degenerate(problem, version.columns, version.groups, below, lower)
             if flat is not None:
                 yield _certificate(instance, flat[0], (flat[1],), bits, "", np.log(instance.classes))
+        least = prove_least_loss(instance, version.columns, version.groups)
+        if least is not None:
+            level = float(problem.at(unit_columns(least[0].columns)).cost)
+            yield _certificate(instance, least[0], (least[1],), bits, "", level)
         if problem.loss.shift_invariant and instance.dim >= 3 and likely_ranks(version.columns)[0] > 1:
             member = prove_collapsed(problem, version.columns, version.groups)
             if member is not None:
@@ -245,11 +252,29 @@ def _claims_at(
     spurious = None
     if index is not None and index.index == 0 and minimum is None and lower is not None:
         spurious = prove_spurious(near, UFMBalls(instance, lower.groups), lower)
-    parts = (existence, index, saddle, minimum, spurious)
+    # a global minimiser at the edge has the shorter proof, too
+    well = _well_classified(instance, near, groups) if minimum is not None else None
+    parts = (existence, index, saddle, minimum, spurious, well)
     claims = tuple(claim for claim in parts if claim is not None)
     reason = "" if index or saddle or minimum else "a critical point is proved, but not its index"
     point = ExactPoint(columns=near.columns, groups=groups, scales=tuple(e // 2 for e in near.exponents))
     return _certificate(instance, point, claims, bits, reason, float(near.evaluation.cost))
+
+
+def _well_classified(
+    instance: ExactInstance, near: Neighbourhood, groups: Groups | None
+) -> WellClassifiedClaim | None:
+    """Theorem F at a point, where it has something to say: above the temperatures of Theorem E."""
+    K = instance.classes
+    if instance.loss != "cross-entropy" or not instance.dim == K - 1 >= 3 or 2 * instance.tau <= K - 2:
+        return None
+    X = np.array([[float(x) for x in column] for column in near.columns]).T
+    cosines = X[:, :K].T @ X[:, K:]
+    labels = UFMBalls(instance, groups).labels
+    own = cosines[labels, np.arange(len(labels))]
+    cosines[labels, np.arange(len(labels))] = -np.inf
+    clear = (own - cosines.max(axis=0)).min() > _CLEAR * (1 + float(near.radius))
+    return WellClassifiedClaim(radius=near.radius) if clear else None
 
 
 def _saddle_only(instance: ExactInstance, candidate: Candidate, bits: int) -> Certificate:

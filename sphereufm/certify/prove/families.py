@@ -1,12 +1,16 @@
-"""Claim ``collapsed``: an exact member of the collapsed family lies near a point (docs/proofs.md, Lemma 10).
+"""Claims about families: ``collapsed`` and ``least_loss``, an exact member lies near a point (Lemmas 10 and 12).
 
 With all ``w_k = e_1``, the features of each class k must have ``sum m omega bar(h) = t``, rows 2 .. r, for one
 t. Each class moves by its own shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk
 test in r - 1 unknowns shows that some small c_k does it exactly.
+
+Where every sample's loss is least the classifiers stay, and each feature moves until it meets the linear conditions of
+its class on the unit sphere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -15,11 +19,11 @@ from flint import arb, arb_mat
 from numpy.typing import NDArray
 
 from sphereufm.certify.balls import UFMBalls, ball
-from sphereufm.certify.certificate import CollapsedClaim, ExactPoint, Groups
+from sphereufm.certify.certificate import CollapsedClaim, ExactInstance, ExactPoint, Groups, LeastLossClaim
 from sphereufm.certify.prove.candidate import exact_columns
 from sphereufm.certify.prove.gauge import Columns
 from sphereufm.certify.prove.inertia import applied, contraction, turned, witness_of
-from sphereufm.certify.witness import Witness
+from sphereufm.certify.witness import Witness, diagonalised
 
 Array = NDArray[np.float64]
 COINCIDENT = 1e-4
@@ -28,6 +32,11 @@ DROPPED = 1e-7
 SHRINKS = (0.0, 1e-6, 1e-4)
 NEWTON_STEPS = 60
 LARGEST_SHIFT = 0.3
+_NEAR = 1e-6
+_NEWTON_STEPS = 6
+_SETTLED = 1e-13
+# of the exact point around the settled one; a checker finds it within rounding
+_RADIUS = Fraction(1, 1 << 36)
 
 
 def prove_collapsed(
@@ -172,3 +181,50 @@ def _slope(chosen: Sequence[Sequence[Fraction]], mass: Sequence[arb], c: Sequenc
         tangent = [[(1 if a == b else 0) - n[a + 1] * n[b + 1] for b in range(size)] for a in range(size)]
         total += arb_mat(tangent) * (m / length)
     return total
+
+
+def prove_least_loss(
+    instance: ExactInstance, columns: Array, groups: Groups | None
+) -> tuple[ExactPoint, LeastLossClaim] | None:
+    """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent."""
+    if instance.loss not in ("label-smoothing", "squared-error"):
+        return None
+    K = instance.classes
+    X = columns / np.linalg.norm(columns, axis=0)
+    starts = range(instance.samples) if groups is None else [group[0][0] for group in groups]
+    witnesses = []
+    for j, first in enumerate(starts, start=K):
+        found = _moved(instance, X[:, :K], X[:, j], instance.label(first))
+        if found is None:
+            return None
+        X[:, j], ready = found
+        witnesses.append(ready)
+    claim = LeastLossClaim(radius=_RADIUS, witness=tuple(witnesses))
+    return ExactPoint(columns=exact_columns(X), groups=groups), claim
+
+
+def _moved(instance: ExactInstance, W: Array, h: Array, y: int) -> tuple[Array, Witness] | None:
+    """The feature that meets its conditions nearest to ``h``, and a witness of the Gram matrix of these and itself."""
+    A, goal = _conditions(instance, W, y)
+    if np.abs(A.T @ h - goal).max() > _NEAR:
+        return None
+    for _ in range(_NEWTON_STEPS):
+        E = np.column_stack([A, h])
+        off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
+        h = h - E @ np.linalg.lstsq(E.T @ E, off, rcond=1e-12)[0]
+    E = np.column_stack([A, h])
+    found = diagonalised(E.T @ E, 0.0)
+    if found is None or np.abs(A.T @ h - goal).max() > _SETTLED or abs(h @ h - 1.0) > _SETTLED:
+        return None
+    return h, found[0]
+
+
+def _conditions(instance: ExactInstance, W: Array, y: int) -> tuple[Array, Array]:
+    """Columns ``a`` and values ``c`` of ``<a, h> = c``."""
+    parameters, tau = dict(instance.parameters), float(instance.tau)
+    if instance.loss == "squared-error":
+        return W, np.eye(instance.classes)[y] * float(parameters["target"]) / tau
+    eps = parameters["smoothing"]
+    others = np.delete(W, y, axis=1)
+    lead = math.inf if not 0 < eps < 1 else math.log(1 + instance.classes * (1 - eps) / eps) / tau
+    return W[:, [y]] - others, np.full(others.shape[1], lead)

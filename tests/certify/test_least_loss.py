@@ -1,0 +1,116 @@
+"""Claims ``least_loss`` and ``well_classified``: true ones are proved by both arithmetics, forged ones never."""
+
+import copy
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from sphereufm import UFMProblem, global_minimum, prove_landscape, solve, verify_landscape
+from sphereufm.certify import ExactInstance, prove_point
+from sphereufm.certify.checker import check_bytes
+from sphereufm.certify.json_format import certificate_to_json
+from sphereufm.problem.theory.known_points import turned_sample_point
+from sphereufm.problem.theory.theorems import collapsed_point
+
+SMOOTHED = {"name": "label-smoothing", "smoothing": "0.1"}
+SQUARED = {"name": "squared-error", "target": "3/2"}
+
+
+def check(document, backend="flint"):
+    return check_bytes(json.dumps(document).encode(), backend)
+
+
+def document_of(problem, X):
+    return json.loads(certificate_to_json(prove_point(ExactInstance.from_problem(problem), X)))
+
+
+def least(loss, sizes=(2, 1, 1), tau=3, seed=0):
+    problem = UFMProblem(class_sizes=sizes, dim=5, tau=tau, loss=loss)
+    return problem, solve(problem, rng=seed).X
+
+
+@pytest.mark.parametrize("loss", [SMOOTHED, SQUARED], ids=["smoothing", "squared"])
+def test_a_point_where_every_loss_is_least_is_proved_global(loss):
+    problem, X = least(loss)
+    document = document_of(problem, X)
+    assert [claim["type"] for claim in document["claims"]] == ["least_loss"]
+    for backend in ("flint", "integers"):
+        result = check(document, backend)
+        assert (result.status, result.row) == ("PROVED", "global minimiser")
+    # the exact point is near: so is its cost to the floor
+    columns = np.array(
+        [[Fraction(*_parts(x)) for x in column] for column in document["point"]["columns"]], float
+    ).T
+    assert problem.at(columns / np.linalg.norm(columns, axis=0)).excess < 1e-25
+
+
+def _parts(text):
+    mantissa, _, power = text.partition("@")
+    power = int(power or 0)
+    return int(mantissa) * 2 ** max(power, 0), 2 ** max(-power, 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("instance", "tau"), "31/10"),
+        (("instance", "loss", "smoothing"), "11/100"),
+        (("instance", "loss", "smoothing"), "0"),
+        (("instance", "loss", "smoothing"), "1"),
+        (("instance", "loss"), "cross-entropy"),
+        (("instance", "class_sizes"), [1, 2, 1]),
+        (("claims", 0, "radius"), "1@-300"),
+        (("point", "columns", 0, 0), "1@-2"),
+        (("point", "columns", 4, 0), "1@-2"),
+    ],
+)
+def test_one_changed_field_proves_nothing(place, value):
+    document = copy.deepcopy(document_of(*least(SMOOTHED)))
+    *above, last = place
+    part = document
+    for key in above:
+        part = part[key]
+    part[last] = value
+    assert check(document).status != "PROVED"
+
+
+def test_the_family_of_the_landscape_is_proved_with_a_gap_of_zero():
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=3, loss=SMOOTHED)
+    report = prove_landscape(verify_landscape(problem, starts=10))
+    lowest = report.critical[0]
+    assert (lowest.name, lowest.status.name, lowest.sentence) == (
+        "least-loss-6",
+        "PROVED",
+        "global minimiser",
+    )
+    assert lowest.cost == pytest.approx(global_minimum(problem), rel=1e-12)
+
+
+def test_theorem_f_is_a_claim_about_a_point():
+    problem = UFMProblem(class_sizes=(2, 1, 1, 1), dim=3, tau=2)
+    document = document_of(problem, solve(problem, rng=0).X)
+    assert check(document).row == "global minimiser"
+    only = {**document, "claims": [c for c in document["claims"] if c["type"] in ("critical", "index")]}
+    assert check(only).row == "local minimiser"
+    only["claims"] = [c for c in document["claims"] if c["type"] != "global_minimum"]
+    for backend in ("flint", "integers"):
+        assert check(only, backend).row == "global minimiser"
+    wide = copy.deepcopy(only)
+    wide["claims"][-1]["radius"] = "1"
+    assert check(wide).status == "UNDECIDED"
+
+
+def test_a_point_that_misclassifies_is_not_well_classified():
+    problem = UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau="3.75", weights=(500, 500, 500, 500))
+    good = document_of(problem, collapsed_point(problem))
+    claim = next(c for c in good["claims"] if c["type"] == "well_classified")
+    bad = document_of(problem, turned_sample_point(problem, 0))
+    bad["claims"] = [claim]
+    assert check(bad).claims[0].status == "UNDECIDED"
+    good["claims"], good["instance"]["dim"] = [claim], 4
+    assert check(good).claims[0].status == "UNDECIDED"
+    good["instance"]["tau"] = "1"
+    good["instance"]["dim"] = 3
+    assert check(good).claims[0].status == "PROVED"
