@@ -128,6 +128,15 @@ def test_verdicts_of_known_cells(whole):
     assert lines[3, 2, "12"]["verdict"] == "NOT_BENIGN"
 
 
+def test_a_sweep_takes_another_loss_and_keeps_to_it(tmp_path):
+    smoothed = {"name": "label-smoothing", "smoothing": "0.1"}
+    grid = SweepGrid(classes="4", per_class="1", dim="4", tau="1,3", effort="minimisers", starts=2)
+    index = run_sweep(grid, tmp_path, SweepSettings(proofs=False, loss=smoothed))
+    assert [line["verdict"] for line in index] == ["BENIGN", "UNDECIDED"]
+    with pytest.raises(OutputError, match="other loss"):
+        run_sweep(grid, tmp_path, SweepSettings(proofs=False))
+
+
 def test_a_finished_sweep_computes_nothing_again(whole, monkeypatch):
     before = contents(whole[0])
     monkeypatch.setattr("sphereufm.sweeps.run.verify_cell", lambda task: pytest.fail("computed again"))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import effort_option, no_proofs_option, seed_option, starts_option
+from sphereufm.cli.options import (
+    LOSS_PARAMETERS,
+    effort_option,
+    loss_from_options,
+    loss_options,
+    no_proofs_option,
+    seed_option,
+    starts_option,
+)
 from sphereufm.cli.printing import bar, say, say_written
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Resumed if it exists."
 )
+@loss_options
 @effort_option("quick")
 @starts_option
 @seed_option
@@ -46,6 +55,7 @@ def sweep(
     no_proofs: bool,
     workers: int | None,
     scheduler: str | None,
+    loss: str,
     **lists: str | None,
 ) -> int:
     """Verify every cell of a grid, and draw the phase diagram. Run again to resume.
@@ -56,8 +66,15 @@ def sweep(
     from sphereufm.sweeps import SweepFolder, run_sweep
     from sphereufm.sweeps.run import SweepSettings
 
+    chosen = loss_from_options(loss, {key: lists.pop(key) for key in LOSS_PARAMETERS})
     grid = _grid(grid_file, lists)
-    settings = SweepSettings(effort=effort, starts=starts, seed=seed, proofs=not no_proofs)
+    settings = SweepSettings(
+        effort=effort,
+        starts=starts,
+        seed=seed,
+        proofs=not no_proofs,
+        loss=None if chosen == {"name": "cross-entropy"} else chosen,
+    )
     try:
         with bar() as progress:
             index = run_sweep(

@@ -21,15 +21,16 @@ _COUNTEREXAMPLES = ("SPURIOUS_LOCAL_MINIMUM", "DEGENERATE")
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSettings:
-    """What the cells of a sweep share: effort, exact starts or None, seed, and whether rows are proved.
+    """What the cells of a sweep share: effort, exact starts or None, seed, whether rows are proved, the loss.
 
-    Effort and starts are those of the cells whose grid chooses neither.
+    Effort and starts are those of the cells whose grid chooses neither; without a loss it is cross-entropy.
     """
 
     effort: str = "quick"
     starts: int | None = None
     seed: int = 0
     proofs: bool = True
+    loss: dict[str, Any] | None = None
 
     def of(self, grid: SweepGrid) -> SweepSettings:
         """Settings of one grid's cells: a number of starts that was meant for another effort is dropped."""
@@ -105,7 +106,12 @@ def verify_cell(task: _Task) -> dict[str, Any]:
     cell, settings = task.cell, task.settings
     begun = time.perf_counter()
     try:
-        problem = UFMProblem(class_sizes=[cell.per_class] * cell.classes, dim=cell.dim, tau=cell.tau)
+        problem = UFMProblem(
+            class_sizes=[cell.per_class] * cell.classes,
+            dim=cell.dim,
+            tau=cell.tau,
+            loss=settings.loss or "cross-entropy",
+        )
         report = verify_landscape(
             problem,
             effort=Effort[settings.effort.upper()],
