@@ -30,7 +30,7 @@ class Symmetric:
 
 def search_symmetric(task: Symmetric) -> Array:
     """Converged ends, shape ``(b, d, M)``."""
-    count = default_starts(task.problem.spheres.dimension)
+    count = 2 * default_starts(task.problem.spheres.dimension)
     starts = symmetric_starts(task.problem, np.random.default_rng(task.seed), count)
     return find_in_pieces(task.problem, starts, task.settings)
 

@@ -9,7 +9,7 @@ found does not depend on the number of workers.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -33,9 +33,11 @@ from sphereufm.progress import Progress
 
 # Orbits whose neighbourhoods are searched in one piece, and pieces before the budget is looked at.
 _TOGETHER, _PIECES = 32, 8
+# Starts next to known orbits at most: so many for each random start, until there are so many, then one for each.
+_NEIGHBOURS_A_START, _MANY_NEIGHBOURS = 8, 12_000
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Exploration:
     """One problem while it is explored."""
 
@@ -46,6 +48,8 @@ class Exploration:
     collection: Collection  #: what was found
     coverage: dict[str, Coverage] = field(default_factory=dict)  #: of each stratum
     unfinished: set[str] = field(default_factory=set)  #: strata that were not searched to the end
+    _explored: int = field(default=-1, init=False)
+    _used: int = field(default=0, init=False)
 
     def rank_one(self) -> RankOneCount | None:
         """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""
@@ -59,7 +63,7 @@ class Exploration:
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
         line = capabilities.in_span(problem, 1)
         points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
-        self.collection.enter(points[[capabilities.is_finite(line, X) for X in points]], searched=False)
+        self.collection.enter(capabilities.finite_points(line, points), searched=False)
         return RankOneCount(orbits=orbits, listed=min(orbits, limit))
 
     def given(self, points: Iterable[Array]) -> None:
@@ -79,16 +83,18 @@ class Exploration:
                     continue
             self.collection.enter(X[None], searched=False)
 
-    def random(self, strata: Iterable[Stratum], progress: Progress) -> None:
-        """Search strata from random starts, each until its own coverage is good enough."""
+    def search(self, strata: Iterable[Stratum], progress: Progress) -> None:
+        """Search strata from random starts, each until its own coverage is good enough, and beyond between rounds."""
         rounds = Rounds(
             settings=self.settings,
             seed=self.seed,
             workers=self.pool,
-            enter=self.collection.enter,
+            collection=self.collection,
             progress=progress,
         )
-        rounds.search(strata, self.coverage, self.unfinished)
+        for behind, whole in rounds.search(strata, self.coverage, self.unfinished):
+            if self.settings.beyond_random:
+                self._beyond(_at(progress, behind, whole))
 
     @property
     def finished(self) -> set[str]:
@@ -96,7 +102,34 @@ class Exploration:
         begun = {name.removesuffix(MERGED) for name in self.coverage}
         return begun - {name.removesuffix(MERGED) for name in self.unfinished}
 
-    def symmetric(self, progress: Progress) -> None:
+    def _beyond(self, report: Callable[[str], object]) -> None:
+        """Search from symmetric starts, once, and next to every orbit that has become known, and to what that finds.
+
+        The number of starts is limited: a landscape may have no end of orbits.
+        """
+        if self._explored < 0:
+            self._explored = 0
+            self._symmetric()
+            report("symmetric starts")
+        while self._explored < len(known := self.collection.representatives) and self._used < self._budget:
+            some = range(self._explored, min(len(known), self._explored + _TOGETHER * _PIECES), _TOGETHER)
+            pieces = [self._next_to(known[begin : begin + _TOGETHER]) for begin in some]
+            self._explored += sum(len(piece.points) for piece in pieces)
+            for starts, ends in self.pool.map(search_neighbours, pieces):
+                self._used += starts
+                for points in ends:
+                    self.collection.enter(points, searched=False)
+                report("neighbours")
+
+    @property
+    def _budget(self) -> int:
+        """Starts next to what is known at most, so far."""
+        # merged strata are as many starts as such a landscape is worth
+        merged = [found.starts for name, found in self.coverage.items() if name.endswith(MERGED)]
+        starts = sum(merged or [found.starts for found in self.coverage.values()])
+        return starts if merged else max(starts, min(_NEIGHBOURS_A_START * starts, _MANY_NEIGHBOURS))
+
+    def _symmetric(self) -> None:
         """One batch of starts with a cyclic symmetry in each rank that was not searched merged."""
         tasks = [
             Symmetric(
@@ -105,30 +138,8 @@ class Exploration:
             for r in ranks(self.problem)
             if f"rank {r}{MERGED}" not in self.coverage
         ]
-        for number, points in enumerate(self.pool.map(search_symmetric, tasks)):
+        for points in self.pool.map(search_symmetric, tasks):
             self.collection.enter(points, searched=False)
-            progress("symmetric starts", number + 1, len(tasks))
-
-    def neighbours(self, progress: Progress) -> None:
-        """Search next to every orbit, and next to those that this finds, with about as many starts as at random."""
-        # merged strata are as many starts as such a landscape is worth: it has no end of orbits
-        merged = [found.starts for name, found in self.coverage.items() if name.endswith(MERGED)]
-        budget = sum(merged or [found.starts for found in self.coverage.values()])
-        known = self.collection.representatives
-        explored = used = 0
-        while explored < len(known) and used < budget:
-            progress("neighbours", used, budget)
-            pieces = [
-                self._next_to(known[begin : begin + _TOGETHER])
-                for begin in range(explored, min(len(known), explored + _TOGETHER * _PIECES), _TOGETHER)
-            ]
-            explored += sum(len(piece.points) for piece in pieces)
-            for starts, ends in self.pool.map(search_neighbours, pieces):
-                used += starts
-                for points in ends:
-                    self.collection.enter(points, searched=False)
-            known = self.collection.representatives
-        progress("neighbours", budget, budget)
 
     def _next_to(self, points: list[Array]) -> Neighbours:
         """A piece of work."""
@@ -150,6 +161,11 @@ class Exploration:
         except (pickle.PicklingError, AttributeError, TypeError):
             return Workers()
         return self.workers
+
+
+def _at(progress: Progress, done: int, total: int) -> Callable[[str], object]:
+    """Reports of stages that leave the share of what is behind as it is."""
+    return lambda stage: progress(stage, done, total)
 
 
 def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> bool:

@@ -80,7 +80,7 @@ def symmetric_critical_points(
     for space in spaces:
         exploration.collection.enter(space.expand(_sign_patterns(space)), searched=False)
     strata = [Stratum(name=space.name, problem=space.problem, space=space) for space in spaces]
-    exploration.random(strata, progress)
+    exploration.search(strata, progress)
     critical = exploration.collection.classified(progress)
     return SymmetricClasses(critical=tuple(critical), coverage=exploration.coverage)
 

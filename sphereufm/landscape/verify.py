@@ -37,8 +37,7 @@ from sphereufm.progress import STOPS, Parts, Progress, TimeLimitReached, drawn, 
 # Largest number of unknowns for which Hessians are taken apart completely.
 _LARGEST = 4000
 # Stages.
-_RANDOM, _SYMMETRIC, _NEIGHBOURS = "random starts", "symmetric starts", "neighbours"
-_CLASSIFY, _LIST = "classify", "complete list"
+_SEARCH, _CLASSIFY, _LIST = "search", "classify", "complete list"
 # Seconds of work after which other processes are started.
 _PATIENCE = 2.0
 # Shares of search and proofs, by which a bar grows and a time limit is divided.
@@ -187,10 +186,7 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
         if complete:
             proved = prove_complete(problem, progress=parts.of(_LIST))
             exploration.given(proved.points)
-        exploration.random(wanted, parts.of(_RANDOM))
-        if settings.beyond_random:
-            exploration.symmetric(parts.of(_SYMMETRIC))
-            exploration.neighbours(parts.of(_NEIGHBOURS))
+        exploration.search(wanted, parts.of(_SEARCH))
     except STOPS as stop:
         finished = False
         notes.append(_cut(stop, [s.name for s in wanted if s.name not in exploration.finished]))
@@ -270,8 +266,7 @@ def _shares(wanted: Sequence[Stratum], settings: SearchSettings, complete: bool)
     """Shares of the whole: of a stratum by its starts and unknowns, of the rest by experience."""
     work = sum(most_starts(s, settings) * (1 + s.problem.spheres.dimension) for s in wanted) or 1.0
     proof = {_LIST: 0.5 * work} if complete else {}
-    beside = {_SYMMETRIC: 0.05 * work, _NEIGHBOURS: 0.3 * work} if settings.beyond_random else {}
-    return {**proof, _RANDOM: float(work), **beside, _CLASSIFY: 0.1 * work}
+    return {**proof, _SEARCH: float(work), _CLASSIFY: 0.1 * work}
 
 
 def _cut(stop: BaseException, left: Sequence[str]) -> str:

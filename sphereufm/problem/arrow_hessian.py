@@ -75,8 +75,8 @@ class ArrowHessian:
         g_W, g_H = g[..., : p // e, :].reshape(*batch, p), g[..., p // e :, :]
         BC = self.B @ inverse
         # sum over samples as one product: (p, N e) @ (N e, p)
-        wide = np.moveaxis(BC, -3, -2).reshape(*batch, p, -1)
-        wide_B = np.moveaxis(self.B, -3, -2).reshape(*batch, p, -1)
+        wide = BC.swapaxes(-3, -2).reshape(*batch, p, -1)
+        wide_B = self.B.swapaxes(-3, -2).reshape(*batch, p, -1)
         schur = self.A + shift * np.eye(p) - wide @ np.swapaxes(wide_B, -1, -2)
         right = g_W - (wide @ g_H.reshape(*batch, -1, 1))[..., 0]
         s_W = np.linalg.solve(schur, right[..., None])
@@ -90,7 +90,7 @@ class ArrowHessian:
         batch = self.A.shape[:-2]
         full = np.zeros((*batch, p + N * e, p + N * e))
         full[..., :p, :p] = self.A
-        border = np.moveaxis(self.B, -3, -2).reshape(*batch, p, N * e)
+        border = self.B.swapaxes(-3, -2).reshape(*batch, p, N * e)
         full[..., :p, p:] = border
         full[..., p:, :p] = np.swapaxes(border, -1, -2)
         tail = full[..., p:, p:]

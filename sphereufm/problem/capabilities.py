@@ -288,6 +288,13 @@ def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
     return problem.family_name(X, cost) if isinstance(problem, KnowsFamilies) else None
 
 
+def family_names(problem: SphereProblem, points: Iterable[tuple[Array, float]]) -> list[str | None]:
+    """The same of many points with their costs."""
+    if not isinstance(problem, KnowsFamilies):
+        return [None for _ in points]
+    return [problem.family_name(X, cost) for X, cost in points]
+
+
 def fixed_point_spaces(problem: SphereProblem) -> Iterable[FixedSpace]:
     """Fixed-point spaces worth a search of their own."""
     return problem.fixed_point_spaces() if isinstance(problem, KnowsFixedSpaces) else ()
@@ -357,9 +364,9 @@ def hessian_error(problem: SphereProblem) -> float:
     return float(getattr(problem, "hessian_error", 0.0))
 
 
-def is_finite(problem: SphereProblem, X: Array) -> bool:
-    """Whether the cost is finite at one point."""
+def finite_points(problem: SphereProblem, X: Array) -> Array:
+    """Those of some points ``(b, d, M)`` at which the cost is finite."""
     if isinstance(problem, AlwaysFinite) and problem.is_always_finite():
-        return True
+        return X
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(problem.at(X).cost))
+        return X[[bool(np.isfinite(problem.at(each).cost)) for each in X]]

@@ -87,3 +87,17 @@ def test_the_collapsed_family_of_pairs_of_samples_stays_one_row():
     families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
     assert [family.name for family in families] == ["collapsed-classifiers"]
     assert families[0].kind.name == "DEGENERATE"
+
+
+@pytest.mark.parametrize(
+    ("apart", "off", "named"), [(1e-4, 0.0, True), (1e-4, 1e-12, False), (1e-2, 0.0, False)]
+)
+def test_members_near_a_singular_one_are_told_by_their_cost(apart, off, named):
+    """A search stops 1e-4 beside singular members, where logits of a sample agree to rounding."""
+    problem = UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1)
+    signs = np.array([1.0, -1.0, 1.0, -1.0])
+    W = np.stack([np.full(4, np.cos(apart)), np.zeros(4), np.sin(apart) * signs])
+    X = np.hstack([W, np.stack([np.cos(signs), np.sin(signs), np.zeros(4)])])
+    cost = float(problem.cost(X))
+    assert cost == pytest.approx(np.log(4), abs=1e-15)
+    assert (problem.family_name(X, cost * (1.0 + off)) is not None) == named

@@ -200,7 +200,7 @@ def test_families_are_recognised_while_searching(values, dimensions):
     assert [family.nullity for family in families] == [(k, k) for k in dimensions]
     assert all(family.hits > 10 for family in families)
     (coverage,) = report.coverage.values()
-    assert coverage.starts == 256
+    assert coverage.starts <= 256
     assert coverage.unseen_bound < 0.05
 
 

@@ -25,7 +25,7 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
 
 # Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
-_MEMBERS_A_RANK = 8
+_MEMBERS_A_RANK = 4
 
 _SAME_POINT = 1e-5
 # Steps that one search for a symmetry of a point may take.
@@ -65,16 +65,16 @@ class Collection:
         problem's dimension are left out (None).
         """
         points = reduced(self.problem, X)
-        labels: list[str | None] = [None] * len(points)
+        labels = capabilities.family_names(self.problem, [(found.X, found.cost) for found in points])
         isolated = []
         for i, found in enumerate(points):
+            name = labels[i]
             if found.rank > self.problem.spheres.shape[0]:
-                continue
-            labels[i] = capabilities.family_name(self.problem, found.X, found.cost)
-            if labels[i] is None:
+                labels[i] = None
+            elif name is None:
                 isolated.append(i)
             else:
-                self._join(str(labels[i]), found)
+                self._join(name, found)
         settled = at_true_ranks(self.problem, [points[i] for i in isolated])
         for i, number in zip(isolated, self._numbers(settled), strict=True):
             labels[i] = None if number is None else str(number)
@@ -109,6 +109,11 @@ class Collection:
         return len(self._register.representatives) + len(self._members)
 
     @property
+    def labels(self) -> set[str]:
+        """Labels of the orbits and named families so far, as :meth:`enter` gives them."""
+        return {*map(str, range(len(self._register.representatives))), *self._members}
+
+    @property
     def undecided(self) -> int:
         """Alignments that ran out of work; each may have made an entry that is a copy of another."""
         return self._register.undecided
@@ -118,7 +123,7 @@ class Collection:
         known = self._register.representatives
         if known and len(known) >= 2 * self._timed[0]:
             begun = time.perf_counter()
-            _classified((self.problem, known[-1], 0))
+            _classified((self.problem, known[-1], 0, True))
             self._timed = (len(known), time.perf_counter() - begun)
         members = sum(len(each) for ranks in self._members.values() for each in ranks.values())
         return self._timed[1] * (len(known) + members)
@@ -129,8 +134,8 @@ class Collection:
         """Classify every orbit and family; sorted by cost."""
         isolated = self._register.representatives
         ranks = [(name, each) for name, members in self._members.items() for each in members.values()]
-        tasks = [(self.problem, found, self._hits[str(i)]) for i, found in enumerate(isolated)]
-        tasks += [(self.problem, found, 0) for _, each in ranks for found in each]
+        tasks = [(self.problem, found, self._hits[str(i)], True) for i, found in enumerate(isolated)]
+        tasks += [(self.problem, found, 0, False) for _, each in ranks for found in each]
         classified: list[CriticalPoint] = []
         for point in (workers or Workers()).map(_classified, tasks):
             classified.append(point)
@@ -161,10 +166,11 @@ class Collection:
         )
 
 
-def _classified(task: tuple[SphereProblem, Found, int]) -> CriticalPoint:
-    """Spectrum, kind, gap and isotropy of one point; its hits."""
-    problem, found, hits = task
-    return _with_isotropy(problem, _second_look(problem, classify(problem, found, hits)))
+def _classified(task: tuple[SphereProblem, Found, int, bool]) -> CriticalPoint:
+    """Spectrum, kind and gap of one point, its hits, and its isotropy if it is an orbit of its own."""
+    problem, found, hits, is_isolated = task
+    point = _second_look(problem, classify(problem, found, hits))
+    return _with_isotropy(problem, point) if is_isolated else point
 
 
 def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:

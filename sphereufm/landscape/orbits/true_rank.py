@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms, logarithm
 from sphereufm.geometry.symmetry.groups import principal_frame, vertical_basis
@@ -38,17 +39,25 @@ def at_true_ranks(problem: SphereProblem, points: Sequence[Found]) -> list[Found
     """
     if not problem.symmetry.orthogonal:
         return list(points)
-    return [_at_true_rank(problem, found) for found in points]
+    out = list(points)
+    for rows, M in dict.fromkeys(point.X.shape for point in points):
+        places = [i for i, point in enumerate(points) if point.X.shape == (rows, M)]
+        # squared lengths of the columns of the first rows, (points, rows, M)
+        lengths = np.square([points[i].X for i in places]).cumsum(axis=1)
+        off = np.abs(np.sqrt(lengths) - 1.0).max(axis=-1)
+        for k in np.flatnonzero((off[:, :-1] <= _SHORTENED).any(axis=1)):
+            i = places[k]
+            out[i] = _at_true_rank(problem, points[i], 1 + np.flatnonzero(off[k] <= _SHORTENED))
+    return out
 
 
-def _at_true_rank(problem: SphereProblem, found: Found) -> Found:
-    """The critical point of least rank that the point is meant for."""
-    for rank in range(1, found.rank if found.X.size <= _MOST_COORDINATES else 1):
+def _at_true_rank(problem: SphereProblem, found: Found, ranks: NDArray[np.intp]) -> Found:
+    """The critical point of least rank, of those given, that the point is meant for."""
+    for rank in ranks.tolist():
+        if rank >= found.rank or (rank > 1 and found.X.size > _MOST_COORDINATES):
+            break
         inner = capabilities.in_span(problem, rank)
-        lengths = column_norms(found.X[:rank])
-        if (np.abs(lengths - 1.0) > _SHORTENED).any():
-            continue
-        cut = found.X[:rank] / lengths
+        cut = found.X[:rank] / column_norms(found.X[:rank])
         near = abs(float(inner.at(cut).cost) - found.cost) <= _NEAR_COST * abs(found.cost)
         settled = settle(inner, cut) if near else None
         if settled is None:

@@ -3,9 +3,10 @@ r"""How much of its own basins a multi-start search has seen.
 Two figures for the *unseen mass*, the probability that one more search would end in an orbit not met so far:
 
 * the Good-Turing estimate ``f1 / n``, with ``f1`` orbits met exactly once in ``n`` converged searches;
-* an upper bound at a stated confidence, by hold-out: of the ``m`` searches of the second half, ``k`` ended in
-  orbits that the first half had not met.  The starts are independent, so ``k`` is binomial with the mass
-  unseen by the first half, and the Clopper-Pearson bound for it bounds what both halves have missed.
+* an upper bound at a stated confidence, by hold-out: of ``m`` fresh searches ``k`` ended in orbits that were not known
+  when they began, whatever had found those known.  The starts are independent, so ``k`` is binomial with the mass
+  unseen so far, and the Clopper-Pearson bound for it bounds what is missing from the list afterwards.  In the first
+  round the second half of the searches is held out; later, the last round.
 
 Both speak of the search's own distribution: a critical point that no start is attracted to is not counted.
 
@@ -18,7 +19,7 @@ C. Clopper, E. Pearson, *The use of confidence or fiducial limits*, Biometrika 1
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 
@@ -40,43 +41,55 @@ class Coverage:
     discoveries: tuple[int, ...] = ()
 
 
-def coverage_of(starts: int, ends: Sequence[Hashable], confidence: float = 0.95) -> Coverage:
+def coverage_of(
+    starts: int,
+    ends: Sequence[Hashable | None],
+    confidence: float = 0.95,
+    *,
+    known: Collection[Hashable] = (),
+    fresh: int | None = None,
+) -> Coverage:
     """Coverage from the orbit in which each converged search ended, in the order of the (independent) starts.
 
     * ``starts``: searches begun.
-    * ``ends``: one orbit's label a converged search.
+    * ``ends``: one orbit's label a converged search, None for an end that is no point of the problem (of too high a
+      rank): it is nothing new, and not counted as converged.
     * ``confidence``: of the upper bound, between 0 and 1.
+    * ``known``: labels that others had met before the searches held out.
+    * ``fresh``: searches at the end that are held out; without, the second half, and the first half's labels are known.
 
     Examples
     --------
     >>> coverage = coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"])
     >>> coverage.unseen_mass, round(coverage.unseen_bound, 3), coverage.discoveries
     (0.125, 0.751, (1, 2, 8))
+    >>> round(coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"], known="abc", fresh=6).unseen_bound, 3)
+    0.393
     """
-    hits = Counter(ends)
-    first = {end: number for number, end in reversed(list(enumerate(ends, start=1)))}
-    n = len(ends)
+    labels = [end for end in ends if end is not None]
+    hits = Counter(labels)
+    first = {label: number for number, label in reversed(list(enumerate(labels, start=1)))}
+    n = len(labels)
     singletons = sum(h == 1 for h in hits.values())
+    begin = len(ends) // 2 if fresh is None else len(ends) - fresh
+    seen = {None, *known, *(ends[:begin] if fresh is None else ())}
     return Coverage(
         starts=starts,
         converged=n,
         orbits=len(hits),
         singletons=singletons,
         unseen_mass=singletons / n if n else None,
-        unseen_bound=_hold_out_bound(ends, confidence) if n > 1 else None,
+        unseen_bound=_upper_bound([end not in seen for end in ends[begin:]], confidence)
+        if len(ends) > 1
+        else None,
         confidence=confidence,
         discoveries=tuple(sorted(first.values())),
     )
 
 
-def _hold_out_bound(ends: Sequence[Hashable], confidence: float) -> float:
-    """Clopper-Pearson upper bound for the mass that the first half had not seen."""
+def _upper_bound(new: Sequence[bool], confidence: float) -> float:
+    """Clopper-Pearson upper bound for a probability, from independent trials."""
     from scipy.special import betaincinv
 
-    half = len(ends) // 2
-    seen = set(ends[:half])
-    later = ends[half:]
-    new = sum(end not in seen for end in later)
-    if new == len(later):
-        return 1.0
-    return float(betaincinv(new + 1, len(later) - new, confidence))
+    k, m = sum(new), len(new)
+    return 1.0 if k == m else float(betaincinv(k + 1, m - k, confidence))

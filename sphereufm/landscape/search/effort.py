@@ -23,10 +23,10 @@ class Plan:
 class Effort(Enum):
     """How hard to search; ``MINIMISERS`` is another goal: descents from random starts alone."""
 
-    MINIMISERS = Plan(unseen_bound=0.0, batches=4, minimisers=True)
-    QUICK = Plan(unseen_bound=1.0, batches=1)
-    STANDARD = Plan(unseen_bound=0.05, batches=12, beyond_random=True)
-    THOROUGH = Plan(unseen_bound=0.01, batches=40, beyond_random=True)
+    MINIMISERS = Plan(unseen_bound=0.0, batches=25, minimisers=True)
+    QUICK = Plan(unseen_bound=0.0, batches=6)
+    STANDARD = Plan(unseen_bound=0.05, batches=75, beyond_random=True)
+    THOROUGH = Plan(unseen_bound=0.01, batches=250, beyond_random=True)
 
     def __repr__(self) -> str:
         return f"<Effort.{self.name}>"

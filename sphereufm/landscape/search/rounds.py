@@ -1,17 +1,19 @@
 """Search all strata in rounds: batches of starts for each, until its coverage is good enough or out of reach.
 
-A round gives every stratum that is not done the same number of batches; their points are entered in the order of the
-strata, whichever worker was first.  So nothing depends on the number of workers.
+Each round gives a stratum that is not done as many batches as all rounds before it, and their points are entered
+in the order of the strata, whichever worker was first.  So nothing depends on the number of workers.  Between rounds
+others may search beyond random starts: the next round tells what mass the list is still missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
@@ -22,10 +24,10 @@ from sphereufm.progress import Progress
 
 # What the name of a merged stratum ends with.
 MERGED = ", merged"
-# Batches of a stratum in each round but the first.
-_TOGETHER = 2
+# Batches after the second round: enough held out for a bound of 5 % if nothing new is met.
+_SECOND = 3
 # A stratum is out of reach if after so many batches more than this share of its searches still ends in a new orbit.
-_TRIED, _OUT_OF_REACH = 3, 0.3
+_TRIED, _OUT_OF_REACH = 19, 0.3
 # Samples are merged where converged points have at most this share of distinct features.
 _FEW = 1.0 / 3.0
 
@@ -37,15 +39,18 @@ class _State:
     stratum: Stratum
     number: int
     batch: int
-    ends: list[str] = field(default_factory=list)
+    ends: list[str | None] = field(default_factory=list)
     begun: int = 0
+    goal: int = 0
     done: bool = False
     merges: bool = False
+    known: Set[str] = frozenset()
+    fresh: int | None = None
 
     @property
     def coverage(self) -> Coverage:
         """What its own basins are covered by."""
-        return coverage_of(self.begun * self.batch, self.ends)
+        return coverage_of(self.begun * self.batch, self.ends, known=self.known, fresh=self.fresh)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,15 +60,15 @@ class Rounds:
     settings: SearchSettings
     seed: int
     workers: Workers
-    #: Takes critical points, shape ``(b, d, M)``; returns the label of each one's orbit, None to leave it
-    #: out.
-    enter: Callable[[Array], list[str | None]]
+    collection: Collection
     #: Called after each batch with how much of the most is done, and the bound on the unseen mass of its
     #: stratum.
     progress: Progress
 
-    def search(self, strata: Iterable[Stratum], coverage: dict[str, Coverage], unfinished: set[str]) -> None:
-        """Search strata, on spheres of dimension at least one.
+    def search(
+        self, strata: Iterable[Stratum], coverage: dict[str, Coverage], unfinished: set[str]
+    ) -> Iterator[tuple[int, int]]:
+        """Search strata, on spheres of dimension at least one; yields after each round how much is behind.
 
         ``coverage`` is kept up to date, and ``unfinished`` names what an interruption leaves.
         """
@@ -71,27 +76,34 @@ class Rounds:
         unfinished.update(state.stratum.name for state in states)
         whole, behind = sum(map(self._work, states)), 0
         while active := [state for state in states if not state.done]:
-            tasks = [(state, task) for state in active for task in self._tasks(state)]
+            known = self.collection.labels
+            tasks = [(state, task) for state in active for task in self._tasks(state, known)]
             ends = self.workers.map(search_batch, [task for _, task in tasks])
             for (state, _), points in zip(tasks, ends, strict=True):
                 self._take(state, points)
                 coverage[state.stratum.name] = state.coverage
                 if state.done:
                     unfinished.discard(state.stratum.name)
-                if state.merges and state.begun == 1:
+                if state.merges:
                     states.append(self._merged(state, len(states)))
                     unfinished.add(states[-1].stratum.name)
                 behind = max(behind, whole - sum(self._left(state) for state in states))
                 bound = state.coverage.unseen_bound
                 detail = "" if bound is None else f"unseen mass below {bound:.0%}"
                 self.progress(state.stratum.name, behind, whole, detail)
+            # a stratum that goes on merged has hardly been searched yet
+            if all(state.begun for state in states):
+                yield behind, whole
 
     def _take(self, state: _State, points: Array) -> None:
-        """Enter the points of a batch, and see whether the stratum is done."""
-        state.ends += [label for label in self.enter(points) if label is not None]
+        """Enter the points of a batch, and see after the round's last whether the stratum is done."""
+        labels = self.collection.enter(points)
+        state.ends += labels
+        if state.fresh is not None:
+            state.fresh += len(labels)
         state.begun += 1
-        state.merges = state.merges or (state.begun == 1 and self._is_merged(state, points))
-        state.done = state.done or state.merges or self._is_done(state)
+        state.merges = state.begun == 1 and self._is_merged(state, points)
+        state.done = state.merges or (state.begun == state.goal and self._is_done(state))
 
     def _merged(self, state: _State, number: int) -> _State:
         """The same stratum with samples merged."""
@@ -112,10 +124,12 @@ class Rounds:
     def _state(self, number: int, stratum: Stratum) -> _State:
         return _State(stratum, number, self.settings.starts or stratum.batch_size)
 
-    def _tasks(self, state: _State) -> Iterator[Batch]:
+    def _tasks(self, state: _State, known: Set[str]) -> Iterator[Batch]:
         """The batches of the next round."""
-        last = min(self.settings.batches, state.begun + (_TOGETHER if state.begun else 1))
-        for number in range(state.begun, last):
+        state.known, state.fresh = known, 0 if state.begun else None
+        begun = state.begun
+        state.goal = min(self.settings.batches, max(2 * begun, _SECOND) if begun else 1)
+        for number in range(begun, state.goal):
             yield Batch(
                 stratum=state.stratum,
                 settings=self.settings,
@@ -129,7 +143,10 @@ class Rounds:
         if state.begun >= self.settings.batches:
             return True
         found = state.coverage
-        if found.unseen_bound is None or not state.begun:
+        if found.unseen_bound is None:
+            return False
+        # many known orbits are a sign of many that are not
+        if state.stratum.space is None and state.begun * state.batch < len(self.collection.labels):
             return False
         out_of_reach = state.begun >= _TRIED and (found.unseen_mass or 0.0) > _OUT_OF_REACH
         return out_of_reach or found.unseen_bound <= self.settings.effort.plan.unseen_bound

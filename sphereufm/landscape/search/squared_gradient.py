@@ -37,6 +37,9 @@ _LONGEST_STEP = 0.7
 _REJECTIONS = 12
 # A start that does not halve its gradient in so many steps is given up: one in a hundred of those that converge.
 _PATIENCE, _GAIN = 15, 0.5
+# After so many iterations the last stragglers, this share of a batch, are given up: each step costs as much for them as
+# for many, and most creep towards singular points of families.
+_LATE, _STRAGGLERS = 20, 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +69,8 @@ def find_critical_points(
     tolerance : float
         Stop when the relative gradient norm is at most this.
     max_iterations : int
-        A start is left sooner where twelve steps in turn were rejected, or fifteen did not halve its gradient.
+        A start is left sooner where twelve steps in turn were rejected, or fifteen did not halve its gradient, and of
+        large batches the last in ten after twenty iterations.
 
     Returns
     -------
@@ -103,6 +107,8 @@ def find_critical_points(
         if iterations % _PATIENCE == 0:
             active = active[norms[active] < _GAIN * before[active]]
             before = norms.copy()
+        if iterations >= _LATE and active.size <= _STRAGGLERS * len(X):
+            break
     return CriticalSearch(
         X=X, relative_gradient_norm=norms, converged=norms <= tolerance, iterations=iterations
     )

@@ -38,7 +38,7 @@ _HIGHEST_TARGET = 6
 # Steps towards a target index: what forty of them reach is met again and again, where few leave more to find.
 _LEADING_STEPS = 5
 # Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
-_DESCENT_TOLERANCE = 1e-6
+_DESCENT_TOLERANCE = 1e-3
 _DESCENT_ITERATIONS = 1000
 # Groups of equal samples in a class at most, and starts that share a split.
 _MOST_GROUPS = 4
@@ -74,14 +74,14 @@ class Batch:
 
 
 def default_starts(unknowns: int) -> int:
-    """Starts in one batch for a search with so many unknowns: 256 for small problems, at least 12.
+    """Starts in one batch for a search with so many unknowns: 40 for small problems, at least 2.
 
     Examples
     --------
     >>> default_starts(18), default_starts(2000)
-    (256, 12)
+    (40, 2)
     """
-    return int(np.clip(20_000 // max(unknowns, 1), 12, 256))
+    return int(np.clip(3_000 // max(unknowns, 1), 2, 40))
 
 
 def most_starts(stratum: Stratum, settings: SearchSettings) -> int:
@@ -119,7 +119,7 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
 
     Starts at which the cost is not finite (coinciding charges, say) are left out.
     """
-    starts = starts[[capabilities.is_finite(problem, start) for start in starts]]
+    starts = capabilities.finite_points(problem, starts)
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found = [starts[:0]]
     for begin in range(0, len(starts), size):

@@ -29,6 +29,8 @@ from sphereufm.problem.interface import SphereProblem
 
 # An averaged column shorter than this has no direction of its own.
 _SHORTEST = 1e-3
+# Starts of one permutation and rotation.
+_TOGETHER = 4
 # Draws a start, after which nothing more is hoped for: most averages of some groups vanish.
 _DRAWS = 20
 # Share of turned planes among the invariant subspaces of a random rotation.
@@ -49,12 +51,11 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
             if lengths == {1}:
                 continue
             turn = _Turn.random(rng, d, sorted(lengths)) if problem.symmetry.orthogonal else _Turn.none(d)
-            X = _projection(problem.spheres.random_point(rng), turn, cycles)
-            if column_norms(X).min() > _SHORTEST:
-                found.append(normalize(X))
-            if len(found) == count:
+            X = _projection(problem.spheres.random_point(rng, (_TOGETHER,)), turn, cycles)
+            found.extend(normalize(X[column_norms(X).min(axis=-1) > _SHORTEST]))
+            if len(found) >= count:
                 break
-    return np.array(found).reshape(-1, d, M)
+    return np.array(found[:count]).reshape(-1, d, M)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,18 +116,18 @@ def _cycles(s: NDArray[np.intp]) -> list[list[int]]:
 
 
 def _projection(X: Array, turn: _Turn, cycles: Sequence[Sequence[int]]) -> Array:
-    """``X`` projected to the arrays with ``Q X[:, s] = X``, each cycle of ``l`` columns scaled by ``l``.
+    """``X``, shape ``(b, d, M)``, projected to ``Q X[:, s] = X``, each cycle of ``l`` columns scaled by ``l``.
 
     The first column of a cycle of length ``l`` becomes ``P sum_{i < l} Q^i x_{s^i j}`` (Horner's rule), ``P`` the
     projection to what ``Q^l`` leaves alone, and the others follow from ``x_{s j} = Q^T x_j``.
     """
     out = np.empty_like(X)
     for cycle in cycles:
-        total = np.zeros(len(X))
+        total = np.zeros(X.shape[:2])
         for j in reversed(cycle):
-            total = turn.Q @ total + X[:, j]
-        total = turn.fixed(len(cycle)) @ total
+            total = total @ turn.Q.T + X[..., j]
+        total = total @ turn.fixed(len(cycle))
         for j in cycle:
-            out[:, j] = total
-            total = turn.Q.T @ total
+            out[..., j] = total
+            total = total @ turn.Q
     return out

@@ -31,6 +31,9 @@ LEAST_LOSS = "least-loss"
 
 # A search stops this close to a member; classifiers of other critical points differ by far more.
 _SAME_CLASSIFIER = 1e-5
+# Where the family is singular the gradient falls with the square of the distance: points this close, whose cost is the
+# family's to rounding, are members too.
+_NEAR_CLASSIFIER, _ROUNDING = 1e-3, 1e-14
 # Cost above the floor that a search leaves: the square of its relative gradient norm, with room.
 _NO_EXCESS = 1e-17
 
@@ -58,11 +61,13 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
         if excess <= _NO_EXCESS and dimension > 0:
             return f"{LEAST_LOSS}-{dimension}"
     W = X[:, : problem.classes]
-    if not facts.shift_invariant or np.abs(W - W[:, :1]).max() > _SAME_CLASSIFIER:
+    apart = np.abs(W - W[:, :1]).max()
+    if not facts.shift_invariant or apart > _NEAR_CLASSIFIER:
         return None
     # the logits of each sample are equal: any such point has the family's cost
     level = float(problem.in_dimension(1).cost(np.ones((1, problem.shape[1]))))
-    return COLLAPSED_CLASSIFIERS if abs(cost - level) <= FAMILY_COST * level else None
+    slack = FAMILY_COST if apart <= _SAME_CLASSIFIER else _ROUNDING
+    return COLLAPSED_CLASSIFIERS if abs(cost - level) <= slack * level else None
 
 
 def _least_loss_dimension(problem: UFMProblem, facts: LossFacts) -> int:
