@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
@@ -30,6 +30,17 @@ _SECOND = 3
 _TRIED, _OUT_OF_REACH = 19, 0.3
 # Samples are merged where converged points have at most this share of distinct features.
 _FEW = 1.0 / 3.0
+
+
+class Sorted(Protocol):
+    """Critical points sorted into orbits and families."""
+
+    @property
+    def labels(self) -> set[str]:
+        """Labels of what is known."""
+
+    def enter(self, X: Array, /) -> list[str | None]:
+        """Sort points in, shape ``(b, d, M)``; labels in their order, None for what is no point of the problem."""
 
 
 @dataclass(eq=False)
@@ -60,7 +71,7 @@ class Rounds:
     settings: SearchSettings
     seed: int
     workers: Workers
-    collection: Collection
+    collection: Sorted
     #: Called after each batch with how much of the most is done, and the bound on the unseen mass of its
     #: stratum.
     progress: Progress
