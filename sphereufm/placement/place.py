@@ -23,10 +23,11 @@ from sphereufm.placement.ordinary import ordinary_position
 from sphereufm.placement.ordinary_sums import OrdinarySums
 from sphereufm.placement.sphere import IN_MEMORY, SphereSums, distance_of, sphere_position
 from sphereufm.placement.temperature import Margins, TemperatureFit, fit_temperature
+from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
-from sphereufm.problem.ufm import Number, UFMProblem
+from sphereufm.problem.ufm import UFMProblem
 
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3

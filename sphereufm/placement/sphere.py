@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 from sphereufm.features.metrics.companion import View
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.layer import Layer
+from sphereufm.problem.arguments import Number
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, block_from_labels
 from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, simplex_etf
-from sphereufm.problem.ufm import Number, UFMProblem
+from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 
 _EPS = sys.float_info.epsilon

@@ -12,7 +12,7 @@ over the Riemannian Manifold*, NeurIPS 2022, arXiv:2209.09211.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     import pymanopt
 
     from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace
-
-__all__ = ["Number", "UFMProblem"]
 
 MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
@@ -85,18 +83,6 @@ class UFMProblem:
     memory_budget : int
         Bytes that a kept forward pass may take; beyond it is recomputed in blocks.
 
-    Attributes
-    ----------
-    exact_tau : Fraction
-        The largest ``tau_i``; ``tau`` is the same in floating point.
-    labels : ndarray of int, shape (N,)
-    weights : ndarray, shape (N,)
-        ``omega``, of sum one.
-    exact_weights : tuple of Fraction, or None
-        Relative sample weights, where they differ.
-    exact_rates : tuple of Fraction, or None
-        ``tau_i / tau`` of each sample, where they differ.
-
     Raises
     ------
     InvalidInputError
@@ -118,11 +104,11 @@ class UFMProblem:
 
     classes: int
     dim: int
-    exact_tau: Fraction
-    labels: NDArray[np.intp]
-    weights: Array
-    exact_weights: tuple[Fraction, ...] | None
-    exact_rates: tuple[Fraction, ...] | None
+    exact_tau: Fraction  #: the largest ``tau_i``; ``tau`` is the same in floating point
+    labels: NDArray[np.intp]  #: shape ``(N,)``
+    weights: Array  #: ``omega``, shape ``(N,)``, of sum one
+    exact_weights: tuple[Fraction, ...] | None  #: relative sample weights, where they differ
+    exact_rates: tuple[Fraction, ...] | None  #: ``tau_i / tau`` of each sample, where they differ
     loss: Loss
     bias: bool
     memory_budget: int
@@ -217,17 +203,9 @@ class UFMProblem:
         """O(d), samples of one class, weight and temperature, and classes that the cost cannot tell apart."""
         ones = (Fraction(1),) * self.samples
         sample_kinds = zip(self.exact_weights or ones, self.exact_rates or ones, strict=True)
-        cells: list[dict[tuple[Fraction, Fraction], list[int]]] = [{} for _ in range(self.classes)]
-        for i, (y, kind) in enumerate(zip(self.labels.tolist(), sample_kinds, strict=True)):
-            cells[y].setdefault(kind, []).append(self.classes + i)
-        own = self.loss.facts(self.classes).class_kinds
-        blocks, kinds = [], list[Hashable]()
-        for k, groups in enumerate(cells):
-            ordered = sorted(groups.items())
-            blocks.append(((k,), *(tuple(columns) for _, columns in ordered)))
-            multiset = tuple((kind, len(columns)) for kind, columns in ordered)
-            kinds.append(multiset if own is None else (own[k], *multiset))
-        return SymmetryGroup(True, ColumnPermutations(tuple(blocks), tuple(kinds)))
+        class_kinds = self.loss.facts(self.classes).class_kinds or (None,) * self.classes
+        permutations = ColumnPermutations.of_classes(self.labels.tolist(), sample_kinds, class_kinds)
+        return SymmetryGroup(True, permutations)
 
     @cached_property
     def blocks(self) -> tuple[SampleBlock, ...]:

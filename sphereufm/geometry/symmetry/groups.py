@@ -15,7 +15,7 @@ N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, chapter 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import factorial, prod
@@ -84,6 +84,24 @@ class ColumnPermutations:
     def all_columns(cls, columns: int) -> ColumnPermutations:
         """Every permutation of the columns."""
         return cls(((tuple(range(columns)),),), (0,))
+
+    @classmethod
+    def of_classes(
+        cls, labels: Iterable[int], sample_kinds: Iterable[Any], class_kinds: Sequence[Hashable]
+    ) -> ColumnPermutations:
+        """A block for each class: its own column, then a cell for its samples of each kind, which follow all classes.
+
+        Classes change places where they are of one kind and have samples of the same kinds, equally many of each.
+        """
+        cells: list[dict[Any, list[int]]] = [{} for _ in class_kinds]
+        for column, (label, kind) in enumerate(zip(labels, sample_kinds, strict=True), start=len(cells)):
+            cells[label].setdefault(kind, []).append(column)
+        blocks, kinds = [], list[Hashable]()
+        for k, groups in enumerate(cells):
+            ordered = sorted(groups.items())
+            blocks.append(((k,), *(tuple(columns) for _, columns in ordered)))
+            kinds.append((class_kinds[k], *((kind, len(columns)) for kind, columns in ordered)))
+        return cls(tuple(blocks), tuple(kinds))
 
     @cached_property
     def columns(self) -> int:

@@ -8,7 +8,8 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, normalize
-from sphereufm.problem.ufm import Number, UFMProblem
+from sphereufm.problem.arguments import Number
+from sphereufm.problem.ufm import UFMProblem
 
 
 def invertible_branch_point(tau: Number = 1) -> tuple[UFMProblem, Array]:
