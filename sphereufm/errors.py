@@ -46,11 +46,6 @@ def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> i
     * ``remedy``: what to do, appended to the message.
 
     Raises InvalidInputError if ``value`` is no integer or is below ``minimum``.
-
-    Examples
-    --------
-    >>> check_integer("dim", 3, 1)
-    3
     """
     try:
         number = int(value)  # type: ignore[call-overload]
@@ -93,11 +88,6 @@ def check_array(
 
     Result: ``value`` itself where it already is one.  Raises InvalidInputError if the entries are not real
     numbers, a shape differs, or an entry is NaN or infinite.
-
-    Examples
-    --------
-    >>> check_array("X", [[1, 0]], (1, None)).shape
-    (1, 2)
     """
     import numpy as np
 

@@ -69,15 +69,6 @@ class Parts:
 
     ``progress``: called with the whole, in thousandths.  ``shares``: share of each part, in the order in which
     they follow; they need not add up to one.
-
-    Examples
-    --------
-    >>> reports = []
-    >>> parts = Parts(lambda *report: reports.append(report), {"search": 3.0, "proofs": 1.0})
-    >>> parts.of("search")("rank 2", 5, 10)
-    >>> parts.of("proofs")("prove", 1, 1)
-    >>> reports
-    [('rank 2', 375, 1000, ''), ('prove', 1000, 1000, '')]
     """
 
     progress: Progress
@@ -101,12 +92,8 @@ class Bar:
 
     Used as a context manager and called as a :class:`Progress`.
 
-    Parameters
-    ----------
-    live : bool
-        False draws nothing, wherever it is.
-    line : callable, optional
-        Takes a line of text where there is no bar: at news, at the end of a stage, and once a second in between.
+    ``live``: false draws nothing, wherever it is; ``line``: takes a line of text where there is no bar: at
+    news, at the end of a stage, and once a second in between.
     """
 
     def __init__(self, *, live: bool = True, line: Callable[[str], object] | None = None) -> None:

@@ -38,14 +38,6 @@ class Curve:
     """The best relative gradient norm so far, thinned: one entry for each fall by a tenth.
 
     ``points``: seconds, calls of all kinds, relative gradient norm.
-
-    Examples
-    --------
-    >>> curve = Curve()
-    >>> for seconds, norm in [(0.1, 1.0), (0.2, 0.99), (0.3, 0.5), (0.4, 2.0)]:
-    ...     curve.add(seconds, 7, norm)
-    >>> [norm for _, _, norm in curve.points]
-    [1.0, 0.5]
     """
 
     points: list[tuple[float, int, float]] = field(default_factory=list)

@@ -17,14 +17,7 @@ from sphereufm.geometry.spheres import Array
 
 
 def circle_orders(p: Instance) -> list[tuple[int, ...]]:
-    """Return one order of the classes for each way to place them on the circle up to symmetry.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> circle_orders(Instance(classes=3, dim=2, labels=[0, 0, 1, 2], tau=Fraction(1), weights=[Fraction(1, 4)] * 4))
-    [(0, 1, 2), (1, 0, 2)]
-    """
+    """Return one order of the classes for each way to place them on the circle up to symmetry."""
     kinds = [next(l for l in range(p.classes) if p.like(k, l)) for k in range(p.classes)]
     orders, seen = [], set()
     for order in permutations(range(p.classes)):
@@ -48,13 +41,6 @@ def closed_neighbourhood(p: Instance) -> float:
     """Return a delta with no critical point of the plane whose W has a diameter in ``(0, delta]``; 0 if unknown.
 
     Each lemma holds below any delta at which it holds.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> p = Instance(classes=3, dim=2, labels=[0, 1, 2], tau=Fraction(1), weights=[Fraction(1, 3)] * 3)
-    >>> round(closed_neighbourhood(p), 3)
-    0.302
     """
     low, high = 0.0, 1.56
     for _ in range(30):

@@ -45,12 +45,6 @@ def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded
     """Read labels and number them from 0; their range is not checked yet.
 
     ``samples``: number of features.  Raises InvalidInputError if there is not one label for each sample.
-
-    Examples
-    --------
-    >>> from sphereufm.features.readers import MemorySource
-    >>> read_labels(MemorySource(name="y", array=np.array(["dog", "cat", "dog"])), 3, LabelRules()).labels
-    array([1, 0, 1])
     """
     values, notes = _vector(source, samples)
     categories = getattr(source, "categories", None)

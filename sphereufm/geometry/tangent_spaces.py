@@ -53,11 +53,6 @@ def vertical_coordinates(X: Array, rank: int) -> Array:
     """Orthonormal basis of the tangent space of the O(d) orbit, in coordinates, shape ``(M (d - 1), k)``.
 
     Rows are ordered by column of ``X`` and then by coordinate, as in the Hessian's matrix.
-
-    Examples
-    --------
-    >>> vertical_coordinates(np.eye(3), 3).shape
-    (6, 3)
     """
     basis = vertical_basis(X, rank)
     coordinates = to_coordinates(np.broadcast_to(X, basis.shape), basis)

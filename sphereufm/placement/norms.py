@@ -63,11 +63,6 @@ def frame_cost(counts: Array, norms: float, tau: float, bias: Array) -> float:
     """Cost of a simplex frame with ``|W|_F |H|_F = norms``, features of equal length, and this bias.
 
     ``counts``, shape ``(K,)``: samples of each class; ``bias``, shape ``(K,)``.
-
-    Examples
-    --------
-    >>> round(frame_cost(np.full(5, 4), 10.0, 3.0, np.zeros(5)), 9)
-    0.089905586
     """
     K, N = len(counts), float(counts.sum())
     E = simplex_etf(K, K - 1)

@@ -52,13 +52,7 @@ class Training:
 
 
 def epoch_number(path: str) -> int | None:
-    """The epoch in the name of a file: the number behind a word for it, else the last one; None without any.
-
-    Examples
-    --------
-    >>> epoch_number("run2/epoch_10.npz"), epoch_number("resnet18-ep003.pt"), epoch_number("final.npz")
-    (10, 3, None)
-    """
+    """The epoch in the name of a file: the number behind a word for it, else the last one; None without any."""
     stem = os.path.splitext(os.path.basename(path))[0]
     found = _NAMED.search(stem) or _LAST.search(stem)
     return int(found[1]) if found else None

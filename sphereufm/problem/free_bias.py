@@ -46,21 +46,11 @@ def check_bias(name: str, facts: LossFacts, sizes: NDArray[np.intp]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class FreeBias:
-    """The minimiser and how it moves.
+    """The minimiser and how it moves."""
 
-    Attributes
-    ----------
-    value : ndarray, shape (..., K)
-        ``b``, of mean zero where the loss ignores a common shift.
-    curvature : ndarray, shape (..., K, K)
-        ``B``, positive definite but for common shifts.
-    blind : bool
-        Whether the loss ignores common shifts.
-    """
-
-    value: Array
-    curvature: Array
-    blind: bool
+    value: Array  #: shape ``(..., K)``: ``b``, of mean zero where the loss ignores a common shift
+    curvature: Array  #: shape ``(..., K, K)``: ``B``, positive definite but for common shifts
+    blind: bool  #: whether the loss ignores common shifts
 
     def solve(self, r: Array) -> Array:
         """``B^{-1} r`` for ``r`` of shape ``(..., K)``, of mean zero where shifts are ignored."""

@@ -63,12 +63,6 @@ def page_html(
     * ``scripts``: names of the scripts that it needs.
     * ``tone``: colour of the verdict, a class of ``page.css``: ``"good"``, ``"bad"`` or none.
     * ``link``: words of the verdict that lead somewhere, and where: an address within the page.
-
-    Examples
-    --------
-    >>> page = page_html(title="a < b", verdict="So it is.", facts=[], body="", data={"x": "</script>"})
-    >>> "<h1>a &lt; b</h1>" in page, page.count("</script>")
-    (True, 2)
     """
     from sphereufm.version import __version__
 
@@ -135,13 +129,7 @@ def section_html(heading: str, content: str) -> str:
 
 
 def figure_html(svg: str, caption: str, *, wide: bool = False) -> str:
-    """Return a figure: an SVG element with a caption, which also names it for screen readers.
-
-    Examples
-    --------
-    >>> figure_html("<svg></svg>", "What it shows.")
-    '<figure><svg role="img" aria-label="What it shows."></svg><figcaption>What it shows.</figcaption></figure>'
-    """
+    """Return a figure: an SVG element with a caption, which also names it for screen readers."""
     named = svg.replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
     opening = '<figure class="wide">' if wide else "<figure>"
     return f"{opening}{named}<figcaption>{escape(caption)}</figcaption></figure>"
@@ -155,11 +143,6 @@ def table_html(
     * ``name``: its ``id``, by which a script says what an open row shows.
     * ``rows``: ranges sort by their lower end; None is a dash and sorts last.
     * ``filters``: headings of columns by whose values rows can be chosen (by ``filters.js``).
-
-    Examples
-    --------
-    >>> table_html("t", ["cost"], [[0.5]]).count("<td")
-    1
     """
     head = "".join(
         f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings

@@ -98,14 +98,6 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
 
     ``point``: at one point ``X``, shape (d, M).  ``afford``: called before each Hessian product; false ends
     the search.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = problem.spheres.random_point(0)
-    >>> newton_length(problem.at(X), lambda: True) > 0.1
-    True
     """
     scale = point.gradient_scale
     unit = float(scale.max())

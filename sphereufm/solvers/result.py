@@ -46,13 +46,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
-    """How often a run asked for each thing; the final re-measurement is not counted.
-
-    Examples
-    --------
-    >>> Calls(cost=3, gradient=3, hessian=10).total
-    16
-    """
+    """How often a run asked for each thing; the final re-measurement is not counted."""
 
     cost: int = 0
     gradient: int = 0

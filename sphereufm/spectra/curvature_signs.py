@@ -93,17 +93,6 @@ def explains_slope(problem: SphereProblem, X: Array, U: Array) -> bool:
 
     ``X``, shape ``(d, M)``: a critical point.  ``U``, shape ``(d, M)``: a tangent, not zero; its longest
     column is the way in radians.
-
-    Examples
-    --------
-    Where two classes coincide at steep ``tau`` the third may turn, at a curvature that is small and still positive.
-
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12.0)
-    >>> X = np.array([[1.0, 1.0, -1.0, 1.0, 1.0, -1.0], [0.0] * 6])
-    >>> turn = 1e-3 * np.array([[0.0] * 6, [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]])
-    >>> explains_slope(problem, X, turn)
-    True
     """
     way = float(column_norms(U).max())
     V = _unit(U[None])

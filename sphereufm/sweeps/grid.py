@@ -84,15 +84,7 @@ class SweepGrid:
 
 
 def distinct_cells(grids: Iterable[SweepGrid]) -> Iterator[tuple[Cell, SweepGrid]]:
-    """Yield every cell of some grids once, with the first grid that holds it.
-
-    Examples
-    --------
-    >>> first = SweepGrid(classes="3", per_class="1", dim="3", tau="1")
-    >>> second = SweepGrid(classes="3", per_class="1", dim="2..3", tau="1", effort="minimisers")
-    >>> [(cell.dim, grid.effort) for cell, grid in distinct_cells([first, second])]
-    [(3, None), (2, 'minimisers')]
-    """
+    """Yield every cell of some grids once, with the first grid that holds it."""
     seen: set[Cell] = set()
     for grid in grids:
         for cell in grid.cells():

@@ -27,7 +27,7 @@ def opened(page, place, script="", flags=()):
     """What a script saw after the page had loaded; a line on the browser's console is an error."""
     place.write_text(page.replace("</body>", FRAME.format(script=script)), encoding="utf-8")
     done = subprocess.run(
-        [CHROMIUM, *FLAGS, *flags, place.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        [CHROMIUM, *FLAGS, *flags, place.as_uri()], capture_output=True, text=True, timeout=600, check=True
     )
     console = re.findall(r"^.*CONSOLE.*$", done.stderr, re.MULTILINE)
     assert console == []

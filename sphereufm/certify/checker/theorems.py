@@ -61,13 +61,7 @@ THEOREMS: dict[str, tuple[str, Callable[[Any, Problem], bool], str]] = {
 
 
 def is_convex_in_gram(program: Sequence[tuple[Any, ...]]) -> bool:
-    """Whether the rules show that the cost reads Gram entries alone and is convex in them.
-
-    Examples
-    --------
-    >>> is_convex_in_gram([("gram", 0, 1), ("exp", 0)]), is_convex_in_gram([("gram", 0, 1), ("pow", 0, 3)])
-    (True, False)
-    """
+    """Whether the rules show that the cost reads Gram entries alone and is convex in them."""
     known: list[Flags] = []
     for name, *words in program:
         if name == "x":

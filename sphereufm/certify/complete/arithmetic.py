@@ -29,14 +29,7 @@ WIDEST, LARGEST = 64, 700
 
 
 class Balls:
-    """Arrays of middles ``m`` and radii ``r`` of one shape.
-
-    Examples
-    --------
-    >>> product = Balls(np.array(2.0), np.array(0.5)) * Balls(np.array(-1.0), np.array(0.1))
-    >>> float(product.m), round(float(product.r), 12)
-    (-2.0, 0.75)
-    """
+    """Arrays of middles ``m`` and radii ``r`` of one shape."""
 
     __slots__ = ("m", "r")
 

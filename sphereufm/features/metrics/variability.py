@@ -161,13 +161,7 @@ def _of_classes(counts: NDArray[np.intp], s: Array, spread: Scatter) -> Array:
 
 
 def effective_rank(eigenvalues: Array) -> float | None:
-    """Exponential of the entropy of a spectrum: r for r equal eigenvalues and zeros.
-
-    Examples
-    --------
-    >>> round(effective_rank(np.array([2.0, 2.0, 0.0])), 12)
-    2.0
-    """
+    """Exponential of the entropy of a spectrum: r for r equal eigenvalues and zeros."""
     positive = eigenvalues[eigenvalues > 0.0]
     if not positive.size:
         return None

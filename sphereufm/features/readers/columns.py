@@ -27,14 +27,7 @@ _NUMBERED = re.compile(r"^(.*?)[^0-9A-Za-z]*(\d+)$")
 
 
 def with_matrix(name: str, arrays: Mapping[str, ArraySource]) -> dict[str, ArraySource]:
-    """The columns of a table, and ``"columns"``, the matrix of those that are features.
-
-    Examples
-    --------
-    >>> made = {k: MemorySource(name=k, array=np.ones(2)) for k in ("a", "b", "label", "confidence", "row_id")}
-    >>> with_matrix("t.csv", made)["columns"].columns
-    ('a', 'b')
-    """
+    """The columns of a table, and ``"columns"``, the matrix of those that are features."""
     chosen = _feature_columns(arrays)
     if len(chosen) < 2 or "columns" in arrays:
         return dict(arrays)

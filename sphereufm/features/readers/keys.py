@@ -115,14 +115,6 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
 
     Raises InvalidInputError if several keys fit equally well, or all that are there name another split of the
     data.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sphereufm.features.readers.source import MemorySource
-    >>> arrays = {k: MemorySource(name=k, array=np.ones(2)) for k in ("train_labels", "test_labels")}
-    >>> find_labels(arrays, "test_features", 2)
-    'test_labels'
     """
     mine = KeyRole(role=None, stem=frozenset()) if features is None else role_and_stem(features)
     named = {key: found for key in arrays if (found := role_and_stem(key)).role == "labels"}
@@ -141,13 +133,7 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
 
 
 def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
-    """Keys with a name of a last layer; True for whole names, False for the ends of longer ones.
-
-    Examples
-    --------
-    >>> named_classifiers({"backbone.fc.weight": None, "head.weight": None, "conv.weight": None})
-    {'backbone.fc.weight': False, 'head.weight': True}
-    """
+    """Keys with a name of a last layer; True for whole names, False for the ends of longer ones."""
     found = {}
     for key in arrays:
         name = key.lower()
@@ -162,14 +148,6 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
     """The key to use for a role: the one named, the conventional one, or the only one of fitting shape.
 
     Raises InvalidInputError if ``key`` is not in the file, or nothing fits, or more than one does.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sphereufm.features.readers.source import MemorySource
-    >>> arrays = {k: MemorySource(name=k, array=np.ones((2, 2))) for k in ("feats", "other")}
-    >>> choose_key(arrays, "features"), choose_key(arrays, "features", "other")
-    ('feats', 'other')
     """
     if key is not None:
         if key not in arrays:
@@ -189,13 +167,7 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
 
 
 def is_index(key: str) -> bool:
-    """Whether a key names an index or sample numbers, which are neither features nor labels.
-
-    Examples
-    --------
-    >>> is_index("__index_level_0__"), is_index("sample_ids"), is_index("width")
-    (True, True, False)
-    """
+    """Whether a key names an index or sample numbers, which are neither features nor labels."""
     return not _INDEX.isdisjoint(_tokens(key))
 
 

@@ -52,11 +52,6 @@ def printable(text: str, limit: int = 120) -> str:
     r"""Return ``text`` fit for a message: control characters escaped, and not longer than ``limit``.
 
     Names in a file are the file's to choose; raw, they could move a terminal's cursor or fill the screen.
-
-    Examples
-    --------
-    >>> printable("a\x1b[2J")
-    'a\\x1b[2J'
     """
     short = text if len(text) <= limit else text[: limit - 3] + "..."
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in short)

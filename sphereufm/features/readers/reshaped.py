@@ -31,14 +31,7 @@ _ROWS = 4096
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PooledSource:
-    """Means over all axes behind the second; a single place is taken as it is.
-
-    Examples
-    --------
-    >>> maps = MemorySource(name="maps", array=np.arange(8.0).reshape(1, 2, 2, 2))
-    >>> PooledSource(source=maps).read()
-    array([[1.5, 5.5]])
-    """
+    """Means over all axes behind the second; a single place is taken as it is."""
 
     source: ArraySource
 
@@ -138,15 +131,7 @@ class KeptRows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TableMatrix:
-    """Vectors in memory, side by side.
-
-    Examples
-    --------
-    >>> parts = {k: MemorySource(name=k, array=np.arange(2.0)) for k in "ab"}
-    >>> TableMatrix(name="t", columns=("a", "b"), parts=parts).without({"a"}).read()
-    array([[0.],
-           [1.]])
-    """
+    """Vectors in memory, side by side."""
 
     name: str
     columns: tuple[str, ...]
@@ -216,13 +201,7 @@ def transposed(source: ArraySource) -> ArraySource:
 
 
 def stored_rounding(source: ArraySource) -> float:
-    """Relative rounding of the numbers as they were saved: the coarsest type among all parts.
-
-    Examples
-    --------
-    >>> stored_rounding(MemorySource(name="x", array=np.ones(2, np.float16))) == 2.0**-11
-    True
-    """
+    """Relative rounding of the numbers as they were saved: the coarsest type among all parts."""
     parts = getattr(source, "parts", None)
     if parts:
         return max(map(stored_rounding, parts.values() if isinstance(parts, dict) else parts))

@@ -35,24 +35,12 @@ Opener = Callable[[StoredFile], dict[str, ArraySource]]
 
 
 def is_data_name(path: str) -> bool:
-    """Whether a name ends as those of data files do.
-
-    Examples
-    --------
-    >>> is_data_name("run:1/f.npz"), is_data_name("f.npz:fc.weight")
-    (True, False)
-    """
+    """Whether a name ends as those of data files do."""
     return os.path.splitext(path)[1].lower() in _SUFFIXES
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path is a glob pattern, and no existing file.
-
-    Examples
-    --------
-    >>> is_pattern("part-*.npy"), is_pattern("part.npy")
-    (True, False)
-    """
+    """Whether a path is a glob pattern, and no existing file."""
     return glob.has_magic(path) and not os.path.lexists(path)
 
 

@@ -165,13 +165,7 @@ class StoredArray:
 
 
 def contiguous_strides(shape: tuple[int, ...], fortran: bool = False) -> tuple[int, ...]:
-    """Steps in elements of a packed array, last axis fastest (first axis for ``fortran``).
-
-    Examples
-    --------
-    >>> contiguous_strides((3, 4)), contiguous_strides((3, 4), fortran=True)
-    ((4, 1), (1, 3))
-    """
+    """Steps in elements of a packed array, last axis fastest (first axis for ``fortran``)."""
     if fortran:
         return tuple(math.prod(shape[:a]) for a in range(len(shape)))
     return tuple(math.prod(shape[a + 1 :]) for a in range(len(shape)))

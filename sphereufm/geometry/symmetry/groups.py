@@ -323,12 +323,6 @@ class OrbitTangent:
     """The vertical space at one point, made once and used for many tangent vectors.
 
     ``X``, shape ``(d, M)``; ``rank``: rank of ``X``, where it is known better than by its singular values.
-
-    Examples
-    --------
-    >>> orbit = OrbitTangent(np.eye(2))
-    >>> orbit.rank, orbit.horizontal(np.array([[0.0, -1.0], [1.0, 0.0]])).round(12).tolist()
-    (2, [[0.0, 0.0], [0.0, 0.0]])
     """
 
     def __init__(self, X: Array, rank: int | None = None) -> None:

@@ -32,14 +32,6 @@ def match_columns(
     ``X`` and ``Y``, shape ``(d, M)``; ``radius``: largest allowed Euclidean distance of a column to its
     partner.  Result: the permutation of least sum of squared distances among those within the radius, if
     there is one, shape ``(M,)``, or None.
-
-    Examples
-    --------
-    >>> X = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-    >>> match_columns(X, X[:, [2, 0, 1]], ColumnPermutations.all_columns(3), 1e-6)
-    array([2, 0, 1])
-    >>> match_columns(X, X[:, [2, 0, 1]], ColumnPermutations.trivial(3), 1e-6) is None
-    True
     """
     s = np.empty(permutations.columns, dtype=np.intp)
     if all(_match_blocks(X, Y, cells, radius, s) for cells in permutations.kind_cells):

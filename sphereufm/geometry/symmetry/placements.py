@@ -59,15 +59,7 @@ class AlignmentUndecidedError(SphereUFMError):
 
 @dataclass(eq=False)
 class Work:
-    """Steps that a search may still take.
-
-    Examples
-    --------
-    >>> work = Work(1)
-    >>> work.charge(1)
-    >>> work.left
-    0
-    """
+    """Steps that a search may still take."""
 
     left: int
 
@@ -143,12 +135,6 @@ def choose_frame(
     * ``Y``, shape ``(d, M)``.
     * ``choices``, shape ``(M,)``: number of possible preimages of each column.
     * ``tolerance``: directions in which no column reaches farther than a few tolerances are left out.
-
-    Examples
-    --------
-    >>> Y = np.array([[1.0, 1.0, 0.6], [0.0, 0.0, 0.8]])
-    >>> choose_frame(Y, ColumnPermutations.all_columns(3), np.array([1, 1, 1]), 1e-6).columns
-    (0, 2)
     """
     branch = _Branch(Y, permutations.block_of)
     columns: list[int] = []

@@ -57,14 +57,6 @@ def coverage_of(
     * ``confidence``: of the upper bound, between 0 and 1.
     * ``known``: labels that others had met before the searches held out.
     * ``fresh``: searches at the end that are held out; without, the second half, and the first half's labels are known.
-
-    Examples
-    --------
-    >>> coverage = coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"])
-    >>> coverage.unseen_mass, round(coverage.unseen_bound, 3), coverage.discoveries
-    (0.125, 0.751, (1, 2, 8))
-    >>> round(coverage_of(10, ["a", "b", "a", "b", "a", "a", "b", "c"], known="abc", fresh=6).unseen_bound, 3)
-    0.393
     """
     labels = [end for end in ends if end is not None]
     hits = Counter(labels)

@@ -74,13 +74,7 @@ class Batch:
 
 
 def default_starts(unknowns: int) -> int:
-    """Starts in one batch for a search with so many unknowns: 40 for small problems, at least 2.
-
-    Examples
-    --------
-    >>> default_starts(18), default_starts(2000)
-    (40, 2)
-    """
+    """Starts in one batch for a search with so many unknowns: 40 for small problems, at least 2."""
     return int(np.clip(3_000 // max(unknowns, 1), 2, 40))
 
 
@@ -90,16 +84,7 @@ def most_starts(stratum: Stratum, settings: SearchSettings) -> int:
 
 
 def search_batch(batch: Batch) -> Array:
-    """Converged ends of a batch of random starts, as points of the whole problem, shape ``(b, d, M)``, in their order.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> stratum = Stratum(name="rank 2", problem=UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0))
-    >>> batch = Batch(stratum=stratum, settings=SearchSettings(), seed=(0,), first=0, count=6)
-    >>> search_batch(batch).shape
-    (6, 2, 4)
-    """
+    """Converged ends of a batch of random starts, in order, as points of the whole problem, shape ``(b, d, M)``."""
     stratum, rng = batch.stratum, np.random.default_rng(batch.seed)
     numbers = np.arange(batch.first, batch.first + batch.count)
     if not stratum.merged:

@@ -68,13 +68,6 @@ class Tape:
 
     ``program``: as of :class:`~sphereufm.certify.instances.ExpressionInstance`; the cost is the value of the
     last one.
-
-    Examples
-    --------
-    >>> tape = Tape([("gram", 0, 1), ("exp", 0)])
-    >>> V = tape.values(tape.leaves_filled(np.array([[0.5]])))
-    >>> V[-1], tape.adjoints(V)[0]
-    (array([1.64872127]), array([1.64872127]))
     """
 
     def __init__(self, program: Sequence[tuple[Any, ...]]) -> None:

@@ -91,13 +91,7 @@ def loss_from_json(data: Any) -> Loss:
 
 
 def loss_in_words(loss: Loss) -> str:
-    """Name and parameters, offsets without their numbers.
-
-    Examples
-    --------
-    >>> loss_in_words(CrossEntropy(margin="0.35"))
-    'cross-entropy margin 7/20'
-    """
+    """Name and parameters, offsets without their numbers."""
     parameters = [
         f"{k} {v}" for k, v in loss_to_json(loss).items() if k != "name" and isinstance(v, str) and v != "0"
     ]

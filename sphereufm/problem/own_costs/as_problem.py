@@ -19,12 +19,6 @@ def as_problem(given: Any) -> SphereProblem:
 
     ``given``: without a declared symmetry but that which an expression's form shows.  Raises
     InvalidInputError if it is none of these.
-
-    Examples
-    --------
-    >>> from sphereufm.certify.expressions import thomson
-    >>> as_problem(thomson(3))
-    <ExpressionProblem 'expression, 3 unit vectors in R^3', 18 instructions>
     """
     if hasattr(given, "spheres") and hasattr(given, "at"):
         problem: SphereProblem = given

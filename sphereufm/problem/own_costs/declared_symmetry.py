@@ -26,11 +26,6 @@ def check_symmetry(
 
     ``cost``: at points of shape ``(B, d, M)``.  Raises InvalidInputError if the group does not fit the
     manifold, or an element changes the cost at a random point.
-
-    Examples
-    --------
-    >>> spheres = ProductOfSpheres.oblique(2, 2)
-    >>> check_symmetry(lambda X: (X[:, :, 0] * X[:, :, 1]).sum(axis=1), spheres, SymmetryGroup.full(2))
     """
     d, M = spheres.shape
     if symmetry.permutations.columns != M:

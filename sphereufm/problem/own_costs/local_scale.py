@@ -41,14 +41,6 @@ def local_scale(
 
     Result: a column that the cost does not depend on has the largest scale of the others; one where there is
     none, shape ``(..., M)``.
-
-    Examples
-    --------
-    >>> spheres = ProductOfSpheres.oblique(2, 1)
-    >>> X = np.array([[1.0], [0.0]])
-    >>> flat = np.zeros((2, 1))
-    >>> local_scale(spheres, X, lambda Y: np.zeros_like(Y), flat, np.zeros(1))
-    array([1.])
     """
     V = project(X, np.where(spheres.mask, np.random.default_rng(_SEED).standard_normal(X.shape[-2:]), 0.0))
     size = column_norms(V)[..., None, :]

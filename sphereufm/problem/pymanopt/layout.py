@@ -56,13 +56,6 @@ class Layout:
     """All factors of a manifold.
 
     ``is_product``: whether Pymanopt's points are lists.
-
-    Examples
-    --------
-    >>> from pymanopt.manifolds import Product, Sphere
-    >>> layout = Layout.of(Product([Sphere(2), Sphere(3)]))
-    >>> layout.spheres.dims, [part.shape for part in layout.parts(np.eye(3)[:, :2])]
-    ((2, 3), [(2,), (3,)])
     """
 
     factors: tuple[Factor, ...]

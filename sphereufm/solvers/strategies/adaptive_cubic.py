@@ -37,14 +37,6 @@ class AdaptiveCubic:
 
     ``first_sigma``: regularisation of the first step, relative to the gradient's norm (``sigma |s|^2`` is a
     gradient).
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> solve(problem, rng=0, solver=AdaptiveCubic()).converged
-    True
     """
 
     first_sigma: float = 1.0

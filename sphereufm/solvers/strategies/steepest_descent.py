@@ -30,16 +30,7 @@ _LEAST_DECREASE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class SteepestDescent:
-    """Riemannian gradient descent with Armijo backtracking; the first trial is twice the last step.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> solve(problem, rng=0, solver=SteepestDescent()).converged
-    True
-    """
+    """Riemannian gradient descent with Armijo backtracking; the first trial is twice the last step."""
 
     name: str = field(default="steepest-descent", init=False)
 
@@ -79,14 +70,6 @@ class BarzilaiBorwein:
     """Gradient descent with Barzilai-Borwein steps and a non-monotone line search.
 
     ``window``: a step is accepted against the largest of so many last costs.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> from sphereufm.solvers import solve
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1)
-    >>> solve(problem, rng=0, solver=BarzilaiBorwein()).converged
-    True
     """
 
     window: int = 10

@@ -34,13 +34,7 @@ LEGACY_MAGIC = b"\x8a\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")
 
 
 def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:
-    """Whether an archive holds a torch object.
-
-    Examples
-    --------
-    >>> is_torch_zip({"features.npy": None})
-    False
-    """
+    """Whether an archive holds a torch object."""
     return any(name.endswith("/data.pkl") or name == "data.pkl" for name in entries)
 
 

@@ -40,11 +40,6 @@ def named_arrays(
 
     Raises UnreadableFileError if there is no tensor, two have the same name, or the value is too large or
     deep to be genuine.
-
-    Examples
-    --------
-    >>> list(named_arrays({"labels": [0, 1, 1]}, "f.pt", 100, open_tensor=None))
-    ['labels']
     """
     walk = _Walk(file, size, open_tensor)
     walk.visit((), value, 0)

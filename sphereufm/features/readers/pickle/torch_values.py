@@ -101,11 +101,6 @@ def tensor_dtype(name: str) -> np.dtype[Any]:
     """The numpy type of a torch type's name, in little-endian order.
 
     Raises MissingExtraError if it is a narrow float and ml_dtypes is not installed.
-
-    Examples
-    --------
-    >>> tensor_dtype("int16").itemsize
-    2
     """
     return narrow_dtype(name) if name in NARROW_FLOATS else np.dtype(name).newbyteorder("<")
 
@@ -243,13 +238,7 @@ class TorchBuilder:
 
 
 def why_foreign(mark: Foreign) -> str:
-    """Why something foreign is not read, and what to save instead.
-
-    Examples
-    --------
-    >>> why_foreign(Foreign(module="numpy", name="dtype"))
-    'it is a numpy object (numpy.dtype); save a tensor, or use numpy.savez'
-    """
+    """Why something foreign is not read, and what to save instead."""
     module, name, top = mark.module, mark.name, mark.module.split(".")[0]
     if top == "numpy":
         return f"it is a numpy object ({module}.{name}); save a tensor, or use numpy.savez"

@@ -28,11 +28,6 @@ def narrow_dtype(name: str) -> np.dtype[Any]:
     """The numpy type of a narrow float.
 
     Raises MissingExtraError if ml_dtypes is not installed.
-
-    Examples
-    --------
-    >>> narrow_dtype("bfloat16").itemsize
-    2
     """
     try:
         import ml_dtypes
@@ -44,26 +39,14 @@ def narrow_dtype(name: str) -> np.dtype[Any]:
 
 
 def delivered_dtype(stored: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which stored numbers arrive: native byte order, narrow floats as float32.
-
-    Examples
-    --------
-    >>> delivered_dtype(np.dtype(">f8"))
-    dtype('float64')
-    """
+    """The type in which stored numbers arrive: native byte order, narrow floats as float32."""
     if stored.name in NARROW_FLOATS:
         return np.dtype(np.float32)
     return stored.newbyteorder("=")
 
 
 def unit_roundoff(stored: np.dtype[Any]) -> float:
-    """Half the distance from one to the next number of a type: what rounding changes a number by, relatively.
-
-    Examples
-    --------
-    >>> unit_roundoff(np.dtype(np.float32)) == 2.0**-24, unit_roundoff(narrow_dtype("bfloat16")) == 2.0**-8
-    (True, True)
-    """
+    """Half the distance from one to the next number of a type: what rounding changes a number by, relatively."""
     if stored.name in NARROW_FLOATS:
         import ml_dtypes
 

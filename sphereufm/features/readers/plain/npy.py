@@ -57,14 +57,6 @@ def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
 
     Raises UnreadableFileError if this is no ``.npy`` header, or the type is neither a plain number nor a
     short text.
-
-    Examples
-    --------
-    >>> import io
-    >>> file = io.BytesIO()
-    >>> np.save(file, np.ones((3, 4)))
-    >>> parse_npy_header("x", file.getvalue()).shape
-    (3, 4)
     """
     if len(prefix) < 12 or not prefix.startswith(NPY_MAGIC) or prefix[6] not in (1, 2, 3):
         raise UnreadableFileError(f"{name} has no .npy header; save it again with numpy.save")
@@ -86,15 +78,6 @@ def open_npy(file: StoredFile, name: str) -> dict[str, ArraySource]:
 
     Raises UnreadableFileError if the header is damaged, holds objects, or does not describe all bytes of the
     file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as handle:
-    ...     np.save(handle, np.ones((3, 4)))
-    ...     handle.flush()
-    ...     open_npy(StoredFile.at(handle.name), "x")["array"].shape
-    (3, 4)
     """
     header = parse_npy_header(name, file.read_at(0, NPY_PREFIX))
     if header.size != file.size:
