@@ -18,11 +18,12 @@ CERTIFICATE = {
     "errors",
     "files",
     "certify.exact",
+    "certify.checker",
     "certify.instances",
     "certify.witness",
     "certify.certificate",
 }
-PROVE = CERTIFICATE | {"certify.balls", "version"}
+PROVE = CERTIFICATE | {"version"}
 CERTIFY = PROVE | {"certify", "certify.prove", "certify.checker", "certify.large_gap"}
 SEARCH = GROUND | MATHEMATICS | {"problem", "solvers", "spectra", "landscape.points"}
 LANDSCAPE = (
@@ -48,17 +49,14 @@ ALLOWED = {
     "features": GROUND,
     "certify.exact": {"errors"},
     "certify.witness": {"errors"},
-    # the checker's own conclusion, which prover and search ask for before they try
-    "certify.checker.theorems": {"certify.checker"},
-    "certify.instances": {"errors", "certify.exact", "certify.checker.theorems"},
+    "certify.instances": {"errors", "certify.exact", "certify.checker"},
     "certify.certificate": CERTIFICATE,
     # floats enter a proof as candidates only: no import of `problem`
-    "certify.balls": CERTIFICATE | {"certify.loss_balls"},
     "certify.prove": PROVE,
     "certify": PROVE | {"certify.prove", "certify.checker"},
     "certify.large_gap": CERTIFICATE | {"certify", "version"},
     # self-contained: standard library and python-flint only, with NumPy for complete lists
-    "certify.checker": {"certify.checker.theorems"},
+    "certify.checker": set(),
     "certify.complete": set(),
     # borrows the checker's equations, and hands it a certificate
     "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress"},
@@ -77,7 +75,6 @@ ALLOWED = {
     "plots": STUDIES,
     "report": STUDIES | {"plots"},
     "testing": MATHEMATICS | {"problem"},
-    "certify.loss_balls": set(),
 }
 # the top: the command line, and the package's own file, which names everything but loads nothing
 FREE = {"__init__", "__main__", "cli"}
@@ -89,8 +86,6 @@ OWNERS = {
     "autograd": {"problem"},
     "flint": {
         "certify",
-        "certify.balls",
-        "certify.loss_balls",
         "certify.prove",
         "certify.checker",
         "certify.complete",
@@ -233,11 +228,11 @@ def test_no_floor_holds_more_than_a_dozen_modules():
         ("geometry.spheres", "from sphereufm import problem"),
         ("geometry.spheres", "from sphereufm import UFMProblem"),
         ("geometry.spheres", "import sphereufm"),
-        ("certify.balls", "from sphereufm.problem import kernels"),
-        ("certify.balls", "from sphereufm.certify import prove"),
+        ("certify.prove.point", "from sphereufm.problem import kernels"),
+        ("certify.instances", "from sphereufm.certify import prove"),
         ("certify.checker", "from sphereufm.errors import InvalidInputError"),
-        ("certify.checker", "from sphereufm.certify.balls import ball"),
-        ("certify.prove.point", "from sphereufm.certify.checker import check"),
+        ("certify.checker", "from sphereufm.certify.exact import exact_text"),
+        ("certify.checker", "from sphereufm.certify.prove import place"),
         ("features.readers.plain.npy", "from sphereufm import position"),
         ("landscape.verify", "from sphereufm.features import load_features"),
         ("solvers.loop", "import pymanopt.optimizers"),

@@ -22,7 +22,7 @@ from sphereufm.certify.certificate import (
     StrictSaddleClaim,
 )
 from sphereufm.certify.json_format import read_certificate, write_certificate
-from sphereufm.certify.prove import prove_benign, prove_expression, prove_gap, prove_point
+from sphereufm.certify.prove import prove_benign, prove_gap, prove_point
 
 __all__ = [
     "BenignClaim",
@@ -42,7 +42,6 @@ __all__ = [
     "SpuriousClaim",
     "StrictSaddleClaim",
     "prove_benign",
-    "prove_expression",
     "prove_gap",
     "prove_point",
     "read_certificate",

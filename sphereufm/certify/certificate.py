@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.instances import ExactInstance, ExpressionInstance
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance, Instance
 from sphereufm.certify.witness import Witness
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "GapClaim",
     "GlobalMinimumClaim",
     "IndexClaim",
+    "Instance",
     "LeastLossClaim",
     "ProofStatus",
     "RankOneClaim",
@@ -74,11 +75,10 @@ class ExactPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticalClaim:
-    """An exact critical point lies within ``radius`` and is the only one, modulo O(r), within ``unique_radius``."""
+    """An exact critical point lies within ``radius``, the only one within ``unique_radius`` that is aligned with it."""
 
     radius: Fraction
     unique_radius: Fraction
-    detour: int | None = None
     witness: tuple[Witness, ...] = ()
 
 
@@ -99,14 +99,12 @@ class IndexClaim:
 class StrictSaddleClaim:
     """Every critical point within ``radius`` has a Hessian eigenvalue below ``curvature`` (negative).
 
-    ``direction`` has a column for each of the point's, with one entry more where it leaves the point's span; one more
-    column, the last, where one sample of the group ``apart`` moves by itself.
+    ``direction`` has a column for each of the point's, with one entry more where it leaves the point's span.
     """
 
     radius: Fraction
     curvature: Fraction
     direction: tuple[tuple[Fraction, ...], ...]
-    apart: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +194,7 @@ Claim = (
 class Certificate:
     """What a certificate file holds. A candidate until a checker accepts it."""
 
-    instance: ExactInstance | ExpressionInstance
+    instance: Instance
     point: ExactPoint | None  #: None for claims about the instance alone
     claims: tuple[Claim, ...]  #: empty when the prover could not decide anything
     precision: int | None = None  #: bits at which the prover succeeded; a hint

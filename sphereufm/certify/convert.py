@@ -1,7 +1,8 @@
 """Certificates of format 1 in format 2: the same statements, with the witnesses that a checker of format 2 asks for.
 
 Nothing here is trusted: what comes out is checked like any certificate, and a checker prints the instance and the
-statements that it verified.  A file whose witnesses cannot be found cannot be converted, and proves nothing.
+statements that it verified.  (That a critical point is the only one near by is said of points aligned with the centre.)
+A file whose witnesses cannot be found cannot be converted, and proves nothing.
 """
 
 from __future__ import annotations
@@ -12,31 +13,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from sphereufm.certify.balls import UFMBalls, ball, box, precision, unit_columns
-from sphereufm.certify.certificate import (
-    BenignClaim,
-    Certificate,
-    Claim,
-    CollapsedClaim,
-    CriticalClaim,
-    DegenerateClaim,
-    ExactInstance,
-    ExactPoint,
-    ExpressionInstance,
-    GapClaim,
-    GlobalMinimumClaim,
-    IndexClaim,
-    RankOneClaim,
-    SpuriousClaim,
-    StrictSaddleClaim,
-)
+from sphereufm.certify import certificate as c
+from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import parse_dyadic, parse_rational
-from sphereufm.certify.json_format import FORMAT
+from sphereufm.certify.json_format import CLAIMS, FORMAT
 from sphereufm.certify.prove.critical import existence_witness
-from sphereufm.certify.prove.expression_balls import ExpressionBalls
-from sphereufm.certify.prove.families import class_witness
-from sphereufm.certify.prove.gap import shifted_positive
-from sphereufm.certify.prove.index import Neighbourhood, prove_index
+from sphereufm.certify.prove.families import class_witnesses
+from sphereufm.certify.prove.follows import prove_index
+from sphereufm.certify.prove.gap import positive
+from sphereufm.certify.prove.place import place, precision
 from sphereufm.errors import InvalidInputError
 
 FORMAT_1 = FORMAT.replace("/2", "/1")
@@ -47,11 +32,13 @@ _MOST_ENTRIES = 4000
 _MOST_INSTRUCTIONS = 4000
 
 
-def convert(data: bytes) -> Certificate:
+def convert(data: bytes) -> c.Certificate:
     """Return the certificate that a file of format 1 states, in the terms of format 2.
 
-    ``data``: the file's content.  Raises InvalidInputError if it is no certificate of format 1, or no witness
-    of one of its claims was found.
+    Raises
+    ------
+    InvalidInputError
+        If it is no certificate of format 1, or no witness of one of its claims was found.
     """
     try:
         if len(data) > _LARGEST_FILE:
@@ -67,18 +54,17 @@ def convert(data: bytes) -> Certificate:
         ) from error
     _check_size(certificate)
     for bits in [b for b in _LEVELS if b >= min(hint, _LEVELS[-1])]:
-        with precision(bits), suppress(ArithmeticError, ValueError, IndexError):
-            found = _witnessed(certificate)
+        with precision(bits) as B, suppress(ArithmeticError, ValueError, LookupError):
+            found = _witnessed(B, certificate)
             if found is not None:
                 return replace(found, precision=bits)
     raise InvalidInputError("this certificate of format 1 has a claim for which no witness was found")
 
 
-def _check_size(certificate: Certificate) -> None:
+def _check_size(certificate: c.Certificate) -> None:
     """Refuse what would take long."""
-    point, instance = certificate.point, certificate.instance
-    entries = 0 if point is None else sum(map(len, point.columns))
-    program = len(instance.program) if isinstance(instance, ExpressionInstance) else 0
+    entries = 0 if certificate.point is None else sum(map(len, certificate.point.columns))
+    program = len(certificate.instance.problem.program)
     if entries > _MOST_ENTRIES or program > _MOST_INSTRUCTIONS:
         raise InvalidInputError(
             f"{entries} entries and {program} instructions are too many for a conversion; "
@@ -86,28 +72,26 @@ def _check_size(certificate: Certificate) -> None:
         )
 
 
-def _stated(old: dict[str, Any]) -> Certificate:
+def _stated(old: dict[str, Any]) -> c.Certificate:
     """The statements, without witnesses."""
     instance = _instance(old["instance"])
     point = None if old["point"] is None else _point(old["point"])
-    claims = tuple(_claim(claim, point) for claim in old["claims"])
-    names = old["producer"]
-    return Certificate(
+    return c.Certificate(
         instance=instance,
         point=point,
-        claims=claims,
+        claims=tuple(_claim(claim, point, instance) for claim in old["claims"]),
         reason=str(old.get("reason", "")),
-        producer=(str(names["name"]), str(names["version"])),
+        producer=(str(old["producer"]["name"]), str(old["producer"]["version"])),
     )
 
 
-def _instance(entry: dict[str, Any]) -> ExactInstance | ExpressionInstance:
+def _instance(entry: dict[str, Any]) -> c.Instance:
     """The instance, whose form did not change."""
     if entry["kind"] == "expression":
         program = tuple(tuple(step) for step in entry["program"])
-        return ExpressionInstance(dim=entry["dim"], columns=entry["columns"], program=program)
+        return c.ExpressionInstance(dim=entry["dim"], columns=entry["columns"], program=program)
     weights = entry["weights"]
-    return ExactInstance(
+    return c.ExactInstance(
         classes=entry["classes"],
         dim=entry["dim"],
         class_sizes=tuple(entry["class_sizes"]) if "class_sizes" in entry else None,
@@ -118,146 +102,88 @@ def _instance(entry: dict[str, Any]) -> ExactInstance | ExpressionInstance:
     )
 
 
-def _point(entry: dict[str, Any]) -> ExactPoint:
+def _point(entry: dict[str, Any]) -> c.ExactPoint:
     """A point, whose numbers are hexadecimal."""
     groups = entry["groups"]
-    return ExactPoint(
+    return c.ExactPoint(
         columns=tuple(tuple(map(parse_dyadic, column)) for column in entry["columns"]),
         groups=None if groups is None else tuple(tuple((a, b) for a, b in group) for group in groups),
     )
 
 
-def _claim(old: dict[str, Any], point: ExactPoint | None) -> Claim:
+def _claim(old: dict[str, Any], point: c.ExactPoint | None, instance: c.Instance) -> c.Claim:
     """A claim without its witnesses."""
-    kind = old["type"]
-    number: dict[str, Fraction] = {
-        key: parse_dyadic(old[key])
-        for key in ("radius", "unique_radius", "gap", "margin", "curvature")
-        if key in old
-    }
-    lower = _point(old["lower_point"]) if "lower_point" in old else None
-    if kind == "critical":
-        return CriticalClaim(radius=number["radius"], unique_radius=number["unique_radius"])
-    if kind == "strict_saddle" and point is not None:
-        return _saddle(old, point, number)
-    if kind == "gap":
-        return GapClaim(gap=number["gap"], shifts=tuple(map(parse_dyadic, old["shifts"])))
-    if kind == "collapsed":
-        return CollapsedClaim(radius=number["radius"], target=tuple(map(parse_dyadic, old["target"])))
-    if lower is not None:
-        if kind == "spurious":
-            return SpuriousClaim(lower_point=lower, margin=number["margin"])
-        return DegenerateClaim(lower_point=lower, margin=number["margin"])
-    if kind == "index":
-        return IndexClaim(index=old["index"])
-    plain: dict[str, Any] = {
-        "rank_one": RankOneClaim,
-        "global_minimum": GlobalMinimumClaim,
-        "benign": BenignClaim,
-    }
-    claim: Claim = plain[kind]()
+    kind, fields = CLAIMS[old["type"]]
+    if kind is c.StrictSaddleClaim and point is not None:
+        return _saddle(old, point, instance.problem.classes)
+    values: dict[str, Any] = {}
+    for name in fields:
+        if name == "lower_point":
+            values[name] = _point(old[name])
+        elif name == "index":
+            values[name] = old[name]
+        elif name in old and name != "theorem":
+            given = old[name]
+            values[name] = tuple(map(parse_dyadic, given)) if isinstance(given, list) else parse_dyadic(given)
+    if kind is c.CollapsedClaim:
+        # sums are weighed by the slopes tau / K now
+        p = instance.problem
+        values["target"] = tuple(t * p.taus[0] / p.classes for t in values["target"])
+    claim: c.Claim = kind(**values)
     return claim
 
 
-def _saddle(old: dict[str, Any], point: ExactPoint, number: dict[str, Fraction]) -> StrictSaddleClaim:
-    """One form for four: a row more off the span, a column more for a sample apart."""
-    r, zero = point.rank, Fraction(0)
-    still = [(zero,) * r] * len(point.columns)
-    if old["form"] == "tangent":
+def _saddle(old: dict[str, Any], point: c.ExactPoint, K: int) -> c.StrictSaddleClaim:
+    """One form for four: a row more off the span; of a group all samples move, with the same quotient (Lemma 1)."""
+    r, zero, form = point.rank, Fraction(0), old["form"]
+    columns = [(zero,) * r] * len(point.columns)
+    if form == "tangent":
         columns = [tuple(map(parse_dyadic, column)) for column in old["direction"]]
-    elif old["form"] == "normal":
-        columns = [(*(zero,) * r, parse_dyadic(c)) for c in old["direction"]]
-    elif old["form"] == "split_tangent":
-        columns = [*still, tuple(map(parse_dyadic, old["direction"]))]
+    elif form == "normal":
+        columns = [(*(zero,) * r, parse_dyadic(x)) for x in old["direction"]]
+    elif form == "split_tangent":
+        columns[K + old["group"]] = tuple(map(parse_dyadic, old["direction"]))
     else:
-        columns = [*[(*column, zero) for column in still], (*(zero,) * r, Fraction(1))]
-    return StrictSaddleClaim(
-        radius=number["radius"],
-        curvature=number["curvature"],
-        direction=tuple(columns),
-        apart=old.get("group"),
-    )
+        columns = [(*column, Fraction(j == K + old["group"])) for j, column in enumerate(columns)]
+    numbers = {name: parse_dyadic(old[name]) for name in ("radius", "curvature")}
+    return c.StrictSaddleClaim(**numbers, direction=tuple(columns))
 
 
-def _witnessed(certificate: Certificate) -> Certificate | None:
+def _witnessed(B: Any, certificate: c.Certificate) -> c.Certificate | None:
     """The certificate with witnesses, None where one is missing at this precision."""
-    point, instance = certificate.point, certificate.instance
+    point = certificate.point
     if point is None:
         return certificate
-    ufm = isinstance(instance, ExactInstance)
-    problem: Any = UFMBalls(instance, point.groups) if ufm else ExpressionBalls(instance)  # type: ignore[arg-type]
-    existence = certificate.find(CriticalClaim)
-    own_index, scales = (0 if point.rank == 1 else None), None
+    at = place(B, certificate.instance, point.columns, point.groups)
     claims: dict[type[Any], Any] = {type(claim): claim for claim in certificate.claims}
+    radius, own = Fraction(0), 0
+    existence = certificate.find(c.CriticalClaim)
     if existence is not None:
-        found = existence_witness(problem, point.columns, existence.unique_radius)
-        if found is None:
+        witness = existence_witness(at, existence.unique_radius)
+        if witness is None:
             return None
-        detour, witness, scales = found
-        claims[CriticalClaim] = replace(existence, detour=detour, witness=witness)
-        own_index = witness[0].minus
-    at = problem.at(box(point.columns, existence.radius if existence else Fraction(0)))
-    if GapClaim in claims:
-        at = problem.at(unit_columns(point.columns))
-    scales = scales or tuple(e // 2 for e in at.scales)
-    near = Neighbourhood(
-        problem=problem,
-        columns=point.columns,
-        radius=existence.radius if existence else Fraction(0),
-        dim=instance.dim,
-        own_index=own_index,
-        scales=scales,
-    )
-    for kind, fill in _FILL.items():
-        if kind in claims:
-            filled = fill(claims[kind], near, at, point)
-            if filled is None:
+        claims[c.CriticalClaim] = replace(existence, witness=(witness,))
+        radius, own = existence.radius, witness.minus
+    for kind, claim in claims.items():
+        if kind in (c.IndexClaim, c.GlobalMinimumClaim, c.GapClaim, c.CollapsedClaim):
+            found = _witnesses(at, claim, radius, own)
+            if found is None or (None in found and kind is not c.CollapsedClaim):
                 return None
-            claims[kind] = filled
+            claims[kind] = replace(claim, witness=found)
     return replace(
         certificate,
-        point=replace(point, scales=scales),
-        cost=float(at.cost),
+        point=replace(point, scales=tuple(at.point.scales)),
+        cost=float(at.around(Fraction(0)).unit.cost),
         claims=tuple(claims[type(claim)] for claim in certificate.claims),
     )
 
 
-def _index(claim: IndexClaim, near: Neighbourhood, at: Any, point: ExactPoint) -> IndexClaim | None:
-    """The claimed index, with the witnesses of the true one."""
-    found = prove_index(near)
-    return None if found is None else replace(claim, witness=found.witness)
-
-
-def _minimum(
-    claim: GlobalMinimumClaim, near: Neighbourhood, at: Any, point: ExactPoint
-) -> GlobalMinimumClaim | None:
-    """With the witness of the multiplier matrix."""
-    found = near.normal_inertia
-    return None if found is None else replace(claim, witness=(found,))
-
-
-def _gap(claim: GapClaim, near: Neighbourhood, at: Any, point: ExactPoint) -> GapClaim | None:
-    """With the witness of the Schur complement."""
-    counts = near.problem.multiplicities
-    shifts = [ball(x * m) for x, m in zip(claim.shifts, counts, strict=True)]
-    found = shifted_positive(at, shifts)
-    return None if found is None else replace(claim, witness=(found,))
-
-
-def _collapsed(
-    claim: CollapsedClaim, near: Neighbourhood, at: Any, point: ExactPoint
-) -> CollapsedClaim | None:
-    """With a witness for each class."""
-    problem = near.problem
-    assert isinstance(problem, UFMBalls)
-    features = point.columns[problem.classes :]
-    classes = sorted(set(problem.labels))
-    return replace(claim, witness=tuple(class_witness(problem, features, k, claim.target) for k in classes))
-
-
-_FILL: dict[type[Any], Any] = {
-    IndexClaim: _index,
-    GlobalMinimumClaim: _minimum,
-    GapClaim: _gap,
-    CollapsedClaim: _collapsed,
-}
+def _witnesses(at: Place, claim: Any, radius: Fraction, own: int) -> tuple[Any, ...] | None:
+    """Those of a claim other than ``critical``; of an index, those of the true one."""
+    if isinstance(claim, c.IndexClaim):
+        index = prove_index(at, radius, own)
+        return None if index is None else index.witness
+    if isinstance(claim, c.CollapsedClaim):
+        return class_witnesses(at, claim.target)
+    shifts = list(claim.shifts) if isinstance(claim, c.GapClaim) else None
+    return (positive(at, at.around(Fraction(0) if shifts else radius).unit, shifts),)

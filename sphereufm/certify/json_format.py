@@ -26,6 +26,7 @@ from sphereufm.certify.certificate import (
     GapClaim,
     GlobalMinimumClaim,
     IndexClaim,
+    Instance,
     LeastLossClaim,
     RankOneClaim,
     SpuriousClaim,
@@ -33,10 +34,10 @@ from sphereufm.certify.certificate import (
     WellClassifiedClaim,
     Witness,
 )
-from sphereufm.certify.checker.arithmetic import CheckError
-from sphereufm.certify.checker.face import read
+from sphereufm.certify.checker.kernel import CheckError
+from sphereufm.certify.checker.reading import read_certificate as read_certificate_file
 from sphereufm.certify.checker.reading import read_file
-from sphereufm.certify.exact import exact_text, rational_text
+from sphereufm.certify.exact import exact_text
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text
 
@@ -44,10 +45,10 @@ FORMAT = "sphereufm-certificate/2"
 
 # types of claims by name, with their fields in the order in which they are written
 CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
-    "critical": (CriticalClaim, ("radius", "unique_radius", "detour", "witness")),
+    "critical": (CriticalClaim, ("radius", "unique_radius", "witness")),
     "rank_one": (RankOneClaim, ()),
     "index": (IndexClaim, ("index", "witness")),
-    "strict_saddle": (StrictSaddleClaim, ("radius", "curvature", "apart", "direction")),
+    "strict_saddle": (StrictSaddleClaim, ("radius", "curvature", "direction")),
     "global_minimum": (GlobalMinimumClaim, ("witness",)),
     "gap": (GapClaim, ("gap", "shifts", "witness")),
     "collapsed": (CollapsedClaim, ("radius", "target", "witness")),
@@ -103,7 +104,7 @@ def certificate_to_json(certificate: Certificate) -> str:
     document: dict[str, Any] = {
         "format": FORMAT,
         "producer": {"name": certificate.producer[0], "version": certificate.producer[1]},
-        "instance": instance_to_json(certificate.instance),
+        "instance": certificate.instance.to_json(),
         "point": _to_json(certificate.point),
         "claims": [_claim_to_json(claim) for claim in certificate.claims],
     }
@@ -138,52 +139,32 @@ def _to_json(value: Any) -> Any:
         return value.to_json()
     if isinstance(value, ExactPoint):
         groups = None if value.groups is None else [[list(pair) for pair in group] for group in value.groups]
-        scales = None if value.scales is None else list(value.scales)
+        scales = list(value.scales or (0,) * len(value.columns))
         return {"rank": value.rank, "columns": _to_json(value.columns), "groups": groups, "scales": scales}
     return [_to_json(part) for part in value] if isinstance(value, tuple) else value
 
 
-def instance_to_json(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
-    """Return the instance's object."""
-    if isinstance(instance, ExpressionInstance):
-        return {
-            "kind": "expression",
-            "dim": instance.dim,
-            "columns": instance.columns,
-            "program": [list(instruction) for instruction in instance.program],
-        }
-    samples = {"class_sizes": instance.class_sizes, "labels": instance.labels}
-    parameters = {key: rational_text(value) for key, value in instance.parameters}
-    return {
-        "kind": "ufm",
-        "classes": instance.classes,
-        "dim": instance.dim,
-        **{key: list(value) for key, value in samples.items() if value is not None},
-        "tau": rational_text(instance.tau),
-        "weights": None if instance.weights is None else [rational_text(w) for w in instance.weights],
-        "loss": {"name": instance.loss, **parameters} if parameters else instance.loss,
-    }
-
-
 def _from_bytes(data: bytes) -> Certificate:
     """Make data of what the checker's reader accepts."""
-    file, p, point, claims = read(data)
+    file, p, point, claims = read_certificate_file(data)
     if p.program:
         program = tuple(
             tuple(str(word) if isinstance(word, Fraction) else word for word in step) for step in p.program
         )
-        instance: Any = ExpressionInstance(dim=p.dim, columns=p.columns, program=program)
+        instance: Instance = ExpressionInstance(dim=p.dim, columns=p.columns, program=program)
     else:
-        sizes = file["instance"].get("class_sizes")
+        given = file["instance"]
+        sizes, labels = given.get("class_sizes"), given.get("labels")
         instance = ExactInstance(
             classes=p.classes,
             dim=p.dim,
             class_sizes=None if sizes is None else tuple(sizes),
-            labels=None if p.labels is None else tuple(p.labels),
-            tau=p.tau,
-            weights=None if p.weights is None else tuple(p.weights),
+            labels=None if labels is None else tuple(labels),
+            tau=max(p.taus),
+            rates=tuple(t / max(p.taus) for t in p.taus) if isinstance(given["tau"], list) else None,
+            weights=None if given["weights"] is None else tuple(p.weights),
             loss=p.loss,
-            parameters=tuple(p.parameters.items()),
+            parameters=tuple((key, _tuples(value)) for key, value in p.parameters.items()),
         )
     hints = file.get("hints", {})
     cost = hints.get("cost")
@@ -204,7 +185,7 @@ def _point(point: Any, raw: dict[str, Any]) -> ExactPoint:
     return ExactPoint(
         columns=tuple(map(tuple, point.columns)),
         groups=None if groups is None else tuple(tuple((a, b) for a, b in group) for group in groups),
-        scales=None if point.scales is None else tuple(point.scales),
+        scales=tuple(point.scales),
     )
 
 
@@ -221,9 +202,12 @@ def _field(name: str, raw: Any, found: Any) -> Any:
         return tuple(None if item is None else _witness(item) for item in raw)
     if name == "lower_point":
         return _point(found, raw)
-    if isinstance(found, list):
-        return tuple(tuple(part) if isinstance(part, list) else part for part in found)
-    return found
+    return _tuples(found)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, nested or not, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _witness(raw: list[Any]) -> Witness:

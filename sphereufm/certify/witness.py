@@ -52,13 +52,14 @@ class Witness:
                 parts.append(whole.to_bytes(width, "big", signed=True))
         return cls(minus=minus, width=width, exponents=tuple(exponents), data=b"".join(parts))
 
-    def integers(self) -> list[list[int]]:
-        """Columns of integers, without their powers of two."""
+    @property
+    def exactly(self) -> tuple[int, list[int], list[list[int]]]:
+        """``minus``, powers of two and columns of integers, as a checker reads them."""
         w, n = self.width, len(self.exponents)
         whole = [
             int.from_bytes(self.data[i : i + w], "big", signed=True) for i in range(0, len(self.data), w)
         ]
-        return [whole[j * n : j * n + n] for j in range(n)]
+        return self.minus, list(self.exponents), [whole[j * n : j * n + n] for j in range(n)]
 
     def floats(self) -> NDArray[np.float64]:
         """T, rounded to floats where it has more digits."""
@@ -71,7 +72,7 @@ class Witness:
             return np.ldexp(whole.astype(np.float64), np.array(self.exponents)[:, None]).T
         columns = [
             np.ldexp(np.array(c, dtype=np.float64), e)
-            for c, e in zip(self.integers(), self.exponents, strict=True)
+            for c, e in zip(self.exactly[2], self.exponents, strict=True)
         ]
         return np.array(columns).T
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
-from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.branch_and_prune import Search
 from sphereufm.version import __version__
 
@@ -52,7 +51,7 @@ def _head(instance: ExactInstance | ExpressionInstance) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "producer": {"name": "sphereufm", "version": __version__},
-        "instance": instance_to_json(instance),
+        "instance": instance.to_json(),
     }
 
 

@@ -14,7 +14,6 @@ from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import ProgramEquations, charts
 from sphereufm.certify.complete.reading import Instance, read_instance, read_program
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
-from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.branch_and_prune import Search, branch_and_prune
 from sphereufm.complete.certificate import charts_certificate, planar_certificate, two_class_certificate
 from sphereufm.complete.circles import circle_orders, closed_neighbourhood, planar_point
@@ -119,7 +118,7 @@ def prove_complete(
     instance = capabilities.exact_instance(problem)
     if isinstance(instance, ExpressionInstance):
         return search_charts(instance, most_boxes=most_boxes, progress=advance)
-    if not isinstance(instance, ExactInstance) or instance.loss != "cross-entropy":
+    if not isinstance(instance, ExactInstance) or instance.rates or instance.loss != "cross-entropy":
         return _undecided(
             "complete lists need a cost whose formulas are known in balls: cross-entropy, or an expression"
         )
@@ -144,7 +143,7 @@ def _out_of_reach(instance: ExactInstance) -> str:
     unknowns = instance.classes - 1 + instance.samples
     if unknowns > _MOST_UNKNOWNS:
         return f"the search has {unknowns} unknown angles, but at most {_MOST_UNKNOWNS} are possible"
-    if closed_neighbourhood(read_instance(instance_to_json(instance))) <= 0:
+    if closed_neighbourhood(read_instance(instance.to_json())) <= 0:
         return (
             "the neighbourhood of the collapsed family is not settled: signed sums of weights of two classes agree, "
             "and no lemma covers this for more than one sample a class"
@@ -158,7 +157,7 @@ def search_plane(
     """Search every order of the classes on the circle; like :func:`prove_complete`, but never by the closed form."""
     advance = progress or silent
     instance = capabilities.exact_instance(problem)
-    p = read_instance(instance_to_json(instance))
+    p = read_instance(instance.to_json())
     closed = closed_neighbourhood(p)
     orders = circle_orders(p)
     searches: list[tuple[Sequence[int], Search]] = []
@@ -202,7 +201,7 @@ def search_charts(
     count = (2 * instance.dim) ** instance.columns if instance.dim > 2 else 1
     if unknowns > _MOST_UNKNOWNS or count > _MOST_CHARTS:
         return _undecided(f"{unknowns} unknowns in {count} charts are more than can be searched")
-    p = read_program(instance_to_json(instance))
+    p = read_program(instance.to_json())
     faces = charts(p)
     searches, boxes = [], 0
     points: list[tuple[list[tuple[int, int]], Array]] = []

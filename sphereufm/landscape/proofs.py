@@ -18,7 +18,7 @@ from sphereufm.certify.certificate import (
 )
 from sphereufm.certify.checker import CheckError, check_bytes
 from sphereufm.certify.json_format import certificate_to_json, claim_name, write_certificate
-from sphereufm.certify.prove import prove_benign, prove_expression, prove_point
+from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import is_benign, keep_certificate
@@ -159,8 +159,6 @@ class _Prover:
 
     def theorem(self) -> tuple[bool, str | None]:
         """Prove the instance benign by a theorem; return whether that was accepted, and the file's name."""
-        if isinstance(self.instance, ExpressionInstance):
-            return False, None
         certificate = prove_benign(self.instance)
         if certificate.find(BenignClaim) is None or accepted(certificate) is None:
             return False, None
@@ -234,7 +232,7 @@ class _Prover:
         if self.instance.is_orthogonally_invariant:
             d = min(d, len(X) + 1)
         lower = None if self.lowest is None or len(self.lowest) > d else embed(self.lowest, d)
-        return prove_expression(replace(self.instance, dim=d), embed(X, d), lower=lower)
+        return prove_point(replace(self.instance, dim=d), embed(X, d), lower=lower)
 
     def is_small(self, X: Array) -> bool:
         """Whether a proof takes seconds."""

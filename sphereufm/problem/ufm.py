@@ -330,7 +330,7 @@ class UFMProblem:
         from sphereufm.certify.instances import ExactInstance
 
         with suppress(InvalidInputError):
-            return ExactInstance.from_problem(self) if self.exact_rates is None and not self.bias else None
+            return None if self.bias else ExactInstance.from_problem(self)
         return None
 
     def is_well_scaled(self) -> bool:

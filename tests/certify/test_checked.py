@@ -12,7 +12,6 @@ from sphereufm.certify import (
     ExactInstance,
     IndexClaim,
     StrictSaddleClaim,
-    prove_expression,
     prove_gap,
     prove_point,
 )
@@ -63,7 +62,7 @@ def winding(k):
     ids=["tetrahedron", "square", "axis", "diagonal", "cut", "twisted", "synchronised"],
 )
 def test_expressions_are_accepted(instance, X, lower, row):
-    result = check(prove_expression(instance, X, lower=lower))
+    result = check(prove_point(instance, X, lower=lower))
     assert (result.status, result.row) == ("PROVED", row)
 
 

@@ -58,6 +58,7 @@ def test_unequal_class_sums_are_refuted():
     data["instance"]["weights"] = ["1", "1", "1", "2"]
     data["point"]["groups"] = None
     data["point"]["columns"] = [["1", "0"]] * 2 + [["0", "1"]] * 4
+    data["point"]["scales"] = data["claims"][0]["lower_point"]["scales"] = [0] * 6
     data["claims"][0]["lower_point"]["groups"] = None
     lower = data["claims"][0]["lower_point"]["columns"]
     data["claims"][0]["lower_point"]["columns"] = [*lower[:2], lower[2], lower[2], lower[3], lower[3]]
@@ -83,7 +84,7 @@ def test_a_higher_point_refutes():
     problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
     data = as_json(certificate_of(problem))
     high = [["1", "0"], ["-1", "0"], ["-1", "0"], ["1", "0"]]
-    data["claims"][0]["lower_point"] = {"rank": 2, "columns": high, "groups": None, "scales": None}
+    data["claims"][0]["lower_point"] = {"rank": 2, "columns": high, "groups": None, "scales": [0] * 4}
     assert check(data).status == "REFUTED"
 
 

@@ -14,14 +14,14 @@ from sphereufm.certify import (
     IndexClaim,
     SpuriousClaim,
     StrictSaddleClaim,
-    prove_expression,
+    prove_point,
     read_certificate,
     write_certificate,
 )
-from sphereufm.certify.balls import box, floats, precision
+from sphereufm.certify.checker.calculus import evaluate as evaluated
+from sphereufm.certify.checker.kernel import Arb
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
-from sphereufm.certify.prove.candidate import exact_columns
-from sphereufm.certify.prove.expression_balls import ExpressionBalls
+from sphereufm.certify.prove.inertia import floats
 from sphereufm.errors import InvalidInputError
 
 mp = mpmath.mp.clone()
@@ -36,6 +36,12 @@ def mixed():
     exp(b)
     first = exp(square - b / 3) + log(2 + a + a) / sqrt(5 - square)
     return cost.instance(first - (b * c) ** 3 + (-c) * square + cost.gram(0, 0) / (3 + b))
+
+
+def balls(B, instance, X, radius=0.0):
+    """Everything at balls around columns, as they are."""
+    columns = [[B.around(B.number(x), B.number(radius)) for x in column] for column in X.T.tolist()]
+    return evaluated(B, instance.problem, [], [], columns)
 
 
 def evaluate(instance, X):
@@ -73,10 +79,12 @@ def test_derivatives_are_the_slopes(instance):
     X = np.random.default_rng(2).standard_normal((d, M))
     X /= np.linalg.norm(X, axis=0)
     exact, h = np.vectorize(mp.mpf, otypes=[object])(X), mp.mpf(10) ** -15
-    with precision(160):
-        at = ExpressionBalls(instance).at(box(exact_columns(X), Fraction(0)))
+    B = Arb(160)
+    with B:
+        at = balls(B, instance, X)
         assert at.cost.overlaps(arb(mp.nstr(evaluate(instance, exact), 55)))
         gradient, H = np.array([[float(v) for v in c] for c in at.gradient]), floats(arb_mat(at.hessian))
+        H += np.diag(np.repeat([float(t) for t in at.multipliers], d))
 
     def moved(*steps):
         Y = exact.copy()
@@ -97,16 +105,14 @@ def test_derivatives_are_the_slopes(instance):
 
 
 def test_box_contains_every_point_of_it():
-    instance, rng, radius = mixed(), np.random.default_rng(4), Fraction(1, 256)
+    instance, rng, radius = mixed(), np.random.default_rng(4), 2.0**-8
     X = rng.standard_normal((2, 3))
     X /= np.linalg.norm(X, axis=0)
-    problem = ExpressionBalls(instance)
-    with precision(128):
-        wide = problem.at(box(exact_columns(X), radius))
+    B = Arb(128)
+    with B:
+        wide = balls(B, instance, X, radius)
         for _ in range(10):
-            inner = problem.at(
-                box(exact_columns(X + rng.uniform(-1, 1, X.shape) * float(radius)), Fraction(0))
-            )
+            inner = balls(B, instance, X + rng.uniform(-1, 1, X.shape) * radius)
             assert wide.cost.contains(inner.cost)
             for outer_row, inner_row in zip(wide.hessian, inner.hessian, strict=True):
                 assert all(o.contains(i) for o, i in zip(outer_row, inner_row, strict=True))
@@ -120,7 +126,7 @@ def test_fourth_powers_have_the_known_indices():
         if m == 0:
             continue
         X = np.array(signs, dtype=float)[:, None] / np.sqrt(m)
-        certificate = prove_expression(instance, X)
+        certificate = prove_point(instance, X)
         assert certificate.reason == ""
         assert certificate.find(CriticalClaim) is not None
         assert certificate.find(IndexClaim).index == m - 1
@@ -129,11 +135,11 @@ def test_fourth_powers_have_the_known_indices():
 
 def test_thomson_tetrahedron_is_a_minimum_and_the_square_a_saddle():
     tetrahedron = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / np.sqrt(3)
-    certificate = prove_expression(thomson(4), tetrahedron)
+    certificate = prove_point(thomson(4), tetrahedron)
     assert certificate.find(IndexClaim).index == 0
     assert certificate.cost == pytest.approx(3.674234614, rel=1e-9)
     square = np.array([[1.0, 0, -1, 0], [0, 1, 0, -1], [0, 0, 0, 0]])
-    saddle = prove_expression(thomson(4), square)
+    saddle = prove_point(thomson(4), square)
     assert saddle.find(IndexClaim).index > 0
     assert saddle.find(StrictSaddleClaim).curvature < 0
 
@@ -142,10 +148,10 @@ def test_max_cut_of_a_triangle():
     instance = max_cut([[0, 1, 1], [0, 0, 1], [0, 0, 0]], 2)
     angles = 2 * np.pi * np.arange(3) / 3
     minimum = np.array([np.cos(angles), np.sin(angles)])
-    certificate = prove_expression(instance, minimum)
+    certificate = prove_point(instance, minimum)
     assert certificate.find(IndexClaim).index == 0
     assert certificate.cost == pytest.approx(-1.5, abs=1e-12)
-    cut = prove_expression(instance, [[1, 1, -1], [0, 0, 0]])
+    cut = prove_point(instance, [[1, 1, -1], [0, 0, 0]])
     assert cut.find(IndexClaim).index > 0
 
 
@@ -160,24 +166,24 @@ def test_spurious_minimum_of_a_cycle_in_the_plane():
         angles = 2 * np.pi * k * np.arange(8) / 8
         return np.array([np.cos(angles), np.sin(angles)])
 
-    twisted = prove_expression(instance, winding(1), lower=winding(0))
+    twisted = prove_point(instance, winding(1), lower=winding(0))
     assert twisted.find(IndexClaim).index == 0
     claim = twisted.find(SpuriousClaim)
     assert 0 < claim.margin < 8 * (1 - np.cos(np.pi / 4))
-    assert prove_expression(instance, winding(0), lower=winding(1)).find(SpuriousClaim) is None
+    assert prove_point(instance, winding(0), lower=winding(1)).find(SpuriousClaim) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_points_that_are_not_critical_get_no_claim_of_existence(seed):
     X = np.random.default_rng(seed).standard_normal((3, 4))
-    certificate = prove_expression(thomson(4), X)
+    certificate = prove_point(thomson(4), X)
     assert certificate.find(CriticalClaim) is None
     assert certificate.find(IndexClaim) is None
     assert certificate.reason
 
 
 def test_certificate_survives_the_round_trip(tmp_path):
-    certificate = prove_expression(fourth_powers(3), [[1], [0], [0]])
+    certificate = prove_point(fourth_powers(3), [[1], [0], [0]])
     write_certificate(tmp_path / "c.json", certificate)
     assert read_certificate(tmp_path / "c.json") == certificate
 
@@ -218,7 +224,7 @@ def test_terms_of_two_costs_and_floats_are_refused():
 
 def test_a_singular_point_is_a_failed_proof():
     X = np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 0.0]])
-    certificate = prove_expression(thomson(3, 2), X)
+    certificate = prove_point(thomson(3, 2), X)
     assert certificate.claims == ()
     assert "not finite" in certificate.reason
 
@@ -229,5 +235,5 @@ def test_columns_whose_pulls_cancel_are_scaled_by_the_pulls(n):
     cost = Cost(dim=2, columns=n)
     ring = cost.instance(-sum(cost.gram(i, (i + 1) % n) for i in range(n)))
     for k in range(1, n):
-        certificate = prove_expression(ring, [[1] * k + [-1] * (n - k), [0] * n])
+        certificate = prove_point(ring, [[1] * k + [-1] * (n - k), [0] * n])
         assert certificate.find(CriticalClaim) is not None

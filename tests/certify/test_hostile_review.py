@@ -17,7 +17,7 @@ from test_checker_review import ONE, certificate, point, ufm, unit
 
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_gap, prove_point
-from sphereufm.certify.checker import CheckError, check_bytes, face
+from sphereufm.certify.checker import CheckError, check_bytes, command
 from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.words import printed
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
@@ -167,8 +167,8 @@ def test_one_bad_file_stops_no_other(folder):
 def test_a_defect_of_the_checker_is_no_refutation(monkeypatch, tmp_path):
     path = tmp_path / "any.json"
     path.write_text("{}")
-    monkeypatch.setattr(face, "check_file", lambda *_: 1 / 0)
-    assert face.main([str(path)]) == 70
+    monkeypatch.setattr(command, "check_file", lambda *_: 1 / 0)
+    assert command.main([str(path)]) == 70
 
 
 # --- budgets

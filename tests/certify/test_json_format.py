@@ -48,14 +48,14 @@ POINT = ExactPoint(
         (Fraction(1), Fraction(0)),
     ),
     groups=(((0, 1), (2, 3)), ((1, 2),)),
+    scales=(0, -1, 0, 3),
 )
 WITNESS = Witness.of([[1.0, 0.5], [0.0, 2.0]], 1, 3)
-CRITICAL = CriticalClaim(radius=TINY, unique_radius=Fraction(1, 1024), detour=3, witness=(WITNESS, WITNESS))
+CRITICAL = CriticalClaim(radius=TINY, unique_radius=Fraction(1, 1024), witness=(WITNESS,))
 CLAIMS = [
     (CRITICAL, IndexClaim(index=3, witness=(WITNESS,) * 2)),
     (RankOneClaim(), GlobalMinimumClaim(witness=(WITNESS,))),
     (StrictSaddleClaim(radius=Fraction(0), curvature=-TINY, direction=((TINY, -TINY),) * 4),),
-    (StrictSaddleClaim(radius=TINY, curvature=-TINY, direction=((TINY, -TINY),) * 5, apart=0),),
     (GapClaim(gap=TINY, shifts=(TINY, -TINY, Fraction(0), TINY), witness=(WITNESS,)),),
     (CollapsedClaim(radius=TINY, target=(TINY,), witness=(None, WITNESS)),),
     (
@@ -82,7 +82,7 @@ def test_certificates_survive_the_round_trip(claims, tmp_path):
 def test_expressions_and_instances_without_a_point_survive_the_round_trip():
     program = (("gram", 0, 1), ("const", "1/3"), ("mul", 0, 1), ("exp", 2))
     cost = ExpressionInstance(dim=2, columns=2, program=program)
-    point = ExactPoint(columns=((Fraction(1), Fraction(0)),) * 2)
+    point = ExactPoint(columns=((Fraction(1), Fraction(0)),) * 2, scales=(0, 0))
     certificates = [
         Certificate(instance=cost, point=point, claims=()),
         Certificate(instance=INSTANCE, point=None, claims=(BenignClaim(),)),

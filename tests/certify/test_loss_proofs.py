@@ -1,4 +1,4 @@
-"""Every loss in proofs: formulas of both sides against mpmath, landscapes proved row by row, forgeries refused."""
+"""Every loss in proofs: its node against mpmath, landscapes proved row by row, forgeries refused."""
 
 import json
 from fractions import Fraction
@@ -6,16 +6,15 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from flint import arb
 
 from sphereufm import UFMProblem, prove_landscape, verify_landscape
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
-from sphereufm.certify.balls import precision
 from sphereufm.certify.checker import CheckError, check_bytes
-from sphereufm.certify.checker.arithmetic import Arb
-from sphereufm.certify.checker.losses import LOSSES as CHECKED
+from sphereufm.certify.checker.calculus import LOSSES as LOSSES_CHECKED
+from sphereufm.certify.checker.calculus import Jet
+from sphereufm.certify.checker.integers import Integers
+from sphereufm.certify.checker.kernel import Arb
 from sphereufm.certify.json_format import certificate_to_json
-from sphereufm.certify.loss_balls import LOSSES as PROVED
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 
 mp = mpmath.mp.clone()
@@ -27,6 +26,8 @@ INSTANCES = {
     "cosine-margin": {"margin": Fraction(7, 20)},
     "label-smoothing": {"smoothing": Fraction(1, 10)},
     "focal": {"focusing": Fraction(5, 2)},
+    "logit-offsets": {"margin": Fraction(1, 5), "offsets": [[Fraction(1, 3)], [Fraction(0)], [Fraction(-2)]]},
+    "arcface": {"margin": Fraction(2, 5), "rounding": Fraction(60)},
     "squared-error": {"own_weight": Fraction(3), "target": Fraction(6, 5)},
     "logistic": {},
 }
@@ -42,9 +43,21 @@ LOSSES = {
 
 def definition(name, z, y):
     """The loss as on a blackboard, of mpmath numbers."""
-    words = {key: mp.mpf(value.numerator) / value.denominator for key, value in INSTANCES[name].items()}
+    words = {
+        key: mp.mpf(value.numerator) / value.denominator
+        for key, value in INSTANCES[name].items()
+        if isinstance(value, Fraction)
+    }
     z, K = list(z), len(z)
-    if name == "cosine-margin":
+    if name == "logit-offsets":
+        z = [
+            v + mp.mpf(o.numerator) / o.denominator
+            for v, (o,) in zip(z, INSTANCES[name]["offsets"], strict=True)
+        ]
+    if name == "arcface":
+        root = mp.sqrt(mp.mpf(81) / 100 * (1 + words["rounding"] ** 2) - z[y] ** 2)
+        z[y] = z[y] * mp.cos(words["margin"]) - mp.sin(words["margin"]) * root
+    if name in ("cosine-margin", "logit-offsets"):
         z[y] -= mp.mpf(9) / 10 * words["margin"]
     if name == "squared-error":
         return (words["own_weight"] * (z[y] - words["target"]) ** 2 + sum(v * v for v in z) - z[y] ** 2) / 2
@@ -86,39 +99,44 @@ def derivatives(name, z, y):
     return first, second
 
 
-def both_sides(name, z, y):
-    """Value, slopes and curvature of the prover's formula and of the checker's node."""
-    prover = PROVED[name].evaluate(z, y, arb(9) / 10, INSTANCES[name])
-    value, slopes, curvatures = CHECKED[name].node(Arb(160), z, y, arb(9) / 10, INSTANCES[name])
-    table, K = curvatures(), len(z)
-    rows = [[table.get((k, l), arb(0)) for l in range(K)] for k in range(K)]
-    return (prover.value, prover.slopes, prover.curvature()), (value, slopes, rows)
+def node(name, z, y, B):
+    """Value, slopes and curvatures of the checker's program."""
+    leaves = [Jet(B, (v, [], dict), leaf=(k, 0)) for k, v in enumerate(z)]
+    jet, K = LOSSES_CHECKED[name].cost(leaves, y, TAU, INSTANCES[name]), len(z)
+    zero = B.number(0)
+    slopes = [jet.first.get((k, 0), zero) for k in range(K)]
+    return (
+        jet.value,
+        slopes,
+        [[jet.second.get((k, 0), {}).get((l, 0), zero) for l in range(K)] for k in range(K)],
+    )
 
 
-def near(ball, value):
+def near(B, ball, value):
     """Whether a ball holds a number that is known to about 35 digits."""
-    return bool((ball + arb(0, 1e-32)).overlaps(arb(mp.nstr(value, 60))))
+    low, high = (mp.mpf(m) * mp.mpf(2) ** e for m, e in (B.bound(ball, up) for up in (False, True)))
+    return low - 1e-32 < value < high + 1e-32
 
 
 @pytest.mark.parametrize(
     "z", [(0.3, -1.2, 0.7), (40.0, -3.0, 1.0), (-30.0, 2.0, 2.0)], ids=["plain", "right", "wrong"]
 )
+@pytest.mark.parametrize("backend", [Arb, Integers])
 @pytest.mark.parametrize("name", INSTANCES)
-def test_both_sides_agree_with_mpmath(name, z):
+def test_a_loss_has_the_value_slopes_and_curvatures_of_its_definition(name, z, backend):
     exact = [mp.mpf(v) for v in z]
     first, second = derivatives(name, exact, 0)
-    with precision(160):
-        for value, slopes, rows in both_sides(name, [arb(v) for v in z], 0):
-            assert near(value, definition(name, exact, 0))
-            assert all(near(a, b) for a, b in zip(slopes, first, strict=True))
-            for row, expected in zip(rows, second, strict=True):
-                assert all(near(a, b) for a, b in zip(row, expected, strict=True))
-            assert value.rad() < 1e-40 * (1 + abs(value))
-
-
-def test_both_sides_know_which_losses_ignore_common_shifts():
-    for name, loss in CHECKED.items():
-        assert loss.blind == PROVED[name].shift_invariant
+    B = backend(160)
+    with B:
+        value, slopes, rows = node(name, [B.number(v) for v in z], 0, B)
+        pairs = [(value, definition(name, exact, 0)), *zip(slopes, first, strict=True)]
+        pairs += [
+            pair for row, known in zip(rows, second, strict=True) for pair in zip(row, known, strict=True)
+        ]
+        for ball, known in pairs:
+            assert near(B, ball, known)
+        low, high = (mp.mpf(m) * mp.mpf(2) ** e for m, e in (B.bound(value, up) for up in (False, True)))
+        assert high - low < 1e-40 * (1 + abs(high))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -192,7 +210,9 @@ def test_a_minimum_of_the_focal_loss_is_local_and_no_more():
         ({"name": "label-smoothing", "smoothing": "-1/10"}, "wrong sign"),
         ({"name": "squared-error", "own_weight": "0", "target": "1"}, "wrong sign"),
         ({"name": "logistic", "margin": "1"}, "margin"),
-        ("arcface", "must be"),
+        ("arcface", "lacks margin"),
+        ({"name": "arcface", "margin": "0", "rounding": "0"}, "wrong sign"),
+        ({"name": "logit-offsets", "margin": "0", "offsets": [["1"], ["1", "2"]]}, "rows of one or 2"),
         ({"name": "focal", "focusing": "two"}, "exact number"),
     ],
 )

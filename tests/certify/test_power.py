@@ -16,7 +16,7 @@ import pytest
 from checker_cases import as_json, critical_points, exact_value, instance_of, valid_certificates
 
 from sphereufm import UFMProblem, collapsed_point, solve
-from sphereufm.certify import prove_benign, prove_expression, prove_gap, prove_point
+from sphereufm.certify import prove_benign, prove_gap, prove_point
 from sphereufm.certify.alone import alone
 from sphereufm.certify.checker import check_bytes
 from sphereufm.certify.exact import exact_text, round_dyadic
@@ -102,35 +102,33 @@ def index_of(more):
 
 
 def negative_parts(data):
-    """Of a true index: what the groups and the multiplier matrix contribute once each."""
+    """Of a true index: it, what groups of several samples contribute once each, and ``n_-(S)``."""
     claim, r = claim_of(data, "index"), data["point"]["rank"]
-    sizes = [sum(b - a for a, b in group) for group in data["point"]["groups"]]
-    splits = [w[0] for w in claim["witness"][:-1]]
-    return (
-        claim["index"],
-        splits,
-        claim["witness"][-1][0],
-        [m for m in sizes if m > 1],
-        data["instance"]["dim"] - r,
-    )
+    sizes = [m for m in (sum(b - a for a, b in group) for group in data["point"]["groups"]) if m > 1]
+    splits, codimension = [w[0] for w in claim["witness"][:-1]], data["instance"]["dim"] - r
+    inside = claim_of(data, "critical")["witness"][0][0]
+    inside += sum(s * (m - 1) for s, m in zip(splits, sizes, strict=True))
+    normal = (claim["index"] - inside) // codimension
+    return claim["index"], splits, normal
 
 
 def with_one_copy_more(data):
-    index, splits, _, _, _ = negative_parts(data)
+    index, splits, _ = negative_parts(data)
     return index + sum(splits) if sum(splits) else None
 
 
 def with_one_dimension_more(data):
-    index, _, normal, _, _ = negative_parts(data)
+    index, _, normal = negative_parts(data)
     return index + normal if normal else None
 
 
-def with_one_normal_copy_more(data):
-    index, splits, normal, sizes, codimension = negative_parts(data)
-    own = claim_of(data, "critical")["witness"][0][0]
-    inside = own + sum(s * (m - 1) for s, m in zip(splits, sizes, strict=True))
-    positive = (index - inside) // codimension - normal
-    return index + codimension * len(sizes) if positive == sum(m - 1 for m in sizes) and sizes else None
+def a_group_counted_once(true):
+    # the four samples of a class turned away from its classifier: each has a positive multiplier
+    problem = UFMProblem(class_sizes=(4, 1, 1), dim=4, tau=3)
+    data = as_json(prove_point(instance_of(problem), np.array([[-1.0, 1, 1, 1, 1, 1, 1, 1, 1]])))
+    assert data["point"]["groups"][0] == [[0, 4]]
+    claim_of(data, "index")["index"] -= 3 * (data["instance"]["dim"] - 1)
+    return data, "index"
 
 
 def steeper(true):
@@ -156,6 +154,46 @@ def half_a_gap(true):
     claim = claim_of(data, "gap")
     claim["gap"] = exact_text(exact_value(claim["gap"]) * 3 / 4)
     return data, "gap"
+
+
+def gap_of_merged_samples(true):
+    problem = UFMProblem(class_sizes=(4, 4), dim=2, tau=1)
+    X = problem.spheres.random_point(1)[:, [0, 1, 2, 2, 2, 2, 3, 3, 3, 3]]
+    data = as_json(prove_gap(instance_of(problem), X))
+    claim = claim_of(data, "gap")
+    assert data["point"]["groups"] is not None
+    claim["gap"] = exact_text(sum(map(exact_value, claim["shifts"])) / 2)
+    return data, "gap"
+
+
+def a_gap_of_the_focal_loss(true):
+    data = having(true, "gap")
+    data["instance"]["loss"] = {"name": "focal", "focusing": "0"}
+    return data, "gap"
+
+
+def overlapping_groups(true):
+    data = having(true, "rank_one", where=lambda c: c["point"]["groups"] is None)
+    point, K = data["point"], data["instance"]["classes"]
+    N = sum(data["instance"]["class_sizes"])
+    # the first sample twice, the last one never
+    point["groups"] = [[[0, 1]], [[0, 1]], *([[i, i + 1]] for i in range(1, N - 1))]
+    point["columns"], point["scales"] = [["1"]] * (K + N), [0] * (K + N)
+    data["claims"] = [{"type": "rank_one"}]
+    return data, "rank_one"
+
+
+def an_index_without_a_point(true):
+    data = having(true, "critical", "index", where=lambda c: c["instance"]["dim"] > c["point"]["rank"])
+    claim = claim_of(data, "critical")
+    claim["unique_radius"] = "1@-2"
+    return data, "index"
+
+
+def theorem_of_another(true):
+    data = as_json(prove_benign(instance_of(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=9))))
+    data["instance"]["loss"] = {"name": "focal", "focusing": "2"}
+    return data, "benign"
 
 
 def negative_shifts(true):
@@ -184,8 +222,8 @@ def of_a_concave_cost(true):
     # -g^2 - g / 2 has a strict minimum at g = -1, where S is positive off the row space, and a lower one at g = 1
     g = Cost(dim=2, columns=2).gram(0, 1)
     instance = g.cost.instance(-(g * g) - g / 2)
-    pair = as_json(prove_expression(g.cost.instance(g), [[1, -1], [0, 0]]))
-    data = as_json(prove_expression(instance, [[1, -1], [0, 0]]))
+    pair = as_json(prove_point(g.cost.instance(g), [[1, -1], [0, 0]]))
+    data = as_json(prove_point(instance, [[1, -1], [0, 0]]))
     data["point"]["scales"] = pair["point"]["scales"]
     data["claims"] = [claim_of(data, "critical"), claim_of(pair, "global_minimum")]
     return data, "global_minimum"
@@ -269,16 +307,20 @@ def mixed_group(true):
     point = data["point"]
     # the last two samples have different labels
     point["groups"] = [[[0, 1]], [[1, 2]], [[2, 4]]]
-    point["columns"], point["scales"] = point["columns"][:6], None
+    point["columns"], point["scales"] = point["columns"][:6], [0] * 6
     data["claims"] = [{"type": "rank_one"}]
     return data, "rank_one"
 
 
 BREAKS = {
     "contraction not tested": ("if not B.less(eta + q, 1):", "if False:", no_contraction),
-    "reach not compared": ('if not B.less(reach, B.number(claim["radius"])):', "if False:", too_small_radius),
+    "reach not compared": (
+        'if not B.less(B.number(rho) * eta / (1 - q), B.number(claim["radius"])):',
+        "if False:",
+        too_small_radius,
+    ),
     "inertia not proved": (
-        "if not B.less(contraction(B, *opened(B, witness), A, [B.number(1)] * A.nrows()), 1):",
+        "if not B.less(contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows()), 1):",
         "if False:",
         wrong_inertia,
     ),
@@ -288,45 +330,55 @@ BREAKS = {
         index_of(with_one_copy_more),
     ),
     "a dimension more": (
-        "total += (d - r) * self.here.multiplier_inertia",
-        "total += (d - r + 1) * self.here.multiplier_inertia",
+        "total += (d - r) * multiplier_index",
+        "total += (d - r + 1) * multiplier_index",
         index_of(with_one_dimension_more),
     ),
-    "a normal copy more": (
-        "total += (d - r) * (m - 1) if B.less(0, beta) else 0",
-        "total += (d - r) * m if B.less(0, beta) else 0",
-        index_of(with_one_normal_copy_more),
+    "a group counted once": (
+        "return sum(m for m, b in zip(sizes[K:]",
+        "return sum(1 for m, b in zip(sizes[K:]",
+        a_group_counted_once,
     ),
     "curvature not compared": (
-        'B.less(e.form(V) - B.number(claim["curvature"]) * length, 0)',
-        "B.less(e.form(V), 0)",
+        'at.B.less(form - at.B.number(claim["curvature"]) * length, 0)',
+        "at.B.less(form, 0)",
         steeper,
     ),
     "metric without multiplicities": (
-        "length = dot(e.metric, [dot(v, v) for v in V])",
-        "length = sum(dot(v, v) for v in V)",
+        "dot(sizes, [dot(v, v) for v in V])",
+        "sum(dot(v, v) for v in V)",
         without_multiplicities,
     ),
     "gap twice too small": ('> 2 * claim["gap"]:', '> 4 * claim["gap"]:', half_a_gap),
-    "negative diagonal": ("if not all(B.less(0, x) for x in low):", "if False:", negative_shifts),
+    "shifts without multiplicities": (
+        'if sum(m * x for m, x in zip(sizes, claim["shifts"], strict=True))',
+        'if sum(x for m, x in zip(sizes, claim["shifts"], strict=True))',
+        gap_of_merged_samples,
+    ),
+    "negative diagonal": ("return below + inertia(", "return inertia(", negative_shifts),
     "any inertia is a minimum": (
-        'if self.here.multiplier_inertia(self.here.at(self.radius(), 1), claim["witness"][0]) == 0:',
-        'if self.here.multiplier_inertia(self.here.at(self.radius(), 1), claim["witness"][0]) >= 0:',
+        'if multiplier_index(at, at.around(radius_of(at)).unit, claim["witness"][0]) != 0:',
+        "if False:",
         a_saddle_as_minimum,
+    ),
+    "a loss that is not convex": (
+        "if not (is_convex_in_gram(at.p.program) if at.p.program else LOSSES[at.p.loss].convex):",
+        "if False:",
+        a_gap_of_the_focal_loss,
     ),
     "any expression is convex": ('return "+" in known[-1]', "return True", of_a_concave_cost),
     "entries not compared": (
-        "abs(x) == 1 for column in self.here.point.columns for x in column",
+        "abs(x) == 1 for column in at.point.columns for x in column",
         "[True]",
         not_of_rank_one,
     ),
     "features may be anywhere": (
-        "return all(B.less(B.top(a - b), radius) for a, b in zip(x, y, strict=True))",
-        "return True",
+        "return bool(B.less(moved, radius))\n    return False",
+        "return True\n    return False",
         far_from_the_family,
     ),
     "samples may be misclassified": (
-        "if 2 * p.tau > p.classes - 2 and not all(B.less(0, x) for x in leads):",
+        "if 2 * p.taus[first] > p.classes - 2 and not all(B.less(0, x) for x in leads):",
         "if False:",
         misclassified,
     ),
@@ -337,25 +389,36 @@ BREAKS = {
     ),
     "sums not compared": ("if len(set(sums)) > 1:", "if False:", unequal_signs),
     "margin forgotten": (
-        'if B.less(there, here - B.number(claim["margin"])):',
-        "if B.less(there, here):",
+        'if not B.less(there, here - B.number(claim["margin"])):',
+        "if not B.less(there, here):",
         too_large_margin,
     ),
     "spurious without an index": (
-        'if self.claims.get("index", {}).get("index") != 0 or self.status.get("index") != PROVED:',
+        'if at.claims.get("index", {}).get("index") != 0 or at.status.get("index") != PROVED:',
         "if False:",
         spurious_saddle,
     ),
     "a dimension too low for Theorem S": (
-        'p.loss in ("cross-entropy", "cosine-margin") and p.dim >= max(p.classes, 3)',
-        "p.dim >= max(p.classes - 1, 3)",
+        "return p.loss in SOFTMAX and p.dim >= max(p.classes, 3)",
+        "return p.dim >= max(p.classes - 1, 3)",
         theorem_below,
     ),
-    "any temperature at the edge": ("3 and 2 * p.tau <= p.classes - 2", "3", edge_too_hot),
+    "any temperature at the edge": ("3 and 2 * max(p.taus) <= p.classes - 2", "3", edge_too_hot),
     "groups of different labels": (
         'refuse_if(not same, "samples of a group',
         'refuse_if(False, "samples of a group',
         mixed_group,
+    ),
+    "groups that overlap": ("refuse_if(not tiled or", "refuse_if(", overlapping_groups),
+    "a radius of nothing": (
+        'if at.status.get("critical") != PROVED:',
+        "if False:",
+        an_index_without_a_point,
+    ),
+    "a theorem for any loss": (
+        "return p.loss in SOFTMAX and p.dim >=",
+        "return p.dim >=",
+        theorem_of_another,
     ),
 }
 

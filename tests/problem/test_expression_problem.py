@@ -48,13 +48,14 @@ def test_derivatives_belong_to_the_cost(name, seed):
 
 @pytest.mark.parametrize("name", INSTANCES)
 def test_values_lie_in_the_balls_of_the_proof(name):
-    from flint import arb_mat
-
-    from sphereufm.certify.prove.expression_balls import ExpressionBalls
+    from sphereufm.certify.checker.calculus import evaluate
+    from sphereufm.certify.checker.kernel import Arb
 
     problem = ExpressionProblem(instance=INSTANCES[name])
     X = problem.spheres.random_point(5)
-    balls = ExpressionBalls(INSTANCES[name]).at(arb_mat(X.tolist()))
+    B = Arb(53)
+    columns = [[B.number(x) for x in column] for column in X.T.tolist()]
+    balls = evaluate(B, INSTANCES[name].problem, [], [], columns)
     point = problem.at(X)
     assert float(point.cost) == pytest.approx(float(balls.cost), rel=1e-13)
     euclidean = np.array([[float(v) for v in column] for column in balls.gradient]).T

@@ -10,33 +10,146 @@ a column is the leaf with a fixed unit vector.  Gamma is the symmetric matrix wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from sphereufm.certify.checker.kernel import dot
-from sphereufm.certify.checker.losses import LOSSES, Node, operation
+from sphereufm.certify.checker.kernel import Undecided, cap, dot
 
 Leaf = tuple[int, int]
-# value, first derivatives by leaf, second derivatives by pairs of leaves (both orders)
-Value = tuple[Any, dict[Leaf, Any], dict[Leaf, dict[Leaf, Any]]]
+Row = dict[Leaf, Any]
+# value, slopes df/dv_i, and a function for the curvatures d2f/dv_i dv_j, both orders of each pair
+Node = tuple[Any, list[Any], Callable[[], dict[tuple[int, int], Any]]]
+
+# operations of programs, with their number of arguments (0: two or more)
+ARITY = {"add": 0, "sub": 2, "mul": 2, "div": 2, "neg": 1, "pow": 1, "exp": 1, "log": 1, "sqrt": 1}
+
+
+class Jet:
+    """A value with its first and second derivatives by leaves, computed when they are asked for."""
+
+    def __init__(self, B: Any, node: Node, parts: tuple[Jet, ...] = (), leaf: Leaf | None = None) -> None:
+        self.B, self.parts, self.leaf = B, parts, leaf
+        self.value, self.slopes, self.curvatures = node
+
+    @cached_property
+    def first(self) -> Row:
+        """Derivatives by leaves."""
+        found: Row = {} if self.leaf is None else {self.leaf: self.B.number(1)}
+        for slope, part in zip(self.slopes, self.parts, strict=True):
+            add(self.B, found, slope, part.first)
+        return found
+
+    @cached_property
+    def second(self) -> dict[Leaf, Row]:
+        """Second derivatives by pairs of leaves, in both orders."""
+        found: dict[Leaf, Row] = {}
+        for slope, part in zip(self.slopes, self.parts, strict=True):
+            for a, row in part.second.items():
+                add(self.B, found.setdefault(a, {}), slope, row)
+        for (i, j), c in self.curvatures().items():
+            for a, x in self.parts[i].first.items():
+                add(self.B, found.setdefault(a, {}), c * x, self.parts[j].first)
+        return found
+
+    def apply(self, name: str, *others: Jet, power: int = 2) -> Jet:
+        """An operation on this value and others."""
+        parts = (self, *others)
+        return Jet(self.B, operation(self.B, name, [part.value for part in parts], power), parts)
+
+    def plus(self, number: Any) -> Jet:
+        """The value plus an exact number."""
+        return Jet(self.B, (self.value + self.B.number(number), [1], dict), (self,))
+
+
+def add(B: Any, target: Row, factor: Any, row: Row) -> None:
+    """Add a multiple of one sparse row to another."""
+    B.charge(len(row))
+    for leaf, x in row.items():
+        target[leaf] = target[leaf] + factor * x if leaf in target else factor * x
+
+
+def combined(factors: list[Any], parts: list[Jet]) -> Jet:
+    """``sum_i factor_i part_i``."""
+    return Jet(parts[0].B, (dot(factors, [part.value for part in parts]), factors, dict), tuple(parts))
+
+
+def operation(B: Any, name: str, v: list[Any], power: int = 2) -> Node:
+    """A node: an operation of programs, or ``odds`` and ``softplus``, of which losses are made."""
+    x = v[0]
+    B.charge(8 * len(v))
+    if name in ("add", "sub", "neg"):
+        signs = [-1 if name == "neg" or (name == "sub" and i) else 1 for i in range(len(v))]
+        return dot(signs, v), signs, dict
+    if name == "mul":
+        return x * v[1], [v[1], x], lambda: {(0, 1): B.number(1), (1, 0): B.number(1)}
+    if name == "div":
+        y = v[1]
+        if not (B.less(0, y) or B.less(y, 0)):
+            raise Undecided("a divisor is not proved nonzero")
+        mixed = -1 / (y * y)
+        return x / y, [1 / y, x * mixed], lambda: {(0, 1): mixed, (1, 0): mixed, (1, 1): 2 * x / (y * y * y)}
+    if name == "pow":
+        powers = [B.number(1)]
+        for _ in range(power):
+            powers.append(powers[-1] * x)
+        bend = power * (power - 1) * powers[-3]
+        return powers[-1], [power * powers[-2]], lambda: {(0, 0): bend}
+    if name == "odds":
+        return odds(B, v)
+    if name == "softplus":
+        # log(1 + e^x), its slope p = 1 / (1 + e^-x), and p (1 - p)
+        e = B.function("exp", x)
+        p = 1 / (1 + 1 / e)
+        return B.function("log1p", e), [p], lambda: {(0, 0): p / (1 + e)}
+    if name != "exp" and not B.less(0, x):
+        raise Undecided(f"the argument of {name} is not proved positive")
+    f = B.function(name, x)
+    if name == "exp":
+        return f, [f], lambda: {(0, 0): f}
+    if name == "log":
+        return f, [1 / x], lambda: {(0, 0): -1 / (x * x)}
+    return f, [f / (2 * x)], lambda: {(0, 0): -f / (4 * x * x)}
+
+
+def odds(B: Any, z: list[Any]) -> Node:
+    """``log sum_{k > 0} exp(z_k - z_0)``; slopes -1 and the softmax q of the others, curvatures ``diag(q) - q q^T``."""
+    B.charge(12 * len(z))
+    centre = [B.middle(x) for x in z]
+    # if no logit moves by more than t, neither this function nor any log q_k moves by more than 2 t
+    t = 2 * cap(B, [B.top(x - c) for x, c in zip(z, centre, strict=True)])
+    e = [B.function("exp", c - centre[0]) for c in centre[1:]]
+    total, spread = sum(e), B.function("exp", B.around(B.number(0), t))
+    q = [x / total * spread for x in e]
+
+    def curvatures() -> dict[tuple[int, int], Any]:
+        B.charge(len(z) ** 2)
+        K = range(1, len(z))
+        C = {(k, l): -q[k - 1] * q[l - 1] for k in K for l in K if k != l}
+        return C | {(k, k): sum((-C[k, l] for l in K if l != k), B.number(0)) for k in K}
+
+    return B.around(B.function("log", total), t), [B.number(-1), *q], curvatures
 
 
 class Evaluated:
-    """Everything at columns of balls ``X``; ``fixed`` are unit vectors that an expression may read entries with."""
+    """Everything at columns of balls ``X``, perhaps with fixed ones after them; the cost is the last of ``jets``."""
 
-    def __init__(self, B: Any, X: list[list[Any]], value: Value, metric: list[int]) -> None:
-        self.B, self.X, self.r, self.metric = B, X, len(X[0]), metric
-        self.cost, self.first, self.second = value
+    def __init__(self, B: Any, X: list[list[Any]], fixed: list[list[Any]], jets: list[Jet]) -> None:
+        self.B, self.X, self.r, self.columns, self.jets = B, X, len(X[0]), [*X, *fixed], jets
+        self.cost = jets[-1].value
 
-    def column(self, j: int) -> list[Any]:
-        """Column j; from M on, the fixed unit vectors."""
-        M = len(self.X)
-        return self.X[j] if j < M else [self.B.number(int(a == j - M)) for a in range(self.r)]
+    @cached_property
+    def first(self) -> Row:
+        """``dphi/dq``."""
+        # in their order: no jet has to ask a long chain of others
+        return [jet.first for jet in self.jets][-1]
 
-    def gradients(self, leaf: Leaf) -> list[tuple[int, list[Any]]]:
+    def movers(self, leaf: Leaf) -> list[tuple[int, list[Any]]]:
         """Columns that a leaf depends on, and its derivatives by them."""
         i, j = leaf
-        return [(a, self.column(b)) for a, b in ((i, j), (j, i)) if a < len(self.X)]
+        return [(a, self.columns[b]) for a, b in ((i, j), (j, i)) if a < len(self.X)]
 
     @cached_property
     def gradient(self) -> list[list[Any]]:
@@ -44,7 +157,7 @@ class Evaluated:
         self.B.charge(2 * self.r * len(self.first))
         columns = [[self.B.number(0)] * self.r for _ in self.X]
         for leaf, slope in self.first.items():
-            for j, x in self.gradients(leaf):
+            for j, x in self.movers(leaf):
                 columns[j] = [a + slope * b for a, b in zip(columns[j], x, strict=True)]
         return columns
 
@@ -59,120 +172,157 @@ class Evaluated:
         parts = zip(self.X, self.gradient, self.multipliers, strict=True)
         return [[b - t * a for a, b in zip(x, g, strict=True)] for x, g, t in parts]
 
-    def S(self) -> list[list[Any]]:
-        """``Gamma - diag(lambda)``, where all leaves are of two columns of X."""
-        M = len(self.X)
-        self.B.charge(M * M)
-        S = [[self.B.number(0)] * M for _ in self.X]
-        for (i, j), slope in self.first.items():
-            S[i][j] += slope
-            S[j][i] += slope
-        for j, t in enumerate(self.multipliers):
-            S[j][j] -= t
-        return S
-
-    def form(self, V: list[list[Any]]) -> Any:
-        """``Hess[V, V]`` with the multipliers at X."""
-        M = len(self.X)
-        dots = {leaf: sum(dot(V[j], x) for j, x in self.gradients(leaf)) for leaf in self.first}
-        total = self.B.number(0)
-        for a, row in self.second.items():
-            total += dots[a] * sum(c * dots[b] for b, c in row.items())
-        for (i, j), slope in self.first.items():
-            if i < M and j < M:
-                total += 2 * slope * dot(V[i], V[j])
-        return total - dot(self.multipliers, [dot(v, v) for v in V])
-
+    @cached_property
     def hessian(self) -> list[list[Any]]:
         """The matrix of ``Hess[V, V]``: entry ``(j r + a, i r + b)`` belongs to ``v_j[a]`` and ``v_i[b]``."""
-        B, r, M = self.B, self.r, len(self.X)
-        n = r * M
-        B.charge(n * n + sum(4 * r * r * len(row) for row in self.second.values()))
-        A = [[B.number(0)] * n for _ in range(n)]
-        for a, row in self.second.items():
+        r, M = self.r, len(self.X)
+        second = [jet.second for jet in self.jets][-1]
+        self.B.charge((r * M) ** 2 + sum(4 * r * r * len(row) for row in second.values()))
+        A = [[self.B.number(0)] * (r * M) for _ in range(r * M)]
+        for a, row in second.items():
             # sum_b phi''_ab dq_b, and then dq_a times that
-            vector: dict[int, list[Any]] = {}
+            along: dict[int, list[Any]] = {}
             for b, c in row.items():
-                for j, x in self.gradients(b):
-                    old = vector.get(j)
-                    vector[j] = (
-                        [c * t for t in x]
-                        if old is None
-                        else [s + c * t for s, t in zip(old, x, strict=True)]
-                    )
-            for i, x in self.gradients(a):
-                for p, t in enumerate(x, i * r):
-                    line = A[p]
-                    for j, y in vector.items():
-                        line[j * r : j * r + r] = [
-                            s + t * z for s, z in zip(line[j * r : j * r + r], y, strict=True)
-                        ]
-        for (i, j), slope in self.first.items():
-            if i < M and j < M:
-                for d in range(r):
-                    A[i * r + d][j * r + d] += slope
-                    A[j * r + d][i * r + d] += slope
-        for j, multiplier in enumerate(self.multipliers):
-            for d in range(j * r, j * r + r):
-                A[d][d] -= multiplier
-        return A
+                for j, x in self.movers(b):
+                    old = along.get(j, [0] * r)
+                    along[j] = [s + c * t for s, t in zip(old, x, strict=True)]
+            for i, x in self.movers(a):
+                for line, t in zip(A[i * r : i * r + r], x, strict=True):
+                    for j, y in along.items():
+                        if j >= i:
+                            old = line[j * r : j * r + r]
+                            line[j * r : j * r + r] = [s + t * z for s, z in zip(old, y, strict=True)]
+        bent = [(i, j, c) for (i, j), c in self.first.items() if max(i, j) < M]
+        bent += [(j, i, c) for i, j, c in bent] + [(j, j, -t) for j, t in enumerate(self.multipliers)]
+        for i, j, c in bent:
+            for d in range(r):
+                A[i * r + d][j * r + d] += c
+        return [[A[min(p, q)][max(p, q)] for q in range(r * M)] for p in range(r * M)]
+
+
+def program_jets(B: Any, program: list[Any], columns: list[list[Any]], M: int) -> list[Jet]:
+    """Values of all instructions over M columns, after which unit vectors stand."""
+    jets: list[Jet] = []
+    for name, *words in program:
+        if name == "const":
+            jets.append(Jet(B, (B.number(words[0]), [], dict)))
+        elif name in ("x", "gram"):
+            B.charge(4 * len(columns[0]))
+            i, j = words if name == "gram" else (words[1], M + words[0])
+            jets.append(Jet(B, (dot(columns[i], columns[j]), [], dict), leaf=(min(i, j), max(i, j))))
+        else:
+            arguments, power = (words[:1], words[1]) if name == "pow" else (words, 2)
+            first, *others = (jets[t] for t in arguments)
+            jets.append(first.apply(name, *others, power=power))
+    return jets
+
+
+# --- losses: functions of the K logits z of one sample, its label y, tau and parameters.  Nothing that is small may be
+# a difference of what is not: all softmaxes are made of the log odds s and of log(1 + e^s)
+
+
+def log_odds(z: list[Jet], y: int) -> Jet:
+    """``log sum_{j != y} exp(z_j - z_y)``."""
+    return z[y].apply("odds", *(x for k, x in enumerate(z) if k != y))
+
+
+def cross_entropy(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """``log(1 + e^s)`` of the logits ``z_k + o_ky``, the own one lowered by ``tau m``; rows of one number: ``o_k``."""
+    rows, m = p.get("offsets") or [[0]] * len(z), p.get("margin", 0)
+    z = [
+        x.plus(row[min(y, len(row) - 1)] - tau * m * (k == y))
+        for k, (x, row) in enumerate(zip(z, rows, strict=True))
+    ]
+    return log_odds(z, y).apply("softplus") if len(z) > 1 else combined([z[0].B.number(0)], z)
+
+
+def arcface(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """Cross-entropy whose own logit is ``cos(m) z_y - sin(m) (tau^2 (1 + delta^2) - z_y^2)^(1/2)``."""
+    B, own = z[y].B, z[y]
+    root = own.apply("mul", own).apply("neg").plus(tau**2 * (1 + p["rounding"] ** 2)).apply("sqrt")
+    turned = combined([sine(B, p["margin"], 0), -sine(B, p["margin"], 1)], [own, root])
+    return cross_entropy([turned if k == y else x for k, x in enumerate(z)], y, tau, {})
+
+
+def sine(B: Any, m: Fraction, odd: int) -> Any:
+    """``sin m`` (odd = 1) or ``cos m``: of an alternating series the rest is below the last term, which falls."""
+    if not 0 <= m <= 3:
+        raise Undecided("an angle is not between 0 and 3")
+    term = total = B.number(m if odd else 1)
+    for n in range(1, 100):
+        term = -term * B.number(m) * B.number(m) / ((2 * n + odd) * (2 * n + odd - 1))
+        total += term
+    return B.around(total, term)
+
+
+def label_smoothing(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """Cross-entropy plus ``(eps / K) sum_j (z_y - z_j)``."""
+    B, K, eps = z[0].B, len(z), p["smoothing"]
+    pulls = [B.number(eps * (K * (k == y) - 1) / K) for k in range(K)]
+    return combined([B.number(1), *pulls], [cross_entropy(z, y, tau, {}), *z])
+
+
+def focal(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """``m^gamma log(1 + e^s)`` with ``m = e^s / (1 + e^s) = exp(s - log(1 + e^s))``."""
+    s = log_odds(z, y)
+    cost = s.apply("softplus")
+    power = combined([s.B.number(p["focusing"])], [s.apply("sub", cost)]).apply("exp")
+    return power.apply("mul", cost)
+
+
+def squared_error(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """``(k (z_y - M)^2 + sum_{j != y} z_j^2) / 2``."""
+    off = [x.plus(-p["target"]) if k == y else x for k, x in enumerate(z)]
+    factors = [z[0].B.number((p["own_weight"] if k == y else 1) * Fraction(1, 2)) for k in range(len(z))]
+    return combined(factors, [x.apply("pow") for x in off])
+
+
+def logistic(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
+    """``log(1 + exp(-z_y)) + sum_{j != y} log(1 + exp(z_j))``."""
+    turned = [x.apply("neg") if k == y else x for k, x in enumerate(z)]
+    return combined([z[0].B.number(1)] * len(z), [x.apply("softplus") for x in turned])
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A function of logits and label, and its parameters with their signs (``matrix``: rows of numbers, one a class).
+
+    Only where the loss is convex in the logits does ``S >= 0`` prove a global minimum (Lemmas 8 and 9).  ``blind``: a
+    common shift of the logits changes nothing, and no class is treated unlike another (Lemma 10).
+    """
+
+    cost: Callable[[list[Jet], int, Fraction, dict[str, Any]], Jet]
+    parameters: dict[str, str] = field(default_factory=dict)
+    convex: bool = False
+    blind: bool = False
+
+
+LOSSES = {
+    "cross-entropy": Loss(cross_entropy, convex=True, blind=True),
+    "cosine-margin": Loss(cross_entropy, {"margin": "-0+"}, convex=True, blind=True),
+    "logit-offsets": Loss(cross_entropy, {"margin": "-0+", "offsets": "matrix"}, convex=True),
+    "arcface": Loss(arcface, {"margin": "0+", "rounding": "+"}),
+    "label-smoothing": Loss(label_smoothing, {"smoothing": "0+"}, convex=True, blind=True),
+    "focal": Loss(focal, {"focusing": "0+"}, blind=True),
+    "squared-error": Loss(squared_error, {"own_weight": "+", "target": "-0+"}, convex=True),
+    "logistic": Loss(logistic, convex=True),
+}
 
 
 def evaluate(
-    B: Any, p: Any, groups: list[tuple[int, int, int]], masses: list[Any], X: list[list[Any]], order: int
+    B: Any, p: Any, groups: list[tuple[int, int, int]], masses: list[Any], X: list[list[Any]]
 ) -> Evaluated:
-    """Cost and derivatives up to ``order`` of an instance; groups of label, size, ..., and what each weighs."""
+    """Cost and derivatives of an instance; groups of label, size and one sample, and what each weighs."""
     if p.program:
-        return Evaluated(B, X, program_value(B, p.program, X, order), [1] * len(X))
-    K, node, tau = p.classes, LOSSES[p.loss].node, B.number(p.tau)
+        d, zero, one = 0 if p.invariant else p.dim, B.number(0), B.number(1)
+        B.charge(4 * d * d)
+        fixed = [[zero] * a + [one] + [zero] * (d - 1 - a) for a in range(d)]
+        return Evaluated(B, X, fixed, program_jets(B, p.program, X + fixed, len(X)))
+    K, loss = p.classes, LOSSES[p.loss]
     B.charge(len(groups) * K * (2 + len(X[0]) // 4))
     parts = []
-    for g, (y, _, _) in enumerate(groups, K):
-        logits: list[Value] = [(tau * dot(w, X[g]), {(k, g): tau}, {}) for k, w in enumerate(X[:K])]
-        parts.append(chain(B, logits, node(B, [z[0] for z in logits], y, tau, p.parameters), order))
-    total = dot(masses, [part[0] for part in parts])
-    value = chain(B, parts, (total, masses, dict), order)
-    return Evaluated(B, X, value, [1] * K + [m for _, m, _ in groups])
-
-
-def program_value(B: Any, program: list[Any], X: list[list[Any]], order: int) -> Value:
-    """Value of the last instruction, with derivatives."""
-    values: list[Value] = []
-    M = len(X)
-    for name, *words in program:
-        if name == "const":
-            values.append((B.number(words[0]), {}, {}))
-        elif name in ("x", "gram"):
-            B.charge(4 * len(X[0]))
-            i, j = words if name == "gram" else (words[1], M + words[0])
-            value = dot(X[i], X[j]) if name == "gram" else X[words[1]][words[0]]
-            values.append((value, {(min(i, j), max(i, j)): B.number(1)}, {}))
-        else:
-            arguments, power = (words[:1], words[1]) if name == "pow" else (words, 2)
-            parts = [values[t] for t in arguments]
-            values.append(chain(B, parts, operation(B, name, [part[0] for part in parts], power), order))
-    return values[-1]
-
-
-def chain(B: Any, parts: list[Value], node: Node, order: int) -> Value:
-    """The chain rule: a node of values that depend on leaves."""
-    value, slopes, curvatures = node
-    first: dict[Leaf, Any] = {}
-    second: dict[Leaf, dict[Leaf, Any]] = {}
-    if order < 1:
-        return value, first, second
-    B.charge(sum(len(f) + sum(map(len, s.values())) for _, f, s in parts))
-    for slope, (_, f, s) in zip(slopes, parts, strict=True):
-        for leaf, x in f.items():
-            first[leaf] = first[leaf] + slope * x if leaf in first else slope * x
-        for a, row in s.items():
-            target = second.setdefault(a, {})
-            for b, x in row.items():
-                target[b] = target[b] + slope * x if b in target else slope * x
-    for (i, j), c in (curvatures() if order > 1 else {}).items():
-        B.charge(len(parts[i][1]) * len(parts[j][1]))
-        for a, x in parts[i][1].items():
-            target = second.setdefault(a, {})
-            for b, y in parts[j][1].items():
-                target[b] = target[b] + c * x * y if b in target else c * x * y
-    return value, first, second
+    for g, (y, _, first) in enumerate(groups, K):
+        leaves = [Jet(B, (dot(w, X[g]), [], dict), leaf=(k, g)) for k, w in enumerate(X[:K])]
+        logits = [combined([B.number(p.taus[first])], [leaf]) for leaf in leaves]
+        parts.append(loss.cost(logits, y, p.taus[first], p.parameters))
+    return Evaluated(B, X, [], [combined(masses, parts)])

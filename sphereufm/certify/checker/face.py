@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sphereufm.certify.checker.arithmetic import Arb, CheckError
-from sphereufm.certify.checker.claims import CLAIMS, Claims, consistent, fields_of
-from sphereufm.certify.checker.families import FAMILIES, family_fields
+from sphereufm.certify.checker.claims import CHECKS, sentence
+from sphereufm.certify.checker.families import FAMILIES
 from sphereufm.certify.checker.integers import Integers
-from sphereufm.certify.checker.reading import Point, Problem, Reader, read_certificate, read_file
-from sphereufm.certify.checker.words import canonical, fingerprint, in_words, sentence
+from sphereufm.certify.checker.kernel import Arb, CheckError, Refuted, Undecided
+from sphereufm.certify.checker.place import Place
+from sphereufm.certify.checker.reading import Point, read_certificate, read_file
+from sphereufm.certify.checker.words import canonical, fingerprint, in_words, said
 
 LEVELS = (128, 256, 512)
 BACKENDS: dict[str, Callable[..., Any]] = {"flint": Arb, "integers": Integers}
-CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +44,24 @@ class CheckResult:
     sha256: str = ""
 
 
-def read(data: bytes) -> tuple[dict[str, Any], Problem, Point | None, dict[str, Any]]:
-    """The file as JSON, and what the format says of it: instance, point, claims by type.
-
-    Raises CheckError.
-    """
-
-    def fields(kind: str, claim: Any, p: Problem, point: Point) -> dict[str, Reader] | None:
-        return family_fields(kind, p, point) if kind in FAMILIES else fields_of(kind, claim, p, point)
-
-    file, p, point, claims = read_certificate(data, fields)
-    consistent(claims, p, point)
-    return file, p, point, claims
+def statuses(at: Place) -> dict[str, tuple[str, str]]:
+    """Status and words of every claim; those about X* wait for its existence."""
+    found = {}
+    for kind, check in (CHECKS | FAMILIES).items():
+        claim = at.claims.get(kind)
+        if claim is None:
+            continue
+        try:
+            found[kind] = "PROVED", said(at, claim, check(at, claim))
+        except Refuted as reason:
+            found[kind] = "REFUTED", str(reason)
+        except (Undecided, ArithmeticError, ValueError) as reason:
+            found[kind] = "UNDECIDED", str(reason)[:300] or type(reason).__name__
+        except (LookupError, TypeError, AttributeError, MemoryError, RecursionError) as defect:
+            # a defect of this file decides nothing, and stops nothing else
+            found[kind] = "UNDECIDED", f"an internal error of the checker: {type(defect).__name__}"
+        at.status[kind] = found[kind][0]
+    return found
 
 
 def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
@@ -83,60 +88,38 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
     >>> check_bytes(b"{}")
     Traceback (most recent call last):
     ...
-    sphereufm.certify.checker.arithmetic.CheckError: certificate lacks claims, format, instance, point, producer
+    sphereufm.certify.checker.kernel.CheckError: certificate lacks claims, format, instance, point, producer
     """
     if backend not in BACKENDS:
         raise CheckError(f"backend={backend!r} must be one of {', '.join(BACKENDS)}")
-    file, p, point, claims = read(data)
+    file, p, point, claims = read_certificate(data)
     first = min(file.get("hints", {}).get("precision", 0), LEVELS[-1])
     found: dict[str, tuple[str, str]] = {}
     spent = 0.0
     for bits in [b for b in LEVELS if b >= first]:
         arithmetic = BACKENDS[backend](bits, spent)
         with arithmetic:
-            found = Claims(arithmetic, p, point, claims).run(CLAIMS | FAMILIES)
+            found = statuses(Place(arithmetic, p, point or Point(1, [], [], []), claims))
         spent = arithmetic.spent
         if all(status != "UNDECIDED" for status, _ in found.values()) or spent > arithmetic.most:
             break
-    status, row = sentence(found, claims)
+    status, row = sentence({kind: status for kind, (status, _) in found.items()}, claims)
+    results = tuple(ClaimResult(type=kind, status=found[kind][0], text=found[kind][1]) for kind in claims)
     instance = canonical(p)
-    return CheckResult(
-        status=status,
-        row=row,
-        claims=tuple(ClaimResult(type=kind, status=found[kind][0], text=found[kind][1]) for kind in claims),
-        backend=backend,
-        reason=file.get("reason", ""),
-        instance=in_words(instance),
-        sha256=fingerprint(instance),
-    )
+    shown = {
+        "reason": file.get("reason", ""),
+        "instance": in_words(instance),
+        "sha256": fingerprint(instance),
+    }
+    return CheckResult(status=status, row=row, claims=results, backend=backend, **shown)
 
 
 def check_file(path: str | Path, backend: str = "flint") -> CheckResult:
     """Check a certificate in a file; see :func:`check_bytes`.
 
-    Raises CheckError if the file cannot be read, or is no certificate of this format.
+    Raises
+    ------
+    CheckError
+        If the file cannot be read, or is no certificate of this format.
     """
     return check_bytes(read_file(path), backend)
-
-
-def main(words: list[str]) -> int:
-    """Check one file and print what was found."""
-    backend = words[words.index("--backend") + 1] if "--backend" in words[:-1] else "flint"
-    files = [w for i, w in enumerate(words) if w != "--backend" and (i == 0 or words[i - 1] != "--backend")]
-    if len(files) != 1:
-        print("usage: python checker.py FILE [--backend flint|integers]", file=sys.stderr)
-        return 2
-    try:
-        result = check_file(files[0], backend)
-    except CheckError as error:
-        print(f"{files[0]}: {error}", file=sys.stderr)
-        return 2
-    except Exception as defect:
-        # Python's own exit code would be 1, which is for refutations only
-        print(f"{files[0]}: internal error: {type(defect).__name__}: {defect}", file=sys.stderr)
-        return 70
-    print(f"instance: {result.instance} (sha256 {result.sha256})")
-    for claim in result.claims:
-        print(f"{claim.status} {claim.type}: {claim.text}")
-    print(f"{result.status}: {result.row}")
-    return CODES[result.status]

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from sphereufm.certify.checker.arithmetic import TooLarge, Undecided
+from sphereufm.certify.checker.kernel import Undecided
 
 
 class Interval:
@@ -260,7 +260,7 @@ class Integers:
         """Count operations before they are done."""
         self.spent += work
         if self.spent > self.most:
-            raise TooLarge("too large for this checker")
+            raise Undecided("too large for this checker")
 
     def dyadic(self, mantissa: int, exponent: int) -> Interval:
         """``mantissa 2^exponent``, rounded outward to so many bits."""

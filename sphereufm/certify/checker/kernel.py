@@ -1,4 +1,7 @@
-"""Two tests in balls, both by one witness: a contraction, and with it the inertia of a symmetric matrix.
+"""Ball arithmetic with one budget of work, and two tests in balls by one witness: a contraction, and with it inertia.
+
+A number is a ball: an interval that contains the exact value, whatever was rounded on the way.  A comparison is
+true only if it holds for all pairs of points.  Matrices are Arb's own; this is the one place that knows a library.
 
 A witness is an exact matrix T and a number ``minus``; with E the diagonal matrix of ``minus`` entries -1 and then
 entries 1, put ``Y = T E T^T``.  Whoever made T is not believed: a bad one only makes a test fail.
@@ -17,7 +20,94 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sphereufm.certify.checker.arithmetic import Undecided
+
+class CheckError(ValueError):
+    """The file is no certificate of this format; the message says where and why."""
+
+
+class Undecided(Exception):
+    """The claim cannot be decided at this precision."""
+
+
+class Refuted(Exception):
+    """The claim is false, and the message says why."""
+
+
+class Arb:
+    """Balls of Arb, through python-flint; one unit of work is about a microsecond."""
+
+    name, most, product_cost = "flint", 3e7, 0.01
+
+    def __init__(self, bits: int, spent: float = 0.0) -> None:
+        import flint
+
+        self.flint, self.bits, self.spent = flint, bits, spent
+
+    def __enter__(self) -> None:
+        self.before: Any = self.flint.ctx.prec
+        self.flint.ctx.prec = self.bits
+
+    def __exit__(self, *_: object) -> None:
+        self.flint.ctx.prec = self.before
+
+    def charge(self, work: float) -> None:
+        """Count operations before they are done."""
+        self.spent += work
+        if self.spent > self.most:
+            raise Undecided("too large for this checker")
+
+    def dyadic(self, mantissa: int, exponent: int) -> Any:
+        """``mantissa 2^exponent``, exactly."""
+        return self.flint.arb((mantissa, exponent))
+
+    def number(self, x: Any) -> Any:
+        """An integer, a double or a fraction."""
+        top, bottom = x.as_integer_ratio()
+        if bottom & (bottom - 1):
+            return self.flint.arb(top) / bottom
+        return self.flint.arb((top, 1 - bottom.bit_length()))
+
+    def around(self, x: Any, radius: Any) -> Any:
+        """All numbers within ``radius`` of ``x``."""
+        return x + self.flint.arb(0, self.top(radius))
+
+    def less(self, a: Any, b: Any) -> bool:
+        """Whether a < b for all points of both: false where that is not decided, or one is not a number."""
+        return bool(a < b)
+
+    def top(self, x: Any) -> Any:
+        """An exact upper bound of ``|x|``."""
+        return abs(self.flint.arb(x)).upper()
+
+    def middle(self, x: Any) -> Any:
+        """One exact number of the ball."""
+        return x.mid()
+
+    def real(self, x: Any) -> float:
+        """A double near by."""
+        return float(x.mid())
+
+    def function(self, name: str, x: Any) -> Any:
+        """exp, log, log1p or sqrt."""
+        return getattr(x, name)()
+
+    def matrix(self, rows: list[list[Any]]) -> Any:
+        """A matrix from its rows."""
+        return self.flint.arb_mat(rows)
+
+    def times(self, A: Any, C: Any) -> Any:
+        """A product of matrices."""
+        self.charge(A.nrows() * C.ncols() * (A.ncols() * self.product_cost + 3))
+        return A * C
+
+    def bound(self, x: Any, up: bool) -> tuple[int, int] | None:
+        """Mantissa and exponent of an end of the ball, None where there is none."""
+        end = x.upper() if up else x.lower()
+        if not end.is_finite():
+            return None
+        mantissa, exponent = end.man_exp()
+        return int(mantissa), int(exponent)
+
 
 # T as integers, column after column, a power of two for each column, and the number of entries -1 of E
 Witness = tuple[int, list[int], list[list[int]]]
@@ -52,27 +142,21 @@ def on_tangent(B: Any, A: Any, N: Any) -> Any:
     return A - F - F.transpose()
 
 
-def opened(B: Any, witness: Witness) -> tuple[int, Any]:
-    """``minus`` and ``T^T``."""
-    minus, exponents, columns = witness
-    B.charge(len(columns) ** 2)
-    rows = [[B.dyadic(x, e) for x in column] for e, column in zip(exponents, columns, strict=True)]
-    return minus, B.matrix(rows)
-
-
-def applied(B: Any, minus: int, turned: Any, A: Any) -> Any:
+def applied(B: Any, witness: Witness, A: Any) -> Any:
     """``Y A = T (E (T^T A))``."""
-    if turned.nrows() != A.nrows():
+    minus, exponents, columns = witness
+    if len(columns) != A.nrows():
         raise Undecided("a witness has another size than its matrix")
-    rows = B.times(turned, A).tolist()
-    rows[:minus] = [[-x for x in row] for row in rows[:minus]]
+    B.charge(len(columns) ** 2)
+    turned = B.matrix(columns)
+    signs = [B.dyadic(-1 if j < minus else 1, 2 * e) for j, e in enumerate(exponents)]
+    rows = [[s * x for x in row] for s, row in zip(signs, B.times(turned, A).tolist(), strict=True)]
     return B.times(turned.transpose(), B.matrix(rows))
 
 
-def contraction(B: Any, minus: int, turned: Any, A: Any, u: list[Any]) -> Any:
+def contraction(B: Any, YA: list[list[Any]], u: list[Any]) -> Any:
     """``q = max_i sum_j |I - Y A|_ij u_j / u_i`` for the exact positive numbers u."""
-    YA, n = applied(B, minus, turned, A), len(u)
-    rest = B.matrix([[int(i == j) for j in range(n)] for i in range(n)]) - YA
+    rest = B.matrix([[int(i == j) - x for j, x in enumerate(row)] for i, row in enumerate(YA)])
     # a box times a row: all of sum_j x_j [-u_j, u_j], whose largest point is sum_j |x_j| u_j
     spread = B.times(rest, B.matrix([[B.around(B.number(0), t)] for t in u])).entries()
     return cap(B, [B.top(x) / t for x, t in zip(spread, u, strict=True)])
@@ -80,17 +164,16 @@ def contraction(B: Any, minus: int, turned: Any, A: Any, u: list[Any]) -> Any:
 
 def inertia(B: Any, witness: Witness, A: Any, what: str) -> int:
     """Number of negative eigenvalues of every symmetric matrix in ``A``, all proved nonsingular (Lemma 6)."""
-    if not B.less(contraction(B, *opened(B, witness), A, [B.number(1)] * A.nrows()), 1):
+    if not B.less(contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows()), 1):
         raise Undecided(f"the inertia of {what} is not proved")
     return witness[0]
 
 
 def krawczyk(B: Any, witness: Witness, F: list[Any], J: Any, u: list[Any]) -> tuple[Any, Any]:
     """Lemma 4: eta and q of the box of radii ``u``, with ``eta + q < 1``."""
-    minus, turned = opened(B, witness)
-    step = applied(B, minus, turned, B.matrix([[x] for x in F])).entries()
-    eta = cap(B, [B.top(x) / t for x, t in zip(step, u, strict=True)])
-    q = contraction(B, minus, turned, J, u)
+    rows = applied(B, witness, B.matrix([[*row, y] for row, y in zip(J.tolist(), F, strict=True)])).tolist()
+    eta = cap(B, [B.top(row.pop()) / t for row, t in zip(rows, u, strict=True)])
+    q = contraction(B, rows, u)
     if not B.less(eta + q, 1):
         raise Undecided(f"Krawczyk's test fails: eta + q is about {B.real(eta + q):.3g}")
     return eta, q

@@ -2,124 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-from sphereufm.certify.checker.arithmetic import Undecided
 from sphereufm.certify.checker.calculus import Evaluated, evaluate
-from sphereufm.certify.checker.kernel import dot, inertia, on_tangent, scaled
+from sphereufm.certify.checker.kernel import Undecided, dot, on_tangent, scaled
 from sphereufm.certify.checker.reading import Point, Problem
 
 
-class Place:
-    """The stored point of a certificate at one precision."""
+@dataclass(frozen=True)
+class Box:
+    """All columns near stored ones, their lengths, and everything at the columns divided by these."""
 
-    def __init__(self, B: Any, p: Problem, point: Point) -> None:
-        self.B, self.p, self.point = B, p, point
-        self.cache: dict[tuple[Fraction, int], Evaluated] = {}
+    columns: list[list[Any]]
+    lengths: list[Any]
+    unit: Evaluated
+
+
+class Place:
+    """The stored point of a certificate at one precision, and the claims about it with the statuses found so far."""
+
+    def __init__(self, B: Any, p: Problem, point: Point, claims: dict[str, Any]) -> None:
+        self.B, self.p, self.point, self.claims = B, p, point, claims
+        self.status: dict[str, str] = {}
+        self.cache: dict[Fraction, Box] = {}
 
     @cached_property
     def shares(self) -> list[Any]:
-        """Normalised weights of all samples; of one, where they are equal."""
-        if self.p.weights is None:
-            return [self.B.number(1) / max(self.p.samples, 1)]
+        """Normalised weights of all samples."""
         # in balls: the exact sum may have as many digits as the file
-        self.B.charge(2 * self.p.samples)
+        self.B.charge(2 * len(self.p.weights))
         weights = [self.B.number(w) for w in self.p.weights]
         total = sum(weights)
         return [w / total for w in weights]
 
-    def evaluate(self, groups: list[tuple[int, int, int]], X: list[list[Any]], order: int) -> Evaluated:
+    def evaluate(self, groups: list[tuple[int, int, int]], X: list[list[Any]]) -> Evaluated:
         """Cost and derivatives at columns of balls."""
-        masses = [m * self.shares[first if self.p.weights else 0] for _, m, first in groups]
-        return evaluate(self.B, self.p, groups, masses, X, order)
+        return evaluate(self.B, self.p, groups, [m * self.shares[first] for _, m, first in groups], X)
 
-    def balls(self, point: Point, radius: Any) -> list[list[Any]]:
-        """All columns within ``radius`` of the stored ones, whose lengths lie between 1/2 and 2."""
+    def box(self, point: Point, radius: Any) -> Box:
+        """All columns within ``radius`` of those of a point."""
         B = self.B
         B.charge(4 * point.rank * len(point.columns))
-        columns = [[B.number(x) for x in column] for column in point.columns]
+        columns = [[B.around(B.number(x), radius) for x in column] for column in point.columns]
         squares = [dot(c, c) for c in columns]
         if not all(B.less(0.25, x) and B.less(x, 4) for x in squares):
-            raise Undecided("a stored column has a length outside 1/2 .. 2")
-        return [[B.around(x, radius) for x in column] for column in columns]
-
-    def at(self, radius: Fraction, order: int) -> Evaluated:
-        """Evaluation over ``B(radius)``."""
-        if (radius, order) not in self.cache:
-            X = self.balls(self.point, self.B.number(radius))
-            self.cache[radius, order] = self.evaluate(self.point.groups, X, order)
-        return self.cache[radius, order]
-
-    def normalised(
-        self, point: Point, radius: Any, order: int
-    ) -> tuple[Evaluated, list[list[Any]], list[Any]]:
-        """Evaluation at the columns near the stored ones divided by their lengths; the columns, and the lengths."""
-        columns = self.balls(point, radius)
-        lengths = [self.B.function("sqrt", dot(c, c)) for c in columns]
-        if not all(self.B.less(0, length) for length in lengths):
-            raise Undecided("a column is not proved nonzero")
+            raise Undecided("a column is not proved to have a length between 1/2 and 2")
+        lengths = [B.function("sqrt", x) for x in squares]
         unit = [[x / t for x in c] for c, t in zip(columns, lengths, strict=True)]
-        return self.evaluate(point.groups, unit, order), columns, lengths
+        return Box(columns, lengths, self.evaluate(point.groups, unit))
 
-    @cached_property
-    def centre(self) -> tuple[Evaluated, list[list[Any]], list[Any]]:
-        """At the stored columns divided by their lengths."""
-        return self.normalised(self.point, self.B.number(0), 1)
-
-    @property
-    def scales(self) -> list[int]:
-        """Exponents ``k_j`` of the scales ``s_j = 4^(k_j)`` of columns, as the file gives them; any would do."""
-        if self.point.scales is None:
-            raise Undecided("the point has no scales")
-        return self.point.scales
+    def around(self, radius: Fraction) -> Box:
+        """``B(radius)``."""
+        if radius not in self.cache:
+            self.cache[radius] = self.box(self.point, self.B.number(radius))
+        return self.cache[radius]
 
     def weighted(self, X: list[list[Any]]) -> list[list[Any]]:
-        """Columns times ``(s_j / max s)^(1/2)``."""
-        units = [self.B.dyadic(1, k - max(self.scales)) for k in self.scales]
+        """The first columns times ``(s_j / max s)^(1/2)``."""
+        scales = self.point.scales[: len(X)]
+        units = [self.B.dyadic(1, k - max(scales)) for k in scales]
         return [[a * unit for a in x] for x, unit in zip(X, units, strict=True)]
 
-    def turns(self, X: list[list[Any]]) -> list[list[Any]]:
-        """The vectors ``A_ab X``, ``A_ab = E_ab - E_ba``: one for each pair a < b, column after column."""
-        zero, r = self.B.number(0), len(X[0])
-        self.B.charge(len(X) * r**3)
-        pairs = combinations(range(r), 2)
-        return [
-            [x[b] if c == a else -x[a] if c == b else zero for x in X for c in range(r)] for a, b in pairs
-        ]
-
     def residual(self) -> list[Any]:
-        """Phi at the centre, where gamma is zero, columns in units of ``s_j^(1/2)``."""
-        e, _, lengths = self.centre
-        F = []
-        for x, y, length, k in zip(e.X, e.tangential, lengths, self.scales, strict=True):
+        """Phi at the centre, where gamma is zero, columns in units of ``s_j^(1/2)`` (Lemma 3).
+
+        ``Phi_j(X) = P_j (grad f(Xt))_j / |x_j| + s_j (|x_j| - 1) xt_j + s_j sum_q gamma_q(X) A_q x_j``
+        """
+        box, F = self.around(Fraction(0)), []
+        for x, y, length, k in zip(
+            box.unit.X, box.unit.tangential, box.lengths, self.point.scales, strict=True
+        ):
             unit, root = self.B.dyadic(1, -k), self.B.dyadic(1, k)
             F += [unit * b / length + root * (length - 1) * a for a, b in zip(x, y, strict=True)]
         return F
 
-    def jacobian(self, e: Evaluated, columns: list[list[Any]], lengths: list[Any], turning: bool) -> Any:
+    def jacobian(self, radius: Fraction) -> Any:
         """Its derivative over a box, both factors of the gauge's term included: so it holds Lemma 6's A too."""
-        B, r, M = self.B, e.r, len(e.X)
-        units = [B.dyadic(1, -k) / length for k, length in zip(self.scales, lengths, strict=True)]
-        B.charge(4 * (r * M) ** 2)
-        H = B.matrix(scaled(e.hessian(), [t for t in units for _ in range(r)]))
-        zero = B.number(0)
-        N = B.matrix(
-            [[x if i == j else zero for i in range(M)] for j, column in enumerate(e.X) for x in column]
-        )
-        J = on_tangent(B, H, N)
+        box, B = self.around(radius), self.B
+        e = box.unit
+        r, M, zero = e.r, len(e.X), B.number(0)
+        B.charge(4 * (r * M) ** 2 + M * r**3)
+        units = [B.dyadic(1, -k) / length for k, length in zip(self.point.scales, box.lengths, strict=True)]
+        H = B.matrix(scaled(e.hessian, [t for t in units for _ in range(r)]))
+        N = [[x if i == j else zero for i in range(M)] for j, column in enumerate(e.X) for x in column]
+        J = on_tangent(B, H, B.matrix(N))
         omega = [[zero] * r for _ in range(r)]
-        if turning:
-            V, Vhat = self.weighted(columns), self.weighted(self.centre[1])
-            Z = B.matrix(self.turns(V))
-            J = J + B.times(Z.transpose(), Z)
-            for a, b in combinations(range(r), 2):
+        if self.p.invariant and r > 1:
+            V, Vhat = self.weighted(box.columns), self.weighted(self.around(Fraction(0)).columns)
+            pairs = list(combinations(range(r), 2))
+            # rows A_ab V for A_ab = E_ab - E_ba, whose inner products with Vhat are gamma
+            Z = [
+                [v[b] if c == a else -v[a] if c == b else zero for v in V for c in range(r)] for a, b in pairs
+            ]
+            J = J + B.times(B.matrix(Z).transpose(), B.matrix(Z))
+            for a, b in pairs:
                 omega[a][b] = sum(h[b] * v[a] - h[a] * v[b] for h, v in zip(Vhat, V, strict=True))
                 omega[b][a] = -omega[a][b]
         rows = J.tolist()
-        for j, (x, y, length, t) in enumerate(zip(e.X, e.tangential, lengths, units, strict=True)):
+        for j, (x, y, length, t) in enumerate(zip(e.X, e.tangential, box.lengths, units, strict=True)):
             shrink = 1 - 1 / length
             for a in range(r):
                 for b in range(r):
@@ -127,20 +111,38 @@ class Place:
                     rows[j * r + a][j * r + b] += omega[a][b] - bend + (shrink if a == b else 0)
         return B.matrix(rows)
 
-    def detour(self, k: int | None, witnesses: list[Any]) -> Any:
-        """Lemma 4: within this factor of its distance, a critical point has a copy with gamma = 0."""
-        if k is None:
-            return self.B.dyadic(1, max(self.scales) - min(self.scales))
-        V, bound = self.B.matrix(self.weighted(self.centre[1])), self.B.dyadic(1, -2 * k)
-        rows = self.B.times(V.transpose(), V).tolist()
-        for a, row in enumerate(rows):
-            row[a] -= bound
-        if inertia(self.B, witnesses[0], self.B.matrix(rows), "the stored columns") != 0:
-            raise Undecided("the stored columns are not proved to span their space")
-        return 1 + self.B.dyadic(1, k + 1)
+    def split_block(self, e: Evaluated, j: int) -> Any:
+        """``P (m_g B_g) P / s + h_g h_g^T`` for the column j of h_g: the block of column j in the Hessian (Lemma 1)."""
+        B, r = self.B, e.r
+        block = [row[j * r : j * r + r] for row in e.hessian[j * r : j * r + r]]
+        A = B.matrix(scaled(block, [B.dyadic(1, -self.point.scales[j])] * r))
+        return on_tangent(B, A, B.matrix([[x] for x in e.X[j]]))
 
-    def multiplier_inertia(self, e: Evaluated, ready: Any) -> int:
-        """``n_-(S)`` at X*, whose kernel holds the rows of X*: of ``D^(-1/2) (S + D X^T X D / max s) D^(-1/2)``."""
-        V = self.B.matrix(self.weighted(e.X))
-        S = self.B.matrix(scaled(e.S(), [self.B.dyadic(1, -k) for k in self.scales]))
-        return inertia(self.B, ready, S + self.B.times(V, V.transpose()), "the multiplier matrix")
+    def multiplier_matrix(self, e: Evaluated, shifts: list[Fraction] | None = None) -> tuple[int, Any]:
+        """A number n and a matrix T with ``n + n_-(T) = n_-(S + diag(delta))`` for the S of all samples.
+
+        delta are the shifts of single samples.  With ``b_g = m_g delta_g - beta_g``, which must not be zero, n is the
+        sum of ``m_g`` over ``b_g < 0``, and ``T = diag(delta_k - alpha_k) - G diag(1/b) G^T`` (Haynsworth's law; equal
+        samples by Lemma 1).  Without shifts the kernel of T holds the rows of W, and ``T + V V^T``, ``V = D W^T``,
+        takes its place (Lemma 6).  T comes in units ``s_k^(1/2)``.  Of an expression T is the whole matrix.
+        """
+        B, K = self.B, self.p.classes or self.p.columns
+        sizes = [1] * K + [m for _, m, _ in self.point.groups]
+        given = [B.number(m * x) for m, x in zip(sizes, shifts or [Fraction(0)] * len(sizes), strict=True)]
+        diagonal = [b - a for a, b in zip(e.multipliers, given, strict=True)]
+        if not all(B.less(0, x) or B.less(x, 0) for x in diagonal[K:]):
+            raise Undecided("a diagonal entry of the multiplier matrix is not proved nonzero")
+        B.charge(K * K)
+        rows = [[diagonal[k] if k == l else B.number(0) for l in range(K)] for k in range(K)]
+        if self.p.classes:
+            G = [[e.first[k, K + g] for k in range(K)] for g in range(len(sizes) - K)]
+            over = B.matrix([[-x / b for x in row] for row, b in zip(G, diagonal[K:], strict=True)])
+            rows = (B.matrix(rows) + B.times(over.transpose(), B.matrix(G))).tolist()
+        for i, j in e.first if self.p.program else ():
+            rows[i][j] += e.first[i, j]
+            rows[j][i] += e.first[i, j]
+        T = B.matrix(scaled(rows, [B.dyadic(1, -k) for k in self.point.scales[:K]]))
+        if shifts is None:
+            V = B.matrix(self.weighted(e.X[:K]))
+            T = T + B.times(V, V.transpose())
+        return sum(m for m, b in zip(sizes[K:], diagonal[K:], strict=True) if B.less(b, 0)), T

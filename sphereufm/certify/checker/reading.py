@@ -12,29 +12,42 @@ import json
 import os
 import re
 import stat
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sphereufm.certify.checker.arithmetic import CheckError
-from sphereufm.certify.checker.kernel import Witness
-from sphereufm.certify.checker.losses import ARITY, LOSSES
+from sphereufm.certify.checker.calculus import ARITY, LOSSES
+from sphereufm.certify.checker.kernel import CheckError, Witness
+from sphereufm.certify.checker.theorems import THEOREMS
 
 FORMAT = "sphereufm-certificate/2"
 LARGEST_FILE = 1 << 24
 LARGEST_WITNESS = 1500
+MOST_SAMPLES = 1_000_000
 # a number holds as many bits as its exponent says: 2^30 of them are 128 MiB
 EXPONENTS = re.compile(r"@-?([0-9]{3,5})\"")
 MOST_BITS = 1 << 30
 ESCAPED = re.compile(r"\\u00(?:3[0-9]|40)")
 NUMBER = re.compile(r"(-?[0-9]{1,200})(?:/([0-9]{1,60})|@(-?[0-9]{1,5}))?")
-# strings are passed over, also one that is never closed: no backtracking
-TOKENS = re.compile(r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 Reader = Callable[[Any, str], Any]
+# section 5: the types of claims, and their fields
+CLAIMS = {
+    "critical": "radius unique_radius witness",
+    "rank_one": "",
+    "index": "index witness",
+    "strict_saddle": "radius curvature direction",
+    "global_minimum": "witness",
+    "gap": "gap shifts witness",
+    "spurious": "lower_point margin",
+    "collapsed": "radius target witness",
+    "degenerate": "lower_point margin",
+    "well_classified": "radius",
+    "least_loss": "radius witness",
+    "benign": "theorem formal",
+}
 
 
 def refuse_if(condition: object, message: str) -> None:
@@ -46,53 +59,54 @@ def refuse_if(condition: object, message: str) -> None:
 def read_file(path: str | Path) -> bytes:
     """Content of a regular file, at most one byte more than is allowed."""
     try:
-        # a pipe to which nobody writes must not keep us waiting
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        with open(
+            path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        ) as file:
+            # a pipe to which nobody writes must not keep us waiting
             refuse_if(not stat.S_ISREG(os.fstat(file.fileno()).st_mode), "cannot be read: not a regular file")
             return file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise CheckError(f"cannot be read: {error.strerror}") from None
 
 
+def whole(digits: str) -> int:
+    """A JSON integer of few digits; there is no other JSON number."""
+    refuse_if(not 0 < len(digits.lstrip("-")) <= 9, "an integer of more than 9 digits")
+    refuse_if(not digits.lstrip("-").isdigit(), "a JSON number that is not an integer; numbers are text")
+    return int(digits)
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object without duplicate keys."""
+    refuse_if(len(dict(pairs)) != len(pairs), "a key occurs twice in one object")
+    return dict(pairs)
+
+
 def read_json(data: bytes) -> Any:
-    """JSON with the format's own limits, which are tested before anything is built."""
+    """JSON with the format's own limits; what is nested too deeply has no reader."""
     refuse_if(len(data) > LARGEST_FILE, f"the file is larger than {LARGEST_FILE} bytes")
     try:
         text = data.decode("utf-8")
+        refuse_if(ESCAPED.search(text), "digits and @ must not be escaped")
+        refuse_if(sum(map(int, EXPONENTS.findall(text))) > MOST_BITS, "exponents that would fill the memory")
+        return json.loads(
+            text, object_pairs_hook=once, parse_int=whole, parse_float=whole, parse_constant=whole
+        )
     except UnicodeDecodeError:
         raise CheckError("the file is not UTF-8") from None
-    refuse_if(ESCAPED.search(text), "digits and @ must not be escaped")
-    refuse_if(sum(map(int, EXPONENTS.findall(text))) > MOST_BITS, "exponents that would fill the memory")
-    depth = 0
-    for bracket in TOKENS.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
-        refuse_if(depth > 10, "nesting deeper than 10 levels")
-
-    def whole(digits: str) -> int:
-        refuse_if(len(digits.lstrip("-")) > 9, "an integer of more than 9 digits")
-        return int(digits)
-
-    def refuse(word: str) -> Any:
-        raise CheckError(f"the number {word[:20]} is not an integer; numbers are text")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        refuse_if(len(dict(pairs)) != len(pairs), "a key occurs twice in one object")
-        return dict(pairs)
-
-    parsers: dict[str, Any] = {"parse_int": whole, "parse_float": refuse, "parse_constant": refuse}
-    try:
-        return json.loads(text, object_pairs_hook=once, **parsers)
     except (json.JSONDecodeError, RecursionError) as error:
         raise CheckError(f"not JSON: {error}") from None
 
 
-def record(
-    value: Any, where: str, fields: dict[str, Reader], optional: dict[str, Reader] | None = None
-) -> Any:
-    """An object with exactly these keys, each read by its reader."""
+# --- readers
+
+
+def record(value: Any, where: str, fields: dict[str, Reader]) -> Any:
+    """An object with exactly these keys, each read by its reader; keys that end in ? may be absent."""
     refuse_if(not isinstance(value, dict), f"{where} must be an object")
-    readers = {**fields, **(optional or {})}
-    missing, extra = sorted(fields.keys() - value.keys()), sorted(value.keys() - readers.keys())
+    readers = {name.rstrip("?"): read for name, read in fields.items()}
+    missing = sorted(name for name in fields if name in readers and name not in value)
+    extra = sorted(value.keys() - readers.keys())
     refuse_if(missing, f"{where} lacks {', '.join(missing)}")
     refuse_if(extra, f"{where} has the unknown key {extra[0][:40]!r}" if extra else "")
     return {name: readers[name](item, f"{where}.{name}") for name, item in value.items()}
@@ -103,47 +117,36 @@ def anything(value: Any, where: str) -> Any:
     return value
 
 
-def text(longest: int) -> Reader:
-    """A short text."""
+def that(holds: Callable[[Any], bool], words: str) -> Reader:
+    """A value of which something holds."""
 
-    def read(value: Any, where: str) -> str:
-        wrong = not isinstance(value, str) or len(value) > longest
-        refuse_if(wrong, f"{where} must be a text, at most {longest} long")
-        return str(value)
+    def read(value: Any, where: str) -> Any:
+        refuse_if(not holds(value), f"{where} must be {words}")
+        return value
 
     return read
+
+
+def text(longest: int) -> Reader:
+    """A short text."""
+    return that(lambda x: isinstance(x, str) and len(x) <= longest, f"a text, at most {longest} long")
 
 
 def one_of(*words: str) -> Reader:
     """One of a few words."""
-
-    def read(value: Any, where: str) -> str:
-        refuse_if(not isinstance(value, str) or value not in words, f"{where} must be {' or '.join(words)}")
-        return str(value)
-
-    return read
+    return that(lambda x: isinstance(x, str) and x in words, " or ".join(words))
 
 
 def integer(low: int, high: int = 10**9) -> Reader:
     """An integer in a range; true is not 1."""
-
-    def read(value: Any, where: str) -> int:
-        wrong = type(value) is not int or not low <= value <= high
-        refuse_if(wrong, f"{where} must be an integer, {low} .. {high}")
-        return int(value)
-
-    return read
+    return that(lambda x: type(x) is int and low <= x <= high, f"an integer, {low} .. {high}")
 
 
 def listing(item: Reader, length: int | None = None) -> Reader:
     """A list, of a given length."""
-
-    def read(value: Any, where: str) -> list[Any]:
-        refuse_if(not isinstance(value, list), f"{where} must be a list")
-        refuse_if(length is not None and len(value) != length, f"{where} must have {length} entries")
-        return [item(x, where) for x in value]
-
-    return read
+    words = "a list" if length is None else f"a list with {length} entries"
+    is_list = that(lambda x: isinstance(x, list) and length in (None, len(x)), words)
+    return lambda value, where: [item(x, where) for x in is_list(value, where)]
 
 
 def maybe(item: Reader) -> Reader:
@@ -169,9 +172,7 @@ def number(allowed: str = "-0+") -> Reader:
 
 def witness(value: Any, where: str) -> Witness:
     """A matrix T with its E: ``[minus, bytes, exponents, columns]``, columns big-endian integers in base64."""
-    refuse_if(
-        not isinstance(value, list) or len(value) != 4, f"{where} must be [minus, bytes, exponents, columns]"
-    )
+    listing(anything, 4)(value, where)
     width = integer(1, 256)(value[1], where)
     exponents = listing(integer(-16000, 16000))(value[2], where)
     n = len(exponents)
@@ -186,32 +187,27 @@ def witness(value: Any, where: str) -> Witness:
     return minus, exponents, [entries[j : j + n] for j in range(0, n * n, n)]
 
 
+# --- the instance and the point
+
+
 @dataclass(kw_only=True)
 class Problem:
-    """An instance: a loss of logits (classes > 0), or the program of an expression."""
+    """An instance: a loss of logits (classes > 0) with label, weight and tau of every sample, or a program."""
 
     dim: int
     classes: int = 0
-    samples: int = 0
-    tau: Fraction = Fraction(1)
-    weights: list[Fraction] | None = None
-    labels: list[int] | None = None
-    starts: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    weights: list[Fraction] = field(default_factory=list)
+    taus: list[Fraction] = field(default_factory=list)
     loss: str = "cross-entropy"
-    parameters: dict[str, Fraction] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     columns: int = 0
     program: list[Any] = field(default_factory=list)
-    invariant: bool = True
 
-    def label(self, i: int) -> int:
-        """Class of a sample."""
-        return bisect_right(self.starts, i) - 1 if self.labels is None else self.labels[i]
-
-    def equal_samples(self, first: int, a: int, b: int) -> bool:
-        """Whether samples ``a .. b - 1`` have the label and weight of the first one."""
-        labels = {self.label(first), self.label(a), self.label(b - 1), *(self.labels or [])[a:b]}
-        weights = {self.weights[first], *self.weights[a:b]} if self.weights else {0}
-        return len(labels) == len(weights) == 1
+    @property
+    def invariant(self) -> bool:
+        """Whether the cost is one of Gram entries."""
+        return all(step[0] != "x" for step in self.program)
 
 
 @dataclass
@@ -221,7 +217,7 @@ class Point:
     rank: int
     columns: list[list[Fraction]]
     groups: list[tuple[int, int, int]]
-    scales: list[int] | None = None
+    scales: list[int]
 
 
 def read_problem(value: Any) -> Problem:
@@ -231,43 +227,42 @@ def read_problem(value: Any) -> Problem:
         return read_expression(value)
     K = integer(1, 100_000)(value.get("classes"), "instance.classes")
     fields: dict[str, Reader] = {"kind": one_of("ufm"), "classes": anything, "dim": integer(1, 100_000)}
-    fields |= {"tau": number("+"), "loss": read_loss, "weights": maybe(listing(number("+")))}
-    sizes: dict[str, Reader] = {"class_sizes": listing(integer(0), K), "labels": listing(integer(0, K - 1))}
+    fields |= {"class_sizes?": listing(integer(0, MOST_SAMPLES), K), "labels?": listing(integer(0, K - 1))}
+    fields |= {"loss": lambda loss, where: read_loss(loss, where, K), "weights": maybe(listing(number("+")))}
+    fields["tau"] = listing(number("+")) if isinstance(value.get("tau"), list) else number("+")
     refuse_if(("class_sizes" in value) == ("labels" in value), "instance needs one of class_sizes and labels")
-    data = record(value, "instance", fields, sizes)
-    labels, weights, starts = data.get("labels"), data["weights"], [0]
-    for size in data.get("class_sizes", []):
-        starts.append(starts[-1] + size)
-    samples = starts.pop() if labels is None else len(labels)
-    refuse_if(samples < 1, "there is no sample")
-    refuse_if(
-        weights is not None and len(weights) != samples, f"instance.weights must have {samples} entries"
-    )
-    more = {"weights": weights, "labels": labels, "starts": starts}
+    data = record(value, "instance", fields)
+    sizes = data.get("class_sizes", [])
+    N = sum(sizes) if sizes else len(data["labels"])
+    refuse_if(not 0 < N <= MOST_SAMPLES, f"there must be 1 to {MOST_SAMPLES} samples")
+    labels = data["labels"] if "labels" in data else [k for k, n in enumerate(sizes) for _ in range(n)]
+    weights, tau = data["weights"] or [Fraction(1)] * N, data["tau"]
+    taus = tau if isinstance(tau, list) else [tau] * N
+    refuse_if(not len(weights) == len(taus) == N, f"weights and tau must have {N} entries")
     loss, parameters = data["loss"]
-    return Problem(
-        dim=data["dim"], classes=K, samples=samples, tau=data["tau"], loss=loss, parameters=parameters, **more
-    )
+    p = Problem(dim=data["dim"], classes=K, loss=loss, parameters=parameters)
+    p.labels, p.weights, p.taus = labels, weights, taus
+    return p
 
 
-def read_loss(value: Any, where: str) -> tuple[str, dict[str, Fraction]]:
+def read_loss(value: Any, where: str, K: int) -> tuple[str, dict[str, Any]]:
     """The name of a loss, or an object with its name and its parameters."""
     data = {"name": value} if isinstance(value, str) else value
     refuse_if(not isinstance(data, dict), f"{where} must be a name or an object")
     name = one_of(*LOSSES)(data.get("name"), where)
-    parameters = LOSSES[name].parameters
-    found = record(data, where, {"name": anything, **{key: number(sign) for key, sign in parameters.items()}})
-    return name, {key: found[key] for key in parameters}
+    signs = LOSSES[name].parameters
+    matrix = listing(listing(number()), K)
+    fields = {key: matrix if sign == "matrix" else number(sign) for key, sign in signs.items()}
+    found = record(data, where, {"name": anything, **fields})
+    rows = found.get("offsets", [[0]])
+    refuse_if({*map(len, rows)} not in ({1}, {K}), f"{where}.offsets must have rows of one or {K} numbers")
+    return name, {key: found[key] for key in signs}
 
 
 def read_expression(value: Any) -> Problem:
     """Section 6: instruction t may only use earlier ones."""
-    size = integer(1, 10_000)
-    data = record(
-        value,
-        "instance",
-        {"kind": anything, "dim": size, "columns": size, "program": listing(listing(anything))},
-    )
+    size, steps = integer(1, 10_000), listing(listing(anything))
+    data = record(value, "instance", {"kind": anything, "dim": size, "columns": size, "program": steps})
     d, M, program = data["dim"], data["columns"], data["program"]
     refuse_if(not 1 <= len(program) <= 20_000, "program must have 1 to 20000 instructions")
     for t, step in enumerate(program):
@@ -280,69 +275,72 @@ def read_expression(value: Any) -> Problem:
         readers = leaves.get(name, [earlier] * (ARITY.get(name) or max(len(step) - 1, 2)))
         refuse_if(len(step) != len(readers) + 1, f"{name} has a wrong number of arguments")
         program[t] = (name, *(read(a, name) for read, a in zip(readers, step[1:], strict=True)))
-    return Problem(dim=d, columns=M, program=program, invariant=all(step[0] != "x" for step in program))
+    return Problem(dim=d, columns=M, program=program)
 
 
 def read_point(value: Any, p: Problem, where: str) -> Point:
     """Section 4: columns, and groups that hold each sample exactly once."""
-    ranges = maybe(listing(listing(listing(integer(0, p.samples), 2))))
-    fields = {"rank": integer(1, p.dim), "columns": listing(listing(number())), "groups": ranges}
-    fields["scales"] = maybe(listing(integer(-9000, 9000)))
+    N = len(p.labels)
+    fields = {"rank": integer(1, p.dim), "columns": listing(listing(number()))}
+    fields["groups"] = maybe(listing(listing(listing(integer(0, N), 2))))
+    fields["scales"] = listing(integer(-9000, 9000))
     data = record(value, where, fields)
-    r, columns, groups, scales = data["rank"], data["columns"], data["groups"], data["scales"]
-    refuse_if(
-        scales is not None and len(scales) != len(columns), f"{where} must have a scale for each column"
-    )
-    refuse_if(not all(len(column) == r for column in columns), f"columns of {where} must have {r} entries")
-    if p.program:
-        wrong = groups is not None or r != p.dim or len(columns) != p.columns
-        refuse_if(wrong, f"{where} does not fit the expression")
-        return Point(r, columns, [], scales)
-    if groups is None:
-        found = [(p.label(i), 1, i) for i in range(p.samples)] if len(columns) > p.samples else []
-    else:
-        refuse_if(
-            not all(groups) or not all(a < b for g in groups for a, b in g), "a group needs nonempty ranges"
-        )
-        # before the samples are looked at one by one: overlapping ranges could name each of them many times
-        ends = [0]
-        for a, b in sorted(pair for group in groups for pair in group):
-            refuse_if(a != ends.pop(), "groups must hold each sample exactly once")
-            ends.append(b)
-        refuse_if(ends != [p.samples], "groups must hold each sample exactly once")
-        same = all(p.equal_samples(group[0][0], a, b) for group in groups for a, b in group)
-        refuse_if(not same, "samples of a group differ in label or weight")
-        found = [(p.label(g[0][0]), sum(b - a for a, b in g), g[0][0]) for g in groups]
-    many = p.classes + (p.samples if groups is None else len(found))
+    r, columns, ranges, scales = data["rank"], data["columns"], data["groups"], data["scales"]
+    refuse_if(p.program and (ranges is not None or r != p.dim), f"{where} does not fit the expression")
+    many = p.columns + p.classes + (N if ranges is None else len(ranges))
     refuse_if(len(columns) != many, f"{where} must have {many} columns")
-    return Point(r, columns, found, scales)
+    refuse_if({*map(len, columns)} != {r}, f"columns of {where} must have {r} entries")
+    refuse_if(len(scales) != many, f"{where} must have a scale for each column")
+    if ranges is None:
+        return Point(r, columns, [(y, 1, i) for i, y in enumerate(p.labels)], scales)
+    # before the samples are looked at one by one: overlapping ranges could name each of them many times
+    pairs = sorted((a, b) for group in ranges for a, b in group)
+    tiled = [a for a, _ in pairs] + [N] == [0] + [b for _, b in pairs] and all(a < b for a, b in pairs)
+    refuse_if(not tiled or not all(ranges), "groups must hold each sample exactly once")
+    groups = []
+    for group in ranges:
+        first = group[0][0]
+        for values in (p.labels, p.weights, p.taus):
+            same = all(values[a:b].count(values[first]) == b - a for a, b in group)
+            refuse_if(not same, "samples of a group differ in label, weight or tau")
+        groups.append((p.labels[first], sum(b - a for a, b in group), first))
+    return Point(r, columns, groups, scales)
 
 
-def read_certificate(
-    data: bytes, fields_of: Callable[[str, Any, Problem, Point], dict[str, Reader] | None]
-) -> tuple[dict[str, Any], Problem, Point | None, dict[str, Any]]:
-    """The whole file: what is shown of it, the instance, the point and the claims, each type once.
+# --- the whole file
 
-    ``fields_of`` names the readers of a claim's fields, None for an unknown type.
-    """
+
+def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
+    """A claim; an expression allows only some, and only a theorem needs no point."""
+    kind = claim.get("type") if isinstance(claim, dict) else None
+    refuse_if(not isinstance(kind, str) or kind not in CLAIMS, "a claim has an unknown type")
+    allowed = ("critical", "index", "strict_saddle", "spurious", "global_minimum", "gap")
+    refuse_if(p.program and kind not in allowed, "an expression allows other claims")
+    refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
+    readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
+    readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}
+    readers |= {"shifts": listing(number()), "target": listing(number()), "witness": listing(maybe(witness))}
+    readers |= {"direction": listing(listing(number())), "theorem": text(1), "formal": one_of(*THEOREMS)}
+    readers["lower_point"] = lambda value, where: read_point(value, p, where)
+    fields = {"type": anything, **{name: readers[name] for name in CLAIMS[str(kind)].split()}}
+    found: dict[str, Any] = record(claim, str(kind), fields)
+    named = kind == "benign" and THEOREMS[found["formal"]][0] != found["theorem"]
+    refuse_if(named, "benign: formal names another theorem")
+    return found
+
+
+def read_certificate(data: bytes) -> tuple[dict[str, Any], Problem, Point | None, dict[str, Any]]:
+    """What is shown of a file, the instance, the point and the claims, each type once."""
     producer = {"name": text(200), "version": text(200)}
-    hints = {"precision": integer(53, 4096), "cost": number()}
+    hints = {"precision?": integer(53, 4096), "cost?": number()}
     fields: dict[str, Reader] = {"format": one_of(FORMAT), "instance": anything, "point": anything}
     fields |= {"producer": lambda v, where: record(v, where, producer), "claims": listing(anything)}
-    optional: dict[str, Reader] = {
-        "hints": lambda v, where: record(v, where, {}, hints),
-        "reason": text(2000),
-    }
-    file = record(read_json(data), "certificate", fields, optional)
+    fields |= {"hints?": lambda v, where: record(v, where, hints), "reason?": text(2000)}
+    file = record(read_json(data), "certificate", fields)
     p = read_problem(file["instance"])
     point = None if file["point"] is None else read_point(file["point"], p, "point")
     refuse_if(len(file["claims"]) > 16, "more than 16 claims")
-    claims: dict[str, Any] = {}
-    for claim in file["claims"]:
-        kind = claim.get("type") if isinstance(claim, dict) else None
-        readers = fields_of(kind, claim, p, point or Point(1, [], [])) if isinstance(kind, str) else None
-        if readers is None:
-            raise CheckError("a claim has an unknown type")
-        refuse_if(kind in claims, "a type of claim occurs twice")
-        claims[str(kind)] = record(claim, str(kind), {"type": anything, **readers})
-    return file, p, point, claims
+    claims = [read_claim(claim, p, point) for claim in file["claims"]]
+    found = {claim["type"]: claim for claim in claims}
+    refuse_if(len(found) < len(claims), "a type of claim occurs twice")
+    return file, p, point, found

@@ -12,42 +12,43 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from sphereufm.certify.checker.reading import Problem
-
 Flags = frozenset[str]
 AFFINE = frozenset("+-")
 
-
-def is_S(B: Any, p: Problem) -> bool:
-    """Theorem S holds for margins too, which are fixed offsets of the logits."""
-    return p.loss in ("cross-entropy", "cosine-margin") and p.dim >= max(p.classes, 3)
+# theorems of cross-entropy hold for margins and other fixed offsets of the logits, and all for a tau per sample
+SOFTMAX = ("cross-entropy", "cosine-margin", "logit-offsets")
 
 
-def is_E(B: Any, p: Problem) -> bool:
+def is_S(B: Any, p: Any) -> bool:
+    """Any temperatures."""
+    return p.loss in SOFTMAX and p.dim >= max(p.classes, 3)
+
+
+def is_E(B: Any, p: Any) -> bool:
     """Exact comparisons of integers and rationals."""
-    return p.loss == "cross-entropy" and p.dim == p.classes - 1 >= 3 and 2 * p.tau <= p.classes - 2
+    return p.loss in SOFTMAX and p.dim == p.classes - 1 >= 3 and 2 * max(p.taus) <= p.classes - 2
 
 
-def is_smoothed(B: Any, p: Problem) -> bool:
+def is_smoothed(B: Any, p: Any) -> bool:
     """``2 tau < log(1 + K (1 - eps) / eps)``, the logarithm taken to the other side."""
     if p.loss != "label-smoothing" or p.dim < max(p.classes, 3) or not p.parameters["smoothing"]:
         return False
     odds = 1 + p.classes * (1 - p.parameters["smoothing"]) / p.parameters["smoothing"]
-    return bool(B.less(B.function("exp", B.number(2 * p.tau)), B.number(odds)))
+    return bool(B.less(B.function("exp", B.number(2 * max(p.taus))), B.number(odds)))
 
 
-def is_logistic(B: Any, p: Problem) -> bool:
+def is_logistic(B: Any, p: Any) -> bool:
     """One class against the others."""
     return p.loss == "logistic" and p.dim > p.classes
 
 
-def is_squared(B: Any, p: Problem) -> bool:
+def is_squared(B: Any, p: Any) -> bool:
     """The own logit never reaches its target; the own weight is positive by the format."""
-    return p.loss == "squared-error" and p.dim > p.classes and p.tau < p.parameters["target"]
+    return p.loss == "squared-error" and p.dim > p.classes and max(p.taus) < p.parameters["target"]
 
 
 # by formal statement: the theorem, its hypotheses beside K >= 2 and positive tau and weights, and these in words
-THEOREMS: dict[str, tuple[str, Callable[[Any, Problem], bool], str]] = {
+THEOREMS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
     "benign_S": ("S", is_S, "cross-entropy, K >= 2 and d >= max(K, 3)"),
     "benign_E": ("E", is_E, "cross-entropy, d = K - 1 >= 3 and tau <= (K - 2) / 2"),
     "benign_smoothed": (

@@ -30,27 +30,30 @@ def printed(number: Fraction | tuple[int, int] | None, up: bool) -> str:
 def canonical(p: Any) -> dict[str, Any]:
     """What an instance is, in one form for all files that state it: fractions reduced, the first weight one."""
     if p.program:
-        program = [[str(x) if isinstance(x, Fraction) else x for x in step] for step in p.program]
-        return {"kind": "expression", "dim": p.dim, "columns": p.columns, "program": program}
-    if p.labels is None:
-        sizes = [b - a for a, b in pairwise([*p.starts, p.samples])]
-    else:
-        counts = Counter(p.labels)
-        sizes = [counts[k] for k in range(p.classes)]
-    ordered = p.labels is None or all(a <= b for a, b in pairwise(p.labels))
-    weights = None
-    if p.weights is not None and any(w != p.weights[0] for w in p.weights):
-        weights = [str(w / p.weights[0]) for w in p.weights]
+        return {"kind": "expression", "dim": p.dim, "columns": p.columns, "program": plain(p.program)}
+    counts = Counter(p.labels)
+    ordered = all(a <= b for a, b in pairwise(p.labels))
+    weights = (
+        None if p.weights.count(p.weights[0]) == len(p.weights) else [w / p.weights[0] for w in p.weights]
+    )
+    tau = p.taus[0] if p.taus.count(p.taus[0]) == len(p.taus) else p.taus
     return {
         "kind": "ufm",
         "classes": p.classes,
         "dim": p.dim,
-        "class_sizes": sizes,
+        "class_sizes": [counts[k] for k in range(p.classes)],
         "labels": None if ordered else p.labels,
-        "tau": str(p.tau),
-        "weights": weights,
-        "loss": [p.loss, *map(str, p.parameters.values())] if p.parameters else p.loss,
+        "tau": plain(tau),
+        "weights": plain(weights),
+        "loss": [p.loss, *plain(list(p.parameters.values()))] if p.parameters else p.loss,
     }
+
+
+def plain(value: Any) -> Any:
+    """Fractions as text, lists and tuples as lists."""
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return str(value) if isinstance(value, Fraction) else value
 
 
 def fingerprint(data: dict[str, Any]) -> str:
@@ -64,53 +67,84 @@ def in_words(data: dict[str, Any]) -> str:
     if data["kind"] == "expression":
         size = len(data["program"])
         return f"an expression of {size} instructions, d = {data['dim']}, columns = {data['columns']}"
-    loss = data["loss"] if isinstance(data["loss"], str) else " ".join(data["loss"])[:120]
+    loss = data["loss"] if isinstance(data["loss"], str) else " ".join(map(shortened, data["loss"]))
     weights = "equal weights" if data["weights"] is None else f"weights {runs(data['weights'])}"
     order = "" if data["labels"] is None else " (labels not in order)"
-    # a fraction cut short would be another number
-    tau = data["tau"] if len(data["tau"]) <= 40 else f"about {printed(Fraction(data['tau']), True)}"
+    tau = runs(data["tau"] if isinstance(data["tau"], list) else [data["tau"]])
     return (
         f"{loss}, K = {data['classes']}, class sizes {runs(data['class_sizes'])}{order}, "
         f"d = {data['dim']}, tau = {tau}, {weights}"
     )
 
 
+def shortened(value: Any) -> str:
+    """A number as it is, or about; a fraction cut short would be another number."""
+    if isinstance(value, list):
+        return f"[{runs([x for row in value for x in row])}]"
+    text = str(value)
+    return text if len(text) <= 40 else f"about {printed(Fraction(text), True)}"
+
+
 def runs(values: list[Any]) -> str:
     """Values joined by commas, equal neighbours counted, cut where there are many."""
     parts = [(str(value), len(list(group))) for value, group in groupby(values)]
-    texts = [text if len(text) <= 24 else f"about {printed(Fraction(text), True)}" for text, _ in parts[:12]]
+    texts = [shortened(text) for text, _ in parts[:12]]
     shown = [text if n == 1 else f"{text} ({n} times)" for text, (_, n) in zip(texts, parts, strict=False)]
     return ", ".join(shown) + (", ..." if len(parts) > 12 else "")
 
 
-def sentence(found: dict[str, tuple[str, str]], claims: dict[str, Any]) -> tuple[str, str]:
-    """Section 8: what the claims say together; PROVED only of a point that is proved to exist."""
-    statuses = {status for status, _ in found.values()}
-    if "REFUTED" in statuses:
-        return "REFUTED", "a claim is refuted"
-    if statuses != {"PROVED"}:
-        return "UNDECIDED", "not every claim is proved" if found else "there is no claim"
-    if "collapsed" in claims:
-        return "PROVED", "member of the collapsed family, a strict saddle"
-    if "least_loss" in claims:
-        return "PROVED", "global minimiser"
-    if "degenerate" in claims:
-        return "PROVED", "degenerate critical point, neither a strict saddle nor a global minimiser"
-    if "critical" in claims or "rank_one" in claims:
-        radius = claims["critical"]["radius"] if "critical" in claims else 0
-        covered = "strict_saddle" in claims and radius <= claims["strict_saddle"]["radius"]
-        index = claims["index"]["index"] if "index" in claims else None
-        well = "well_classified" in claims and radius <= claims["well_classified"]["radius"]
-        if "global_minimum" in claims or (well and index == 0):
-            return "PROVED", "global minimiser"
-        if "spurious" in claims:
-            return "PROVED", "spurious local minimiser"
-        if covered or (index is not None and index > 0):
-            return "PROVED", "strict saddle"
-        if index == 0:
-            return "PROVED", "local minimiser"
-    if "gap" in claims:
-        return "PROVED", "optimality gap"
-    if {*claims} == {"benign"}:
-        return "PROVED", "benign instance, BY_THEOREM"
-    return "UNDECIDED", "the claims make no sentence about an existing point"
+def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
+    """What a claim says that was proved; bounds are rounded so that the sentence is never stronger."""
+    B, p, kind = at.B, at.p, claim["type"]
+    up = {name: printed(x, True) for name, x in claim.items() if isinstance(x, Fraction)}
+    if kind == "critical":
+        eta, q = (printed(B.bound(x, True), True) for x in shown)
+        name = ", aligned with it" if p.invariant else ""
+        return (
+            f"an exact critical point of rank at most {at.point.rank} exists within {up['radius']} of the stored "
+            f"point, the only one within {printed(claim['unique_radius'], False)}{name} (eta = {eta}, q = {q})"
+        )
+    if kind == "strict_saddle":
+        where = (
+            "in this space" if p.program else f"of this grouping, in the span of {at.point.rank} dimensions"
+        )
+        return (
+            f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, has a "
+            f"Hessian eigenvalue below {up['curvature']}"
+        )
+    if kind == "well_classified":
+        return (
+            f"every critical point within {printed(claim['radius'], False)} of the stored point classifies all samples "
+            "well, so it is a global minimiser or a strict saddle (Theorem F, formally proved: docs/formal, `benign_F`)"
+        )
+    if kind in ("spurious", "degenerate"):
+        here, there = printed(B.bound(shown[0], False), False), printed(B.bound(shown[1], True), True)
+        what = LOCAL if kind == "spurious" else FLAT
+        return f"{what} of cost at least {here}, and a point of cost at most {there}, lower by the margin"
+    if kind == "benign":
+        needs = shown[0]
+        return (
+            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, `{claim['formal']}`): {needs}, so every "
+            "critical point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
+        )
+    if kind == "collapsed":
+        cost = ", its cost is log K" if p.loss == "cross-entropy" else ""
+        return (
+            f"an exact member of the collapsed family lies within {up['radius']} of the stored point; it is critical"
+            f"{cost}, and it is a strict saddle (Theorem S, case A)"
+        )
+    return SENTENCES[kind].format(**{**claim, **up})
+
+
+LOCAL = "a local minimiser"
+FLAT = (
+    "exactly critical with a positive semidefinite Hessian, no strict saddle, and no global minimiser: it is"
+)
+SENTENCES = {
+    "rank_one": "the point is exactly of rank one, and therefore critical in every dimension",
+    "index": "its Morse index is {index}, and its kernel is exactly the orbit's tangent space",
+    "global_minimum": "its multiplier matrix is positive semidefinite: a global minimiser in every dimension",
+    "gap": "the cost lies at most {gap} above the global minimum",
+    "least_loss": "within {radius} of the stored point lies an exact point at which the loss of every sample is the "
+    "least for any logits: a global minimiser, at the floor of the cost",
+}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.certify.certificate import ExactInstance, ExactPoint, Groups
-from sphereufm.certify.prove.gauge import Columns
+from sphereufm.certify.certificate import ExactPoint, Groups, Instance
+from sphereufm.certify.prove.place import Columns
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.version import __version__
 
@@ -37,9 +37,7 @@ class Candidate:
     groups: Groups | None
 
 
-def as_candidate(
-    instance: ExactInstance, X: ArrayLike | ExactPoint, tolerance: float = SAME_FEATURE
-) -> Candidate:
+def as_candidate(instance: Instance, X: ArrayLike | ExactPoint, tolerance: float = SAME_FEATURE) -> Candidate:
     """Return ``X`` with equal samples merged.
 
     * ``X``, shape ``(r, K + N)``, or ExactPoint: rows up to ``instance.dim``.  A point that is merged already
@@ -51,18 +49,21 @@ def as_candidate(
     """
     if isinstance(X, ExactPoint):
         return Candidate(columns=X.array, groups=X.groups)
-    array = check_array("X", X, (None, instance.classes + instance.samples))
-    if array.ndim != 2 or not 1 <= array.shape[0] <= instance.dim:
-        raise InvalidInputError(f"X has shape {array.shape}, but (r, M) with r <= {instance.dim} is needed")
+    p = instance.problem
+    K = p.classes
+    array = check_array("X", X, (p.dim if p.program else None, p.columns + K + len(p.labels)))
+    if array.ndim != 2 or not 1 <= array.shape[0] <= p.dim:
+        raise InvalidInputError(f"X has shape {array.shape}, but (r, M) with r <= {p.dim} is needed")
     lengths = np.linalg.norm(array, axis=0)
     if not lengths.min() > 0:
         raise InvalidInputError("X has a zero column; columns must be unit vectors")
-    members = _equal_samples(instance, array[:, instance.classes :], tolerance)
-    K = instance.classes
+    if p.program:
+        return Candidate(columns=array / lengths, groups=None)
+    members = _equal_samples(instance, array[:, K:], tolerance)
     merged = [array[:, K + np.array(group)].mean(axis=1) for group in members]
     columns = np.column_stack([array[:, :K], *merged])
     groups = tuple(_ranges(group) for group in members)
-    distinct = len(groups) == instance.samples
+    distinct = len(groups) == len(p.labels)
     return Candidate(columns=columns / np.linalg.norm(columns, axis=0), groups=None if distinct else groups)
 
 
@@ -86,12 +87,13 @@ def exact_columns(columns: Array) -> Columns:
     return tuple(tuple(Fraction(float(value)) for value in column) for column in columns.T)
 
 
-def _equal_samples(instance: ExactInstance, H: Array, tolerance: float) -> list[list[int]]:
+def _equal_samples(instance: Instance, H: Array, tolerance: float) -> list[list[int]]:
     """Group samples that share label, weight and feature with the group's first, in order of their first member."""
     kinds: dict[Any, list[int]] = {}
+    p = instance.problem
     for i in range(H.shape[1]):
         # relative weights tell samples apart as well as normalised ones, which are fractions to divide
-        kinds.setdefault((instance.label(i), instance.weights and instance.weights[i]), []).append(i)
+        kinds.setdefault((p.labels[i], p.weights[i], p.taus[i]), []).append(i)
     groups = []
     for members in kinds.values():
         left = np.array(members)

@@ -1,8 +1,8 @@
 """Claims about families: ``collapsed`` and ``least_loss``, an exact member lies near a point (Lemmas 10 and 12).
 
-With all ``w_k = e_1``, the features of each class k must have ``sum m omega bar(h) = t``, rows 2 .. r, for one
-t. Each class moves by its own shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk
-test in r - 1 unknowns shows that some small c_k does it exactly.
+With all ``w_k = e_1``, the features of each class k must have ``sum m omega c bar(h) = t``, rows 2 .. r, for one t.
+Each class moves by its own shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk test in r - 1
+unknowns shows that some small c_k does it exactly.
 
 Where every sample's loss is least the classifiers stay, and each feature moves until it meets the linear conditions of
 its class on the unit sphere.
@@ -13,16 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from sphereufm.certify.balls import UFMBalls, ball
-from sphereufm.certify.certificate import CollapsedClaim, ExactInstance, ExactPoint, Groups, LeastLossClaim
+from sphereufm.certify.certificate import CollapsedClaim, ExactPoint, Groups, Instance, LeastLossClaim
+from sphereufm.certify.checker.families import classes_of, pull, shifted
+from sphereufm.certify.checker.kernel import applied
+from sphereufm.certify.checker.place import Place
+from sphereufm.certify.checker.reading import Problem
 from sphereufm.certify.prove.candidate import exact_columns
-from sphereufm.certify.prove.gauge import Columns
-from sphereufm.certify.prove.inertia import applied, contraction, turned, witness_of
+from sphereufm.certify.prove.inertia import contraction, witness_of
+from sphereufm.certify.prove.place import place
 from sphereufm.certify.witness import Witness, diagonalised
 
 Array = NDArray[np.float64]
@@ -40,26 +44,27 @@ _RADIUS = Fraction(1, 1 << 36)
 
 
 def prove_collapsed(
-    problem: UFMBalls, columns: Array, groups: Groups | None
+    B: Any, instance: Instance, columns: Array, groups: Groups | None
 ) -> tuple[ExactPoint, CollapsedClaim] | None:
     """Return a rotated point with the claim that a collapsed member lies near it, or None.
 
-    ``problem``: with the grouping of ``columns``; ``columns``, shape ``(rows, K + g)``: near a member: all
-    classifiers within 1e-4 of each other.
+    Parameters
+    ----------
+    columns : ndarray, shape (rows, K + g)
+        Near a member: all classifiers within 1e-4 of each other.
     """
-    K = problem.classes
+    K = instance.problem.classes
     if K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > COINCIDENT:
         return None
-    H = _rotated(columns[:, :K].mean(axis=1), columns[:, K:])
-    if H.shape[0] < 2:
+    given = _rotated(columns[:, :K].mean(axis=1), columns[:, K:])
+    if given.shape[0] < 2:
         return None
-    mass = np.array([float(m * o) for m, o in zip(problem.counts, problem.omega, strict=True)])
-    target, given = _common_target(problem, H, mass), H.copy()
     for shrink in SHRINKS:
+        H = given.copy()
         if shrink:
             H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), np.sqrt(2 * shrink))
             H /= np.linalg.norm(H, axis=0)
-        member = _member_near(problem, H, mass, target * (1 - shrink), groups)
+        member = _member_near(B, instance, H, groups, 1 - shrink)
         moved = None if member is None else member[0].array[:, K:] - given
         if moved is not None and np.abs(moved).max() <= max(COINCIDENT, 2 * np.sqrt(2 * shrink)):
             return member
@@ -67,23 +72,25 @@ def prove_collapsed(
 
 
 def _member_near(
-    problem: UFMBalls, H: Array, mass: Array, target: Array, groups: Groups | None
+    B: Any, instance: Instance, H: Array, groups: Groups | None, factor: float
 ) -> tuple[ExactPoint, CollapsedClaim] | None:
     """Return the point and the claim for one target, where every class is proved to reach it."""
-    H = _settled(problem, H, mass, target)
-    W = np.zeros((H.shape[0], problem.classes))
-    W[0] = 1.0
-    exact = exact_columns(np.hstack([W, H]))
+    W = np.eye(H.shape[0], 1) @ np.ones((1, instance.problem.classes))
+    start = place(B, instance, exact_columns(np.hstack([W, H])), groups, [])
+    mass = np.array([float(m * start.shares[i] * pull(start, i)) for _, m, i in start.point.groups])
+    labels = np.array([y for y, _, _ in start.point.groups])
+    target = factor * _common_target(H, mass, labels, instance.problem.classes)
+    exact = exact_columns(np.hstack([W, _settled(H, mass, labels, target)]))
     common = tuple(Fraction(float(t)) for t in target)
-    reached = []
-    for k in sorted(set(problem.labels)):
-        one = _class_radius(problem, exact[problem.classes :], k, common)
-        if one is None:
-            return None
-        reached.append(one)
-    radii, witnesses = zip(*reached, strict=True)
-    claim = CollapsedClaim(radius=max(radii), target=common, witness=witnesses)
-    return ExactPoint(columns=exact, groups=groups), claim
+    at = place(B, instance, exact, groups, [0] * len(exact))
+    reached = [_class_radius(at, members, common) for _, members in classes_of(at)]
+    found = [one for one in reached if one is not None]
+    if len(found) < len(reached):
+        return None
+    claim = CollapsedClaim(
+        radius=max(radius for radius, _ in found), target=common, witness=tuple(w for _, w in found)
+    )
+    return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
 
 
 def _rotated(w: Array, H: Array) -> Array:
@@ -98,21 +105,18 @@ def _rotated(w: Array, H: Array) -> Array:
     return unit
 
 
-def _common_target(problem: UFMBalls, H: Array, mass: Array) -> Array:
+def _common_target(H: Array, mass: Array, labels: NDArray[np.intp], K: int) -> Array:
     """Return the float mean of the classes' sums, or zero where a class is empty."""
-    present = sorted(set(problem.labels))
-    if len(present) < problem.classes:
-        return np.zeros(H.shape[0] - 1)
-    labels = np.array(problem.labels)
+    present = set(labels.tolist())
     sums = [(H[1:, labels == k] * mass[labels == k]).sum(axis=1) for k in present]
-    mean: Array = np.mean(sums, axis=0)
+    mean: Array = np.mean(sums, axis=0) * (len(present) == K)
     return mean
 
 
-def _settled(problem: UFMBalls, H: Array, mass: Array, target: Array) -> Array:
+def _settled(H: Array, mass: Array, labels: NDArray[np.intp], target: Array) -> Array:
     """Return H after a few float Newton steps in the shifts, so that the claimed radius is tiny."""
-    H, labels = H.copy(), np.array(problem.labels)
-    for k in set(problem.labels):
+    H = H.copy()
+    for k in set(labels.tolist()):
         members = labels == k
         for _ in range(NEWTON_STEPS):
             part, weight = H[:, members], mass[members]
@@ -128,84 +132,56 @@ def _settled(problem: UFMBalls, H: Array, mass: Array, target: Array) -> Array:
 
 
 def _class_radius(
-    problem: UFMBalls, features: Columns, k: int, target: Sequence[Fraction]
+    at: Place, members: list[tuple[arb, list[arb]]], target: Sequence[Fraction]
 ) -> tuple[Fraction, Witness | None] | None:
-    """Return how far the features of class k may have to move, and a witness of the test that proves that they can."""
-    members = [g for g, label in enumerate(problem.labels) if label == k]
-    mass = [ball(problem.counts[g] * problem.omega[g]) for g in members]
-    chosen = [features[g] for g in members]
-    size = len(target)
-    zero = [arb(0)] * size
-    residual = arb_mat([[a - ball(t)] for a, t in zip(_sum(chosen, mass, zero), target, strict=True)])
-    found = witness_of(_slope(chosen, mass, zero))
+    """Return how far the features of a class may have to move, and a witness of the test that proves that they can."""
+    zero = [arb(0)] * len(target)
+    value, slope = shifted(at.B, members, zero)[:2]
+    residual = arb_mat([[a - at.B.number(t)] for a, t in zip(value, target, strict=True)])
+    found = witness_of(arb_mat(slope))
     if found is None:
         exact = all(value == 0 for value in residual.entries())
         return (Fraction(1, 1 << 60), None) if exact else None
-    step = max(value.abs_upper() for value in applied(found[0].minus, turned(found[0]), residual).entries())
+    step = max(value.abs_upper() for value in applied(at.B, found[0].exactly, residual).entries())
     reach = (8 * step + arb((1, -60))).upper()
-    shifts = [arb(0, reach)] * size
-    if not contraction(_slope(chosen, mass, shifts), *found) < 0.5:
+    _, slope, moved = shifted(at.B, members, [arb(0, reach)] * len(target))
+    if not contraction(at.B, arb_mat(slope), *found) < 0.5:
         return None
-    moved = [abs(a - ball(b)) for h in chosen for a, b in zip(_shifted(h, shifts)[0], h, strict=True)]
-    mantissa, power = max(value.upper() for value in moved).man_exp()
+    mantissa, power = moved.upper().man_exp()
     return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1), found[0]
 
 
-def class_witness(problem: UFMBalls, features: Columns, k: int, target: Sequence[Fraction]) -> Witness | None:
-    """Return the witness for one class at a given point; None where none is found, or none is needed."""
-    found = _class_radius(problem, features, k, target)
-    return None if found is None else found[1]
-
-
-def _shifted(h: Sequence[Fraction], c: Sequence[arb]) -> tuple[list[arb], arb]:
-    """Return ``n(h + (0, c))`` and the length ``|h + (0, c)|``."""
-    v = [ball(h[0]), *[ball(a) + b for a, b in zip(h[1:], c, strict=True)]]
-    length = sum((a * a for a in v), arb(0)).sqrt()
-    return [a / length for a in v], length
-
-
-def _sum(chosen: Sequence[Sequence[Fraction]], mass: Sequence[arb], c: Sequence[arb]) -> list[arb]:
-    """Return ``sum mass bar(n(h + (0, c)))``."""
-    total = [arb(0)] * len(c)
-    for h, m in zip(chosen, mass, strict=True):
-        total = [a + m * b for a, b in zip(total, _shifted(h, c)[0][1:], strict=True)]
-    return total
-
-
-def _slope(chosen: Sequence[Sequence[Fraction]], mass: Sequence[arb], c: Sequence[arb]) -> arb_mat:
-    """Return the derivative of :func:`_sum` in c."""
-    size = len(c)
-    total = arb_mat(size, size)
-    for h, m in zip(chosen, mass, strict=True):
-        n, length = _shifted(h, c)
-        tangent = [[(1 if a == b else 0) - n[a + 1] * n[b + 1] for b in range(size)] for a in range(size)]
-        total += arb_mat(tangent) * (m / length)
-    return total
+def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | None, ...] | None:
+    """Return the witnesses of all classes at a given point; None where a class is not proved to reach the target."""
+    reached = [_class_radius(at, members, target) for _, members in classes_of(at)]
+    return tuple(one[1] for one in reached if one) if all(reached) else None
 
 
 def prove_least_loss(
-    instance: ExactInstance, columns: Array, groups: Groups | None
+    instance: Instance, columns: Array, groups: Groups | None
 ) -> tuple[ExactPoint, LeastLossClaim] | None:
     """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent."""
-    if instance.loss not in ("label-smoothing", "squared-error"):
+    p = instance.problem
+    if p.loss not in ("label-smoothing", "squared-error"):
         return None
-    K = instance.classes
+    K = p.classes
     X = columns / np.linalg.norm(columns, axis=0)
-    starts = range(instance.samples) if groups is None else [group[0][0] for group in groups]
+    starts = range(len(p.labels)) if groups is None else [group[0][0] for group in groups]
     witnesses = []
     for j, first in enumerate(starts, start=K):
-        found = _moved(instance, X[:, :K], X[:, j], instance.label(first))
+        found = _moved(p, X[:, :K], X[:, j], first)
         if found is None:
             return None
         X[:, j], ready = found
         witnesses.append(ready)
     claim = LeastLossClaim(radius=_RADIUS, witness=tuple(witnesses))
-    return ExactPoint(columns=exact_columns(X), groups=groups), claim
+    exact = exact_columns(X)
+    return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
 
 
-def _moved(instance: ExactInstance, W: Array, h: Array, y: int) -> tuple[Array, Witness] | None:
+def _moved(p: Problem, W: Array, h: Array, first: int) -> tuple[Array, Witness] | None:
     """The feature that meets its conditions nearest to ``h``, and a witness of the Gram matrix of these and itself."""
-    A, goal = _conditions(instance, W, y)
+    A, goal = _conditions(p, W, p.labels[first], float(p.taus[first]))
     if np.abs(A.T @ h - goal).max() > _NEAR:
         return None
     for _ in range(_NEWTON_STEPS):
@@ -219,12 +195,11 @@ def _moved(instance: ExactInstance, W: Array, h: Array, y: int) -> tuple[Array, 
     return h, found[0]
 
 
-def _conditions(instance: ExactInstance, W: Array, y: int) -> tuple[Array, Array]:
+def _conditions(p: Problem, W: Array, y: int, tau: float) -> tuple[Array, Array]:
     """Columns ``a`` and values ``c`` of ``<a, h> = c``."""
-    parameters, tau = dict(instance.parameters), float(instance.tau)
-    if instance.loss == "squared-error":
-        return W, np.eye(instance.classes)[y] * float(parameters["target"]) / tau
-    eps = parameters["smoothing"]
+    if p.loss == "squared-error":
+        return W, np.eye(p.classes)[y] * float(p.parameters["target"]) / tau
+    eps = p.parameters["smoothing"]
     others = np.delete(W, y, axis=1)
-    lead = math.inf if not 0 < eps < 1 else math.log(1 + instance.classes * (1 - eps) / eps) / tau
+    lead = math.inf if not 0 < eps < 1 else math.log(1 + p.classes * (1 - eps) / eps) / tau
     return W[:, [y]] - others, np.full(others.shape[1], lead)

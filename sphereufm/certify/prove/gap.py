@@ -1,26 +1,23 @@
 """Claim ``gap``: how far, at most, the cost at any point lies above the minimum (docs/proofs.md, Lemma 9).
 
-If ``S + diag(delta) >= 0`` then ``f(X) - min f <= (1/2) sum delta``. Positivity is decided by the K x K Schur
-complement,
-
-    -diag(alpha) + Delta_W - G diag(1 / (-beta + Delta_H)) G^T > 0    with    -beta + Delta_H > 0,
-
-so M may be in the thousands; of an expression by the whole matrix.
+If ``S + diag(delta) >= 0`` then ``f(X) - min f <= (1/2) sum delta``.  Floats propose the shifts; positivity is decided
+by the checker's K x K Schur complement, so M may be in the thousands.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from sphereufm.certify.balls import BallEvaluation, BallProblem, UFMEvaluation, ball, floats, unit_columns
 from sphereufm.certify.certificate import GapClaim
+from sphereufm.certify.checker.calculus import Evaluated
+from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
-from sphereufm.certify.prove.gauge import Columns
-from sphereufm.certify.prove.inertia import inertia, power, scaled
+from sphereufm.certify.prove.inertia import inertia
+from sphereufm.certify.prove.place import attempt
 from sphereufm.certify.witness import Witness
 
 Array = NDArray[np.float64]
@@ -28,52 +25,46 @@ Array = NDArray[np.float64]
 ROOM = 2.0**-46
 
 
-def prove_shifts(problem: BallProblem, columns: Columns) -> tuple[GapClaim, tuple[int, ...]] | None:
-    """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns.
-
-    Beside it stand the units ``k_j`` of the columns, in which its witness is stated.
-    """
-    evaluation, counts = problem.at(unit_columns(columns)), problem.multiplicities
-    claims = [_verified(evaluation, counts, pattern) for pattern in _patterns(evaluation, counts)]
-    best = min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)
-    return None if best is None else (best, tuple(e // 2 for e in evaluation.scales))
+def prove_shifts(at: Place) -> GapClaim | None:
+    """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns."""
+    e = at.around(Fraction(0)).unit
+    counts = [1] * (at.p.classes + at.p.columns) + [m for _, m, _ in at.point.groups]
+    claims = [_verified(at, e, pattern, counts) for pattern in _patterns(at, e, counts)]
+    return min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)
 
 
-def _patterns(evaluation: BallEvaluation, multiplicities: list[int]) -> list[Array]:
+def _patterns(at: Place, e: Evaluated, counts: list[int]) -> list[Array]:
     """Return directions of shifts per column of the merged S: by the scale of G, by its multipliers, and equal ones."""
-    top = max(evaluation.scales)
-    scales = np.array([2.0 ** (e - top) for e in evaluation.scales])
-    multipliers = np.array([abs(float(value * power(-top))) for value in evaluation.multipliers])
-    counts = np.array(multiplicities, dtype=np.float64)
-    return [scales, np.maximum(multipliers, scales * 1e-3), counts * scales.max() / counts.max()]
+    top, sizes = max(at.point.scales), np.array(counts, dtype=np.float64)
+    scales = np.exp2([2.0 * (k - top) for k in at.point.scales])
+    multipliers = np.array([abs(float(value * at.B.dyadic(1, -2 * top))) for value in e.multipliers])
+    return [scales, np.maximum(multipliers, scales * 1e-3), sizes * scales.max() / sizes.max()]
 
 
-def _verified(evaluation: BallEvaluation, counts: list[int], pattern: Array) -> GapClaim | None:
+def _verified(at: Place, e: Evaluated, pattern: Array, counts: list[int]) -> GapClaim | None:
     """Return a gap with shifts along a pattern, enlarged until balls accept them."""
-    top = max(evaluation.scales)
-    factor = _least_factor(evaluation, pattern, top)
-    for attempt in range(6):
-        t = max(factor, 0.0) * (1 + 2.0**-20) + ROOM * 4.0**attempt
+    factor = _least_factor(at, e, pattern)
+    for trial in range(6):
+        t = max(factor, 0.0) * (1 + 2.0**-20) + ROOM * 4.0**trial
+        unit = Fraction(4) ** max(at.point.scales)
         shifts = [
-            round_dyadic(Fraction(t * float(p)) * Fraction(2) ** top / m, 53)
-            for p, m in zip(pattern, counts, strict=True)
+            round_dyadic(Fraction(t * float(p)) * unit / m, 53) for p, m in zip(pattern, counts, strict=True)
         ]
-        found = shifted_positive(evaluation, [ball(s * m) for s, m in zip(shifts, counts, strict=True)])
+        found = positive(at, e, shifts)
         if found is not None:
             total = sum((s * m for s, m in zip(shifts, counts, strict=True)), Fraction(0)) / 2
             return GapClaim(gap=_dyadic_above(total), shifts=tuple(shifts), witness=(found,))
     return None
 
 
-def _least_factor(evaluation: BallEvaluation, pattern: Array, top: int) -> float:
-    """Return, in floats, about the least t >= 0 with ``S / 2^top + t diag(pattern) >= 0``; of losses by bisection."""
-    size = power(-top)
-    if not isinstance(evaluation, UFMEvaluation):
-        S = floats(arb_mat(evaluation.S) * size) / np.sqrt(np.outer(pattern, pattern))
+def _least_factor(at: Place, e: Evaluated, pattern: Array) -> float:
+    """Return, in floats, about the least t >= 0 with ``S / 4^top + t diag(pattern) >= 0``, of losses by bisection."""
+    K, size = at.p.classes, at.B.dyadic(1, -2 * max(at.point.scales))
+    if at.p.program:
+        S = multiplier_floats(e, size) / np.sqrt(np.outer(pattern, pattern))
         return -float(np.linalg.eigvalsh(S)[0]) if np.isfinite(S).all() else 0.0
-    K = evaluation.problem.classes
-    G = floats(arb_mat(evaluation.g) * size).T
-    diagonal = -np.array([float(value * size) for value in evaluation.multipliers])
+    G = np.array([[float(e.first[k, g] * size) for g in range(K, len(pattern))] for k in range(K)])
+    diagonal = -np.array([float(value * size) for value in e.multipliers])
     low, high = 0.0, 2.0**-50
     while not _float_positive(G, diagonal + high * pattern, K):
         low, high = high, high * 4
@@ -99,22 +90,19 @@ def _float_positive(G: Array, diagonal: Array, K: int) -> bool:
     return bool(np.linalg.eigvalsh(schur)[0] > 0)
 
 
-def shifted_positive(evaluation: BallEvaluation, shifts: list[arb]) -> Witness | None:
-    """Return a witness that ``S + diag(shifts) > 0``, and the same of the split parts of merged samples."""
-    diagonal = [shift - value for shift, value in zip(shifts, evaluation.multipliers, strict=True)]
-    if isinstance(evaluation, UFMEvaluation):
-        K = evaluation.problem.classes
-        if not all(value > 0 for value in diagonal):
-            return None
-        pairs = zip(evaluation.g, diagonal[K:], strict=True)
-        divided = [[entry / d for entry in column] for column, d in pairs]
-        rows = (-(arb_mat(evaluation.g).transpose() * arb_mat(divided))).tolist()
-        added = diagonal
-    else:
-        rows, added = evaluation.S, shifts
-    for k, row in enumerate(rows):
-        row[k] += added[k]
-    found = inertia(scaled(arb_mat(rows), evaluation.scales[: len(rows)]))
+def multiplier_floats(e: Evaluated, size: Any = 1) -> Array:
+    """``size S`` in floats."""
+    S = np.diag([-float(t * size) for t in e.multipliers])
+    for (i, j), slope in e.first.items():
+        S[i, j] += float(slope * size)
+        S[j, i] += float(slope * size)
+    return S
+
+
+def positive(at: Place, e: Evaluated, shifts: list[Fraction] | None = None) -> Witness | None:
+    """Return a witness that ``S + diag(shifts)`` has no negative eigenvalue, the kernel left aside without shifts."""
+    below, T = attempt(at.multiplier_matrix, e, shifts) or (1, None)
+    found = None if below else inertia(at.B, T)
     return None if found is None or found.minus else found
 
 

@@ -1,0 +1,115 @@
+"""What follows at an exact critical point: index, global minimum, a lower point (docs/proofs.md, Lemmas 6 to 8, 11)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from sphereufm.certify.certificate import (
+    DegenerateClaim,
+    ExactPoint,
+    GlobalMinimumClaim,
+    IndexClaim,
+    Instance,
+    SpuriousClaim,
+    WellClassifiedClaim,
+)
+from sphereufm.certify.checker.calculus import LOSSES
+from sphereufm.certify.checker.families import well_classified
+from sphereufm.certify.checker.place import Place
+from sphereufm.certify.checker.reading import Problem
+from sphereufm.certify.checker.theorems import is_convex_in_gram
+from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.prove.candidate import Candidate, exact_columns
+from sphereufm.certify.prove.gap import positive
+from sphereufm.certify.prove.inertia import inertia
+from sphereufm.certify.prove.place import attempt, box_cost, dyadic
+
+NEAR = 1e-6
+
+
+def prove_index(at: Place, radius: Fraction, own: int) -> IndexClaim | None:
+    """Return the Morse index in R^d where every part of it is proved, else None.
+
+    ``own`` are the negative eigenvalues of the merged Hessian in R^r, which the proof of existence told.
+    """
+    if at.p.dim == 1:
+        return None  # finitely many points have no Hessian
+    r, e, total, found = at.point.rank, at.around(radius).unit, own, []
+    for j, (_, m, _) in enumerate(at.point.groups, at.p.classes):
+        if m > 1 and r > 1:
+            part = inertia(at.B, at.split_block(e, j))
+            if part is None:
+                return None
+            total += (m - 1) * part.minus
+            found.append(part)
+    if r < at.p.dim:
+        below, T = attempt(at.multiplier_matrix, e) or (0, None)
+        part = None if T is None else inertia(at.B, T)
+        if part is None:
+            return None
+        total += (at.p.dim - r) * (below + part.minus)
+        found.append(part)
+    return IndexClaim(index=total, witness=tuple(found))
+
+
+def prove_minimum(at: Place, radius: Fraction) -> GlobalMinimumClaim | None:
+    """Return the claim if ``S >= 0`` is proved; where the cost is not convex in the Gram matrix, S says nothing."""
+    found = positive(at, at.around(radius).unit) if is_convex(at.p) else None
+    return None if found is None else GlobalMinimumClaim(witness=(found,))
+
+
+def is_convex(p: Problem) -> bool:
+    """Whether the cost is known to be convex in the Gram matrix."""
+    return is_convex_in_gram(p.program) if p.program else LOSSES[p.loss].convex
+
+
+def prove_well_classified(at: Place, radius: Fraction) -> WellClassifiedClaim | None:
+    """Theorem F at a point, where it has something to say: above the temperatures of Theorem E."""
+    if at.p.program or 2 * max(at.p.taus) <= at.p.classes - 2:
+        return None
+    claim = WellClassifiedClaim(radius=radius)
+    return None if attempt(well_classified, at, {"radius": radius}) is None else claim
+
+
+def prove_spurious(
+    at: Place, radius: Fraction, instance: Instance, lower: ExactPoint
+) -> SpuriousClaim | None:
+    """Return the claim if the normalised ``lower`` is proved to lie below every point of the box."""
+    margin = _below(at.around(radius).unit.cost - box_cost(at.B, instance, lower))
+    return SpuriousClaim(lower_point=lower, margin=margin) if margin > 0 else None
+
+
+def _below(value: arb) -> Fraction:
+    """Return a short dyadic number a little below a positive ball; zero where it is not proved positive."""
+    if not value > 0:
+        return Fraction(0)
+    exact = dyadic(value.lower())
+    return round_dyadic(exact - exact / 64, 24)
+
+
+def prove_degenerate(
+    B: Any, instance: Instance, candidate: Candidate, lower: ExactPoint
+) -> tuple[ExactPoint, DegenerateClaim] | None:
+    """Return the exact point near the candidate's columns, with equal classifiers and features orthogonal to them."""
+    columns, groups, p = candidate.columns, candidate.groups, instance.problem
+    K = p.classes
+    if columns.shape[0] != 2 or K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > NEAR:
+        return None
+    w = columns[:, 0] / np.linalg.norm(columns[:, 0])
+    along, across = np.array([w, [-w[1], w[0]]]) @ columns[:, K:]
+    if np.abs(along).max() > NEAR:
+        return None
+    signs, sums = np.sign(across).astype(int), [Fraction(0)] * K
+    ranges = groups or [((i, i + 1),) for i in range(len(p.labels))]
+    for group, sign in zip(ranges, signs.tolist(), strict=True):
+        i, size = group[0][0], sum(b - a for a, b in group)
+        sums[p.labels[i]] += size * p.weights[i] * p.taus[i] * sign
+    margin = _below(arb(K).log() - box_cost(B, instance, lower)) if len({*sums}) == 1 else 0
+    point = np.zeros_like(columns)
+    point[0, :K], point[1, K:] = 1.0, signs
+    exact = ExactPoint(columns=exact_columns(point), groups=groups, scales=(0,) * len(point.T))
+    return (exact, DegenerateClaim(lower_point=lower, margin=Fraction(margin))) if margin > 0 else None
