@@ -308,3 +308,11 @@ def test_public_names_are_found_where_they_are_said_to_be():
         assert getattr(sphereufm, name).__doc__ or name == "__version__"
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = sphereufm.no_such_name
+
+
+def test_solving_loads_no_scipy():
+    """Commands that need NumPy alone are to start at once."""
+    loaded = loaded_by(
+        "from sphereufm import UFMProblem, solve; solve(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), rng=0)"
+    )
+    assert not loaded & (HEAVY - {"rich"})

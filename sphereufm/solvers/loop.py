@@ -124,7 +124,7 @@ class _Batch:
     ) -> None:
         size = starts.shape[0]
         self.problem, self.settings, self.rng, self.watch = problem, settings, rng, watch
-        self.clock = Clock(settings.max_seconds)
+        self.clock = Clock(settings.max_seconds, processor_time=settings.processor_time)
         self.oracle = Oracle(problem, size, settings, self.clock.expired)
         self.points = self.oracle.at(starts)
         self.oracle.rescale(self.points)

@@ -21,13 +21,14 @@ Callback = Callable[[Progress], object]
 class Clock:
     """Seconds since it was made, without those for which it was paused."""
 
-    def __init__(self, limit: float | None) -> None:
+    def __init__(self, limit: float | None, *, processor_time: bool = False) -> None:
         self._limit = np.inf if limit is None else limit
-        self._start = time.perf_counter()
+        self._now = time.process_time if processor_time else time.perf_counter
+        self._start = self._now()
 
     def seconds(self) -> float:
         """Seconds so far."""
-        return time.perf_counter() - self._start
+        return self._now() - self._start
 
     def expired(self) -> bool:
         """Whether the limit has passed."""

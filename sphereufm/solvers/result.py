@@ -24,8 +24,9 @@ class Settings:
     #: :func:`~sphereufm.problem.interface.relative_gradient_norm`.
     tolerance: float = 1e-9
     max_iterations: int = 10_000
-    #: Wall time, looked at after every evaluation; measuring the result takes one more.
+    #: Looked at after every evaluation; measuring the result takes one more.
     max_seconds: float | None = None
+    processor_time: bool = False  #: whether seconds are processor time of this process; else wall time
     max_calls: int | None = None  #: cost, gradient and Hessian calls in all; never exceeded
     #: Stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in nats; cross-entropy
     #: problems only.

@@ -1,9 +1,13 @@
 """Rounds over workers, and strata with equal samples merged."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from sphereufm.landscape.points import CriticalFamily, embed
+from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.parallel import Workers
@@ -54,3 +58,23 @@ def test_merged_problems_have_the_cost_and_the_gradient_of_the_whole(seed):
 
 def test_efforts_are_named_on_the_command_line_as_here():
     assert [Effort.named(effort.name.lower()) for effort in Effort] == list(Effort)
+
+
+def test_a_killed_worker_of_a_cluster_loses_nothing():
+    """Batches, neighbours, orbits and proofs are tasks of a Dask cluster, whose scheduler gives them to another."""
+    distributed = pytest.importorskip("distributed")
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=2)
+    alone = prove_landscape(verify_landscape(problem, rng=5))
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        victims = [next(iter(cluster.workers.values())).pid]
+
+        def kill_once(stage, done, total, detail=""):
+            if stage != "rank 2":
+                return
+            while victims:
+                os.kill(victims.pop(), signal.SIGKILL)
+
+        with Workers(1, cluster.scheduler_address) as workers:
+            report = verify_landscape(problem, rng=5, workers=workers, progress=kill_once)
+            assert not victims
+            assert prove_landscape(report, workers=workers).to_json() == alone.to_json()

@@ -302,3 +302,18 @@ def test_command_line_refuses_bad_input(words, capsys):
 def test_suites_have_names_of_their_own():
     names = [instance.name for suite in ("standard", "large", "others") for instance in SUITES[suite]]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("clock", "reached"), [("cpu", True), ("wall", False)])
+def test_our_solvers_are_stopped_by_the_clock_that_is_charged(clock, reached):
+    """Each evaluation sleeps: the limit in wall time is over at once, hardly any processor time is used."""
+
+    class Sleepy(UFMProblem):
+        def at(self, X):
+            time.sleep(0.05)
+            return super().at(X)
+
+    instance = Instance(name="sleepy", make=lambda: Sleepy(class_sizes=(2, 2, 2), dim=4, tau=1.0))
+    rules = Rules(starts=1, repeats=1, limit=0.4, clock=clock)
+    (only,) = compare_solvers([instance], ["lbfgs"], rules=rules).measurements
+    assert only.reached == reached

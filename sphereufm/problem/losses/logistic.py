@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
@@ -32,6 +30,8 @@ class Logistic:
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
         """Return the block's terms; ``Z`` is overwritten."""
+        from scipy.special import expit  # not at the top: other losses start without SciPy
+
         _turn_own(Z, block)
         G = expit(Z, out=out)
         G *= block.scale
@@ -62,6 +62,9 @@ class Logistic:
 
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
         """Least value on the edge of the module's formula, for ``d >= K``; for ``d = K - 1`` where its end is least."""
+        from scipy.optimize import brentq
+        from scipy.special import expit
+
         K, t = classes, float(tau)
 
         def slope(s: float) -> float:
