@@ -52,7 +52,8 @@ class Branch:
 class BranchEvent:
     """A fold, or a bifurcation with the branches that leave from it."""
 
-    #: ``"fold"``, ``"bifurcation"`` or ``"rank"``: see :class:`~sphereufm.branches.bifurcation.Crossing`.
+    #: ``"fold"``, ``"bifurcation"`` or ``"rank"``: see :class:`~sphereufm.branches.bifurcation.Crossing`; or
+    #: ``"family"``: born on the collapsed classifiers.
     kind: str
     tau: float
     cost: float

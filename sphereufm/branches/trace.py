@@ -273,9 +273,11 @@ class _Diagram:
                 if there is not None and there not in meets:
                     meets.append(there)
         state = crossing.state
+        # where a branch is born on a family it turns, modulo symmetry, and is no fold
+        born = crossing.kind == "fold" and family_met(self.problem, state) is not None
         self.events.append(
             BranchEvent(
-                kind=crossing.kind,
+                kind="family" if born else crossing.kind,
                 tau=state.tau,
                 cost=state.cost,
                 branch=number,

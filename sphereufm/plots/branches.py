@@ -14,8 +14,13 @@ from sphereufm.problem import capabilities
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MARKS = {"fold": "|", "bifurcation": "o", "rank": "^"}
-_WORDS = {"fold": "fold", "bifurcation": "bifurcation", "rank": "bifurcation, one rank more"}
+_MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
+_WORDS = {
+    "fold": "fold",
+    "bifurcation": "bifurcation",
+    "rank": "bifurcation, one rank more",
+    "family": "birth on the collapsed family",
+}
 # beyond this ratio of costs the axis is logarithmic
 _LOG_RATIO = 30.0
 

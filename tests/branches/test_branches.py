@@ -156,3 +156,18 @@ def test_an_interruption_of_the_search_for_starts_ends_the_run(monkeypatch, tmp_
 def test_bad_ranges_are_refused(a, b):
     with pytest.raises(InvalidInputError, match="tau_"):
         trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), a, b)
+
+
+def test_a_branch_is_born_on_the_collapsed_family_at_one_half():
+    report = trace_branches(UFMProblem(class_sizes=(2, 2, 2), dim=2, tau=1.0), 0.51, 0.495, effort="quick")
+    births = [event for event in report.events if event.kind == "family"]
+    assert [event.tau for event in births] == pytest.approx([0.5], abs=1e-6)
+    assert births[0].cost == pytest.approx(math.log(3), abs=1e-9)
+    branch = report.branches[births[0].branch]
+    # the diameter of W grows as the square root of the distance in tau
+
+    def diameter(tau):
+        X = at_tau(report.problem, branch.points[-1].X, math.log(tau))
+        return np.linalg.norm(X[:, [0, 0, 1]] - X[:, [1, 2, 2]], axis=0).max()
+
+    assert diameter(0.502) / diameter(0.508) == pytest.approx(0.5, abs=0.01)
