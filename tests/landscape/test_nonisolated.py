@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from closed_form_points import random_collapsed_point
 
 from sphereufm import verify_landscape
 from sphereufm.landscape.orbits.found import reduced
 from sphereufm.landscape.orbits.nonisolated import local_dimension, null_directions
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
 from sphereufm.landscape.points import CriticalFamily
-from sphereufm.problem.theory.known_points import random_collapsed_point
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 

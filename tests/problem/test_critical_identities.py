@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from closed_form_points import random_collapsed_point
 from critical_points import critical_point, hessian, plain_cost, plain_G, plain_S, problems, rounding, seeds
 from hypothesis import assume, given, settings
 
 from sphereufm.geometry.symmetry.groups import numerical_rank
-from sphereufm.problem.theory.known_points import random_collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from closed_form_points import random_collapsed_point, rank_one_point
 from critical_points import (
     critical_point,
     hessian,
@@ -18,12 +19,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import exponential
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
-from sphereufm.problem.theory.known_points import (
-    orthogonal_collapsed_point,
-    random_collapsed_point,
-    rank_one_point,
-    turned_sample_point,
-)
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point, turned_sample_point
 from sphereufm.problem.theory.negative_curvature import (
     collapsed_direction,
     descent_direction,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from closed_form_points import random_collapsed_point, rank_one_point
 from critical_points import critical_point, gradient_norm, hessian, local_minimum, problems, seeds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,12 +12,7 @@ from sphereufm.geometry.spheres import retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
-from sphereufm.problem.theory.known_points import (
-    orthogonal_collapsed_point,
-    random_collapsed_point,
-    rank_one_point,
-    turned_sample_point,
-)
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point, turned_sample_point
 from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
@@ -27,12 +23,6 @@ def test_rank_one_points_are_critical(problem, data):
     X = rank_one_point(problem, data.draw(st.lists(st.sampled_from([-1, 1]), min_size=M, max_size=M)))
     assert numerical_rank(X) == 1
     assert gradient_norm(problem, X) < 2e-13
-
-
-@pytest.mark.parametrize("signs", [[1, 1, 1], [1, 1, 0, 1], [1, 1, 1, -2], [[1, 1, 1, 1]]])
-def test_signs_are_one_or_minus_one(signs):
-    with pytest.raises(InvalidInputError):
-        rank_one_point(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), signs)
 
 
 @given(problems(max_dim=6, max_tau=100.0), seeds)

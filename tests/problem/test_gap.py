@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from closed_form_points import rank_one_point
 from critical_points import (
     critical_point,
     local_minimum,
@@ -20,7 +21,6 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
-from sphereufm.problem.theory.known_points import rank_one_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
+from closed_form_points import random_collapsed_point, rank_one_point
 from solver_problems import Breaking, Counting, MaxCut, Rayleigh, odd_cycle, random_matrix
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
-from sphereufm.problem.theory.known_points import (
-    orthogonal_collapsed_point,
-    random_collapsed_point,
-    rank_one_point,
-)
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import SOLVERS, NewtonPolish, Settings, StopReason, solve, solve_batch

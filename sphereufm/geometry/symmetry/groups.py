@@ -351,8 +351,3 @@ class OrbitTangent:
     def horizontal(self, U: Array) -> Array:
         """``U`` without its vertical part."""
         return U - self.vertical(U)
-
-
-def horizontal_part(X: Array, U: Array, rank: int | None = None) -> Array:
-    """``U`` without its vertical part."""
-    return U - vertical_part(X, U, rank)

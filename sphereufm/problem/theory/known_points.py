@@ -1,8 +1,7 @@
 r"""Critical points that are known in closed form, and starts next to spurious minimisers.
 
-They show where Theorem S is sharp, and serve as test cases:
+They show where Theorem S is sharp:
 
-* points of rank one, ``X = a s^T`` with signs ``s``: critical for every sign pattern, exactly;
 * collapsed classifiers, ``W = w 1^T``: critical when ``sum_i G_ki h_i`` is parallel to ``w`` for every class;
 * a simplex frame with one sample turned to ``-w_y``: at ``d = K - 1`` a spurious minimiser lies next to it when the
   sample is light enough and ``tau > K - 1``.
@@ -15,11 +14,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer
-from sphereufm.geometry.spheres import Array, as_generator, normalize
-from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.geometry.spheres import Array
 from sphereufm.problem.theory.theorems import collapsed_point
 
 if TYPE_CHECKING:
@@ -27,46 +24,6 @@ if TYPE_CHECKING:
 
 # different signed sums of a class that are kept; equal weights have one more than the class has samples
 _MOST_SUMS = 4096
-
-
-def rank_one_point(problem: UFMProblem, signs: ArrayLike) -> Array:
-    """Return ``X = e_1 s^T``, critical for every sign pattern.
-
-    ``signs``, shape ``(K + N,)``: entries 1 or -1.  Returns an array of shape ``(d, K + N)``.  Raises
-    InvalidInputError if an entry is neither 1 nor -1, or the length is wrong.
-    """
-    s = check_array("signs", signs, (problem.shape[1],))
-    if s.ndim != 1 or not (np.abs(s) == 1.0).all():
-        raise InvalidInputError(f"signs={signs!r} must be a vector of entries 1 or -1")
-    X = np.zeros(problem.shape)
-    X[0] = s
-    return X
-
-
-def random_collapsed_point(problem: UFMProblem, rng: int | np.random.Generator) -> Array:
-    """Draw a member of the collapsed family: ``W = w 1^T``, ``f = log K``, critical to rounding.
-
-    The features' parts ``x_i`` orthogonal to ``w`` have the same weighted sum in every class (zero if a class is
-    empty); they are drawn so, inside the unit ball, and each is completed by ``+-sqrt(1 - |x_i|^2) w``.
-
-    Returns an array of shape ``(d, K + N)``.
-    """
-    generator = as_generator(rng)
-    d, N = problem.dim, problem.samples
-    omega, labels = problem.weights, problem.labels
-    totals = np.bincount(labels, weights=omega, minlength=problem.classes)
-    w = normalize(generator.standard_normal((d, 1)))
-    common = _point_in_ball(generator, d - 1) * totals.min()
-    x = generator.standard_normal((d - 1, N))
-    for k in np.flatnonzero(totals):
-        members = np.flatnonzero(labels == k)
-        mean = common / totals[k]
-        spread = x[:, members] - (x[:, members] @ omega[members] / totals[k])[:, None]
-        x[:, members] = mean[:, None] + generator.uniform(0.0, 1.0) * _longest(mean, spread) * spread
-    signs = generator.choice([-1.0, 1.0], N)
-    height = signs * np.sqrt(np.clip(1.0 - np.square(x).sum(axis=0), 0.0, None))
-    H = tangent_bases(w)[0] @ x + w * height
-    return np.concatenate([np.repeat(w, problem.classes, axis=1), H], axis=1)
 
 
 def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
@@ -129,23 +86,6 @@ def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array
     X = collapsed_point(problem)
     X[:, problem.classes + i] *= -1.0
     return X
-
-
-def _point_in_ball(rng: np.random.Generator, dim: int) -> Array:
-    """A random point of the open unit ball of ``R^dim``."""
-    x = rng.standard_normal(dim)
-    return x * (rng.uniform(0.0, 1.0) / max(float(np.linalg.norm(x)), 1e-300))
-
-
-def _longest(mean: Array, spread: Array) -> float:
-    """Largest ``t`` that keeps every ``mean + t spread_i`` in the unit ball (zero where nothing spreads)."""
-    square = np.square(spread).sum(axis=0)
-    if square.size == 0 or float(square.max(initial=0.0)) < 1e-24:
-        return 0.0
-    along = mean @ spread
-    room = np.clip(1.0 - float(mean @ mean), 0.0, None)
-    # positive root of square t^2 + 2 along t = room, in the form that does not cancel or divide by zero
-    return float((room / np.maximum(along + np.sqrt(along**2 + square * room), 1e-300)).min())
 
 
 def constructed_starts(problem: UFMProblem) -> Iterator[Array]:
