@@ -18,14 +18,23 @@ from sphereufm.problem.ufm import UFMProblem
 
 LARGE, MIDDLE, SMALL = (100, 50_000, 512), (100, 5_000, 128), (10, 100, 16)
 TAU = 5
+LOSSES: dict[str, Any] = {
+    "cross-entropy": "cross-entropy",
+    "margin 0.35": {"name": "cross-entropy", "margin": "0.35"},
+    "label smoothing": "label-smoothing",
+    "focal": "focal",
+    "squared error": "squared-error",
+    "logistic": "logistic",
+    "arcface": "arcface",
+}
 
 
 class Case:
     """A balanced problem of size ``(K, N, d)`` at a random point, and the bare products of that size."""
 
-    def __init__(self, size: tuple[int, int, int]) -> None:
+    def __init__(self, size: tuple[int, int, int], loss: Any = "cross-entropy") -> None:
         K, N, d = size
-        self.problem = UFMProblem(class_sizes=(N // K,) * K, dim=d, tau=TAU)
+        self.problem = UFMProblem(class_sizes=(N // K,) * K, dim=d, tau=TAU, loss=loss)
         self.X = self.problem.spheres.random_point(0)
         self.U = self.problem.spheres.random_tangent(1, self.X)
         self.W, self.H = self.X[:, :K].copy(), self.X[:, K:].copy()
@@ -61,16 +70,16 @@ class Case:
 def seconds_in_turns(
     first: Callable[[], Any], second: Callable[[], Any], *, rounds: int, calls: int
 ) -> tuple[float, float]:
-    """Median seconds a call of two functions, timed in turns ``rounds`` times over ``calls`` calls."""
+    """Median processor seconds a call of two functions, timed in turns ``rounds`` times over ``calls`` calls."""
     times: tuple[list[float], list[float]] = ([], [])
     with threadpool_limits(1):
         first(), second()
         for _ in range(rounds):
             for function, seconds in zip((first, second), times, strict=True):
-                start = time.perf_counter()
+                start = time.process_time()
                 for _ in range(calls):
                     function()
-                seconds.append((time.perf_counter() - start) / calls)
+                seconds.append((time.process_time() - start) / calls)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
@@ -99,6 +108,26 @@ class Kernels:
         case = self.case
         ours, bare = seconds_in_turns(case.hessian_product, case.six_products, rounds=self.rounds, calls=1)
         return ours / bare
+
+
+class Losses:
+    """Both ratios for every loss at the middle size."""
+
+    params = tuple(LOSSES)
+    param_names = ("loss",)
+
+    def setup(self, loss: str) -> None:
+        """Make the problem and its point."""
+        self.kernels = Kernels()
+        self.kernels.case, self.kernels.rounds = Case(MIDDLE, LOSSES[loss]), 15
+
+    def track_cost_and_gradient(self, loss: str) -> float:
+        """Cost and gradient over three products and an exponential."""
+        return self.kernels.track_cost_and_gradient(MIDDLE)
+
+    def track_hessian_product(self, loss: str) -> float:
+        """Hessian-vector product over six products."""
+        return self.kernels.track_hessian_product(MIDDLE)
 
 
 class AgainstAutograd:
@@ -166,6 +195,12 @@ def main() -> None:
             f"(K, N, d) = {size}: cost and gradient {suite.track_cost_and_gradient(size):.2f} times three products "
             f"and an exponential; Hessian product {suite.track_hessian_product(size):.2f} times six products"
         )
+    for loss in Losses.params:
+        each = Losses()
+        each.setup(loss)
+        print(
+            f"{loss} at {MIDDLE}: {each.track_cost_and_gradient(loss):.2f} and {each.track_hessian_product(loss):.2f}"
+        )
     small = AgainstAutograd()
     small.setup()
     print(
@@ -176,9 +211,9 @@ def main() -> None:
     million.setup()
     with threadpool_limits(1):
         for name in ("time_gradient", "time_hessian_product"):
-            start = time.perf_counter()
+            start = time.process_time()
             getattr(million, name)()
-            print(f"(K, N, d) = (100, 1000000, 16): {name[5:]} {time.perf_counter() - start:.2f} s")
+            print(f"(K, N, d) = (100, 1000000, 16): {name[5:]} {time.process_time() - start:.2f} s")
 
 
 if __name__ == "__main__":

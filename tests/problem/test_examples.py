@@ -11,6 +11,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point, turned_sample_point
 from sphereufm.problem.theory.theorems import global_minimum
@@ -153,3 +154,29 @@ def test_two_local_minimisers_of_six_classes_in_four_dimensions():
         assert np.abs(eigenvalues[:6]).max() < 2e-13
         assert eigenvalues[6] > 1e-3
     assert critical_point(problem, higher) is higher
+
+
+def test_label_smoothing_above_its_threshold_has_local_minimisers_that_are_not_strict():
+    """K = 6, d = 7: a pentagon and an apex, whose eight heavy samples reach their least loss on spheres S^3."""
+    smoothed = {"name": "label-smoothing", "smoothing": "0.01"}
+    inner = UFMProblem(class_sizes=(1, 1, 1, 1, 1, 0), dim=3, tau="6.8", loss=smoothed)
+    angles = 2.0 * np.pi * np.arange(5) / 5
+    pentagon = np.array([np.cos(angles), np.sin(angles), np.zeros(5)])
+    start = np.column_stack([pentagon, [0.0, 0.0, 1.0], pentagon])
+    X = find_critical_points(inner, start[None], tolerance=1e-13).X[0]
+    W = X[:, :6]
+    lead = inner.loss.least_margin(6) / inner.tau
+    a = np.linalg.lstsq((W[:, [5]] - W[:, :5]).T, np.full(5, lead), rcond=None)[0]
+    problem = UFMProblem(
+        class_sizes=(1, 1, 1, 1, 1, 8), dim=7, tau="6.8", loss=smoothed, weights=[1] * 5 + [100] * 8
+    )
+    Y = np.zeros(problem.shape)
+    Y[:3, :11], Y[:3, 11:] = X, a[:, None]
+    Y[3:, 11:] = np.sqrt(1.0 - a @ a) * np.concatenate([np.eye(4), -np.eye(4)], axis=1)
+    assert np.abs(problem.gradient(Y)).max() < 1e-14
+    assert float(problem.cost(Y)) == pytest.approx(0.0617644, abs=1e-7)
+    assert problem.loss.facts(6).floor == pytest.approx(0.0616063, abs=1e-7)
+    values = np.linalg.eigvalsh(hessian(problem, Y))
+    # 8 * 3 directions of the r_i, 21 - 6 rotations of the rest
+    assert np.count_nonzero(np.abs(values) < 1e-12) == 39
+    assert values[39] > 1e-6

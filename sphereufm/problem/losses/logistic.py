@@ -17,6 +17,9 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import get_own, log_softplus, set_own
 
+# logits whose exponentials are well within the range, and the logarithm of a product that still is
+_LARGEST, _LARGEST_LOG = 300.0, 600.0
+
 
 @dataclass(frozen=True)
 class Logistic:
@@ -33,10 +36,15 @@ class Logistic:
         from scipy.special import expit  # not at the top: other losses start without SciPy
 
         _turn_own(Z, block)
-        G = expit(Z, out=out)
+        top = float(Z.max())
+        if top > _LARGEST:
+            cost, G = np.logaddexp(0.0, Z).sum(axis=-2), expit(Z, out=out)
+        else:
+            e = np.exp(Z, out=Z)
+            cost, G = _summed(e, top), np.divide(e, 1.0 + e, out=out)
         G *= block.scale
         _turn_own(G, block)
-        return LogitTerms(np.logaddexp(0.0, Z).sum(axis=-2), G, None)
+        return LogitTerms(cost, G, None)
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
         """``scale p (1 - p) D`` for each class by itself."""
@@ -78,6 +86,18 @@ class Logistic:
         s = end if at_frame else 0.0 if slope(0.0) >= 0.0 else float(brentq(slope, 0.0, end))
         own, others = t * (2.0 * (K - 1) * s / K - 1.0), t * ((K - 2) * s / K - 1.0)
         return float(np.logaddexp(0.0, -own) + (K - 1) * np.logaddexp(0.0, others))
+
+
+def _summed(e: Array, top: float) -> Array:
+    """``sum_k log(1 + e_k)``, few logarithms: of products of ``1 + e_k``, less one, that do not overflow."""
+    cost, factors = np.zeros(e[..., 0, :].shape), int(_LARGEST_LOG / (max(top, 0.0) + 1.0))
+    for first in range(0, e.shape[-2], factors):
+        product = np.zeros(cost.shape)
+        for k in range(first, min(first + factors, e.shape[-2])):
+            # u + e + u e: nothing cancels
+            product += e[..., k, :] * (1.0 + product)
+        cost += np.log1p(product)
+    return cost
 
 
 def _turn_own(Z: Array, block: SampleBlock) -> None:
