@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
@@ -31,23 +32,41 @@ _ATTEMPTS = 3
 
 
 def ordered_map(
-    function: Callable[[_Item], _Result],
+    function: Callable[..., _Result],
     items: Iterable[_Item],
     workers: int = 1,
     scheduler: str | None = None,
+    shared: tuple[Any, ...] = (),
 ) -> Iterator[_Result]:
-    """Yield ``function(item)`` for each item, in the items' order.
+    """Yield ``function(item, *shared)`` for each item, in the items' order.
 
-    * ``function``: a function of a module (it is sent by name).
-    * ``items``: taken as they are needed; each must pickle where there are several workers.
-    * ``workers``: processes on this machine; 1 computes in this one.
+    The workers are threads, which see the same memory: the function should spend its time in large array operations.
+
+    * ``function``: a function of a module (it is sent by name to a cluster).
+    * ``items``: taken as they are needed.
+    * ``workers``: threads of this process.
     * ``scheduler``: address of a Dask scheduler; its workers are used instead, and must see the same files.
+    * ``shared``: what every call needs; sent once to each worker of a cluster.
 
     Raises InvalidInputError if ``workers < 1``, or the scheduler cannot be reached; MissingExtraError if
     ``scheduler`` is given and the extra ``distributed`` is not installed.
     """
-    with Workers(workers, scheduler) as pool:
-        yield from pool.map(function, items)
+    count = check_integer("workers", workers, 1)
+    if scheduler is not None:
+        with _client(scheduler) as cluster:
+            sent = cluster.scatter(list(shared), broadcast=True)
+            ahead = _AHEAD * max(sum(cluster.nthreads().values()), 1)
+            # impure: a file may have changed since an equal task ran
+            yield from _in_order(lambda item: cluster.submit(function, item, *sent, pure=False), items, ahead)
+    elif count == 1:
+        yield from (function(item, *shared) for item in items)
+    else:
+        pool = ThreadPoolExecutor(count)
+        try:
+            # results may be large: one waits at most
+            yield from _in_order(lambda item: pool.submit(function, item, *shared), items, count + 1)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def processors() -> int:
@@ -94,7 +113,7 @@ class Workers:
         todo = iter(items)
         if self._cluster is not None:
             ahead = _AHEAD * max(sum(self._cluster.nthreads().values()), 1)
-            yield from _in_order(self._on_cluster, function, todo, ahead)
+            yield from _in_order(partial(self._on_cluster, function), todo, ahead)
             return
         for item in todo:
             if self.count > 1 and (self._pool is not None or self._patience <= 0.0):
@@ -161,11 +180,11 @@ def _processes(count: int) -> ProcessPoolExecutor:
     return pool
 
 
-def _in_order(submit: Callable[..., Any], function: Any, items: Iterable[Any], ahead: int) -> Iterator[Any]:
+def _in_order(submit: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
     """Results in order, with at most ``ahead`` items under way."""
     waiting: deque[Any] = deque()
     for item in items:
-        waiting.append(submit(function, item))
+        waiting.append(submit(item))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
     while waiting:
@@ -197,7 +216,7 @@ def completed_map(
     Workers that die are replaced, and what they had begun is begun again; an item that was under way three
     times when a worker died is given up.
 
-    ``function``, ``items``, ``workers`` and ``scheduler``: as in :func:`ordered_map`.
+    ``function``, ``items``, ``workers`` and ``scheduler``: as in :func:`ordered_map`, with processes for threads.
     """
     count = check_integer("workers", workers, 1)
     if scheduler is not None:

@@ -39,10 +39,9 @@ class Logits:
 
     labels: NDArray[np.intp]  #: shape ``(N,)``
     bias: Array  #: shape ``(K,)``: where to start
-    parts: Callable[
-        [], Iterable[Array]
-    ]  #: yields the logits, ``(K, n)`` at a time; called once for each pass
-    weights: Array | None = None  #: shape ``(N,)``, or None: how many samples each stands for; None for one
+    #: Yields the logits, ``(K, n)`` at a time; called once for each pass.
+    parts: Callable[[], Iterable[Array]]
+    weights: Array | None = None  #: shape ``(N,)`` or None: how many samples each stands for; None for one
 
     @property
     def samples(self) -> int:
@@ -71,19 +70,27 @@ class Logits:
             parts=lambda: (A[places] for A in self.parts()),
         )
 
-    def sample(self, numbers: int) -> Logits:
-        """Some samples of each class, evenly spaced, of at most about so many numbers; logits are in memory."""
-        each = max(2, numbers // self.bias.size**2)
-        chosen = np.zeros(self.samples, dtype=bool)
-        for k in range(self.bias.size):
-            places = np.flatnonzero(self.labels == k)
-            chosen[places[:: max(1, -(-places.size // each))]] = True
-        labels, found, start = self.labels[chosen], [], 0
+    def sample(self) -> Logits:
+        """Some samples of each class; logits are in memory."""
+        chosen, start = few_of_each(self.labels, self.bias.size), 0
+        labels, found = self.labels[chosen], []
         for A in self.parts():
             found.append(A[:, chosen[start : start + A.shape[1]]])
             start += A.shape[1]
         weights = np.bincount(self.labels) / np.bincount(labels)
         return Logits(labels=labels, bias=self.bias, parts=lambda: found, weights=weights[labels])
+
+
+def few_of_each(labels: NDArray[np.intp], classes: int) -> NDArray[np.bool_]:
+    """Which samples stand for all: some of each class, evenly spaced, with at most about so many logits in all."""
+    each = max(2, _SAMPLE // classes**2)
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels, minlength=classes)
+    steps = np.maximum(1, -(-sizes // each))
+    ranks = np.arange(labels.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen = np.zeros(labels.size, dtype=bool)
+    chosen[order] = ranks % np.repeat(steps, sizes) == 0
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,12 +109,13 @@ class BestBias:
 def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
     """The bias that minimises the cost of ``tau W^T H + b 1^T``, shape ``(K,)``.
 
-    ``logits``: in memory; every class has a sample.  ``negligible``: a cost that is as good as zero.
+    * ``logits``: in memory; every class has a sample.
+    * ``negligible``: a cost that is as good as zero.
     """
     b = logits.bias.copy()
     cost, r, C, scale = _moments(logits, tau, b)
     if logits.weights is None and logits.samples * b.size > 4 * _SAMPLE:
-        guess = best_bias(logits.sample(_SAMPLE), tau, negligible).bias
+        guess = best_bias(logits.sample(), tau, negligible).bias
         trial = _moments(logits, tau, guess)
         if trial[0] < cost:
             b, (cost, r, C, scale) = guess, trial

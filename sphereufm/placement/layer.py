@@ -42,9 +42,11 @@ class Layer:
 
     def views(self) -> Iterator[View]:
         """Yield the same as residuals about zero, with their products, block by block."""
-        base = np.zeros(self.W.T.shape)
+        start = 0
         for H, y in self.blocks():
-            yield View(residuals=H.T, base=base, labels=y, products=H.T @ self.W, lengths=None, centred=False)
+            rows = slice(start, start + y.size)
+            yield View(rows=rows, residuals=H.T, labels=y, products=H.T @ self.W, lengths=None, centred=False)
+            start = rows.stop
 
     def logits(self) -> Iterator[tuple[Array, NDArray[np.intp]]]:
         """Yield ``W^T H`` (without bias and temperature), shape ``(K, n)``, and the labels, block by block."""

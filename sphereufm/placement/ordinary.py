@@ -148,8 +148,8 @@ def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTe
     Where the logits of all samples were kept, at that bias; else at the best one of some samples, and after a step from
     there: two passes.
     """
-    kept = sums.sample_logits(layer).present()
-    if sums.keep == "all":
+    kept = sums.sample_logits().present()
+    if sums.has_all_logits:
         found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
         return [_collect(kept, sums.tau, found.bias).balanced_terms()]
     found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
@@ -157,13 +157,13 @@ def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTe
         labels=layer.features.labels, bias=sums.bias, parts=lambda: (A for A, _ in layer.logits())
     ).present()
     first = _collect(whole, sums.tau, found.bias)
-    second = _collect(whole, sums.tau, found.corrected(first.row_sums / first.samples))
+    second = _collect(whole, sums.tau, found.corrected(first.gathered.added["row_sums"] / whole.samples))
     return [first.balanced_terms(), second.balanced_terms()]
 
 
 def _collect(logits: Logits, tau: float, bias: Array) -> OrdinarySums:
     """Sums of logits at another bias."""
-    sums = OrdinarySums.empty(tau, bias, np.bincount(logits.labels, minlength=bias.size))
+    sums = OrdinarySums(tau=tau, bias=bias, labels=logits.labels).fresh()
     for A, y, _ in logits.blocks():
         sums.gather(A, y)
     return sums

@@ -21,7 +21,7 @@ from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.ordinary import ordinary_position
 from sphereufm.placement.ordinary_sums import OrdinarySums
-from sphereufm.placement.sphere import IN_MEMORY, SphereSums, distance_of, sphere_position
+from sphereufm.placement.sphere import IN_MEMORY, ClassSums, SphereSums, distance_of, sphere_position
 from sphereufm.placement.temperature import Margins, TemperatureFit, fit_temperature
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
@@ -163,10 +163,10 @@ class _Plan:
         unit = self.normalize or (self.common is not None and abs(self.common - 1.0) <= self.tolerance)
         folded = self.common is not None and self.place.tau is None and self.place.weight_decay is None
         if unit or folded:
-            return self._on_spheres(unit)
+            return self._on_spheres(unit, moments.base)
         return self._ordinary()
 
-    def _on_spheres(self, unit: bool) -> Companion | None:
+    def _on_spheres(self, unit: bool, base: Array) -> Companion | None:
         """Unit features: sums of the position, margins where ``tau`` is not known, nothing where it fits the memory."""
         if self.place.weight_decay is not None:
             raise InvalidInputError(
@@ -186,9 +186,12 @@ class _Plan:
                     f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
                 )
                 return None
-            self.companion = Margins.of(seen_rows, d, N, self._margin)
+            self.companion = Margins(
+                row_lengths=seen_rows, dim=d, samples=N, classes=ClassSums(base=base), margin=self._margin
+            ).fresh()
         elif d * (K + N) > IN_MEMORY:
-            self.companion = SphereSums.of(self.layer.W, N, _as_float(self.tau), seen_rows, self.place.loss)
+            tau = _as_float(self.tau)
+            self.companion = SphereSums.of(self.layer.W, N, tau, base, seen_rows, self.place.loss)
         return self.companion
 
     def _ordinary(self) -> Companion | None:
@@ -225,7 +228,8 @@ class _Plan:
             return self._place_on_spheres(self.layer, self.tau if self.tau is not None else 1.0, None)
         fit = fit_temperature(self.companion)
         if fit.tau is None:
-            return self._unfitted(fit, self.companion.C + self.layer.W.T)
+            sums = self.companion.classes.total(self.companion.gathered.added)
+            return self._unfitted(fit, sums + self.layer.W.T)
         return self._place_on_spheres(self.layer, fit.tau, fit)
 
     def _place_ordinary(self, layer: Layer) -> LandscapePosition:

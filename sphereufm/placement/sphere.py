@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sphereufm.features.metrics.companion import View
+from sphereufm.features.metrics.companion import Gathered, View, add_to_classes
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.layer import Layer
 from sphereufm.problem.arguments import Number
@@ -47,8 +45,7 @@ _CURVATURE_ITERATIONS = 25
 _LEAST_PULL = 1e-16
 # squares of which less than this share remains are differences of nearly equal numbers
 _CANCELS = 1e-6
-_TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale", "relative")
-_GATHERED = ("base", "C", "RG", "S", "B", "row_scale", "totals")
+_TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale")
 # curvature above minus this share of the Hessian's scale is rounding
 _FLAT = 1e-9
 
@@ -122,7 +119,7 @@ def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, A
 def _class_sums(layer: Layer, H: Array) -> Array:
     """Each classifier with the sum of the features of its class, in rows."""
     C = layer.W.T.copy()
-    _add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
+    add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
     return C
 
 
@@ -138,13 +135,44 @@ def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
 
 def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
     """The same in one pass, with the bound at the first multipliers and no search for curvature."""
-    total = SphereSums.of(layer.W, problem.samples, problem.tau, loss=problem.loss)
+    total = SphereSums.of(layer.W, problem.samples, problem.tau, base=None, loss=problem.loss)
     for view in layer.views():
         total.add(view)
     return total.result(problem)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassSums:
+    """Sums of the unit features of each class: of ``r_i / l_i``, and of ``1 / l_i`` for what residuals are about.
+
+    ``base`` are these points, shape ``(K, d)``; None for zero.
+    """
+
+    base: Array | None
+
+    def nothing(self, classes: int, dimension: int) -> dict[str, Array]:
+        """Sums of no samples."""
+        return {"C": np.zeros((classes, dimension)), "class_weights": np.zeros(classes)}
+
+    def add(self, sums: Mapping[str, Array], view: View) -> None:
+        """Gather a block."""
+        y, C = view.labels, sums["C"]
+        if view.lengths is not None:
+            weights = 1.0 / view.lengths
+            for k, row, weight in zip(y.tolist(), view.residuals, weights.tolist(), strict=True):
+                C[k] += weight * row
+            sums["class_weights"][...] += np.bincount(y, weights=weights, minlength=len(C))
+        else:
+            sums["class_weights"][...] += np.bincount(y, minlength=len(C))
+            if not view.centred:
+                add_to_classes(C, view.residuals, y)
+
+    def total(self, sums: Mapping[str, Array]) -> Array:
+        """Sums of the unit features themselves, shape ``(K, d)``."""
+        return sums["C"] if self.base is None else sums["C"] + sums["class_weights"][:, None] * self.base
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SphereSums:
     r"""Running sums of a pass: a companion of the metrics' second pass.
 
@@ -158,49 +186,58 @@ class SphereSums:
     """
 
     W: Array  #: shape ``(d, K)``: unit columns
+    gram: Array  #: shape ``(K, K)``: ``W^T W``, of columns about their mean where that drops out
     row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
     #: ``samples`` and ``tau``: N and the inverse temperature.
     samples: int
     tau: float
-    base: Array
-    C: Array  #: shape ``(K, d)``: class sums of the unit features
-    #: ``RG``, ``S``, ``B`` and ``row_scale``: ``sum r g'^T`` ``(d, K)``, ``sum_{y = k} g'`` in row k, ``G
-    #: diag(1/b) G^T``, and ``sum |g|`` of each class.
-    RG: Array
-    S: Array
-    B: Array
-    row_scale: Array
-    totals: Array
-    loss: Loss = PLAIN
+    classes: ClassSums
+    loss: Loss
+    #: ``RG`` is ``sum r g'^T`` ``(d, K)``, ``S`` has ``sum_{y = k} g'`` in row k, ``B`` is ``G
+    #: diag(1/b) G^T``, and ``row_scale`` the ``sum |g|`` of each class.
+    gathered: Gathered
 
     @classmethod
     def of(
-        cls, W: Array, samples: int, tau: float, row_lengths: Array | None = None, loss: Loss = PLAIN
+        cls,
+        W: Array,
+        samples: int,
+        tau: float,
+        base: Array | None,
+        row_lengths: Array | None = None,
+        loss: Loss = PLAIN,
     ) -> SphereSums:
-        """Sums of nothing yet."""
-        d, K = W.shape
-        return cls(
+        """Sums of nothing yet; residuals will be about the rows of ``base``, shape ``(K, d)``, or about zero."""
+        K = W.shape[1]
+        seen = _seen(W, loss)
+        empty = cls(
             W=W,
+            gram=seen.T @ seen,
             row_lengths=np.ones(K) if row_lengths is None else row_lengths,
             samples=samples,
             tau=tau,
-            base=np.zeros((K, d)),
-            C=np.zeros((K, d)),
-            RG=np.zeros((d, K)),
-            S=np.zeros((K, K)),
-            B=np.zeros((K, K)),
-            row_scale=np.zeros(K),
-            totals=np.zeros(len(_TOTALS)),
+            classes=ClassSums(base=base),
             loss=loss,
+            gathered=Gathered(),
         )
+        return empty.fresh()
 
-    def maker(self) -> Callable[[], SphereSums]:
-        """What makes an empty one of the same problem."""
-        return partial(SphereSums.of, self.W, self.samples, self.tau, self.row_lengths, self.loss)
+    def fresh(self) -> SphereSums:
+        """Sums of nothing, of the same problem."""
+        d, K = self.W.shape
+        sums = {
+            "RG": np.zeros((d, K)),
+            "S": np.zeros((K, K)),
+            "B": np.zeros((K, K)),
+            "row_scale": np.zeros(K),
+            "totals": np.zeros(len(_TOTALS)),
+            **self.classes.nothing(K, d),
+        }
+        return replace(self, gathered=Gathered(added=sums, largest={"relative": 0.0}))
 
     def add(self, view: View) -> None:
         """Gather a block."""
-        y, n = view.labels, len(view.labels)
+        y, n, found = view.labels, len(view.labels), self.gathered.added
         inverse = np.ones(n) if view.lengths is None else 1.0 / view.lengths
         A = np.ascontiguousarray((view.products * inverse[:, None] / self.row_lengths).T)
         terms = self.loss.forward(
@@ -212,59 +249,37 @@ class SphereSums:
         live = sizes > 0.0
         pulls, norms = self._pulls(G, beta, view, inverse)
         b = np.sqrt(np.square(pulls) + _LEAST_PULL * np.square(sizes))
-        self.base = view.base
-        self.RG += view.residuals.T @ (G * inverse).T
-        _add_to_classes(self.S, (G * inverse).T, y)
-        add_class_sums(self.C, view)
-        self.B += (G[:, live] / b[live]) @ G[:, live].T
-        self.row_scale += np.abs(G).sum(axis=1)
-        relative = float((norms[live] / sizes[live]).max(initial=0.0))
-        sums = (terms.cost.sum() / self.samples, norms @ norms, b.sum(), beta.sum(), sizes.sum())
-        self._gather(np.array([*map(float, sums), relative]))
+        found["RG"] += view.residuals.T @ (G * inverse).T
+        add_to_classes(found["S"], (G * inverse).T, y)
+        self.classes.add(found, view)
+        found["B"] += (G[:, live] / b[live]) @ G[:, live].T
+        found["row_scale"] += np.abs(G).sum(axis=1)
+        self.gathered.raise_to("relative", (norms[live] / sizes[live]).max(initial=0.0))
+        totals = (terms.cost.sum() / self.samples, norms @ norms, b.sum(), beta.sum(), sizes.sum())
+        found["totals"] += np.array([*map(float, totals)])
 
     def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
         """``|W g_i|`` and ``|W g_i - beta_i h_i|`` of a block."""
-        shifts = self.loss.facts(self.W.shape[1]).shift_invariant
-        centred = self.W - self.W.mean(axis=1, keepdims=True) if shifts else self.W
-        squares = np.einsum("kn,kn->n", G, (centred.T @ centred) @ G)
+        squares = np.einsum("kn,kn->n", G, self.gram @ G)
         rests = squares - np.square(beta)
         close = rests < _CANCELS * squares
         if close.any():
-            H = (view.residuals[close] + view.base[view.labels[close]]) * inverse[close, None]
-            WG = G[:, close].T @ centred.T
+            base = self.classes.base
+            H = view.residuals[close] if base is None else view.residuals[close] + base[view.labels[close]]
+            WG = G[:, close].T @ _seen(self.W, self.loss).T
             squares[close] = np.einsum("nd,nd->n", WG, WG)
-            WG -= beta[close, None] * H
+            WG -= beta[close, None] * inverse[close, None] * H
             rests[close] = np.einsum("nd,nd->n", WG, WG)
         return np.sqrt(np.maximum(squares, 0.0)), np.sqrt(np.maximum(rests, 0.0))
 
-    def _gather(self, totals: Array) -> None:
-        """Add up all totals but the last, a largest value."""
-        largest = max(self.totals[-1], totals[-1])
-        self.totals = self.totals + totals
-        self.totals[-1] = largest
-
-    def absorb(self, other: SphereSums) -> None:
-        """Gather what another has."""
-        self.base = other.base
-        for name in ("C", "RG", "S", "B", "row_scale"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self._gather(other.totals)
-
-    def arrays(self) -> dict[str, Array]:
-        """What was gathered."""
-        return {name: getattr(self, name) for name in _GATHERED}
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take up what was gathered before."""
-        for name in _GATHERED:
-            setattr(self, name, np.array(arrays[name]))
-
     def result(self, problem: UFMProblem) -> dict[str, Any]:
         """Position from the sums."""
-        W, total = self.W, dict(zip(_TOTALS, self.totals.tolist(), strict=True))
-        HGt = self.RG + self.base.T @ self.S
+        W, found = self.W, self.gathered.added
+        total = dict(zip(_TOTALS, found["totals"].tolist(), strict=True))
+        base, row_scale = self.classes.base, found["row_scale"]
+        HGt = found["RG"] if base is None else found["RG"] + base.T @ found["S"]
         norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
-        live = self.row_scale > 0.0
+        live = row_scale > 0.0
         facts = problem.loss.facts(problem.classes)
         rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(total["cost"])
         bounds = {"cost": max(total["cost"] - facts.floor, 0.0) + rounding}
@@ -279,48 +294,36 @@ class SphereSums:
             "cost": total["cost"],
             "gradient_norm": math.sqrt(total["squares"] + float(norms @ norms)),
             "relative_gradient_norm": max(
-                total["relative"], float((norms[live] / self.row_scale[live]).max(initial=0.0))
+                self.gathered.largest["relative"],
+                float((norms[live] / row_scale[live]).max(initial=0.0)),
             ),
             "optimality_gap": bounds[method],
             "gap_method": method,
-            "collapsed_distance": distance_of(self.C + W.T, problem.samples),
+            "collapsed_distance": distance_of(self.classes.total(found) + W.T, problem.samples),
             "negative_curvature": None,
         }
 
     def _multiplier_bound(self, problem: UFMProblem, total: dict[str, float]) -> float:
         """``sqrt(sum a sum b) + sum beta`` with an allowance for rounding."""
-        W, K, N = self.W, problem.classes, problem.samples
+        W, K, N, B = self.W, problem.classes, problem.samples, self.gathered.added["B"]
         slack = _EPS * (4.0 * K + math.sqrt(N))
-        a = np.einsum("kl,lk->k", W.T @ W, self.B)
-        lift = slack * float(np.abs(self.B).sum(axis=1).max()) - float(
-            np.linalg.eigvalsh(np.diag(a) - self.B)[0]
-        )
+        a = np.einsum("kl,lk->k", W.T @ W, B)
+        lift = slack * float(np.abs(B).sum(axis=1).max()) - float(np.linalg.eigvalsh(np.diag(a) - B)[0])
         sum_a = float(a.sum()) + K * max(0.0, lift)
         root = math.sqrt(max(sum_a, 0.0) * total["sum_b"])
         return max(0.0, root + total["sum_beta"]) + slack * total["scale"]
 
 
-def add_class_sums(C: Array, view: View) -> None:
-    """Add the unit features of a block to the rows of their classes."""
-    weights = None if view.lengths is None else 1.0 / view.lengths
-    if weights is None and not view.centred:
-        _add_to_classes(C, view.residuals, view.labels)
-    elif weights is not None:
-        for k, row, weight in zip(view.labels.tolist(), view.residuals, weights.tolist(), strict=True):
-            C[k] += weight * row
-    C += np.bincount(view.labels, weights=weights, minlength=len(C))[:, None] * view.base
-
-
-def _add_to_classes(C: Array, rows: Array, y: NDArray[np.intp]) -> None:
-    """Add each row to that of its class: a matrix of sums does not fit the cache, one row of it does."""
-    for k, row in zip(y.tolist(), rows, strict=True):
-        C[k] += row
+def _seen(W: Array, loss: Loss) -> Array:
+    """The classifiers as gradients see them: about their mean where a common part makes no difference to the loss."""
+    shifts = loss.facts(W.shape[1]).shift_invariant
+    return W - W.mean(axis=1, keepdims=True) if shifts else W
 
 
 def distance_of(C: Array, samples: int) -> float | None:
     """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
 
-    ``C``, shape ``(K, d)``: each classifier with the sum of the unit features of its class.
+    * ``C``, shape ``(K, d)``: each classifier with the sum of the unit features of its class.
     """
     K, d = C.shape
     if d < K - 1:

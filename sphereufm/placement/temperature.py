@@ -9,73 +9,61 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.features.metrics.companion import View
+from sphereufm.features.metrics.companion import Gathered, View
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.sphere import add_class_sums
+from sphereufm.placement.sphere import ClassSums
 
 _LOW, _HIGH = 1e-4, 1e6
 _STEPS = 80
-# kept in memory, in single precision: 512 MB
-_MOST_MARGINS = 1 << 27
-_COLUMNS = 1 << 14
+# kept in memory, in single precision: 128 MB
+_MOST_MARGINS = 1 << 25
+_COLUMNS = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemperatureFit:
-    """The ``tau`` that minimises a cost, or why there is none.
-
-    ``unbounded``: whether the cost falls for ever as ``tau`` grows.  ``least_margin``: by how much the least
-    well classified sample is classified right; negative if it is not.
-    """
+    """The ``tau`` that minimises a cost, or why there is none."""
 
     tau: float | None
-    unbounded: bool
+    unbounded: bool  #: whether the cost falls for ever as ``tau`` grows
+    #: By how much the least well classified sample is classified right; negative if it is not.
     least_margin: float
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Margins:
-    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced blocks: a companion of the metrics' second pass."""
+    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced ones: a companion of the metrics' second pass."""
 
     row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
     #: ``dim`` and ``samples``: d and N.
     dim: int
     samples: int
-    kept: list[NDArray[np.float32]]  #: shape ``(K, n)``: in single precision, since a fit needs no more
-    least: float
-    C: Array  #: shape ``(K, d)``: class sums of the unit features, for the distance from collapse
-    seen: int = 0
+    classes: ClassSums  #: for the distance from collapse
     margin: float = 0.0  #: what the loss takes off the own cosine
-
-    @classmethod
-    def of(cls, row_lengths: Array, dim: int, samples: int, margin: float = 0.0) -> Margins:
-        """Nothing yet."""
-        return cls(
-            row_lengths=row_lengths,
-            dim=dim,
-            samples=samples,
-            kept=[],
-            least=np.inf,
-            C=np.zeros((len(row_lengths), dim)),
-            margin=margin,
-        )
+    #: Margins ``kept`` in single precision, shape ``(K, n)``, since a fit needs no more; and their
+    #: largest.
+    gathered: Gathered = field(default_factory=Gathered)
 
     @property
     def stride(self) -> int:
-        """Which block of how many is kept; the least margin is of all samples."""
+        """Which sample of how many is kept; the least margin is of all samples."""
         return 1 + len(self.row_lengths) * self.samples // _MOST_MARGINS
 
-    def maker(self) -> Callable[[], Margins]:
-        """What makes an empty one of the same kind."""
-        return partial(Margins.of, self.row_lengths, self.dim, self.samples, self.margin)
+    @property
+    def least(self) -> float:
+        """The least margin of any sample over another class."""
+        return -self.gathered.largest["minus_margin"]
+
+    def fresh(self) -> Margins:
+        """Nothing, of the same problem."""
+        sums = self.classes.nothing(len(self.row_lengths), self.dim)
+        empty = Gathered(added=sums, largest={"minus_margin": -np.inf}, joined={"kept": []})
+        return replace(self, gathered=empty)
 
     def add(self, view: View) -> None:
         """Gather a block."""
@@ -84,41 +72,25 @@ class Margins:
         A = (view.products * inverse[:, None] / self.row_lengths).T
         differences = A - A[y, columns] + self.margin
         differences[y, columns] = 0.0
-        if self.seen % self.stride == 0:
-            self.kept.append(differences.astype(np.float32))
-        self.seen += 1
+        first = -view.rows.start % self.stride
+        self.gathered.joined["kept"].append(differences[:, first :: self.stride].astype(np.float32))
         differences[y, columns] = -np.inf
-        self.least = min(self.least, -float(differences.max()))
-        add_class_sums(self.C, view)
-
-    def absorb(self, other: Margins) -> None:
-        """Gather what another has."""
-        self.kept += other.kept
-        self.least = min(self.least, other.least)
-        self.C = self.C + other.C
-
-    def arrays(self) -> dict[str, Any]:
-        """What was gathered."""
-        return {"kept": np.concatenate(self.kept, axis=1), "least": self.least, "C": self.C}
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take up what was gathered before."""
-        whole = arrays["kept"]
-        self.kept = np.array_split(whole, 1 + whole.shape[1] // _COLUMNS, axis=1)
-        self.least, self.C = float(arrays["least"]), np.array(arrays["C"])
+        self.gathered.raise_to("minus_margin", differences.max())
+        self.classes.add(self.gathered.added, view)
 
 
 def fit_temperature(margins: Margins) -> TemperatureFit:
     """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
 
-    Result: without ``tau`` where every sample is classified right (or so nearly that the minimum lies above
-    1e6), and where the classifier is no better than chance, so that the cost is least at ``tau = 0``.
+    * ``TemperatureFit``: without ``tau`` where every sample is classified right (or so nearly that the
+      minimum lies above 1e6), and where the classifier is no better than chance, so that the cost is least at
+      ``tau = 0``.
 
     Notes
     -----
     Bisection on the sign of the derivative ``sum_i omega_i sum_j p_ij (a_ij - a_{y_i i})``, ``a = W^T H``.
     """
-    blocks, least = margins.kept, margins.least
+    blocks, least = margins.gathered.joined["kept"], margins.least
     low, high = _LOW, _HIGH
     unbounded = least >= 0.0 or _slope(blocks, high) < 0.0
     if unbounded or _slope(blocks, low) >= 0.0:
@@ -135,7 +107,7 @@ def fit_temperature(margins: Margins) -> TemperatureFit:
 def _slope(margins: list[NDArray[np.float32]], tau: float) -> float:
     """Derivative of the cost by ``tau``, up to a positive factor."""
     total = 0.0
-    for block in margins:
+    for block in (part for M in margins for part in np.array_split(M, 1 + M.shape[1] // _COLUMNS, axis=1)):
         Z = tau * block.astype(np.float64)
         P = np.exp(Z - Z.max(axis=0))
         total += float(((P * block).sum(axis=0) / P.sum(axis=0)).sum())

@@ -8,7 +8,6 @@ from sphereufm import UFMProblem, optimality_gap
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
 from sphereufm.placement import position
-from sphereufm.placement.sphere import SphereSums
 from sphereufm.problem.theory.theorems import simplex_etf
 
 LOSSES = [
@@ -55,12 +54,6 @@ def test_what_does_not_fit_the_memory_is_streamed_to_the_same_numbers(loss, monk
     assert outside.collapsed_distance == pytest.approx(inside.collapsed_distance, rel=1e-9)
     # bounds of the first multipliers: never below the best that is known, here that of the whole point
     assert outside.optimality_gap >= inside.optimality_gap * (1 - 1e-9)
-
-
-def test_sums_hold_their_loss_in_every_part():
-    problem, X = problem_of("logistic", 1.0)
-    sums = SphereSums.of(X[:, :3], problem.samples, 1.0, loss=problem.loss)
-    assert sums.maker()().loss == problem.loss
 
 
 def test_temperature_is_fitted_with_the_margin():

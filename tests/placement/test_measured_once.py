@@ -9,7 +9,7 @@ from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
-from sphereufm.placement import ordinary_sums, place
+from sphereufm.placement import bias, ordinary_sums, place
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.ordinary import ordinary_position
 from sphereufm.placement.place import Placing, measure, position
@@ -150,7 +150,7 @@ def test_the_gap_over_all_biases_needs_no_logits_in_memory(monkeypatch, noise):
     squares = float(np.square(H).sum())
     best = ordinary_position(layer(H, y, W, b), 1.0, squares, (1e-3, 1e-3))
     monkeypatch.setattr(ordinary_sums, "_MOST_LOGITS", 0)
-    monkeypatch.setattr(ordinary_sums, "_SOME", 16 * 200)
+    monkeypatch.setattr(bias, "_SAMPLE", 16 * 200)
     quick = ordinary_position(layer(H, y, W, b), 1.0, squares, (1e-3, 1e-3))
     assert quick.cost == best.cost
     for name in ("free_bias_gap", "regularised_gap"):
@@ -174,7 +174,8 @@ def test_a_bias_far_from_the_best_still_gives_a_valid_bound():
             np.mean(np.log(np.exp(Z - Z.max(1, keepdims=True)).sum(1)) + Z.max(1) - Z[np.arange(200), y])
         )
     for scale in (0.0, 0.3, 3.0):
-        sums = ordinary_sums.OrdinarySums.empty(1.0, b + scale * rng.standard_normal(4), np.bincount(y))
+        other = b + scale * rng.standard_normal(4)
+        sums = ordinary_sums.OrdinarySums(tau=1.0, bias=other, labels=y).fresh()
         for view in whole.views():
             sums.add(view)
         terms = sums.balanced_terms()

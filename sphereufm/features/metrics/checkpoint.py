@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.features.metrics.companion import Gathered
 from sphereufm.features.readers import open_arrays
 
 _SECONDS_BETWEEN = 5.0
@@ -29,8 +31,8 @@ class Checkpoint:
 
     Examples
     --------
-    >>> Checkpoint(None, []).load("moments") is None
-    True
+    >>> Checkpoint(None, []).restore("moments", [])
+    0
     """
 
     def __init__(self, path: str | None, identity: list[bytes]) -> None:
@@ -46,27 +48,27 @@ class Checkpoint:
                     "choose another file or remove it"
                 )
 
-    def load(self, stage: str) -> tuple[int, dict[str, Any]] | None:
-        """Number of chunks done and the fields of a stage, None where it was not begun."""
-        head = f"{stage}/"
-        fields = {name[len(head) :]: a for name, a in self._arrays.items() if name.startswith(head)}
-        if not fields:
-            return None
-        return int(fields.pop("done")), fields
+    def restore(self, stage: str, totals: Sequence[Gathered]) -> int:
+        """Take up the sums of a stage; returns the number of chunks done, 0 where it was not begun."""
+        if f"{stage}/done" not in self._arrays:
+            return 0
+        for number, total in enumerate(totals):
+            head = f"{stage}/{number}."
+            total.restore({name[len(head) :]: a for name, a in self._arrays.items() if name.startswith(head)})
+        return int(self._arrays[f"{stage}/done"])
 
-    def save(self, stage: str, done: int, fields: dict[str, Any], at_once: bool = False) -> None:
-        """Remember a stage; it is written at most every five seconds unless ``at_once``.
+    def save(self, stage: str, done: int, totals: Sequence[Gathered], at_once: bool = False) -> None:
+        """Remember a stage, at most every five seconds unless ``at_once``.
 
         Raises OutputError if the file cannot be written.
         """
-        if self._path is None:
+        if self._path is None or not (at_once or time.monotonic() - self._written >= _SECONDS_BETWEEN):
             return
-        known = {name: value for name, value in fields.items() if value is not None}
-        self._arrays |= {f"{stage}/{name}": np.asarray(value) for name, value in known.items()}
+        for number, total in enumerate(totals):
+            self._arrays |= {f"{stage}/{number}.{name}": np.asarray(a) for name, a in total.arrays().items()}
         self._arrays[f"{stage}/done"] = np.asarray(done)
-        if at_once or time.monotonic() - self._written >= _SECONDS_BETWEEN:
-            self._write(self._path)
-            self._written = time.monotonic()
+        self._write(self._path)
+        self._written = time.monotonic()
 
     def remove(self) -> None:
         """Remove the file: the run is complete."""

@@ -132,7 +132,7 @@ def measure_collapse(
         own=None if classifier is None else classifier[present],
         # exact differences; coincident means are zero, not rounding noise
         centred=means - sample_mean if s.size else np.zeros_like(means),
-        uncentred=means + moments.centre,
+        uncentred=moments.base[present],
     )
     if not np.isfinite(spread.squares).all():
         raise InvalidInputError(

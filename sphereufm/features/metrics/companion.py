@@ -1,13 +1,13 @@
-"""What else is gathered while the metrics' second pass goes through the file, so that it is read once for all.
+"""What passes over a file gather, and what else is gathered while the metrics' second pass goes through the file.
 
 A companion sees each block as residuals about the class means, with the classifier's products; it adds up what it
-wants.  Chunks are gathered apart and merged in their order, by one process or by several, so the bits are the same.
+wants.  Chunks are gathered apart and absorbed in their order, by one thread or by several, so the bits are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,37 +17,75 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Gathered:
+    """What was gathered of a run of rows, by name."""
+
+    added: dict[str, NDArray[Any]] = field(default_factory=dict)  #: sums; they grow in place
+    largest: dict[str, float] = field(default_factory=dict)  #: greatest values
+    #: Arrays that lie side by side along their last axis.
+    joined: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+
+    def absorb(self, other: Gathered) -> None:
+        """Gather what another has, of the rows that follow."""
+        for name, value in other.added.items():
+            self.added[name] += value
+        for name, most in other.largest.items():
+            self.raise_to(name, most)
+        for name, parts in other.joined.items():
+            self.joined[name] += parts
+
+    def raise_to(self, name: str, value: float) -> None:
+        """Take the greater of a value and what is there."""
+        self.largest[name] = max(self.largest[name], float(value))
+
+    def whole(self, name: str) -> NDArray[Any]:
+        """One array of what was joined; the parts are not kept beside it."""
+        self.joined[name] = [np.concatenate(self.joined[name], axis=-1)]
+        return self.joined[name][0]
+
+    def arrays(self) -> dict[str, Any]:
+        """Everything as arrays, for a file."""
+        return {**self.added, **self.largest, **{name: self.whole(name) for name in self.joined}}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take up what a file holds."""
+        self.added.update({name: np.array(arrays[name]) for name in self.added})
+        self.largest.update({name: float(arrays[name]) for name in self.largest})
+        self.joined.update({name: [np.array(arrays[name])] for name in self.joined})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class View:
     """A block of samples, ``h_i = r_i + m_{y_i}``."""
 
-    residuals: Array  #: shape ``(n, d)``: ``r_i``; not to be changed
-    base: Array  #: shape ``(K, d)``: ``m_k``, class means or any other points
+    rows: slice  #: which samples these are
+    #: Shape ``(n, d)``: ``r_i`` about class means (or any other points), which the companion knows; not
+    #: to be changed.
+    residuals: Array
     labels: NDArray[np.intp]  #: shape ``(n,)``
     products: Array  #: shape ``(n, K)``: ``<w_k, h_i>``, without bias
-    lengths: Array | None  #: shape ``(n,)``, or None: ``|h_i|``; None where all are one
-    #: Whether the base are the class means, so that residuals of a class have sum zero over all blocks.
-    centred: bool = True
+    lengths: Array | None  #: shape ``(n,)`` or None: ``|h_i|``; None where all are one
+    centred: bool = True  #: whether residuals of a class have sum zero over all blocks
 
 
 class Companion(Protocol):
     """Sums that grow block by block; a plain value that pickles."""
 
-    def maker(self) -> Callable[[], Companion]:
-        """What makes an empty one of the same kind, for a run of rows; it is sent to workers, and should be small."""
+    @property
+    def gathered(self) -> Gathered:
+        """What was gathered so far."""
+        ...
+
+    def fresh(self) -> Companion:
+        """One of the same kind that has gathered nothing, for a run of rows."""
         ...
 
     def add(self, view: View) -> None:
         """Gather a block."""
         ...
 
-    def absorb(self, other: Any) -> None:
-        """Gather what another of its kind has, of the rows that follow."""
-        ...
 
-    def arrays(self) -> Mapping[str, Any]:
-        """What was gathered, as arrays for a checkpoint."""
-        ...
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take up what a checkpoint holds."""
-        ...
+def add_to_classes(sums: Array, rows: Array, labels: NDArray[np.intp]) -> None:
+    """Add each row to that of its class: a matrix of sums does not fit the cache, one row of it does."""
+    for label, row in zip(labels.tolist(), rows, strict=True):
+        sums[label] += row

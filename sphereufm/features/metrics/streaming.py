@@ -1,7 +1,7 @@
 """The two passes over a file: in chunks, on one or several processors, resumable.
 
-Rows are cut into chunks of a fixed size; each chunk's statistics are computed apart and merged in the order of the
-chunks.  So one process, several processes and a run that was killed and resumed give the same bits.
+Rows are cut into chunks of a fixed size; what is gathered of each is absorbed in the order of the chunks.  So one
+thread, several threads and a run that was killed and resumed give the same bits.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.checkpoint import Checkpoint
-from sphereufm.features.metrics.companion import Companion
+from sphereufm.features.metrics.companion import Companion, Gathered
 from sphereufm.features.metrics.statistics import (
     BLOCK_ROWS,
-    CHUNK_ROWS,
     Array,
     ClassMoments,
     Frame,
     Rows,
     Scatter,
+    chunk_rows,
     class_moments,
+    moments_of_nothing,
     scatter,
+    scatter_of_nothing,
 )
 from sphereufm.features.readers import MemorySource, finite_blocks, row_range
 from sphereufm.features.readers.plain.ranges import SkippingSource
@@ -39,10 +41,10 @@ _LONGEST, _SHORTEST = 1e100, 1e-100
 class Streaming:
     """How a file is gone through."""
 
-    workers: int = 1  #: processes on this machine
+    workers: int = 1  #: threads of this process
     scheduler: str | None = None  #: address of a Dask scheduler whose workers are used instead
-    #: File that keeps what was done so far; an interrupted run resumes from it to the same result, and it is
-    #: removed at the end.
+    #: File that keeps what was done so far; an interrupted run resumes from it to the same result, and
+    #: it is removed at the end.
     checkpoint: str | None = None
     #: Called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
     progress: Callable[[int, int, int], None] | None = None
@@ -54,18 +56,21 @@ def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoi
     Raises InvalidInputError if a row holds NaN or infinity, or rows are so long or so short that squares
     leave double precision.
     """
-    state = kept.load("moments")
-    done, moments = (0, None) if state is None else (state[0], ClassMoments(**_moments_from(state[1])))
-    centre = _centre(data, normalize) if moments is None else moments.centre
-    tasks = ((rows, centre, data.classes) for rows in _chunks(data, normalize, done))
-    for part in ordered_map(_moments_task, tasks, how.workers, how.scheduler):
-        moments = part if moments is None else moments.merge(part)
-        done += 1
-        kept.save("moments", done, vars(moments))
-        _report(how, done, data, 1)
-    assert moments is not None
+    # the same whether the pass was begun before or not
+    centre, total = _centre(data, normalize), moments_of_nothing(data.classes, data.features.shape[1])
+    run = _Run(stage="moments", number=1, data=data, normalize=normalize, how=how, kept=kept)
+    run.through(class_moments, (centre, data.classes), [total])
+    sums, most = total.added, total.largest
+    moments = ClassMoments(
+        centre=centre,
+        counts=np.bincount(data.labels, minlength=data.classes).astype(np.intp),
+        sums=sums["sums"],
+        squares=float(sums["squares"]),
+        least_entry=-most["minus_least_entry"],
+        norms=(-most["minus_shortest"], most["longest"]),
+        zero_rows=int(sums["zero_rows"]),
+    )
     _check_lengths(data.features.name, moments)
-    kept.save("moments", done, vars(moments), at_once=True)
     return moments
 
 
@@ -81,54 +86,64 @@ def second_pass(
 
     Raises InvalidInputError if a row holds NaN or infinity.
     """
-    state = kept.load("scatter")
-    done, total = (0, None) if state is None else (state[0], Scatter(**_scatter_from(state[1])))
-    if state is not None and companion is not None:
-        head = "companion."
-        companion.restore({k[len(head) :]: a for k, a in state[1].items() if k.startswith(head)})
-    maker = None if companion is None else companion.maker()
-    tasks = ((rows, frame, maker) for rows in _chunks(data, normalize, done))
-    for part, gathered in ordered_map(_scatter_task, tasks, how.workers, how.scheduler):
-        total = part if total is None else total.merge(part)
-        done += 1
-        if companion is not None:
-            companion.absorb(gathered)
-        more = {} if companion is None else {f"companion.{k}": a for k, a in companion.arrays().items()}
-        kept.save("scatter", done, vars(total) | more)
-        _report(how, done, data, 2)
-    assert total is not None
-    return total
+    total, beside = scatter_of_nothing(frame), [] if companion is None else [companion.gathered]
+    run = _Run(stage="scatter", number=2, data=data, normalize=normalize, how=how, kept=kept)
+    run.through(scatter, (frame, None if companion is None else companion.fresh()), [total, *beside])
+    sums, known = total.added, frame.mean_products is not None
+    return Scatter(
+        squares=sums["squares"],
+        products=sums["products"],
+        class_squares=sums["class_squares"],
+        mean_hits=int(sums["mean_hits"]),
+        classifier_hits=int(sums["classifier_hits"]) if known else None,
+        agreements=int(sums["agreements"]) if known else None,
+    )
 
 
-def _moments_task(task: tuple[Rows, Array, int]) -> ClassMoments:
-    """First pass over one chunk, in a worker."""
-    return class_moments(*task)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Run:
+    """A pass over the features."""
 
+    stage: str
+    number: int
+    data: FeatureSet
+    normalize: bool
+    how: Streaming
+    kept: Checkpoint
 
-def _scatter_task(
-    task: tuple[Rows, Frame, Callable[[], Companion] | None],
-) -> tuple[Scatter, Companion | None]:
-    """Second pass over one chunk, in a worker."""
-    rows, frame, maker = task
-    own = None if maker is None else maker()
-    return scatter(rows, frame, own), own
+    def through(
+        self, function: Callable[..., list[Gathered]], shared: tuple[Any, ...], totals: list[Gathered]
+    ) -> None:
+        """Let the totals absorb what the function gathers of each chunk, from where a checkpoint is."""
+        done = self.kept.restore(self.stage, totals)
+        how, (samples, dimension) = self.how, self.data.features.shape
+        chunks = _chunks(self.data, self.normalize, done)
+        for parts in ordered_map(function, chunks, how.workers, how.scheduler, shared):
+            for total, part in zip(totals, parts, strict=True):
+                total.absorb(part)
+            done += 1
+            self.kept.save(self.stage, done, totals)
+            if how.progress is not None:
+                how.progress(min(done * chunk_rows(dimension), samples), samples, self.number)
+        self.kept.save(self.stage, done, totals, at_once=True)
 
 
 def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
     """The chunks from number ``done`` on; a file that cannot be entered in the middle is read through once."""
-    whole, N = data.features, data.features.shape[0]
-    starts = range(done * CHUNK_ROWS, N, CHUNK_ROWS)
+    whole, (N, dimension) = data.features, data.features.shape
+    step = chunk_rows(dimension)
+    starts = range(done * step, N, step)
     if not starts:
         return
     if _is_read_from_its_beginning(row_range(whole, 0, 1)):
         rest = whole if done == 0 else row_range(whole, starts[0], N)
         sources: Iterator[Any] = (
-            MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(CHUNK_ROWS)
+            MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(step)
         )
     else:
-        sources = (row_range(whole, start, min(start + CHUNK_ROWS, N)) for start in starts)
+        sources = (row_range(whole, start, min(start + step, N)) for start in starts)
     for start, source in zip(starts, sources, strict=True):
-        labels = data.labels[start : start + CHUNK_ROWS]
+        labels = data.labels[start : start + step]
         yield Rows(source=source, labels=labels, first_row=start, normalize=normalize)
 
 
@@ -161,37 +176,3 @@ def _check_lengths(name: str, moments: ClassMoments) -> None:
             f"{name} has rows of length {low:.3g} to {high:.3g}, but the longest must lie between "
             f"{_SHORTEST:g} and {_LONGEST:g}; rescale the features"
         )
-
-
-def _report(how: Streaming, done: int, data: FeatureSet, number: int) -> None:
-    """Tell the caller how far the pass is."""
-    if how.progress is not None:
-        samples = data.features.shape[0]
-        how.progress(min(done * CHUNK_ROWS, samples), samples, number)
-
-
-def _moments_from(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Fields of :class:`ClassMoments` from the arrays of a file."""
-    return {
-        "centre": arrays["centre"],
-        "counts": arrays["counts"].astype(np.intp),
-        "sums": arrays["sums"],
-        "squares": float(arrays["squares"]),
-        "least_entry": float(arrays["least_entry"]),
-        "norms": (float(arrays["norms"][0]), float(arrays["norms"][1])),
-        "zero_rows": int(arrays["zero_rows"]),
-    }
-
-
-def _scatter_from(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Fields of :class:`Scatter` from the arrays of a file; a missing count is one that was not known."""
-    counts = {
-        name: int(arrays[name]) if name in arrays else None for name in ("classifier_hits", "agreements")
-    }
-    return {
-        "squares": arrays["squares"],
-        "products": arrays["products"],
-        "class_squares": arrays["class_squares"],
-        "mean_hits": int(arrays["mean_hits"]),
-        **counts,
-    }

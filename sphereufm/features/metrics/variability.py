@@ -81,22 +81,18 @@ def class_frame(
     size = float(np.linalg.norm(moments.centre) + np.linalg.norm(means, axis=1).max())
     least = max(max(A.shape) * _EPS * s[0], _COINCIDENT * size)
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
-    basis = np.ascontiguousarray(Vt[:rank].T)
-    places = (means - sample_mean) @ basis
-    directions, products = basis, None
-    if classifier is not None:
-        directions = np.concatenate([basis, classifier.T], axis=1)
-        products = (means + moments.centre) @ classifier.T
+    basis = Vt[:rank].T
+    columns = [basis] if classifier is None else [basis, classifier.T]
     return (
         Frame(
             centre=moments.centre,
             means=means,
+            base=moments.base,
             present=present,
-            basis=basis,
-            places=places,
+            places=(means - sample_mean) @ basis,
             full=full,
-            directions=directions,
-            mean_products=products,
+            directions=np.concatenate(columns, axis=1),
+            mean_products=None if classifier is None else moments.base @ classifier.T,
             bias=bias,
             middle=sample_mean + moments.centre,
         ),
