@@ -190,7 +190,8 @@ def assemble(
     assert decoded is not None
     if decoded.names is not None and count is not None and len(decoded.names) > count:
         raise InvalidInputError(
-            f"{truth} has {len(decoded.names)} different labels, but there are {count} classes"
+            f"{truth} has {len(decoded.names)} different labels, but there are {count} classes; name other "
+            "--labels, or another --classifier"
         )
     found = check_decoded(truth, decoded, count, parts.labels_named)
     features = parts.features if found.keep is None else KeptRows(source=parts.features, keep=found.keep)
@@ -244,12 +245,12 @@ def _features_shape(features: ArraySource) -> tuple[int, int]:
         features.refuse()
     if len(features.shape) != 2 or 0 in features.shape:
         raise InvalidInputError(
-            f"{features.name} has shape {features.shape}, but features must be (N, d), one row a sample; "
-            "flatten or transpose them"
+            f"{features.name} has shape {features.shape}, but features must be (N, d), one row a sample; flatten them, "
+            "or name others as FILE:KEY"
         )
     if features.dtype.kind not in "fiu":
         raise InvalidInputError(
-            f"{features.name} has type {features.dtype}, but features must be real numbers"
+            f"{features.name} has type {features.dtype}, but features must be real numbers; name others as FILE:KEY"
         )
     return features.shape[0], features.shape[1]
 
@@ -263,11 +264,11 @@ def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDA
         held = held[:-1]
     fits = len(held) == len(shape) and all(w is None or w == got for w, got in zip(shape, held, strict=True))
     if not fits or 0 in held:
-        wanted = ", ".join("K" if s is None else str(s) for s in shape)
+        wanted = ", ".join("K" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "")
         turned = len(held) == 2 and held[0] == shape[-1] and role == "classifier"
-        hint = "; it would fit transposed: --transpose classifier" if turned else ""
+        hint = "it would fit transposed: --transpose classifier" if turned else f"name another with --{role}"
         raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but the {role} must be ({wanted}), one row a class{hint}"
+            f"{source.name} has shape {source.shape}, but the {role} must be ({wanted}), one row a class; {hint}"
         )
     array = np.array(check_array(source.name, source.read())).reshape(held)
     array.setflags(write=False)

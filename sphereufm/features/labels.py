@@ -73,7 +73,8 @@ def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -
         _check_plausible(name, labels)
     if (labels == labels[0]).all():
         raise InvalidInputError(
-            f"{name} has the single class {int(labels[0])}; collapse compares classes, so two are needed"
+            f"{name} has the single class {int(labels[0])}, but collapse compares classes, so two are needed; name "
+            "other --labels"
         )
     labels.setflags(write=False)
     return replace(found, labels=labels)
@@ -104,7 +105,7 @@ def _from_one_hot(source: ArraySource) -> NDArray[np.intp]:
     ):
         raise InvalidInputError(
             f"{source.name} has shape {rows.shape} and is not one-hot (one 1 in each row, else 0); labels must be "
-            f"({len(rows)},), one for each feature"
+            f"({len(rows)},), one for each feature; name others with --labels"
         )
     return np.asarray(rows.argmax(axis=1))
 
@@ -117,7 +118,9 @@ def _kept(name: str, values: NDArray[Any], rules: LabelRules) -> tuple[Any, NDAr
     unwanted = [str(v) if text else _number(v) for v in rules.ignore]
     keep = ~np.isin(values, np.array(unwanted))
     if not keep.any():
-        raise InvalidInputError(f"{name} has no label but {rules.ignore}, which are to be ignored")
+        raise InvalidInputError(
+            f"{name} has no other labels than {rules.ignore}; ignore fewer with --ignore-label"
+        )
     left_out = int(np.count_nonzero(~keep))
     return keep, values[keep], (f"{left_out} samples are left out, of labels {list(rules.ignore)}",)
 
@@ -128,7 +131,7 @@ def _number(value: int | str) -> int:
         return int(value)
     except ValueError as error:
         raise InvalidInputError(
-            f"--ignore-label {value!r} is no number, but these labels are numbers"
+            f"--ignore-label {value!r} is no number, but these labels are numbers; give --ignore-label NUMBER"
         ) from error
 
 
@@ -146,10 +149,12 @@ def _numbered(
         return values.astype(np.intp), None
     if values.dtype.kind == "U" or (rules.remap and values.dtype.kind in "iuf"):
         if values.dtype.kind == "f" and not (values == np.floor(values)).all():
-            raise InvalidInputError(f"{name} has entries that are not whole numbers, which are no labels")
+            raise _fractions(name)
         kinds, labels = np.unique(values, return_inverse=True)
         if len(kinds) > _MOST_NAMES:
-            raise InvalidInputError(f"{name} has {len(kinds)} different labels, more than {_MOST_NAMES}")
+            raise InvalidInputError(
+                f"{name} has {len(kinds)} different labels, more than {_MOST_NAMES}; name others with --labels"
+            )
         shown = kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds
         return labels.reshape(-1).astype(np.intp), tuple(str(v) for v in shown.tolist())
     return values, None
@@ -165,8 +170,10 @@ def _whole_numbers_of(values: NDArray[Any]) -> NDArray[Any]:
 
 def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
     """Numbers that are out of range, with the options that may mend them."""
-    if labels.dtype.kind not in "iuf" or labels.size == 0 or not (labels == np.floor(labels)).all():
+    if labels.dtype.kind not in "iuf" or labels.size == 0 or not np.isfinite(labels).all():
         return  # the general check says what is wrong
+    if not (labels == np.floor(labels)).all():
+        raise _fractions(name)
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
         raise InvalidInputError(
@@ -184,6 +191,13 @@ def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
             f"{name} runs to {high} with {labels.size} samples; give classes=K (--classes) if that is meant, or number "
             "them anew with --remap-labels"
         )
+
+
+def _fractions(name: str) -> InvalidInputError:
+    """Numbers that count nothing."""
+    return InvalidInputError(
+        f"{name} has entries that are not whole numbers, which are no labels; name others with --labels"
+    )
 
 
 def _check_plausible(name: str, labels: NDArray[np.intp]) -> None:

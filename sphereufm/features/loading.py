@@ -143,8 +143,8 @@ class _Shelf:
         key = find_labels(self.arrays, self._pairing_key, samples) or self._lone_labels(samples)
         if key is None:
             raise InvalidInputError(
-                f"labels=None, but {self.file} has no labels; give labels=FILE or labels=KEY (--labels). "
-                f"Beside the features it holds {describe(self.arrays) or 'nothing'}"
+                f"labels=None, but beside the features {self.file} holds {describe(self.arrays) or 'nothing'}, and no "
+                "labels by name; give --labels FILE or KEY"
             )
         return self.arrays[key], key, False
 
@@ -177,8 +177,8 @@ class _Shelf:
         place, key = split_spec(given)
         if isinstance(given, str) and not is_path(place):
             raise InvalidInputError(
-                f"{role}={given!r} must be a key of the features' file or another file; "
-                f"that file also holds {describe(self.arrays) or 'nothing else'}"
+                f"{role}={given!r} is no file, and no key of the features' file, which also holds "
+                f"{describe(self.arrays) or 'nothing'}; give --{role} FILE or KEY"
             )
         found = open_arrays(place)
         if key is None and role == "labels":
@@ -245,6 +245,8 @@ def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> 
     if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
         return role_and_stem(key).role is not None
     if key in named_classifiers({key: array}) or (len(shape) == 2 and wanted.fits(array)):
+        return True
+    if key.lower().endswith("bias") and shape == (wanted.classes,):
         return True
     rows = bool(shape) and shape[0] == samples
     return rows and (len(shape) > 1 or array.dtype.kind in "iub")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError, check_positive
+from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.collapse import Measuring, measure_collapse
 from sphereufm.features.metrics.companion import Companion
@@ -208,9 +208,11 @@ class _Plan:
                 "leave --tau out, or use --normalize"
             )
             return None
-        if self.place.weight_decay is not None:
-            for value in self.place.weight_decay:
-                check_positive("weight_decay", value)
+        decay = self.place.weight_decay
+        if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
+            raise InvalidInputError(
+                f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
+            )
         self.layer = Layer(
             features=self.features, W=np.ascontiguousarray(self.W), bias=self.features.bias, unit=False
         )
@@ -309,7 +311,10 @@ class _Plan:
 
 def _checked(tau: Number) -> Number:
     """``tau`` if a problem would take it."""
-    UFMProblem(class_sizes=(1, 1), dim=1, tau=tau)
+    try:
+        UFMProblem(class_sizes=(1, 1), dim=1, tau=tau)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error}; give it as --tau t, or --tau fit") from error
     return tau
 
 

@@ -1,6 +1,7 @@
 """The command ``sphereufm features``: keys that scripts rely on, exit codes, files."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,8 @@ def test_bad_input_is_one_sentence_and_exit_code_two(capsys, tmp_path, changes):
     assert out == ""
     assert err.startswith("Error: ")
     assert "Traceback" not in err
+    # it ends with what repairs it: an option, or what to do where none can
+    assert re.match(r".*(--[a-z]|FILE:KEY)|(save|remove) ", err.rpartition("; ")[2])
 
 
 @pytest.mark.parametrize(

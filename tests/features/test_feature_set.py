@@ -124,7 +124,7 @@ def bad(words, **changes):
         bad("classifier must be \\(K, 4\\)", classifier=np.ones((4, 3))),
         bad("classifier must be \\(K, 4\\)", classifier=np.ones(4)),
         bad("classifier has 1 NaN", classifier=np.array([[np.nan, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]])),
-        bad("bias must be \\(3\\)", bias=np.ones(2)),
+        bad("bias must be \\(3,\\)", bias=np.ones(2)),
         bad("classes=1 must be an integer >= 2", classes=1, classifier=None, bias=None),
         bad("classifier must be \\(5, 4\\)", classes=5),
         bad("give classes=K", labels=np.array([0, 1, 2, 0, 1, 10**9]), classifier=None, bias=None),
@@ -138,11 +138,11 @@ def test_bad_arrays(saved, changes, words):
 
 def test_missing_parts(saved):
     folder, _ = saved
-    with pytest.raises(InvalidInputError, match="has no labels; give labels=FILE"):
+    with pytest.raises(InvalidInputError, match="no labels by name; give --labels FILE or KEY"):
         load_features(folder / "features.npy")
     with pytest.raises(UnreadableFileError, match="No such file"):
         load_features(folder / "none.npz")
-    with pytest.raises(InvalidInputError, match="must be a key of the features' file or another file"):
+    with pytest.raises(InvalidInputError, match="is no file, and no key of the features' file"):
         load_features(folder / "features.npy", labels="labells")
     with pytest.raises(UnreadableFileError, match="No such file"):
         load_features(folder / "all.npz", classifier="nothing.npy")

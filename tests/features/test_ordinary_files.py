@@ -311,3 +311,16 @@ def test_masked_entries_are_not_read_as_if_they_were_there():
         feature_set_from_arrays(masked, [0, 1, 0, 1])
     whole = np.ma.masked_array(np.arange(8.0).reshape(4, 2))
     assert feature_set_from_arrays(whole, [0, 1, 0, 1]).features.shape == (4, 2)
+
+
+def test_dictionaries_by_sample(tmp_path):
+    """Features and labels by name of the sample, whatever the order of the second; other samples are no labels."""
+    parts = [tensor(None, 2 * i, (2,), (1,)) for i in range(3)]
+    features, keys = dict(zip("abc", parts, strict=True)), {"c": 1, "a": 0, "b": 1}
+    found = opened(tmp_path, torch_zip({"features": features, "labels": keys}))
+    assert found["features"].shape == (3, 2)
+    assert found["labels"].read().tolist() == [0, 1, 1]
+    other = {"features": features, "labels": {"c": 1, "a": 0, "d": 1}}
+    found = opened(tmp_path, torch_zip(other))
+    with pytest.raises(UnreadableFileError, match="not those of the dictionary before it"):
+        found["labels"].read()

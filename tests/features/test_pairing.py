@@ -103,7 +103,7 @@ def test_sample_numbers_are_no_labels(tmp_path):
     with pytest.raises(InvalidInputError, match=r"looks like sample numbers.*name it with --labels"):
         load_features(path)
     assert load_features(path, "order").classes == 12
-    with pytest.raises(InvalidInputError, match="has no labels"):
+    with pytest.raises(InvalidInputError, match="no labels by name"):
         load_features(saved(tmp_path / "g.npz", features=H, ids=np.arange(12)))
     found = load_features(saved(tmp_path / "h.npz", features=H, ids=np.arange(12), cluster=Y))
     assert np.array_equal(found.labels, Y)

@@ -92,15 +92,18 @@ def test_hdf5(tmp_path, numbers, options):
         file.create_dataset("packed", data=numbers, compression="lzf", fletcher32=True)
         file["big"] = numbers.astype(">f8")
         file["scalar"] = 2.5
-        file["names"] = ["a", "b"]
+        file["names"] = ["b", "a", "b"]
+        file["short"] = np.array([b"b", b"a", b"b"])
+        file.create_dataset("enumerated", data=[1, 0, 1], dtype=h5py.enum_dtype({"a": 0, "b": 1}))
     found = open_arrays(tmp_path / "x.h5")
     check(found["train/features"], numbers)
     check(found["train/labels"], np.arange(100) % 3)
     check(found["packed"], numbers)
     check(found["big"], numbers.astype(np.float64))
     assert found["scalar"].read() == 2.5
-    with pytest.raises(UnreadableFileError, match="is refused: its entries have type object"):
-        found["names"].read()
+    for key in ("names", "short"):
+        assert (found[key].read().tolist(), found[key].categories) == ([1, 0, 1], ("a", "b"))
+    assert found["enumerated"].read().tolist() == [1, 0, 1]
     assert load_features(tmp_path / "x.h5").classes == 3
 
 

@@ -45,7 +45,7 @@ class Checkpoint:
             if self._arrays.pop("identity").tobytes() != self._identity:
                 raise InvalidInputError(
                     f"checkpoint={str(self._path)!r} belongs to other features, labels, classifier or options; "
-                    "choose another file or remove it"
+                    "remove it, or choose another --checkpoint"
                 )
 
     def restore(self, stage: str, totals: Sequence[Gathered]) -> int:
@@ -103,5 +103,7 @@ def _read(path: Path) -> dict[str, Any]:
     if "identity" not in arrays or not all(
         name == "identity" or name.startswith(("moments/", "scatter/")) for name in arrays
     ):
-        raise UnreadableFileError(f"checkpoint={str(path)!r} is not a checkpoint; choose another file")
+        raise UnreadableFileError(
+            f"checkpoint={str(path)!r} is not a checkpoint; choose another --checkpoint"
+        )
     return arrays

@@ -335,7 +335,7 @@ def _last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Ar
     lengths = np.linalg.norm(W, axis=1)
     if not (lengths > 0.0).all():
         raise InvalidInputError(
-            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; measure it without normalising"
+            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; leave out --normalize"
         )
     return W / lengths[:, None], None
 

@@ -133,7 +133,7 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
     if d > _MOST_DIMENSIONS:
         raise InvalidInputError(
             f"{train.features.name} has d={d}, but scores of unknown data take the covariance apart, up to "
-            f"d={_MOST_DIMENSIONS}; leave --ood out, or project the features first"
+            f"d={_MOST_DIMENSIONS}; project the features first, or leave out --ood"
         )
     how, kept = streaming or Streaming(), Checkpoint(None, [])
     moments = first_pass(train, normalize, how, kept)
@@ -204,7 +204,8 @@ def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Arra
     """Blocks of features in double precision, of length one where that is wanted."""
     if source.shape[1:] != (dimension,):
         raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but the others have d={dimension}; give those of the same layer"
+            f"{source.name} has shape {source.shape}, but the others have d={dimension}; give those of the same layer "
+            "with --ood"
         )
     for block in finite_blocks(source, _ROWS):
         H = block.astype(np.float64)

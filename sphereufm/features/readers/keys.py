@@ -123,7 +123,7 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
     if named and not related:
         raise InvalidInputError(
             f"labels: {', '.join(map(repr, list(named)[:4]))} and {features!r} name different splits of the data; "
-            "if they belong together say so with labels=KEY"
+            "if they belong together say so with --labels KEY"
         )
     fitting = {key: d for key, d in related.items() if _may_label(arrays[key], samples)} or related
     best = [key for key, d in fitting.items() if d == min(fitting.values())]
@@ -243,4 +243,5 @@ def _is_refused(array: ArraySource) -> bool:
 
 def _ask(arrays: Mapping[str, ArraySource], role: str, fact: str) -> str:
     """A message that lists the arrays and says how to name one."""
-    return f"{role}: {fact} in this file; name one as FILE:KEY. It holds {describe(arrays)}"
+    how = "as FILE:KEY" if role == "features" else f"with --{role} KEY or FILE:KEY"
+    return f"{role}: {fact} in this file, which holds {describe(arrays)}; name one {how}"

@@ -24,6 +24,10 @@ WHOLE_EXPANSION = 8
 MAX_ENTRIES = 100_000
 """Entries of an archive, keys of a file, files of a directory."""
 
+MOST_TEXTS, MAX_TEXT = 10_000, 256
+NOT_LABELS = f"it holds more than {MOST_TEXTS} different texts, or longer ones than labels"
+"""Texts that are read are labels: of few kinds, and short."""
+
 MAX_AXES = 32
 """Axes of an array; numpy itself stops at 64."""
 

@@ -178,7 +178,8 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
             f"{source.name} has shape {shape}, channels by places; average over the places with --pool mean"
         )
     raise InvalidInputError(
-        f"{source.name} has shape {shape}, but features must be (N, d), one row a sample; flatten or pool it first"
+        f"{source.name} has shape {shape}, but features must be (N, d), one row a sample; flatten or pool it first, or "
+        "name others as FILE:KEY"
     )
 
 

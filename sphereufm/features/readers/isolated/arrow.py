@@ -17,7 +17,14 @@ import numpy as np
 
 from sphereufm.errors import SphereUFMError, UnreadableFileError
 from sphereufm.features.readers.isolated.parent import Listed
-from sphereufm.features.readers.limits import FREE_BYTES, MAX_ENTRIES, STREAM_EXPANSION
+from sphereufm.features.readers.limits import (
+    FREE_BYTES,
+    MAX_ENTRIES,
+    MAX_TEXT,
+    MOST_TEXTS,
+    NOT_LABELS,
+    STREAM_EXPANSION,
+)
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
@@ -25,8 +32,6 @@ _MAX_METADATA = 2**24
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}  # integers have numpy's names
 _TENSORS = "arrow.fixed_shape_tensor"
 _TEXT_ROWS = 2**14
-_MOST_TEXTS = 10_000
-_MAX_TEXT = 256
 _FAILURES = (OSError, ValueError, TypeError, KeyError, OverflowError, NotImplementedError)
 
 
@@ -224,12 +229,9 @@ def _text_column(file: StoredFile, name: str, rows: int, batches: Any) -> Listed
     found: set[str] = set()
     for batch in batches((name,), _TEXT_ROWS):
         column = batch.column(0)
-        found.update(str(text)[: 2 * _MAX_TEXT] for text in column.unique().to_pylist() if text is not None)
-        if len(found) > _MOST_TEXTS or any(len(text) > _MAX_TEXT for text in found):
-            return Listed(
-                key=name,
-                refused=f"it holds more than {_MOST_TEXTS} different texts, or longer ones than labels",
-            )
+        found.update(str(text)[: 2 * MAX_TEXT] for text in column.unique().to_pylist() if text is not None)
+        if len(found) > MOST_TEXTS or any(len(text) > MAX_TEXT for text in found):
+            return Listed(key=name, refused=NOT_LABELS)
     return Listed(
         key=name, columns=(name,), shape=(rows,), dtype="<i4", stored=file.size, names=tuple(sorted(found))
     )

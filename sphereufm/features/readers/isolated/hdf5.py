@@ -19,13 +19,21 @@ import numpy as np
 
 from sphereufm.errors import SphereUFMError, UnreadableFileError
 from sphereufm.features.readers.isolated.parent import Listed
-from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape
+from sphereufm.features.readers.limits import (
+    MAX_ENTRIES,
+    MAX_TEXT,
+    MOST_TEXTS,
+    NOT_LABELS,
+    check_expansion,
+    check_shape,
+)
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile, deliver
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 16
 _MAX_CHUNK = 2**25
+_TEXT_ROWS = 2**14
 _FILTERS = frozenset({1, 2, 3, 32000})  # gzip, shuffle, fletcher32, lzf
 _FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
@@ -64,7 +72,7 @@ def describe(h5py: Any, file: StoredFile, name: str) -> list[Listed]:
         return [
             Listed(key=key, refused=item)
             if isinstance(item, str)
-            else _check_dataset(file, f"{name}:{key}", key, item)
+            else _check_dataset(h5py, file, f"{name}:{key}", key, item)
             for key, item in _datasets(h5py, name, root)
         ]
 
@@ -73,13 +81,17 @@ def blocks(h5py: Any, file: StoredFile, name: str, listed: Listed, rows: int) ->
     """Row blocks of one dataset; the chunks of one block are read at a time."""
     with _opened(h5py, file, name) as root:
         (dataset,) = [item for key, item in _datasets(h5py, name, root) if key == listed.key]
-        if _check_dataset(file, name, listed.key, dataset) != listed:
+        if _check_dataset(h5py, file, name, listed.key, dataset) != listed:
             raise UnreadableFileError(f"{name} changed while it was read; read a finished file")
         if not listed.shape:
             yield deliver(np.asarray(dataset[()]))
             return
+        places = {text.encode(): place for place, text in enumerate(listed.names)}
         for start in range(0, listed.shape[0], rows):
-            yield deliver(np.ascontiguousarray(dataset[start : start + rows]))
+            block = np.ascontiguousarray(dataset[start : start + rows])
+            if places:
+                block = np.array([places[text] for text in block.tolist()], dtype=listed.dtype)
+            yield deliver(block.view(listed.dtype) if block.dtype.metadata else block)
 
 
 @contextmanager
@@ -142,12 +154,14 @@ def _follow(h5py: Any, root: Any, group: Any, key: str) -> Any:
     return at
 
 
-def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> Listed:
-    """Describe a dataset; one that leads outside, or is of odd type, is refused."""
+def _check_dataset(h5py: Any, file: StoredFile, title: str, key: str, dataset: Any) -> Listed:
+    """Describe a dataset; one that leads outside, or is of odd type, is refused.  Enumerations are their numbers."""
     if dataset.is_virtual or dataset.external:
         return Listed(key=key, refused="its numbers lie in other files; save them in this one")
-    dtype = dataset.dtype
-    if dtype.kind not in "biufc" or dtype.subdtype is not None or dtype.metadata:
+    dtype, text = dataset.dtype, h5py.check_string_dtype(dataset.dtype)
+    if h5py.check_enum_dtype(dtype) is not None:
+        dtype = np.dtype(dtype.str)
+    if text is None and (dtype.kind not in "biufc" or dtype.subdtype is not None or dtype.metadata):
         return Listed(key=key, refused=f"its entries have type {dtype}")
     if dataset.shape is None:
         return Listed(key=key, refused="it is empty")
@@ -156,10 +170,31 @@ def _check_dataset(file: StoredFile, title: str, key: str, dataset: Any) -> List
         return Listed(key=key, refused=reason)
     shape = check_shape(title, dataset.shape)
     size, stored = math.prod(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
-    if stored > file.size or (dataset.chunks is None and size != stored):
+    # a text of any length is an address in the file, which takes more bytes there than here
+    lacks = size > stored if dtype.kind == "O" else size != stored
+    if stored > file.size or (dataset.chunks is None and lacks):
         raise UnreadableFileError(f"{title} claims {size} bytes, but the file stores {stored} for it")
+    if text is not None:
+        return _texts(title, key, dataset, stored)
     native = dtype.newbyteorder("=").str
     return Listed(key=key, columns=(key,), shape=shape, dtype=native, stored=stored)
+
+
+def _texts(title: str, key: str, dataset: Any, stored: int) -> Listed:
+    """Describe a vector of texts, of a bounded number of different ones; more of them are no labels."""
+    if dataset.ndim != 1 or dataset.dtype.itemsize > 4 * MAX_TEXT:
+        return Listed(key=key, refused=NOT_LABELS)
+    check_expansion(title, dataset.shape[0] * dataset.dtype.itemsize, stored)
+    found: set[bytes] = set()
+    for start in range(0, dataset.shape[0], _TEXT_ROWS):
+        found.update(dataset[start : start + _TEXT_ROWS].tolist())
+        if len(found) > MOST_TEXTS or any(len(text) > MAX_TEXT for text in found):
+            return Listed(key=key, refused=NOT_LABELS)
+    try:
+        names = tuple(sorted(text.decode("utf-8") for text in found))
+    except UnicodeDecodeError:
+        return Listed(key=key, refused="its texts are not in UTF-8")
+    return Listed(key=key, columns=(key,), shape=dataset.shape, dtype="<i4", stored=stored, names=names)
 
 
 def _refused_storage(dataset: Any) -> str:

@@ -1,7 +1,8 @@
 """Named arrays from what a torch file holds: bare tensors, dictionaries, lists of batches.
 
 Keys join with dots, ``model.fc.weight``; a bare tensor is ``"array"``.  A list of tensors is joined, as batches or
-samples (:func:`as_rows`); so is a list of tuples or dictionaries of tensors and numbers, part by part.  A list of
+samples (:func:`as_rows`); so is a list of tuples or dictionaries of tensors and numbers, part by part, and a
+dictionary from samples to features or labels.  A list of
 numbers is a vector, and a list of texts one of their places in the alphabet.  What is foreign is listed and refused,
 alone.
 """
@@ -16,16 +17,14 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.keys import role_and_stem
-from sphereufm.features.readers.limits import check_expansion, printable
+from sphereufm.features.readers.limits import MAX_TEXT, MOST_TEXTS, NOT_LABELS, check_expansion, printable
 from sphereufm.features.readers.pickle.load import Foreign
-from sphereufm.features.readers.pickle.machine import MAX_NAME
 from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
 from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
 
 _MAX_VALUES = 200_000
 _MAX_DEPTH = 20
 _MOST_REFUSED = 1000
-_MOST_TEXTS = 10_000
 
 
 def named_arrays(
@@ -59,6 +58,7 @@ class _Walk:
         self.found: dict[str, ArraySource] = {}
         self.count = 0
         self.refused = 0
+        self.samples: list[Any] = []
 
     def visit(self, path: tuple[str, ...], value: Any, depth: int) -> None:
         """Add the arrays below a value."""
@@ -69,12 +69,31 @@ class _Walk:
             self.add(path, self.open_tensor(self.title(path), value))
         elif isinstance(value, Foreign):
             self.refuse(path, why_foreign(value))
+        elif isinstance(value, dict) and path and self.by_sample(path, value, depth):
+            pass
         elif isinstance(value, dict):
             for key, item in value.items():
                 self.visit((*path, str(key)), item, depth + 1)
         elif isinstance(value, (list, tuple)) and value and not self.sequence(path, value, depth):
             for i, item in enumerate(value):
                 self.visit((*path, str(i)), item, depth + 1)
+
+    def by_sample(self, path: tuple[str, ...], value: dict[Any, Any], depth: int) -> bool:
+        """Take a dictionary called features or labels as a list by sample, if it is one, in the first one's order."""
+        if len(value) < 2 or role_and_stem(path[-1]).role not in ("features", "labels"):
+            return False
+        self.tick(len(value))
+        kinds = {type(item) for item in value.values()}
+        if not (kinds <= {int, float} or kinds in ({str}, {bool}, {TensorRef})):
+            return False
+        self.samples = self.samples or list(value)
+        if set(value) == set(self.samples):
+            self.visit(path, [value[key] for key in self.samples], depth + 1)
+        else:
+            self.refuse(
+                path, "its samples are not those of the dictionary before it; save lists in one order"
+            )
+        return True
 
     def sequence(self, path: tuple[str, ...], value: list[Any] | tuple[Any, ...], depth: int) -> bool:
         """Take a list as a vector or as batches, if it is one."""
@@ -112,8 +131,8 @@ class _Walk:
     def texts(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
         """A list of texts, numbered in alphabetical order; labels are short and not all different."""
         kinds = sorted(set(items))
-        if len(kinds) > _MOST_TEXTS or max(map(len, kinds)) > MAX_NAME:
-            self.refuse(path, f"it holds more than {_MOST_TEXTS} different texts, or longer ones than labels")
+        if len(kinds) > MOST_TEXTS or max(map(len, kinds)) > MAX_TEXT:
+            self.refuse(path, NOT_LABELS)
             return
         places = {text: place for place, text in enumerate(kinds)}
         array = np.array([places[item] for item in items], dtype=np.int32)
