@@ -35,10 +35,8 @@ _MOST_INSTRUCTIONS = 4000
 def convert(data: bytes) -> c.Certificate:
     """Return the certificate that a file of format 1 states, in the terms of format 2.
 
-    Raises
-    ------
-    InvalidInputError
-        If it is no certificate of format 1, or no witness of one of its claims was found.
+    Raises InvalidInputError if it is no certificate of format 1, or no witness of one of its claims was
+    found.
     """
     try:
         if len(data) > _LARGEST_FILE:

@@ -160,23 +160,9 @@ class ExactInstance:
 class ExpressionInstance:
     """A cost written as a program over unit columns (``docs/certificates.md``, section 6).
 
-    Attributes
-    ----------
-    dim, columns : int
-        The unknowns are ``columns`` unit vectors of R^dim.
-    program : tuple of instructions
-        Each a tuple: name, then arguments. The cost is the value of the last one.
-
-    Raises
-    ------
-    InvalidInputError
-        If an instruction is unknown, or an argument is not a number of an earlier one.
-
-    Examples
-    --------
-    >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),))
-    >>> cut.is_orthogonally_invariant
-    True
+    ``dim`` and ``columns``: the unknowns are ``columns`` unit vectors of R^dim.  ``program``: each a tuple:
+    name, then arguments.  The cost is the value of the last one.  Raises InvalidInputError if an instruction
+    is unknown, or an argument is not a number of an earlier one.
     """
 
     dim: int

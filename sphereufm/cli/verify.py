@@ -119,12 +119,7 @@ def verify(
                 report, rng=seed, progress=parts.of("descents"), time_limit=seconds_until(1.0 - _PAGES)
             )
     if out is not None:
-        from sphereufm.plots import save_landscape
-        from sphereufm.report import save_html
-
-        report.save(out / "landscape.json")
-        save_landscape(report, out / "landscape.png")
-        save_html(report, out / "report.html")
+        _save(report, out)
     if as_json:
         say_json(report.to_json())
     else:
@@ -134,6 +129,16 @@ def verify(
     if is_interrupted(report):
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
+
+
+def _save(report: LandscapeReport, out: Path) -> None:
+    """Write the report as data, picture and page."""
+    from sphereufm.plots import save_landscape
+    from sphereufm.report import save_html
+
+    report.save(out / "landscape.json")
+    save_landscape(report, out / "landscape.png")
+    save_html(report, out / "report.html")
 
 
 def _written(report: LandscapeReport) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +148,7 @@ def verify_landscape(
 
 
 def is_interrupted(report: LandscapeReport) -> bool:
-    """Whether somebody asked for an end; reaching a time limit is none."""
+    """Whether the user asked for an end; reaching a time limit is none."""
     return any(note.startswith("interrupted") for note in report.notes)
 
 
@@ -190,28 +190,7 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
     except STOPS as stop:
         finished = False
         notes.append(_cut(stop, [s.name for s in wanted if s.name not in exploration.finished]))
-    if (error := capabilities.hessian_error(problem)) > 0.0:
-        notes.append(
-            "the problem has gradients only: Hessian products are differences of them, "
-            f"to about {error:.0e} of their scale"
-        )
-    least = capabilities.known_minimum(problem)
-    if least is not None and 0.0 <= least < np.finfo(np.float64).tiny:
-        notes.append(
-            "the global minimum is below 2.2e-308: floats cannot resolve costs, gradients and curvatures near it; its "
-            "point is constructed, by theory"
-        )
-    if collection.undecided:
-        notes.append(
-            f"{collection.undecided} alignments were stopped by their work limit; some orbits may appear twice"
-        )
-    if collection.unsettled:
-        notes.append(
-            f"{collection.unsettled} searches ended where the gradient is small but Newton's method leads far away: no "
-            "critical point is claimed there (UNDECIDED)"
-        )
-    if not problem.spheres.dimension:
-        notes.append("d = 1: the points are finitely many, every one is a local minimiser, vacuously")
+    notes += _limits_of(collection)
     classifying = Parts(progress, parts.shares).of(_CLASSIFY)
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
@@ -232,6 +211,31 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
         complete=finished,
         completeness=completeness,
     )
+
+
+def _limits_of(collection: Collection) -> Iterator[str]:
+    """What floating point could not resolve, and where nothing is claimed."""
+    problem = collection.problem
+    if (error := capabilities.hessian_error(problem)) > 0.0:
+        yield (
+            "the problem has gradients only: Hessian products are differences of them, "
+            f"to about {error:.0e} of their scale"
+        )
+    least = capabilities.known_minimum(problem)
+    if least is not None and 0.0 <= least < np.finfo(np.float64).tiny:
+        yield (
+            "the global minimum is below 2.2e-308: floats cannot resolve costs, gradients and curvatures near it; its "
+            "point is constructed, by theory"
+        )
+    if collection.undecided:
+        yield f"{collection.undecided} alignments were stopped by their work limit; some orbits may appear twice"
+    if collection.unsettled:
+        yield (
+            f"{collection.unsettled} searches ended where the gradient is small but Newton's method leads far away: no "
+            "critical point is claimed there (UNDECIDED)"
+        )
+    if not problem.spheres.dimension:
+        yield "d = 1: the points are finitely many, every one is a local minimiser, vacuously"
 
 
 def _of_points(problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily]) -> list[str]:

@@ -261,16 +261,11 @@ class UFMProblem:
         return point
 
     def in_dimension(self, r: int) -> UFMProblem:
-        """The same problem with features in ``R^r``."""
-        known = self._in_dimensions
+        """The same problem with features in ``R^r``, kept, since searches ask again and again."""
+        known: dict[int, UFMProblem] = self.__dict__.setdefault("_in_dimensions", {})
         if r not in known:
             known[r] = self._with(dim=check_integer("dim", r, 1))
         return known[r]
-
-    @cached_property
-    def _in_dimensions(self) -> dict[int, UFMProblem]:
-        """The same problem in other dimensions, as it was asked for: searches ask again and again."""
-        return {}
 
     def with_tau(self, tau: Number) -> UFMProblem:
         """The same problem at another inverse temperature; those of the samples keep their ratios."""

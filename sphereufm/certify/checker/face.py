@@ -117,9 +117,6 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
 def check_file(path: str | Path, backend: str = "flint") -> CheckResult:
     """Check a certificate in a file; see :func:`check_bytes`.
 
-    Raises
-    ------
-    CheckError
-        If the file cannot be read, or is no certificate of this format.
+    Raises CheckError if the file cannot be read, or is no certificate of this format.
     """
     return check_bytes(read_file(path), backend)

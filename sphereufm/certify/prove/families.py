@@ -48,10 +48,7 @@ def prove_collapsed(
 ) -> tuple[ExactPoint, CollapsedClaim] | None:
     """Return a rotated point with the claim that a collapsed member lies near it, or None.
 
-    Parameters
-    ----------
-    columns : ndarray, shape (rows, K + g)
-        Near a member: all classifiers within 1e-4 of each other.
+    ``columns``, shape ``(rows, K + g)``: near a member: all classifiers within 1e-4 of each other.
     """
     K = instance.problem.classes
     if K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > COINCIDENT:

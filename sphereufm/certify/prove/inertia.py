@@ -90,14 +90,6 @@ def contraction(
 
 
 def inertia(B: Arb, A: Any) -> Witness | None:
-    """Return a witness that proves the inertia of every symmetric matrix in A, or None.
-
-    Examples
-    --------
-    >>> inertia(Arb(128), arb_mat([[2, 1], [1, -3]])).minus
-    1
-    >>> inertia(Arb(128), arb_mat([[1, 1], [1, 1]])) is None
-    True
-    """
+    """Return a witness that proves the inertia of every symmetric matrix in A, or None."""
     found = witness_of(A)
     return found[0] if found is not None and contraction(B, A, *found) < _ROOM else None

@@ -25,14 +25,7 @@ _LEAST_SCALE, _LEAST_SCALE_OF_PROGRAMS = 1000, 20
 
 @contextmanager
 def precision(bits: int) -> Iterator[Arb]:
-    """Ball arithmetic at a precision, which is global to the process and restored at the end.
-
-    Examples
-    --------
-    >>> with precision(200) as B:
-    ...     print(B.bits)
-    200
-    """
+    """Ball arithmetic at a precision, which is global to the process and restored at the end."""
     B = Arb(bits)
     B.most = math.inf
     with B:

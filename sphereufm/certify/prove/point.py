@@ -165,22 +165,9 @@ def prove_gap(instance: Instance, X: ArrayLike | ExactPoint, *, max_precision: i
 def prove_benign(instance: Instance) -> Certificate:
     """State a theorem for an instance: every critical point is a global minimiser or a strict saddle.
 
-    Parameters
-    ----------
-    instance : ExactInstance
-
-    Returns
-    -------
-    Certificate
-        With a ``BenignClaim`` of the first theorem whose hypotheses hold (docs/certificates.md, 5.10), such as Theorem
-        S for cross-entropy with ``K >= 2`` and ``d >= max(K, 3)``; else without claims, and a reason. It rests on a
-        theorem, not on an enumeration.
-
-    Examples
-    --------
-    >>> from sphereufm.certify import ExactInstance
-    >>> prove_benign(ExactInstance(classes=3, dim=3, class_sizes=(5, 0, 2), tau=Fraction(7))).claims
-    (BenignClaim(theorem='S', formal='benign_S'),)
+    Result: with a ``BenignClaim`` of the first theorem whose hypotheses hold (docs/certificates.md, 5.10),
+    such as Theorem S for cross-entropy with ``K >= 2`` and ``d >= max(K, 3)``; else without claims, and a
+    reason.  It rests on a theorem, not on an enumeration.
     """
     claims: tuple[Claim, ...] = ()
     if instance.problem.classes > 1:
