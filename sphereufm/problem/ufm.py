@@ -151,10 +151,9 @@ class UFMProblem:
         return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
 
     def __repr__(self) -> str:
-        few = self.classes <= MOST_SIZES_SHOWN
-        sizes = (
-            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
-        )
+        sizes = f"class_sizes={self.class_sizes}"
+        if self.classes > MOST_SIZES_SHOWN:
+            sizes = f"classes={self.classes}, samples={self.samples}"
         tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
         weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
         rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
