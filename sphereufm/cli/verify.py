@@ -36,7 +36,7 @@ _SHARES = {"landscape": 0.8, "descents": 0.1}
 _PAGES = 0.1
 _MOMENT = 0.01
 # Seconds of work after which other processes are started.
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 _TEXTS = ("kind", "status")
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 

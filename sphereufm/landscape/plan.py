@@ -19,14 +19,14 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
 # Two probes in a stratum take these shares of a batch; the whole batch takes as long as the line through both says.
-_PROBES = (16, 5)
+_PROBES = (3, 1)
 # Least and most times that one batch in every stratum is taken, by trials on small problems (benchmarks/README.md).
 _TIMES = MappingProxyType(
     {
-        Effort.MINIMISERS: (2.0, 6.0),
-        Effort.QUICK: (0.5, 2.0),
-        Effort.STANDARD: (0.8, 4.0),
-        Effort.THOROUGH: (2.0, 14.0),
+        Effort.MINIMISERS: (12.0, 38.0),
+        Effort.QUICK: (3.0, 12.0),
+        Effort.STANDARD: (2.5, 13.0),
+        Effort.THOROUGH: (6.0, 45.0),
     }
 )
 # What is added to the most where probes meet ever new orbits: from this share of orbits met once, fully at that.
@@ -78,7 +78,7 @@ def plan_landscape(
     >>> from sphereufm.problem.ufm import UFMProblem
     >>> plan = plan_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1.0), probe=False)
     >>> print(plan)
-    Plan: rank 2, rank 3, at most 6,144 starts (standard)
+    Plan: rank 2, rank 3, at most 6,000 starts (standard)
     """
     chosen = Effort.named(effort)
     if starts is not None:

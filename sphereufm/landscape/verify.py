@@ -39,7 +39,7 @@ _LARGEST = 4000
 # Stages.
 _SEARCH, _CLASSIFY, _LIST = "search", "classify", "complete list"
 # Seconds of work after which other processes are started.
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 # Shares of search and proofs, by which a bar grows and a time limit is divided.
 _SHARES = {"search": 0.5, "proofs": 0.5}
 # Seconds that proofs have at least.

@@ -22,6 +22,8 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
@@ -80,8 +82,19 @@ def coverage_of(
 
 
 def _upper_bound(new: Sequence[bool], confidence: float) -> float:
-    """Clopper-Pearson upper bound for a probability, from independent trials."""
-    from scipy.special import betaincinv
+    """Clopper-Pearson upper bound for a probability, from independent trials.
 
+    The root of ``P(Bin(m, p) <= k) = 1 - confidence`` by bisection: loading SciPy would take longer than a search.
+    """
     k, m = sum(new), len(new)
-    return 1.0 if k == m else float(betaincinv(k + 1, m - k, confidence))
+    if k == m:
+        return 1.0
+    i = np.arange(k + 1)
+    steps = np.log((m - i[:-1]) / (i[:-1] + 1.0))
+    ways = np.concatenate([[0.0], np.cumsum(steps)])
+    low, high = 0.0, 1.0
+    while high - low > 1e-12:
+        p = 0.5 * (low + high)
+        below = np.exp(ways + i * np.log(p) + (m - i) * np.log1p(-p)).sum()
+        low, high = (p, high) if below > 1.0 - confidence else (low, p)
+    return high

@@ -24,6 +24,8 @@ from sphereufm.progress import Progress
 
 # What the name of a merged stratum ends with.
 MERGED = ", merged"
+# Starts that are searched together at most, where a batch is no more.
+_STARTS_A_TASK = 120
 # Batches after the second round: enough held out for a bound of 5 % if nothing new is met.
 _SECOND = 3
 # A stratum is out of reach if after so many batches more than this share of its searches still ends in a new orbit.
@@ -90,8 +92,8 @@ class Rounds:
             known = self.collection.labels
             tasks = [(state, task) for state in active for task in self._tasks(state, known)]
             ends = self.workers.map(search_batch, [task for _, task in tasks])
-            for (state, _), points in zip(tasks, ends, strict=True):
-                self._take(state, points)
+            for (state, task), points in zip(tasks, ends, strict=True):
+                self._take(state, points, task.count // state.batch)
                 coverage[state.stratum.name] = state.coverage
                 if state.done:
                     unfinished.discard(state.stratum.name)
@@ -106,14 +108,14 @@ class Rounds:
             if all(state.begun for state in states):
                 yield behind, whole
 
-    def _take(self, state: _State, points: Array) -> None:
-        """Enter the points of a batch, and see after the round's last whether the stratum is done."""
+    def _take(self, state: _State, points: Array, batches: int) -> None:
+        """Enter the points of a few batches, and see after the round's last whether the stratum is done."""
         labels = self.collection.enter(points)
         state.ends += labels
         if state.fresh is not None:
             state.fresh += len(labels)
-        state.begun += 1
-        state.merges = state.begun == 1 and self._is_merged(state, points)
+        state.begun += batches
+        state.merges = state.begun == batches and self._is_merged(state, points)
         state.done = state.merges or (state.begun == state.goal and self._is_done(state))
 
     def _merged(self, state: _State, number: int) -> _State:
@@ -140,13 +142,14 @@ class Rounds:
         state.known, state.fresh = known, 0 if state.begun else None
         begun = state.begun
         state.goal = min(self.settings.batches, max(2 * begun, _SECOND) if begun else 1)
-        for number in range(begun, state.goal):
+        together = max(1, _STARTS_A_TASK // state.batch)
+        for number in range(begun, state.goal, together):
             yield Batch(
                 stratum=state.stratum,
                 settings=self.settings,
                 seed=(self.seed, 1, state.number, number),
                 first=number * state.batch,
-                count=state.batch,
+                count=state.batch * min(together, state.goal - number),
             )
 
     def _is_done(self, state: _State) -> bool:
