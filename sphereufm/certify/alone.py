@@ -11,6 +11,7 @@ from pathlib import Path
 MODULES = (
     "kernel",
     "calculus",
+    "losses",
     "theorems",
     "reading",
     "place",

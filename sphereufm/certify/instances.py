@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from sphereufm.certify.checker.calculus import LOSSES
 from sphereufm.certify.checker.kernel import CheckError
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.reading import Problem, read_problem
 from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.checker.words import canonical, fingerprint

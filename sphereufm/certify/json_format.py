@@ -34,9 +34,9 @@ from sphereufm.certify.certificate import (
     WellClassifiedClaim,
     Witness,
 )
+from sphereufm.certify.checker.face import read_file
 from sphereufm.certify.checker.kernel import CheckError
 from sphereufm.certify.checker.reading import read_certificate as read_certificate_file
-from sphereufm.certify.checker.reading import read_file
 from sphereufm.certify.exact import exact_text
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_text

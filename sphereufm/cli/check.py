@@ -156,7 +156,7 @@ def _report(file: _File, backend: str) -> dict[str, Any]:
 def _checked(path: Path, backend: str) -> CheckResult:
     """Check a certificate; one of format 1 is converted first, and what comes out is checked."""
     from sphereufm.certify.checker import check_bytes
-    from sphereufm.certify.checker.reading import read_file
+    from sphereufm.certify.checker.face import read_file
     from sphereufm.certify.convert import FORMAT_1, convert
     from sphereufm.certify.json_format import certificate_to_json
 

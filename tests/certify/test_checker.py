@@ -1,10 +1,13 @@
 """The independent checker: what it accepts is true, and nothing makes it crash or hang."""
 
+import ast
+import io
 import json
 import random
 import subprocess
 import sys
 import time
+import tokenize
 from fractions import Fraction
 from pathlib import Path
 
@@ -342,6 +345,35 @@ def test_what_is_too_large_is_undecided_quickly():
     start = time.process_time()
     assert check(certificate).status == "UNDECIDED"
     assert time.process_time() - start < 10.0
+
+
+# --- a core that can be read in one sitting
+
+
+def test_the_core_has_at_most_700_lines_of_code():
+    folder = Path(__file__).resolve().parents[2] / "sphereufm" / "certify" / "checker"
+    core = ("kernel", "calculus", "reading", "place", "claims")
+    assert sum(code_lines((folder / f"{name}.py").read_text(encoding="utf-8")) for name in core) <= 700
+
+
+def code_lines(source):
+    """Lines with anything but blanks, comments and docstrings."""
+    space = (
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    )
+    tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in space]
+    lines = {n for t in tokens for n in range(t.start[0], t.end[0] + 1)}
+    texts = [
+        e
+        for e in ast.walk(ast.parse(source))
+        if isinstance(e, ast.Expr) and isinstance(e.value, ast.Constant)
+    ]
+    return len(lines - {n for e in texts for n in range(e.lineno, e.end_lineno + 1)})
 
 
 # --- alone, and on the command line

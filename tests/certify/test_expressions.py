@@ -18,8 +18,8 @@ from sphereufm.certify import (
     read_certificate,
     write_certificate,
 )
-from sphereufm.certify.checker.calculus import evaluate as evaluated
 from sphereufm.certify.checker.kernel import Arb
+from sphereufm.certify.checker.losses import evaluate as evaluated
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
 from sphereufm.certify.prove.inertia import floats
 from sphereufm.errors import InvalidInputError

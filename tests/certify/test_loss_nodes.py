@@ -10,7 +10,7 @@ from checker_cases import as_json, critical_points
 from sphereufm import UFMProblem
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.checker import check_bytes
-from sphereufm.certify.checker.calculus import LOSSES
+from sphereufm.certify.checker.losses import LOSSES
 
 CASES = {
     "cross-entropy": {},

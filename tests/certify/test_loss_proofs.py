@@ -10,10 +10,10 @@ import pytest
 from sphereufm import UFMProblem, prove_landscape, verify_landscape
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes
-from sphereufm.certify.checker.calculus import LOSSES as LOSSES_CHECKED
 from sphereufm.certify.checker.calculus import Jet
 from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.kernel import Arb
+from sphereufm.certify.checker.losses import LOSSES as LOSSES_CHECKED
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 

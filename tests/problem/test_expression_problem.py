@@ -48,8 +48,8 @@ def test_derivatives_belong_to_the_cost(name, seed):
 
 @pytest.mark.parametrize("name", INSTANCES)
 def test_values_lie_in_the_balls_of_the_proof(name):
-    from sphereufm.certify.checker.calculus import evaluate
     from sphereufm.certify.checker.kernel import Arb
+    from sphereufm.certify.checker.losses import evaluate
 
     problem = ExpressionProblem(instance=INSTANCES[name])
     X = problem.spheres.random_point(5)

@@ -1,8 +1,8 @@
 """An independent checker of certificates ``sphereufm-certificate/2``.
 
-It shares no code with the provers and believes nothing that a certificate says.  Reading, cost, derivatives and proofs
-are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  Core:
-``arithmetic``, ``kernel``, ``losses``, ``calculus``, ``reading``, ``place``, ``claims``; around it ``families``,
+It imports nothing else of the package and believes nothing that a certificate says.  Reading, cost, derivatives and
+proofs are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  Core:
+``kernel``, ``calculus``, ``reading``, ``place``, ``claims``; around it ``losses`` (a function each), ``families``,
 ``theorems``, ``integers`` (a second arithmetic), ``words`` and ``face``.  :mod:`sphereufm.certify.alone` makes one file
 of them that runs anywhere:
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from sphereufm.certify.checker.calculus import LOSSES, Evaluated
+from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.kernel import Refuted, Undecided, Witness, dot, inertia, krawczyk
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS, is_convex_in_gram
 
@@ -139,34 +140,6 @@ def benign(at: Place, claim: dict[str, Any]) -> list[Any]:
     if at.p.program or at.p.classes < 2 or not condition(at.B, at.p):
         raise Undecided(f"the theorem does not apply: it needs {needs}")
     return [needs]
-
-
-def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str]:
-    """Section 8: what the claims say together; PROVED only of a point that is proved to exist."""
-    found = {*statuses.values()}
-    if "REFUTED" in found:
-        return REFUTED, "a claim is refuted"
-    if found != {PROVED}:
-        return UNDECIDED, "not every claim is proved" if found else "there is no claim"
-    exists, index = claims.keys() & {"critical", "rank_one"}, claims.get("index", {}).get("index", -1)
-    radius, reach = (
-        claims.get(kind, {}).get("radius", Fraction(0)) for kind in ("critical", "strict_saddle")
-    )
-    saddle = index > 0 or ("strict_saddle" in claims and radius <= reach)
-    well = index == 0 and radius <= claims.get("well_classified", {}).get("radius", -1)
-    rows = [
-        ("collapsed" in claims, "member of the collapsed family, a strict saddle"),
-        ("least_loss" in claims, "global minimiser"),
-        ("degenerate" in claims, "degenerate critical point, neither a strict saddle nor a global minimiser"),
-        (exists and ("global_minimum" in claims or well), "global minimiser"),
-        (exists and "spurious" in claims, "spurious local minimiser"),
-        (exists and saddle, "strict saddle"),
-        (exists and index == 0, "local minimiser"),
-        ("gap" in claims, "optimality gap"),
-        ({*claims} == {"benign"}, "benign instance, BY_THEOREM"),
-    ]
-    none = UNDECIDED, "the claims make no sentence about an existing point"
-    return next(((PROVED, row) for holds, row in rows if holds), none)
 
 
 Check = Callable[[Place, dict[str, Any]], list[Any]]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sphereufm.certify.checker.claims import CHECKS, sentence
+from sphereufm.certify.checker.claims import CHECKS
 from sphereufm.certify.checker.families import FAMILIES
 from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.kernel import Arb, CheckError, Refuted, Undecided
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.reading import Point, read_certificate, read_file
+from sphereufm.certify.checker.reading import LARGEST_FILE, Point, read_certificate, refuse_if
 from sphereufm.certify.checker.words import canonical, fingerprint, in_words, said
 
 LEVELS = (128, 256, 512)
@@ -64,6 +67,34 @@ def statuses(at: Place) -> dict[str, tuple[str, str]]:
     return found
 
 
+def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str]:
+    """Section 8: what the claims say together; PROVED only of a point that is proved to exist."""
+    found = {*statuses.values()}
+    if "REFUTED" in found:
+        return "REFUTED", "a claim is refuted"
+    if found != {"PROVED"}:
+        return "UNDECIDED", "not every claim is proved" if found else "there is no claim"
+    exists, index = claims.keys() & {"critical", "rank_one"}, claims.get("index", {}).get("index", -1)
+    radius, reach = (
+        claims.get(kind, {}).get("radius", Fraction(0)) for kind in ("critical", "strict_saddle")
+    )
+    saddle = index > 0 or ("strict_saddle" in claims and radius <= reach)
+    well = index == 0 and radius <= claims.get("well_classified", {}).get("radius", -1)
+    rows = [
+        ("collapsed" in claims, "member of the collapsed family, a strict saddle"),
+        ("least_loss" in claims, "global minimiser"),
+        ("degenerate" in claims, "degenerate critical point, neither a strict saddle nor a global minimiser"),
+        (exists and ("global_minimum" in claims or well), "global minimiser"),
+        (exists and "spurious" in claims, "spurious local minimiser"),
+        (exists and saddle, "strict saddle"),
+        (exists and index == 0, "local minimiser"),
+        ("gap" in claims, "optimality gap"),
+        ({*claims} == {"benign"}, "benign instance, BY_THEOREM"),
+    ]
+    none = "UNDECIDED", "the claims make no sentence about an existing point"
+    return next((("PROVED", row) for holds, row in rows if holds), none)
+
+
 def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
     """Check a certificate.
 
@@ -112,6 +143,19 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
         "sha256": fingerprint(instance),
     }
     return CheckResult(status=status, row=row, claims=results, backend=backend, **shown)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Content of a regular file, at most one byte more than is allowed."""
+    try:
+        with open(
+            path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        ) as file:
+            # a pipe to which nobody writes must not keep us waiting
+            refuse_if(not stat.S_ISREG(os.fstat(file.fileno()).st_mode), "cannot be read: not a regular file")
+            return file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise CheckError(f"cannot be read: {error.strerror}") from None
 
 
 def check_file(path: str | Path, backend: str = "flint") -> CheckResult:

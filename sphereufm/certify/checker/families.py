@@ -6,9 +6,10 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
-from sphereufm.certify.checker.calculus import LOSSES, Jet
+from sphereufm.certify.checker.calculus import Jet
 from sphereufm.certify.checker.claims import Check, proved_lower
 from sphereufm.certify.checker.kernel import Refuted, Undecided, Witness, applied, cap, dot, krawczyk
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 
 # what a group of samples weighs, and its feature

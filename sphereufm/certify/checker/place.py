@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-from sphereufm.certify.checker.calculus import Evaluated, evaluate
+from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.kernel import Undecided, dot, on_tangent, scaled
+from sphereufm.certify.checker.losses import evaluate
 from sphereufm.certify.checker.reading import Point, Problem
 
 

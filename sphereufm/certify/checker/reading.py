@@ -9,17 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import re
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-from sphereufm.certify.checker.calculus import ARITY, LOSSES
+from sphereufm.certify.checker.calculus import ARITY
 from sphereufm.certify.checker.kernel import CheckError, Witness
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.theorems import THEOREMS
 
 FORMAT = "sphereufm-certificate/2"
@@ -56,23 +54,10 @@ def refuse_if(condition: object, message: str) -> None:
         raise CheckError(message)
 
 
-def read_file(path: str | Path) -> bytes:
-    """Content of a regular file, at most one byte more than is allowed."""
-    try:
-        with open(
-            path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-        ) as file:
-            # a pipe to which nobody writes must not keep us waiting
-            refuse_if(not stat.S_ISREG(os.fstat(file.fileno()).st_mode), "cannot be read: not a regular file")
-            return file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise CheckError(f"cannot be read: {error.strerror}") from None
-
-
 def whole(digits: str) -> int:
     """A JSON integer of few digits; there is no other JSON number."""
-    refuse_if(not 0 < len(digits.lstrip("-")) <= 9, "an integer of more than 9 digits")
-    refuse_if(not digits.lstrip("-").isdigit(), "a JSON number that is not an integer; numbers are text")
+    few = re.fullmatch("-?[0-9]{1,9}", digits)
+    refuse_if(not few, "a JSON number that is not an integer of at most 9 digits; other numbers are text")
     return int(digits)
 
 
@@ -236,7 +221,8 @@ def read_problem(value: Any) -> Problem:
     N = sum(sizes) if sizes else len(data["labels"])
     refuse_if(not 0 < N <= MOST_SAMPLES, f"there must be 1 to {MOST_SAMPLES} samples")
     labels = data["labels"] if "labels" in data else [k for k, n in enumerate(sizes) for _ in range(n)]
-    weights, tau = data["weights"] or [Fraction(1)] * N, data["tau"]
+    weights, tau = data["weights"], data["tau"]
+    weights = [Fraction(1)] * N if weights is None else weights
     taus = tau if isinstance(tau, list) else [tau] * N
     refuse_if(not len(weights) == len(taus) == N, f"weights and tau must have {N} entries")
     loss, parameters = data["loss"]
@@ -317,9 +303,23 @@ def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
     allowed = ("critical", "index", "strict_saddle", "spurious", "global_minimum", "gap")
     refuse_if(p.program and kind not in allowed, "an expression allows other claims")
     refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
+    groups, r = (point.groups, point.rank) if point else ([], p.dim)
+    split = sum(m > 1 for _, m, _ in groups) if r > 1 else 0
+    many = {
+        "critical": 1,
+        "global_minimum": 1,
+        "gap": 1,
+        "index": split + (r < p.dim),
+        "least_loss": len(groups),
+    }
+    witnesses = many.get(str(kind))
     readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
     readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}
-    readers |= {"shifts": listing(number()), "target": listing(number()), "witness": listing(maybe(witness))}
+    readers |= {
+        "shifts": listing(number()),
+        "target": listing(number()),
+        "witness": listing(witness if kind != "collapsed" else maybe(witness), witnesses),
+    }
     readers |= {"direction": listing(listing(number())), "theorem": text(1), "formal": one_of(*THEOREMS)}
     readers["lower_point"] = lambda value, where: read_point(value, p, where)
     fields = {"type": anything, **{name: readers[name] for name in CLAIMS[str(kind)].split()}}

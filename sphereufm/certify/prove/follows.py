@@ -17,8 +17,8 @@ from sphereufm.certify.certificate import (
     SpuriousClaim,
     WellClassifiedClaim,
 )
-from sphereufm.certify.checker.calculus import LOSSES
 from sphereufm.certify.checker.families import well_classified
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
 from sphereufm.certify.checker.theorems import is_convex_in_gram

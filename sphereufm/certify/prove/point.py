@@ -20,8 +20,8 @@ from sphereufm.certify.certificate import (
     Instance,
     RankOneClaim,
 )
-from sphereufm.certify.checker.calculus import LOSSES
 from sphereufm.certify.checker.kernel import Undecided
+from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS
 from sphereufm.certify.prove.candidate import (
