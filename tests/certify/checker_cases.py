@@ -97,6 +97,7 @@ def mutated(certificate, rng: random.Random):
 def _edited_together(data, rng):
     """Change several fields so that the file still agrees with itself; whether anything was changed."""
     edits = [_other_index, _merged_features, _other_order, _other_dimension, _other_claim, _one_ulp_less]
+    edits += [_other_multiplicities, _other_temperatures, _other_offsets]
     return rng.choice(edits)(data, {claim["type"]: claim for claim in data["claims"]}, rng)
 
 
@@ -131,6 +132,45 @@ def _merged_features(data, claims, rng):
     for claim in claims.values():
         if isinstance(claim.get("witness"), list):
             claim["witness"] = claim["witness"][:1] * max(len(claim["witness"]), 1)
+    return True
+
+
+def _other_multiplicities(data, claims, rng):
+    """A sample more in a class and in its last group, or one less; what follows it moves on."""
+    instance, point = data["instance"], data["point"]
+    if not point or point["groups"] is None or "class_sizes" not in instance or instance["weights"]:
+        return False
+    k = rng.choice([k for k, n in enumerate(instance["class_sizes"]) if n])
+    end, more = sum(instance["class_sizes"][: k + 1]), rng.choice([1, 1, 2, -1])
+    for place in (point, *(claim["lower_point"] for claim in claims.values() if "lower_point" in claim)):
+        for pair in (pair for group in place["groups"] or [] for pair in group):
+            pair[0] += more * (pair[0] >= end)
+            pair[1] += more * (pair[1] >= end)
+    instance["class_sizes"][k] += more
+    return True
+
+
+def _other_temperatures(data, claims, rng):
+    """A tau for each sample: all as before, or one of them another."""
+    instance = data["instance"]
+    if instance["kind"] != "ufm" or isinstance(instance["tau"], list):
+        return False
+    N = len(instance["labels"]) if "labels" in instance else sum(instance["class_sizes"])
+    taus = [instance["tau"]] * N
+    if rng.random() < 0.7:
+        taus[rng.randrange(N)] = str(Fraction(instance["tau"]) * rng.choice([2, Fraction(1001, 1000)]))
+    instance["tau"] = taus
+    return True
+
+
+def _other_offsets(data, claims, rng):
+    """Offsets of the logits: none, the same for all classes, or of one class alone."""
+    instance = data["instance"]
+    if instance["kind"] != "ufm" or instance["loss"] != "cross-entropy":
+        return False
+    same = rng.choice(["0", "1/3"])
+    rows = [[rng.choice([same, same, same, "1/7"])] for _ in range(instance["classes"])]
+    instance["loss"] = {"name": "logit-offsets", "margin": rng.choice(["0", "0", "1/9"]), "offsets": rows}
     return True
 
 
@@ -266,8 +306,16 @@ def is_false(data, slack=1e-7):
     which = (
         {"labels": instance["labels"]} if "labels" in instance else {"class_sizes": instance["class_sizes"]}
     )
+    loss = instance["loss"]
+    if isinstance(loss, dict):
+        loss = {**loss, "name": "cross-entropy", "offsets": [row[0] for row in loss["offsets"]]}
     problem = UFMProblem(
-        dim=instance["dim"], tau=instance["tau"], classes=instance["classes"], weights=weights, **which
+        dim=instance["dim"],
+        tau=instance["tau"],
+        classes=instance["classes"],
+        weights=weights,
+        loss=loss,
+        **which,
     )
     claims = {claim["type"]: claim for claim in data["claims"]}
     if "benign" in claims and not instance["dim"] >= max(instance["classes"], 3):
@@ -280,7 +328,7 @@ def is_false(data, slack=1e-7):
         return True
     if "degenerate" in claims:
         flat = float(np.abs(inner.gradient(X)).max()) < slack and problem.dim == 2
-        below = float(np.log(problem.classes)) - _lowest(problem)
+        below = float(inner.cost(X)) - _lowest(problem)
         return not flat or below < value_of(claims["degenerate"]["margin"]) - slack
     if "collapsed" in claims:
         radius = value_of(claims["collapsed"]["radius"]) + slack
