@@ -44,7 +44,8 @@ def critical_points(problem, starts, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("K", "d", "n", "tau"), [(2, 2, 1, "1"), (3, 2, 2, "1/3"), (3, 4, 1, "20"), (5, 4, 2, "3")]
+    ("K", "d", "n", "tau"),
+    [(2, 2, 1, "1"), (3, 2, 2, "1/3"), (3, 4, 1, "20"), (3, 3, 1, "8000"), (5, 4, 2, "3")],
 )
 def test_neural_collapse_is_a_global_minimiser(K, d, n, tau):
     problem = UFMProblem(class_sizes=(n,) * K, dim=d, tau=tau)

@@ -65,7 +65,8 @@ def units(e: Evaluated, program: bool = False) -> list[int]:
         for j, _ in e.movers(leaf):
             sums[j] += abs(slope)
     sizes = [_exponent(value) for value in sums]
-    least = max(max(sizes), -4000) - 2 * (_LEAST_SCALE_OF_PROGRAMS if program else _LEAST_SCALE)
+    least = max(max(sizes), -4000 if program else -17000)
+    least -= 2 * (_LEAST_SCALE_OF_PROGRAMS if program else _LEAST_SCALE)
     return [max(size, least) // 2 for size in sizes]
 
 
