@@ -8,7 +8,6 @@ from sphereufm.certify.complete.arithmetic import Balls, point
 from sphereufm.certify.complete.boxes import contract
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.reading import read_instance
-from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.circles import circle_orders, planar_point
 
 SHAPES = [((1, 1, 1), 1.0), ((1, 1, 2), 3.5), ((2, 1), 0.4), ((1, 1, 1, 1), 12.0)]
@@ -16,7 +15,7 @@ SHAPES = [((1, 1, 1), 1.0), ((1, 1, 2), 3.5), ((2, 1), 0.4), ((1, 1, 1, 1), 12.0
 
 def plane(sizes, tau, order=None):
     problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau)
-    instance = read_instance(instance_to_json(problem.exact_instance()))
+    instance = read_instance(problem.exact_instance().to_json())
     order = order or tuple(range(len(sizes)))
     return problem, instance, order, Planar(instance, order, 0.0)
 

@@ -14,7 +14,6 @@ from sphereufm.certify.complete.programs import ProgramEquations, degrees
 from sphereufm.certify.complete.reading import read_program
 from sphereufm.certify.complete.symmetry import same
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
-from sphereufm.certify.json_format import instance_to_json
 
 
 def quadratic(n, constant=0, seed=0):
@@ -40,7 +39,7 @@ def ring(n):
 
 
 def program(instance):
-    return read_program(instance_to_json(instance))
+    return read_program(instance.to_json())
 
 
 CASES = [(mixed(), ((0, 1), (2, -1))), (quadratic(4)[0], ((3, -1),)), (ring(4), ())]

@@ -16,7 +16,6 @@ from sphereufm import UFMProblem, align, find_critical_points, hessian_spectrum,
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, least_mismatch
 from sphereufm.certify.complete.reading import read_instance
-from sphereufm.certify.json_format import instance_to_json
 from sphereufm.complete.circles import closed_neighbourhood
 from sphereufm.complete.prove import search_plane
 from sphereufm.complete.two_classes import two_class_points
@@ -25,7 +24,7 @@ from sphereufm.problem.interface import relative_gradient_norm
 
 def read(problem):
     """The instance as the checker reads it."""
-    return read_instance(instance_to_json(problem.exact_instance()))
+    return read_instance(problem.exact_instance().to_json())
 
 
 @pytest.mark.parametrize(("sizes", "tau"), [((1, 1), 1), ((2, 1), 0.5), ((1, 1), 5)])
