@@ -13,7 +13,7 @@ protocol                 method                                         what it 
 ``KnowsTheorem``         ``benign_theorem()``                           the verdict BENIGN by a theorem
 ``KnowsDirections``      ``descent_direction(X)``                       saddles left along explicit directions
 ``KnowsStarts``          ``constructed_starts()``                       starts that theory constructs
-``KnowsFamilies``        ``family_name(X, cost)``                       points of a named family merged into one row
+``KnowsFamilies``        ``family_name``, ``pulls_are_rounding``        points of a named family merged into one row
 ``KnowsFixedSpaces``     ``fixed_point_spaces()``                       searches within fixed-point spaces
 ``ReducesEqualSamples``  ``equal_samples(X, rank)``                     extreme eigenvalues of large points
 ``MergesSamples``        ``merged_at_random(rng, most)``                searches with equal samples merged
@@ -118,6 +118,9 @@ class KnowsFamilies(Protocol):
 
     def family_name(self, X: Array, cost: float) -> str | None:
         """Name of the family of a critical point, shape ``(r, M)``; None where it is in none."""
+
+    def pulls_are_rounding(self, X: Array) -> bool:
+        """Whether some column feels no more than rounding, though off these families it does feel something."""
 
 
 class FixedSpace(Protocol):
@@ -286,6 +289,11 @@ def constructed_starts(problem: SphereProblem) -> list[Array]:
 def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
     """Name of the family that a critical point belongs to."""
     return problem.family_name(X, cost) if isinstance(problem, KnowsFamilies) else None
+
+
+def pulls_are_rounding(problem: SphereProblem, X: Array) -> bool:
+    """Whether floats cannot tell what pulls some column of a point outside of the named families."""
+    return isinstance(problem, KnowsFamilies) and problem.pulls_are_rounding(X)
 
 
 def family_names(problem: SphereProblem, points: Iterable[tuple[Array, float]]) -> list[str | None]:

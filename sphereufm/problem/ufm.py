@@ -301,6 +301,7 @@ class UFMProblem:
     descent_direction = negative_curvature.descent_direction
     constructed_starts = known_points.constructed_starts
     family_name = families.family_name
+    pulls_are_rounding = families.pulls_are_rounding
     merged_at_random = equal_samples.merged_at_random
     share_of_distinct_samples = equal_samples.share_of_distinct_samples
     equal_samples = equal_samples.equal_samples

@@ -101,3 +101,12 @@ def test_members_near_a_singular_one_are_told_by_their_cost(apart, off, named):
     cost = float(problem.cost(X))
     assert cost == pytest.approx(np.log(4), abs=1e-15)
     assert (problem.family_name(X, cost * (1.0 + off)) is not None) == named
+
+
+@pytest.mark.parametrize(("tau", "fine"), [(1.0, False), (12.0, False), (18.0, True), (40.0, True)])
+def test_pulls_below_rounding_make_no_family(tau, fine):
+    # two classifiers coincide: their features feel the third one alone, by exp(-2 tau)
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+    X = np.array([[1, 1, -1, np.cos(0.7), np.cos(0.2), -1], [0, 0, 0, np.sin(0.7), np.sin(0.2), 0]])
+    assert problem.pulls_are_rounding(X) is fine
+    assert not UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau, loss="squared-error").pulls_are_rounding(X)

@@ -8,9 +8,10 @@ that is no orbit, as far as floating point can tell.  The number of independent 
 the family's local dimension; it is compared with the nullity, which bounds it from above.
 
 Points of one cost with such directions are entered as one family.  That they are connected is not claimed.  A family is
-called ``nonisolated-k`` after its local dimension ``k`` modulo the orbit.  Where ``k`` equals the nullity the family is
-Morse-Bott: the signs of the other eigenvalues decide what it is, and a family without negative ones consists of local
-minimisers.
+called ``nonisolated-k`` after its local dimension ``k`` modulo the orbit, or ``unresolved-k`` where a column that moves
+freely in floats is known to be pulled by something below rounding: then these may be isolated points of one cost.
+Where ``k`` equals the nullity the family is Morse-Bott: the signs of the other eigenvalues decide what it is, and a
+family without negative ones consists of local minimisers.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def gather_families(
             levels[-1].append(i)
         else:
             levels.append([i])
-    return [*isolated, *(_family(points, level, dimensions) for level in levels)]
+    return [*isolated, *(_family(problem, points, level, dimensions) for level in levels)]
 
 
 def _dimensions(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
@@ -101,11 +102,14 @@ def _same(a: CriticalPoint, b: CriticalPoint) -> bool:
     return abs(a.cost - b.cost) <= SAME_COST * unit + ROUNDINGS * max(abs(a.cost), abs(b.cost))
 
 
-def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[int, int]) -> CriticalFamily:
+def _family(
+    problem: SphereProblem, points: Sequence[CriticalPoint], level: list[int], dimensions: dict[int, int]
+) -> CriticalFamily:
     """One entry for all members of a level."""
     members = [points[i] for i in level]
     dimension = min(dimensions[i] for i in level)
     best = min(members, key=lambda m: float("inf") if m.optimality_gap is None else m.optimality_gap)
+    fine = all(capabilities.pulls_are_rounding(problem, member.X) for member in members)
     kinds = {member.kind for member in members}
     kind = next(kind for kind in _WORST_FIRST if kind in kinds)
     regular = [points[i] for i in level if points[i].nullity == dimensions[i]]
@@ -114,7 +118,7 @@ def _family(points: Sequence[CriticalPoint], level: list[int], dimensions: dict[
         above = any(member.has_lower for member in members)
         kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if above else CriticalPointKind.LOCAL_MINIMUM
     return CriticalFamily(
-        name=f"nonisolated-{dimension}",
+        name=f"{'unresolved' if fine else 'nonisolated'}-{dimension}",
         cost=members[0].cost,
         members=tuple(members),
         kind=kind,

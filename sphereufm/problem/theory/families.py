@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.tolerances import FAMILY_COST
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _SAME_CLASSIFIER = 1e-5
 # Where the family is singular the gradient falls with the square of the distance: points this close, whose cost is the
 # family's to rounding, are members too.
 _NEAR_CLASSIFIER, _ROUNDING = 1e-3, 1e-14
+# of the sum of sizes: some roundings of what was added up
+_ROUNDING_PULL = 1e-13
 # Cost above the floor that a search leaves: the square of its relative gradient norm, with room.
 _NO_EXCESS = 1e-17
 
@@ -68,6 +70,19 @@ def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
     level = float(problem.in_dimension(1).cost(np.ones((1, problem.shape[1]))))
     slack = FAMILY_COST if apart <= _SAME_CLASSIFIER else _ROUNDING
     return COLLAPSED_CLASSIFIERS if abs(cost - level) <= slack * level else None
+
+
+def pulls_are_rounding(problem: UFMProblem, X: Array) -> bool:
+    """Whether some feature of a point, shape ``(r, M)``, is pulled by no more than rounding, though it is pulled.
+
+    ``W g_i`` is a sum of differences ``w_k - w_y`` with positive weights, for losses whose slopes are ``p - e_y``:
+    unit vectors are extreme, so it vanishes for collapsed classifiers alone.  What it is there, floats cannot tell.
+    """
+    if not problem.loss.facts(problem.classes).probability:
+        return False
+    point = problem.in_dimension(X.shape[0]).at(X)
+    pulls = column_norms(X[:, : problem.classes] @ point.G)
+    return bool((pulls <= _ROUNDING_PULL * np.abs(point.G).sum(0)).any())
 
 
 def _least_loss_dimension(problem: UFMProblem, facts: LossFacts) -> int:
