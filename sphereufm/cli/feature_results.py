@@ -81,8 +81,8 @@ class Run:
         name = os.path.basename(path)
         with bar() as progress:
 
-            def advance(done: int, rows: int, number: int) -> None:
-                progress(f"{name}, pass {number} of 2", done, rows)
+            def advance(stage: str, done: int, total: int, detail: str = "") -> None:
+                progress(f"{name}, {stage}", done, total)
 
             metrics, place = self._measured(data, train, Streaming(progress=advance, **self.streaming))
         said = [*data.chosen, *data.notes]

@@ -370,8 +370,8 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, call
     data, place = many(), tmp_path / "state.npz"
     seen = []
 
-    def stop(done, rows, number):
-        seen.append((number, done))
+    def stop(stage, done, total):
+        seen.append((stage, done))
         if len(seen) == calls:
             raise KeyboardInterrupt
 
@@ -391,7 +391,7 @@ def test_a_checkpoint_of_other_labels_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("sphereufm.features.metrics.checkpoint._SECONDS_BETWEEN", 0.0)
     place = tmp_path / "state.npz"
 
-    def stop(done, rows, number):
+    def stop(stage, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -32,6 +32,7 @@ from sphereufm.features.metrics.statistics import (
 from sphereufm.features.readers import MemorySource, finite_blocks, row_range
 from sphereufm.features.readers.plain.ranges import SkippingSource
 from sphereufm.parallel import ordered_map
+from sphereufm.progress import Progress, silent
 
 # squares of longer rows overflow, and shorter ones vanish
 _LONGEST, _SHORTEST = 1e100, 1e-100
@@ -46,8 +47,7 @@ class Streaming:
     #: File that keeps what was done so far; an interrupted run resumes from it to the same result, and
     #: it is removed at the end.
     checkpoint: str | None = None
-    #: Called with the number of rows done in this pass, the number of all, and the pass, 1 or 2.
-    progress: Callable[[int, int, int], None] | None = None
+    progress: Progress = silent  #: ``progress("pass 1 of 2", rows done, rows)``
 
 
 def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoint) -> ClassMoments:
@@ -123,8 +123,7 @@ class _Run:
                 total.absorb(part)
             done += 1
             self.kept.save(self.stage, done, totals)
-            if how.progress is not None:
-                how.progress(min(done * chunk_rows(dimension), samples), samples, self.number)
+            how.progress(f"pass {self.number} of 2", min(done * chunk_rows(dimension), samples), samples)
         self.kept.save(self.stage, done, totals, at_once=True)
 
 
