@@ -50,7 +50,7 @@ def rank_one(at: Place, claim: dict[str, Any]) -> list[Any]:
 
 
 def index(at: Place, claim: dict[str, Any]) -> list[Any]:
-    """Lemmas 6 and 7: ``n_-(A) + sum_g (m_g - 1) n_-(B_g) + (d - r) n_-(S)``; n_-(A) is that of Krawczyk's witness."""
+    """Lemmas 6 and 7: ``n_-(A) + sum_g (m_g - 1) n_-(B_g) + (d - r) n_-(S)``; ``n_-(A)`` is of Krawczyk's witness."""
     r, d, e, ready = at.point.rank, at.p.dim, at.around(radius_of(at)).unit, list(claim["witness"])
     if d == 1:
         raise Undecided("the unit sphere of R^1 is two points: there is no Hessian, and nothing is a saddle")
