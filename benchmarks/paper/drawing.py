@@ -35,11 +35,13 @@ def save_data(rows: Sequence[Any], path: Path) -> None:
     print(f"Written: {path}")
 
 
-def axes_of(xlabel: str, ylabel: str, columns: int = 1, width: float = 6.4) -> tuple[Figure, Axes]:
-    """Return a figure and its axes (an array of them where there are several columns)."""
-    figure = Figure(figsize=(width, 3.8), layout="constrained")
-    axes = figure.subplots(1, columns)
-    for ax in axes if columns > 1 else [axes]:
+def axes_of(
+    xlabel: str, ylabel: str, columns: int = 1, width: float = 6.4, rows: int = 1
+) -> tuple[Figure, Axes]:
+    """Return a figure and its axes (an array of them where there are several)."""
+    figure = Figure(figsize=(width, 3.8 if rows == 1 else 2.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns)
+    for ax in axes.flat if columns * rows > 1 else [axes]:
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.spines[["top", "right"]].set_visible(False)

@@ -34,7 +34,9 @@ Lines = list[dict[str, Any]]
 def name_of(line: dict[str, Any]) -> str:
     """Of a variant, in words."""
     what = "normalised, tau = {:g}" if line["variant"] == "normalised" else "weight decay {:g}"
-    return what.format(line["strength"]) + (", ReLU features" if line.get("relu") else "")
+    what += ", bias" if line.get("bias") else ""
+    loss = f"{line['loss']}: " if "loss" in line else ""
+    return loss + what.format(line["strength"]) + (", ReLU features" if line.get("relu") else "")
 
 
 def grouped(lines: Lines, key: Callable[[dict[str, Any]], Any]) -> dict[Any, Lines]:
@@ -47,7 +49,7 @@ def grouped(lines: Lines, key: Callable[[dict[str, Any]], Any]) -> dict[Any, Lin
 
 def best_rates(lines: Lines) -> dict[Any, Lines]:
     """For each setting but for rate and seed: the runs at the rate of highest mean accuracy."""
-    names = ("data", "variant", "strength", "relu", "per_class", "width")
+    names = ("data", "variant", "strength", "relu", "per_class", "width", "loss")
     found = {}
     for key, own in grouped(lines, lambda line: tuple(line.get(name) for name in names)).items():
         rates = grouped(own, lambda line: line["rate"]).values()
@@ -153,6 +155,28 @@ def draw_collapse(lines: Lines, path: Path) -> None:
     save(figure, path)
 
 
+def draw_losses(lines: Lines, path: Path) -> None:
+    """NC1, NC2 and NC3 against the epoch on MNIST, a row for each variant and a line for each loss."""
+    own = [line for line in lines if line["data"] == "mnist"]
+    variants = grouped(own, lambda line: (line["variant"], line["strength"], line.get("relu")))
+    rows = [
+        variants[key] for key in (("normalised", 1.0, None), ("normalised", 5.0, None), ("decay", 5e-4, True))
+    ]
+    figure, axes = axes_of("epoch", "", columns=3, width=9.6, rows=len(rows))
+    for row, chosen in zip(axes, rows, strict=True):
+        for runs, colour in zip(best_rates(chosen).values(), COLOURS[::2], strict=False):
+            kept = [r for r in runs if "curve" in r]
+            epochs = [point[0] for point in kept[0]["curve"]]
+            for k, ax in enumerate(row, start=1):
+                values = [[point[k] for point in r["curve"]] for r in kept]
+                draw_band(ax, epochs, values, colour, kept[0].get("loss", "cross-entropy"))
+        for k, ax in enumerate(row, start=1):
+            ax.set(xscale="log", yscale="log")
+            ax.set_title(f"NC{k}; {name_of({**chosen[0], 'loss': ''})[2:]}", fontsize=8)
+    axes[0][0].legend(frameon=False, fontsize=7)
+    save(figure, path)
+
+
 def draw_against(lines: Lines, over: str, xlabel: str, names: Sequence[tuple[str, str]], path: Path) -> None:
     """Measures against a parameter, a panel for each, a line for each variant."""
     figure, axes = axes_of(xlabel, "", columns=len(names), width=4.8 * len(names))
@@ -199,6 +223,9 @@ def main() -> None:
                     f"tau = {tau:g} against decay, {data}, {few} images",
                 )
     table(experiments["width"], "Random labels", "width")
+    for data, lines in grouped(experiments["losses"], lambda line: line["data"]).items():
+        table(lines, f"Loss by loss, {data}")
+    draw_losses(experiments["losses"], out / "network-losses.svg")
     draw_collapse(experiments["collapse"], out / "network-collapse.svg")
     draw_against(
         experiments["temperature"],
