@@ -17,7 +17,7 @@ from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS, is_convex_in_gram
 
-PROVED, REFUTED, UNDECIDED = "PROVED", "REFUTED", "UNDECIDED"
+PROVED, REFUTED = "PROVED", "REFUTED"
 
 
 def radius_of(at: Place) -> Fraction:
