@@ -105,7 +105,7 @@ def _reading_options(command: Any) -> Any:
     help="Features of unknown data: how well they are distinguished from PATH (repeatable).",
 )
 @click.option("--all", "everything", is_flag=True, help="Print every number with its convention.")
-@click.option("--workers", type=int, default=1, show_default=True, help="Processes that share the file.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Threads that share the work.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers share the file.")
 @click.option(
     "--checkpoint", metavar="FILE", help="Keep what was done in FILE; an interrupted run resumes from it."

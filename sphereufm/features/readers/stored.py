@@ -115,21 +115,14 @@ class StoredArray:
             for start in range(0, count, step):
                 part = buffer[: min(step, count - start)]
                 self._fill(handle, self.offset + start * self.strides[0] * self.stored.itemsize, part)
-                yield self._deliver(part)
+                yield deliver(part, self.negate, self.conjugate)
 
     def read(self) -> AnyArray:
         """Return the whole array."""
         whole = np.empty(self.shape, self.stored)
         with self.file.open() as handle:
             self._fill(handle, self.offset, whole)
-        return self._deliver(whole)
-
-    def _deliver(self, part: AnyArray) -> AnyArray:
-        """Native numbers from stored ones, with the lazy operations applied."""
-        native = deliver(part)
-        if self.conjugate:
-            native = np.conjugate(native)
-        return np.negative(native) if self.negate else native
+        return deliver(whole, self.negate, self.conjugate)
 
     def _fill(self, handle: BinaryIO, offset: int, part: AnyArray) -> None:
         """Read the elements of ``part`` (C-contiguous) from a first byte and the strides."""
@@ -187,11 +180,15 @@ def read_exactly(handle: BinaryIO, view: memoryview, name: str) -> None:
         done += count
 
 
-def deliver(part: AnyArray) -> AnyArray:
-    """Native numbers from stored ones: byte order, booleans 0 or 1, narrow floats widened to float32."""
+def deliver(part: AnyArray, negate: bool = False, conjugate: bool = False) -> AnyArray:
+    """Native numbers from stored ones: byte order, booleans 0 or 1, narrow floats widened to float32, lazy signs."""
     if part.dtype.kind == "b":
-        return part.view(np.uint8) != 0
-    return part.astype(delivered_dtype(part.dtype), copy=False)
+        native: AnyArray = part.view(np.uint8) != 0
+    else:
+        native = part.astype(delivered_dtype(part.dtype), copy=False)
+    if conjugate:
+        native = np.conjugate(native)
+    return np.negative(native) if negate else native
 
 
 def is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

@@ -57,7 +57,7 @@ class DeflatedArray:
         for start in range(0, count, step):
             part = block[: min(step, count - start)]
             feeder.fill(part.reshape(-1).view(np.uint8).data)
-            yield self._deliver(part)
+            yield deliver(part, self.negate, self.conjugate)
         feeder.finish()
 
     def read(self) -> AnyArray:
@@ -70,14 +70,7 @@ class DeflatedArray:
         view = (
             np.lib.stride_tricks.as_strided(values, self.shape, steps) if 0 not in self.shape else values[:0]
         )
-        return self._deliver(np.array(view.reshape(self.shape)))
-
-    def _deliver(self, part: AnyArray) -> AnyArray:
-        """Native numbers from stored ones, with the lazy operations applied."""
-        native = deliver(part)
-        if self.conjugate:
-            native = np.conjugate(native)
-        return np.negative(native) if self.negate else native
+        return deliver(np.array(view.reshape(self.shape)), self.negate, self.conjugate)
 
 
 class _Feeder:
