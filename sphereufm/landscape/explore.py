@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
 
+# Points that are entered one by one where all spheres are two points each.
+_MOST_POINTS = 1024
 # Orbits whose neighbourhoods are searched in one piece, and pieces before the budget is looked at.
 _TOGETHER, _PIECES = 32, 8
 # Starts next to known orbits at most: so many for each random start, until there are so many, then one for each.
@@ -55,7 +58,7 @@ class Exploration:
         """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""
         problem = self.problem
         if not problem.symmetry.orthogonal:
-            return None
+            return None if problem.spheres.dimension else self._every_point()
         permutations = problem.symmetry.permutations
         orbits = count_sign_patterns(permutations)
         if self.settings.effort.plan.minimisers:
@@ -65,6 +68,17 @@ class Exploration:
         points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
         self.collection.enter(capabilities.finite_points(line, points), searched=False)
         return RankOneCount(orbits=orbits, listed=min(orbits, limit))
+
+    def _every_point(self) -> RankOneCount | None:
+        """Enter all points, where they are finitely many: two on each sphere."""
+        M = self.problem.spheres.shape[1]
+        if 2**M > _MOST_POINTS:
+            return None
+        points = np.array(list(product((1.0, -1.0), repeat=M)))[:, None, :]
+        finite = [capabilities.is_finite(self.problem, X) for X in points]
+        self.collection.enter(points[finite], searched=False)
+        listed = self.collection.entries
+        return RankOneCount(orbits=listed + finite.count(False), listed=listed)
 
     def given(self, points: Iterable[Array]) -> None:
         """Polish constructed and given points, and enter what they lead to."""

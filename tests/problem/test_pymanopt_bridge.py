@@ -411,3 +411,40 @@ def test_complex_circles_are_pairs_of_columns_entries():
     z = problem.pymanopt_point(best.X)
     np.testing.assert_allclose(np.abs(z), 1.0)
     assert original.cost(z) == pytest.approx(best.cost)
+
+
+class ComplexSphere(Sphere):
+    """As a user would write it."""
+
+    def zero_vector(self, point):
+        return np.zeros(self._shape, dtype=complex)
+
+
+class ComplexOblique(Oblique):
+    def zero_vector(self, point):
+        return np.zeros((self._m, self._n), dtype=complex)
+
+
+HERMITIAN = np.array([[2.0, 1j, 0.5], [-1j, 1.0, 0.3 - 1j], [0.5, 0.3 + 1j, -1.0]])
+
+
+@pytest.mark.parametrize("manifold", [ComplexSphere(3), ComplexOblique(3, 2)], ids=["sphere", "oblique"])
+def test_complex_spheres_are_columns_of_twice_the_length(manifold):
+    """The Hermitian Rayleigh quotient: its minimum is the least eigenvalue, in the user's own complex numbers."""
+
+    @pymanopt.function.autograd(manifold)
+    def quotient(z):
+        return anp.real(anp.sum(anp.conj(z) * anp.dot(HERMITIAN, z)))
+
+    original = pymanopt.Problem(manifold, quotient)
+    problem = from_pymanopt(original)
+    columns = problem.spheres.shape[1]
+    assert problem.spheres.dims == (6,) * columns
+    assert_derivatives_belong_to_cost(problem)
+    end = sphereufm.solve(problem, rng=0)
+    values, vectors = np.linalg.eigh(HERMITIAN)
+    assert end.cost == pytest.approx(columns * values[0], abs=1e-9)
+    z = problem.pymanopt_point(end.X)
+    assert original.cost(z) == pytest.approx(end.cost)
+    overlap = np.abs(vectors[:, 0].conj() @ z.reshape(3, -1))
+    np.testing.assert_allclose(overlap, 1.0, atol=1e-9)

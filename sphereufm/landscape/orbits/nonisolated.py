@@ -192,7 +192,11 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
     values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
     if not values.size:
         return np.empty((0, d, M))
-    soft = np.abs(values) <= _SOFT * np.abs(values).max()
+    size = np.abs(values).max()
+    if not capabilities.is_well_scaled(problem):
+        # where the whole Hessian vanishes its eigenvalues are no measure of each other
+        size = max(size, float(problem.at(X).gradient_scale.max()))
+    soft = np.abs(values) <= _SOFT * size
     c = (basis @ vectors[:, soft]).T.reshape(-1, M, d - 1)
     return from_coordinates(np.broadcast_to(X, (len(c), d, M)), np.swapaxes(c, -1, -2))
 

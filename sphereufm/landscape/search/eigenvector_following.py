@@ -72,6 +72,7 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
     # null directions out of smaller spheres would turn rounding into moves
     move = from_coordinates(X, np.swapaxes(step, -1, -2)) * problem.spheres.mask
+    move[~np.isfinite(move).all(axis=(-2, -1))] = 0.0
     longest = column_norms(move).max(axis=-1)
     close = longest < _CLOSE
     move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]

@@ -13,6 +13,8 @@ factor                columns
 ``Oblique(m, n)``     ``n`` columns of length ``m``
 ``Elliptope(n, k)``   ``n`` columns of length ``k``, the rows; rotations are a symmetry
 ``ComplexCircle(n)``  ``n`` columns of length two, real and imaginary parts
+complex spheres       subclasses of ``Sphere`` and ``Oblique`` with a complex ``zero_vector``:
+                      columns twice as long, real above imaginary parts
 ====================  ========================================================================
 
 Columns shorter than ``d`` are padded with zeros.

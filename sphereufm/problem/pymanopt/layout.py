@@ -20,7 +20,7 @@ class Factor:
     """One manifold of the product: ``columns`` columns of ``length`` numbers each, in ways that keep lengths.
 
     ``kind`` is ``"sphere"`` (one column, entry by entry), ``"oblique"`` (as it is), ``"rows"`` (a transpose) or
-    ``"complex"`` (real above imaginary parts).
+    ``"complex"`` (real above imaginary parts, of any of these but rows).
     """
 
     start: int
@@ -34,16 +34,17 @@ class Factor:
         if self.kind == "rows":
             return np.swapaxes(columns, -1, -2).copy()
         if self.kind == "complex":
-            return columns[..., 0, :] + 1j * columns[..., 1, :]
+            half = self.length // 2
+            columns = columns[..., :half, :] + 1j * columns[..., half:, :]
         return np.array(columns).reshape(*columns.shape[:-2], *self.shape)
 
     def columns_of(self, array: Array) -> Array:
         """Inverse of :meth:`part`."""
         if self.kind == "rows":
             return np.swapaxes(array, -1, -2)
-        if self.kind == "complex":
-            return np.stack([array.real, array.imag], axis=-2)
-        return array.reshape(*array.shape[: array.ndim - len(self.shape)], self.length, self.columns)
+        rows = self.length // 2 if self.kind == "complex" else self.length
+        columns = array.reshape(*array.shape[: array.ndim - len(self.shape)], rows, self.columns)
+        return np.concatenate([columns.real, columns.imag], axis=-2) if self.kind == "complex" else columns
 
     @property
     def where(self) -> slice:
@@ -70,7 +71,7 @@ class Layout:
         """
         from pymanopt.manifolds import ComplexCircle, Elliptope, Oblique, Product, Sphere
 
-        kinds = {Sphere: "sphere", Oblique: "oblique", Elliptope: "rows", ComplexCircle: "complex"}
+        kinds = {Sphere: "sphere", Oblique: "oblique", Elliptope: "rows", ComplexCircle: "circles"}
 
         is_product = isinstance(manifold, Product)
         factors: list[Factor] = []
@@ -83,13 +84,16 @@ class Layout:
                     "are taken as such"
                 )
             # the zero vector tells the shape through a public method, and without random numbers
-            shape = tuple(int(n) for n in part.zero_vector(None).shape)
+            zero = part.zero_vector(None)
+            shape = tuple(int(n) for n in zero.shape)
             length, columns = {
                 "sphere": (prod(shape), 1),
                 "oblique": shape,
                 "rows": shape[::-1],
-                "complex": (2, prod(shape)),
+                "circles": (1, prod(shape)),
             }[kind]
+            if kind == "circles" or np.iscomplexobj(zero):
+                kind, length = "complex", 2 * length
             factors.append(Factor(start=start, columns=columns, length=length, shape=shape, kind=kind))
             start += columns
         return cls(factors=tuple(factors), is_product=is_product)
