@@ -1,6 +1,6 @@
 """
-Ten landscapes on spheres, each from a few lines
-================================================
+Twelve landscapes on spheres, each from a few lines
+===================================================
 
 One expression is searched and proved. The instances are small on purpose: every picture takes a second, and each row
 that is drawn filled has a certificate that the independent checker accepted.
@@ -98,12 +98,33 @@ cost = Cost(dim=2, columns=5)
 cut = cost.instance(sum(cost.gram(i, (i + 1) % 5) for i in range(5)))
 problems["cut of a pentagon"] = ExpressionProblem(instance=cut, symmetry=turns)
 
+# phase synchronisation: four phases, one of them the reference, from noisy differences; with little noise the estimate
+# is a global minimiser and the landscape benign (Bandeira, Boumal, Singer 2017; Ling, Xu, Bandeira 2019)
+cost = Cost(dim=2, columns=3)
+cosines, sines = Fraction(99, 101), Fraction(20, 101)
+z = [(1, 0), *((cost.x(0, i), cost.x(1, i)) for i in range(3))]
+phases = cost.instance(
+    -sum(
+        cosines * (z[i][0] * z[j][0] + z[i][1] * z[j][1])
+        + (-1) ** (i + j) * sines * (z[i][0] * z[j][1] - z[i][1] * z[j][0])
+        for i in range(1, 4)
+        for j in range(i)
+    )
+)
+problems["phase synchronisation"] = phases
+
+# a spherical code, smoothed: five points whose greatest inner product is least (Jiang et al. 2024: softmax codes)
+cost = Cost(dim=3, columns=5)
+code = cost.instance(log(sum(exp(6 * cost.gram(i, j)) for i in range(5) for j in range(i))))
+problems["spherical code"] = ExpressionProblem(instance=code, symmetry=SymmetryGroup.full(5))
+
 # %%
 # Cost against Morse index; filled: PROVED.
 
-figure, axes = plt.subplots(2, 5, figsize=(12, 5), constrained_layout=True)
+reports = {}
+figure, axes = plt.subplots(3, 4, figsize=(11, 7), constrained_layout=True)
 for axis, (name, problem) in zip(axes.flat, problems.items(), strict=True):
-    report = prove_landscape(verify_landscape(problem, effort="quick"))
+    report = reports[name] = prove_landscape(verify_landscape(problem, effort="quick"))
     for entry in report.critical:
         proved = entry.status.name == "PROVED"
         index = np.max(entry.morse_index)
@@ -111,7 +132,53 @@ for axis, (name, problem) in zip(axes.flat, problems.items(), strict=True):
     done = sum(entry.status.name == "PROVED" for entry in report.critical)
     axis.set_title(f"{name}\n{done} of {len(report.critical)} proved", fontsize=9)
     axis.xaxis.get_major_locator().set_params(integer=True)
-for axis in axes[1]:
+for axis in axes[-1]:
     axis.set_xlabel("Morse index")
 for axis in axes[:, 0]:
     axis.set_ylabel("cost")
+
+# %%
+# The costs of one vector in R^3 as maps of the sphere: longitude and latitude, dark where the cost is low. Dots are
+# minimisers, crosses saddles, triangles maxima.
+
+longitude, latitude = np.meshgrid(np.linspace(-np.pi, np.pi, 181), np.linspace(-np.pi / 2, np.pi / 2, 91))
+X = np.stack(
+    [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
+).reshape(3, -1, 1)
+maps = {name: report for name, report in reports.items() if report.problem.spheres.shape == (3, 1)}
+figure = plt.figure(figsize=(11, 2.2 * len(maps)), constrained_layout=True)
+for place, (name, report) in enumerate(maps.items(), start=1):
+    axis = figure.add_subplot(-(-len(maps) // 2), 2, place, projection="mollweide")
+    values = report.problem.at(np.swapaxes(X, 0, 1)).cost.reshape(longitude.shape)
+    axis.contourf(longitude, latitude, values, levels=24, cmap="viridis")
+    for entry in report.critical:
+        x, y, height = getattr(entry, "X", np.full((3, 1), np.nan))[:, 0]
+        mark = {0: "o", 1: "x"}.get(int(np.max(entry.morse_index)), "^")
+        axis.plot(
+            np.arctan2(y, x),
+            np.arcsin(np.clip(height, -1, 1)),
+            mark,
+            color="w",
+            mec="k" if mark != "x" else "w",
+        )
+    axis.set_title(name, fontsize=9)
+    axis.set_xticklabels([])
+    axis.set_yticklabels([])
+
+# %%
+# Minimisers of many vectors in R^3, as points of the sphere; lines join the nearest.
+
+solids = ("five charges", "contrastive", "spherical code")
+figure = plt.figure(figsize=(9, 3.2), constrained_layout=True)
+for place, name in enumerate(solids, start=1):
+    entry = reports[name].critical[0]
+    X = np.zeros((3, entry.X.shape[1]))
+    X[: len(entry.X)] = entry.X
+    axis = figure.add_subplot(1, len(solids), place, projection="3d")
+    axis.scatter(*X, s=40, depthshade=False)
+    G = X.T @ X - 2 * np.eye(X.shape[1])
+    for i, j in np.argwhere(np.triu(G.max() - 1e-6 < G, 1)):
+        axis.plot(*X[:, [i, j]], color="0.6", lw=1)
+    axis.set_box_aspect((1, 1, 1))
+    axis.set_axis_off()
+    axis.set_title(f"{name}: {entry.kind.name.lower().replace('_', ' ')}, {entry.status.name}", fontsize=9)

@@ -8,6 +8,7 @@ from pymanopt.manifolds import Oblique, Product
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem import ufm
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
+from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
 FORMS = [(d, m) for d in ("closed-form", "autograd") for m in ("oblique", "product")]
@@ -94,6 +95,18 @@ def test_pymanopt_solves_it(derivatives, manifold):
     solver = pymanopt.optimizers.ConjugateGradient(verbosity=0, min_gradient_norm=1e-6)
     found = joined(solver.run(exported, initial_point=start).point)
     assert float(problem.cost(found)) == pytest.approx(np.log1p(np.exp(-2.0)), rel=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["SteepestDescent", "ConjugateGradient", "TrustRegions"])
+@pytest.mark.parametrize(
+    ("sizes", "dim", "tau"), [((2, 2), 3, 1), ((1, 1, 1), 3, 2), ((2, 2, 2), 4, 1), ((1,) * 4, 4, 2)], ids=str
+)
+def test_pymanopts_own_optimizers_find_the_closed_form_minimum(optimizer, sizes, dim, tau):
+    problem = UFMProblem(class_sizes=sizes, dim=dim, tau=tau)
+    solver = getattr(pymanopt.optimizers, optimizer)(verbosity=0, min_gradient_norm=1e-6)
+    found = solver.run(problem.to_pymanopt(), initial_point=problem.spheres.random_point(1))
+    assert found.cost == pytest.approx(global_minimum(problem), rel=1e-8)
+    assert float(problem.cost(found.point)) == pytest.approx(found.cost, rel=1e-13)
 
 
 @pytest.mark.parametrize(
