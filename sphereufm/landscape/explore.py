@@ -75,10 +75,10 @@ class Exploration:
         if 2**M > _MOST_POINTS:
             return None
         points = np.array(list(product((1.0, -1.0), repeat=M)))[:, None, :]
-        finite = [capabilities.is_finite(self.problem, X) for X in points]
-        self.collection.enter(points[finite], searched=False)
+        finite = capabilities.finite_points(self.problem, points)
+        self.collection.enter(finite, searched=False)
         listed = self.collection.entries
-        return RankOneCount(orbits=listed + finite.count(False), listed=listed)
+        return RankOneCount(orbits=listed + len(points) - len(finite), listed=listed)
 
     def given(self, points: Iterable[Array]) -> None:
         """Polish constructed and given points, and enter what they lead to."""
