@@ -44,18 +44,19 @@ def as_expression(classes: int, tau: int) -> ExpressionInstance:
 def own_costs() -> dict[str, ExpressionInstance]:
     """Return small costs of other people's fields."""
     rng = np.random.default_rng(0)
-    cases = {f"fourth powers, n = {n}": fourth_powers(n) for n in (3, 4, 5)}
+    cases = {f"fourth powers, n = {n}": fourth_powers(n) for n in (3, 4, 5, 6)}
     for n in (4, 5, 6):
         cost = Cost(dim=n, columns=1)
         A = rng.integers(-9, 10, (n, n))
         terms = [int(A[i, j] + A[j, i]) * cost.x(i, 0) * cost.x(j, 0) for i in range(n) for j in range(n)]
         cases[f"quadratic form, n = {n}"] = cost.instance(sum(terms))
-    cost = Cost(dim=3, columns=1)
-    T = rng.integers(-9, 10, (3, 3, 3))
-    x = [cost.x(i, 0) for i in range(3)]
-    cases["3-spin, n = 3"] = cost.instance(
-        sum(int(T[i, j, k]) * x[i] * x[j] * x[k] for i in range(3) for j in range(3) for k in range(3))
-    )
+    for n in (3, 4):
+        cost = Cost(dim=n, columns=1)
+        T = rng.integers(-9, 10, (n, n, n))
+        x = [cost.x(i, 0) for i in range(n)]
+        cases[f"3-spin, n = {n}"] = cost.instance(
+            sum(int(T[i, j, k]) * x[i] * x[j] * x[k] for i in range(n) for j in range(n) for k in range(n))
+        )
     for n in (3, 5):
         cost = Cost(dim=2, columns=n)
         cases[f"Kuramoto ring of {n}"] = cost.instance(sum(-1 * cost.gram(i, (i + 1) % n) for i in range(n)))

@@ -91,6 +91,7 @@ def test_eigenvectors_are_all_critical_points_of_a_quadratic_form(constant):
     assert found.costs == pytest.approx(np.repeat(np.linalg.eigvalsh(A) + constant, 2), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_singular_vectors_are_all_critical_points_of_a_bilinear_form():
     B = np.array([[3, 1, 0], [0, 2, 1], [1, 0, -4]])
     cost = Cost(dim=3, columns=2)
@@ -101,9 +102,13 @@ def test_singular_vectors_are_all_critical_points_of_a_bilinear_form():
     assert found.costs == pytest.approx(sorted([*values, *values, *-values, *-values]), abs=1e-9)
 
 
-def test_fourth_powers_have_a_point_for_each_face_of_a_cube():
-    found = prove_complete(fourth_powers(3))
-    assert (found.status.name, len(found.points)) == ("PROVED", 3**3 - 1)
+@pytest.fixture(scope="module")
+def cube():
+    return prove_complete(fourth_powers(3))
+
+
+def test_fourth_powers_have_a_point_for_each_face_of_a_cube(cube):
+    assert (cube.status.name, len(cube.points)) == ("PROVED", 3**3 - 1)
 
 
 def test_a_ring_of_three_has_the_points_that_phases_allow():
@@ -157,8 +162,8 @@ def test_a_changed_certificate_is_not_accepted(certificate):
         assert status({**certificate, **change}) != "PROVED", change.keys()
 
 
-def test_zeros_on_several_faces_cannot_be_counted_twice():
-    data = json.loads(prove_complete(fourth_powers(3)).certificate)
+def test_zeros_on_several_faces_cannot_be_counted_twice(cube):
+    data = json.loads(cube.certificate)
     several = next(n for n, orbit in enumerate(data["orbits"]) if len(orbit) > 1)
     members = data["orbits"].pop(several)
     data["orbits"] += [members[:1], members[1:]]
