@@ -2,12 +2,18 @@
 
 import importlib
 import re
+import shutil
 import sys
+from importlib.resources import files
 from pathlib import Path
+
+from sphinx.errors import ExtensionError
 
 import sphereufm
 
-sys.path.insert(0, str(Path(__file__).parent))  # for gallery_figures
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for gallery_figures
+from cited import linked, unknown  # noqa: E402 (its folder was not on the path)
 
 project = "sphereufm"
 author = "the sphereufm developers"
@@ -48,6 +54,10 @@ sphinx_gallery_conf = {
     "min_reported_time": 1_000,
 }
 
+# MathJax comes with the pages (2.3 MB, Apache licence beside it): they are read without a network
+MATHJAX = "tex-svg-full.js"
+mathjax_path = f"mathjax/{MATHJAX}"
+
 html_theme = "furo"
 html_title = f"sphereufm {release}"
 html_theme_options = {"navigation_with_keys": True}
@@ -83,9 +93,41 @@ def _show_as_meant(app, what, name, obj, options, lines):
     lines[:] = marked
 
 
+def _links_in_page(app, name, source):
+    """Cited works of a page as links."""
+    if titles := unknown(source[0]):
+        raise ExtensionError(f"{name} cites {titles}, which docs/references.toml does not have")
+    source[0] = linked(source[0], "*[{title}]({address})*")
+
+
+def _links_in_docstring(app, what, name, obj, options, lines):
+    """Cited works of a docstring as links; the tests see that all of ours are known."""
+    lines[:] = linked("\n".join(lines), "`{title} <{address}>`__").split("\n")
+
+
+def _bring_mathjax(app, error):
+    """Put MathJax and its licence beside the pages, and see that they load nothing from elsewhere."""
+    if error is not None or app.builder.name != "html":
+        return
+    place, source = Path(app.outdir) / "_static" / "mathjax", files("mathjax") / "static" / "mathjax"
+    place.mkdir(parents=True, exist_ok=True)
+    for path in (source / "es5" / MATHJAX, source / "LICENSE"):
+        shutil.copy(str(path), place)
+    loads = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")
+    for page in Path(app.outdir).rglob("*.html"):
+        if found := loads.search(page.read_text(encoding="utf-8")):
+            raise ExtensionError(f"{page} loads from elsewhere: {found[0][:200]}")
+
+
 _write_public_names()
 
 
 def setup(app):
-    """Connect the hook for docstrings, ahead of numpydoc's."""
+    """Draw the figures, and connect the hooks: those for docstrings ahead of numpydoc's."""
+    import figures
+
+    figures.draw(HERE / "images" / "drawn")
+    app.connect("source-read", _links_in_page)
+    app.connect("autodoc-process-docstring", _links_in_docstring, priority=90)
     app.connect("autodoc-process-docstring", _show_as_meant, priority=100)
+    app.connect("build-finished", _bring_mathjax)

@@ -45,7 +45,7 @@ class NotebookBar:
     """Progress in a notebook: one bar below the cell, replaced in place."""
 
     def __init__(self, display: Any) -> None:
-        self._display, self._handle, self._drawn = display, None, 0.0
+        self._display, self._handle, self._drawn, self._begun = display, None, 0.0, time.monotonic()
 
     def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
         """Draw it, a few times a second and at the end."""
@@ -53,7 +53,8 @@ class NotebookBar:
         if done < total and now - self._drawn < _REFRESH:
             return
         self._drawn = now
-        text = escape(f"{stage} {detail}".strip())
+        left = (now - self._begun) * (total - done) / max(done, 1)
+        text = escape(f"{stage}, about {left:.0f} s left; {detail}".removesuffix("; "))
         bar = self._display.HTML(f'<progress value="{done}" max="{max(total, 1)}"></progress> {text}')
         if self._handle is None:
             self._handle = self._display.display(bar, display_id=True)

@@ -12,11 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from html import escape
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
-from sphereufm.notebook import notebook_bar
+from sphereufm.notebook import NotebookBar, notebook_bar
 
 # so fine is the scale of a whole that consists of parts
 _WHOLE = 1000
@@ -106,13 +104,13 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._draw is not None:
+        if isinstance(self._draw, _TerminalBar):
             self._draw.stop()
 
     def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
         """Show that so much is done."""
         if self._draw is not None:
-            self._draw.update(stage, done, total, detail)
+            self._draw(stage, done, total, detail)
         elif self._line is not None:
             now = time.monotonic()
             if (stage, detail) != self._said or done >= total or now - self._at >= _LINE_SECONDS:
@@ -121,18 +119,16 @@ class Bar:
 
 
 def drawn(progress: Progress | bool | None) -> AbstractContextManager[Progress]:
-    """A bar for True, nothing for None or False, else what was given."""
+    """A bar for True, what was given, or else a notebook's bar in a notebook and nothing elsewhere."""
     if progress is True:
         return Bar()
-    return nullcontext(progress or silent)
+    return nullcontext(progress or notebook_bar() or silent)
 
 
-def _bar() -> Any:
+def _bar() -> NotebookBar | _TerminalBar | None:
     """A bar for where we are; None where nobody watches."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if hasattr(shell, "kernel"):
-        return _NotebookBar()
-    return _TerminalBar() if sys.stderr is not None and sys.stderr.isatty() else None
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    return notebook_bar() or (_TerminalBar() if watched else None)
 
 
 class _TerminalBar:
@@ -156,25 +152,5 @@ class _TerminalBar:
         self.stop = self._bar.stop
         self._bar.start()
 
-    def update(self, stage: str, done: int, total: int, detail: str) -> None:
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
         self._bar.update(self._task, description=stage, completed=done, total=total, detail=detail)
-
-
-class _NotebookBar:
-    """A bar of HTML: rich's would need a further package in notebooks."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-        display: Any = import_module("IPython.display")
-        self._place = display.display({"text/plain": ""}, raw=True, display_id=True)
-
-    def update(self, stage: str, done: int, total: int, detail: str) -> None:
-        left = (time.monotonic() - self._begun) * (total - done) / max(done, 1)
-        text = f"{stage}: {done / max(total, 1):.0%}, about {left:.0f} s left" + (
-            f"; {detail}" if detail else ""
-        )
-        bar = f"<progress value={done} max={total}></progress> {escape(text)}"
-        self._place.update({"text/plain": text, "text/html": bar}, raw=True)
-
-    def stop(self) -> None:
-        self._place.update({"text/plain": ""}, raw=True)

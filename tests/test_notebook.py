@@ -69,7 +69,7 @@ def test_metrics_say_why_a_number_is_undefined():
 def test_branches_and_comparisons_are_tables():
     branches = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), 0.5, 1.0, effort="quick")
     caption, (headings, *rows) = parsed(branches)
-    assert caption.startswith(f"{len(branches.branches)} branches from tau 0.5 to 1")
+    assert caption.startswith(branches.counts + ", tau from 0.5 to 1")
     assert [row[headings.index("branch")] for row in rows] == [str(b.number) for b in branches.branches]
     runs = compare_solvers(SUITES["small"][:1], ["lbfgs"], rules=Rules(starts=2, repeats=1))
     runs.measurements[1] = dataclasses.replace(runs.measurements[1], reached=False, charged=60.0)

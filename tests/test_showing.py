@@ -1,8 +1,10 @@
 """Objects print in one readable line, and pickle; a notebook's table of a solver's result."""
 
+import ast
 import pickle
 import sys
 import types
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -198,3 +200,13 @@ def test_a_notebook_gets_a_bar(monkeypatch):
     display.shown.clear()
     verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), starts=2)
     assert display.shown == []
+
+
+def test_no_message_has_literal_backticks():
+    found = []
+    for path in sorted(Path("sphereufm").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+        texts = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        found += [(path.name, n.lineno) for n in texts if "`" in n.value and id(n) not in docs]
+    assert found == []

@@ -9,7 +9,7 @@ from typing import Any
 
 from sphereufm.branches.continuation import BranchPoint
 from sphereufm.files import write_text
-from sphereufm.notebook import html_table
+from sphereufm.notebook import counted, html_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
@@ -92,16 +92,17 @@ class BranchReport:
     def __repr__(self) -> str:
         partial = "" if self.complete else ", incomplete"
         return (
-            f"<BranchReport: {len(self.branches)} branches, {len(self.events)} events, "
-            f"{self.parameter} {self.tau_from:g} .. {self.tau_to:g}{partial}>"
+            f"<BranchReport: {self.counts}, {self.parameter} {self.tau_from:g} .. {self.tau_to:g}{partial}>"
         )
+
+    @property
+    def counts(self) -> str:
+        """How many branches and events there are, in words."""
+        return f"{counted(len(self.branches), 'branch', 'branches')}, {counted(len(self.events), 'event')}"
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: one line for each branch."""
-        caption = (
-            f"{len(self.branches)} branches from {self.parameter} {self.tau_from:g} to {self.tau_to:g}, "
-            f"{len(self.events)} events; numerical"
-        )
+        caption = f"{self.counts}, {self.parameter} from {self.tau_from:g} to {self.tau_to:g}; numerical"
         return html_table(caption, self.headings, (branch.cells() for branch in self.branches))
 
     @property

@@ -143,7 +143,7 @@ def _internal_error(error: Exception, debug: bool) -> NoReturn:
         traceback.print_exc()
     else:
         name = type(error).__name__
-        click.echo(f"Internal error ({name}: {error}); run again with `sphereufm --debug ...`", err=True)
+        click.echo(f"Internal error ({name}: {error}); run again with: sphereufm --debug ...", err=True)
     sys.exit(_INTERNAL)
 
 

@@ -83,10 +83,10 @@ def branches(
             progress=progress,
         )
     if out is not None:
-        from sphereufm.plots import save_branches
+        from sphereufm.plots import branch_figure, save_figure
 
         report.save(out / _FILES[0])
-        save_branches(report, out / _FILES[1])
+        save_figure(branch_figure(report), out / _FILES[1])
     if as_json:
         say_json(report.to_json())
     else:
@@ -134,7 +134,7 @@ def _events(report: BranchReport) -> str:
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]
-    head = f"{len(report.branches)} branches, {len(report.events)} events; numerical, a lower bound on what there is."
+    head = f"{report.counts}; numerical, a lower bound on what there is."
     return "\n".join(
         [head, *lines, *([] if report.complete else ["  Note: a limit was reached; see the ends above."])]
     )

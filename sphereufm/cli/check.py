@@ -84,7 +84,7 @@ def _refuse_nothing(paths: tuple[Path, ...], reports: list[dict[str, Any]]) -> N
 
     if not reports:
         raise InvalidInputError(
-            f"{paths[0]} holds no certificate; certificates are .json files written by `verify --out`"
+            f"{paths[0]} holds no certificate; certificates are .json files written by verify --out"
         )
 
 

@@ -115,11 +115,13 @@ def compare(
     if not comparison.measurements:
         raise KeyboardInterrupt
     if out is not None:
-        from sphereufm.plots.comparison import save_comparison
+        from sphereufm.plots.comparison import convergence_figure, profiles_figure
+        from sphereufm.plots.saving import save_figure
         from sphereufm.report import comparison_html
 
         comparison.save(out / _FILES[0])
-        save_comparison(comparison, out)
+        save_figure(convergence_figure(comparison), out / "convergence.png", dpi=120)
+        save_figure(profiles_figure(comparison), out / "profiles.png", dpi=120)
         write_text(out / "report.html", comparison_html(comparison))
     if as_json:
         say_json(comparison.to_json())
@@ -184,31 +186,9 @@ def _table(comparison: Comparison) -> Table:
     """One row a solver."""
     from rich.table import Table
 
-    from sphereufm.comparison import speed_ratios
-    from sphereufm.comparison.profiles import geometric_mean_seconds
-
-    table = Table(title=f"relative gradient norm {comparison.rules.tolerance:g}, failures charged the limit")
-    table.add_column("solver")
-    for heading in (
-        "solved",
-        "seconds" if comparison.rules.clock == "wall" else "cpu seconds",
-        "calls",
-        f"/ {comparison.solvers[0]}",
-        "least",
-        "most",
-        "where solved",
-    ):
-        table.add_column(heading, justify="right")
-    ratios = speed_ratios(comparison.measurements, comparison.solvers[0])
-    for solver in comparison.solvers:
-        runs = [m for m in comparison.measurements if m.solver == solver]
-        if not runs:
-            continue
-        solved = [m for m in runs if m.reached]
-        calls = f"{sum(m.calls for m in solved) / len(solved):.0f}" if solved else ""
-        row = [f"{len(solved)} of {len(runs)}", f"{geometric_mean_seconds(runs, solver):.4g}", calls]
-        if ratio := ratios.get(solver):
-            fair = "" if ratio.where_reached is None else f"{ratio.where_reached:.3g}"
-            row += [f"{ratio.geometric_mean:.3g}", f"{ratio.least:.3g}", f"{ratio.most:.3g}", fair]
-        table.add_row(solver, *row)
+    table = Table(title=comparison.title)
+    for column, heading in enumerate(comparison.headings):
+        table.add_column(heading, justify="right" if column else "left")
+    for row in comparison.texts():
+        table.add_row(*row)
     return table

@@ -70,7 +70,7 @@ def _reading_options(command: Any) -> Any:
 @click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in PATH.")
 @_reading_options
 @click.option(
-    "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or `fit`."
+    "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or fit."
 )
 @loss_options
 @click.option(

@@ -95,10 +95,11 @@ def sweep(
 
 def _show(index: list[dict[str, Any]], out: Path) -> None:
     """Draw and count the cells that are stored."""
-    from sphereufm.plots.sweeps import save_phase_diagram
+    from sphereufm.plots.saving import save_figure
+    from sphereufm.plots.sweeps import phase_diagram_figure
     from sphereufm.report.sweep import save_cell_pages, sweep_html
 
-    save_phase_diagram(index, out / "phase-diagram.svg")
+    save_figure(phase_diagram_figure(index), out / "phase-diagram.svg", form="svg")
     save_cell_pages(index, out)
     write_text(out / "report.html", sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)

@@ -133,11 +133,11 @@ def verify(
 
 def _save(report: LandscapeReport, out: Path) -> None:
     """Write the report as data, picture and page."""
-    from sphereufm.plots import save_landscape
+    from sphereufm.plots import landscape_figure, save_figure
     from sphereufm.report import save_html
 
     report.save(out / "landscape.json")
-    save_landscape(report, out / "landscape.png")
+    save_figure(landscape_figure(report), out / "landscape.png")
     save_html(report, out / "report.html")
 
 

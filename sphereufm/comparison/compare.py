@@ -22,7 +22,7 @@ from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.files import write_text
-from sphereufm.notebook import counted, html_table, shown
+from sphereufm.notebook import html_table
 from sphereufm.solvers import SOLVERS
 
 FORMAT = "sphereufm-comparison/1"
@@ -99,18 +99,41 @@ class Comparison:
             "measurements": [_plain(asdict(m)) for m in self.measurements],
         }
 
-    def _repr_html_(self) -> str:
-        """Return the table that a notebook shows: one line for each solver."""
-        rows = []
+    @property
+    def title(self) -> str:
+        """What all solvers were held to, in one line."""
+        return f"relative gradient norm {self.rules.tolerance:g}, failures charged the limit"
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Headings of :meth:`rows`."""
+        seconds = "seconds" if self.rules.clock == "wall" else "cpu seconds"
+        return ("solver", "solved", seconds, "calls", f"/ {self.solvers[0]}", "least", "most", "where solved")
+
+    def rows(self) -> Iterator[tuple[str | float | None, ...]]:
+        """One row for each solver: geometric mean of the seconds, mean calls where solved, times over the first's."""
+        ratios = speed_ratios(self.measurements, self.solvers[0])
         for solver in self.solvers:
             runs = [m for m in self.measurements if m.solver == solver]
             if runs:
-                seconds = shown(geometric_mean_seconds(runs, solver))
-                rows.append((solver, f"{sum(m.reached for m in runs)} of {len(runs)}", seconds))
-        caption = (
-            f"Relative gradient norm {self.rules.tolerance:g} on {counted(len(self.instances), 'instance')}"
-        )
-        return html_table(caption, ("solver", "solved", "seconds, failures charged the limit"), rows)
+                solved = [m.calls for m in runs if m.reached]
+                calls = round(sum(solved) / len(solved)) if solved else None
+                seconds, ratio = geometric_mean_seconds(runs, solver), ratios.get(solver)
+                over = (
+                    (None,) * 4
+                    if ratio is None
+                    else (ratio.geometric_mean, ratio.least, ratio.most, ratio.where_reached)
+                )
+                yield (solver, f"{len(solved)} of {len(runs)}", seconds, calls, *over)
+
+    def texts(self) -> Iterator[tuple[str, ...]]:
+        """The same to four digits, as texts; nothing where nothing is known."""
+        for row in self.rows():
+            yield tuple(f"{x:.4g}" if isinstance(x, float) else "" if x is None else str(x) for x in row)
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows: one line for each solver."""
+        return html_table(self.title, self.headings, self.texts())
 
     def save(self, path: Path) -> None:
         """Write the JSON to a temporary name beside ``path``, then rename it.

@@ -16,6 +16,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import Completeness
+from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
@@ -34,7 +35,8 @@ def completeness_of(
         missing = sum(not any(_same_orbit(problem, X, Y) for X in rows) for Y in proved.points)
         if strange or missing:
             notes.append(
-                f"{strange} rows are none of the {len(proved.points)} proved orbits, {missing} of which are no row: "
+                f"{counted(strange, 'row is', 'rows are')} none of the {len(proved.points)} proved orbits, "
+                f"{missing} of which are no row: "
                 "floats took points for critical that are not, or did not tell them apart"
             )
     completeness = Completeness(

@@ -96,6 +96,8 @@ def strata(problem: SphereProblem, effort: Effort) -> Iterator[Stratum]:
     if effort.plan.minimisers:
         yield Stratum(name="descents", problem=problem)
         return
+    if not problem.spheres.dimension:
+        return  # finitely many points, which are listed
     for r in ranks(problem):
         yield Stratum(name=f"rank {r}", problem=capabilities.in_span(problem, r))
     if not effort.plan.beyond_random:

@@ -25,6 +25,7 @@ from sphereufm.landscape.complete_list import is_benign, keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
+from sphereufm.notebook import counted
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
@@ -47,6 +48,8 @@ _RELEVANCE = {
     CriticalPointKind.GLOBAL_MINIMUM: 0,
     **dict.fromkeys((*COUNTEREXAMPLES, CriticalPointKind.LOCAL_MINIMUM), 1),
 }
+# What the checker says of a pattern of signs of which nothing else is claimed.
+_CRITICAL = "critical point of rank one"
 # What floats may say of a proved local minimiser without a proof of it.
 _STRONGER = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
 # Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
@@ -122,7 +125,7 @@ def prove_landscape(
         complete = False
         why = reason_of(stop)
         notes.append(
-            f"{why}: proofs of {number} of {len(entries)} rows were tried, minimisers before saddles"
+            f"{why}: proofs of {number} of {counted(len(entries), 'row')} were tried, minimisers before saddles"
         )
         for row in order[number:]:
             entries[row] = replace(entries[row], reason=f"{why} before its proof")
@@ -177,6 +180,8 @@ class _Prover:
         certificate = self._candidate(point.X)
         sentence = accepted(certificate)
         kind = KINDS.get(sentence or "")
+        if kind is None and sentence == _CRITICAL and self.instance.dim == 1:
+            kind = CriticalPointKind.LOCAL_MINIMUM  # as every point of a finite set
         if sentence is None or kind is None:
             return replace(point, reason=certificate.reason or "the checker did not accept the certificate")
         if kind is CriticalPointKind.LOCAL_MINIMUM and point.kind in _STRONGER:
@@ -279,17 +284,22 @@ def _with_verdict(
     complete: bool,
 ) -> LandscapeReport:
     """The report with its proofs and the verdict that follows from them."""
+    finite = not report.problem.spheres.dimension
     conclusion = conclude(
-        entries, report.theorem, proofs=True, benign=is_benign(report.problem, entries, report.completeness)
+        entries,
+        report.theorem,
+        proofs=True,
+        benign=is_benign(report.problem, entries, report.completeness),
+        finite=finite,
     )
-    old = conclude(report.critical, report.theorem).note
+    old = conclude(report.critical, report.theorem, finite=finite).note
     by_theorem, name = theorem or (False, None)
     basis_status = conclusion.basis_status
     if conclusion.basis == "theorem" and not by_theorem:
         basis_status = None
     large = sum(not prover.is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
     if large:
-        notes.append(f"{large} rows have more than {_LARGEST} entries and were not proved")
+        notes.append(f"{counted(large, 'row has', 'rows have')} more than {_LARGEST} entries and no proof")
     for family in entries:
         if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
             proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)

@@ -28,6 +28,7 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import conclude
 from sphereufm.landscape.search.effort import Effort, SearchSettings
 from sphereufm.landscape.search.stratum import Stratum, most_starts
+from sphereufm.notebook import counted
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -194,7 +195,7 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
     classifying = Parts(progress, parts.shares).of(_CLASSIFY)
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)
-    conclusion = conclude(entries, theorem)
+    conclusion = conclude(entries, theorem, finite=not problem.spheres.dimension)
     if theorem is not None and not theorem.applies:
         notes += _of_points(problem, entries)
     completeness, more = (None, []) if proved is None else completeness_of(problem, entries, proved)
@@ -228,14 +229,13 @@ def _limits_of(collection: Collection) -> Iterator[str]:
             "point is constructed, by theory"
         )
     if collection.undecided:
-        yield f"{collection.undecided} alignments were stopped by their work limit; some orbits may appear twice"
+        alignments = counted(collection.undecided, "alignment was", "alignments were")
+        yield f"{alignments} stopped by the work limit; some orbits may appear twice"
     if collection.unsettled:
         yield (
-            f"{collection.unsettled} searches ended where the gradient is small but Newton's method leads far away: no "
-            "critical point is claimed there (UNDECIDED)"
+            f"{counted(collection.unsettled, 'search', 'searches')} ended where the gradient is small but Newton's "
+            "method leads far away: no critical point is claimed there (UNDECIDED)"
         )
-    if not problem.spheres.dimension:
-        yield "d = 1: the points are finitely many, every one is a local minimiser, vacuously"
 
 
 def _of_points(problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily]) -> list[str]:
@@ -290,5 +290,5 @@ def _check_size(problem: SphereProblem) -> None:
     if max(unknowns, M) > _LARGEST:
         raise InvalidInputError(
             f"the problem has {max(unknowns, M)} unknowns in rank {highest}, but at most {_LARGEST} are enumerated; "
-            "use `solve`, or fewer samples with weights (equal samples of one class count as one)"
+            "use solve, or fewer samples with weights (equal samples of one class count as one)"
         )

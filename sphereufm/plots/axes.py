@@ -30,10 +30,12 @@ STYLE: Mapping[CriticalPointKind, tuple[str, str]] = MappingProxyType(
 )
 # beyond this ratio of costs the axis is logarithmic
 _LOG_RATIO = 1e3
+# up to a ratio of its ends a logarithmic axis has ticks at these multiples of powers of ten
+_BETWEEN = ((20.0, (1.0, 2.0, 5.0)), (100.0, (1.0, 3.0)))
 # all figures of a page have one size
 _SIZE = (7.2, 4.8)
 _MARGINS = {"left": 0.13, "right": 0.97, "top": 0.92, "bottom": 0.25}
-_FONT = 11
+FONT = 11
 _NUMBER_FONT = 9
 # where a number may stand beside its mark, in points: the first place that is free is taken
 _PLACES = ((5, 4, "left"), (-5, 4, "right"), (5, -11, "left"), (-5, -11, "right"), (16, 4, "left"))
@@ -47,15 +49,18 @@ def empty_axes() -> tuple[Figure, Axes]:
     figure.subplots_adjust(**_MARGINS)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=_FONT - 1)
-    axes.xaxis.label.set_fontsize(_FONT)
-    axes.yaxis.label.set_fontsize(_FONT)
+    axes.tick_params(labelsize=FONT - 1)
+    axes.xaxis.label.set_fontsize(FONT)
+    axes.yaxis.label.set_fontsize(FONT)
     return figure, axes
 
 
-def row_marks(rows: Iterable[int]) -> str:
-    """Name of an artist in an SVG: by it a page knows the rows of its marks, in the order of drawing."""
-    return "rows_" + "_".join(map(str, rows))
+def row_marks(rows: Iterable[int], table: str = "", copy: int = 0) -> str:
+    """Name of an artist in an SVG: by it a page knows the rows of its marks, in the order of drawing.
+
+    ``table`` is what the names of rows begin with, ``copy`` tells artists of the same rows apart.
+    """
+    return f"{table}rows_" + "_".join(map(str, rows)) + "_" * copy
 
 
 def scale_costs(axes: Axes, costs: Iterable[float], heading: str) -> None:
@@ -68,9 +73,17 @@ def scale_costs(axes: Axes, costs: Iterable[float], heading: str) -> None:
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Powers of ten as plain numbers, nothing between them."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    """Plain numbers on a logarithmic axis: powers of ten, and numbers between them where there are few.
 
+    To be called when the axis has its limits.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    for ratio, between in _BETWEEN:
+        if low > 0.0 and high <= ratio * low:
+            axis.set_major_locator(LogLocator(subs=between))
+            break
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
@@ -96,7 +109,7 @@ def kind_legend(figure: Figure, kinds: Iterable[CriticalPointKind], families: bo
     if families:
         handles.append(Line2D([], [], color="#888888", linewidth=5, alpha=0.5, label="family"))
     if handles:
-        figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=_FONT - 1)
+        figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=FONT - 1)
 
 
 def number_marks(axes: Axes, places: Mapping[int, tuple[float, float]]) -> None:

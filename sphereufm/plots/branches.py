@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.branches.report import BranchReport
-from sphereufm.plots.saving import save_figure
-from sphereufm.problem import capabilities
+from sphereufm.landscape.report.summary import cost_heading
+from sphereufm.plots.axes import FONT, plain_ticks, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +45,7 @@ def branch_figure(report: BranchReport) -> Figure:
     'tau'
     """
     from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -72,24 +72,18 @@ def branch_figure(report: BranchReport) -> Figure:
     costs = [p.cost for b in report.branches for p in b.points]
     if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
         axes.set_yscale("log")
+        plain_ticks(axes.yaxis)
     if not costs:  # an interrupted run: nothing but the range
         axes.set_xlim(*sorted((report.tau_from, report.tau_to)))
     axes.set_xscale("log")
-    axes.set_xlabel(report.parameter)
-    unit = capabilities.cost_unit(report.problem)
-    axes.set_ylabel(f"cost ({unit})" if unit else "cost")
+    plain_ticks(axes.xaxis)
+    axes.set_xlabel(report.parameter, fontsize=FONT)
+    axes.set_ylabel(cost_heading(report.problem), fontsize=FONT)
+    axes.tick_params(labelsize=FONT - 1)
     axes.spines[["top", "right"]].set_visible(False)
     if report.events:
-        axes.legend(frameon=False, fontsize=8)
-    from matplotlib.cm import ScalarMappable
-
-    figure.colorbar(ScalarMappable(norm, colours), ax=axes, label="Morse index")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=FONT - 1)
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes)
+    bar.set_label("Morse index (thick: 0)", fontsize=FONT)
+    whole_numbers(bar.ax.yaxis)
     return figure
-
-
-def save_branches(report: BranchReport, path: str | os.PathLike[str]) -> None:
-    """Write :func:`branch_figure` as PNG: to a temporary name beside ``path``, then renamed.
-
-    Raises OutputError if the file cannot be written.
-    """
-    save_figure(branch_figure(report), path)

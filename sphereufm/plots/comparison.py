@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.plots.saving import save_figure
+from sphereufm.plots.axes import FONT, plain_ticks, row_marks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,11 +33,11 @@ def profiles_figure(comparison: Comparison) -> Figure:
     left.set(
         title="performance profile", xlabel="time over the quickest solver's", ylabel="share of tasks solved"
     )
-    _draw_steps(right, comparison, data_profile(comparison.measurements))
+    _draw_steps(right, comparison, data_profile(comparison.measurements), copy=1)
     right.set(title="data profile", xlabel="calls of cost, gradient and Hessian")
     left.set_ylim(-0.02, 1.02)
     handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=FONT - 1)
     return figure
 
 
@@ -58,22 +57,18 @@ def convergence_figure(comparison: Comparison) -> Figure:
             continue
         _draw_way_down(axes, comparison, instance)
     handles = {h.get_label(): h for axes in panels for h in axes.get_legend_handles_labels()[0]}
-    figure.supxlabel("seconds", fontsize=10)
-    figure.supylabel("relative gradient norm", fontsize=10)
+    figure.supxlabel("seconds", fontsize=FONT)
+    figure.supylabel("relative gradient norm", fontsize=FONT)
     if handles:
         figure.legend(
-            handles.values(), handles.keys(), loc="outside upper center", ncols=4, frameon=False, fontsize=8
+            handles.values(),
+            handles.keys(),
+            loc="outside upper center",
+            ncols=4,
+            frameon=False,
+            fontsize=FONT - 1,
         )
     return figure
-
-
-def save_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write ``convergence.png`` and ``profiles.png``: to temporary names, then renamed.
-
-    Raises OutputError if a file cannot be written.
-    """
-    for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):
-        save_figure(draw(comparison), folder / name, dpi=120)
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -94,7 +89,9 @@ def _style(comparison: Comparison, solver: str) -> dict[str, Any]:
     }
 
 
-def _draw_steps(axes: Axes, comparison: Comparison, profile: Mapping[str, NDArray[np.float64]]) -> None:
+def _draw_steps(
+    axes: Axes, comparison: Comparison, profile: Mapping[str, NDArray[np.float64]], copy: int = 0
+) -> None:
     """Shares of tasks as staircases on a logarithmic axis; failures are the missing rest."""
     solved = [values[np.isfinite(values)] for values in profile.values()]
     everything = np.concatenate(solved) if solved else np.empty(0)
@@ -106,25 +103,34 @@ def _draw_steps(axes: Axes, comparison: Comparison, profile: Mapping[str, NDArra
             np.r_[0.9 * least, finite, end],
             np.r_[share, share[-1]],
             where="post",
+            gid=row_marks([comparison.solvers.index(solver)], "solvers-", copy),
             **_style(comparison, solver),
         )
     axes.set_xscale("log")
     axes.set_xlim(0.9 * least, end)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain_ticks(axes.xaxis)
+    _finish(axes)
 
 
 def _draw_way_down(axes: Axes, comparison: Comparison, instance: str) -> None:
     """Curves of the solvers on one instance."""
-    for m in comparison.measurements:
+    for row, m in enumerate(comparison.measurements):
         if m.instance != instance or not m.curve:
             continue
         seconds, _, norms = zip(*m.curve, strict=True)
         # a zero has no place on a logarithmic axis
-        axes.plot(np.maximum(seconds, 1e-6), norms, **_style(comparison, m.solver))
+        axes.plot(np.maximum(seconds, 1e-6), norms, gid=row_marks([row]), **_style(comparison, m.solver))
     axes.axhline(comparison.rules.tolerance, color="#888888", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_title(instance, fontsize=9)
+    axes.set_title(instance, fontsize=FONT - 1)
+    plain_ticks(axes.xaxis)
+    plain_ticks(axes.yaxis)
+    _finish(axes)
+
+
+def _finish(axes: Axes) -> None:
+    """What all panels share."""
+    axes.tick_params(labelsize=FONT - 1)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.landscape.report.landscape_report import LandscapeReport
+from sphereufm.landscape.report.summary import cost_heading
 from sphereufm.plots.axes import (
     STYLE,
     empty_axes,
@@ -18,7 +19,6 @@ from sphereufm.plots.axes import (
     scale_costs,
     whole_numbers,
 )
-from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def connections_figure(report: LandscapeReport) -> Figure:
             x, y = np.array([places[row] for row in rows]).T
             style: dict[str, Any] = {"c": colour, "marker": marker, "s": 34, "linewidths": 0, "zorder": 3}
             axes.scatter(x, y, gid=row_marks(rows), **style)
-    scale_costs(axes, [cost for _, cost in places.values()], _heading(report))
+    scale_costs(axes, [cost for _, cost in places.values()], cost_heading(report.problem))
     whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
     if len(places) <= _MOST_LEAVES:
@@ -118,18 +118,12 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
         # linear up to the lowest barrier, so that the deepest leaf has a place
         axes.set_yscale("symlog", linthresh=heights[0])
         plain_ticks(axes.yaxis)
-    axes.set_ylabel(f"{_heading(report).replace('cost', 'cost above lowest')}")
+    axes.set_ylabel(f"{cost_heading(report.problem).replace('cost', 'cost above lowest')}")
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
     axes.set_xlabel("minimisers, by their row")
     kind_legend(figure, (report.critical[row].kind for row in leaves))
     return figure
-
-
-def _heading(report: LandscapeReport) -> str:
-    """Heading of an axis of costs."""
-    unit = capabilities.cost_unit(report.problem)
-    return f"cost ({unit})" if unit else "cost"
 
 
 def _places(report: LandscapeReport) -> dict[int, tuple[float, float]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.placement.trajectory import Training
+from sphereufm.plots.axes import plain_ticks, row_marks, whole_numbers
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
         spectrum.plot(np.arange(1, len(positive) + 1), positive, ".-", color=_COLOURS[colour], label=label)
     if any((values > 0.0).any() for values, _, _ in pairs):
         spectrum.set_yscale("log")
+        plain_ticks(spectrum.yaxis)
     spectrum.set_xlabel("number")
     spectrum.set_ylabel("eigenvalue of the covariance")
     spectrum.legend(frameon=False, fontsize=8)
@@ -93,15 +95,19 @@ def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
     """NC1 of each class, and the cosine of each classifier row with its class mean."""
     places = np.arange(len(metrics.class_nc1))
     known = metrics.class_nc1 > 0.0
-    axes.plot(places[known], metrics.class_nc1[known], ".", color=_COLOURS["nc1"], label="NC1 of the class")
+    style: dict[str, Any] = {"color": _COLOURS["nc1"], "label": "NC1 of the class"}
+    axes.plot(places[known], metrics.class_nc1[known], ".", gid=row_marks(places[known]), **style)
     if known.any():
         axes.set_yscale("log")
+        plain_ticks(axes.yaxis)
+    whole_numbers(axes.xaxis)
     axes.set_xlabel("class")
     axes.set_ylabel("NC1 of the class")
     found = np.isfinite(metrics.class_cosines)
     if found.any():
         other = axes.twinx()
-        other.plot(places[found], metrics.class_cosines[found], "x", ms=4, color=_COLOURS["nc3"])
+        marks = row_marks(places[found], copy=1)
+        other.plot(places[found], metrics.class_cosines[found], "x", ms=4, color=_COLOURS["nc3"], gid=marks)
         other.set_ylim(min(-0.05, float(metrics.class_cosines[found].min())), 1.05)
         other.set_ylabel("cosine of classifier and mean (x)")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from sphereufm.plots.axes import (
     scale_costs,
     whole_numbers,
 )
-from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,14 +94,6 @@ def spectra_figure(report: LandscapeReport) -> Figure:
     whole_numbers(axes.xaxis)
     kind_legend(figure, (entry.kind for entry in report.critical[:_MOST_SPECTRA]))
     return figure
-
-
-def save_landscape(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
-    """Write :func:`landscape_figure` as PNG: to a temporary name beside ``path``, then renamed.
-
-    Raises OutputError if the file cannot be written.
-    """
-    save_figure(landscape_figure(report), path)
 
 
 def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.plots.saving import save_figure
+from sphereufm.plots.axes import FONT, plain_ticks, row_marks, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,47 +32,49 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
 
     columns = sorted({line["cell"]["classes"] for line in index})
     rows = sorted({line["cell"]["per_class"] for line in index})
-    size = (2.4 * max(len(columns), 2) + 0.6, 1.9 * max(len(rows), 1) + 1.3)
+    size = (2.8 * max(len(columns), 2) + 0.6, 2.2 * max(len(rows), 1) + 1.4)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(max(len(rows), 1), max(len(columns), 1), squeeze=False, sharex=True)
     for i, n in enumerate(rows):
         for j, K in enumerate(columns):
-            _draw_panel(
-                grid[i, j], [e for e in index if (e["cell"]["per_class"], e["cell"]["classes"]) == (n, K)]
-            )
-            grid[i, j].set_title(f"K = {K}, n = {n}", fontsize=9)
+            cells = [
+                (row, line)
+                for row, line in enumerate(index)
+                if (line["cell"]["per_class"], line["cell"]["classes"]) == (n, K)
+            ]
+            _draw_panel(grid[i, j], cells)
+            grid[i, j].set_title(f"K = {K}, n = {n}", fontsize=FONT)
     for axes in grid[-1]:
-        axes.set_xlabel(r"inverse temperature $\tau$", fontsize=8)
-    figure.supylabel("dimension d", fontsize=9)
+        axes.set_xlabel("inverse temperature tau", fontsize=FONT)
+        plain_ticks(axes.xaxis)
+    figure.supylabel("dimension d", fontsize=FONT)
     handles: dict[str, Any] = {}
     for axes in grid.flat:
         handles |= {text: handle for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=1, frameon=False, fontsize=8
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            fontsize=FONT - 1,
         )
     return figure
 
 
-def save_phase_diagram(index: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
-    """Write :func:`phase_diagram_figure` as SVG: to a temporary name beside ``path``, then renamed.
-
-    Raises OutputError if the file cannot be written.
-    """
-    save_figure(phase_diagram_figure(index), path, form="svg")
-
-
-def _draw_panel(axes: Any, lines: Sequence[Mapping[str, Any]]) -> None:
-    """One mark a cell."""
+def _draw_panel(axes: Any, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+    """One mark a cell; each with its row."""
     axes.set_xscale("log")
     for answer, (colour, marker, label) in _STYLE.items():
-        chosen = [line["cell"] for line in lines if _answer(line) == answer]
+        chosen = [(row, line["cell"]) for row, line in lines if _answer(line) == answer]
         if chosen:
-            taus = [float(Fraction(cell["tau"])) for cell in chosen]
-            dims = [cell["dim"] for cell in chosen]
-            axes.scatter(taus, dims, c=colour, marker=marker, s=26, label=label, linewidths=0.8)
-    axes.set_yticks(sorted({line["cell"]["dim"] for line in lines}))
-    axes.tick_params(labelsize=8)
+            taus = [float(Fraction(cell["tau"])) for _, cell in chosen]
+            dims = [cell["dim"] for _, cell in chosen]
+            marks = row_marks(row for row, _ in chosen)
+            axes.scatter(taus, dims, c=colour, marker=marker, s=30, label=label, linewidths=0.8, gid=marks)
+    whole_numbers(axes.yaxis)
+    axes.tick_params(labelsize=FONT - 1)
     axes.margins(y=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.notebook import counted
 from sphereufm.report.page import figure_html, page_html, section_html, table_html
 
@@ -22,6 +21,7 @@ _WAY_DOWN = (
     "Best relative gradient norm so far against seconds, from the first start of each instance; "
     "the line is the tolerance."
 )
+_FILTERS = ("instance", "solver", "reached")
 _RUNS = {
     "instance": "instance",
     "seed": "start",
@@ -48,8 +48,6 @@ def comparison_html(comparison: Comparison) -> str:
         figures += figure_html(
             page_svg(partial(convergence_figure, comparison), "descent"), _WAY_DOWN, wide=True
         )
-    solvers = ["solver", "solved", "runs", "seconds (geometric mean)", "calls (mean where solved)"]
-    solvers += [f"time over {comparison.solvers[0]}'s", "least", "most", "where solved"]
     runs: list[list[Cell]] = [[_shown(getattr(m, key)) for key in _RUNS] for m in comparison.measurements]
     instances = counted(len(comparison.instances), "instance")
     return page_html(
@@ -57,9 +55,12 @@ def comparison_html(comparison: Comparison) -> str:
         verdict=_verdict(comparison),
         facts=list(_facts(comparison)),
         body=figures
-        + section_html("Solvers", table_html("solvers", solvers, _solvers(comparison)))
-        + section_html("Runs", table_html("runs", list(_RUNS.values()), runs)),
+        + section_html(
+            "Solvers", table_html("solvers", comparison.headings, comparison.rows(), marks="solvers-")
+        )
+        + section_html("Runs", table_html("runs", list(_RUNS.values()), runs, _FILTERS, marks="")),
         data=comparison.to_json(),
+        scripts=("table.js", "filters.js", "marks.js"),
     )
 
 
@@ -68,7 +69,7 @@ def _verdict(comparison: Comparison) -> str:
     counts = []
     for solver in comparison.solvers:
         runs = [m for m in comparison.measurements if m.solver == solver]
-        counts.append(f"{solver} reached it in {sum(m.reached for m in runs)} of {len(runs)} runs")
+        counts.append(f"{solver} reached it in {sum(m.reached for m in runs)} of {counted(len(runs), 'run')}")
     first = counts[0].replace(
         "reached it", f"reached a relative gradient norm of {comparison.rules.tolerance:g}", 1
     )
@@ -88,24 +89,6 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         yield "BLAS was not held to one thread: threadpoolctl is not installed"
     if not comparison.complete:
         yield "interrupted: runs that are not listed were not made"
-
-
-def _solvers(comparison: Comparison) -> Iterator[list[Cell]]:
-    """One row for each solver."""
-    ratios = speed_ratios(comparison.measurements, comparison.solvers[0])
-    for solver in comparison.solvers:
-        runs = [m for m in comparison.measurements if m.solver == solver]
-        if not runs:
-            continue
-        solved = [m.calls for m in runs if m.reached]
-        calls = sum(solved) / len(solved) if solved else None
-        row: list[Cell] = [solver, len(solved), len(runs), geometric_mean_seconds(runs, solver), calls]
-        ratio = ratios.get(solver)
-        if ratio is None:
-            row += [None] * 4
-        else:
-            row += [ratio.geometric_mean, ratio.least, ratio.most, ratio.where_reached]
-        yield row
 
 
 def _shown(value: Cell) -> Cell:

@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from sphereufm.notebook import counted
 from sphereufm.report.page import figure_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ def features_html(
         )
         + section_html("Position on the landscape", table_html("position", ["what", "value"], position))
         + _unknown(data)
-        + section_html("Classes", table_html("samples", _CLASSES, samples)),
+        + section_html("Classes", table_html("samples", _CLASSES, samples, marks="")),
         data=data,
+        scripts=("table.js", "marks.js"),
     )
 
 
@@ -114,13 +116,13 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
     last = [e for t in trainings for e in t.epochs if e.metrics is not None and e.place is not None][-1:]
     verdicts = [_verdict(e.metrics, e.place, "At the last epoch ") for e in last if e.metrics and e.place]
     return page_html(
-        title=f"Features over {len(rows)} epochs: {', '.join(t.name for t in trainings)}",
+        title=f"Features over {counted(len(rows), 'epoch')}: {', '.join(t.name for t in trainings)}",
         verdict=verdicts[0] if verdicts else "No epoch could be measured.",
         facts=[_NUMERICAL],
         body=figure_html(
             page_svg(partial(trajectory_figure, trainings), "trajectory"), _TRAJECTORY, wide=True
         )
-        + section_html("Epochs", table_html("epochs", headings, rows)),
+        + section_html("Epochs", table_html("epochs", headings, rows, marks="")),
         data=data,
     )
 

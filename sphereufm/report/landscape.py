@@ -42,7 +42,7 @@ _COVERAGE = (
     "search finds easily, not that the list is complete."
 )
 _TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
-_HINT = "<p>Sort by a heading; open a row by its number, or by its mark in a figure.</p>"
+_HINT = '<p class="hint">Sort by a heading; open a row by its number, or by its mark in a figure.</p>'
 _FILTERS = ("rank", "Morse index", "kind", "status")
 _SCRIPTS = ("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js")
 
@@ -106,4 +106,4 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
 def _table(summary: Summary) -> str:
     """One row for each entry of the report."""
     rows: list[list[Cell]] = [[Opener(index), *row.values()] for index, row in enumerate(summary.rows)]
-    return _HINT + table_html("rows", summary.headings, rows, _FILTERS)
+    return _HINT + table_html("rows", summary.headings, rows, _FILTERS, marks="")

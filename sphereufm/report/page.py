@@ -113,7 +113,7 @@ def read_data(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path} cannot be read as a report: {error}") from error
     if not isinstance(data, dict):
-        raise UnreadableFileError(f"{path} carries no data; write a report with `--out DIR`")
+        raise UnreadableFileError(f"{path} carries no data; write a report with --out DIR")
     return data
 
 
@@ -136,18 +136,23 @@ def figure_html(svg: str, caption: str, *, wide: bool = False) -> str:
 
 
 def table_html(
-    name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]], filters: Sequence[str] = ()
+    name: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    filters: Sequence[str] = (),
+    marks: str | None = None,
 ) -> str:
     """Return a table that sorts by each heading.
 
     * ``name``: its ``id``, by which a script says what an open row shows.
     * ``rows``: ranges sort by their lower end; None is a dash and sorts last.
     * ``filters``: headings of columns by whose values rows can be chosen (by ``filters.js``).
+    * ``marks``: what the names of marks of its rows begin with in figures (by ``marks.js``); None without such marks.
     """
     head = "".join(
         f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings
     )
-    body = "\n".join(map(_row, rows))
+    body = "\n".join(_row(number, cells, marks) for number, cells in enumerate(rows, start=1))
     chosen = f' data-filters="{escape(",".join(filters))}"' if filters else ""
     return (
         f'<div class="scroll"><table class="sortable" id="{escape(name)}"{chosen}>\n<thead><tr>{head}</tr></thead>\n'
@@ -163,10 +168,9 @@ def _linked(text: str, link: tuple[str, str] | None) -> str:
     return text.replace(words, f'<a href="{address}">{words}</a>', 1)
 
 
-def _row(cells: Sequence[Cell]) -> str:
-    """A row; one that opens has a name by its number."""
-    first = cells[0] if cells else None
-    name = f' id="row-{first.index + 1}"' if isinstance(first, Opener) else ""
+def _row(number: int, cells: Sequence[Cell], marks: str | None) -> str:
+    """A row; one that has marks has a name by its number."""
+    name = "" if marks is None else f' id="{marks}row-{number}"'
     return f"<tr{name}>" + "".join(map(_cell, cells)) + "</tr>"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sphereufm.files import write_text
 from sphereufm.landscape.report.landscape_report import report_from_json
+from sphereufm.notebook import counted
 from sphereufm.report.landscape import landscape_html
 from sphereufm.report.page import Link, figure_html, page_html, section_html, table_html
 from sphereufm.sweeps.grid import Cell as GridCell
@@ -27,7 +28,7 @@ _HEADINGS = (
     "verdict",
     "basis",
     "counterexample",
-    "classes",
+    "orbits",
     "PROVED rows",
     "least cost (nats)",
     "seconds",
@@ -36,6 +37,7 @@ _HEADINGS = (
     "certificates",
 )
 _FILES = "Each cell has a page of its landscape, the file with its data, and its certificates, for sphereufm check."
+_FILTERS = ("K", "n", "d", "verdict", "counterexample")
 _PAGE = "report.html"
 _DIAGRAM = (
     "Verdict of each cell over temperature and dimension, one panel for each number of classes K and samples n. "
@@ -52,12 +54,13 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
     from sphereufm.plots.sweeps import phase_diagram_figure
 
     return page_html(
-        title=f"Sweep of {len(index)} landscapes",
+        title=f"Sweep of {counted(len(index), 'landscape')}",
         verdict=_verdict(index),
         facts=[_FILES],
         body=figure_html(page_svg(partial(phase_diagram_figure, index), "phases"), _DIAGRAM, wide=True)
-        + section_html("Cells", table_html("cells", _HEADINGS, map(_row, index))),
+        + section_html("Cells", table_html("cells", _HEADINGS, map(_row, index), _FILTERS, marks="")),
         data={"format": "sphereufm-sweep-index/1", "cells": list(index)},
+        scripts=("table.js", "filters.js", "marks.js"),
     )
 
 
@@ -84,9 +87,9 @@ def _verdict(index: Sequence[Mapping[str, Any]]) -> str:
         line["verdict"] == "NOT_BENIGN" and line["counterexample_status"] == "PROVED" for line in done
     )
     return (
-        f"Of {len(index)} cells {verdicts['BENIGN']} are BENIGN by theorem, {verdicts['NOT_BENIGN']} NOT_BENIGN "
+        f"Of {counted(len(index), 'cell')} {verdicts['BENIGN']} BENIGN by theorem, {verdicts['NOT_BENIGN']} NOT_BENIGN "
         f"(the counterexample PROVED in {proved}, numerical in {verdicts['NOT_BENIGN'] - proved}), "
-        f"{verdicts['UNDECIDED']} UNDECIDED, and {len(index) - len(done)} failed."
+        f"{verdicts['UNDECIDED']} UNDECIDED, {len(index) - len(done)} failed."
     )
 
 

@@ -11,7 +11,7 @@ from sphereufm.branches.bifurcation import same_orbit
 from sphereufm.branches.continuation import advance, at_tau, frame_at, start_state
 from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.search.effort import Effort
-from sphereufm.plots import save_branches
+from sphereufm.plots import branch_figure, save_figure
 from sphereufm.problem.interface import relative_gradient_norm
 
 
@@ -149,7 +149,7 @@ def test_an_interruption_of_the_search_for_starts_ends_the_run(monkeypatch, tmp_
     monkeypatch.setattr("sphereufm.landscape.explore.Exploration.random", stop)
     report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
     assert (report.branches, report.interrupted, report.complete) == ((), True, False)
-    save_branches(report, tmp_path / "branches.png")
+    save_figure(branch_figure(report), tmp_path / "branches.png")
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (0.0, 1.0), (1.0, float("nan")), (-1.0, 2.0)])

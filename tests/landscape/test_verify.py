@@ -197,17 +197,23 @@ def test_near_coincident_classes_stay_apart(four_classes):
     np.testing.assert_allclose(near, [2.112182, 2.112199], atol=1e-6)
 
 
-def test_one_dimension_is_a_finite_set():
-    problem = UFMProblem(class_sizes=(1, 1), dim=1, tau=1)
-    report = verify_landscape(problem)
+@pytest.mark.parametrize("sizes", [(1, 1), (1, 1, 1), (2, 1)])
+def test_one_dimension_is_a_finite_set_of_which_every_orbit_is_listed_and_proved(sizes):
+    problem = UFMProblem(class_sizes=sizes, dim=1, tau=1)
+    report = verify_landscape(problem, prove=True)
     assert report.verdict is LandscapeVerdict.UNDECIDED
-    listed = [m for e in report.critical for m in (e.members if isinstance(e, CriticalFamily) else [e])]
-    every_sign = [np.array([signs], dtype=float) for signs in product((-1, 1), repeat=4)]
-    assert {round(m.cost, 9) for m in listed} == {round(float(problem.cost(X)), 9) for X in every_sign}
+    assert len(report.critical) == report.rank_one.orbits == report.rank_one.listed
+    every_sign = [np.array([signs], dtype=float) for signs in product((-1, 1), repeat=problem.shape[1])]
+    costs = {round(float(problem.cost(X)), 9) for X in every_sign}
+    assert {round(entry.cost, 9) for entry in report.critical} == costs
+    assert sum(entry.permutation_copies for entry in report.critical) == len(every_sign) / 2
+    assert {entry.status for entry in report.critical} == {Status.PROVED}
+    assert {entry.sentence for entry in report.critical} <= {"critical point of rank one", "global minimiser"}
     facts = " ".join(summarise(report).facts)
     assert "exact and complete" in facts
     assert "lower bound" not in facts
-    assert all(entry.min_eigenvalue is None and entry.morse_index in (0, (0, 0)) for entry in report.critical)
+    assert "search" not in facts
+    assert dict(report.coverage) == {}
 
 
 def test_descents_alone_find_the_minimisers_and_no_more():

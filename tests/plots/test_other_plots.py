@@ -1,16 +1,20 @@
 """Figures of features, training runs, branches and sweeps draw what was measured."""
 
 import dataclasses
+import re
+from io import BytesIO
 
 import numpy as np
 import pytest
 
 from sphereufm import UFMProblem, trace_branches
 from sphereufm.branches.report import BranchEvent
+from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition
 from sphereufm.placement.trajectory import Epoch, Training
 from sphereufm.plots.branches import branch_figure
+from sphereufm.plots.comparison import convergence_figure, profiles_figure
 from sphereufm.plots.features import features_figure, trajectory_figure
 from sphereufm.plots.saving import save_figure
 from sphereufm.plots.sweeps import phase_diagram_figure
@@ -109,6 +113,54 @@ def test_the_phase_diagram_has_one_mark_a_cell_in_the_style_of_its_answer():
         "failed": [(16.0, 2.0)],
     }
     assert {text.get_text() for text in figure.legends[0].get_texts()} == set(drawn)
+
+
+def overlaps(texts):
+    """Pairs of shown texts that lie over one another, once the figure is drawn."""
+    shown = [text for text in texts if text.get_text() and text.get_visible()]
+    boxes = [text.get_window_extent() for text in shown]
+    return [
+        (shown[i].get_text(), shown[j].get_text())
+        for i in range(len(boxes))
+        for j in range(i)
+        if boxes[i].overlaps(boxes[j])
+    ]
+
+
+def other_figures():
+    cells = [(K, d, tau) for K in (3, 4) for d in (2, 3) for tau in ("1", "2", "5", "12")]
+    yield phase_diagram_figure(
+        [
+            {
+                "cell": {"classes": K, "per_class": 1, "dim": d, "tau": tau},
+                "status": "done",
+                "verdict": "BENIGN",
+            }
+            for K, d, tau in cells
+        ]
+    )
+    branches = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), 0.5, 1.0, effort="quick")
+    event = BranchEvent(kind="fold", tau=0.7, cost=0.2, branch=0, kernel=1)
+    yield branch_figure(dataclasses.replace(branches, events=(event,)))
+    runs = compare_solvers(
+        SUITES["small"][:2], ["lbfgs"], rules=Rules(starts=1, repeats=1, tolerance=1e-3), curves=True
+    )
+    yield from (profiles_figure(runs), convergence_figure(runs))
+
+
+def test_ticks_are_plain_numbers_texts_do_not_collide_and_legends_lie_off_the_data():
+    for figure in other_figures():
+        figure.savefig(BytesIO(), dpi=100)
+        for axes in figure.axes:
+            ticks = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+            assert all(re.fullmatch(r"[-\u2212]?[\d.]*(e-\d+)?", text.get_text()) for text in ticks)
+            assert all(text.get_fontsize() >= 9 for text in ticks)
+            for legend in figure.legends:
+                assert not legend.get_window_extent().overlaps(axes.patch.get_window_extent())
+            for axis in (axes.xaxis, axes.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+                assert overlaps(shown) == []
 
 
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path, metrics):

@@ -174,7 +174,7 @@ seen.link = document.querySelector("tr.detail a").protocol;
     assert seen["link"] == "file:"
 
 
-def test_two_thousand_rows_sort_and_open(report, tmp_path, record_property):
+def test_two_thousand_rows_sort_filter_and_open(report, tmp_path, record_property):
     rows = (report.critical * (2000 // len(report.critical) + 1))[:2000]
     page = landscape_html(dataclasses.replace(report, critical=rows))
     begun = time.perf_counter()
@@ -192,14 +192,22 @@ seen.hits = rows.map((row) => Number(row.cells[9].textContent));
 rows[1000].querySelector("button").click();
 seen.details = document.querySelectorAll("tr.detail").length;
 document.querySelectorAll("tr.detail").forEach((row) => row.remove());
+const filtering = performance.now(), search = document.querySelector(".filters input");
+search.value = "global";
+search.dispatchEvent(new Event("input", { bubbles: true }));
+document.body.offsetHeight;
+seen.filtering = performance.now() - filtering;
+seen.found = rows.filter((row) => !row.hidden && !row.textContent.toLowerCase().includes("global")).length;
+seen.shown = rows.filter((row) => !row.hidden).length;
 """,
     )
-    for name in ("loaded", "sorting"):
+    for name in ("loaded", "sorting", "filtering"):
         record_property(f"milliseconds_{name}", round(seen[name]))
     record_property("seconds_with_browser", round(time.perf_counter() - begun, 1))
     assert len(seen["hits"]) == 2000
     assert seen["hits"] == sorted(seen["hits"])
     assert seen["details"] == 1
+    assert (seen["found"], 0 < seen["shown"] < 2000) == (0, True)
 
 
 def test_it_follows_a_dark_screen(page, tmp_path):

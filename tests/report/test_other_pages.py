@@ -141,17 +141,28 @@ def test_a_sweep_leads_to_the_files_of_its_cells():
 
 
 @needs_browser
-def test_a_browser_sorts_every_table(made, tmp_path):
+def test_a_browser_links_every_mark_with_its_row_and_sorts_every_table(made, tmp_path):
     seen = opened(
         made[0],
         tmp_path / "report.html",
         """
+const fire = (one, type) => one.dispatchEvent(new PointerEvent(type, { bubbles: true, clientX: 5, clientY: 5 }));
+seen.marks = [...document.querySelectorAll("[data-row]")].map((mark) => {
+  fire(mark, "pointerover");
+  const lit = [...document.querySelectorAll("tr.lit")], tip = document.querySelector(".tip");
+  const told = !tip.hidden && tip.textContent.includes(lit[0].cells[0].textContent);
+  fire(mark, "click");
+  return [lit.length, told, document.activeElement.closest("tr") === lit[0]];
+});
 seen.tables = [...document.querySelectorAll("table")].map((table) => [...table.tHead.rows[0].cells].map((head, k) => {
   head.firstElementChild.click();
   return [...table.tBodies[0].rows].map((row) => row.cells[k].dataset.key ?? row.cells[k].textContent);
 }));
 """,
     )
+    page = made[0]
+    assert bool(seen["marks"]) == ("rows_" in page)
+    assert all(mark == [1, True, True] for mark in seen["marks"])
     assert seen["tables"]
     for table in seen["tables"]:
         for column in table:

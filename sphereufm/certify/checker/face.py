@@ -89,6 +89,7 @@ def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str
         (exists and saddle, "strict saddle"),
         (exists and index == 0, "local minimiser"),
         ("gap" in claims, "optimality gap"),
+        ({*claims} == {"rank_one"}, "critical point of rank one"),
         ({*claims} == {"benign"}, "benign instance, BY_THEOREM"),
     ]
     none = "UNDECIDED", "the claims make no sentence about an existing point"

@@ -65,7 +65,10 @@ class Collection:
         problem's dimension are left out (None).
         """
         points = reduced(self.problem, X)
-        labels = capabilities.family_names(self.problem, [(found.X, found.cost) for found in points])
+        # among finitely many points there is no family
+        labels: list[str | None] = [None] * len(points)
+        if self.problem.spheres.dimension:
+            labels = capabilities.family_names(self.problem, [(found.X, found.cost) for found in points])
         isolated = []
         for i, found in enumerate(points):
             name = labels[i]

@@ -258,9 +258,7 @@ def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> Landsca
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path} cannot be read as a landscape report: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise UnreadableFileError(
-            f"{path} is not of format {FORMAT}; write one with `sphereufm verify --out`"
-        )
+        raise UnreadableFileError(f"{path} is not of format {FORMAT}; write one with sphereufm verify --out")
     try:
         return report_from_json(data, problem)
     except InvalidInputError as error:

@@ -20,6 +20,7 @@ from sphereufm.tolerances import COST_ROUNDING
 
 if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
+    from sphereufm.problem.interface import SphereProblem
 
 Entry: TypeAlias = CriticalPoint | CriticalFamily
 Value: TypeAlias = str | float | tuple[float, float] | None
@@ -85,6 +86,12 @@ class Summary:
         return f"{self.verdict}: {self.sentence}. {self.proofs}"
 
 
+def cost_heading(problem: SphereProblem) -> str:
+    """``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit."""
+    unit = capabilities.cost_unit(problem)
+    return f"cost ({unit})" if unit else "cost"
+
+
 def summarise(report: LandscapeReport) -> Summary:
     """Put a report into words.
 
@@ -97,11 +104,10 @@ def summarise(report: LandscapeReport) -> Summary:
     >>> summary.rows[0]["kind"], summary.rows[0]["above"]
     ('global minimiser', 0.0)
     """
-    unit = capabilities.cost_unit(report.problem)
     row = _counterexample(report)
     return Summary(
         title=capabilities.title(report.problem),
-        cost_heading=f"cost ({unit})" if unit else "cost",
+        cost_heading=cost_heading(report.problem),
         verdict=report.verdict.name,
         sentence=_sentence(report, row),
         row=row,
@@ -174,6 +180,8 @@ def _sentence(report: LandscapeReport, row: int | None) -> str:
         if entry.kind is not CriticalPointKind.DEGENERATE:
             what = "a spurious local minimiser"
         return f"row {row + 1} is {what}, neither a global minimiser nor a strict saddle ({how})"
+    if not report.problem.spheres.dimension:
+        return "at d = 1 every point is critical and isolated, and benign or not is no question"
     return "no theorem applies and no counterexample is established, and a search is no proof"
 
 
@@ -204,6 +212,7 @@ def _facts(report: LandscapeReport) -> Iterator[str]:
         yield f"rank 1: {counted(orbits, 'orbit')}, counted exactly{some}"
     if _counted_whole(report):
         yield _ALL_SIGNS
+        yield "row 1 has the least cost of all, by enumeration in floating point"
     elif not complete:
         yield _LOWER_BOUND
     if completeness is not None:

@@ -12,11 +12,13 @@ from sphereufm.landscape.points import (
     LandscapeVerdict,
     Status,
 )
+from sphereufm.notebook import counted
 from sphereufm.problem.theory.theorems import TheoremCheck
 from sphereufm.tolerances import SAME_COST
 
 COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
+_FINITE = "d = 1: each point is a local minimiser, vacuously, and none is called spurious"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
 
 
@@ -43,6 +45,7 @@ def conclude(
     *,
     proofs: bool = False,
     benign: bool = False,
+    finite: bool = False,
 ) -> Conclusion:
     """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
 
@@ -52,9 +55,12 @@ def conclude(
     * ``theorem``: which theorem applies, if one does.
     * ``proofs``: whether proofs of the entries were tried; their ``status`` says which succeeded.
     * ``benign``: whether a complete list leaves nothing but global minimisers and strict saddles.
+    * ``finite``: whether the points are finitely many (d = 1): then there is nothing to decide.
 
     Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
     """
+    if finite:
+        return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=_FINITE)
     bad = [entry for entry in entries if entry.kind in COUNTEREXAMPLES and lies_above(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]
     if theorem is not None and theorem.applies:
@@ -71,7 +77,8 @@ def conclude(
         )
     if benign:
         return Conclusion(verdict=LandscapeVerdict.BENIGN, basis="completeness", basis_status="PROVED")
-    note = f"{len(bad)} rows look degenerate in floating point, which is not proved; {_NO_PROOF}"
+    looks = counted(len(bad), "row looks", "rows look")
+    note = f"{looks} degenerate in floating point, which is not proved; {_NO_PROOF}"
     return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note if bad else _NO_PROOF)
 
 
@@ -97,8 +104,8 @@ def _by_theorem(
             "please report this problem and its certificate"
         )
     note = (
-        f"{bad} rows look degenerate or spurious in floating point although Theorem {name} excludes them; "
-        "their eigenvalues are too small for float thresholds"
+        f"{counted(bad, 'row looks', 'rows look')} degenerate or spurious in floating point although Theorem {name} "
+        "excludes that; eigenvalues are too small for float thresholds"
     )
     if bad and not proofs:
         return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=note)

@@ -140,6 +140,6 @@ def real_array(name: str, value: Any) -> Array:
     if value is None or array.dtype.kind not in "biuf":
         what = "nothing" if value is None else f"{type(value).__name__} of type {array.dtype}"
         raise InvalidInputError(
-            f"the {name} returned {what}, but real numbers are needed; end it with `return`"
+            f"the {name} returned {what}, but real numbers are needed; end it with return"
         )
     return array.astype(np.float64, copy=False)

@@ -133,7 +133,7 @@ const showFalls = (cell, index) => {
 };
 describers.rows = (cell, index) => {
   const entry = data.critical[index];
-  const cells = [...rowAt(index).cells].slice(1).map((one, k) => `${rowHeads[k + 1]} ${one.textContent}`);
+  const cells = cellsOf(rowAt(String(index))).slice(1).map(([head, text]) => `${head} ${text}`);
   put(cell, "p", cells.join("; ") + ".", "values");
   showFalls(cell, index);
   if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);

@@ -2,37 +2,45 @@
 const MOST_STOPS = 100;
 const SAID = ["row", "cost", "rank", "Morse index", "kind", "status"];
 const marksOf = new Map();
-const rowAt = (index) => document.getElementById(`row-${index + 1}`);
-const rowHeads = [...document.querySelectorAll("#rows thead th")].map((head) => head.textContent);
-const sentence = (index) => SAID.map((name) => {
-  const column = rowHeads.findIndex((head) => head === name || head.startsWith(name + " ("));
-  return `${name} ${rowAt(index).cells[column].textContent}`;
-}).join(", ");
-const openRow = (index) => {
-  const row = rowAt(index), button = row.querySelector("button[data-index]");
-  row.hidden = false;
-  if (button.getAttribute("aria-expanded") !== "true") button.click();
-  row.scrollIntoView({ block: "center" });
-  button.focus({ preventScroll: true });
+// a key is the row's number from zero, after the name of its table where that is not the page's first
+const rowAt = (key) => { const at = key.lastIndexOf("-") + 1; return document.getElementById(`${key.slice(0, at)}row-${Number(key.slice(at)) + 1}`); };
+const keyOf = (row) => { const at = row.id.lastIndexOf("row-"); return row.id.slice(0, at) + (Number(row.id.slice(at + 4)) - 1); };
+const cellsOf = (row) => {
+  const heads = [...row.closest("table").tHead.rows[0].cells].map((head) => head.textContent);
+  return [...row.cells].map((cell, k) => [heads[k], cell.textContent]);
 };
-for (const group of document.querySelectorAll('figure svg [id*="-rows_"]')) {
-  const rows = group.id.split("-rows_")[1].split("_").map(Number), uses = [...group.querySelectorAll("use")];
-  const parts = uses.length === rows.length ? uses : [group];
-  parts.forEach((part, k) => {
-    part.dataset.row = rows[k];
-    if (!marksOf.has(rows[k])) marksOf.set(rows[k], []);
-    marksOf.get(rows[k]).push(part);
+const sentence = (key) => {
+  const row = rowAt(key), cells = cellsOf(row), said = row.closest("table").id === "rows";
+  const chosen = said ? cells.filter(([head]) => SAID.some((name) => head === name || head.startsWith(name + " ("))) : cells;
+  return chosen.map(([head, text]) => `${head.split(" (")[0]} ${text}`).join(", ");
+};
+const openRow = (key) => {
+  const row = rowAt(key), button = row.querySelector("button[data-index]"), first = button ?? row.querySelector("a") ?? row;
+  row.hidden = false;
+  if (button && button.getAttribute("aria-expanded") !== "true") button.click();
+  row.scrollIntoView({ block: "center" });
+  if (first === row) row.tabIndex = -1;
+  first.focus({ preventScroll: true });
+};
+for (const group of document.querySelectorAll('figure svg [id*="rows_"]')) {
+  const [, table, numbers] = /^[^-]+-(.*)rows_(.*)$/.exec(group.id);
+  const keys = numbers.split("_").filter(Boolean).map((number) => table + number).filter(rowAt), uses = [...group.querySelectorAll("use")];
+  const parts = uses.length === keys.length ? uses : [group];
+  keys.slice(0, parts.length).forEach((key, k) => {
+    parts[k].dataset.row = key;
+    if (!marksOf.has(key)) marksOf.set(key, []);
+    marksOf.get(key).push(parts[k]);
   });
 }
-const light = (index, on) => {
-  for (const mark of marksOf.get(index) ?? []) mark.classList.toggle("lit", on);
-  rowAt(index)?.classList.toggle("lit", on);
+const light = (key, on) => {
+  for (const mark of marksOf.get(key) ?? []) mark.classList.toggle("lit", on);
+  rowAt(key)?.classList.toggle("lit", on);
 };
 const tip = put(document.body, "div", "", "tip");
 tip.hidden = true;
 const indexOf = (target) => {
-  const mark = target.closest?.("[data-row]"), row = target.closest?.("tr[id^=row-]");
-  return mark ? Number(mark.dataset.row) : row ? Number(row.id.slice(4)) - 1 : null;
+  const mark = target.closest?.("[data-row]"), row = target.closest?.("tr[id*=row-]");
+  return mark ? mark.dataset.row : row ? keyOf(row) : null;
 };
 let lit = null;
 const point = (index, place) => {
@@ -56,12 +64,12 @@ document.addEventListener("focusin", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") point(null, null);
   const mark = event.key === "Enter" && event.target.closest?.("[data-row]");
-  if (mark) openRow(Number(mark.dataset.row));
+  if (mark) openRow(mark.dataset.row);
 });
 document.addEventListener("click", (event) => {
   const mark = event.target.closest?.("[data-row]"), link = event.target.closest?.('a[href^="#row-"]');
-  if (mark) openRow(Number(mark.dataset.row));
-  if (link) { event.preventDefault(); openRow(Number(link.hash.slice(5)) - 1); }
+  if (mark) openRow(mark.dataset.row);
+  if (link) { event.preventDefault(); openRow(String(Number(link.hash.slice(5)) - 1)); }
 });
 // the marks of the first figure can be reached by the keyboard, unless they are too many
 const stops = [...(document.querySelector("figure svg:has([data-row])")?.querySelectorAll("[data-row]") ?? [])];
@@ -70,9 +78,9 @@ if (stops.length && stops.length <= MOST_STOPS) {
   for (const stop of stops) {
     stop.setAttribute("tabindex", "0");
     stop.setAttribute("role", "button");
-    stop.setAttribute("aria-label", sentence(Number(stop.dataset.row)));
+    stop.setAttribute("aria-label", sentence(stop.dataset.row));
   }
 }
 document.addEventListener("filtered", () => {
-  for (const [index, parts] of marksOf) for (const part of parts) part.classList.toggle("dim", rowAt(index).hidden);
+  for (const [key, parts] of marksOf) for (const part of parts) part.classList.toggle("dim", rowAt(key).hidden);
 });
