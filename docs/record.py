@@ -69,7 +69,7 @@ def same_words(expected: str, printed: str) -> bool:
 
 def _words(text: str) -> str:
     """The text with numbers made equal, white space and rules folded."""
-    return " ".join(NUMBER.sub("#", re.sub(r"[─━]+", "", text)).split())
+    return " ".join(NUMBER.sub("#", re.sub(r"[─━│┃]+", " ", text)).split())
 
 
 def clone(folder: Path) -> Path:

@@ -124,8 +124,8 @@ def test_verdicts_of_comparisons_and_sweeps_count():
         "lbfgs reached a relative gradient norm of 1e-09 in 1 of 2 runs; trust-region reached it in 2 of 2 runs."
     )
     assert verdict(sweep_page()[0]) == (
-        "Of 5 cells 1 are BENIGN by theorem, 2 NOT_BENIGN (the counterexample PROVED in 1, numerical in 1), "
-        "1 UNDECIDED, and 1 failed."
+        "Of 5 cells 1 BENIGN by theorem, 2 NOT_BENIGN (the counterexample PROVED in 1, numerical in 1), "
+        "1 UNDECIDED, 1 failed."
     )
 
 
