@@ -115,7 +115,7 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
     if kind == "well_classified":
         return (
             f"every critical point within {printed(claim['radius'], False)} of the stored point classifies all samples "
-            "well, so it is a global minimiser or a strict saddle (Theorem F, formally proved: docs/formal, `benign_F`)"
+            "well, so it is a global minimiser or a strict saddle (Theorem F, formally proved: docs/formal, benign_F)"
         )
     if kind in ("spurious", "degenerate"):
         here, there = printed(B.bound(shown[0], False), False), printed(B.bound(shown[1], True), True)
@@ -124,7 +124,7 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
     if kind == "benign":
         needs = shown[0]
         return (
-            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, `{claim['formal']}`): {needs}, so every "
+            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, {claim['formal']}): {needs}, so every "
             "critical point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
         )
     if kind == "collapsed":
