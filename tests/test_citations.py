@@ -1,4 +1,4 @@
-"""Every work that a page or a docstring cites has an address, and every address is cited."""
+"""Every work that a page or a docstring cites has an address."""
 
 import ast
 from pathlib import Path
@@ -21,11 +21,8 @@ def texts():
                 yield module.name, ast.get_docstring(node) or ""
 
 
-def test_every_cited_work_has_an_address_and_every_address_is_cited():
-    found = list(texts())
-    assert [(name, title) for name, text in found for title in unknown(text)] == []
-    links = "\n".join(linked(text, "<{address}>") for _, text in found)
-    assert [title for title, address in WORKS.items() if f"<{address}>" not in links] == []
+def test_every_cited_work_has_an_address():
+    assert [(name, title) for name, text in texts() for title in unknown(text)] == []
 
 
 def test_a_title_becomes_a_link_wherever_its_line_breaks():
