@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_constructed_starts_are_searched():
 
 
 def test_families_are_merged_into_one_row():
-    named = landscape(SMALL, "family_name")
+    named = landscape(SMALL, "family_name", "pulls_are_rounding")
     assert "collapsed-classifiers" in [getattr(entry, "name", None) for entry in named.critical]
     assert "collapsed-classifiers" not in [
         getattr(entry, "name", None) for entry in landscape(SMALL).critical
@@ -182,7 +183,7 @@ def test_no_rank_is_searched_above_the_highest():
 
 
 def test_an_exact_instance_is_proved():
-    report = prove_landscape(landscape(SMALL, "exact_instance", "family_name"))
+    report = prove_landscape(landscape(SMALL, "exact_instance", "family_name", "pulls_are_rounding"))
     assert report.proofs is not None
     assert report.proofs.proved > 0
 
@@ -266,12 +267,20 @@ def test_differences_for_hessians_are_named_in_the_notes():
 
 def test_a_cost_that_is_always_finite_is_not_tried_at_starts():
     toy = knowing_points(SMALL)
-    X = SMALL.spheres.random_point(0)
-    assert capabilities.is_finite(toy, X)
-    assert len(toy.points) == 1
+    X = SMALL.spheres.random_point(0, (2,))
+    assert len(capabilities.finite_points(toy, X)) == 2
+    tried = len(toy.points)
+    assert tried > 0
     toy.is_always_finite = SMALL.is_always_finite
-    assert capabilities.is_finite(toy, X)
-    assert len(toy.points) == 1
+    assert len(capabilities.finite_points(toy, X)) == 2
+    assert len(toy.points) == tried
+
+
+def test_a_theorem_of_single_points_is_noted_where_none_speaks_of_all():
+    toy = knowing(TRAP, "benign_theorem")
+    assert not any("Theorem F" in note for note in verify_landscape(toy, starts=2).notes)
+    type(toy).point_theorem = lambda self, X: SimpleNamespace(applies=True)
+    assert any("Theorem F" in note for note in verify_landscape(toy, starts=2).notes)
 
 
 @pytest.mark.parametrize("method", ["shifted_hessian", "tangent_hessian"])
