@@ -331,3 +331,67 @@ transitivity (t j * t j * (a c * s k * Gm g (outer a s) (outer a t) k j)); last 
 by rewrite sq // mul1r.
 Qed.
 End RankOne.
+
+(* ---- an orthogonal matrix turns a point and leaves its index ---- *)
+Lemma index_image (R : realType) (E : vectType R) (f : 'Hom(E,E)) (q q' : E -> R) (T : {vspace E}) m :
+  (forall x, f x = 0 -> x = 0) -> (forall x, q' (f x) = q x) -> has_index q T m -> has_index q' (f @: T)%VS m.
+Proof.
+move=> inj qf [M [P [MP cap dM neg pos]]].
+have ker0 : (lker f == 0)%VS.
+  by rewrite -subv0; apply/subvP => x; rewrite memv_ker memv0 => /eqP /inj ->.
+exists (f @: M)%VS, (f @: P)%VS; split; first by rewrite -limgD MP.
+- apply/eqP; rewrite -subv0; apply/subvP => x /memv_capP [/memv_imgP [u uM ->] /memv_imgP [v vP uv]].
+  have e : u = v by apply/eqP; rewrite -subr_eq0; apply/eqP/inj; rewrite linearB /= uv subrr.
+  have : u \in (M :&: P)%VS by rewrite memv_cap uM e.
+  by rewrite cap memv0 => /eqP ->; rewrite linear0 mem0v.
+- by rewrite limg_dim_eq // (eqP ker0) capv0.
+- move=> _ /memv_imgP [u uM ->] fu0; rewrite qf; apply: neg => //.
+  by apply/eqP => u0; rewrite u0 linear0 eqxx in fu0.
+- by move=> _ /memv_imgP [u uP ->]; rewrite qf; apply: pos.
+Qed.
+
+Section Rotated.
+Variables (R : realType) (d K N : nat) (g : 'I_N -> ('I_K -> R) -> 'I_K -> R)
+  (Q : 'I_N -> ('I_K -> R) -> 'I_K -> 'I_K -> R) (O : 'M[R]_d).
+Hypothesis OO : O^T *m O = 1%:M.
+Variables (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)).
+Local Notation pairs := [vectType R of 'M[R]_(d,K) * 'M[R]_(d,N)].
+
+Lemma turn_dotc n m (A : 'M[R]_(d,n)) (B : 'M[R]_(d,m)) i j : dotc (O *m A) (O *m B) i j = dotc A B i j.
+Proof.
+have e p r (C : 'M[R]_(p,n)) (D : 'M[R]_(p,r)) k : \sum_a C a i * D a k = (C^T *m D) i k.
+  by rewrite mxE; apply: eq_bigr => a _; rewrite mxE.
+by rewrite /dotc !e trmx_mul -mulmxA [O^T *m _]mulmxA OO mul1mx.
+Qed.
+
+Lemma turn_hess_inv U V : hess g Q (O *m W) (O *m H) (O *m U) (O *m V) = hess g Q W H U V.
+Proof.
+have s i : scores (O *m W) (O *m H) i = scores W H i by apply/funext => k; apply: turn_dotc.
+have G k i : Gm g (O *m W) (O *m H) k i = Gm g W H k i by rewrite /Gm s.
+rewrite /hess; congr (_ + _ * _ - _ - _).
+- apply: eq_bigr => i _; apply: eq_bigr => k _; apply: eq_bigr => j _.
+  by rewrite s /Dm !turn_dotc.
+- by apply: eq_bigr => i _; apply: eq_bigr => k _; rewrite G turn_dotc.
+- apply: eq_bigr => k _; rewrite turn_dotc; congr (_ * _); apply: eq_bigr => i _; by rewrite G turn_dotc.
+- apply: eq_bigr => i _; rewrite turn_dotc; congr (_ * _); apply: eq_bigr => k _; by rewrite G turn_dotc.
+Qed.
+
+Definition turn_fun (X : pairs) : pairs := (O *m X.1, O *m X.2).
+Lemma turn_linear : linear turn_fun.
+Proof. by move=> a [U V] [U' V']; congr pair; rewrite /= mulmxDr -scalemxAr. Qed.
+
+Lemma index_turned m : has_index (fun X : pairs => hess g Q W H X.1 X.2) (tangent_space W H) m ->
+  has_index (fun X : pairs => hess g Q (O *m W) (O *m H) X.1 X.2) (tangent_space (O *m W) (O *m H)) m.
+Proof.
+pose f : 'Hom(pairs, pairs) := linfun (Linear turn_linear); have fE X : f X = turn_fun X by rewrite lfunE.
+have back n (A : 'M[R]_(d,n)) : O *m (O^T *m A) = A by rewrite mulmxA (mulmx1C OO) mul1mx.
+have inj n (A : 'M[R]_(d,n)) : O *m A = 0 -> A = 0 by move=> e; rewrite -[A]mul1mx -OO -mulmxA e mulmx0.
+move=> h; rewrite (_ : tangent_space (O *m W) (O *m H) = (f @: tangent_space W H)%VS).
+  apply: index_image h => [[U V]|[U V]]; rewrite fE; last exact: turn_hess_inv.
+  by case=> /inj -> /inj ->.
+apply/vspaceP => X; apply/tangent_spaceP/memv_imgP => [[tU tV]|[[U V] /tangent_spaceP [tU tV] ->]].
+  exists (O^T *m X.1, O^T *m X.2); last by rewrite fE /turn_fun /= !back; case: X tU tV.
+  by apply/tangent_spaceP; split=> j; rewrite /= -turn_dotc back; [apply: tU|apply: tV].
+by rewrite fE; split=> j; rewrite /= turn_dotc; [apply: tU|apply: tV].
+Qed.
+End Rotated.

@@ -11,6 +11,7 @@ From mathcomp.analysis Require Import reals signed topology normedtype sequences
 From mathcomp Require Import ring.
 From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse.
 From Sphere Require Import Bias Losses Plane Index TwoClasses Merge Affine.
+From Sphere Require Import Balanced BalancedLosses Turned.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -199,6 +200,13 @@ rewrite (_ : @rows _ _ _ _ 1 = fun X => qS g W H (fun k => X.1 0 k) (fun i => X.
 by apply/funext => X; apply: big_ord1.
 Qed.
 
+(* ... and an orthogonal matrix that turns the point leaves the index, so this says it of every point of rank d. *)
+Theorem index_rotated (m : nat) (O : 'M[R]_d) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : O^T *m O = 1%:M ->
+  has_index (fun X : 'M[R]_(d,K) * 'M[R]_(d,N) => hess g Q W H X.1 X.2) (tangent_space W H) m ->
+  has_index (fun X : 'M[R]_(d,K) * 'M[R]_(d,N) => hess g Q (O *m W) (O *m H) X.1 X.2)
+    (tangent_space (O *m W) (O *m H)) m.
+Proof. by move=> OO; apply: (index_turned OO). Qed.
+
 Theorem index_unique (E : vectType R) (q : E -> R) (T : {vspace E}) m m' :
   has_index q T m -> has_index q T m' -> m = m'.
 Proof. exact: Index.index_unique. Qed.
@@ -306,6 +314,95 @@ by case: (benign_affine (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (s
   uW uH ind sh dK st).
 Qed.
 End Losses.
+
+(* ---- Theorem G: the minimum for balanced classes and any convex loss that treats the classes alike ---- *)
+Section LeastValues.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (om : 'I_N -> R).
+Hypotheses (K2 : (1 < K)%N) (om0 : forall i, 0 < om i) (bal : balanced y om).
+Section TheoremG.
+Variables (l : 'I_N -> ('I_K -> R) -> R) (g : 'I_N -> ('I_K -> R) -> 'I_K -> R) (phi p r : R -> R -> R).
+(* l_i is convex with gradient g_i, and at scores b for the label and c for the others it is om_i phi(b, c), with gradient
+   om_i p(b, c) and om_i r(b, c) *)
+Hypotheses (cx : convex l g) (al : alike y om l g phi p r).
+
+(* In every dimension the cost of a point is at least phi(b, c) for some b and c with
+   |b + (K - 1) c| + (K - 1) |b - c| <= K; in dimension K and more, every such phi(b, c) is the cost of a point. *)
+Theorem least_value_G : (forall (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)), unitc W -> unitc H ->
+    exists b c, in_range K b c /\ phi b c <= total l W H) /\
+  ((K <= d)%N -> forall b c, in_range K b c -> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)),
+    [/\ unitc W, unitc H & total l W H = phi b c]).
+Proof. by split=> [W H uW uH|dK b c rg]; [apply: (bound_G K2 om0 bal cx al)|apply: (attained_G K2 bal al dK rg)]. Qed.
+
+(* So neural collapse has the least cost if |p + (K - 1) r| <= r - p at its scores 1 and - 1 / (K - 1). *)
+Theorem least_value_simplex (b := 1 : R) (c := - (K%:R - 1)^-1 : R) (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  `|p b c + (K%:R - 1) * r b c| <= r b c - p b c -> unitc W -> unitc H -> neural_collapse y W H ->
+  total l W H = phi b c /\ global_min (total l) W H.
+Proof.
+move=> h uW uH nc; have e := simplex_value K2 bal al (collapse_simplex K2 uW nc) nc.1.
+by split=> // W' H' uW' uH'; rewrite e; apply: (simplex_bound K2 om0 bal cx al uW' uH' h).
+Qed.
+End TheoremG.
+
+Variable T : R.
+Hypothesis T0 : 0 < T.
+Local Notation tau := (fun=> T).
+Local Notation off := (fun _ _ => 0).
+
+(* Label smoothing: neural collapse has the least cost while T K / (K - 1) is at most the least margin
+   log(1 + K (1 - eps) / eps); the entropy of the target is a lower bound, attained from there on if d >= K. *)
+Theorem least_value_smoothed eps (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) : 0 < eps -> eps <= 1 -> unitc W -> unitc H ->
+  (T * K%:R / (K%:R - 1) <= least_margin K eps -> smoothed_two K T eps 1 (- (K%:R - 1)^-1) <= smoothed y tau off om eps W H)
+  /\ smoothed_entropy K eps <= smoothed y tau off om eps W H.
+Proof.
+move=> eps0 eps1 uW uH.
+by split=> [small|]; [apply: smoothed_simplex|apply: smoothed_ge_entropy].
+Qed.
+
+Theorem least_value_smoothed_attained eps : 0 < eps -> eps <= 1 -> least_margin K eps <= T * K%:R / (K%:R - 1) ->
+  (K <= d)%N -> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)),
+  [/\ unitc W, unitc H & smoothed y tau off om eps W H = smoothed_entropy K eps].
+Proof. by move=> eps0 eps1 large dK; apply: smoothed_entropy_attained. Qed.
+
+(* One class against the others: neural collapse has the least cost if (K - 2) s(- T / (K - 1)) <= 2 s(- T), s the logistic
+   function. *)
+Theorem least_value_one_against_all (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) :
+  (K%:R - 2) * logistic (- (T / (K%:R - 1))) <= 2 * logistic (- T) -> unitc W -> unitc H ->
+  one_against_all_two K T 1 (- (K%:R - 1)^-1) <= one_against_all y tau off om W H.
+Proof. exact: one_against_all_simplex. Qed.
+End LeastValues.
+
+(* Squared error with temperatures up to the target, any labels and weights: the least value, attained if d >= K. *)
+Theorem least_value_squared (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (tau om : 'I_N -> R) (kappa M : R) :
+  (forall i, 0 < tau i) -> (forall i, 0 < om i) -> 0 < kappa -> (forall i, tau i <= M) ->
+  (forall (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)), unitc W -> unitc H ->
+    squared_least tau om kappa M <= squared y tau (fun _ _ => 0) om kappa M W H) /\
+  ((K <= d)%N -> exists (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)), [/\ unitc W, unitc H &
+    squared y tau (fun _ _ => 0) om kappa M W H = squared_least tau om kappa M]).
+Proof. by move=> tau0 om0 kappa0 tM; split=> [W H uW uH|dK]; [apply: squared_ge|apply: squared_attained]. Qed.
+
+(* ---- a turned sample: a simplex frame, one sample at the antipode of its classifier ---- *)
+Section TurnedSample.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (T : R) (om : 'I_N -> R).
+Variables (W : 'M[R]_(d,K)) (H : 'M[R]_(d,N)) (i : 'I_N).
+Hypotheses (K2 : (1 < K)%N) (T0 : 0 < T) (om0 : forall i, 0 < om i) (sW : simplex W).
+Hypothesis turned : forall a, H a i = - W a (y i).
+Local Notation h := (hess (soft_grad (onehot R y) (fun=> T) (fun _ _ => 0) om) (soft_hess (fun=> T) (fun _ _ => 0) om) W H).
+
+(* In dimension K - 1 the Hessian along any turn v of this sample alone has the sign of T - (K - 1). *)
+Theorem turned_sample_edge v : K = d.+1 -> bdot v H i = 0 -> h (outer v (fun=> 0)) (outer v (delta R i)) =
+  om i * T * turned_prob K T * (K%:R / (K%:R - 1)) * (T - (K%:R - 1)) * sqn v.
+Proof. exact: turned_edge. Qed.
+
+(* In dimension K and more such a point is a strict saddle, if it is critical. *)
+Theorem turned_sample_saddle : (K <= d)%N -> unitc W -> unitc H ->
+  stationary (cost y (fun=> T) (fun _ _ => 0) om) W H -> strict_saddle (cost y (fun=> T) (fun _ _ => 0) om) W H.
+Proof.
+move=> dK uW uH; rewrite cost_totalE => st; have h1 := soft_chain1 (onehot R y) (fun=> T) (fun _ _ => 0) om y.
+have cr := stationary_critical h1 uW uH st.
+apply: (neg_curv_saddle h1 (soft_chain2 (onehot R y) (fun=> T) (fun _ _ => 0) om y) uW uH cr).
+exact: (turned_saddle K2 T0 om0 sW turned dK).
+Qed.
+End TurnedSample.
 
 (* ---- cross-entropy in the plane, d = 2 ---- *)
 Section Plane.
