@@ -11,7 +11,7 @@ From mathcomp.analysis Require Import reals signed topology normedtype sequences
 From mathcomp Require Import ring.
 From Sphere Require Import Definitions Algebra Calculus Landscape TheoremC CrossEntropy TheoremS TheoremE Collapse.
 From Sphere Require Import Bias Losses Plane Index TwoClasses Merge Affine.
-From Sphere Require Import Balanced BalancedLosses Turned.
+From Sphere Require Import Balanced BalancedLosses Turned SmoothedThree.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
 Import Order.TTheory GRing.Theory Num.Theory.
 Import numFieldTopology.Exports numFieldNormedType.Exports.
@@ -314,6 +314,27 @@ by case: (benign_affine (soft_chain1 q tau _ om y) (soft_chain2 q tau _ om y) (s
   uW uH ind sh dK st).
 Qed.
 End Losses.
+
+(* Label smoothing of two or three classes, one inverse temperature, d >= 3: benign, however large the temperature. *)
+Section SmoothedThree.
+Variables (R : realType) (d K N : nat) (y : 'I_N -> 'I_K) (T eps : R) (om : 'I_N -> R).
+Hypotheses (K1 : (1 < K)%N) (K3 : (K <= 3)%N) (d3 : (2 < d)%N) (T0 : 0 < T) (om0 : forall i, 0 < om i).
+Hypotheses (eps0 : 0 < eps) (eps1 : eps < 1).
+Local Notation f := (@smoothed R d K N y (fun=> T) (fun _ _ => 0) om eps).
+Local Notation q := (smooth_target y eps).
+
+Theorem benign_smoothed_three : benign f.
+Proof.
+move=> W H uW uH; rewrite smoothed_totalE.
+apply: (benign_at (soft_chain1 q _ _ om y) (soft_chain2 q _ _ om y) (soft_convex q _ _ y om0) uW uH) => cr.
+exact: dichotomy_three.
+Qed.
+
+Theorem no_spurious_smoothed_three : no_spurious f.
+Proof.
+have := benign_smoothed_three; rewrite smoothed_totalE; exact: benign_no_spurious (soft_chain1 q _ _ om y).
+Qed.
+End SmoothedThree.
 
 (* ---- Theorem G: the minimum for balanced classes and any convex loss that treats the classes alike ---- *)
 Section LeastValues.

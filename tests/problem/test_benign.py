@@ -136,6 +136,11 @@ def test_a_sample_that_is_not_pushed_turns_where_logits_do_not_see_it(loss):
         (theorem_c, {"loss": "arcface", "dim": 5}, "arcface is not known to be convex"),
         (
             theorem_c,
+            {"class_sizes": (1, 1, 1), "dim": 3, "tau": [1, 1, 9], "loss": SMOOTHED},
+            "the derivative of label-smoothing can vanish",
+        ),
+        (
+            theorem_c,
             {"loss": SMOOTHED, "bias": True},
             "with a free bias the derivative of label-smoothing may vanish",
         ),

@@ -37,6 +37,16 @@ def is_smoothed(B: Any, p: Any) -> bool:
     return bool(B.less(B.function("exp", B.number(2 * max(p.taus))), B.number(odds)))
 
 
+def is_smoothed_three(B: Any, p: Any) -> bool:
+    """The same ``tau`` for all samples, however large."""
+    return (
+        p.loss == "label-smoothing"
+        and p.classes <= 3 <= p.dim
+        and 0 < p.parameters["smoothing"] < 1
+        and min(p.taus) == max(p.taus)
+    )
+
+
 def is_logistic(B: Any, p: Any) -> bool:
     """One class against the others."""
     return p.loss == "logistic" and p.dim > p.classes
@@ -55,6 +65,11 @@ THEOREMS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
         "C",
         is_smoothed,
         "label smoothing, d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps)",
+    ),
+    "benign_smoothed_three": (
+        "C",
+        is_smoothed_three,
+        "label smoothing above zero and below one, K <= 3, d >= 3 and one tau",
     ),
     "benign_one_against_all": ("C", is_logistic, "the logistic loss, K >= 2 and d >= K + 1"),
     "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < target"),

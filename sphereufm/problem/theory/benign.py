@@ -5,9 +5,9 @@ Every critical point is a global minimiser or a strict saddle, for any labels an
 * **S**: cross-entropy (with margins, offsets, a ``tau_i`` per sample, a free bias), ``d >= max(K, 3)``;
 * **E** (the edge): the same losses, ``d = K - 1 >= 3`` and ``2 tau_i <= K - 2`` for every sample;
 * **C**: a loss that is convex in the logits and whose derivative cannot vanish, ``d >= K + 1``, or ``d >= max(K, 3)``
-  where the loss is blind to a common shift of the logits.  Label smoothing of up to three classes needs no more than
-  ``d >= 3``: there it does not matter that its derivative can vanish.  A free bias is allowed where the derivative
-  cannot vanish at any logits.
+  where the loss is blind to a common shift of the logits.  Label smoothing of up to three classes, with one ``tau``,
+  needs no more than ``d >= 3``: there it does not matter that its derivative can vanish.  A free bias is allowed where
+  the derivative cannot vanish at any logits.
 
 Theorem **F** speaks of one point at ``d = K - 1 >= 3``, at any ``tau``: a critical point at which every sample is well
 classified, ``<w_k, h_i> <= <w_y, h_i>`` (or ``2 tau_i <= K - 2``), is a global minimiser or a strict saddle.
@@ -82,7 +82,8 @@ def theorem_c(problem: UFMProblem) -> TheoremCheck:
     failures = []
     if not facts.convex:
         failures.append(f"{loss.name} is not known to be convex in the logits")
-    never, small = math.isinf(facts.vanishes_from), facts.harmless_to >= K and not problem.bias
+    never, one_tau = math.isinf(facts.vanishes_from), len(set(problem.exact_rates or ())) <= 1
+    small = facts.harmless_to >= K and one_tau and not problem.bias
     if problem.bias and not never:
         failures.append(f"with a free bias the derivative of {loss.name} may vanish")
     elif not (small or problem.tau < facts.vanishes_from * (1.0 - _CLEARANCE)):
