@@ -91,7 +91,7 @@ class Bar:
     Used as a context manager and called as a :class:`Progress`.
 
     ``live``: false draws nothing, wherever it is; ``line``: takes a line of text where there is no bar: at
-    news, at the end of a stage, and once a second in between.
+    a new detail, at the end of a stage, and once a second in between.
     """
 
     def __init__(self, *, live: bool = True, line: Callable[[str], object] | None = None) -> None:
@@ -149,8 +149,13 @@ class _TerminalBar:
             transient=True,
         )
         self._task = self._bar.add_task("", detail="")
+        self._stage = ""
         self.stop = self._bar.stop
         self._bar.start()
 
     def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        self._bar.update(self._task, description=stage, completed=done, total=total, detail=detail)
+        # rich draws ten times a second; each stage is drawn once at least, however short it was
+        begun, self._stage = stage != self._stage, stage
+        self._bar.update(
+            self._task, description=stage, completed=done, total=total, detail=detail, refresh=begun
+        )

@@ -133,12 +133,12 @@ def test_a_mistyped_word_is_answered_with_the_nearest(capsys, words, hint):
 )
 def test_the_shell_completes(typed, offered):
     words = typed.split()
-    told = {
+    environment = {
         "_SPHEREUFM_COMPLETE": "bash_complete",
         "COMP_WORDS": typed,
         "COMP_CWORD": str(len(words) - 1),
     }
-    with start(env=told, stdout=subprocess.PIPE) as process:
+    with start(env=environment, stdout=subprocess.PIPE) as process:
         out, err = process.communicate(timeout=60)
     # the module's name is that of the program only through the installed script
     assert offered in [line.partition(",")[2] for line in out.splitlines()], err
@@ -152,15 +152,15 @@ def test_the_shell_gets_its_script(shell):
         assert "_SPHEREUFM_COMPLETE" in out
 
 
-@pytest.mark.parametrize("told", [{}, {"NO_COLOR": "1"}], ids=str)
-def test_no_escapes_in_a_pipe(told):
-    with start(*QUICK["verify"], env=told, stdout=subprocess.PIPE) as process:
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=str)
+def test_no_escapes_in_a_pipe(environment):
+    with start(*QUICK["verify"], env=environment, stdout=subprocess.PIPE) as process:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "\x1b" not in out + err
 
 
-def on_a_terminal(words, told):
+def on_a_terminal(words, environment):
     """What a terminal would get, standard error included."""
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
@@ -168,7 +168,7 @@ def on_a_terminal(words, told):
         [sys.executable, "-m", "sphereufm", *words],
         stdout=follower,
         stderr=follower,
-        env={key: value for key, value in os.environ.items() if key != "NO_COLOR"} | told,
+        env={key: value for key, value in os.environ.items() if key != "NO_COLOR"} | environment,
     )
     os.close(follower)
     shown = b""
@@ -195,10 +195,10 @@ def test_a_terminal_gets_no_bars_with_quiet():
     assert on_a_terminal([*QUICK["verify"], "--quiet"], {"TERM": "xterm-256color"}) == ""
 
 
-def test_verify_says_how_many_classes_and_how_much_is_unseen(capsys):
-    news = re.compile(r"\d+ found, unseen mass below \d+%")
+def test_verify_says_how_many_orbits_and_how_much_is_unseen(capsys):
+    coverage = re.compile(r"\d+ found, unseen mass below \d+%")
     _, _, err = run(capsys, *QUICK["verify"], "--verbose")
-    assert news.search(err)
+    assert coverage.search(err)
     assert err.startswith("Plan: rank 2")
     seen = on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"})
     assert seen.startswith("Plan: rank 2")
