@@ -169,9 +169,10 @@ class _Nodes:
     def _grow(self, more: int) -> None:
         """Make room."""
         while self.used + more > len(self.code):
-            for name in ("code", "passes", "cut", "first", "zero"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
+            self.code, self.passes, self.cut, self.first, self.zero = (
+                np.concatenate([old, np.zeros_like(old)])
+                for old in (self.code, self.passes, self.cut, self.first, self.zero)
+            )
 
     def levels(self) -> dict[str, Any]:
         """The tree so far, level by level."""

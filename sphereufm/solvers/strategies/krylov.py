@@ -151,9 +151,9 @@ class Krylov:
         room = self.basis.shape[1]
         if count <= room:
             return
-        for name in ("basis", "diagonal", "off"):
-            old = getattr(self, name)
-            setattr(self, name, np.concatenate([old, np.zeros_like(old)], axis=1))
+        self.basis, self.diagonal, self.off = (
+            np.concatenate([old, np.zeros_like(old)], axis=1) for old in (self.basis, self.diagonal, self.off)
+        )
 
 
 def _secular_solution(values: Array, c: Array, sigma: Array) -> Array:
