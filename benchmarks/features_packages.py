@@ -81,9 +81,9 @@ def neural_collapse_rows(data: FeatureSet) -> Iterator[Row]:
     yield name, "clf_ncc_agreement", measure.clf_ncc_agreement(decisions), "nc4", ours.nc4
     O = np.random.default_rng(0).standard_normal((200, d))
     detector = make_detector(data)
-    told = detector.detect("noise", detector.scores(data.features), _source(O))
+    outcome = detector.detect("noise", detector.scores(data.features), _source(O))
     deviation = measure.orthogonality_deviation(M, torch.from_numpy(O.mean(axis=0)))
-    yield name, "orthogonality_deviation", deviation, "nc5", told.nc5
+    yield name, "orthogonality_deviation", deviation, "nc5", outcome.nc5
 
 
 def pytorch_ood_rows(data: FeatureSet) -> Iterator[Row]:
@@ -99,11 +99,11 @@ def pytorch_ood_rows(data: FeatureSet) -> Iterator[Row]:
     their.fit(batches)
     known, unknown = (-their.predict(torch.from_numpy(A).float()).numpy() for A in (H, O))
     detector = make_detector(data)
-    told = detector.detect("noise", detector.scores(data.features), _source(O))
-    yield "pytorch_ood", "ViM, AUROC", _auroc(known, unknown), "vim", told.auroc["vim"]
+    outcome = detector.detect("noise", detector.scores(data.features), _source(O))
+    yield "pytorch_ood", "ViM, AUROC", _auroc(known, unknown), "vim", outcome.auroc["vim"]
     energy = detectors.EnergyBased(lambda x: x @ torch.from_numpy(W).float().T + torch.from_numpy(b).float())
     known, unknown = (-energy.predict(torch.from_numpy(A).float()).numpy() for A in (H, O))
-    yield "pytorch_ood", "EnergyBased, AUROC", _auroc(known, unknown), "energy", told.auroc["energy"]
+    yield "pytorch_ood", "EnergyBased, AUROC", _auroc(known, unknown), "energy", outcome.auroc["energy"]
     if hasattr(detectors, "NECO"):
         scaled = (H - H.mean(axis=0)) / H.std(axis=0)
         other = (O - H.mean(axis=0)) / H.std(axis=0)

@@ -68,11 +68,11 @@ main()
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """Judge a script, outside of the repository and without this project's settings: exit code and messages."""
+def type_check(tmp_path_factory):
+    """Check a script's types, outside of the repository, without this project's settings: exit code and messages."""
     folder = tmp_path_factory.mktemp("user")
 
-    def judge(text):
+    def check(text):
         (folder / "script.py").write_text(text, encoding="utf-8")
         # an installed package is followed silently; here it is found as source
         words = [
@@ -89,11 +89,11 @@ def judged(tmp_path_factory):
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    return judge
+    return check
 
 
-def test_a_typed_script_passes_the_strict_check(judged):
-    code, messages = judged(SCRIPT)
+def test_a_typed_script_passes_the_strict_check(type_check):
+    code, messages = type_check(SCRIPT)
     assert code == 0, messages
 
 
@@ -106,7 +106,7 @@ def test_a_typed_script_passes_the_strict_check(judged):
         ("dim=4", "dimension=4"),
     ],
 )
-def test_a_mistake_is_found(judged, right, wrong):
+def test_a_mistake_is_found(type_check, right, wrong):
     assert right in SCRIPT
-    code, messages = judged(SCRIPT.replace(right, wrong))
+    code, messages = type_check(SCRIPT.replace(right, wrong))
     assert code == 1, messages

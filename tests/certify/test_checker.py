@@ -227,7 +227,7 @@ def test_a_degenerate_point_is_never_proved():
         converted(certificate)
 
 
-def test_two_classes_that_almost_merge_are_told_apart():
+def test_two_classes_that_almost_merge_are_distinguished():
     # the fold of K = 3, d = 2 lies at tau = 9.0724: just above it the minimum and its saddle are close
     problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau="9.08")
     search = find_critical_points(problem, problem.spheres.random_point(0, (400,)))

@@ -122,7 +122,7 @@ def test_extreme_temperatures_crash_nothing(backend):
 
 
 @pytest.mark.parametrize("backend", ["flint", "integers"])
-def test_radii_that_print_alike_are_not_taken_for_each_other(backend):
+def test_radii_of_one_print_are_not_taken_for_each_other(backend):
     arithmetic = face.BACKENDS[backend](128)
     with arithmetic:
         data = certificate(ufm([1, 1], 2), point(1, [[ONE]] * 4))

@@ -244,7 +244,7 @@ def test_long_fractions_are_not_cut_into_other_numbers():
     st.fractions(Fraction(1, 9), 9),
     st.none() | st.lists(st.fractions(Fraction(1, 9), 9), min_size=6, max_size=6),
 )
-def test_both_sides_hash_an_instance_alike(labels, tau, weights):
+def test_both_sides_give_an_instance_one_hash(labels, tau, weights):
     weights = None if weights is None else tuple(weights[: len(labels)])
     instance = ExactInstance(classes=3, dim=2, labels=tuple(labels), tau=tau, weights=weights)
     scaled = None if weights is None else tuple(3 * w for w in weights)
@@ -255,7 +255,7 @@ def test_both_sides_hash_an_instance_alike(labels, tau, weights):
     assert check_bytes(json.dumps(certificate(data, None)).encode()).sha256 == instance.sha256
 
 
-def test_both_sides_hash_an_expression_alike():
+def test_both_sides_give_an_expression_one_hash():
     program = (("const", "2/4"), ("gram", 0, 1), ("mul", 0, 1))
     instance = ExpressionInstance(dim=2, columns=2, program=program)
     data = {"kind": "expression", "dim": 2, "columns": 2, "program": [list(step) for step in program]}

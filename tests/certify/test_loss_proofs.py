@@ -204,7 +204,7 @@ def test_a_minimum_of_the_focal_loss_is_local_and_no_more():
 
 
 @pytest.mark.parametrize(
-    ("loss", "told"),
+    ("loss", "message"),
     [
         ({"name": "label-smoothing"}, "lacks smoothing"),
         ({"name": "label-smoothing", "smoothing": "-1/10"}, "wrong sign"),
@@ -216,12 +216,12 @@ def test_a_minimum_of_the_focal_loss_is_local_and_no_more():
         ({"name": "focal", "focusing": "two"}, "exact number"),
     ],
 )
-def test_unknown_losses_and_parameters_out_of_range_are_refused(loss, told):
+def test_unknown_losses_and_parameters_out_of_range_are_refused(loss, message):
     document = json.loads(
         certificate_to_json(prove_benign(ExactInstance(classes=2, dim=3, class_sizes=(1, 1), tau=TAU)))
     )
     document["instance"]["loss"] = loss
-    with pytest.raises(CheckError, match=told):
+    with pytest.raises(CheckError, match=message):
         status(document)
 
 

@@ -59,7 +59,7 @@ def test_each_class_may_have_its_own_tau(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--loss", "focal", "--margin", "1"], "--margin is no option of --loss focal, which has --focusing"),
         (["--loss", "logistic", "--margin", "1"], "which has none"),
@@ -72,7 +72,7 @@ def test_each_class_may_have_its_own_tau(capsys):
         (["--margin", "wide"], "must be a number"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_a_sentence(words, told, capsys):
+def test_what_does_not_fit_is_refused_in_a_sentence(words, message, capsys):
     code, _, err = run(capsys, *SMALL, *words)
     assert code == 2
-    assert told in " ".join(err.split())
+    assert message in " ".join(err.split())

@@ -60,7 +60,7 @@ def test_text_says_what_was_read_and_by_which_convention(capsys):
     assert "over all of these norms and this bias" in out
 
 
-def test_weight_decay_and_an_unbounded_fit_are_told(capsys):
+def test_weight_decay_and_an_unbounded_fit_are_reported(capsys):
     code, out, _ = run(capsys, DATA / "digits_plain.npz", "--weight-decay", "1e-3", "1e-6", "--json")
     data = json.loads(out)
     assert code == 0
@@ -158,7 +158,7 @@ def test_a_reading_comes_first(capsys):
     assert "--all" in err
 
 
-def test_what_was_not_used_is_told(capsys, tmp_path):
+def test_what_was_not_used_is_reported(capsys, tmp_path):
     path = small(tmp_path / "f.npz", logits=np.zeros((12, 3)), validation_labels=np.arange(12) % 3)
     code, out, _ = run(capsys, path)
     assert code == 0

@@ -132,15 +132,15 @@ def test_scores_are_those_of_the_papers():
         assert found[name] == pytest.approx(value, rel=1e-9), name
     rng = np.random.default_rng(5)
     O = rng.standard_normal((40, 8))
-    told = detector.detect("other", found, feature_set_from_arrays(O, np.arange(40) % 2).features)
+    outcome = detector.detect("other", found, feature_set_from_arrays(O, np.arange(40) % 2).features)
     M = np.array([train[0][train[1] == k].mean(axis=0) for k in range(4)])
     o = O.mean(axis=0)
     nc5 = np.mean(np.abs(M @ o) / np.linalg.norm(M, axis=1) / np.linalg.norm(o))
-    assert told.nc5 == pytest.approx(nc5, rel=1e-12)
+    assert outcome.nc5 == pytest.approx(nc5, rel=1e-12)
     unknown = exact_scores(train, O)
     for name in wanted:
         pairs = wanted[name][:, None] - unknown[name]
-        assert told.auroc[name] == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)), rel=1e-9)
+        assert outcome.auroc[name] == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)), rel=1e-9)
 
 
 def test_auroc_and_fpr95_by_hand():

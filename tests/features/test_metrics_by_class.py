@@ -93,7 +93,7 @@ def test_numbers_by_class_agree_with_fifty_digits(seed):
     assert found.variants["nc1_class_averaged"] == pytest.approx(found.class_nc1.mean(), rel=1e-12)
 
 
-def test_the_whole_is_told_in_json():
+def test_the_whole_is_given_in_json():
     H, y, W = sample()
     y[y == 2] = 1
     data = json.loads(json.dumps(measured(H, y, np.delete(W, 2, axis=0) if False else W).to_json()))
@@ -123,7 +123,7 @@ def test_the_index_does_not_change_with_the_scales_of_axes():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 12))
 def test_the_index_is_right_or_undefined_where_directions_differ_in_scale(seed, power):
-    """Turned, so that no scaling of axes helps: what rounding hides is not told."""
+    """Turned, so that no scaling of axes helps: what rounding hides is undefined."""
     rng = np.random.default_rng(seed)
     H, y, _ = sample(seed % 7)
     wanted = measured(H, y).variants["vci"]
@@ -159,7 +159,7 @@ def test_equal_classifier_rows_are_quiet(W):
     assert found.variants["one_vs_rest_classifier"] in (None, pytest.approx(0.0, abs=1e-12))
 
 
-def test_a_nearly_singular_between_scatter_is_told():
+def test_a_nearly_singular_between_scatter_is_reported():
     y = np.repeat(np.arange(4), 10)
     rng = np.random.default_rng(0)
     means = np.array([[1.0, 0, 0, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1e-6, 0]])

@@ -85,7 +85,7 @@ def test_enumerated_draws_meet_both_answers():
 
 
 @pytest.mark.parametrize("name", sorted(SMALL_GROUPS))
-def test_perturbations_of_1e_4_are_told_apart(name):
+def test_perturbations_of_1e_4_are_distinguished(name):
     """Generic ones, and such that no single column's inner products show to first order."""
     group = SMALL_GROUPS[name]
     rng = np.random.default_rng(1)
@@ -100,7 +100,7 @@ def test_perturbations_of_1e_4_are_told_apart(name):
 
 
 @pytest.mark.parametrize(("classes", "per_class", "d"), [(3, 2, 3), (10, 5, 11), (4, 3, 3)])
-def test_perturbed_collapse_is_told_from_collapse(classes, per_class, d):
+def test_perturbed_collapse_is_distinguished_from_collapse(classes, per_class, d):
     X, group = collapsed(classes, per_class, d)
     rng = np.random.default_rng(2)
     check_aligns(X, transformed(X, group, rng), group)
@@ -113,7 +113,7 @@ def test_perturbed_collapse_is_told_from_collapse(classes, per_class, d):
         check_aligns(Y, transformed(Y, group, rng), group, accuracy=SINGULAR)
 
 
-def test_two_perturbations_of_one_symmetric_point_are_told_apart():
+def test_two_perturbations_of_one_symmetric_point_are_distinguished():
     """One sample of class 0 moved by 1e-4, against two samples of class 0 moved by half as much."""
     X, group = collapsed(4, 3, 4)
     Y, Z = X.copy(), X.copy()
@@ -209,7 +209,7 @@ def test_weak_directions_decide_too(weak):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_strongly_regular_graphs_are_told_apart(which):
+def test_strongly_regular_graphs_are_distinguished(which):
     """Same inner products in every row, same invariants: only the search can tell."""
     group = SymmetryGroup.full(16)
     X, Y = (eigenspace_points(graph, which) for graph in (rook_graph(), shrikhande_graph()))
@@ -220,7 +220,7 @@ def test_strongly_regular_graphs_are_told_apart(which):
         check_aligns(Z, transformed(Z, group, np.random.default_rng(which)), group)
 
 
-def test_latin_squares_are_told_apart_and_a_search_cut_short_says_so():
+def test_latin_squares_are_distinguished_and_a_search_cut_short_says_so():
     group = SymmetryGroup.full(36)
     X, Y = (
         eigenspace_points(latin_square_graph(square(6)), 0)

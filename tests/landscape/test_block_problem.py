@@ -63,12 +63,12 @@ def test_small_costs_keep_their_digits():
 
 
 @pytest.mark.parametrize("target", [1, 2, 3])
-def test_starts_led_to_an_index_stay_in_the_space_and_converge(target):
+def test_starts_moved_towards_an_index_stay_in_the_space_and_converge(target):
     """Blocks of one class use fewer coordinates than others; a step must leave the rest alone."""
     space = list(fixed_point_spaces(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1)))[1]
     problem = space.problem
     assert space.name == "S_3 x S_1"
     starts = problem.spheres.random_point(0, (40,))
-    led = follow_eigenvectors(problem, starts, np.full(40, target))
-    assert not led[:, ~problem.spheres.mask.astype(bool)].any()
-    assert find_critical_points(problem, led, tolerance=1e-12).converged.mean() > 0.9
+    moved = follow_eigenvectors(problem, starts, np.full(40, target))
+    assert not moved[:, ~problem.spheres.mask.astype(bool)].any()
+    assert find_critical_points(problem, moved, tolerance=1e-12).converged.mean() > 0.9

@@ -27,7 +27,7 @@ def test_equal_samples_are_searched_merged_and_coverage_says_so():
     problem = UFMProblem(class_sizes=(12, 12), dim=2, tau=3)
     report = verify_landscape(problem)
     assert "rank 2, merged" in report.coverage
-    # the plain stratum has had one batch, which told that features coincide
+    # the plain stratum has had one batch, which showed that features coincide
     assert report.coverage["rank 2"].starts <= 256
     isolated = [entry for entry in report.critical if not isinstance(entry, CriticalFamily)]
     assert len(isolated) > 20

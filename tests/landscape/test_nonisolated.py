@@ -92,7 +92,7 @@ def test_the_collapsed_family_of_pairs_of_samples_stays_one_row():
 @pytest.mark.parametrize(
     ("apart", "off", "named"), [(1e-4, 0.0, True), (1e-4, 1e-12, False), (1e-2, 0.0, False)]
 )
-def test_members_near_a_singular_one_are_told_by_their_cost(apart, off, named):
+def test_members_near_a_singular_one_are_named_by_their_cost(apart, off, named):
     """A search stops 1e-4 beside singular members, where logits of a sample agree to rounding."""
     problem = UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1)
     signs = np.array([1.0, -1.0, 1.0, -1.0])

@@ -172,14 +172,14 @@ def test_coinciding_charges_are_no_critical_points():
     search = find_critical_points(problem, X)
     collection = Collection(problem)
     collection.enter(search.X[search.converged])
-    entries = collection.classified(lambda *told: None)
+    entries = collection.classified(lambda *step: None)
     assert {round(entry.cost, 6) for entry in entries} <= {3.674235, 3.828427}
 
 
 @pytest.mark.parametrize("order", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("seed", range(4))
-def test_points_settle_within_the_uncertainty_they_tell(order, seed):
-    """Beside ``y_1^p + w y_2^2`` at ``e_3``, of order ``p``: the distance left is told, and the sign only for p = 2."""
+def test_points_settle_within_the_uncertainty_they_report(order, seed):
+    """Beside ``y_1^p + w y_2^2`` at ``e_3``, of order ``p``: the distance left is given, the sign only for p = 2."""
     rng = np.random.default_rng(seed)
     weight = 10.0 ** rng.uniform(-6.0, 6.0)
     problem = monomials((order, 2, 2), (1.0, weight, 0.0), seed)
@@ -211,9 +211,9 @@ def test_signs_are_decided_just_where_floats_can_tell(seed):
     problem = monomials((2,) * 6, (*curvatures, 0.0), seed)
     Q = ortho_group.rvs(6, random_state=seed)
     found = curvature_signs(problem, Q.T[:, 5:], Q[:5, :, None])
-    told = np.abs(curvatures) > 1e-9 * np.abs(curvatures).max()
-    np.testing.assert_array_equal(found.signs[told], np.sign(curvatures[told]))
-    assert set(found.signs[~told] * np.sign(curvatures[~told])) <= {0.0, 1.0}
+    decided = np.abs(curvatures) > 1e-9 * np.abs(curvatures).max()
+    np.testing.assert_array_equal(found.signs[decided], np.sign(curvatures[decided]))
+    assert set(found.signs[~decided] * np.sign(curvatures[~decided])) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize(("unit", "constant"), [*itertools.product([1e-250, 1.0, 1e250], [0.0, 1.0, 1e13])])

@@ -1,4 +1,4 @@
-"""Kinds of own costs that were once judged wrongly: each with its right answer, from closed forms."""
+"""Kinds of own costs that were once classified wrongly: each with its right answer, from closed forms."""
 
 from fractions import Fraction
 
@@ -38,7 +38,7 @@ def test_spheres_of_two_points_are_enumerated(columns):
 
 
 def test_points_without_a_value_stay_where_they_are():
-    """Two coincident columns of -log(1 - g) among starts that are led to saddles."""
+    """Two coincident columns of -log(1 - g) among starts that are moved towards saddles."""
     cost = Cost(dim=3, columns=3)
     pairs = [(0, 1), (0, 2), (1, 2)]
     problem = ExpressionProblem(instance=cost.instance(-sum(log(1 - cost.gram(i, j)) for i, j in pairs)))

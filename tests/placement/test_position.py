@@ -159,7 +159,7 @@ def test_tau_is_not_invented_where_every_sample_is_right():
     assert place.cost is None
     assert place.tau_source == "unbounded"
     assert "unbounded" in place.reason
-    # what does not depend on tau is told all the same
+    # what does not depend on tau is reported all the same
     known = position(data, 5, curvature=False).collapsed_distance
     assert place.collapsed_distance == pytest.approx(known, rel=1e-10)
     Z = data.features.read() @ data.classifier.T

@@ -119,7 +119,7 @@ def test_a_sample_that_is_not_pushed_turns_where_logits_do_not_see_it(loss):
 
 
 @pytest.mark.parametrize(
-    ("check", "given_", "told"),
+    ("check", "given_", "wording"),
     [
         (theorem_s, {"loss": "focal"}, "focal is no softmax"),
         (theorem_e, {"dim": 3, "tau": "1.01"}, "tau=1.01 is above (K - 2) / 2 = 1"),
@@ -146,12 +146,12 @@ def test_a_sample_that_is_not_pushed_turns_where_logits_do_not_see_it(loss):
         ),
     ],
 )
-def test_reasons_say_what_fails(check, given_, told):
+def test_reasons_say_what_fails(check, given_, wording):
     problem = UFMProblem(**{"class_sizes": (1, 1, 1, 1), "dim": 4, "tau": 1, **given_})
     found = check(problem)
     assert not found.applies
     assert not found.hypotheses
-    assert any(told in reason for reason in found.reasons), found.reasons
+    assert any(wording in reason for reason in found.reasons), found.reasons
 
 
 def test_a_theorem_that_applies_says_by_what():

@@ -91,7 +91,7 @@ def test_a_nonlinear_hessian_is_found():
 @pytest.mark.parametrize("constant", [0.0, 1e6, 1e13, 1e16])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_constant_hides_nothing(wrong, constant, seed):
-    """A gradient that is wrong by half never passes, and a right one never fails: at worst nothing can be told."""
+    """A gradient that is wrong by half never passes, a right one never fails: at worst it is inconclusive."""
     manifold = pymanopt.manifolds.Sphere(3)
     wrap = pymanopt.function.numpy(manifold)
     problem = from_pymanopt(

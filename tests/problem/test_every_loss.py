@@ -251,7 +251,7 @@ def test_older_files_name_the_loss_or_say_nothing():
 
 
 @pytest.mark.parametrize(
-    ("loss", "told"),
+    ("loss", "message"),
     [
         ("hinge", "must be one of cross-entropy"),
         (7, "must be one of"),
@@ -270,8 +270,8 @@ def test_older_files_name_the_loss_or_say_nothing():
         ({"name": "cross-entropy", "offsets": 3}, "K rows of K numbers"),
     ],
 )
-def test_bad_losses_are_refused_in_a_sentence(loss, told):
-    with pytest.raises(InvalidInputError, match=told):
+def test_bad_losses_are_refused_in_a_sentence(loss, message):
+    with pytest.raises(InvalidInputError, match=message):
         problem_of(loss)
 
 

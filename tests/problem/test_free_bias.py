@@ -100,13 +100,13 @@ def test_it_stands_in_files_and_in_the_title():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"loss": "focal"}, "focal is not convex in the logits"),
         ({"loss": "arcface"}, "arcface is not convex"),
         ({"loss": "logistic", "class_sizes": (2, 0, 1)}, "class 1 has no sample"),
     ],
 )
-def test_what_has_no_unique_minimiser_is_refused(changes, told):
-    with pytest.raises(InvalidInputError, match=told):
+def test_what_has_no_unique_minimiser_is_refused(changes, message):
+    with pytest.raises(InvalidInputError, match=message):
         problem_of(**changes)

@@ -150,9 +150,9 @@ const fire = (one, type) => one.dispatchEvent(new PointerEvent(type, { bubbles: 
 seen.marks = [...document.querySelectorAll("[data-row]")].map((mark) => {
   fire(mark, "pointerover");
   const lit = [...document.querySelectorAll("tr.lit")], tip = document.querySelector(".tip");
-  const told = !tip.hidden && tip.textContent.includes(lit[0].cells[0].textContent);
+  const named = !tip.hidden && tip.textContent.includes(lit[0].cells[0].textContent);
   fire(mark, "click");
-  return [lit.length, told, document.activeElement.closest("tr") === lit[0]];
+  return [lit.length, named, document.activeElement.closest("tr") === lit[0]];
 });
 seen.tables = [...document.querySelectorAll("table")].map((table) => [...table.tHead.rows[0].cells].map((head, k) => {
   head.firstElementChild.click();

@@ -63,10 +63,10 @@ class Planar:
         back = [self.order[-1 - i] for i in range(K)]
         self.mirrored = K > 2 and all(p.like(a, b) for a, b in zip(self.order, back, strict=True))
         same: dict[tuple[int, Fraction], int] = {}
-        self.alike = []
+        self.equal_samples = []
         for i, key in enumerate(zip(p.labels, p.weights, strict=True)):
             if key in same:
-                self.alike.append((same[key], i))
+                self.equal_samples.append((same[key], i))
             same[key] = i
         self.forms()
 
@@ -106,7 +106,7 @@ class Planar:
         dead = (top < 0).any(1) | (g.sum(1) + g.max(1) > ROUND) | (top.sum(1) < self.closed - ROOM)
         if self.mirrored:
             dead |= g[:, 0] > top[:, -1]
-        for first, second in self.alike:
+        for first, second in self.equal_samples:
             dead |= low[:, n + first] > high[:, n + second]
         low, high = low.copy(), high.copy()
         for y in set(self.places):

@@ -34,7 +34,7 @@ NEAR = 1e-6
 def prove_index(at: Place, radius: Fraction, own: int) -> IndexClaim | None:
     """Return the Morse index in R^d where every part of it is proved, else None.
 
-    ``own`` are the negative eigenvalues of the merged Hessian in R^r, which the proof of existence told.
+    ``own`` are the negative eigenvalues of the merged Hessian in R^r, as the proof of existence counts them.
     """
     if at.p.dim == 1:
         return None  # finitely many points have no Hessian
