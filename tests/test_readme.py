@@ -66,7 +66,8 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     downloads = re.findall(r"\{download\}`[^<`]*<([^>]+)>`", text)
     targets = downloads + re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", text))
     local = [t.partition("#")[0] for t in targets if not re.match(r"[a-z]+:|#", t)]
-    missing = [t for t in local if not (page.parent / t).exists()]
+    # figures that the build draws are checked by the build
+    missing = [t for t in local if not t.startswith("images/drawn/") and not (page.parent / t).exists()]
     assert missing == []
 
 

@@ -146,7 +146,7 @@ def test_an_interruption_of_the_search_for_starts_ends_the_run(monkeypatch, tmp_
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sphereufm.landscape.explore.Exploration.random", stop)
+    monkeypatch.setattr("sphereufm.landscape.explore.Exploration.search", stop)
     report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
     assert (report.branches, report.interrupted, report.complete) == ((), True, False)
     save_figure(branch_figure(report), tmp_path / "branches.png")

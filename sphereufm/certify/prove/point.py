@@ -93,7 +93,7 @@ def prove_point(
     ['RankOneClaim', 'IndexClaim', 'GlobalMinimumClaim']
     >>> cut = ExpressionInstance(dim=2, columns=2, program=(("gram", 0, 1),))
     >>> [type(claim).__name__ for claim in prove_point(cut, [[1, -1], [0, 0]]).claims]
-    ['CriticalClaim', 'IndexClaim']
+    ['CriticalClaim', 'IndexClaim', 'GlobalMinimumClaim']
     """
     candidate = as_candidate(instance, X)
     below = None if lower is None else _lower_point(instance, lower)
