@@ -1,7 +1,7 @@
 """One definition for search and proof: known counts, every row proved, the same report from Python and from a file."""
 
 import json
-from math import comb
+from math import comb, factorial
 
 import numpy as np
 import pymanopt
@@ -72,6 +72,21 @@ def test_thomson_energies(n):
     problem = ExpressionProblem(instance=thomson(n), symmetry=SymmetryGroup.full(n))
     ends = solve_batch(problem, 6, solver="trust-region")
     assert min(end.cost for end in ends) == pytest.approx(ENERGIES[n], abs=1e-8)
+
+
+@pytest.mark.parametrize(("n", "orbits"), [(4, 2), (5, 3), (6, 4), (7, 7), (8, 12)])
+def test_thomson_saddles_add_up(n, orbits):
+    """Labelled points on the sphere, apart and modulo rotations: Euler's number is ``(-1)^(n - 3) (n - 3)!``.
+
+    The energy grows at collisions, so by Morse theory the critical points count it, each with the sign of its index.
+    """
+    problem = ExpressionProblem(instance=thomson(n), symmetry=SymmetryGroup.full(n))
+    critical = verify_landscape(problem).critical
+    assert len(critical) == orbits
+    assert {entry.nullity for entry in critical} == {0}
+    mirrored = [entry.permutation_copies * (2 if entry.rank == 3 else 1) for entry in critical]
+    signs = [(-1) ** entry.morse_index for entry in critical]
+    assert sum(a * b for a, b in zip(mirrored, signs, strict=True)) == (-1) ** (n - 3) * factorial(n - 3)
 
 
 def test_saved_reports_are_read_back_with_their_cost(tmp_path):
