@@ -168,7 +168,7 @@ def assemble(
     ``parts``: its features are a matrix already; ``decoded``: labels that were read before.  Raises
     InvalidInputError if a shape or type does not fit, labels are out of range, or there is a single class.
     """
-    samples, dimension = _features_shape(parts.features)
+    dimension = features_shape(parts.features)[1]
     head = parts.classifier
     if head is not None and "classifier" in reading.transpose:
         head = transposed(head)
@@ -186,7 +186,7 @@ def assemble(
     else:
         truth = "" if parts.labels is None else parts.labels.name
         if decoded is None and parts.labels is not None:
-            decoded = read_labels(parts.labels, samples, reading.labels)
+            decoded = read_labels(parts.labels, parts.features.shape, reading.labels)
     assert decoded is not None
     if decoded.names is not None and count is not None and len(decoded.names) > count:
         raise InvalidInputError(
@@ -239,7 +239,7 @@ def _line(role: str, source: ArraySource) -> str:
     return f"{role}: {source.name} {source.shape} {kind}{listed}"
 
 
-def _features_shape(features: ArraySource) -> tuple[int, int]:
+def features_shape(features: ArraySource) -> tuple[int, int]:
     """N and d of the features."""
     if isinstance(features, RefusedSource):
         features.refuse()

@@ -1,8 +1,8 @@
 """Labels as people save them, made class numbers from ``0`` to ``K - 1``.
 
-Class numbers (also as floats, or in a column ``(N, 1)``), one-hot rows ``(N, K)``, names, and booleans are taken; names
-are numbered in alphabetical order.  An integer vector that cannot be labels (sample ids, one class a sample) is refused
-unless it was named on purpose: it would look like perfect collapse.
+Class numbers (also as floats, or in a column ``(N, 1)`` or a row), one-hot rows ``(N, K)``, names, and booleans are
+taken; names are numbered in alphabetical order.  An integer vector that cannot be labels (sample ids, one class a
+sample) is refused unless it was named on purpose: it would look like perfect collapse.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Decoded:
     notes: tuple[str, ...]  #: what was done to them
 
 
-def read_labels(source: ArraySource, samples: int, rules: LabelRules) -> Decoded:
+def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRules) -> Decoded:
     """Read labels and number them from 0; their range is not checked yet.
 
-    ``samples``: number of features.  Raises InvalidInputError if there is not one label for each sample.
+    ``features``: their shape, samples first.  Raises InvalidInputError if there is not one label for each sample.
     """
-    values, notes = _vector(source, samples)
+    values, notes = _vector(source, features)
     categories = getattr(source, "categories", None)
     if categories:
         values = np.array(categories)[values]
@@ -80,20 +80,25 @@ def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -
     return replace(found, labels=labels)
 
 
-def _vector(source: ArraySource, samples: int) -> tuple[NDArray[Any], list[str]]:
+def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any], list[str]]:
     """One entry for each sample."""
     if isinstance(source, RefusedSource):
         source.refuse()
-    shape = source.shape
+    shape, samples = source.shape, features[0]
     if shape == (samples,):
         return np.asarray(source.read()), []
-    if len(shape) == 2 and shape[0] == samples and shape[1] == 1:
-        return np.asarray(source.read())[:, 0], []
+    if shape in ((samples, 1), (1, samples)):
+        return np.asarray(source.read()).reshape(-1), []
     if len(shape) == 2 and shape[0] == samples and shape[1] > 1:
         return _from_one_hot(source), [f"{source.name} is one-hot: the column of the one is the class"]
+    columns = shape[:1] == features[1:] != features[:1]
+    repair = (
+        "if the features lie in columns, say so with --transpose features"
+        if columns
+        else "name others with --labels"
+    )
     raise InvalidInputError(
-        f"{source.name} has shape {shape}, but labels must be ({samples},), one for each feature; if the features lie "
-        "in columns, say so with --transpose features"
+        f"{source.name} has shape {shape}, but labels must be ({samples},), one for each feature; {repair}"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.features.feature_set import FeatureSet, Parts, Reading, assemble, in_memory
+from sphereufm.features.feature_set import FeatureSet, Parts, Reading, assemble, features_shape, in_memory
 from sphereufm.features.labels import Decoded, read_labels
 from sphereufm.features.readers import ArraySource, RefusedSource, is_path, open_arrays, split_spec
 from sphereufm.features.readers.keys import (
@@ -24,6 +24,7 @@ from sphereufm.features.readers.keys import (
     describe,
     find_labels,
     is_index,
+    is_numbered,
     named_classifiers,
     role_and_stem,
     sibling_bias,
@@ -84,11 +85,11 @@ def load_features(
     shelf = _Shelf(
         file=os.path.basename(place), key=key, arrays={k: a for k, a in arrays.items() if k != key}
     )
-    samples = features.shape[0]
+    samples = features_shape(features)[0]
     truth, label_key, sure = shelf.labels(labels, samples)
     if label_key is not None and hasattr(features, "without"):
         features = features.without({label_key})
-    decoded = None if truth is None else read_labels(truth, samples, how.labels)
+    decoded = None if truth is None else read_labels(truth, features.shape, how.labels)
     wanted = _Wanted(
         width=features.shape[-1], classes=classes or _count(decoded), turned="classifier" in how.transpose
     )
@@ -212,7 +213,13 @@ class _Shelf:
 def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> str | None:
     """The key of the last layer among those of its names: exact in classes, then whole in name, else a question."""
     named = named_classifiers(arrays)
-    fitting = {key: whole for key, whole in named.items() if wanted.fits(arrays[key])}
+    # a numbered layer of more rows than there are classes is as well a hidden one
+    fitting = {
+        key: whole
+        for key, whole in named.items()
+        if wanted.fits(arrays[key])
+        and (wanted.exactly(arrays[key]) or wanted.classes is None or not is_numbered(key))
+    }
     if not fitting:
         # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
         return next((key for key, whole in named.items() if whole and len(arrays[key].shape) == 2), None)
@@ -244,7 +251,9 @@ def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> 
     shape = array.shape
     if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
         return role_and_stem(key).role is not None
-    if key in named_classifiers({key: array}) or (len(shape) == 2 and wanted.fits(array)):
+    if (not is_numbered(key) and key in named_classifiers({key: array})) or (
+        len(shape) == 2 and wanted.fits(array)
+    ):
         return True
     if key.lower().endswith("bias") and shape == (wanted.classes,):
         return True

@@ -15,6 +15,7 @@ FORMS = {
     "numbers": Y,
     "floats": Y.astype(np.float32),
     "one column": Y[:, None],
+    "one row": Y[None],
     "bytes": Y.astype(np.uint8),
     "one-hot": np.eye(3, dtype=int)[Y],
     "one-hot floats": np.eye(3)[Y],
@@ -117,6 +118,14 @@ def test_columns_are_transposed_where_that_is_said(tmp_path, save):
     assert np.array_equal(found.classifier, W)
     with pytest.raises(InvalidInputError, match="--transpose features"):
         load_features(tmp_path / "f.npz")
+
+
+def test_a_wrong_length_is_no_sign_of_columns(tmp_path):
+    np.savez(tmp_path / "f.npz", features=H, labels=Y[:-1], one=3.0)
+    with pytest.raises(InvalidInputError, match=r"must be \(10,\).*name others with --labels"):
+        load_features(tmp_path / "f.npz")
+    with pytest.raises(InvalidInputError, match=r"shape \(\), but features must be"):
+        load_features(f"{tmp_path}/f.npz:one")
 
 
 def test_a_convolution_of_one_place_is_a_classifier():

@@ -93,6 +93,21 @@ def test_two_classifiers_that_fit_are_asked_about(tmp_path):
     assert load_features(path, classifier="b.fc.weight").classifier.sum() == 0
 
 
+@pytest.mark.parametrize(
+    "key", ["classifier.1.weight", "model.classifier.6.weight", "fc2.weight", "net/head.0.weight"]
+)
+def test_numbered_layers_are_classifiers_where_they_have_a_row_a_class(tmp_path, key):
+    W, b = RNG.standard_normal((3, 4)), RNG.standard_normal(3)
+    hidden = {"encoder.linear1.weight": np.ones((16, 4)), "classifier.0.weight": np.ones((4, 4))}
+    arrays = {"features": H, "labels": Y, **hidden, key: W, key.replace("weight", "bias"): b}
+    found = load_features(saved(tmp_path / "f.npz", **arrays))
+    assert np.array_equal(found.classifier, W)
+    assert np.array_equal(found.bias, b)
+    assert load_features(saved(tmp_path / "g.npz", features=H, labels=Y, **hidden)).classifier is None
+    with pytest.raises(InvalidInputError, match=r"'fc7.weight'.* fit these features"):
+        load_features(saved(tmp_path / "h.npz", **arrays, **{"fc7.weight": W}))
+
+
 def test_a_larger_head_is_taken_where_it_is_the_only_one(tmp_path):
     found = load_features(saved(tmp_path / "f.npz", features=H, labels=Y, **{"fc.weight": np.ones((9, 4))}))
     assert found.classes == 9

@@ -49,6 +49,7 @@ CLASSIFIERS = tuple(_ROLE_WORDS["classifier"].split())
 """Names of the last layer's weights; those that are whole names only stand last."""
 
 _WHOLE_ONLY = frozenset({"weight", "w", "bias", "b"})
+_LAYER_NUMBER = re.compile(r"\.?\d+(?=\.weight$)")  # of torch's Sequential, or of ``fc2``
 _AXES: dict[Role, int] = {"features": 2, "labels": 1, "classifier": 2, "bias": 1}
 
 
@@ -133,15 +134,21 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
 
 
 def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
-    """Keys with a name of a last layer; True for whole names, False for the ends of longer ones."""
+    """Keys with a name of a last layer; True for whole names, False for the ends of longer or numbered ones."""
     found = {}
     for key in arrays:
         name = key.lower()
+        plain = _LAYER_NUMBER.sub("", name)
         if name in CLASSIFIERS:
             found[key] = True
-        elif any(name.endswith(("." + w, "/" + w)) for w in CLASSIFIERS if w not in _WHOLE_ONLY):
+        elif any(("." + plain).endswith(("." + w, "/" + w)) for w in CLASSIFIERS if w not in _WHOLE_ONLY):
             found[key] = False
     return found
+
+
+def is_numbered(key: str) -> bool:
+    """Whether a key names one layer of several by its number, ``classifier.6.weight`` or ``fc2.weight``."""
+    return _LAYER_NUMBER.search(key.lower()) is not None
 
 
 def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = None) -> str:
