@@ -26,9 +26,9 @@ _SUFFIXES = (
 )
 _SERIES = ("epoch", "ep", "step", "iter", "iteration", "checkpoint", "ckpt")
 _NUMBER = re.compile(r"^(.*?)[-_. ]*(\d+)(?:[-_]of[-_](\d+))?$")
-# as Spark names its parts: number, one identifier for the whole job, an attempt, a codec
+# as Spark names its parts: number, a transaction, one identifier for the whole job, an attempt, a codec
 _SPARK = re.compile(
-    r"^(part)-(\d+)(?:-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:[-.]c\d+)?(?:\.\w+)?()$"
+    r"^(part)(?:-[rm])?-(\d+)(?:-tid-\d+)?-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-\d+-\d+)?(?:[-.]c\d+)?(?:\.\w+)?()$"
 )
 
 Opener = Callable[[StoredFile], dict[str, ArraySource]]
@@ -139,7 +139,8 @@ def _check_complete(title: str, names: list[str]) -> None:
     totals = {int(match.group(3)) for match in matches if match.group(3)} or {len(names)}
     if missing or len(numbers) != len(names) or totals != {len(names)}:
         raise UnreadableFileError(
-            f"{title} has {len(names)} shards, but their numbers say that some are missing: {missing or totals}"
+            f"{title} has {len(names)} shards, but their numbers say that some are missing: {missing or totals}; "
+            "put them there, or name the files with a pattern"
         )
 
 

@@ -106,7 +106,8 @@ class RefusedSource:
 
     def refuse(self) -> NoReturn:
         """Raise UnreadableFileError with the reason."""
-        raise UnreadableFileError(f"{self.name} is refused: {self.reason}")
+        repair = "" if ";" in self.reason else "; name another array, or save this one as plain numbers"
+        raise UnreadableFileError(f"{self.name} is refused: {self.reason}{repair}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,10 +129,12 @@ class JoinedSource:
         tails = {part.shape[1:] for part in parts}
         if not parts or len(tails) != 1 or not all(part.shape for part in parts):
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
-            raise UnreadableFileError(f"{name} cannot be joined, its parts differ in row shape: {shapes}")
+            raise UnreadableFileError(
+                f"{name} cannot be joined, its parts differ in row shape: {shapes}; name one file"
+            )
         if len({getattr(part, "columns", ()) for part in parts}) > 1:
             raise UnreadableFileError(
-                f"{name} cannot be joined, its parts have other columns or another order of them"
+                f"{name} cannot be joined, its parts have other columns or another order of them; name one file"
             )
         dtype = np.result_type(*(part.dtype for part in parts))
         return cls(

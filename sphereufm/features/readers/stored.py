@@ -44,7 +44,9 @@ class StoredFile:
         try:
             status = os.stat(where)
         except (OSError, ValueError) as error:
-            raise UnreadableFileError(f"path={str(where)!r} cannot be opened: {_reason(error)}") from error
+            raise UnreadableFileError(
+                f"path={str(where)!r} cannot be opened: {_reason(error)}; give a saved file"
+            ) from error
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableFileError(f"path={str(where)!r} is not a regular file; give a saved file")
         used = getattr(status, "st_blocks", 0) * 512

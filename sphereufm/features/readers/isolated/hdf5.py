@@ -147,7 +147,7 @@ def _follow(h5py: Any, root: Any, group: Any, key: str) -> Any:
             at = at[step]
         else:
             return (
-                "it is an external link, which leads outside the file"
+                "it is an external link, which leads outside the file; give the file it leads to"
                 if link
                 else "its soft link leads nowhere"
             )

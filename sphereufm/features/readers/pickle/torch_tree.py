@@ -103,6 +103,14 @@ class _Walk:
             self.vector(path, value)
         elif kinds == {str}:
             self.texts(path, value)
+        elif kinds <= {list, tuple} and self.rows(path, value):
+            pass
+        elif kinds == {Foreign} and path and role_and_stem(path[-1]).role is not None:
+            self.refuse(
+                path,
+                f"it is a list of {len(value)} items, of which the first cannot be read: "
+                f"{why_foreign(value[0])}",
+            )
         elif isinstance(value, list) and kinds == {TensorRef}:
             return self.tensors(path, value)
         elif isinstance(value, list) and (columns := _columns(value)) is not None:
@@ -119,14 +127,36 @@ class _Walk:
         return True
 
     def vector(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
-        """A list of numbers."""
-        kind = np.int64 if all(type(i) is int for i in items) else np.float64
+        """A list of numbers, or of rows of numbers."""
+        kinds = {
+            type(entry) for item in items for entry in (item if isinstance(item, (list, tuple)) else (item,))
+        }
         try:
-            array = np.array(items, dtype=np.bool_ if type(items[0]) is bool else kind)
+            array = np.array(
+                items, dtype=np.bool_ if kinds == {bool} else np.int64 if kinds == {int} else np.float64
+            )
         except OverflowError:
             self.refuse(path, "it holds integers of more than 64 bits")
             return
         self.add(path, MemorySource(name=self.title(path), array=array))
+
+    def rows(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> bool:
+        """Take a list of lists of numbers as rows, where its name (or there being nothing else) says it is data."""
+        self.tick(sum(map(len, items)))
+        kinds = {type(entry) for item in items for entry in item}
+        data = (
+            not path
+            or (len(path) == 1 and path[0].isdigit())
+            or role_and_stem(path[-1]).role in ("features", "labels")
+        )
+        if not data or not kinds or not (kinds <= {int, float} or kinds == {bool}):
+            return False
+        widths = sorted(set(map(len, items)))
+        if len(widths) == 1:
+            self.vector(path, items)
+        elif path:
+            self.refuse(path, f"it is a list of lists of unlike lengths {widths[:4]}; pad them to one length")
+        return len(widths) == 1 or bool(path)
 
     def texts(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
         """A list of texts, numbered in alphabetical order; labels are short and not all different."""
@@ -196,7 +226,7 @@ def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
     shapes = {item.shape for item in items}
     if len(kinds - {"f", "V"}) > 1 or (kinds & {"f", "V"} and kinds - {"f", "V"}):
         few = ", ".join(sorted({item.dtype for item in items})[:4])
-        return f"it is a list of {len(items)} tensors of unlike types: {few}"
+        return f"it is a list of {len(items)} tensors of unlike types: {few}; save one type"
     tallest = max(map(len, shapes))
     samples = len(shapes) == 1 and tallest == 1 and not batches and bool(kinds & {"f", "V"})
     if tallest == 0 or samples:

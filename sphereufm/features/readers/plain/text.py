@@ -62,10 +62,10 @@ def open_text(file: StoredFile, name: str) -> dict[str, ArraySource]:
     header = _header(rows)
     body = rows[1:] if header else rows
     if len(body) < 2:
-        raise UnreadableFileError(f"{name} is a text without rows of values")
+        raise UnreadableFileError(f"{name} is a text without rows of values; give a table with rows")
     keys = header or [str(i) for i in range(len(rows[0]))]
     if len(set(keys)) != len(keys):
-        raise UnreadableFileError(f"{name} has two columns of one name")
+        raise UnreadableFileError(f"{name} has two columns of one name; rename one")
     columns = {key: _column([row[i] for row in body]) for i, key in enumerate(keys)}
     if len(columns) == 1:
         columns = {"array": next(iter(columns.values()))}
@@ -88,7 +88,9 @@ def _rows(name: str, content: bytes) -> list[list[str]]:
         raise UnreadableFileError(f"{name} is no table of text: {error}") from error
     rows = [row for row in rows if any(row)]
     if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > MAX_ENTRIES:
-        raise UnreadableFileError(f"{name} is a text whose rows have different numbers of values, or none")
+        raise UnreadableFileError(
+            f"{name} is a text whose rows have different numbers of values, or none; save it again as a table"
+        )
     return rows
 
 
