@@ -9,7 +9,12 @@ import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.complete.arithmetic import point
-from sphereufm.certify.complete.check import CompleteResult, check_complete_bytes
+from sphereufm.certify.complete.check import (
+    MOST_CLASSES,
+    CompleteCheckError,
+    CompleteResult,
+    check_complete_bytes,
+)
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import ProgramEquations, charts
 from sphereufm.certify.complete.reading import Instance, read_instance, read_program
@@ -113,6 +118,15 @@ def prove_complete(
     """
     check_integer("most_boxes", most_boxes, 1)
     advance = progress or silent
+    try:
+        return _proved(problem, most_boxes, advance)
+    except CompleteCheckError as error:
+        # what the format cannot hold, such as numbers of more digits than it has
+        return _undecided(f"the instance has no certificate of a complete list: {error}")
+
+
+def _proved(problem: SphereProblem | ExpressionInstance, most_boxes: int, advance: Progress) -> CompleteList:
+    """Choose the method."""
     if isinstance(problem, ExpressionInstance):
         return search_charts(problem, most_boxes=most_boxes, progress=advance)
     instance = capabilities.exact_instance(problem)
@@ -133,8 +147,8 @@ def prove_complete(
 def _out_of_reach(instance: ExactInstance) -> str:
     """Why the search in the plane would not prove completeness, or nothing."""
     labels = sorted(instance.label(i) for i in range(instance.samples))
-    if instance.classes < 2 or instance.dim < 2:
-        return "certificates of complete lists need K >= 2 and d >= 2"
+    if not 2 <= instance.classes <= MOST_CLASSES or instance.dim < 2:
+        return f"certificates of complete lists need K between 2 and {MOST_CLASSES}, and d >= 2"
     if instance.dim > 2 and not (instance.classes == 3 and labels == [0, 1, 2]):
         return (
             f"class sizes and d = {instance.dim}: critical points may leave the plane; complete lists reach K = 2, "
@@ -199,6 +213,8 @@ def search_charts(
         )
     unknowns = (instance.dim - 1) * instance.columns
     count = (2 * instance.dim) ** instance.columns if instance.dim > 2 else 1
+    if instance.dim == 2 and instance.is_orthogonally_invariant and instance.columns == 1:
+        return _undecided("a cost of one column's length is constant: there is nothing to search")
     if unknowns > _MOST_UNKNOWNS or count > _MOST_CHARTS:
         return _undecided(f"{unknowns} unknowns in {count} charts are more than can be searched")
     p = read_program(instance.to_json())

@@ -18,7 +18,9 @@ from test_checker_review import ONE, certificate, point, ufm, unit
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes, command
+from sphereufm.certify.checker.face import sentence
 from sphereufm.certify.checker.integers import Integers
+from sphereufm.certify.checker.reading import CLAIMS
 from sphereufm.certify.checker.words import printed
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.large_gap.check import check_large_gap, decimal_above
@@ -313,3 +315,32 @@ def test_on_a_line_nothing_is_spurious():
 def test_extreme_temperatures_are_searched_to_the_end(tau):
     report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau), starts=20)
     assert report.verdict is LandscapeVerdict.BENIGN
+
+
+# --- numbers that Python does not print, and claims about two points
+
+
+@pytest.mark.parametrize("name", ["tau", "weights", "margin", "offsets"])
+def test_numbers_of_thousands_of_digits_have_words_and_hashes(name):
+    shown = set()
+    for text in ("1@15000", "1@15001", "1@-15000"):
+        instance = ufm([1, 1, 1], 3)
+        if name in ("tau", "weights"):
+            instance[name] = text if name == "tau" else [ONE, text, ONE]
+        else:
+            loss = {"name": "logit-offsets", "margin": "0", "offsets": [["0"]] * 3}
+            instance["loss"] = {**loss, name: text if name == "margin" else [["0"], [text], ["0"]]}
+        data = certificate(instance, None, {"type": "benign", "theorem": "S", "formal": "benign_S"})
+        result = check_bytes(json.dumps(data).encode())
+        assert (result.status, "an extreme number" in result.instance) == ("PROVED", True)
+        shown.add(result.sha256)
+    assert len(shown) == 3
+
+
+def test_a_claim_about_a_point_of_its_own_makes_no_sentence_beside_others():
+    for kind in ("collapsed", "degenerate", "least_loss"):
+        alone = sentence({kind: "PROVED"}, {kind: {}})
+        assert alone[0] == "PROVED"
+        for other in CLAIMS.keys() - {kind}:
+            claims = {kind: {}, other: {"index": 1, "radius": Fraction(0)}}
+            assert sentence(dict.fromkeys(claims, "PROVED"), claims) != alone

@@ -114,3 +114,9 @@ def test_a_point_that_misclassifies_is_not_well_classified():
     good["instance"]["tau"] = "1"
     good["instance"]["dim"] = 3
     assert check(good).claims[0].status == "PROVED"
+    # at this temperature a sample may be classified badly, and the sentence does not say otherwise
+    bad["instance"]["tau"] = "1"
+    (claim,) = check(bad).claims
+    assert claim.status == "PROVED"
+    assert "all samples of tau above (K - 2) / 2" in claim.text
+    assert "of this grouping, in the span of" in claim.text

@@ -130,7 +130,13 @@ def many_columns():
     return cost.instance(cost.x(0, 8))
 
 
-@pytest.mark.parametrize("instance", [thomson(4), many_columns()])
+def one_column():
+    """No unknowns."""
+    cost = Cost(dim=2, columns=1)
+    return cost.instance(cost.gram(0, 0))
+
+
+@pytest.mark.parametrize("instance", [thomson(4), many_columns(), one_column()])
 def test_what_cannot_be_searched_says_why(instance):
     found = prove_complete(instance)
     assert (found.status.name, found.certificate) == ("UNDECIDED", None)

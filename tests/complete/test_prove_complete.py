@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import zlib
 from fractions import Fraction
 from pathlib import Path
@@ -15,11 +16,14 @@ from jsonschema import Draft202012Validator
 from sphereufm import UFMProblem, align, find_critical_points, hessian_spectrum, prove_complete
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, least_mismatch
-from sphereufm.certify.complete.reading import read_instance
+from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
+from sphereufm.certify.complete.symmetry import symmetries
 from sphereufm.complete.circles import closed_neighbourhood
 from sphereufm.complete.prove import search_plane
 from sphereufm.complete.two_classes import two_class_points
 from sphereufm.problem.interface import relative_gradient_norm
+
+SIGNS = [(two, one) for two in ((1, 1), (1, -1), (-1, -1)) for one in (1, -1)]
 
 
 def read(problem):
@@ -102,6 +106,9 @@ def test_collapsed_points_of_the_plane_are_saddles_unless_signed_sums_agree(weig
         (UFMProblem(class_sizes=(1, 1, 1, 1), dim=4, tau=1), "leave the plane"),
         (UFMProblem(class_sizes=(9, 9, 9), dim=2, tau=1), "at most 16"),
         (UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, loss="focal"), "cross-entropy"),
+        (UFMProblem(class_sizes=(1,) * 8, dim=2, tau=1), "K between 2 and 7"),
+        (UFMProblem(class_sizes=(2, 1), dim=2, tau=1e-80), "tau must be a rational"),
+        (UFMProblem(class_sizes=(2, 1), dim=2, tau=1, weights=(1e-80, 1, 1)), "weights must be a rational"),
     ],
 )
 def test_what_is_out_of_reach_is_undecided_with_a_reason(problem, reason):
@@ -129,6 +136,39 @@ def status(data):
         return check_complete_bytes(json.dumps(data).encode()).status
     except CompleteCheckError:
         return "UNREADABLE"
+
+
+def head(method, class_sizes, **more):
+    """A certificate of the plane without boxes."""
+    instance = {"kind": "ufm", "classes": len(class_sizes), "dim": 2, "tau": "1", "loss": "cross-entropy"}
+    data = {"format": FORMAT, "producer": {"name": "review", "version": "1"}, "method": method, **more}
+    return {**data, "instance": {**instance, "class_sizes": class_sizes, "weights": None}}
+
+
+def test_nothing_is_listed_before_its_number_is_known():
+    start = time.process_time()
+    empty = {"closed": "0x1p-30", "searches": [], "orbits": []}
+    # orders of 11 classes, signed sums of 33 weights, a sum of many fractions
+    assert status(head("planar", [1] + [0] * 10, **empty)) == "UNREADABLE"
+    sums, fractions = head("planar", [11] * 3, **empty), head("two-classes", [1500, 1500])
+    sums["instance"]["weights"] = [str(7 * k * k + 1) for k in range(33)]
+    fractions["instance"]["weights"] = [f"1/{10**59 + k}" for k in range(3000)]
+    assert status(sums) == status(fractions) == "UNREADABLE"
+    # permutations of 15 equal samples
+    with pytest.raises(NotProvedError):
+        symmetries(read(UFMProblem(class_sizes=(15, 1), dim=2, tau=1)))
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("tau", ["1/1000", "700", "9" * 60])
+def test_costs_of_the_closed_form_are_numbers_at_all_temperatures(tau):
+    data = head("two-classes", [2, 1])
+    data["instance"]["tau"] = tau
+    costs = [orbit.cost for orbit in check_complete_bytes(json.dumps(data).encode()).orbits]
+    t = float(Fraction(tau))
+    # signs of the two samples and of the one, antipodal classifiers
+    known = {sum(np.logaddexp(0, -2 * t * s) for s in (*two, one)) / 3 for two, one in SIGNS}
+    assert all(min(abs(x - cost) for cost in costs) <= 1e-12 * (1 + x) for x in known)
 
 
 def tree(data):

@@ -80,10 +80,14 @@ def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str
     )
     saddle = index > 0 or ("strict_saddle" in claims and radius <= reach)
     well = index == 0 and radius <= claims.get("well_classified", {}).get("radius", -1)
+    # what is proved of another point near the stored one is no sentence about X*
     rows = [
-        ("collapsed" in claims, "member of the collapsed family, a strict saddle"),
-        ("least_loss" in claims, "global minimiser"),
-        ("degenerate" in claims, "degenerate critical point, neither a strict saddle nor a global minimiser"),
+        ({*claims} == {"collapsed"}, "member of the collapsed family, a strict saddle"),
+        ({*claims} == {"least_loss"}, "global minimiser"),
+        (
+            {*claims} == {"degenerate"},
+            "degenerate critical point, neither a strict saddle nor a global minimiser",
+        ),
         (exists and ("global_minimum" in claims or well), "global minimiser"),
         (exists and "spurious" in claims, "spurious local minimiser"),
         (exists and saddle, "strict saddle"),

@@ -13,6 +13,9 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
 
+# numbers of more bits are told apart by a hash, which stands after this word
+MOST_BITS, EXTREME = 10_000, "sha256:"
+
 
 def printed(number: Fraction | tuple[int, int] | None, up: bool) -> str:
     """Six decimal digits of a number, or of mantissa and exponent of two, not below it (``up``) or not above it."""
@@ -53,7 +56,12 @@ def plain(value: Any) -> Any:
     """Fractions as text, lists and tuples as lists."""
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
-    return str(value) if isinstance(value, Fraction) else value
+    if not isinstance(value, Fraction):
+        return value
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) < MOST_BITS:
+        return str(value)
+    # Python writes no integer of more than 4300 digits, and a file can hold many of them
+    return EXTREME + hashlib.sha256(f"{value.numerator:x}/{value.denominator:x}".encode()).hexdigest()
 
 
 def fingerprint(data: dict[str, Any]) -> str:
@@ -82,6 +90,8 @@ def shortened(value: Any) -> str:
     if isinstance(value, list):
         return f"[{runs([x for row in value for x in row])}]"
     text = str(value)
+    if text.startswith(EXTREME):
+        return "an extreme number"
     return text if len(text) <= 40 else f"about {printed(Fraction(text), True)}"
 
 
@@ -104,18 +114,17 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
             f"an exact critical point of rank at most {at.point.rank} exists within {up['radius']} of the stored "
             f"point, the only one within {printed(claim['unique_radius'], False)}{name} (eta = {eta}, q = {q})"
         )
+    where = "in this space" if p.program else f"of this grouping, in the span of {at.point.rank} dimensions"
     if kind == "strict_saddle":
-        where = (
-            "in this space" if p.program else f"of this grouping, in the span of {at.point.rank} dimensions"
-        )
         return (
             f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, has a "
             f"Hessian eigenvalue below {up['curvature']}"
         )
     if kind == "well_classified":
         return (
-            f"every critical point within {printed(claim['radius'], False)} of the stored point classifies all samples "
-            "well, so it is a global minimiser or a strict saddle (Theorem F, formally proved: docs/formal, benign_F)"
+            f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, classifies "
+            "well all samples of tau above (K - 2) / 2, so it is a global minimiser or a strict saddle "
+            "(Theorem F, formally proved: docs/formal, benign_F)"
         )
     if kind in ("spurious", "degenerate"):
         here, there = printed(B.bound(shown[0], False), False), printed(B.bound(shown[1], True), True)

@@ -57,7 +57,7 @@ __all__ = ["CompleteCheckError", "CompleteResult", "Orbit", "check_complete", "c
 
 BITS = 64
 PROVED, UNDECIDED = "PROVED", "UNDECIDED"
-MOST_PATTERNS = 100_000
+MOST_PATTERNS, MOST_CLASSES = 100_000, 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,9 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     one_each = sorted(p.labels) == list(range(K))
     closed = number(data["closed"], "closed")
     searches = items(data["searches"], "searches", 120)
-    refuse_if(K < 2, "the plane is searched for two classes or more")
+    # their orders on the circle are gone through one by one
+    refuse_if(not 2 <= K <= MOST_CLASSES, f"the plane is searched for 2 to {MOST_CLASSES} classes")
+    refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
     walks = [read_search(p, value, closed) for value in searches]
     if not (p.dim == 2 or (K == 3 and one_each and p.dim > 2)):
         raise NotProvedError("the plane is not known to hold all critical points of this instance")
@@ -102,7 +104,6 @@ def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[An
     """One order of the classes on the circle, with zeros and tree."""
     data = keys(value, "search", {"order", "zeros", "tree"})
     K = p.classes
-    refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
     order = [integer(k, 0, K - 1, "order") for k in items(data["order"], "order", K, K)]
     refuse_if(sorted(order) != list(range(K)), "order must hold every class once")
     n = K - 1 + len(p.labels)
@@ -128,7 +129,7 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     proved = []
     for value, face in zip(items(data["searches"], "searches", 5000, len(faces)), faces, strict=True):
         equations = ProgramEquations(p, face)
-        refuse_if(equations.variables > 16, "there are more than 16 unknowns")
+        refuse_if(not 1 <= equations.variables <= 16, "there are no unknowns, or more than 16")
         search = keys(value, "search", {"zeros", "tree"})
         zeros = read_zeros(search["zeros"], equations.variables)
         proved.append(prove_tree(equations, zeros, read_tree(search["tree"])))
@@ -213,10 +214,9 @@ def two_classes(p: Instance, _: dict[str, Any]) -> CompleteResult:
 
 
 def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
-    """Cost of a sign pattern: logits differ by ``+- tau r``."""
+    """Cost of a sign pattern: logits differ by ``+- tau r``, and ``log(1 + e^z) = z + log(1 + e^-z)``."""
     z = exact(p.tau) * r
-    plus, minus = (-z).exp().log1p(), z.exp().log1p()
-    return float((exact(positive_weight) * plus + exact(1 - positive_weight) * minus).mid())
+    return float(((-z).exp().log1p() + exact(1 - positive_weight) * z).mid())
 
 
 def result_of(p: Instance, orbits: tuple[Orbit, ...]) -> CompleteResult:

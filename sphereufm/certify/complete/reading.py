@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 FORMAT = "sphereufm-complete/1"
 LARGEST_FILE, LARGEST_TREE = 1 << 24, 1 << 26
+MOST_BITS = 1 << 14
 RATIONAL = re.compile(r"-?[0-9]{1,60}(/[0-9]{1,60})?")
 # instructions of a program, with the number of earlier values that they take; "add" takes two or more
 ARITY = {"sub": 2, "mul": 2, "div": 2, "neg": 1, "exp": 1, "log": 1, "sqrt": 1}
@@ -121,6 +122,12 @@ def read_instance(value: Any) -> Instance:
     weights = [Fraction(1)] * len(labels)
     if data["weights"] is not None:
         weights = [rational(w, "weights") for w in items(data["weights"], "weights", 10_000, len(labels))]
+    common = 1
+    for bottom in {w.denominator for w in weights}:
+        common = math.lcm(common, bottom)
+        refuse_if(
+            common.bit_length() > MOST_BITS, "weights have no common denominator of a few thousand digits"
+        )
     total = sum(weights, Fraction(0))
     dim = integer(data["dim"], 1, 100_000, "dim")
     tau = rational(data["tau"], "tau")
