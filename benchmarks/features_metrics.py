@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 from sphereufm.features import collapse_metrics, load_features
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
-from sphereufm.placement.place import Placing, measure
+from sphereufm.placement.measurement import Placing, measure
 
 ROWS = 8192
 

@@ -232,7 +232,7 @@ def test_no_floor_holds_more_than_a_dozen_modules():
         ("certify.instances", "from sphereufm.certify import prove"),
         ("certify.checker", "from sphereufm.errors import InvalidInputError"),
         ("certify.checker", "from sphereufm.certify.exact import exact_text"),
-        ("certify.checker", "from sphereufm.certify.prove import place"),
+        ("certify.checker", "from sphereufm.certify.prove import attempts"),
         ("features.readers.plain.npy", "from sphereufm import position"),
         ("landscape.verify", "from sphereufm.features import load_features"),
         ("solvers.loop", "import pymanopt.optimizers"),

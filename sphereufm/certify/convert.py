@@ -17,11 +17,11 @@ from sphereufm.certify import certificate as c
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import parse_dyadic, parse_rational
 from sphereufm.certify.json_format import CLAIMS, FORMAT
+from sphereufm.certify.prove.attempts import place, precision
 from sphereufm.certify.prove.critical import existence_witness
 from sphereufm.certify.prove.families import class_witnesses
 from sphereufm.certify.prove.follows import prove_index
 from sphereufm.certify.prove.gap import positive
-from sphereufm.certify.prove.place import place, precision
 from sphereufm.errors import InvalidInputError
 
 FORMAT_1 = FORMAT.replace("/2", "/1")

@@ -204,7 +204,7 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
 def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
     """The hash that a landscape names, and the one of the problem that it states."""
     from sphereufm.certify.certificate import ExactInstance
-    from sphereufm.landscape.report.json_format import problem_from_json
+    from sphereufm.landscape.report.landscape_json import problem_from_json
 
     proofs = data.get("proofs")
     named = proofs.get("instance_sha256") if isinstance(proofs, dict) else None

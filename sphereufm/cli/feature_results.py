@@ -50,7 +50,7 @@ class Measured:
         head = [*([f"{self.path}:"] if titled else []), *self.chosen]
         if everything:
             return "\n".join([*head, str(self.metrics), str(self.place), *map(str, self.outliers)])
-        from sphereufm.features.metrics.reading import read
+        from sphereufm.features.metrics.wording import read
 
         return "\n".join(
             [*head, *read(self.metrics), *self.metrics.notes, str(self.place), *map(str, self.outliers)]
@@ -119,7 +119,7 @@ class Run:
         """Metrics and position; held-out features have no position, since the landscape is the training's."""
         from sphereufm.features.metrics.collapse import Measuring, measure_collapse
         from sphereufm.placement import LandscapePosition
-        from sphereufm.placement.place import Placing, measure
+        from sphereufm.placement.measurement import Placing, measure
         from sphereufm.problem.losses.registry import find_loss
 
         optional = False if self.quick else None

@@ -46,7 +46,7 @@ from sphereufm.tolerances import OFF_SPHERE
 if TYPE_CHECKING:
     import pymanopt
 
-    from sphereufm.problem.fixed_spaces.spaces import SymmetricSpace
+    from sphereufm.problem.restriction.spaces import SymmetricSpace
 
 MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
@@ -311,8 +311,8 @@ class UFMProblem:
         return self.classes + 1
 
     def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
-        """See :func:`~sphereufm.problem.fixed_spaces.spaces.fixed_point_spaces`; from four classes on."""
-        from sphereufm.problem.fixed_spaces.spaces import fixed_point_spaces
+        """See :func:`~sphereufm.problem.restriction.spaces.fixed_point_spaces`; from four classes on."""
+        from sphereufm.problem.restriction.spaces import fixed_point_spaces
 
         return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
 

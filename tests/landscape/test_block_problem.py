@@ -5,8 +5,8 @@ import pytest
 
 from sphereufm.landscape.search.eigenvector_following import follow_eigenvectors
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.problem.fixed_spaces.spaces import fixed_point_spaces
 from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.restriction.spaces import fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.matrix import _matrix_from_products
 

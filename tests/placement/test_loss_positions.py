@@ -47,7 +47,7 @@ def test_position_is_that_of_the_problem_with_the_loss(loss):
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_what_does_not_fit_the_memory_is_streamed_to_the_same_numbers(loss, monkeypatch):
     inside = position(network(), 2.0, loss=loss)
-    monkeypatch.setattr("sphereufm.placement.place.IN_MEMORY", 0)
+    monkeypatch.setattr("sphereufm.placement.measurement.IN_MEMORY", 0)
     outside = position(network(), 2.0, loss=loss)
     assert outside.cost == pytest.approx(inside.cost, rel=1e-12)
     assert outside.gradient_norm == pytest.approx(inside.gradient_norm, rel=1e-9)

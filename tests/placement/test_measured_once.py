@@ -9,10 +9,10 @@ from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
-from sphereufm.placement import bias, ordinary_sums, place
+from sphereufm.placement import bias, measurement, ordinary_sums
 from sphereufm.placement.layer import Layer
+from sphereufm.placement.measurement import Placing, measure, position
 from sphereufm.placement.ordinary import ordinary_position
-from sphereufm.placement.place import Placing, measure, position
 
 QUICK = Measuring(covariance=False, one_vs_rest=False)
 
@@ -67,7 +67,7 @@ def test_streamed_beside_the_metrics_as_in_memory(monkeypatch, normalize, offset
     data = feature_set_from_arrays(H, y, W)
     what = replace(QUICK, normalize=normalize)
     metrics, whole = measure(data, what, Placing(tau=3, curvature=False))
-    monkeypatch.setattr(place, "IN_MEMORY", 0)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     again, streamed = measure(data, what, Placing(tau=3, curvature=False))
     assert (
         again.to_json()
@@ -88,7 +88,7 @@ def test_a_small_gradient_is_not_lost_in_squares(monkeypatch):
     problem = UFMProblem(labels=y, dim=4, tau=2)
     X = solve(problem, settings=Settings(tolerance=1e-11)).X
     data = feature_set_from_arrays(X[:, 3:].T, y, X[:, :3].T)
-    monkeypatch.setattr(place, "IN_MEMORY", 0)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     found = position(data, 2)
     assert found.relative_gradient_norm < 1e-9
     assert found.optimality_gap < 1e-9
@@ -97,7 +97,7 @@ def test_a_small_gradient_is_not_lost_in_squares(monkeypatch):
 @pytest.mark.parametrize("kind", ["sphere", "margins", "ordinary"])
 def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
     monkeypatch.setattr("sphereufm.features.metrics.checkpoint._SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(place, "IN_MEMORY", 0)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     H, y, W, b = network(samples=2 * CHUNK_ROWS + 70, counts=[3, 1, 1, 1])
     if kind != "ordinary":
         H, W, b = unit(H), unit(W), None
@@ -125,7 +125,7 @@ def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
     [("ordinary", 2), ("balanced", 2), ("free bias", 2), ("free bias, large", 4), ("sphere", 2)],
 )
 def test_the_file_is_gone_through_seldom(monkeypatch, kind, passes):
-    monkeypatch.setattr(place, "IN_MEMORY", 0)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     if kind == "free bias, large":
         monkeypatch.setattr(ordinary_sums, "_MOST_LOGITS", 0)
     H, y, W, b = network(samples=3000, counts=[5, 3, 1, 1])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.certify.certificate import ExactPoint, Groups, Instance
-from sphereufm.certify.prove.place import Columns
+from sphereufm.certify.prove.attempts import Columns
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.version import __version__
 

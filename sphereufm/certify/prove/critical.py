@@ -16,8 +16,8 @@ from sphereufm.certify.certificate import CriticalClaim
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.prove.attempts import attempt, dyadic
 from sphereufm.certify.prove.inertia import FLOAT_CONDITION, contraction, witness_of
-from sphereufm.certify.prove.place import attempt, dyadic
 from sphereufm.certify.witness import Witness
 
 NEWTON_STEPS = 12

@@ -24,9 +24,9 @@ from sphereufm.certify.checker.families import classes_of, pull, shifted
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
+from sphereufm.certify.prove.attempts import place
 from sphereufm.certify.prove.candidate import exact_columns
 from sphereufm.certify.prove.inertia import contraction, witness_of
-from sphereufm.certify.prove.place import place
 from sphereufm.certify.witness import Witness, diagonalised
 
 Array = NDArray[np.float64]

@@ -23,10 +23,10 @@ from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
 from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.prove.attempts import attempt, box_cost, dyadic
 from sphereufm.certify.prove.candidate import Candidate, exact_columns
 from sphereufm.certify.prove.gap import positive
 from sphereufm.certify.prove.inertia import inertia
-from sphereufm.certify.prove.place import attempt, box_cost, dyadic
 
 NEAR = 1e-6
 

@@ -16,8 +16,8 @@ from sphereufm.certify.certificate import GapClaim
 from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.prove.attempts import attempt
 from sphereufm.certify.prove.inertia import inertia
-from sphereufm.certify.prove.place import attempt
 from sphereufm.certify.witness import Witness
 
 Array = NDArray[np.float64]

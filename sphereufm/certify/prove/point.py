@@ -24,6 +24,7 @@ from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS
+from sphereufm.certify.prove.attempts import attempt, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
     PRODUCER,
@@ -45,7 +46,6 @@ from sphereufm.certify.prove.follows import (
     prove_well_classified,
 )
 from sphereufm.certify.prove.gap import prove_shifts
-from sphereufm.certify.prove.place import attempt, place, precision
 from sphereufm.certify.prove.saddle import prove_strict_saddle
 
 # Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.

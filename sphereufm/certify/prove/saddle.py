@@ -15,9 +15,9 @@ from sphereufm.certify.certificate import StrictSaddleClaim
 from sphereufm.certify.checker.claims import rayleigh
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.prove.attempts import dyadic
 from sphereufm.certify.prove.gap import multiplier_floats
 from sphereufm.certify.prove.inertia import floats
-from sphereufm.certify.prove.place import dyadic
 
 DIRECTION_BITS = 24
 Array = NDArray[np.float64]

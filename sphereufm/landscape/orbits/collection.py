@@ -15,8 +15,8 @@ from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
 from sphereufm.landscape.orbits.nonisolated import gather_families
-from sphereufm.landscape.orbits.own_costs import OwnCosts
 from sphereufm.landscape.orbits.register import OrbitRegister
+from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.parallel import Workers

@@ -18,7 +18,7 @@ from sphereufm.landscape.points import (
     LandscapeVerdict,
 )
 from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
-from sphereufm.landscape.report.json_format import (
+from sphereufm.landscape.report.landscape_json import (
     connections_from_json,
     coverage_from_json,
     coverage_to_json,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
-from sphereufm.problem.fixed_spaces.block_problem import BlockProblem
+from sphereufm.problem.restriction.block_problem import BlockProblem
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
