@@ -80,5 +80,5 @@ def shown(value: str | float | tuple[float, float] | None) -> str:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return ``"1 row"``, ``"2 rows"``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    """Return ``"1 row"``, ``"2 rows"``, ``"1,000 rows"``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -59,8 +59,8 @@ ALLOWED = {
     "certify.checker": set(),
     "certify.complete": set(),
     # borrows the checker's equations, and hands it a certificate
-    "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress"},
-    "landscape.points": MATHEMATICS | {"spectra"},
+    "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress", "notebook"},
+    "landscape.points": MATHEMATICS | {"spectra", "notebook"},
     "landscape.starts": SEARCH - {"solvers"},
     "landscape.search": SEARCH,
     "landscape.orbits": SEARCH | {"landscape.search"},

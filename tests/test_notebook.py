@@ -16,6 +16,7 @@ from sphereufm import (
 )
 from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import feature_set_from_arrays
+from sphereufm.notebook import counted
 
 
 def parsed(thing):
@@ -77,3 +78,10 @@ def test_branches_and_comparisons_are_tables():
     (row,) = rows
     assert row[:2] == ["lbfgs", "1 of 2"]
     assert float(row[2]) == pytest.approx((runs.measurements[0].charged * 60.0) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 1000])
+def test_only_one_of_a_thing_is_singular(number):
+    words = counted(number, "box", "boxes")
+    assert words.endswith(" box") == (number == 1)
+    assert int(words.partition(" ")[0].replace(",", "")) == number

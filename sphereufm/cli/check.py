@@ -12,6 +12,7 @@ import click
 
 from sphereufm.cli.options import json_option
 from sphereufm.cli.printing import detail, say, say_json
+from sphereufm.notebook import counted
 
 if TYPE_CHECKING:
     from sphereufm.certify.checker import CheckResult
@@ -58,7 +59,9 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
             say(f"{proved} of {len(reports)} certificates PROVED")
         if others:
             names = ", ".join(f"{file.path} ({file.format})" for file in others[:8])
-            say(f"no certificates: {len(others)} files: {names}{', ...' if len(others) > 8 else ''}")
+            say(
+                f"no certificates: {counted(len(others), 'file')}: {names}{', ...' if len(others) > 8 else ''}"
+            )
     codes = {70 if report["status"] == "ERROR" else _CODES.get(report["status"], 2) for report in reports}
     return next(code for code in _WORST_FIRST if code in codes)
 

@@ -22,7 +22,7 @@ from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.files import write_text
-from sphereufm.notebook import html_table
+from sphereufm.notebook import counted, html_table
 from sphereufm.solvers import SOLVERS
 
 FORMAT = "sphereufm-comparison/1"
@@ -83,7 +83,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         partial = "" if self.complete else ", incomplete"
-        return f"<Comparison of {', '.join(self.solvers)}: {len(self.measurements)} measurements{partial}>"
+        return f"<Comparison of {', '.join(self.solvers)}: {counted(len(self.measurements), 'measurement')}{partial}>"
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values; numbers that are not finite become null."""

@@ -27,6 +27,7 @@ from sphereufm.complete.zeros import Zeros
 from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
@@ -74,7 +75,8 @@ class CompleteList:
     certificate: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"<CompleteList {self.status.name}: {len(self.points)} critical orbits, {self.boxes} boxes>"
+        orbits = counted(len(self.points), "critical orbit")
+        return f"<CompleteList {self.status.name}: {orbits}, {counted(self.boxes, 'box', 'boxes')}>"
 
 
 def prove_complete(
@@ -234,7 +236,7 @@ def search_charts(
                 status=ProofStatus.UNDECIDED,
                 statement=f"the search for a complete list was stopped after {boxes} boxes",
                 points=tuple(X for _, X in points),
-                region=f"{len(search.low)} boxes are left in chart {number + 1} of {len(faces)}, "
+                region=f"{counted(len(search.low), 'box is', 'boxes are')} left in chart {number + 1} of {len(faces)}, "
                 f"between {_numbers(search.low.min(0))} and {_numbers(search.high.max(0))}",
                 boxes=boxes,
             )
@@ -293,7 +295,7 @@ def _region(order: Sequence[int], search: Search) -> str:
         f"from w_{a + 1} to w_{b + 1} [{max(l, 0):.3g}, {h:.3g}]"
         for a, b, l, h in zip(order, order[1:], low, high, strict=False)
     )
-    return f"{len(search.low)} boxes are left, with angles {sides} radians"
+    return f"{counted(len(search.low), 'box is', 'boxes are')} left, with angles {sides} radians"
 
 
 def _checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: Progress) -> CompleteList:

@@ -24,6 +24,7 @@ from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
 from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
 from sphereufm.features.readers.reshaped import KeptRows, pooled, stored_rounding, transposed
+from sphereufm.notebook import counted
 
 Transposed: TypeAlias = Literal["features", "classifier"]
 
@@ -96,7 +97,7 @@ class FeatureSet:
         rows, dim = self.features.shape
         parts = [name for name in ("classifier", "bias") if getattr(self, name) is not None]
         held = ", ".join(["", *parts])
-        return f"<FeatureSet: {rows} samples in R^{dim}, {self.classes} classes{held}>"
+        return f"<FeatureSet: {counted(rows, 'sample')} in R^{dim}, {counted(self.classes, 'class', 'classes')}{held}>"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_labels
 from sphereufm.features.readers import ArraySource, RefusedSource
+from sphereufm.notebook import counted
 
 _MOST_NAMES = 65_536
 
@@ -127,7 +128,8 @@ def _kept(name: str, values: NDArray[Any], rules: LabelRules) -> tuple[Any, NDAr
             f"{name} has no other labels than {rules.ignore}; ignore fewer with --ignore-label"
         )
     left_out = int(np.count_nonzero(~keep))
-    return keep, values[keep], (f"{left_out} samples are left out, of labels {list(rules.ignore)}",)
+    left = counted(left_out, "sample is", "samples are")
+    return keep, values[keep], (f"{left} left out, of labels {list(rules.ignore)}",)
 
 
 def _number(value: int | str) -> int:

@@ -15,6 +15,7 @@ from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.effort import Effort, SearchSettings
 from sphereufm.landscape.search.rounds import merges_samples
 from sphereufm.landscape.search.stratum import Batch, Stratum, most_starts, search_batch
+from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
@@ -49,7 +50,7 @@ class LandscapePlan:
         shown = ", ".join(self.strata[:3]) + (f" and {len(self.strata) - 3} more" if self.strata[3:] else "")
         times = ", ".join(f"{name} {_duration(*seconds)}" for name, seconds in self.seconds.items())
         took = f"; the search may take {times}" if times else ""
-        return f"Plan: {shown or 'nothing to search'}, at most {self.starts:,} starts ({self.effort}){took}"
+        return f"Plan: {shown or 'nothing to search'}, at most {counted(self.starts, 'start')} ({self.effort}){took}"
 
 
 def plan_landscape(

@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.notebook import counted
 from sphereufm.spectra.spectrum import HessianSpectrum
 
 
@@ -155,7 +156,7 @@ class CriticalFamily:
     def __repr__(self) -> str:
         return (
             f"<CriticalFamily {self.name!r} {self.kind.name} ({self.status.name}): cost {self.cost:.6g}, "
-            f"{len(self.members)} members listed>"
+            f"{counted(len(self.members), 'member')} listed>"
         )
 
     @property

@@ -208,7 +208,7 @@ class _Prover:
         if any(member.kind is CriticalPointKind.DEGENERATE for member in proved):
             kinds = {CriticalPointKind.DEGENERATE}
         elif len(proved) < len(members):
-            reason = f"{len(proved)} of {len(members)} members are proved"
+            reason = f"proved of {len(proved)} of {counted(len(members), 'member')}"
             return replace(family, members=members, certificate=named, reason=reason)
         elif len(kinds) != 1:
             return replace(
@@ -303,9 +303,10 @@ def _with_verdict(
     for family in entries:
         if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
             proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)
+            listed = counted(len(family.members), "listed member")
             if proved < len(family.members):
                 notes.append(
-                    f"{family.name}: {family.kind.name} is PROVED of {proved} of {len(family.members)} listed members, "
+                    f"{family.name}: {family.kind.name} is PROVED of {proved} of {listed}, "
                     "of nothing else of the family"
                 )
     kept = [note for note in notes if note != old]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import check_integer, check_positive
 from sphereufm.geometry.spheres import Array
-from sphereufm.notebook import html_table
+from sphereufm.notebook import counted, html_table
 from sphereufm.solvers.stop import StopReason
 
 
@@ -93,7 +93,7 @@ class History:
     seconds: Array  #: since the start of the run, without the time spent on recording
 
     def __repr__(self) -> str:
-        return f"<History of {len(self.iteration)} iterates: cost {self.cost[0]:.6g} .. {self.cost[-1]:.6g}>"
+        return f"<History of {counted(len(self.iteration), 'iterate')}: cost {self.cost[0]:.6g} .. {self.cost[-1]:.6g}>"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -150,7 +150,7 @@ class SolverResult:
         return (
             f"<SolverResult of {self.solver}: cost {self.cost:.6g}, "
             f"relative gradient norm {self.relative_gradient_norm:.2g}, {self.stop_reason.name}, "
-            f"{self.iterations} iterations>"
+            f"{counted(self.iterations, 'iteration')}>"
         )
 
     def _repr_html_(self) -> str:

@@ -31,6 +31,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem
@@ -68,7 +69,7 @@ class HessianExtreme:
     def __repr__(self) -> str:
         values = ", ".join(f"{value:.6g}" for value in self.eigenvalues)
         state = "converged" if self.converged else "not converged"
-        return f"<HessianExtreme: {values} ({state}, {self.products} products)>"
+        return f"<HessianExtreme: {values} ({state}, {counted(self.products, 'product')})>"
 
 
 def hessian_extreme(

@@ -38,6 +38,7 @@ from sphereufm.features.metrics.statistics import Array
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
+from sphereufm.notebook import counted
 
 _ROWS = 2048
 # the whole covariance is taken apart: a minute at this dimension
@@ -68,7 +69,9 @@ class Detection:
             else f"{self.nc5:.4g} (0 where it is orthogonal to all class means)"
         )
         scores = (f"{s.upper()} AUROC {self.auroc[s]:.4f}, FPR95 {self.fpr95[s]:.4f}" for s in self.auroc)
-        return "\n  ".join([f"unknown data {self.name}, {self.samples} samples: NC5 {nc5}", *scores])
+        return "\n  ".join(
+            [f"unknown data {self.name}, {counted(self.samples, 'sample')}: NC5 {nc5}", *scores]
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.features.metrics.statistics import Array
-from sphereufm.notebook import html_table, shown
+from sphereufm.notebook import counted, html_table, shown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +78,7 @@ class CollapseMetrics:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {shown(getattr(self, name))}" for name in ("nc1", "nc2", "nc3", "nc4"))
-        return f"<CollapseMetrics of {sum(self.class_counts)} samples: {values}>"
+        return f"<CollapseMetrics of {counted(sum(self.class_counts), 'sample')}: {values}>"
 
     def __str__(self) -> str:
         names = ("nc1", "nc2", "nc3", "nc4")
@@ -94,7 +94,7 @@ class CollapseMetrics:
         numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
         remarks = self.conventions | self.undefined
         rows = [(name, _shown(value), remarks.get(name, "")) for name, value in numbers.items()]
-        caption = "\n".join([f"Collapse of {sum(self.class_counts)} samples", *self.notes])
+        caption = "\n".join([f"Collapse of {counted(sum(self.class_counts), 'sample')}", *self.notes])
         return html_table(caption, ("measure", "value", "convention"), rows)
 
 

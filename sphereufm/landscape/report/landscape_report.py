@@ -29,7 +29,7 @@ from sphereufm.landscape.report.landscape_json import (
 )
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.search.coverage import Coverage
-from sphereufm.notebook import html_table, text_table
+from sphereufm.notebook import counted, html_table, text_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -141,10 +141,8 @@ class LandscapeReport:
     def __repr__(self) -> str:
         basis = "" if self.basis is None else f" ({self.basis})"
         partial = "" if self.complete else ", interrupted"
-        return (
-            f"<LandscapeReport {self.verdict.name}{basis}: {len(self.critical)} critical orbits and families{partial}, "
-            f"{self.problem!r}>"
-        )
+        rows = counted(len(self.critical), "critical orbit or family", "critical orbits and families")
+        return f"<LandscapeReport {self.verdict.name}{basis}: {rows}{partial}, {self.problem!r}>"
 
     def __str__(self) -> str:
         """The table, with the verdict, what it rests on and what was searched."""
