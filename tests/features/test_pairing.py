@@ -28,6 +28,7 @@ NAMES = [
     ("trainFeatures", "trainTargets", "validationFeatures", "validationTargets"),
     ("feat.train.list", "label.train.list", "feat.ood.list", "label.ood.list"),
     ("cifar10_feats", "cifar10_labels", "svhn_feats", "svhn_labels"),
+    ("feats_source", "labels_source", "feats_target", "labels_target"),
     ("layer4_train_embeddings", "y_train", "layer4_test_embeddings", "y_test"),
 ]
 

@@ -81,9 +81,13 @@ class KeyRole:
 
 
 def role_and_stem(key: str) -> KeyRole:
-    """Role and stem of a key; the last word that tells a role counts."""
+    """Role and stem of a key; the last word that tells a role counts (``feats_target``: of the target domain)."""
     words = [part for word in _tokens(key) for part in _known_parts(word)]
-    at = next((i for i in reversed(range(len(words))) if words[i] in _ROLES), None)
+    telling = [i for i, word in enumerate(words) if word in _ROLES]
+    sure = [i for i in telling if words[i] != "target" and words[i] not in _WEAK]
+    if telling and words[telling[-1]] == "target":
+        telling = sure or telling
+    at = telling[-1] if telling else None
     stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
     if at is None:
         return KeyRole(role=None, stem=stem)
