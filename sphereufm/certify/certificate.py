@@ -150,7 +150,7 @@ class DegenerateClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class WellClassifiedClaim:
-    """Every critical point within ``radius`` classifies all samples well: global, or a strict saddle (Theorem F)."""
+    """Every critical point within ``radius`` is global, or a strict saddle (Theorem F)."""
 
     radius: Fraction
 

@@ -31,11 +31,13 @@ def completeness_of(
     notes = []
     if proved.status is ProofStatus.PROVED:
         rows = [entry.X for entry in entries if isinstance(entry, CriticalPoint)]
-        strange = sum(not any(_same_orbit(problem, X, Y) for Y in proved.points) for X in rows)
-        missing = sum(not any(_same_orbit(problem, X, Y) for X in rows) for Y in proved.points)
+        near = [[_same_orbit(problem, X, Y) for Y in proved.points] for X in rows]
+        # a row beside two orbits, as where a pair is born, would let the proof of one stand for both
+        strange = sum(sum(found) != 1 for found in near)
+        missing = sum(not any(found) for found in zip(*near, strict=True)) if rows else len(proved.points)
         if strange or missing:
             notes.append(
-                f"{counted(strange, 'row is', 'rows are')} none of the {len(proved.points)} proved orbits, "
+                f"{counted(strange, 'row is', 'rows are')} not exactly one of the {len(proved.points)} proved orbits, "
                 f"{missing} of which are no row: "
                 "floats took points for critical that are not, or did not tell them apart"
             )

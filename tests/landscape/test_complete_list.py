@@ -8,7 +8,9 @@ import pytest
 from cli.running import FAST, run
 
 from sphereufm import UFMProblem, load_report, prove_complete, prove_landscape, verify_landscape
+from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.expressions import Cost, exp
+from sphereufm.complete.prove import CompleteList
 from sphereufm.landscape.complete_list import _sign_changes, completeness_of, is_benign
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import Completeness
@@ -99,6 +101,25 @@ def test_a_complete_list_is_benign_where_all_but_the_least_are_proved_saddles(ro
     assert not is_benign(line(), rows, replace(whole, decides=False))
     assert not is_benign(line(), rows, replace(whole, status="UNDECIDED"))
     assert not is_benign(line(), rows, None)
+
+
+def test_a_row_stands_for_one_proved_orbit_only():
+    # a saddle and a minimiser closer than floats tell rows apart
+    close = np.array([[1.0, np.cos(4e-7), -1.0], [0.0, np.sin(4e-7), 0.0], [0.0] * 3])
+    rows = [row(SADDLE, Status.PROVED), row(MINIMUM, Status.PROVED, -1.0)]
+    for apart in (True, False):
+        points = tuple(close[:, [k]] for k in ((0, 2) if apart else (0, 1, 2)))
+        proved = CompleteList(
+            status=ProofStatus.PROVED,
+            statement="",
+            points=points,
+            collapsed_are_saddles=True,
+            certificate=b"",
+        )
+        completeness, notes = completeness_of(line(), rows, proved)
+        assert (completeness.decides, not notes) == (apart, apart)
+        assert is_benign(line(), rows, completeness) is apart
+    assert completeness_of(line(), [], proved)[0].decides is False
 
 
 @pytest.mark.parametrize("seed", range(5))
