@@ -202,3 +202,4 @@ def test_verify_says_how_many_orbits_and_how_much_is_unseen(capsys):
     assert err.startswith("Plan: rank 2")
     seen = on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"})
     assert seen.startswith("Plan: rank 2")
+    assert re.search(r"\d+ found", seen)
