@@ -97,16 +97,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Parameters
     ----------
     arguments : list of str, optional
-        Words after the program's name; by default those of the process.
+        Arguments after the program's name; by default those of the process.
 
     Raises
     ------
     SystemExit
         Always, with the exit code.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    argv = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(args=words, prog_name="sphereufm", standalone_mode=False)
+        code = cli.main(args=argv, prog_name="sphereufm", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_CLOSED_PIPE)
     except OSError as error:
         if error.errno not in _DEVICE_FULL:
-            _internal_error(error, "--debug" in words)
+            _internal_error(error, "--debug" in argv)
         _give_up(1)
         place = "the output" if error.filename is None else str(error.filename)
         click.echo(
@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         )
         sys.exit(_BAD_INPUT)
     except Exception as error:  # the last line of defence: one sentence, not a traceback
-        _internal_error(error, "--debug" in words)
+        _internal_error(error, "--debug" in argv)
 
 
 def _internal_error(error: Exception, debug: bool) -> NoReturn:

@@ -123,14 +123,14 @@ def _table(report: BranchReport) -> Table:
 
 def _events(report: BranchReport) -> str:
     """Folds and bifurcations, in the order of tau."""
-    words = {
+    kinds = {
         "fold": "fold",
         "bifurcation": "bifurcation",
         "rank": "bifurcation to one rank more",
         "family": "birth on the collapsed family",
     }
     lines = [
-        f"  {report.parameter} = {e.tau:.6g}: {words[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
+        f"  {report.parameter} = {e.tau:.6g}: {kinds[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]

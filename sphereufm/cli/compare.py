@@ -142,22 +142,22 @@ for _option in compare.params:
         _option.required = False
 
 
-def _instances(suite: str | None, words: dict[str, Any]) -> tuple[Instance, ...]:
+def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ...]:
     """The suite, or the one problem that the options describe."""
     from sphereufm.comparison import SUITES, Instance
 
-    given = [name for name, value in words.items() if value is not None and name != "loss"]
+    given = [name for name, value in options.items() if value is not None and name != "loss"]
     if suite is not None:
         if given:
             option = given[0].replace("_", "-")
             raise InvalidInputError(f"--suite={suite} and --{option} contradict each other; give one of them")
         return SUITES[suite]
-    missing = [name for name in ("dim", "tau") if words[name] is None]
+    missing = [name for name in ("dim", "tau") if options[name] is None]
     if missing:
         raise InvalidInputError(
             f"--{missing[0]} is missing; describe a problem, or choose one of {_suites()}"
         )
-    problem = problem_from_options(**words)
+    problem = problem_from_options(**options)
     return (
         Instance(
             name=f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}",

@@ -186,9 +186,9 @@ def problem_from_options(
     """
     from sphereufm.problem.ufm import UFMProblem
 
-    words = (classes, per_class, class_sizes, weights, dim, tau, bias, *parameters.values())
+    options = (classes, per_class, class_sizes, weights, dim, tau, bias, *parameters.values())
     if cost_file is not None:
-        if any(word is not None for word in words):
+        if any(value is not None for value in options):
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
         return problem_from_file(cost_file)
     if dim is None or tau is None:
@@ -280,12 +280,12 @@ def _whole(name: str, word: str) -> int:
 def _weights(text: str) -> Any:
     """Weights as a list on the command line, or from a file."""
     if not os.path.exists(text):
-        words = [word.strip() for word in text.split(",")]
-        if not all(_NUMBER.fullmatch(word) for word in words):
+        numbers = [number.strip() for number in text.split(",")]
+        if not all(_NUMBER.fullmatch(number) for number in numbers):
             raise UnreadableFileError(
                 f"--weights={text!r}: there is no such file, and this is no list of numbers such as 1,0.5,2/3"
             )
-        return words
+        return numbers
     rows = _numbers_from_file("weights", text)
     return [number for row in rows for number in row] if rows and isinstance(rows[0], list) else rows
 

@@ -111,14 +111,14 @@ def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGri
     """The grids of a file, or that of the options."""
     from sphereufm.sweeps.grid import SweepGrid, read_grid
 
-    given = {name: words for name, words in lists.items() if words is not None}
+    given = {name: text for name, text in lists.items() if text is not None}
     if grid_file is not None and given:
         raise InvalidInputError(
             f"GRID.toml and --{', --'.join(given)} contradict each other; give one of them"
         )
     if grid_file is not None:
         return read_grid(grid_file)
-    missing = [f"--{name.replace('_', '-')}" for name, words in lists.items() if words is None]
+    missing = [f"--{name.replace('_', '-')}" for name, text in lists.items() if text is None]
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
     return (

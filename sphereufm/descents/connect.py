@@ -57,7 +57,7 @@ def connect_landscape(
     progress: Progress | None = None,
     time_limit: float | None = None,
 ) -> LandscapeReport:
-    """Return the report with its ``connections``: who falls to whom.
+    """Return the report with its ``connections``: where descents from its saddles end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Who falls to whom: descents as arrows, and the tree of basins (a disconnectivity graph)."""
+"""Connections: descents from saddles as arrows, and the tree of basins (a disconnectivity graph)."""
 
 from __future__ import annotations
 

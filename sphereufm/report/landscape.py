@@ -30,8 +30,8 @@ _CONFIGURATIONS = (
     "large dots are classifiers, small dots features, coloured by class, faint behind. An open row can be turned."
 )
 _CONNECTIONS = (
-    "Who falls to whom: an arrow is a descent from next to a saddle, the wider the more of its descents took that way. "
-    "Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
+    "Descents from saddles: an arrow is a descent from next to a saddle, the wider the more of its descents took that "
+    "way. Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
 )
 _DISCONNECTIVITY = (
     "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents lead to both. "

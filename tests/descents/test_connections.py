@@ -1,4 +1,4 @@
-"""Who falls to whom: descents go down, follow a gradient flow, and basins merge where paths below a cost join them."""
+"""Connections: descents go down, follow a gradient flow, and basins merge where paths below a cost join them."""
 
 import dataclasses
 import json
@@ -193,7 +193,7 @@ def test_an_interruption_is_noted(benign):
     assert 0 < stopped.connections.descents < benign.connections.descents
 
 
-def test_coverage_rises_to_the_classes_met(benign):
+def test_coverage_rises_to_the_orbits_met(benign):
     for coverage in benign.coverage.values():
         assert len(coverage.discoveries) == coverage.orbits
         assert list(coverage.discoveries) == sorted(set(coverage.discoveries))

@@ -1,4 +1,4 @@
-"""Starts next to known points: valid points, the right ranks, and the rare classes they lead to."""
+"""Starts next to known points: valid points, the right ranks, and the rare orbits they lead to."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,8 @@ def test_columns_at_one_place_are_flipped_once():
     assert len(flips) == 4
 
 
-def test_they_lead_from_a_common_class_to_a_rare_one():
-    """Four random starts of ten thousand end at 2.298916; it lies next to a class that every search meets."""
+def test_they_lead_from_a_common_orbit_to_a_rare_one():
+    """Four random starts of ten thousand end at 2.298916; it lies next to an orbit that every search meets."""
     inner = PROBLEM.in_dimension(2)
     starts = [s for s in neighbouring_starts(PROBLEM, critical_point(2.299252), 2) if len(s) == 2]
     search = find_critical_points(inner, np.array(starts), tolerance=1e-12)

@@ -33,7 +33,7 @@ def test_starts_have_a_symmetry_and_the_search_keeps_it(sizes):
     assert sum(isotropy_order(X, problem.symmetry, tolerance=1e-5) > 1 for X in few.X) >= 10
 
 
-def test_the_class_at_2_298916_is_met_by_some_of_two_hundred():
+def test_the_orbit_at_2_298916_is_met_by_some_of_two_hundred():
     """One random start in about 750 ends there."""
     problem = UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1)
     starts = symmetric_starts(problem, np.random.default_rng(0), 200)

@@ -67,25 +67,25 @@ def test_all_ten_rank_one_orbits_are_there(benign):
     assert sum(entry.rank == 1 for entry in isolated(benign)) + min(in_family, 4) >= 10
 
 
-def test_another_seed_finds_the_same_classes(benign):
+def test_another_seed_finds_the_same_orbits(benign):
     other = verify_landscape(benign.problem, rng=7)
     mine = [(round(e.cost, 9), e.kind) for e in benign.critical]
     assert mine == [(round(e.cost, 9), e.kind) for e in other.critical]
 
 
-def classes(report):
-    """What identifies the classes of a report, families as one."""
+def critical_orbits(report):
+    """What identifies the orbits of a report, families as one."""
     numbers = [(e.rank, e.morse_index, e.nullity) for e in isolated(report)]
     return sorted(zip((round(e.cost, 9) for e in isolated(report)), numbers, strict=True))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("K", "count"), [(3, 14), (4, 45)])
-def test_five_seeds_find_the_same_classes(K, count):
+def test_five_seeds_find_the_same_orbits(K, count):
     problem = UFMProblem(class_sizes=(1,) * K, dim=K + 1, tau=1)
     reports = [verify_landscape(problem, rng=seed) for seed in range(5)]
     assert all(len(report.critical) == count for report in reports)
-    assert all(classes(report) == classes(reports[0]) for report in reports)
+    assert all(critical_orbits(report) == critical_orbits(reports[0]) for report in reports)
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_ten_times_more_starts_find_nothing_new(K):
     # the points of the usual search are starts of the large one: it cannot miss what they are
     points = [entry.X for entry in isolated(usual)]
     large = verify_landscape(problem, rng=12, starts=starts, initial_points=points)
-    assert classes(large) == classes(usual)
+    assert critical_orbits(large) == critical_orbits(usual)
 
 
 def test_same_seed_same_report(benign):
@@ -192,7 +192,7 @@ def four_classes():
     return verify_landscape(UFMProblem(class_sizes=(1,) * 4, dim=5, tau=1))
 
 
-def test_near_coincident_classes_stay_apart(four_classes):
+def test_near_coincident_orbits_stay_apart(four_classes):
     near = [entry.cost for entry in four_classes.critical if 2.1121 < entry.cost < 2.1123]
     np.testing.assert_allclose(near, [2.112182, 2.112199], atol=1e-6)
 

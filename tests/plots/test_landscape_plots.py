@@ -124,7 +124,7 @@ def test_branches_do_not_cross_and_unjoined_ones_stay_apart(report):
     assert c < d
 
 
-def test_a_curve_for_each_stratum_that_ends_at_its_classes(report):
+def test_a_curve_for_each_stratum_that_ends_at_its_orbits(report):
     (axes,) = coverage_figure(report).axes
     assert len(axes.lines) == len(report.coverage)
     for line, (name, coverage) in zip(axes.lines, report.coverage.items(), strict=True):

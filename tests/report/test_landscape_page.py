@@ -53,7 +53,7 @@ def test_a_file_without_data_is_refused(content, tmp_path):
         read_data(tmp_path / "missing.html")
 
 
-def test_one_row_a_class_and_a_small_page(report, page):
+def test_one_row_an_orbit_and_a_small_page(report, page):
     assert page.count("data-index=") == len(report.critical)
     assert page.count("<figure>") == page.count("<figcaption>") == page.count('role="img"') == 5
     assert len(page) < 1_000_000

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
 
-# numbers of more bits are told apart by a hash, which stands after this word
+# numbers of more bits are distinguished by a hash, which stands after this word
 MOST_BITS, EXTREME = 10_000, "sha256:"
 
 

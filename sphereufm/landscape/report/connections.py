@@ -1,4 +1,4 @@
-r"""Who falls to whom: descents from saddles, and the tree of basins that follows from them.
+r"""Connections: descents from saddles, and the tree of basins that follows from them.
 
 Every connection is a *descent*: a path along which the cost falls, from next to a critical point of one orbit to a
 critical point of another.  So a path joins two minimisers below the cost ``c`` of a saddle whenever chains of

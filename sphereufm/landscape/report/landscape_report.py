@@ -108,7 +108,7 @@ class LandscapeReport:
     proofs : ProofSummary or None
         None where no proofs were tried.
     connections : Connections or None
-        Who falls to whom; None where no descents were made.
+        Where descents from the saddles end; None where no descents were made.
     completeness : Completeness or None
         None where no proof was asked for: then the list is a lower bound.
 
@@ -198,7 +198,7 @@ class LandscapeReport:
     @property
     def minimisers(self) -> tuple[int, ...]:
         """Rows without negative curvature, where descents end; they count from zero."""
-        return tuple(row for row, entry in enumerate(self.critical) if not _falls(entry))
+        return tuple(row for row, entry in enumerate(self.critical) if not _descends(entry))
 
     @property
     def merges(self) -> tuple[BasinMerge, ...]:
@@ -265,7 +265,7 @@ def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> Landsca
         raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
-def _falls(entry: CriticalPoint | CriticalFamily) -> bool:
+def _descends(entry: CriticalPoint | CriticalFamily) -> bool:
     """Whether there is negative curvature, at some exhibited member of a family."""
     index = entry.morse_index
     return (

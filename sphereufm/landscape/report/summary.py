@@ -218,7 +218,7 @@ def _facts(report: LandscapeReport) -> Iterator[str]:
     if completeness is not None:
         where = f"; {completeness.region}" if completeness.region else ""
         yield f"complete list: {completeness.status}: {completeness.statement}{where}"
-    yield from _falls(report)
+    yield from _descents(report)
     yield from report.notes
 
 
@@ -240,7 +240,7 @@ def _searched(coverage: Coverage, complete: bool) -> str:
     return f"{searches}, {counted(coverage.orbits, 'orbit or family', 'orbits and families')} met{unseen}"
 
 
-def _falls(report: LandscapeReport) -> Iterator[str]:
+def _descents(report: LandscapeReport) -> Iterator[str]:
     """What the descents reached."""
     found = report.connections
     if found is None:
