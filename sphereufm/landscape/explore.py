@@ -9,6 +9,7 @@ found does not depend on the number of workers.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.beyond import Neighbours, Symmetric, search_neighbours, search_symmetric
 from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.plan import ranks
 from sphereufm.landscape.report.landscape_report import RankOneCount
 from sphereufm.landscape.search.coverage import Coverage
@@ -38,6 +40,8 @@ _MOST_POINTS = 1024
 _TOGETHER, _PIECES = 32, 8
 # Starts next to known orbits at most: so many for each random start, until there are so many, then one for each.
 _NEIGHBOURS_A_START, _MANY_NEIGHBOURS = 8, 12_000
+# Orbits of one rank and one cost next to which starts are made.
+_EQUAL_COSTS = 8
 
 
 @dataclass(kw_only=True, eq=False)
@@ -53,6 +57,7 @@ class Exploration:
     unfinished: set[str] = field(default_factory=set)  #: strata that were not searched to the end
     _explored: int = field(default=-1, init=False)
     _used: int = field(default=0, init=False)
+    _equal: Counter[tuple[int, str]] = field(default_factory=Counter, init=False)
 
     def rank_one(self) -> RankOneCount | None:
         """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""
@@ -126,14 +131,21 @@ class Exploration:
             self._symmetric()
             report("symmetric starts")
         while self._explored < len(known := self.collection.representatives) and self._used < self._budget:
-            some = range(self._explored, min(len(known), self._explored + _TOGETHER * _PIECES), _TOGETHER)
-            pieces = [self._next_to(known[begin : begin + _TOGETHER]) for begin in some]
-            self._explored += sum(len(piece.points) for piece in pieces)
+            fresh = known[self._explored : self._explored + _TOGETHER * _PIECES]
+            self._explored += len(fresh)
+            some = [found.X for found in fresh if self._is_worth_a_look(found)]
+            pieces = [self._next_to(some[i : i + _TOGETHER]) for i in range(0, len(some), _TOGETHER)]
             for starts, ends in self.pool.map(search_neighbours, pieces):
                 self._used += starts
                 for points in ends:
                     self.collection.enter(points, searched=False)
                 report("neighbours")
+
+    def _is_worth_a_look(self, found: Found) -> bool:
+        """Whether few orbits of its rank and cost were looked at: members of a family share both, without end."""
+        key = found.rank, f"{found.cost:.8e}"
+        self._equal[key] += 1
+        return self._equal[key] <= _EQUAL_COSTS
 
     @property
     def _budget(self) -> int:

@@ -102,9 +102,9 @@ class Collection:
             known.append(found)
 
     @property
-    def representatives(self) -> list[Array]:
+    def representatives(self) -> list[Found]:
         """One point of each orbit so far, families left out, in the order in which they were met."""
-        return [found.X for found in self._register.representatives]
+        return self._register.representatives
 
     @property
     def entries(self) -> int:
