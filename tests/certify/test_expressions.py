@@ -14,6 +14,7 @@ from sphereufm.certify import (
     IndexClaim,
     SpuriousClaim,
     StrictSaddleClaim,
+    prove_gap,
     prove_point,
     read_certificate,
     write_certificate,
@@ -222,11 +223,30 @@ def test_terms_of_two_costs_and_floats_are_refused():
         a.gram(0, 1) ** 1
 
 
-def test_a_singular_point_is_a_failed_proof():
+def on_the_boundary(function):
+    """A cost of three columns that is not defined, or larger than any number, where two of them agree."""
+    cost = Cost(dim=2, columns=3)
+    return cost.instance(function(cost.gram(0, 1)))
+
+
+@pytest.mark.parametrize("prove", [prove_point, prove_gap])
+@pytest.mark.parametrize(
+    "instance",
+    [
+        thomson(3, 2),
+        on_the_boundary(lambda q: -log(1 - q)),
+        on_the_boundary(lambda q: -sqrt(1 - q)),
+        on_the_boundary(lambda q: exp(exp(600 * q))),
+    ],
+    ids=["thomson", "log", "sqrt", "exp"],
+)
+def test_a_singular_point_is_a_failed_proof(instance, prove):
     X = np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 0.0]])
-    certificate = prove_point(thomson(3, 2), X)
+    certificate = prove(instance, X)
     assert certificate.claims == ()
-    assert "not finite" in certificate.reason
+    assert certificate.reason
+    if prove is prove_point:
+        assert "not finite" in certificate.reason
 
 
 @pytest.mark.parametrize("n", [3, 5, 7])

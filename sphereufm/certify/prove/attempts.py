@@ -58,6 +58,10 @@ def place(
     return at
 
 
+# exponent of two from which a number is too long to be written
+_LARGEST = 100_000
+
+
 def units(e: Evaluated, program: bool = False) -> list[int]:
     """Exponents k_j, ``4^(k_j)`` about ``sum_i |Gamma_ji|``: terms that may cancel in the gradient."""
     sums = [arb(0)] * len(e.X)
@@ -72,7 +76,9 @@ def units(e: Evaluated, program: bool = False) -> list[int]:
 
 def _exponent(value: arb) -> int:
     """The least e with ``|value| <= 2^e`` for the whole ball, up to one; of zero, a very low one."""
-    mantissa, power = value.abs_upper().man_exp()
+    mantissa, power = value.abs_upper().man_exp() if value.is_finite() else (1, _LARGEST)
+    if power >= _LARGEST:
+        raise Undecided("a derivative is larger than the numbers of a certificate")
     return int(power) + int(mantissa).bit_length() if mantissa else -100000
 
 

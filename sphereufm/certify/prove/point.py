@@ -149,9 +149,9 @@ def prove_gap(instance: Instance, X: ArrayLike | ExactPoint, *, max_precision: i
     convex = is_convex(instance.problem)
     for bits, _ in [level for level in LEVELS if level[0] <= max_precision and convex]:
         with precision(bits) as B:
-            at = place(B, instance, point.columns, point.groups)
-            claim = prove_shifts(at)
-            if claim is not None:
+            at = attempt(place, B, instance, point.columns, point.groups)
+            claim = None if at is None else attempt(prove_shifts, at)
+            if at is not None and claim is not None:
                 point = replace(point, scales=tuple(at.point.scales))
                 return Certificate(
                     instance=instance, point=point, claims=(claim,), precision=bits, producer=PRODUCER
