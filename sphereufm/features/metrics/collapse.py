@@ -20,7 +20,7 @@ from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
 from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
 from sphereufm.features.metrics.variability import Variability, class_frame, effective_rank, variability
 
-__all__ = ["CollapseMetrics", "Measuring", "collapse_metrics", "measure_collapse"]
+__all__ = ["Measuring", "collapse_metrics", "measure_collapse"]
 
 # the whole covariance costs d^2 a sample: up to this dimension it is cheap
 _COVARIANCE_DIMENSION = 512
