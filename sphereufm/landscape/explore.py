@@ -143,6 +143,9 @@ class Exploration:
 
     def _is_worth_a_look(self, found: Found) -> bool:
         """Whether few orbits of its rank and cost were looked at: members of a family share both, without end."""
+        if not capabilities.is_well_scaled(self.problem):
+            # points of costs of one's own are settled before they count
+            return True
         key = found.rank, f"{found.cost:.8e}"
         self._equal[key] += 1
         return self._equal[key] <= _EQUAL_COSTS
