@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,16 +102,7 @@ class Run:
         if self.train[0] is None:
             return data, None
         train = load_features(self.train[0], self.train[1], classifier, bias, self.classes, self.reading)
-        if data.classifier is None and train.classifier is not None:
-            line = next(line for line in train.chosen if line.startswith("classifier"))
-            data = replace(
-                data,
-                classifier=train.classifier,
-                bias=train.bias,
-                classes=train.classes,
-                chosen=(*data.chosen, f"{line}, of the training file"),
-            )
-        return data, train
+        return data.with_last_layer_of(train), train
 
     def _measured(
         self, data: FeatureSet, train: FeatureSet | None, streaming: Streaming
@@ -141,12 +132,7 @@ class Run:
         from sphereufm.features import open_array
         from sphereufm.features.metrics.outliers import make_detector
 
-        statistics = (
-            train
-            if train.classifier is not None
-            else replace(train, classifier=known.classifier, bias=known.bias)
-        )
-        detector = make_detector(statistics, self.normalize)
+        detector = make_detector(train.with_last_layer_of(known), self.normalize)
         scores = detector.scores(known.features)
         return tuple(
             detector.detect(path, scores, self.reading.shaped(open_array(path))) for path in self.ood

@@ -14,7 +14,7 @@ symbol    shape       meaning
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -98,6 +98,19 @@ class FeatureSet:
         parts = [name for name in ("classifier", "bias") if getattr(self, name) is not None]
         held = ", ".join(["", *parts])
         return f"<FeatureSet: {counted(rows, 'sample')} in R^{dim}, {counted(self.classes, 'class', 'classes')}{held}>"
+
+    def with_last_layer_of(self, other: FeatureSet) -> FeatureSet:
+        """The same features with the training file's classifier, bias and classes, where they have no classifier."""
+        if self.classifier is not None or other.classifier is None:
+            return self
+        lines = [f"{line}, of the training file" for line in other.chosen if line.startswith("classifier")]
+        return replace(
+            self,
+            classifier=other.classifier,
+            bias=other.bias,
+            classes=other.classes,
+            chosen=(*self.chosen, *lines),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -84,7 +84,7 @@ def corpus():
     return cases
 
 
-def library_corpus():
+def corpus_of_libraries():
     """Cases that h5py and pyarrow are needed to write."""
     return {**hdf5s(), **tables()}
 
@@ -705,4 +705,4 @@ def write(folder, cases):
 
 
 if __name__ == "__main__":
-    print(len(write(sys.argv[1], {**corpus(), **library_corpus()})), "files")
+    print(len(write(sys.argv[1], {**corpus(), **corpus_of_libraries()})), "files")

@@ -77,6 +77,17 @@ def test_the_training_held_out_of_itself_is_itself():
         assert held.variants[name] == (value and pytest.approx(value, rel=1e-9)), name
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_training_lends_its_classifier(seed):
+    """A held-out file without a classifier is measured with that of the training, in Python as on the command line."""
+    train, (H, y, _, _) = network(0), network(seed + 1, samples=50)
+    known = feature_set_from_arrays(*train)
+    lent = collapse_metrics(feature_set_from_arrays(H, y), one_vs_rest=False, train=known)
+    own = collapse_metrics(feature_set_from_arrays(H, y, *train[2:]), one_vs_rest=False, train=known)
+    assert (lent.nc2, lent.nc3, lent.nc4) == (own.nc2, own.nc3, own.nc4)
+    assert None not in (lent.nc3, lent.nc4)
+
+
 def test_held_out_nc1_agrees_with_fifty_digits_where_it_is_small():
     rng = np.random.default_rng(0)
     y, z = np.repeat(np.arange(3), 5), np.repeat(np.arange(3), 4)

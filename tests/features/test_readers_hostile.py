@@ -83,7 +83,7 @@ def test_corpus(tmp_path):
 def test_corpus_of_libraries(tmp_path):
     pytest.importorskip("h5py")
     pytest.importorskip("pyarrow")
-    check_corpus(tmp_path, hostile_files.library_corpus())
+    check_corpus(tmp_path, hostile_files.corpus_of_libraries())
 
 
 def test_the_worker_sees_what_it_should(tmp_path):

@@ -58,7 +58,8 @@ def collapse_metrics(
     streaming : Streaming, optional
         Workers, checkpoint, progress.
     train : FeatureSet, optional
-        Training features, where ``features`` are held out: class means, ``Sigma_B``, NC2 and NC3 are theirs.
+        Training features, where ``features`` are held out: class means, ``Sigma_B``, NC2 and NC3 are theirs,
+        and so is the classifier where ``features`` have none.
 
     Returns
     -------
@@ -115,10 +116,13 @@ def measure_collapse(
     how = streaming or Streaming()
     normalize, covariance, one_vs_rest = what.normalize, what.covariance, what.one_vs_rest
     full = features.features.shape[1] <= _COVARIANCE_DIMENSION if covariance is None else covariance
+    if train is not None:
+        features = features.with_last_layer_of(train)
+    measured = features if train is None else _fitting(train, features)
     classifier, bias = _last_layer(features, normalize)
     identity = [*_identity(features, what, full), *([] if train is None else _identity(train, what, full))]
     kept = Checkpoint(how.checkpoint, identity)
-    moments = first_pass(features if train is None else _fitting(train, features), normalize, how, kept)
+    moments = first_pass(measured, normalize, how, kept)
     counts = moments.counts if train is None else np.bincount(features.labels, minlength=features.classes)
     frame, s = class_frame(moments, classifier, bias, full)
     companion = None if companion_for is None else companion_for(moments)
