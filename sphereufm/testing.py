@@ -129,7 +129,9 @@ def orthogonal_matrices(draw: st.DrawFn, d: int) -> Array:
 @st.composite
 def group_elements(draw: st.DrawFn, symmetry: SymmetryGroup, d: int) -> tuple[Array, NDArray[np.intp]]:
     """Elements ``(Q, s)`` of a symmetry group, which act by ``X -> Q X[..., s]``."""
-    Q = draw(orthogonal_matrices(d)) if symmetry.orthogonal else np.eye(d)
+    Q = draw(orthogonal_matrices(d)) if symmetry.has_rotations else np.eye(d)
+    if symmetry.is_proper and np.linalg.det(Q) < 0.0:
+        Q = Q * np.where(np.arange(d) == 0, -1.0, 1.0)
     return Q, symmetry.permutations.random(np.random.default_rng(draw(_seeds)))
 
 
@@ -246,7 +248,7 @@ def brute_force_align(X: Array, Y: Array, symmetry: SymmetryGroup) -> BruteForce
     >>> brute_force_align(X, X[::-1, [2, 0, 1]], SymmetryGroup.full(3)).permutation
     array([2, 0, 1])
     """
-    tried = (_best_rotation(X, Y, s, symmetry.orthogonal) for s in group_permutations(symmetry.permutations))
+    tried = (_best_rotation(X, Y, s, symmetry) for s in group_permutations(symmetry.permutations))
     return min(tried, key=lambda found: found.distance)
 
 
@@ -258,16 +260,17 @@ def brute_force_isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: flo
     >>> brute_force_isotropy_order(np.array([[1.0, 0, -1, 0], [0, 1, 0, -1]]), SymmetryGroup.full(4))
     8
     """
-    tried = (_best_rotation(X, X, s, symmetry.orthogonal) for s in group_permutations(symmetry.permutations))
+    tried = (_best_rotation(X, X, s, symmetry) for s in group_permutations(symmetry.permutations))
     return sum(found.distance <= tolerance for found in tried)
 
 
-def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], orthogonal: bool) -> BruteForceAlignment:
+def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGroup) -> BruteForceAlignment:
     """Procrustes rotation of ``X[:, s]`` to ``Y``, or the identity."""
     Q = np.eye(len(X))
-    if orthogonal:
+    if symmetry.has_rotations:
         left, _, right = np.linalg.svd(Y @ X[:, s].T)
-        Q = left @ right
+        mirrored = symmetry.is_proper and np.linalg.det(left @ right) < 0.0
+        Q = left @ np.diag(np.where((np.arange(len(X)) == len(X) - 1) & mirrored, -1.0, 1.0)) @ right
     chords = np.linalg.norm(Q @ X[:, s] - Y, axis=0)
     angle = 2.0 * np.arcsin(np.minimum(chords.max() / 2.0, 1.0))
     return BruteForceAlignment(Q=Q, permutation=s, distance=float(angle))

@@ -105,7 +105,7 @@ def frame_at(problem: Parametric, X: Array, log_tau: float) -> Frame:
     scale = np.maximum(point.gradient_scale / point.gradient_scale.max(), 1e-100)
     factors = np.repeat(1.0 / np.sqrt(scale), X.shape[0] - 1)
     basis = np.eye(len(factors))
-    if here.symmetry.orthogonal:
+    if here.symmetry.has_rotations:
         vertical = np.stack([_flat(X, V) for V in vertical_basis(X)], axis=-1) / factors[:, None]
         basis = np.linalg.svd(vertical, full_matrices=True)[0][:, vertical.shape[1] :]
     scaled = factors[:, None] * hessian_matrix(here, X) * factors

@@ -3,12 +3,13 @@
     dim = 3
     columns = 6
     cost = "sum(w[i][j] * gram(i, j) for i in range(6) for j in range(i))"
-    symmetry = "none"                # of columns: "none" or "columns"; rotations are seen by form
+    symmetry = "none"                # or "columns" (any permutation), "rotations" (SO(d)), "rotations and columns"
     name = "max-cut of the octahedron"
     [constants]
     w = [[0, "1/2"], ["1/2", 0]]
 
-Numbers are integers or text such as "1/3"; decimal numbers in the expression are taken as they are written, exactly.
+All of O(d) is seen by form: a cost of ``gram(i, j)`` alone has it.  Numbers are integers or text such as "1/3";
+decimal numbers in the expression are taken as they are written, exactly.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 
 _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
-_SYMMETRIES = ("none", "columns")
+_SYMMETRIES = ("none", "columns", "rotations", "rotations and columns")
 _LONGEST = 100_000
 _MOST_TURNS = 100_000
 # bits of a number that a power of numbers may have
@@ -53,7 +54,7 @@ _FUNCTIONS = {"exp": exp, "log": log, "sqrt": sqrt}
 class CostFile:
     """What a file says.
 
-    ``symmetry``: ``"columns"`` where every permutation of the columns is declared, else ``"none"``.
+    ``symmetry``: what is declared: every permutation of the columns, SO(d), both, or ``"none"``.
     """
 
     instance: ExpressionInstance
@@ -66,8 +67,8 @@ def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostF
     r"""Read a cost from a TOML file.
 
     Raises UnreadableFileError if the file is missing or no TOML; InvalidInputError if a key is missing or
-    unknown, or the expression has something else than numbers, ``gram``, ``x``, ``exp``, ``log``, ``sqrt``,
-    ``sum``, ``+ - * / **`` and the names of constants and loops.
+    unknown, or the expression has something else than numbers, ``gram``, ``x``, ``det``, ``exp``, ``log``,
+    ``sqrt``, ``sum``, ``+ - * / **`` and the names of constants and loops.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -110,7 +111,8 @@ class _Reader:
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise InvalidInputError(f"cost must be a text of at most {_LONGEST} characters")
         try:
-            tree = ast.parse(text.strip(), mode="eval")
+            # in parentheses a cost may have several lines
+            tree = ast.parse(f"(\n{text}\n)", mode="eval")
             value = self.value(tree.body, self.names)
         except (SyntaxError, ZeroDivisionError, RecursionError, IndexError, TypeError) as error:
             raise InvalidInputError(f"cost={text[:60]!r} cannot be read: {error}") from error
@@ -158,6 +160,8 @@ class _Reader:
         if name in ("gram", "x") and len(arguments) == 2:
             i, j = (self._index(a, names) for a in arguments)
             return self.cost.gram(i, j) if name == "gram" else self.cost.x(i, j)
+        if name == "det":
+            return self.cost.det(*(self._index(a, names) for a in arguments))
         if name in _FUNCTIONS and len(arguments) == 1:
             inner = self.value(arguments[0], names)
             return _FUNCTIONS[name](inner if isinstance(inner, Term) else self.cost.constant(inner))

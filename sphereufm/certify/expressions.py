@@ -49,6 +49,22 @@ class Cost:
         """Return the entry of row i and column j."""
         return self.record("x", i, j)
 
+    def det(self, *columns: int) -> Term:
+        """Return the signed volume of d columns, written in entries: rotations leave it alone, reflections do not."""
+        if len(columns) != self.dim:
+            raise InvalidInputError(f"det has {len(columns)} columns; in R^{self.dim} it needs {self.dim}")
+        return self._minor(0, columns)
+
+    def _minor(self, row: int, columns: tuple[int, ...]) -> Term:
+        """Determinant of the rows from ``row`` on, expanded along the first."""
+        if len(columns) == 1:
+            return self.x(row, columns[0])
+        parts = [
+            self.x(row, j) * self._minor(row + 1, columns[:k] + columns[k + 1 :])
+            for k, j in enumerate(columns)
+        ]
+        return self.record("add", *(p.number if k % 2 == 0 else (-p).number for k, p in enumerate(parts)))
+
     def constant(self, value: Number) -> Term:
         """Return an exact rational; floats are refused since their digits are rarely meant."""
         if isinstance(value, bool) or not isinstance(value, int | Fraction | str):

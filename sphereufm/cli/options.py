@@ -215,13 +215,16 @@ def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) 
     from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
     read = read_cost(path, constants)
-    M = read.instance.columns
-    permutations = (
-        ColumnPermutations.all_columns(M) if read.symmetry == "columns" else ColumnPermutations.trivial(M)
-    )
+    declared = read.symmetry.split()
+    permuted = ColumnPermutations.all_columns if "columns" in declared else ColumnPermutations.trivial
+    permutations = permuted(read.instance.columns)
     return ExpressionProblem(
         instance=read.instance,
-        symmetry=SymmetryGroup(read.instance.is_orthogonally_invariant, permutations),
+        symmetry=SymmetryGroup(
+            read.instance.is_orthogonally_invariant,
+            permutations,
+            special_orthogonal="rotations" in declared,
+        ),
         name=read.name,
         unit=read.unit,
     )

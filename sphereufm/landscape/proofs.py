@@ -103,9 +103,13 @@ def prove_landscape(
     ('BENIGN', 'BY_THEOREM', True)
     """
     instance = capabilities.exact_instance(report.problem)
+    missing = None
     if instance is None:
-        note = "rows are numerical: proofs need ball formulas, which this problem does not offer"
-        return replace(report, notes=(*report.notes, note))
+        missing = "ball formulas, which this problem does not offer"
+    elif report.problem.symmetry.is_proper:
+        missing = "rotations that are seen in the form of the cost, in gram(i, j), and SO(d) was declared of entries"
+    if missing:
+        return replace(report, notes=(*report.notes, f"rows are numerical: proofs need {missing}"))
     watched = until(progress, time_limit)
     _clear(folder)
     prover = _Prover(instance, _lowest(report), folder)

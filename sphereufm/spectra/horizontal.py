@@ -91,7 +91,7 @@ class HorizontalSpace:
 
     def __init__(self, problem: SphereProblem, X: Array, root: Array) -> None:
         self.problem, self.X, self.root = problem, X, root
-        self._orbit = OrbitTangent(X * root) if problem.symmetry.orthogonal else None
+        self._orbit = OrbitTangent(X * root) if problem.symmetry.has_rotations else None
 
     @property
     def rank(self) -> int:

@@ -59,7 +59,7 @@ class HessianSpectrum:
     normal_copies : int
         ``d - r``.
     orbit_dimension : int
-        Dimension of the O(d) orbit (zero where O(d) is no symmetry).
+        Dimension of the orbit under rotations (zero where they are no symmetry).
     morse_index : int
         Negative eigenvalues in ``R^d``.
     nullity : int
@@ -122,10 +122,10 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
     >>> spectrum.morse_index, spectrum.nullity, spectrum.orbit_dimension
     (0, 0, 2)
     """
-    if not problem.symmetry.orthogonal:
-        return _without_symmetry(problem, X)
     d = X.shape[0]
     r = numerical_rank(X) if rank is None else rank
+    if not problem.symmetry.orthogonal:
+        return _as_a_whole(problem, X, r if problem.symmetry.has_rotations else 0)
     parts = capabilities.equal_samples(problem, X, r) if capabilities.is_well_scaled(problem) else None
     if parts is not None and parts.sizes.max() > 1:
         in_span = _merged_in_span(parts) if r > 1 else _EMPTY
@@ -189,22 +189,26 @@ def _floor(scaled: Array) -> float:
     return ZERO_TOLERANCE * float(np.abs(scaled).max(initial=0.0))
 
 
-def _without_symmetry(problem: SphereProblem, X: Array) -> HessianSpectrum:
-    """Plain spectrum on the whole tangent space."""
+def _as_a_whole(problem: SphereProblem, X: Array, rank: int) -> HessianSpectrum:
+    """Plain spectrum on the whole tangent space, off the orbit that rotations make of a point of this rank (or zero).
+
+    Without reflections the normal part is not the same in every direction: nothing is taken apart.
+    """
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
     matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
+    orbit = vertical_coordinates(X, rank) if rank else np.empty((len(matrix), 0))
 
     def signs(vectors: Array) -> NDArray[np.int8]:
         c = np.zeros((len(vectors), used.size))
         c[:, used] = vectors
         return _signs_of_coordinates(problem, X, c)
 
-    result = _inertia(matrix, np.ones(len(matrix)), np.empty((len(matrix), 0)), signs)
+    result = _inertia(matrix, np.ones(len(matrix)), orbit, signs)
     return HessianSpectrum(
         eigenvalues=result.eigenvalues,
         normal_eigenvalues=np.empty(0),
         normal_copies=0,
-        orbit_dimension=0,
+        orbit_dimension=orbit.shape[1],
         morse_index=result.negative,
         nullity=result.zero,
     )

@@ -65,7 +65,7 @@ def test_what_is_no_cost_is_refused(tmp_path, cost, message):
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ('symmetry = "all"', "must be one of none, columns"),
+        ('symmetry = "all"', "must be one of none, columns, rotations, rotations and columns"),
         ("colour = 3", "are allowed"),
         ('constants = {w = "one"}', "must be a number or text"),
     ],

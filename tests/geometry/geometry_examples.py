@@ -14,6 +14,8 @@ SMALL_GROUPS = {
     "none": SymmetryGroup.none(3),
     "all": SymmetryGroup.full(5),
     "all in place": SymmetryGroup(False, ColumnPermutations.all_columns(4)),
+    "proper": SymmetryGroup.rotations(4, reflections=False),
+    "all proper": SymmetryGroup.full(4, reflections=False),
     "balanced": UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1).symmetry,
     "one a class": UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1).symmetry,
     "unequal sizes": UFMProblem(class_sizes=(3, 2, 2), dim=3, tau=1).symmetry,

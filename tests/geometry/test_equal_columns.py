@@ -60,7 +60,8 @@ def test_images_of_points_with_equal_columns_are_known_again(group, monkeypatch)
         Y = Q @ X[:, s]
         assert align(X, Y, group) is not None
         a, b = (Z[:, canonical_orders(Z[None], group)[0]] for Z in (X, Y))
-        assert is_rotation_of(a, b, 1e-9) if group.orthogonal else np.allclose(a, b)
+        proper = group.is_proper
+        assert is_rotation_of(a, b, 1e-9, proper=proper) if group.has_rotations else np.allclose(a, b)
         other = X.copy()
         other[:, 0] = ProductOfSpheres.oblique(3, 1).random_point(rng)[:, 0]
         assert align(X, other, group) is None

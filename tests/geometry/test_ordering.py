@@ -31,7 +31,12 @@ def test_images_of_a_generic_point_agree_once_ordered(group, d):
     X = ProductOfSpheres.oblique(d, group.permutations.columns).random_point(rng)
     first, *others = ordered(orbit(X, group, 12, rng), group)
     for other in others:
-        assert is_rotation_of(other, first, 1e-9) if group.orthogonal else np.allclose(other, first)
+        proper = group.is_proper
+        assert (
+            is_rotation_of(other, first, 1e-9, proper=proper)
+            if group.has_rotations
+            else np.allclose(other, first)
+        )
 
 
 @pytest.mark.parametrize(

@@ -305,8 +305,14 @@ def test_both_components_of_the_orthogonal_group_are_tried(d, seed):
         lambda X: anp.sum(anp.dot(X.T, X) ** 3) + weight * anp.linalg.det(X)
     )
     from_pymanopt(pymanopt.Problem(manifold, even), SymmetryGroup.rotations(d))
-    with pytest.raises(InvalidInputError, match="under a reflection"):
+    with pytest.raises(
+        InvalidInputError, match="under a reflection; rotations leave it unchanged: declare SO"
+    ):
         from_pymanopt(pymanopt.Problem(manifold, odd), SymmetryGroup.rotations(d))
+    from_pymanopt(pymanopt.Problem(manifold, odd), SymmetryGroup.rotations(d, reflections=False))
+    entry = pymanopt.function.autograd(manifold)(lambda X: anp.linalg.det(X) + X[0, 0])
+    with pytest.raises(InvalidInputError, match="under a rotation"):
+        from_pymanopt(pymanopt.Problem(manifold, entry), SymmetryGroup.rotations(d, reflections=False))
 
 
 @pytest.mark.parametrize("constant", [0.0, 1e13])

@@ -1,7 +1,7 @@
 r"""Alignment: an explicit group element that carries one point onto another, or none.
 
-``align(X, Y, symmetry)`` looks for ``Q`` in O(d) and a permutation ``s`` of the group with ``Q X[:, s] = Y``
-to a tolerance.
+``align(X, Y, symmetry)`` looks for ``Q`` in O(d), or in SO(d), and a permutation ``s`` of the group with
+``Q X[:, s] = Y`` to a tolerance.
 
 1. Columns can only go to columns of equal profile (:mod:`~sphereufm.geometry.symmetry.invariants`).
 2. A frame of ``Y`` is chosen and its preimages in ``X`` are sought by backtracking
@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import check_array, check_positive
 from sphereufm.geometry.spheres import Array, column_angles
-from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup, best_rotations
 from sphereufm.geometry.symmetry.invariants import Columns, canonical_key, column_profiles, invariants
 from sphereufm.geometry.symmetry.matching import match_columns, position_labels
+from sphereufm.geometry.symmetry.ordering import is_rotation_of
 from sphereufm.geometry.symmetry.placements import (
     SMALLEST_PIVOT,
     AlignmentUndecidedError,
@@ -114,7 +115,7 @@ def align(
     X = check_array("X", X, (None, symmetry.permutations.columns))
     Y = check_array("Y", Y, X.shape)
     tolerance = check_positive("tolerance", tolerance)
-    if not symmetry.orthogonal:
+    if not symmetry.has_rotations:
         return _match_in_place(X, Y, symmetry.permutations, tolerance)
     # singular values move by at most the Frobenius distance (Mirsky)
     off = np.linalg.svd(X, compute_uv=False) - np.linalg.svd(Y, compute_uv=False)
@@ -125,7 +126,21 @@ def align(
         return None
     frame = choose_frame(Y, symmetry.permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
     candidates = [places[possible[f]] for f in frame.columns]
-    return search(X, Y, symmetry.permutations, frame, candidates, tolerance, Work(work))
+    return search(X, Y, symmetry, frame, candidates, tolerance, Work(work))
+
+
+def carriers(symmetry: SymmetryGroup, X: Array, Y: Array, tolerance: float) -> NDArray[np.intp]:
+    """Listed elements that carry ``X`` to ``Y``, entry by entry, or up to rotations where they are symmetries, too."""
+    if symmetry.finite is None:
+        return np.empty(0, dtype=np.intp)
+    images = symmetry.finite.images(X)
+    off = images - Y
+    if symmetry.has_rotations:
+        off = np.swapaxes(images, -1, -2) @ images - Y.T @ Y
+    found = np.flatnonzero(np.abs(off).max(axis=(-1, -2)) <= tolerance)
+    if symmetry.is_proper:
+        found = found[[is_rotation_of(image, Y, 2.0 * tolerance, proper=True) for image in images[found]]]
+    return found
 
 
 def possible_preimages(
@@ -155,35 +170,35 @@ def possible_preimages(
 def search(
     X: Array,
     Y: Array,
-    permutations: ColumnPermutations,
+    symmetry: SymmetryGroup,
     frame: Frame,
     candidates: list[NDArray[np.intp]],
     tolerance: float,
     work: Work,
 ) -> Alignment | None:
     """Try every placement of a frame of ``Y`` on candidate columns of ``X``."""
+    permutations = symmetry.permutations
     left_out = 2.0 * SMALLEST_PIVOT * tolerance
     radius = float(np.sqrt(np.square(frame.slack).sum() + left_out**2))
     for E in placements(X, frame, permutations, candidates, work):
         work.charge(_STEPS_A_MATCHING)
         s = match_columns(E.T @ X, frame.coordinates, permutations, radius)
-        found = None if s is None else _polish(X, Y, permutations, s, radius, tolerance)
+        found = None if s is None else _polish(X, Y, symmetry, s, radius, tolerance)
         if found is not None:
             return found
     return None
 
 
 def _polish(
-    X: Array, Y: Array, permutations: ColumnPermutations, s: NDArray[np.intp], radius: float, tolerance: float
+    X: Array, Y: Array, symmetry: SymmetryGroup, s: NDArray[np.intp], radius: float, tolerance: float
 ) -> Alignment | None:
     """Rotate and match in turns, which lowers the sum of squares, until the tolerance is met or nothing moves."""
     for _ in range(_ROUNDS):
-        left, _, right = np.linalg.svd(Y @ X[:, s].T)
-        Q = left @ right
+        Q = best_rotations(Y @ X[:, s].T, symmetry.is_proper)
         distance = _largest_angle(Q @ X[:, s], Y)
         if distance <= tolerance:
             return Alignment(Q=Q, permutation=s, distance=distance)
-        better = match_columns(Q @ X, Y, permutations, radius)
+        better = match_columns(Q @ X, Y, symmetry.permutations, radius)
         if better is None or np.array_equal(better, s):
             return None
         s = better

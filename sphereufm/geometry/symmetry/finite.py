@@ -77,13 +77,6 @@ class FiniteGroup:
         moved = np.moveaxis(X[:, self.permutations], 1, 0)
         return moved if self.is_permutations else self.matrices @ moved
 
-    def carries(self, X: Array, Y: Array, tolerance: float, orthogonal: bool) -> NDArray[np.intp]:
-        """Elements that carry ``X`` to ``Y``, entry by entry, or up to a rotation where O(d) is a symmetry, too."""
-        images = self.images(X)
-        if orthogonal:
-            images, Y = np.swapaxes(images, -1, -2) @ images, Y.T @ Y
-        return np.flatnonzero(np.abs(images - Y).max(axis=(-1, -2)) <= tolerance)
-
 
 def automorphisms(graph: Any) -> list[list[int]]:
     """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights count.

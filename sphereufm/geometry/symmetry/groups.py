@@ -1,4 +1,4 @@
-r"""Symmetry groups of costs on products of spheres: O(d) from the left, and permutations of columns.
+r"""Symmetry groups of costs on products of spheres: O(d) or SO(d) from the left, and permutations of columns.
 
 The permutations that occur form a wreath product.  Columns are gathered in *blocks*, each block in *cells*:
 columns of one cell may be permuted among themselves, and blocks of one *kind* may change places as a whole,
@@ -188,11 +188,14 @@ class SymmetryGroup:
     Parameters
     ----------
     orthogonal : bool
-        Whether every ``Q`` of O(d) belongs to it.
+        Whether every ``Q`` of O(d) belongs to it: rotations and reflections.
     permutations : ColumnPermutations
         The column permutations ``s``.
     finite : FiniteGroup, optional
         Further elements, listed one by one; own costs are merged by them, too.
+    special_orthogonal : bool
+        Whether every ``Q`` of SO(d) belongs to it, rotations without reflections.  Mirror images are then different
+        orbits, unless another element relates them, and points are not seen in their own span.
 
     Examples
     --------
@@ -203,14 +206,33 @@ class SymmetryGroup:
     orthogonal: bool
     permutations: ColumnPermutations
     finite: FiniteGroup | None = None
+    special_orthogonal: bool = False
 
     def __repr__(self) -> str:
-        rotations = "rotations and " if self.orthogonal else ""
+        rotations = "proper rotations and " if self.is_proper else "rotations and " * self.has_rotations
         finite = "" if self.finite is None else f" and {self.finite.order} listed elements"
         return f"<SymmetryGroup: {rotations}{self.permutations!r}{finite}>"
 
+    @property
+    def has_rotations(self) -> bool:
+        """Whether every rotation belongs to it, so that orbits are continuous."""
+        return self.orthogonal or self.special_orthogonal
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether rotations belong to it and reflections do not."""
+        return self.special_orthogonal and not self.orthogonal
+
     @classmethod
-    def generated(cls, generators: Any, *, dim: int, columns: int, orthogonal: bool = False) -> SymmetryGroup:
+    def generated(
+        cls,
+        generators: Any,
+        *,
+        dim: int,
+        columns: int,
+        orthogonal: bool = False,
+        special_orthogonal: bool = False,
+    ) -> SymmetryGroup:
         """A finite group by generators, or the automorphisms of a networkx graph whose nodes are the columns.
 
         Parameters
@@ -220,6 +242,8 @@ class SymmetryGroup:
         dim, columns : int
         orthogonal : bool
             Whether all of O(d) is a symmetry beside them; then permutations are what is left to give.
+        special_orthogonal : bool
+            Whether all of SO(d) is; a reflection together with a permutation can be given as a pair of both.
 
         Examples
         --------
@@ -232,7 +256,7 @@ class SymmetryGroup:
             raise InvalidInputError(
                 "generators have matrices, but orthogonal=True declares every one already"
             )
-        return cls(orthogonal, ColumnPermutations.trivial(columns), finite)
+        return cls(orthogonal, ColumnPermutations.trivial(columns), finite, special_orthogonal)
 
     @classmethod
     def none(cls, columns: int) -> SymmetryGroup:
@@ -240,19 +264,29 @@ class SymmetryGroup:
         return cls(False, ColumnPermutations.trivial(columns))
 
     @classmethod
-    def rotations(cls, columns: int) -> SymmetryGroup:
-        """O(d) and no permutation."""
-        return cls(True, ColumnPermutations.trivial(columns))
+    def rotations(cls, columns: int, *, reflections: bool = True) -> SymmetryGroup:
+        """O(d), or SO(d) without reflections, and no permutation."""
+        return cls(reflections, ColumnPermutations.trivial(columns), special_orthogonal=not reflections)
 
     @classmethod
-    def full(cls, columns: int) -> SymmetryGroup:
-        """O(d) and every permutation of the columns."""
-        return cls(True, ColumnPermutations.all_columns(columns))
+    def full(cls, columns: int, *, reflections: bool = True) -> SymmetryGroup:
+        """O(d), or SO(d) without reflections, and every permutation of the columns."""
+        return cls(reflections, ColumnPermutations.all_columns(columns), special_orthogonal=not reflections)
 
     def random_element(self, rng: np.random.Generator, d: int) -> tuple[Array, NDArray[np.intp]]:
         """Draw ``(Q, s)``, ``Q`` of shape ``(d, d)``."""
-        Q = np.linalg.qr(rng.standard_normal((d, d)))[0] if self.orthogonal else np.eye(d)
+        Q = np.linalg.qr(rng.standard_normal((d, d)))[0] if self.has_rotations else np.eye(d)
+        if self.is_proper:
+            Q[:, 0] *= np.sign(np.linalg.det(Q))
         return Q, self.permutations.random(rng)
+
+
+def best_rotations(C: Array, proper: bool) -> Array:
+    """The ``Q`` of O(d), or of SO(d) where ``proper``, that make ``trace(Q^T C)`` largest, shape ``(..., d, d)``."""
+    left, _, right = np.linalg.svd(C)
+    if proper:
+        left[..., -1] *= np.sign(np.linalg.det(left @ right))[..., None]
+    return np.asarray(left @ right)
 
 
 def numerical_ranks(X: Array, tolerance: float = RANK_TOLERANCE) -> NDArray[np.intp]:

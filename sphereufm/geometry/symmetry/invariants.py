@@ -92,12 +92,12 @@ def column_profiles(X: Array, symmetry: SymmetryGroup) -> Array:
     """
 
     def profiles(points: Array, columns: Columns) -> Array:
-        return profiles_of(points, columns, symmetry.orthogonal)
+        return profiles_of(points, columns, symmetry.has_rotations)
 
     return on_distinct_columns(profiles, X, symmetry.permutations)
 
 
-def profiles_of(X: Array, columns: Columns, orthogonal: bool) -> Array:
+def profiles_of(X: Array, columns: Columns, rotated: bool) -> Array:
     """Profiles ``(..., F, m)`` of columns ``(..., d, m)`` that stand for several each."""
     G = np.swapaxes(X, -1, -2) @ X
     # weight in (1/2, 1], different for different cell kinds
@@ -118,7 +118,7 @@ def profiles_of(X: Array, columns: Columns, orthogonal: bool) -> Array:
     for part in (others, others * same_block):
         rows += [part.max(axis=-1, initial=0.0), part.min(axis=-1, initial=0.0)]
     profiles = np.stack(rows, axis=-2)
-    return profiles if orthogonal else np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
+    return profiles if rotated else np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -54,13 +54,13 @@ def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *
     tolerance = check_positive("tolerance", tolerance)
     labels = position_labels(X, permutations, SAME_PLACE * tolerance)
     kernel = _kernel_order(labels, permutations)
-    if not symmetry.orthogonal:
+    if not symmetry.has_rotations:
         return kernel
     possible, places = possible_preimages(X, X, symmetry, tolerance)
     frame = choose_frame(X, permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
     chain = _Chain(
         X=X,
-        permutations=permutations,
+        symmetry=symmetry,
         frame=frame,
         candidates=tuple(places[possible[f]] for f in frame.columns),
         labels=labels,
@@ -78,7 +78,7 @@ class _Chain:
     """
 
     X: Array
-    permutations: ColumnPermutations
+    symmetry: SymmetryGroup
     frame: Frame
     candidates: tuple[NDArray[np.intp], ...]
     labels: NDArray[np.intp]
@@ -104,9 +104,7 @@ class _Chain:
         """Whether a rotation carries ``column`` to frame column ``level`` and keeps those before it."""
         kept = [np.array([f]) for f in self.frame.columns[:level]]
         choices = [*kept, np.array([column]), *self.candidates[level + 1 :]]
-        found = search(
-            self.X, self.X, self.permutations, self.frame, choices, self.tolerance, Work(self.work)
-        )
+        found = search(self.X, self.X, self.symmetry, self.frame, choices, self.tolerance, Work(self.work))
         if found is None:
             return False
         image = np.arange(self.labels.max() + 1)

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_norms
-from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
+from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup, best_rotations
 from sphereufm.geometry.symmetry.invariants import GOLDEN, Columns, on_distinct_columns, profiles_of
 
 # A column may be singled out if it is this far, relative to the farthest, from the span of those before.
@@ -47,22 +47,21 @@ def canonical_orders(X: Array, symmetry: SymmetryGroup) -> NDArray[np.intp]:
     """
 
     def colours(points: Array, columns: Columns) -> Array:
-        profiles = profiles_of(points, columns, symmetry.orthogonal)
+        profiles = profiles_of(points, columns, symmetry.has_rotations)
         first = _weights(profiles.shape[-2], 1) @ profiles
-        if symmetry.orthogonal:
+        if symmetry.has_rotations:
             return _refined(points, first, columns)
         return np.asarray(first + _weights(points.shape[-2], 2) @ points)
 
     return _sorted_by(on_distinct_columns(colours, X, symmetry.permutations), symmetry.permutations)
 
 
-def is_rotation_of(X: Array, Y: Array, tolerance: float) -> bool:
-    """Whether ``|Q x_j - y_j| <= tolerance`` for every column and the ``Q`` of O(d) that is best in the mean.
+def is_rotation_of(X: Array, Y: Array, tolerance: float, *, proper: bool = False) -> bool:
+    """Whether ``|Q x_j - y_j| <= tolerance`` for every column and the ``Q`` that is best in the mean.
 
-    ``X`` and ``Y``, shape ``(d, M)``.
+    ``X`` and ``Y``, shape ``(d, M)``; ``proper``: ``Q`` is of SO(d), else of O(d).
     """
-    left, _, right = np.linalg.svd(Y @ X.T)
-    return bool(column_norms(left @ (right @ X) - Y).max() <= tolerance)
+    return bool(column_norms(best_rotations(Y @ X.T, proper) @ X - Y).max() <= tolerance)
 
 
 def _refined(X: Array, colours: Array, columns: Columns) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError
+from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, carriers
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
@@ -180,7 +180,7 @@ def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoin
     """Count the permutations that act on the point as rotations, unless that takes too long."""
     finite = problem.symmetry.finite
     if finite is not None:
-        order = finite.carries(point.X, point.X, _SAME_POINT, problem.symmetry.orthogonal).size
+        order = carriers(problem.symmetry, point.X, point.X, _SAME_POINT).size
         return replace(point, isotropy_order=order, permutation_copies=finite.order // order)
     try:
         order = isotropy_order(point.X, problem.symmetry, work=_ISOTROPY_WORK)

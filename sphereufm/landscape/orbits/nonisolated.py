@@ -137,7 +137,8 @@ def local_dimension(problem: SphereProblem, X: Array) -> int:
     d = problem.spheres.shape[0]
     inner = capabilities.in_span(problem, min(X.shape[0] + 1, d))
     Y = embed(X, inner.spheres.shape[0])
-    directions = null_directions(inner, Y, X.shape[0])[:_MOST_DIRECTIONS]
+    rank = len(X) if problem.symmetry.orthogonal else numerical_rank(X)
+    directions = null_directions(inner, Y, rank)[:_MOST_DIRECTIONS]
     count = len(directions)
     for length in _STEPS:
         followed = directions[_can_be_followed(inner, Y, directions, length)]
@@ -186,7 +187,7 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
     matrix = hessian_matrix(problem, X)
     basis = np.eye(len(matrix))[:, used]
-    if problem.symmetry.orthogonal:
+    if problem.symmetry.has_rotations:
         flat = vertical_coordinates(X, rank)
         basis = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
     values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
@@ -203,7 +204,7 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
 
 def _distance(problem: SphereProblem, X: Array, Y: Array) -> Array:
     """How far each of ``Y`` is from ``X``: of Gram matrices where O(d) is a symmetry, else of the points."""
-    if not problem.symmetry.orthogonal:
+    if not problem.symmetry.has_rotations:
         return np.sqrt(np.square(Y - X).sum(axis=(-1, -2)))
     gap = np.swapaxes(Y, -1, -2) @ Y - X.T @ X
     return np.sqrt(np.square(gap).sum(axis=(-1, -2)))

@@ -73,12 +73,12 @@ class OrbitRegister:
 
     def _turned(self, point: Found) -> int | None:
         """The orbit of a point of many columns that a rotation alone brings onto its representative."""
-        if not self.symmetry.orthogonal or point.X.shape[1] < _MANY_COLUMNS:
+        if not self.symmetry.has_rotations or point.X.shape[1] < _MANY_COLUMNS:
             return None
         for number in self._near(point):
             other = self.representatives[number]
             tolerance = _SAME_POINT + point.radius + other.radius
-            if other.X.shape == point.X.shape and is_rotation_of(point.X, other.X, tolerance):
+            if other.X.shape == point.X.shape and self._is_rotation(point.X, other.X, tolerance):
                 return number
         return None
 
@@ -106,7 +106,7 @@ class OrbitRegister:
         """Whether a group element maps one to the other; an undecided search is no proof of it."""
         other = self._entries[number]
         tolerance = _SAME_POINT + entry.found.radius + other.found.radius
-        if self.symmetry.orthogonal and is_rotation_of(entry.ordered, other.ordered, tolerance):
+        if self.symmetry.has_rotations and self._is_rotation(entry.ordered, other.ordered, tolerance):
             return True
         try:
             found = align(entry.found.X, other.found.X, self.symmetry, tolerance=tolerance)
@@ -114,6 +114,9 @@ class OrbitRegister:
             self.undecided += 1
             return False
         return found is not None
+
+    def _is_rotation(self, X: Array, Y: Array, tolerance: float) -> bool:
+        return is_rotation_of(X, Y, tolerance, proper=self.symmetry.is_proper)
 
     def _candidates(self, entry: Entry) -> list[int]:
         """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""

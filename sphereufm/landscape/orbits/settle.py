@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, column_norms, retract
+from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.curvature_signs import curvature_signs, extent, slope_noise
@@ -113,7 +114,8 @@ def _step(problem: SphereProblem, X: Array) -> _Newton | None:
 def _off_orbit(problem: SphereProblem, X: Array, root: Array) -> Array:
     """Orthonormal basis of the scaled coordinates in use, normal to the orbit."""
     used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
-    if not problem.symmetry.orthogonal:
+    if not problem.symmetry.has_rotations:
         return np.eye(used.size)[:, used]
-    kernel = vertical_coordinates(X, X.shape[0]) * root[:, None]
+    rank = len(X) if problem.symmetry.orthogonal else numerical_rank(X)
+    kernel = vertical_coordinates(X, rank) * root[:, None]
     return np.linalg.qr(kernel, mode="complete")[0][:, kernel.shape[1] :]

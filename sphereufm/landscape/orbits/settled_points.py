@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sphereufm.geometry.symmetry.alignment import carriers
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import cost_noise
 from sphereufm.landscape.orbits.nonisolated import local_dimension
@@ -69,16 +70,16 @@ class OwnCosts:
 
     def _known(self, entry: Entry) -> int | None:
         """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
-        number, finite = self.register.known(entry), self.problem.symmetry.finite
-        if number is not None or finite is None:
+        number, symmetry = self.register.known(entry), self.problem.symmetry
+        if number is not None or symmetry.finite is None:
             return number
-        found, orthogonal = entry.found, self.problem.symmetry.orthogonal
+        found = entry.found
         for other, point in enumerate(self.register.representatives):
             noise = max(found.cost_noise, point.cost_noise) + _SAME_COST * abs(found.cost)
             if point.X.shape != found.X.shape or abs(point.cost - found.cost) > noise:
                 continue
             tolerance = _SAME_POINT + found.radius + point.radius
-            if finite.carries(found.X, point.X, tolerance, orthogonal).size:
+            if carriers(symmetry, found.X, point.X, tolerance).size:
                 return other
         return None
 

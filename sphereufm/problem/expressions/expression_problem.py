@@ -86,7 +86,9 @@ class ExpressionProblem:
             object.__setattr__(self, "symmetry", group)
         if self.symmetry.orthogonal and not invariant:
             raise InvalidInputError(
-                "symmetry has rotations, but the expression reads single entries of X; write it with gram(i, j)"
+                "symmetry has rotations and reflections, but the expression reads single entries of X; write it with "
+                "gram(i, j), or declare SO(d) if rotations alone leave it unchanged: "
+                "SymmetryGroup.rotations(columns, reflections=False)"
             )
         if self.instance.is_convex_in_gram:
             # a capability that only such costs have
@@ -154,7 +156,10 @@ class ExpressionProblem:
                 dim=data["dim"], columns=data["columns"], program=tuple(map(tuple, data["program"]))
             ),
             symmetry=SymmetryGroup(
-                bool(data["orthogonal"]), ColumnPermutations(blocks, tuple(data["kinds"])), finite
+                bool(data["orthogonal"]),
+                ColumnPermutations(blocks, tuple(data["kinds"])),
+                finite,
+                bool(data.get("special_orthogonal", False)),
             ),
             name=data["name"],
             unit=data["unit"],
@@ -172,6 +177,7 @@ class ExpressionProblem:
             "blocks": [[list(cell) for cell in block] for block in permutations.blocks],
             "kinds": [str(kind) for kind in permutations.kinds],
             "orthogonal": self.symmetry.orthogonal,
+            "special_orthogonal": self.symmetry.is_proper,
             "generators": [
                 [Q.tolist(), s.tolist()]
                 for Q, s in (() if self.symmetry.finite is None else self.symmetry.finite.generators)

@@ -17,6 +17,11 @@ _SEED = 0
 # of the spread of the cost over the points and their images, and of its rounding
 _TOLERANCE = 1e-8
 _ROUNDINGS = 64.0 * float(np.finfo(np.float64).eps)
+# reflections are tried after rotations: a cost that changes under them alone has SO(d)
+_REFLECTION = "a reflection"
+_REMEDIES = {
+    _REFLECTION: "rotations leave it unchanged: declare SO(d), by SymmetryGroup.rotations(columns, reflections=False)"
+}
 
 
 def check_symmetry(
@@ -32,8 +37,8 @@ def check_symmetry(
         raise InvalidInputError(
             f"symmetry permutes {symmetry.permutations.columns} columns, but points have {M}"
         )
-    if symmetry.orthogonal and not spheres.is_oblique:
-        raise InvalidInputError(f"dims={spheres.dims} must be equal where O(d) is declared a symmetry")
+    if symmetry.has_rotations and not spheres.is_oblique:
+        raise InvalidInputError(f"dims={spheres.dims} must be equal where rotations are declared a symmetry")
     rng = np.random.default_rng(_SEED)
     X = spheres.random_point(rng, (_POINTS,))
     with np.errstate(all="ignore"):
@@ -47,7 +52,7 @@ def check_symmetry(
                 i = int(change.argmax())
                 raise InvalidInputError(
                     f"the declared symmetry changes the cost from {before[i]:.6g} to {after[i]:.6g} under {name}; "
-                    "declare only what leaves it unchanged"
+                    f"{_REMEDIES.get(name, 'declare only what leaves it unchanged')}"
                 )
 
 
@@ -56,13 +61,14 @@ def _elements(
 ) -> Iterator[tuple[str, Array, NDArray[np.intp]]]:
     """Elements whose powers and products come close to every element of the group."""
     columns = np.arange(symmetry.permutations.columns)
-    if symmetry.orthogonal:
-        for _ in range(2):
-            Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
-            Q[:, 0] *= np.sign(np.linalg.det(Q))
-            yield "a rotation", Q, columns
-            # O(d) has two components: a cost can be blind to rotations and see mirror images
-            yield "a reflection", Q * np.where(np.arange(d) == 0, -1.0, 1.0), columns
+    turns = []
+    for _ in range(2 * symmetry.has_rotations):
+        Q = np.linalg.qr(rng.standard_normal((d, d)))[0]
+        turns.append(Q * np.where(np.arange(d) == 0, np.sign(np.linalg.det(Q)), 1.0))
+        yield "a rotation", turns[-1], columns
+    # O(d) has two components: a cost can be blind to rotations and see mirror images
+    for Q in turns if symmetry.orthogonal else ():
+        yield _REFLECTION, Q * np.where(np.arange(d) == 0, -1.0, 1.0), columns
     for s in _swaps(symmetry.permutations):
         yield f"the permutation of columns {np.flatnonzero(s != columns).tolist()}", np.eye(d), s
     for number, (Q, s) in enumerate(symmetry.finite.generators if symmetry.finite else ()):
