@@ -9,7 +9,7 @@ The terms record a program of ``docs/certificates.md``, section 6; equal instruc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -78,8 +78,14 @@ class Cost:
         return Term(self, self._numbers.setdefault(instruction, len(self._numbers)))
 
     def instance(self, term: Term) -> ExpressionInstance:
-        """Return the instance whose cost is ``term``; instructions after it are left out."""
-        program = tuple(self._numbers)[: term.number + 1]
+        """Return the instance whose cost is ``term``; instructions that it does not use are left out."""
+        recorded = tuple(self._numbers)
+        needed = {term.number}
+        for number in range(term.number, -1, -1):
+            if number in needed:
+                needed.update(recorded[number][1 : 1 + _arity(recorded[number])])
+        places = {number: place for place, number in enumerate(sorted(needed))}
+        program = tuple(_moved(recorded[number], places) for number in places)
         return ExpressionInstance(dim=self.dim, columns=self.columns, program=program)
 
 
@@ -171,6 +177,17 @@ def fourth_powers(dim: int) -> ExpressionInstance:
     """Return ``-sum_i x_i^4`` of one unit vector: minimisers at the axes, ``3^d - 1`` critical points."""
     cost = Cost(dim=dim, columns=1)
     return cost.instance(-_sum([cost.x(i, 0) ** 4 for i in range(dim)]))
+
+
+def _arity(instruction: tuple[Any, ...]) -> int:
+    """How many of its operands, the first ones, are values of earlier instructions."""
+    return {"const": 0, "x": 0, "gram": 0, "pow": 1}.get(instruction[0], len(instruction) - 1)
+
+
+def _moved(instruction: tuple[Any, ...], places: Mapping[int, int]) -> tuple[Any, ...]:
+    """The same instruction where its operands have other places."""
+    end = 1 + _arity(instruction)
+    return (instruction[0], *[places[t] for t in instruction[1:end]], *instruction[end:])
 
 
 def _sum(terms: Sequence[Term]) -> Term:

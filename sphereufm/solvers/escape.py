@@ -73,7 +73,7 @@ def slide(
 ) -> Array | None:
     """Return a lower point along ``U`` or ``-U``, downhill first, or ``None``.
 
-    The step ``t`` is halved from 1 until ``f(R(X, t U)) <= f(X) + t^2 curvature / 8``.
+    The step ``t`` is halved from 1 until ``f(R(X, t U)) <= f(X) + t^2 curvature / 8`` where the gradient is finite.
     """
     if float(np.vdot(point.gradient, U)) > 0.0:
         U = -U
@@ -84,7 +84,8 @@ def slide(
             if not afford():
                 return None
             X = retract(point.X, sign * t * U)
-            if float(problem.at(X).cost) < cost + 0.125 * t * t * curvature:
+            there = problem.at(X)
+            if float(there.cost) < cost + 0.125 * t * t * curvature and np.isfinite(there.gradient).all():
                 return X
         t *= 0.5
     return None

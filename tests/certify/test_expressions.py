@@ -24,6 +24,7 @@ from sphereufm.certify.checker.losses import evaluate as evaluated
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
 from sphereufm.certify.prove.inertia import floats
 from sphereufm.errors import InvalidInputError
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 mp = mpmath.mp.clone()
 mp.dps = 60
@@ -221,6 +222,22 @@ def test_terms_of_two_costs_and_floats_are_refused():
         a.gram(0, 1) * 0.5
     with pytest.raises(InvalidInputError, match="power"):
         a.gram(0, 1) ** 1
+
+
+def test_what_a_cost_does_not_use_is_no_part_of_it():
+    """Terms recorded for another cost would be evaluated, and undefined where this one is smooth."""
+    shared, alone = Cost(dim=3, columns=3), Cost(dim=3, columns=3)
+    1 / sqrt(2 - 2 * shared.gram(0, 1)) + shared.x(1, 2) ** 3
+    instances = []
+    for cost in (shared, alone):
+        p, q = cost.gram(1, 2), cost.gram(0, 1)
+        instances.append(cost.instance(exp(p) ** 3 - sqrt(2 + q) / (3 - p) + (-q)))
+    X = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.6], [0.0, 0.0, 0.8]])
+    costs = [ExpressionProblem(instance=instance).at(X) for instance in instances]
+    assert len(instances[0].program) == len(instances[1].program)
+    assert instances[0].is_orthogonally_invariant
+    assert costs[0].cost == pytest.approx(costs[1].cost, rel=1e-12)
+    np.testing.assert_allclose(costs[0].gradient, costs[1].gradient, atol=1e-12)
 
 
 def on_the_boundary(function):

@@ -91,6 +91,23 @@ def test_one_bad_start_is_the_only_one_that_stops():
 
 
 @pytest.mark.parametrize("name", list(SOLVERS))
+def test_a_saddle_is_not_left_for_a_point_without_a_gradient(name):
+    """From the saddle ``e_1`` the first steps down lead where the gradient is not finite, though the cost is."""
+    A = np.diag([0.0, 1.0, 2.0])
+
+    def gradient(x):
+        return 2.0 * A @ x * (np.nan if 0.5 < abs(x[0]) < 0.9 else 1.0)
+
+    problem = numpy_problem(
+        pymanopt.manifolds.Sphere(3), lambda x: x @ A @ x, gradient, lambda x, u: 2.0 * A @ u
+    )
+    result = solve(problem, [[0.0], [1.0], [0.0]], rng=0, solver=name)
+    assert result.escaped_saddles
+    assert result.cost < 1.0
+    assert result.gradient_norm < np.inf
+
+
+@pytest.mark.parametrize("name", list(SOLVERS))
 def test_gradients_alone_are_enough(name):
     result = solve(charges(), rng=3, solver=name, settings=Settings(max_iterations=2000))
     assert result.converged
