@@ -192,6 +192,9 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
         finished = False
         notes.append(_cut(stop, [s.name for s in wanted if s.name not in exploration.finished]))
     notes += _limits_of(collection)
+    hard = [name for name, found in exploration.coverage.items() if found.is_hardly_resolved]
+    if hard:
+        notes.append(f"fewer than half of the searches ended at a critical point in {', '.join(hard[:5])}")
     classifying = Parts(progress, parts.shares).of(_CLASSIFY)
     entries = collection.classified(classifying, exploration.pool)
     theorem = capabilities.benign_theorem(problem)

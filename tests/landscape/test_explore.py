@@ -78,3 +78,13 @@ def test_a_killed_worker_of_a_cluster_loses_nothing():
             report = verify_landscape(problem, rng=5, workers=workers, progress=kill_once)
             assert not victims
             assert prove_landscape(report, workers=workers).to_json() == alone.to_json()
+
+
+def test_strata_that_floats_hardly_resolve_are_left_early():
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=8000), rng=0)
+    for name, found in report.coverage.items():
+        assert not found.is_hardly_resolved or found.starts < 1000
+        assert found.is_hardly_resolved == any(
+            name in note for note in report.notes if "fewer than half" in note
+        )
+    assert any(found.is_hardly_resolved for found in report.coverage.values())

@@ -42,6 +42,11 @@ class Coverage:
     #: one at each.
     discoveries: tuple[int, ...] = ()
 
+    @property
+    def is_hardly_resolved(self) -> bool:
+        """Whether fewer than half of the searches ended at a critical point."""
+        return 2 * self.converged < self.starts
+
 
 def coverage_of(
     starts: int,

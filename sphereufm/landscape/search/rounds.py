@@ -30,6 +30,8 @@ _STARTS_A_TASK = 120
 _SECOND = 3
 # A stratum is out of reach if after so many batches more than this share of its searches still ends in a new orbit.
 _TRIED, _OUT_OF_REACH = 19, 0.3
+# So it is after a few batches if less than half of the searches end at a critical point: floats resolve no more there.
+_FEW_TRIED = 6
 # Samples are merged where converged points have at most this share of distinct features.
 _FEW = 1.0 / 3.0
 
@@ -163,6 +165,7 @@ class Rounds:
         if state.stratum.space is None and state.begun * state.batch < len(self.collection.labels):
             return False
         out_of_reach = state.begun >= _TRIED and (found.unseen_mass or 0.0) > _OUT_OF_REACH
+        out_of_reach |= state.begun >= _FEW_TRIED and found.is_hardly_resolved
         return out_of_reach or found.unseen_bound <= self.settings.effort.plan.unseen_bound
 
     def _is_merged(self, state: _State, points: Array) -> bool:
