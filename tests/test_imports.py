@@ -298,7 +298,7 @@ def test_problems_and_geometry_need_neither_pymanopt_nor_autograd():
     loaded = loaded_by(
         "from sphereufm import UFMProblem, align; UFMProblem(class_sizes=(1, 1), dim=2, tau=1)"
     )
-    assert not loaded & (HEAVY - {"scipy"})
+    assert not loaded & HEAVY
 
 
 def test_public_names_are_found_where_they_are_said_to_be():
@@ -310,9 +310,14 @@ def test_public_names_are_found_where_they_are_said_to_be():
         _ = sphereufm.no_such_name
 
 
-def test_solving_loads_no_scipy():
-    """Commands that need NumPy alone are to start at once."""
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [("solve(problem, rng=0)", set()), ("verify_landscape(problem, starts=8)", {"flint"})],
+)
+def test_small_jobs_load_no_scipy(words, needed):
+    """It takes longer to load than they take; workers would load it each."""
     loaded = loaded_by(
-        "from sphereufm import UFMProblem, solve; solve(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), rng=0)"
+        "import sphereufm; "
+        f"problem = sphereufm.UFMProblem(class_sizes=(2, 2), dim=3, tau=1); sphereufm.{words}"
     )
-    assert not loaded & (HEAVY - {"rich"})
+    assert not loaded & (HEAVY - needed)

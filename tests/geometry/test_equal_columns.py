@@ -10,7 +10,7 @@ from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.symmetry.invariants import Columns, column_profiles, invariants
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
-from sphereufm.geometry.symmetry.matching import position_labels
+from sphereufm.geometry.symmetry.matching import assigned, position_labels
 from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
 from sphereufm.problem.ufm import UFMProblem
 
@@ -76,3 +76,18 @@ def test_distinct_columns_stand_for_equal_ones_of_their_cell():
     cells = group.permutations.cell_of
     np.testing.assert_array_equal(cells[columns.first][columns.label], cells)
     np.testing.assert_array_equal(columns.copies, np.bincount(columns.label))
+
+
+def test_assignments_have_the_least_sum():
+    from scipy.optimize import linear_sum_assignment
+
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        places = rng.random((3, 2))[rng.integers(3, size=6)]
+        near = places[rng.permutation(6)] + 1e-9 * rng.random((6, 2))
+        for cost in (
+            rng.integers(4, size=(6, 6)).astype(float),
+            np.square(near[:, None] - places).sum(axis=-1),
+        ):
+            least = cost[linear_sum_assignment(cost)].sum()
+            assert abs(cost[np.arange(6), assigned(cost)].sum() - least) <= 1e-15

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import Columns
+
+# Squares of distances that differ by no more differ by rounding only.
+_ROUNDING = 1e-24
 
 
 def match_columns(
@@ -49,8 +50,9 @@ def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> N
     used = 0
     for kind in np.unique(columns.kind):
         members = np.flatnonzero(columns.kind == kind)
-        places = X[:, columns.first[members]].T
-        names, found = np.unique(_smallest_reachable(cdist(places, places) <= gap), return_inverse=True)
+        places = X[:, columns.first[members]]
+        near = _squared_distances(places, places) <= gap * gap
+        names, found = np.unique(_smallest_reachable(near), return_inverse=True)
         labels[members] = used + found
         used += names.size
     return labels[columns.label]
@@ -79,12 +81,12 @@ def _match_blocks(
     cost = np.zeros((count, count))
     for table in tables:
         cost += _block_costs(table, out_of_reach, cost < out_of_reach)
-    rows, partners = linear_sum_assignment(np.minimum(cost, out_of_reach))
-    if not (cost[rows, partners] < out_of_reach).all():
+    partners = assigned(np.minimum(cost, out_of_reach))
+    if not (cost[np.arange(count), partners] < out_of_reach).all():
         return False
-    for b, image in zip(rows, partners, strict=True):
+    for b, image in enumerate(partners):
         for cell, table in zip(cells, tables, strict=True):
-            order = linear_sum_assignment(table[b, :, image, :])[1] if cell.shape[1] > 1 else slice(None)
+            order = assigned(table[b, :, image, :]) if cell.shape[1] > 1 else slice(None)
             s[cell[b]] = cell[image][order]
     return True
 
@@ -97,7 +99,7 @@ def _column_count(cells: Sequence[NDArray[np.intp]]) -> int:
 def _squares(X: Array, Y: Array, cell: NDArray[np.intp], radius: float, out_of_reach: float) -> Array:
     """Squared distances from the cell's columns in ``Y`` to those in ``X``, shape ``(B, n, B, n)``."""
     columns = cell.ravel()
-    squares = cdist(Y[:, columns].T, X[:, columns].T, "sqeuclidean")
+    squares = _squared_distances(Y[:, columns], X[:, columns])
     squares[squares > radius * radius] = out_of_reach
     return squares.reshape(*cell.shape, *cell.shape)
 
@@ -110,5 +112,26 @@ def _block_costs(table: Array, out_of_reach: float, wanted: NDArray[np.bool_]) -
     cost = np.full(lower.shape, out_of_reach)
     for b, image in np.argwhere(wanted & (lower < out_of_reach)):
         pair = table[b, :, image, :]
-        cost[b, image] = min(pair[linear_sum_assignment(pair)].sum(), out_of_reach)
+        cost[b, image] = min(pair[np.arange(len(pair)), assigned(pair)].sum(), out_of_reach)
     return cost
+
+
+def _squared_distances(Y: Array, X: Array) -> Array:
+    """From each column of ``Y`` to each of ``X``, by differences, which near places need."""
+    squares = np.zeros((Y.shape[1], X.shape[1]))
+    for y, x in zip(Y, X, strict=True):
+        squares += np.square(np.subtract.outer(y, x))
+    return squares
+
+
+def assigned(cost: Array) -> NDArray[np.intp]:
+    """Partner of each row at the least sum: its nearest, those at one place in turn, and SciPy's where that fails."""
+    near = cost <= cost.min(axis=1, keepdims=True) + _ROUNDING
+    place = near.argmax(axis=1)
+    partners = np.empty(len(cost), dtype=np.intp)
+    partners[np.argsort(place, kind="stable")] = np.argsort(place[near.argmax(axis=0)], kind="stable")
+    if near[np.arange(len(cost)), partners].all():
+        return partners
+    from scipy.optimize import linear_sum_assignment  # to load it takes longer than a small search
+
+    return np.asarray(linear_sum_assignment(cost)[1])
