@@ -86,3 +86,33 @@ def test_only_one_of_a_thing_is_singular(number):
     words = counted(number, "box", "boxes")
     assert words.endswith(" box") == (number == 1)
     assert int(words.partition(" ")[0].replace(",", "")) == number
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """A notebook's kernel, without a notebook."""
+    pytest.importorskip("ipykernel")
+    manager, client = pytest.importorskip("jupyter_client.manager").start_new_kernel(kernel_name="python3")
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.parametrize("given", ["", ", progress=True"])
+def test_a_kernel_draws_one_bar_and_the_table(kernel, given):
+    shown = []
+    code = f"""
+from sphereufm import UFMProblem, verify_landscape
+verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=8, prove=True{given})
+"""
+    reply = kernel.execute_interactive(code, output_hook=shown.append, timeout=60)
+    assert reply["content"]["status"] == "ok"
+    kinds = [message["msg_type"] for message in shown]
+    assert kinds.count("display_data") == 1
+    assert "<progress" in shown[kinds.index("display_data")]["content"]["data"]["text/html"]
+    bars = [m["content"]["transient"]["display_id"] for m in shown if m["msg_type"].endswith("display_data")]
+    assert len(set(bars)) == 1
+    last = shown[-1 - kinds[::-1].index("update_display_data")]["content"]["data"]["text/html"]
+    assert 'value="1000" max="1000"' in last
+    (table,) = (m["content"]["data"]["text/html"] for m in shown if m["msg_type"] == "execute_result")
+    assert "Theorem S" in table

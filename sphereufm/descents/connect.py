@@ -20,8 +20,8 @@ import numpy as np
 from sphereufm.descents.gradient_flow import fall
 from sphereufm.geometry.spheres import Array, as_generator, column_angles, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates
-from sphereufm.landscape.orbits.found import Found, reduced
-from sphereufm.landscape.orbits.register import OrbitRegister
+from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.orbits.lower import cost_noise
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
@@ -31,7 +31,7 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import STOPS, Progress, reason_of, until
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import normal_hessian
-from sphereufm.tolerances import SAME_COST, ZERO_TOLERANCE
+from sphereufm.tolerances import ROUNDINGS, ZERO_TOLERANCE
 
 # Descents at most, for small problems; entries of a point times descents, for large ones.
 _MOST_DESCENTS = 256
@@ -182,21 +182,22 @@ def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:
         yield [start for start in starts if start[1].shape[0] == r]
 
 
-def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Found | None]:
+def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Array | None]:
     """Where each descent of one dimension ends; None where it came near no critical point."""
     X, U = np.array([X for _, X, _ in group]), np.array([U for *_, U in group])
     inner = capabilities.in_span(problem, X.shape[1])
     first, lower = _first_steps(inner, X, U / column_norms(U).max(axis=-1)[:, None, None])
-    ends: list[Found | None] = [None] * len(group)
+    ends: list[Array | None] = [None] * len(group)
     chosen = np.flatnonzero(lower)
     if not chosen.size:
         return ends
     last = fall(inner, first[chosen])
     search = find_critical_points(inner, last, tolerance=1e-11)
     near = column_angles(search.X, last).max(axis=-1) <= _NEAR
-    falls = inner.at(search.X).cost < (1.0 - SAME_COST) * inner.at(X[chosen]).cost
+    begun = inner.at(X[chosen])
+    falls = inner.at(search.X).cost < begun.cost - cost_noise(begun)
     for k in np.flatnonzero(search.converged & near & falls):
-        ends[chosen[k]] = reduced(problem, search.X[k : k + 1])[0]
+        ends[chosen[k]] = search.X[k]
     return ends
 
 
@@ -213,26 +214,23 @@ def _first_steps(problem: SphereProblem, X: Array, U: Array) -> tuple[Array, Arr
 
 
 class _Rows:
-    """The rows of a report, looked up by point."""
+    """The rows of a report, looked up by point as a search merges them."""
 
     def __init__(self, report: LandscapeReport) -> None:
         self.problem = report.problem
-        self.register = OrbitRegister(report.problem.symmetry)
-        self.rows: dict[int, int] = {}
+        self.collection = Collection(report.problem)
+        self.rows: dict[str | None, int] = {}
         self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
         for row, entry in enumerate(report.critical):
-            if isinstance(entry, CriticalPoint):
-                (number,) = self.register.enter([Found(X=entry.X, rank=entry.rank, cost=entry.cost)])
-                self.rows.setdefault(number, row)
+            for point in entry.members if isinstance(entry, CriticalFamily) else (entry,):
+                self.rows.setdefault(self.collection.enter(point.X[None])[0], row)
 
-    def find(self, found: Found) -> int | None:
-        """Row of a critical point: of its orbit by alignment, of its family by name or else by cost."""
-        name = capabilities.family_name(self.problem, found.X, found.cost)
-        for row, family in self.families:
-            if name == family.name:
-                return row
-        number = self.register.find(found)
-        if number is not None:
-            return self.rows[number]
-        scale = SAME_COST * max(1.0, abs(found.cost))
-        return next((row for row, family in self.families if abs(family.cost - found.cost) <= scale), None)
+    def find(self, X: Array) -> int | None:
+        """Row of a critical point: of its orbit or family, else of a family of its cost."""
+        (label,) = self.collection.enter(X[None])
+        if label is not None and label in self.rows:
+            return self.rows[label]
+        point = capabilities.in_span(self.problem, len(X)).at(X)
+        noise = cost_noise(point) + ROUNDINGS * abs(float(point.cost))
+        near = (row for row, family in self.families if abs(family.cost - float(point.cost)) <= noise)
+        return next(near, None)

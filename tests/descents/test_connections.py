@@ -13,11 +13,14 @@ from own_problems import fourth_powers
 from scipy.integrate import solve_ivp
 
 from sphereufm import UFMProblem, load_report, verify_landscape
+from sphereufm.certify import expressions
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.descents.gradient_flow import fall
 from sphereufm.errors import UnreadableFileError
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.connections import Connection, Connections, basin_merges
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 from sphereufm.problem.interface import relative_gradient_norm
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schemas" / "landscape.schema.json"
@@ -60,6 +63,27 @@ def test_the_basins_of_the_fourth_powers_are_a_cube_that_closes_at_one_half(powe
     assert len(powers.merges) == 7
     assert powers.merges[-1].basins == powers.minimisers
     assert powers.connections.unfinished == powers.connections.unlisted == 0
+
+
+def signed_fourth_powers():
+    """``x^4 + y^4 + z^4`` modulo signed permutations: a vertex, an edge's and a face's middle of the cube."""
+    generators = [np.diag([-1.0, 1.0, 1.0]), np.eye(3)[[1, 0, 2]], np.eye(3)[[1, 2, 0]]]
+    group = SymmetryGroup.generated(generators, dim=3, columns=1)
+    return ExpressionProblem(instance=expressions.fourth_powers(3), symmetry=group)
+
+
+def degenerate_saddle():
+    cost = expressions.Cost(dim=3, columns=1)
+    return ExpressionProblem(instance=cost.instance(cost.x(0, 0) ** 4 - cost.x(1, 0) ** 4 + 5))
+
+
+@pytest.mark.parametrize("make", [signed_fourth_powers, degenerate_saddle])
+def test_descents_of_own_costs_end_in_their_rows(make):
+    """Orbits of listed elements, and points known to no more than a radius, are found again."""
+    connections = connect_landscape(verify_landscape(make(), effort="quick", starts=60)).connections
+    assert connections.descents > 0
+    assert (connections.unfinished, connections.unlisted) == (0, 0)
+    assert all(edge.target < edge.source for edge in connections.edges)
 
 
 def test_descents_go_down_and_are_all_accounted_for(spurious, benign):

@@ -60,6 +60,16 @@ def test_quadratic_form_all_proved():
     assert [entry.morse_index for entry in report.critical] == [i for i in range(5) for _ in range(2)]
 
 
+@pytest.mark.parametrize("n", [3, 4])
+def test_cubes_all_proved(n):
+    """``sum x_i^3``: the nonzero entries of a critical point are equal, so there are ``2 (2^n - 1)``."""
+    cost = Cost(dim=n, columns=1)
+    report = all_proved(verify_landscape(cost.instance(sum(cost.x(i, 0) ** 3 for i in range(n)))))
+    found = sorted((round(entry.cost**-2), entry.morse_index) for entry in report.critical)
+    # along the support a maximum has k - 1 directions down, off it n - k up; a minimum the other way round
+    assert found == sorted((k, i) for k in range(1, n + 1) for i in (k - 1, n - k) for _ in range(comb(n, k)))
+
+
 def test_max_cut_all_proved_in_every_rank():
     weights = np.random.default_rng(1).integers(1, 5, (4, 4))
     report = all_proved(verify_landscape(max_cut((weights + weights.T).tolist(), dim=3), starts=64))

@@ -86,7 +86,7 @@ def rows(report):
 
 
 @pytest.mark.parametrize(
-    ("seed", "unit", "constant"), [(None, 1.0, 0.0), (0, 1e-200, 0.0), (1, 1e200, 0.0), (1, 1.0, 1e13)]
+    ("seed", "unit", "constant"), [(None, 1.0, 0.0), (0, 1e-300, 0.0), (1, 1e300, 0.0), (1, 1.0, 1e13)]
 )
 def test_saddle_of_fourth_order_is_listed_once_and_degenerate(seed, unit, constant):
     """``x^4 - y^4`` on the sphere: two minima, two maxima, two flat poles."""
@@ -135,7 +135,7 @@ def test_poles_of_the_monkey_saddle_are_degenerate(seed):
     )
 
 
-@pytest.mark.parametrize("steepness", [1e3, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("steepness", [3.0, 1e3, 1e6, 1e9, 1e12])
 @pytest.mark.parametrize("seed", [None, 3])
 def test_soft_directions_beside_steep_ones_keep_their_signs(steepness, seed):
     report = verify_landscape(monomials((2, 2, 2), (1.0, 2.0, steepness), seed), effort="quick", starts=48)
@@ -216,7 +216,10 @@ def test_signs_are_decided_just_where_floats_can_tell(seed):
     assert set(found.signs[~decided] * np.sign(curvatures[~decided])) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize(("unit", "constant"), [*itertools.product([1e-250, 1.0, 1e250], [0.0, 1.0, 1e13])])
+@pytest.mark.parametrize(
+    ("unit", "constant"),
+    [*itertools.product([1e-300, 1.0, 1e300], [0.0, 1.0, 1e7]), (1.0, 1e13), (1e290, 1e13)],
+)
 @pytest.mark.parametrize("seed", range(2))
 def test_lower_is_blind_to_constants_and_units(unit, constant, seed):
     problem = monomials((2, 2, 2), (1.0, 1.001, 3.0), seed, unit, constant * unit)

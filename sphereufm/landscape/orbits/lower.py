@@ -23,9 +23,9 @@ _NODES = (48, 64)
 _AGREE = 0.1
 
 
-def cost_noise(point: Evaluation) -> float:
-    """Differences of cost near a critical point that mean nothing, in the cost's units and blind to constants."""
-    return _SAME * float(point.gradient_scale.sum())
+def cost_noise(point: Evaluation) -> Array:
+    """Differences of cost near critical points that mean nothing, blind to constants, shape ``(...)``."""
+    return np.asarray(_SAME * point.gradient_scale.sum(axis=-1))
 
 
 def is_lower(problem: SphereProblem, Y: Array, X: Array) -> bool:

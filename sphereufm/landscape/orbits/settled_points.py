@@ -62,7 +62,7 @@ class OwnCosts:
                     rank=found.rank,
                     cost=float(point.cost),
                     radius=settled.uncertainty,
-                    cost_noise=cost_noise(point),
+                    cost_noise=float(cost_noise(point)),
                 )
                 return self._settled_number(better, settled.flat)
         self.unsettled += 1
