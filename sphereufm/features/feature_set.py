@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
 from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
-from sphereufm.features.readers.reshaped import KeptRows, pooled, stored_rounding, transposed
+from sphereufm.features.readers.views import KeptRows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
 
 Transposed: TypeAlias = Literal["features", "classifier"]

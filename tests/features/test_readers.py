@@ -19,7 +19,8 @@ from sphereufm.features.readers import (
     open_arrays,
     split_spec,
 )
-from sphereufm.features.readers.stored import StoredArray, StoredFile
+from sphereufm.features.readers.plain.stored_array import StoredArray
+from sphereufm.features.readers.stored import StoredFile
 
 
 def gather(source, rows):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import open_array, open_arrays
-from sphereufm.features.readers.plain.ranges import row_range
 from sphereufm.features.readers.source import MemorySource
+from sphereufm.features.readers.views import row_range
 
 WHOLE = np.random.default_rng(6).standard_normal((23, 3))
 

@@ -29,8 +29,8 @@ from sphereufm.features.metrics.statistics import (
     scatter,
     scatter_of_nothing,
 )
-from sphereufm.features.readers import MemorySource, finite_blocks, row_range
-from sphereufm.features.readers.plain.ranges import SkippingSource
+from sphereufm.features.readers import ArraySource, MemorySource, finite_blocks, row_range
+from sphereufm.features.readers.views import starts_anywhere
 from sphereufm.parallel import ordered_map
 from sphereufm.progress import Progress, silent
 
@@ -134,23 +134,13 @@ def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
     starts = range(done * step, N, step)
     if not starts:
         return
-    if _is_read_from_its_beginning(row_range(whole, 0, 1)):
+    sources: Iterator[ArraySource] = (row_range(whole, start, min(start + step, N)) for start in starts)
+    if not starts_anywhere(whole):
         rest = whole if done == 0 else row_range(whole, starts[0], N)
-        sources: Iterator[Any] = (
-            MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(step)
-        )
-    else:
-        sources = (row_range(whole, start, min(start + step, N)) for start in starts)
+        sources = (MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(step))
     for start, source in zip(starts, sources, strict=True):
         labels = data.labels[start : start + step]
         yield Rows(source=source, labels=labels, first_row=start, normalize=normalize)
-
-
-def _is_read_from_its_beginning(source: Any) -> bool:
-    """Whether a run of rows, or what it is a view of, can only be reached through the rows before it."""
-    return isinstance(source, SkippingSource) or (
-        hasattr(source, "source") and _is_read_from_its_beginning(source.source)
-    )
 
 
 def _centre(data: FeatureSet, normalize: bool) -> Array:

@@ -23,7 +23,6 @@ from sphereufm.features.readers.pickle.torch_files import (
 )
 from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy
 from sphereufm.features.readers.plain.npz import open_npz
-from sphereufm.features.readers.plain.ranges import row_range
 from sphereufm.features.readers.plain.safetensors_files import looks_like_safetensors, open_safetensors
 from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory
@@ -36,6 +35,7 @@ from sphereufm.features.readers.source import (
     finite_blocks,
 )
 from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.views import row_range
 
 __all__ = [
     "ArraySource",

@@ -15,7 +15,6 @@ import numpy as np
 
 from sphereufm.features.readers.isolated.parent import IsolatedArray
 from sphereufm.features.readers.keys import is_index, role_and_stem
-from sphereufm.features.readers.reshaped import TableMatrix
 from sphereufm.features.readers.source import ArraySource, MemorySource
 
 _OUTPUT_WORDS = (
@@ -61,16 +60,10 @@ def _is_feature(key: str) -> bool:
 def _matrix(name: str, columns: tuple[str, ...], arrays: Mapping[str, ArraySource]) -> ArraySource:
     """Columns side by side; those of one library's file are read together."""
     parts = [arrays[key] for key in columns]
-    first = parts[0]
+    first, dtype = parts[0], np.result_type(*(part.dtype for part in parts))
     if isinstance(first, IsolatedArray):
-        dtype = np.result_type(*(part.dtype for part in parts))
-        listed = replace(
-            first.listed,
-            key="columns",
-            columns=columns,
-            shape=(first.shape[0], len(columns)),
-            dtype=dtype.str,
-        )
+        shape = (first.shape[0], len(columns))
+        listed = replace(first.listed, key="columns", columns=columns, shape=shape, dtype=dtype.str)
         return replace(first, name=f"{name}:columns", listed=listed)
-    held = {key: part for key, part in zip(columns, parts, strict=True) if isinstance(part, MemorySource)}
-    return TableMatrix(name=f"{name}:columns", columns=columns, parts=held)
+    held = np.stack([part.read() for part in parts], axis=1, dtype=dtype)
+    return MemorySource(name=f"{name}:columns", array=held, columns=columns)

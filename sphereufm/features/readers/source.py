@@ -7,8 +7,8 @@ classifiers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
 
 AnyArray: TypeAlias = NDArray[Any]
+
+_ROWS = 2**14
 
 
 class ArraySource(Protocol):
@@ -53,11 +55,12 @@ class ArraySource(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MemorySource:
-    """An array that is in memory already; ``categories`` are texts that its numbers stand for."""
+    """An array that is in memory already."""
 
     name: str
     array: AnyArray
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()  #: texts that its numbers stand for
+    columns: tuple[str, ...] = ()  #: names of the columns, where it comes from a table
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,6 +81,14 @@ class MemorySource:
     def read(self) -> AnyArray:
         """Return the array itself."""
         return self.array
+
+    def without(self, names: set[str]) -> MemorySource:
+        """The same without some of its columns."""
+        kept = [i for i, column in enumerate(self.columns) if column not in names]
+        if len(kept) == len(self.columns):
+            return self
+        columns = tuple(self.columns[i] for i in kept)
+        return replace(self, array=self.array[:, kept], columns=columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,21 +154,7 @@ class JoinedSource:
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks; small parts are gathered, so that blocks are full but for the last."""
-        step = check_integer("rows", rows, 1)
-        buffer = np.empty((min(step, self.shape[0]), *self.shape[1:]), self.dtype)
-        filled = 0
-        for part in self.parts:
-            for block in part.blocks(step):
-                taken = 0
-                while taken < len(block):
-                    count = min(len(block) - taken, step - filled)
-                    buffer[filled : filled + count] = block[taken : taken + count]
-                    filled, taken = filled + count, taken + count
-                    if filled == step:
-                        yield buffer
-                        filled = 0
-        if filled:
-            yield buffer[:filled]
+        return full_blocks((block for part in self.parts for block in part.blocks(rows)), self, rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -174,24 +171,42 @@ class JoinedSource:
         """Return all parts in one array; texts as such, since each part numbers its own."""
         if any(getattr(part, "categories", ()) for part in self.parts):
             return np.concatenate([np.array(part.categories)[part.read()] for part in self.parts])  # type: ignore[attr-defined]
-        whole = np.empty(self.shape, self.dtype)
-        start = 0
-        for part in self.parts:
-            whole[start : start + part.shape[0]] = part.read()
-            start += part.shape[0]
-        return whole
+        nothing = np.empty((0, *self.shape[1:]), self.dtype)
+        return np.concatenate([nothing, *(part.read() for part in self.parts)])
+
+
+def full_blocks(pieces: Iterable[AnyArray], like: ArraySource, rows: int) -> Iterator[AnyArray]:
+    """Gather pieces of any height to the row blocks of a source, full but for the last, in the same memory."""
+    step = check_integer("rows", rows, 1)
+    buffer = np.empty((min(step, like.shape[0]), *like.shape[1:]), like.dtype)
+    filled = 0
+    for piece in pieces:
+        left = piece
+        while len(left):
+            count = min(len(left), step - filled)
+            buffer[filled : filled + count] = left[:count]
+            filled, left = filled + count, left[count:]
+            if filled == step:
+                yield buffer
+                filled = 0
+    if filled:
+        yield buffer[:filled]
+
+
+def read_blocks(source: ArraySource) -> AnyArray:
+    """A whole array from its blocks."""
+    whole, at = np.empty(source.shape, source.dtype), 0
+    for block in source.blocks(_ROWS):
+        whole[at : at + len(block)] = block
+        at += len(block)
+    return whole
 
 
 def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterator[AnyArray]:
     """Yield the row blocks of ``source``, stopping at the first row that holds NaN or infinity.
 
-    * ``source``: features, shape ``(N, d)``.
-    * ``rows``: largest number of rows in a block.
-    * ``first_row``: number of the source's first row in the message, where the source is a run of rows of
-      another.
-
-    Yields the blocks of ``source``, unchanged.  Raises InvalidInputError if an entry is not finite; the
-    message names the first such row, counted from 0.
+    ``first_row``: number of the source's first row, where it is a run of rows of another.  Raises InvalidInputError if
+    an entry is not finite; the message names the first such row, counted from 0.
     """
     start = first_row
     for block in source.blocks(rows):

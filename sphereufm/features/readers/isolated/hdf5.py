@@ -27,8 +27,9 @@ from sphereufm.features.readers.limits import (
     check_expansion,
     check_shape,
 )
+from sphereufm.features.readers.plain.stored_array import deliver
 from sphereufm.features.readers.source import AnyArray
-from sphereufm.features.readers.stored import StoredFile, deliver
+from sphereufm.features.readers.stored import StoredFile
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 16

@@ -10,7 +10,7 @@ Tensors are read in place, in row blocks, at the offset of their storage.
 
 from __future__ import annotations
 
-import struct
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,13 +18,18 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import check_expansion
-from sphereufm.features.readers.pickle.load import MAX_PICKLE, interpret
 from sphereufm.features.readers.pickle.torch_tree import named_arrays
-from sphereufm.features.readers.pickle.torch_values import StorageRef, TensorRef, TorchBuilder, tensor_dtype
-from sphereufm.features.readers.plain.deflated import DeflatedArray
+from sphereufm.features.readers.pickle.torch_values import (
+    StorageRef,
+    TensorRef,
+    TorchUnpickler,
+    tensor_dtype,
+)
+from sphereufm.features.readers.pickle.unpickler import MAX_PICKLE
+from sphereufm.features.readers.plain.stored_array import StoredArray
 from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
 from sphereufm.features.readers.source import ArraySource
-from sphereufm.features.readers.stored import StoredArray, StoredFile
+from sphereufm.features.readers.stored import StoredFile
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
@@ -52,12 +57,12 @@ def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) ->
     order = _record(file, name, entries, folder + "byteorder", 16) or b"little"
     if order not in (b"little", b"big"):
         raise UnreadableFileError(f"{name} is refused: its byte order is unknown")
-    builder = TorchBuilder(name)
-    data = _record(file, name, entries, records[0], MAX_PICKLE) or b""
-    value, stop = interpret(data, 0, builder, name)
-    if stop != len(data):
+    stream = io.BytesIO(_record(file, name, entries, records[0], MAX_PICKLE))
+    reader = TorchUnpickler(stream, name)
+    value = reader.load()
+    if stream.read(1):
         raise UnreadableFileError(f"{name} is refused: bytes follow its pickle")
-    places = {key: _storage_entry(name, entries, folder, ref) for key, ref in builder.storages.items()}
+    places = {key: _storage_entry(name, entries, folder, ref) for key, ref in reader.storages.items()}
     return _arrays(file, name, value, places, order == b"big")
 
 
@@ -66,19 +71,15 @@ def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
 
     Raises UnreadableFileError if the file is damaged, or one of its pickles is refused.
     """
-    data = file.read_at(0, MAX_PICKLE)
-    builder = TorchBuilder(name)
-    magic, at = interpret(data, 0, builder, name)
-    version, at = interpret(data, at, builder, name)
-    machine, at = interpret(data, at, builder, name)
+    stream = io.BytesIO(file.read_at(0, MAX_PICKLE))
+    reader = TorchUnpickler(stream, name)
+    magic, version, machine = (reader.load() for _ in range(3))
     if magic != _MAGIC_NUMBER or version != _LEGACY_VERSION or not isinstance(machine, dict):
         raise UnreadableFileError(f"{name} is no saved torch object, though it begins like one")
-    if not isinstance(machine.get("little_endian"), bool):
-        raise UnreadableFileError(f"{name} is refused: its byte order is unknown")
-    value, at = interpret(data, at, builder, name)
-    keys, at = interpret(data, at, builder, name)
-    offsets = _legacy_starts(file, name, keys, at, builder.storages, machine["little_endian"])
-    return _arrays(file, name, value, offsets, not machine["little_endian"])
+    big = machine.get("little_endian") is False
+    value, keys = reader.load(), reader.load()
+    offsets = _legacy_starts(file, name, keys, stream.tell(), reader.storages, big)
+    return _arrays(file, name, value, offsets, big)
 
 
 def _arrays(
@@ -92,29 +93,30 @@ def _arrays(
             if stored.kind == "V":
                 raise UnreadableFileError(f"{title} is refused: {ref.dtype} of a big-endian machine")
             stored = stored.newbyteorder(">")
-        view: dict[str, Any] = {
-            "name": title,
-            "file": file,
-            "stored": np.dtype(stored),
-            "shape": ref.shape,
-            "strides": ref.strides,
-            "negate": ref.negate,
-            "conjugate": ref.conjugate,
-        }
         place, start = places[ref.storage.key], ref.offset * stored.itemsize
-        if isinstance(place, ZipEntry) and place.method != STORED:
-            return DeflatedArray(entry=place, offset=start, **view)
-        first = place.start if isinstance(place, ZipEntry) else place
-        return StoredArray(offset=first + start, **view)
+        deflated = place if isinstance(place, ZipEntry) and place.method != STORED else None
+        if deflated is None:
+            start += place.start if isinstance(place, ZipEntry) else place
+        return StoredArray(
+            name=title,
+            file=file,
+            offset=start,
+            stored=np.dtype(stored),
+            shape=ref.shape,
+            strides=ref.strides,
+            negate=ref.negate,
+            conjugate=ref.conjugate,
+            entry=deflated,
+        )
 
     return named_arrays(value, name, file.size, open_tensor)
 
 
-def _record(file: StoredFile, name: str, entries: dict[str, ZipEntry], key: str, limit: int) -> bytes | None:
-    """The bytes of a small entry, or None if it is not there."""
+def _record(file: StoredFile, name: str, entries: dict[str, ZipEntry], key: str, limit: int) -> bytes:
+    """The bytes of a small entry, none if it is not there."""
     entry = entries.get(key)
     if entry is None:
-        return None
+        return b""
     if entry.size > limit:
         raise UnreadableFileError(f"{name} is refused: entry {key[-80:]!r} is too large")
     return file.read_at(entry.start, entry.size) if entry.method == STORED else b"".join(inflate(file, entry))
@@ -134,7 +136,7 @@ def _storage_entry(name: str, entries: dict[str, ZipEntry], folder: str, ref: St
 
 
 def _legacy_starts(
-    file: StoredFile, name: str, keys: Any, at: int, storages: dict[str, StorageRef], little: bool
+    file: StoredFile, name: str, keys: Any, at: int, storages: dict[str, StorageRef], big: bool
 ) -> dict[str, int]:
     """First bytes of the storages, which follow one another behind the pickles."""
     known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
@@ -142,21 +144,14 @@ def _legacy_starts(
         raise UnreadableFileError(f"{name} is refused: its list of storages does not fit its tensors")
     starts = {}
     for key in keys:
-        count = file.read_at(at, 8)
-        if len(count) < 8:
-            raise UnreadableFileError(f"{name} is truncated; save it again")
-        nbytes = storages[key].nbytes
-        itemsize = tensor_dtype(storages[key].dtype).itemsize
-        # torch writes this number in the machine's order, the claim in the pickle.
-        if (
-            struct.unpack("<q" if little else ">q", count)[0] * itemsize != nbytes
-            or at + 8 + nbytes > file.size
-        ):
+        # torch writes this number in the machine's order
+        count = int.from_bytes(file.read_at(at, 8), "big" if big else "little", signed=True)
+        starts[key], nbytes = at + 8, storages[key].nbytes
+        at += 8 + nbytes
+        if count * tensor_dtype(storages[key].dtype).itemsize != nbytes or at > file.size:
             raise UnreadableFileError(
                 f"{name} is truncated, or storage {key[:80]!r} has not the size it claims"
             )
-        starts[key] = at + 8
-        at += 8 + nbytes
     if at != file.size:
         raise UnreadableFileError(f"{name} is refused: {file.size - at} bytes follow its last storage")
     return starts

@@ -18,8 +18,8 @@ import numpy as np
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.keys import role_and_stem
 from sphereufm.features.readers.limits import MAX_TEXT, MOST_TEXTS, NOT_LABELS, check_expansion, printable
-from sphereufm.features.readers.pickle.load import Foreign
 from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
+from sphereufm.features.readers.pickle.unpickler import Foreign
 from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
 
 _MAX_VALUES = 200_000
@@ -32,7 +32,7 @@ def named_arrays(
 ) -> dict[str, ArraySource]:
     """Return the arrays inside an interpreted pickle.
 
-    * ``value``: what :func:`~sphereufm.features.readers.pickle.load.interpret` returned.
+    * ``value``: what the file's pickle holds.
     * ``file``: name of the file, for messages.
     * ``size``: bytes of the file; joined batches may not grow out of proportion to it.
     * ``open_tensor``: makes a source of a name and a tensor.

@@ -11,15 +11,14 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import FREE_BYTES, check_shape
-from sphereufm.features.readers.pickle.load import Foreign, Global, OrderedMapping
+from sphereufm.features.readers.pickle.unpickler import Foreign, Global, Mapping, Unpickler
 from sphereufm.features.readers.plain.narrow import NARROW_FLOATS, narrow_dtype
 
 _STORAGES = {
@@ -41,38 +40,20 @@ _STORAGES = {
     "QUInt8Storage": "uint8",
     "QInt32Storage": "int32",
 }
-_DTYPES = {
-    *_STORAGES.values(),
-    "uint16",
-    "uint32",
-    "uint64",
-    *NARROW_FLOATS,
+_DTYPES = {*_STORAGES.values(), "uint16", "uint32", "uint64", *NARROW_FLOATS}
+_NAMES = {
+    "collections": ("OrderedDict", "defaultdict"),
+    "torch": ("Size", "device", "Tensor", *_STORAGES, *_DTYPES),
+    "torch.cuda": tuple(_STORAGES),
+    "torch._tensor": ("_rebuild_from_type_v2",),
+    "torch.nn.parameter": ("Parameter", "Buffer"),
+    "torch.storage": ("UntypedStorage",),
+    "torch._utils": (
+        *("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"),
+        *("_rebuild_parameter", "_rebuild_parameter_with_state"),
+    ),
 }
-_REBUILDERS = (
-    "_rebuild_tensor",
-    "_rebuild_tensor_v2",
-    "_rebuild_tensor_v3",
-    "_rebuild_parameter",
-    "_rebuild_parameter_with_state",
-)
-_NAMES = [
-    ("collections", "OrderedDict"),
-    ("collections", "defaultdict"),
-    ("torch", "Size"),
-    ("torch", "device"),
-    ("torch._tensor", "_rebuild_from_type_v2"),
-    ("torch", "Tensor"),
-    ("torch.nn.parameter", "Parameter"),
-    ("torch.nn.parameter", "Buffer"),
-    ("torch.storage", "UntypedStorage"),
-    *(("torch._utils", name) for name in _REBUILDERS),
-    *((module, name) for module in ("torch", "torch.cuda") for name in _STORAGES),
-    *(("torch", name) for name in _DTYPES),
-]
-_ALLOWED = {pair: Global(module=pair[0], name=pair[1]) for pair in _NAMES}
-_REBUILDING = frozenset({*_REBUILDERS, "_rebuild_from_type_v2"})
 _MOST_ARGUMENTS = 10
-_WHOLE_CLASSES = ("Tensor", "Parameter", "Buffer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,103 +86,98 @@ def tensor_dtype(name: str) -> np.dtype[Any]:
     return narrow_dtype(name) if name in NARROW_FLOATS else np.dtype(name).newbyteorder("<")
 
 
-class TorchBuilder:
-    """The allowed names and their meaning; one for each file, as it gathers the file's storages.
+class TorchUnpickler(Unpickler):
+    """Gives the known names their meaning, and gathers the file's storages."""
 
-    ``name``: the file, for messages.
-    """
+    known = frozenset((module, name) for module, names in _NAMES.items() for name in names)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.allowed: Mapping[tuple[str, str], Global] = _ALLOWED
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        super().__init__(stream, name)
         self.storages: dict[str, StorageRef] = {}
 
-    def reduce(self, function: Global, arguments: tuple[Any, ...]) -> Any:
+    def call(self, function: Global, arguments: tuple[Any, ...]) -> Any:
         """Return the value of a call; what has something foreign among its arguments is foreign."""
         name = function.name
-        strange = _first_foreign(name, arguments)
+        if len(arguments) > _MOST_ARGUMENTS:
+            raise self.refused(f"calls {name} with too many arguments")
+        # what makes missing values is a name, known or not, or nothing
+        if name == "defaultdict" and all(
+            factory is None or isinstance(factory, (Global, Foreign)) for factory in arguments
+        ):
+            return Mapping()
+        strange = next((item for item in arguments if isinstance(item, Foreign)), None)
         if strange is not None:
             return strange
         try:
-            if name == "OrderedDict":
-                return self._ordered(*arguments)
-            if name == "defaultdict":
-                # what makes missing values is a name, allowed or not, or nothing
-                if not all(
-                    factory is None or isinstance(factory, (Global, Foreign)) for factory in arguments
-                ):
-                    raise TypeError
-                return OrderedMapping()
-            if name == "Size":
-                (lengths,) = arguments
-                return check_shape(self.name, lengths)
-            if name == "device":
-                return None
-            if name == "_rebuild_from_type_v2":
-                return self._from_type(*arguments)
-            if name.startswith("_rebuild_parameter"):
-                tensor, _requires_grad, _hooks, *state = arguments
-                if not isinstance(tensor, TensorRef) or len(state) != name.endswith("_state"):
-                    raise TypeError
-                return tensor
-            if name.startswith("_rebuild_tensor"):
-                return self._tensor(name, *arguments)
+            return self._value(name, *arguments)
         except (TypeError, ValueError, AttributeError) as error:
-            raise self._refuse(f"it calls {name} with arguments that do not fit") from error
-        raise self._refuse(f"it calls {name}, which is no function")
+            raise self.refused(f"calls {name} in a way that no saved tensor needs") from error
 
-    def persistent(self, identity: Any) -> StorageRef | Foreign:
+    def _value(self, name: str, first: Any = (), *rest: Any) -> Any:
+        """The value of a call of a known name."""
+        if name == "OrderedDict":
+            self.budget -= len(first)  # one long list can be handed on again and again
+            return _ordered(first, *rest)
+        if name == "Size":
+            return check_shape(self.name, first, *rest)
+        if name == "device":
+            return None
+        if name == "_rebuild_from_type_v2":
+            # a subclass that adds nothing to its numbers: Parameter, Buffer
+            kind, arguments, _state = rest
+            if first.name.startswith("_rebuild_tensor") and isinstance(kind, Global):
+                return self.call(first, tuple(arguments))
+        if name.startswith("_rebuild_parameter") and isinstance(first, TensorRef):
+            return first
+        if name.startswith("_rebuild_tensor") and isinstance(first, StorageRef):
+            return self._tensor(first, *rest)
+        raise TypeError
+
+    def persistent_load(self, identity: Any) -> StorageRef | Foreign:
         """Return the storage that a persistent id names."""
         if isinstance(identity, tuple) and identity[:1] == ("module",):
             return Foreign(module="torch.nn", name="Module")
-        fields = identity if isinstance(identity, tuple) and len(identity) in (5, 6) else (None,) * 5
-        tag, kind, key, location, count = fields[:5]
+        if not isinstance(identity, tuple) or not 5 <= len(identity) <= 6:
+            raise self.refused("describes a storage in an unknown way")
+        tag, kind, key, location, count, *view = identity
         if tag == "storage" and isinstance(kind, Foreign):
             return kind
         fits = tag == "storage" and isinstance(kind, Global) and kind.name in _STORAGES
         if not fits or not isinstance(key, str) or not isinstance(location, str) or not _is_count(count):
-            raise self._refuse("a storage is described in an unknown way")
-        if len(identity) == 6 and identity[5] is not None:
-            raise self._refuse("a storage is a part of another; save it again with a recent torch")
-        dtype = _STORAGES[cast(Global, kind).name]
+            raise self.refused("describes a storage in an unknown way")
+        if view not in ([], [None]):
+            raise self.refused("takes a storage for a part of another; save it again with a recent torch")
+        dtype = _STORAGES[kind.name]
         storage = StorageRef(key=key, dtype=dtype, nbytes=count * _itemsize(dtype))
         if self.storages.setdefault(key, storage) != storage:
-            raise self._refuse(f"storage {key[:80]!r} is described in two ways")
-        return self.storages[key]
+            raise self.refused(f"describes storage {key[:80]!r} in two ways")
+        return storage
 
-    def _ordered(self, items: Any = ()) -> OrderedMapping:
-        """An OrderedDict, empty or from pairs, as Python 2 wrote it."""
-        if not all(isinstance(item, (list, tuple)) and isinstance(item[0], str) for item in items):
-            raise TypeError
-        return OrderedMapping((key, value) for key, value in items)
-
-    def _from_type(self, function: Any, kind: Any, arguments: Any, _state: Any) -> TensorRef:
-        """A tensor of a subclass that adds nothing to its numbers (Parameter, Buffer)."""
-        if not (isinstance(function, Global) and isinstance(kind, Global) and kind.name in _WHOLE_CLASSES):
-            raise TypeError
-        if function.name not in _REBUILDERS or not isinstance(arguments, tuple):
-            raise TypeError
-        return cast(TensorRef, self.reduce(function, arguments))
-
-    def _tensor(
-        self, name: str, storage: Any, offset: Any, shape: Any, strides: Any, *rest: Any
-    ) -> TensorRef:
-        """A view of a storage, checked against it."""
-        dtype, lazy = self._tail(name, storage, rest)
+    def _tensor(self, storage: StorageRef, offset: Any, shape: Any, strides: Any, *rest: Any) -> TensorRef:
+        """A view of a storage, checked against it; ``rest`` are a flag, hooks, and what is not the usual."""
+        dtype, more = storage.dtype, list(rest[2:])
+        if more and isinstance(more[0], Global):
+            dtype = more.pop(0).name
+        lazy = (more or [None])[0] or {}
+        signs = isinstance(lazy, dict) and len(lazy) <= 2 and set(lazy) <= {"conj", "neg"}
+        if dtype not in _DTYPES or not signs:
+            raise self.refused("describes a tensor of unknown type")
         lengths = check_shape(f"{self.name}: a tensor", shape)
         steps = check_shape(f"{self.name}: the strides of a tensor", strides)
         if len(lengths) != len(steps) or not _is_count(offset):
             raise TypeError
-        count = math.prod(lengths)
-        itemsize = _itemsize(dtype)
+        count, itemsize = math.prod(lengths), _itemsize(dtype)
         span = 1 + sum((n - 1) * s for n, s in zip(lengths, steps, strict=True)) if count else 0
-        if count and (offset + span) * itemsize > storage.nbytes:
-            raise self._refuse(
-                f"a tensor of shape {lengths} ends {(offset + span) * itemsize - storage.nbytes} bytes behind "
-                "its storage; the file is damaged or hostile"
+        behind = (offset + span) * itemsize - storage.nbytes
+        if count and behind > 0:
+            raise UnreadableFileError(
+                f"{self.name} is refused: a tensor of shape {lengths} ends {behind} bytes behind its storage; "
+                "the file is damaged or hostile"
             )
         if count > span and count * itemsize > FREE_BYTES:
-            raise self._refuse(f"a tensor of shape {lengths} repeats {span} elements; save a contiguous copy")
+            raise UnreadableFileError(
+                f"{self.name} is refused: a tensor of shape {lengths} repeats {span} elements; save a contiguous copy"
+            )
         return TensorRef(
             storage=storage,
             dtype=dtype,
@@ -211,30 +187,6 @@ class TorchBuilder:
             negate=lazy.get("neg") is True,
             conjugate=lazy.get("conj") is True,
         )
-
-    def _tail(self, name: str, storage: Any, rest: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
-        """Type and lazy operations, from the arguments behind the strides."""
-        if not isinstance(storage, StorageRef):
-            raise TypeError
-        dtype, metadata = storage.dtype, None
-        if name == "_rebuild_tensor_v3":
-            _requires_grad, _hooks, mark, *more = rest
-            if not isinstance(mark, Global) or mark.name not in _DTYPES:
-                raise TypeError
-            dtype, metadata = mark.name, (more or [None])[0]
-        elif name == "_rebuild_tensor_v2":
-            _requires_grad, _hooks, *more = rest
-            metadata = (more or [None])[0]
-        elif rest:
-            raise TypeError
-        lazy = metadata or {}
-        if not isinstance(lazy, dict) or not set(lazy) <= {"conj", "neg"}:
-            raise self._refuse("a tensor carries unknown metadata")
-        return dtype, lazy
-
-    def _refuse(self, fact: str) -> UnreadableFileError:
-        """Name the file and the reason."""
-        return UnreadableFileError(f"{self.name} is refused: {fact}")
 
 
 def why_foreign(mark: Foreign) -> str:
@@ -249,17 +201,12 @@ def why_foreign(mark: Foreign) -> str:
     return f"it is an object of {module!r} {name!r}, and nothing that a file names is ever called; save plain tensors"
 
 
-def _first_foreign(name: str, arguments: tuple[Any, ...]) -> Foreign | None:
-    """The first argument that is foreign, also inside those that a subclass of tensors hands on.
-
-    Only as many are looked at as these functions have: a file can hand on one long tuple again and again.
-    """
-    looked_at = list(arguments[:_MOST_ARGUMENTS])
-    if name == "_rebuild_from_type_v2" and len(arguments) > 2 and isinstance(arguments[2], tuple):
-        looked_at += arguments[2][:_MOST_ARGUMENTS]
-    return (
-        next((item for item in looked_at if isinstance(item, Foreign)), None) if name in _REBUILDING else None
-    )
+def _ordered(items: Any) -> Mapping:
+    """An OrderedDict, empty or from pairs, as Python 2 wrote it."""
+    made = Mapping()
+    for key, value in items:
+        made[key] = value
+    return made
 
 
 def _itemsize(dtype: str) -> int:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import check_expansion, printable
-from sphereufm.features.readers.plain.deflated import DeflatedArray
-from sphereufm.features.readers.plain.npy import NPY_PREFIX, parse_npy_header, stored_npy
+from sphereufm.features.readers.plain.npy import NPY_PREFIX, parse_npy_header
 from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
 from sphereufm.features.readers.source import ArraySource, RefusedSource
-from sphereufm.features.readers.stored import StoredFile, contiguous_strides
+from sphereufm.features.readers.stored import StoredFile
 
 
 def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
@@ -20,19 +19,6 @@ def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[
 
     Raises UnreadableFileError if the archive holds no array, or an entry does not have the size its header
     describes.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from sphereufm.features.readers.plain.zips import read_zip_directory
-    >>> with tempfile.NamedTemporaryFile() as handle:
-    ...     np.savez_compressed(handle, a=np.ones((3, 4)))
-    ...     handle.flush()
-    ...     file = StoredFile.at(handle.name)
-    ...     arrays = open_npz(file, "x.npz", read_zip_directory(file))
-    ...     arrays["a"].name, float(arrays["a"].read().sum())
-    ('x.npz:a', 12.0)
     """
     found: dict[str, ArraySource] = {}
     for entry in entries.values():
@@ -46,36 +32,23 @@ def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[
 
 def _open_entry(file: StoredFile, name: str, entry: ZipEntry) -> ArraySource:
     """One array of the archive; what holds objects is listed, but refuses to be read."""
-    prefix = _prefix(file, entry)
+    stored = entry.method == STORED
     try:
-        header = parse_npy_header(name, prefix)
+        header = parse_npy_header(name, _prefix(file, entry))
     except UnreadableFileError as error:
         return RefusedSource(name=name, reason=str(error))
     if header.size != entry.size:
         raise UnreadableFileError(
             f"{name} has {entry.size} bytes, but its header describes {header.size}; the file is damaged"
         )
-    if entry.method == STORED:
-        return stored_npy(file, name, header, entry.start)
+    if stored:
+        return header.array(file, name, entry.start)
     check_expansion(name, entry.size, entry.packed)
-    return DeflatedArray(
-        name=name,
-        file=file,
-        entry=entry,
-        offset=header.length,
-        stored=header.dtype,
-        shape=header.shape,
-        strides=contiguous_strides(header.shape, header.fortran),
-    )
+    return header.array(file, name, entry=entry)
 
 
 def _prefix(file: StoredFile, entry: ZipEntry) -> bytes:
     """The first bytes of an entry, enough for the header."""
     if entry.method == STORED:
         return file.read_at(entry.start, min(NPY_PREFIX, entry.size))
-    gathered = b""
-    for piece in inflate(file, entry):
-        gathered += piece
-        if len(gathered) >= NPY_PREFIX:
-            break
-    return gathered[:NPY_PREFIX]
+    return next(inflate(file, entry), b"")[:NPY_PREFIX]

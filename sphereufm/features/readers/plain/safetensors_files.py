@@ -21,8 +21,9 @@ import numpy as np
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape, printable
 from sphereufm.features.readers.plain.narrow import narrow_dtype
+from sphereufm.features.readers.plain.stored_array import StoredArray, contiguous_strides
 from sphereufm.features.readers.source import ArraySource, RefusedSource
-from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides
+from sphereufm.features.readers.stored import StoredFile
 
 _MAX_HEADER = 2**22  # four megabytes hold some thirty thousand tensors; the format itself allows a hundred
 _PLAIN = {
