@@ -209,6 +209,17 @@ def test_a_leaf_dropped_is_not_accepted(certificate):
         assert status(with_tree(certificate, nodes=np.delete(nodes, n))) != "PROVED"
 
 
+def test_the_work_of_a_tree_and_of_zeros_is_known_before_it_is_done(certificate):
+    start = time.process_time()
+    whole = np.full(1 << 22, 128 + 7 * 16, dtype=np.uint8)
+    many = json.loads(json.dumps(certificate))
+    many["searches"][0]["zeros"] *= 10_000 // len(many["searches"][0]["zeros"])
+    for changed in (with_tree(certificate, nodes=whole), many):
+        result = check_complete_bytes(json.dumps(changed).encode())
+        assert (result.status, "too large" in result.text) == ("UNDECIDED", True)
+    assert time.process_time() - start < 10
+
+
 def test_a_leaf_near_a_zero_cannot_be_called_free_of_zeros(certificate):
     lists = tree(certificate)
     near = np.flatnonzero(lists["nodes"] == 1)

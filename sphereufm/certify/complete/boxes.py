@@ -225,7 +225,7 @@ class Walk:
         """Do something batch by batch."""
         return [work(*(a[k : k + BATCH] for a in arrays)) for k in range(0, len(arrays[0]), BATCH)]
 
-    def parts(self, low: Array, high: Array, codes: NDArray[np.int64], cuts: Array) -> tuple[Array, Array]:
+    def parts(self, low: Array, high: Array, codes: NDArray[np.uint8], cuts: Array) -> tuple[Array, Array]:
         """Both parts of boxes, after some passes over them; boxes without a zero become empty."""
         equations, passes, axis = self.equations, (codes - CUT) // 16, codes % 16
         low, high = low.copy(), high.copy()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -23,7 +24,7 @@ import numpy as np
 from flint import arb, ctx
 
 from sphereufm.certify.complete.arithmetic import Array, Balls, exact
-from sphereufm.certify.complete.boxes import Walk, Zero, prove_zero
+from sphereufm.certify.complete.boxes import CUT, Walk, Zero, prove_zero
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_closed
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import ProgramEquations, charts
@@ -58,6 +59,8 @@ __all__ = ["CompleteCheckError", "CompleteResult", "Orbit", "check_complete", "c
 BITS = 64
 PROVED, UNDECIDED = "PROVED", "UNDECIDED"
 MOST_PATTERNS, MOST_CLASSES = 100_000, 7
+# a few minutes; what a zero and a pair of zeros take in the same units
+MOST_WORK, A_ZERO, A_PAIR = 1e9, 4000, 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     # their orders on the circle are gone through one by one
     refuse_if(not 2 <= K <= MOST_CLASSES, f"the plane is searched for 2 to {MOST_CLASSES} classes")
     refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
-    walks = [read_search(p, value, closed) for value in searches]
+    walks = affordable((read_search(p, value, closed) for value in searches), K * len(p.labels))
     if not (p.dim == 2 or (K == 3 and one_each and p.dim > 2)):
         raise NotProvedError("the plane is not known to hold all critical points of this instance")
     if not lemma_closed(p, closed):
@@ -93,6 +96,25 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     return result_of(p, orbits)
 
 
+Search = tuple[Any, list[Any], Tree]
+
+
+def affordable(searches: Iterable[Search], steps: int) -> list[Search]:
+    """All searches, if their boxes, each with some passes, and zeros stay within one budget: before any is proved."""
+    found, work, zeros = [], 0.0, 0
+    for equations, points, tree in searches:
+        n, codes = equations.variables, tree.codes
+        passes = codes.size + int((codes[codes >= CUT] - CUT).sum(dtype="i8")) // 16
+        work += passes * (n * (n + steps) + 20)
+        zeros += len(points)
+        if work + A_ZERO * zeros + A_PAIR * zeros**2 > MOST_WORK:
+            raise NotProvedError(
+                f"{passes:,} passes over boxes and {zeros:,} zeros are too large for this checker"
+            )
+        found.append((equations, points, tree))
+    return found
+
+
 def prove_tree(equations: Any, zeros: list[Any], tree: Tree) -> list[tuple[Any, Zero]]:
     """The zeros of one search, all of them proved, and that there are no others."""
     found = [prove_zero(equations, *zero) for zero in zeros]
@@ -100,7 +122,7 @@ def prove_tree(equations: Any, zeros: list[Any], tree: Tree) -> list[tuple[Any, 
     return [(equations, zero) for zero in found]
 
 
-def read_search(p: Instance, value: Any, closed: float) -> tuple[Planar, list[Any], Tree]:
+def read_search(p: Instance, value: Any, closed: float) -> Search:
     """One order of the classes on the circle, with zeros and tree."""
     data = keys(value, "search", {"order", "zeros", "tree"})
     K = p.classes
@@ -126,13 +148,9 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
         raise NotProvedError("a cost of inner products alone has no isolated critical points in R^d, d >= 3")
     refuse_if(p.dim > 2 and (2 * p.dim) ** p.columns > 5000, "there are more than 5000 charts")
     faces = charts(p)
-    proved = []
-    for value, face in zip(items(data["searches"], "searches", 5000, len(faces)), faces, strict=True):
-        equations = ProgramEquations(p, face)
-        refuse_if(not 1 <= equations.variables <= 16, "there are no unknowns, or more than 16")
-        search = keys(value, "search", {"zeros", "tree"})
-        zeros = read_zeros(search["zeros"], equations.variables)
-        proved.append(prove_tree(equations, zeros, read_tree(search["tree"])))
+    searches = items(data["searches"], "searches", 5000, len(faces))
+    charted = (read_chart(p, face, value) for value, face in zip(searches, faces, strict=True))
+    proved = [prove_tree(*search) for search in affordable(charted, len(p.program))]
     groups = read_groups(proved, items(data["orbits"], "orbits", 10_000))
     firsts = [group[0] for group in groups]
     for group in groups:
@@ -155,6 +173,14 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     )
     orbits = tuple(Orbit(cost=cost, copies=1) for cost in costs)
     return CompleteResult(status=PROVED, text=text + listed(costs), orbits=orbits, saddles=True)
+
+
+def read_chart(p: Program, face: Any, value: Any) -> Search:
+    """One chart, with zeros and tree."""
+    equations = ProgramEquations(p, face)
+    refuse_if(not 1 <= equations.variables <= 16, "there are no unknowns, or more than 16")
+    search = keys(value, "search", {"zeros", "tree"})
+    return equations, read_zeros(search["zeros"], equations.variables), read_tree(search["tree"])
 
 
 Member = tuple[ProgramEquations, Zero]

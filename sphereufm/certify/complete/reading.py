@@ -209,9 +209,9 @@ def read_json(data: bytes) -> dict[str, Any]:
 class Tree:
     """Nodes level by level: their codes, the places of all cuts, and the zeros that leaves lie near."""
 
-    codes: NDArray[np.int64]
-    cuts: NDArray[np.float64]
-    inside: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+    cuts: NDArray[np.uint32]
+    inside: NDArray[np.uint16]
 
 
 def read_tree(value: Any) -> Tree:
@@ -219,9 +219,7 @@ def read_tree(value: Any) -> Tree:
     data = keys(value, "tree", {"nodes", "cuts", "inside"})
     nodes, cuts, inside = (unpacked(data[k], size) for k, size in (("nodes", 1), ("cuts", 4), ("inside", 2)))
     return Tree(
-        codes=np.frombuffer(nodes, "u1").astype(np.int64),
-        cuts=np.frombuffer(cuts, "<u4").astype(np.float64),
-        inside=np.frombuffer(inside, "<u2").astype(np.int64),
+        codes=np.frombuffer(nodes, "u1"), cuts=np.frombuffer(cuts, "<u4"), inside=np.frombuffer(inside, "<u2")
     )
 
 
