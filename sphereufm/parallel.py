@@ -1,21 +1,31 @@
 """Maps over the processors of one machine or over a Dask cluster; the only importer of dask.
 
-Results come back in the order of the items, so that merging gives the same bits with any number of workers.
+One loop serves threads, processes and clusters.  :meth:`Workers.map` gives results in the order of the items, so that
+merging gives the same bits with any number of workers.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import Any, TypeVar
 
 from sphereufm.errors import InvalidInputError, MissingExtraError, check_integer
@@ -23,50 +33,17 @@ from sphereufm.errors import InvalidInputError, MissingExtraError, check_integer
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# items sent ahead of the one awaited, for each worker: enough to keep it busy, few enough to bound memory
-_AHEAD = 2
-# what the usual builds of BLAS and OpenMP read
+# Seconds of work in this process before others are used: small jobs do not wait for them.
+PATIENCE = 1.0
+# Items sent ahead of the one awaited, for each worker: enough to keep it busy, few enough to bound memory.
+_AHEAD = 4
+# What the usual builds of BLAS and OpenMP read.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# times that an item is given to a worker before it is held to be what kills them
+# Times that an item is given to a worker before it is held to be what kills them.
 _ATTEMPTS = 3
-
-
-def ordered_map(
-    function: Callable[..., _Result],
-    items: Iterable[_Item],
-    workers: int = 1,
-    scheduler: str | None = None,
-    shared: tuple[Any, ...] = (),
-) -> Iterator[_Result]:
-    """Yield ``function(item, *shared)`` for each item, in the items' order.
-
-    The workers are threads, which see the same memory: the function should spend its time in large array operations.
-
-    * ``function``: a function of a module (it is sent by name to a cluster).
-    * ``items``: taken as they are needed.
-    * ``workers``: threads of this process.
-    * ``scheduler``: address of a Dask scheduler; its workers are used instead, and must see the same files.
-    * ``shared``: what every call needs; sent once to each worker of a cluster.
-
-    Raises InvalidInputError if ``workers < 1``, or the scheduler cannot be reached; MissingExtraError if
-    ``scheduler`` is given and the extra ``distributed`` is not installed.
-    """
-    count = check_integer("workers", workers, 1)
-    if scheduler is not None:
-        with _client(scheduler) as cluster:
-            sent = cluster.scatter(list(shared), broadcast=True)
-            ahead = _AHEAD * max(sum(cluster.nthreads().values()), 1)
-            # impure: a file may have changed since an equal task ran
-            yield from _in_order(lambda item: cluster.submit(function, item, *sent, pure=False), items, ahead)
-    elif count == 1:
-        yield from (function(item, *shared) for item in items)
-    else:
-        pool = ThreadPoolExecutor(count)
-        try:
-            # results may be large: one waits at most
-            yield from _in_order(lambda item: pool.submit(function, item, *shared), items, count + 1)
-        finally:
-            pool.shutdown(cancel_futures=True)
+# Workers are forks of one process that has loaded what this one has: a fork of this one would copy the state of BLAS
+# threads that it does not copy.
+_FORKS = "forkserver" in get_all_start_methods()
 
 
 def processors() -> int:
@@ -74,192 +51,210 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(eq=False)
+class _Call:
+    """An item under way."""
+
+    item: Any
+    future: Future[Any]
+    attempts: int = 1
+
+
 class Workers:
-    """Processes, or the workers of a Dask cluster, for several maps one after another.
+    """Processes, threads, or the workers of a Dask cluster, for several maps one after another.
 
-    Each process has one BLAS thread.  A worker that dies is replaced, and what it had begun is begun again, three
-    times at most.
+    Each process has one BLAS thread.  A process that dies is replaced, and what it had begun is begun again, three
+    times at most.  What cannot be sent to a process is computed in this one.
 
-    * ``count``: processes on this machine; 1 computes in this one.
-    * ``scheduler``: address of a Dask scheduler; its workers are used instead.
-    * ``patience``: seconds of work in this process before others are started: small jobs do not wait for
-      them.
+    * ``count``: workers on this machine; 1 computes in this process.
+    * ``scheduler``: address of a Dask scheduler; its workers are used instead, and must see the same files.
+    * ``threads``: threads that see the same memory, for functions that spend their time in large array operations.
+    * ``patience``: seconds of work in this process before others are used: small jobs do not wait for them.
+
+    Raises InvalidInputError if ``count < 1``, or the scheduler cannot be reached; MissingExtraError if ``scheduler`` is
+    given and the extra ``distributed`` is not installed.
     """
 
-    def __init__(self, count: int = 1, scheduler: str | None = None, *, patience: float = 0.0) -> None:
+    def __init__(
+        self, count: int = 1, scheduler: str | None = None, *, threads: bool = False, patience: float = 0.0
+    ) -> None:
         self.count = check_integer("workers", count, 1)
         self._scheduler = scheduler
+        self._threads = threads
         self._patience = patience
-        self._pool: ProcessPoolExecutor | None = None
+        self._warming = 0.5 * patience
+        self._executor: Executor | None = None
         self._cluster: Any = None
 
-    @property
-    def is_alone(self) -> bool:
-        """Whether all work is done in this process."""
-        return self.count == 1 and self._scheduler is None
+    @classmethod
+    def of(cls, workers: Workers | int | None) -> AbstractContextManager[Workers]:
+        """The workers as they are, or so many processes once a second of work is done."""
+        return nullcontext(workers) if isinstance(workers, Workers) else cls(workers or 1, patience=PATIENCE)
 
     def __enter__(self) -> Workers:
         if self._scheduler is not None:
             self._cluster = _client(self._scheduler)
+            # impure: a file may have changed since an equal task ran
+            self._executor = self._cluster.get_executor(pure=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._cluster is not None:
+        if self._cluster is None:
+            self._stop()
+        else:
             self._cluster.close()
-        self._stop()
 
-    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """Yield ``function(item)`` for each item, in the items' order; what it raises is raised here."""
+    def map(
+        self, function: Callable[..., _Result], items: Iterable[_Item], *shared: Any
+    ) -> Iterator[_Result]:
+        """Yield ``function(item, *shared)`` for each item, in the items' order; what it raises is raised here.
+
+        ``function``: of a module, as it is sent by name; ``items``: taken as they are needed; ``shared``: what every
+        call needs, sent once to each worker of a cluster.
+        """
+        for call in self._ended(function, items, shared, in_order=True):
+            yield call.future.result()
+
+    def completed(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item]
+    ) -> Iterator[tuple[_Item, _Result | None, str | None]]:
+        """Yield ``(item, result, None)`` or ``(item, None, reason)`` as items end, in any order.
+
+        An item that was under way three times when a worker died is given up.
+        """
+        for call in self._ended(function, items, (), in_order=False):
+            error = call.future.exception()
+            if error is None:
+                yield call.item, call.future.result(), None
+            elif isinstance(error, BrokenExecutor):
+                reason = f"a worker process died {_ATTEMPTS} times while it was under way"
+                yield call.item, None, reason
+            elif isinstance(error, Exception):  # a failed item is a result; interruptions pass
+                yield call.item, None, f"{type(error).__name__}: {error}"
+            else:
+                raise error
+
+    def _ended(
+        self, function: Any, items: Iterable[Any], shared: tuple[Any, ...], *, in_order: bool
+    ) -> Iterator[_Call]:
+        """The calls as they end, in order or not; where a pool breaks, what was under way goes to a new one."""
         todo = iter(items)
-        if self._cluster is not None:
-            ahead = _AHEAD * max(sum(self._cluster.nthreads().values()), 1)
-            yield from _in_order(partial(self._on_cluster, function), todo, ahead)
-            return
-        for item in todo:
-            if self.count > 1 and (self._pool is not None or self._patience <= 0.0):
-                yield from self._on_processes(function, chain([item], todo))
-                return
-            begin = time.monotonic()
-            result = function(item)
-            self._patience -= time.monotonic() - begin
-            yield result
+        first = list(islice(todo, 1))
+        todo = chain(first, todo)
+        here = self._cluster is None and not self._threads and not self._can_send((function, first, shared))
+        if self._cluster is not None and shared:
+            shared = tuple(self._cluster.scatter(list(shared), broadcast=True))
 
-    def _on_cluster(self, function: Any, item: Any) -> Any:
-        # impure: a file may have changed since an equal task ran
-        return self._cluster.submit(function, item, pure=False)
+        def begun(item: Any) -> Future[Any]:
+            return self._begun(function, (item, *shared), here)
 
-    def _on_processes(self, function: Any, items: Iterator[Any]) -> Iterator[Any]:
-        """Results in order; where the pool breaks, what was under way goes to a new one."""
-        waiting: deque[tuple[Any, Any, int]] = deque()
-        ahead = _AHEAD * self.count
+        calls: list[_Call] = []
         try:
             while True:
-                while len(waiting) < ahead and (more := list(islice(items, 1))):
-                    waiting.append((self._submit(function, more[0]), more[0], 1))
-                if not waiting:
+                while len(calls) < self._ahead(here, in_order) and (more := list(islice(todo, 1))):
+                    calls.append(_Call(more[0], begun(more[0])))
+                if not calls:
                     return
-                future, _, attempts = waiting[0]
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    if attempts >= _ATTEMPTS:
-                        raise
+                awaited = calls[:1] if in_order else calls
+                done = wait([each.future for each in awaited], return_when=FIRST_COMPLETED).done
+                call = next(each for each in awaited if each.future in done)
+                if _is_broken(call.future) and call.attempts < _ATTEMPTS:
+                    wait([each.future for each in calls])
                     self._stop()
-                    waiting = deque((self._submit(function, each), each, n + 1) for _, each, n in waiting)
+                    for each in calls:
+                        if _is_broken(each.future):
+                            each.future, each.attempts = begun(each.item), each.attempts + 1
                     continue
-                waiting.popleft()
-                yield result
+                calls.remove(call)
+                yield call
         finally:  # nobody wants what is left, and the next map shall not wait for it
-            for future, *_ in waiting:
-                future.cancel()
+            for call in calls:
+                call.future.cancel()
 
-    def _submit(self, function: Any, item: Any) -> Any:
-        if self._pool is None:
-            self._pool = _processes(self.count)
-        return self._pool.submit(function, item)
+    def _ahead(self, here: bool, in_order: bool) -> int:
+        """Calls under way at most."""
+        if self._cluster is not None:
+            return _AHEAD * max(sum(self._cluster.nthreads().values()), 1)
+        if self._is_done_here(here):
+            return 1
+        # results of threads may be large: one waits at most
+        return self.count + 1 if self._threads else _AHEAD * self.count if in_order else self.count
+
+    def _is_done_here(self, here: bool) -> bool:
+        """Whether the next call is made in this process."""
+        return here or (self._executor is None and (self.count == 1 or self._patience > 0.0))
+
+    def _begun(self, function: Any, words: tuple[Any, ...], here: bool) -> Future[Any]:
+        """A call that is under way, or was made here."""
+        if not self._is_done_here(here):
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self.count) if self._threads else _processes(self.count)
+            return self._executor.submit(function, *words)
+        future, begin = Future[Any](), time.monotonic()
+        try:
+            future.set_result(function(*words))
+        except Exception as error:  # as an executor does; interruptions pass
+            future.set_exception(error)
+        self._patience -= time.monotonic() - begin
+        if self._patience < self._warming and not here and self.count > 1:
+            self._warming = -float("inf")
+            _prepare_forks()
+        return future
+
+    def _can_send(self, words: Any) -> bool:
+        """Whether other processes can be told, if there are to be any."""
+        if self.count == 1:
+            return False
+        try:
+            pickle.dumps(words)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return False
+        return True
 
     def _stop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = None
+        if self._executor is not None:
+            self._executor.shutdown(wait=self._threads, cancel_futures=True)
+        self._executor = None
+
+
+def _is_broken(future: Future[Any]) -> bool:
+    """Whether a call was lost with its worker."""
+    return future.done() and isinstance(future.exception(), BrokenExecutor)
 
 
 def _processes(count: int) -> ProcessPoolExecutor:
     """Started processes that follow this one, with one BLAS thread each."""
-    # spawned, since a fork copies the state of BLAS threads that it does not copy
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_follow_parent)
-    # the number is read when NumPy is loaded: it must be set before a process starts
-    added = [name for name in _THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
+    _prepare_forks()
+    with _one_thread():
+        context = get_context("forkserver" if _FORKS else "spawn")
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_follow_parent)
         for _ in range(count):
             pool.submit(int)
-    finally:
-        for name in added:
-            del os.environ[name]
     return pool
 
 
-def _in_order(submit: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
-    """Results in order, with at most ``ahead`` items under way."""
-    waiting: deque[Any] = deque()
-    for item in items:
-        waiting.append(submit(item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _prepare_forks() -> None:
+    """Start the process that workers are forks of, if there is none, to load what this one has loaded."""
+    if not _FORKS:
+        return
+    from multiprocessing import forkserver
+
+    ours = [name for name in sys.modules if name.partition(".")[0] == "sphereufm" and "__main__" not in name]
+    get_context("forkserver").set_forkserver_preload(ours)
+    with _one_thread():
+        forkserver.ensure_running()
 
 
-def _client(scheduler: str) -> Any:
-    """A client of a running scheduler."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Started processes have one BLAS thread, unless the user chose another number: it is read when NumPy is loaded."""
+    added = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
     try:
-        from distributed import Client
-    except ImportError as error:
-        raise MissingExtraError(
-            f"scheduler={scheduler!r} needs dask; install the extra: pip install 'sphereufm[distributed]'"
-        ) from error
-    try:
-        return Client(scheduler, timeout="10s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InvalidInputError(f"scheduler={scheduler!r} cannot be reached: {error}") from error
-
-
-def completed_map(
-    function: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-    workers: int = 1,
-    scheduler: str | None = None,
-) -> Iterator[tuple[_Item, _Result | None, str | None]]:
-    """Yield ``(item, result, None)`` or ``(item, None, reason)`` as items end, in any order.
-
-    Workers that die are replaced, and what they had begun is begun again; an item that was under way three
-    times when a worker died is given up.
-
-    ``function``, ``items``, ``workers`` and ``scheduler``: as in :func:`ordered_map`, with processes for threads.
-    """
-    count = check_integer("workers", workers, 1)
-    if scheduler is not None:
-        yield from _completed_on_dask(function, items, scheduler)
-    elif count == 1:
-        for item in items:
-            yield item, *_result_or_reason(lambda item=item: function(item))  # type: ignore[misc]
-    else:
-        yield from _completed_on_processes(function, items, count)
-
-
-def _completed_on_processes(function: Any, items: Iterable[Any], count: int) -> Iterator[Any]:
-    """The same on processes of this machine; a new pool where one broke."""
-    waiting = deque((item, 1) for item in items)
-    while waiting:
-        pool = _processes(count)
-        running: dict[Future[Any], tuple[Any, int]] = {}
-        try:
-            while waiting or running:
-                while waiting and len(running) < count:
-                    entry = waiting.popleft()
-                    running[pool.submit(function, entry[0])] = entry
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        raise future.exception()  # type: ignore[misc]
-                    item, _ = running.pop(future)
-                    yield item, *_result_or_reason(future.result)
-        except BrokenProcessPool:
-            for item, attempts in running.values():
-                if attempts < _ATTEMPTS:
-                    waiting.append((item, attempts + 1))
-                else:
-                    yield item, None, f"a worker process died {_ATTEMPTS} times while it was under way"
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _result_or_reason(call: Callable[[], _Result]) -> tuple[_Result | None, str | None]:
-    """What a call returns, or why it does not."""
-    try:
-        return call(), None
-    except Exception as error:  # a failed item is a result; interruptions pass
-        return None, f"{type(error).__name__}: {error}"
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _follow_parent() -> None:
@@ -275,23 +270,15 @@ def _follow_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _completed_on_dask(function: Any, items: Iterable[Any], scheduler: str) -> Iterator[Any]:
-    """The same on a Dask cluster, which replaces what dead workers had begun."""
-    with _client(scheduler) as client:
-        from distributed import as_completed
-
-        todo = iter(items)
-        sent: dict[Any, Any] = {}
-        queue = as_completed()
-
-        def send() -> None:
-            for item in islice(todo, 1):
-                future = client.submit(function, item, pure=False)
-                sent[future.key] = item
-                queue.add(future)
-
-        for _ in range(_AHEAD * max(sum(client.nthreads().values()), 1)):
-            send()
-        for future in queue:
-            yield sent.pop(future.key), *_result_or_reason(future.result)
-            send()
+def _client(scheduler: str) -> Any:
+    """A client of a running scheduler."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingExtraError(
+            f"scheduler={scheduler!r} needs dask; install the extra: pip install 'sphereufm[distributed]'"
+        ) from error
+    try:
+        return Client(scheduler, timeout="10s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InvalidInputError(f"scheduler={scheduler!r} cannot be reached: {error}") from error

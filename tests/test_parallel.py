@@ -2,12 +2,13 @@
 
 import os
 import signal
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.parallel import Workers, completed_map, ordered_map
+from sphereufm.parallel import Workers
 
 
 def half(number):
@@ -29,33 +30,18 @@ def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ordered_map_keeps_the_order(workers):
-    assert list(ordered_map(half, [4, 2, 8], workers)) == [2, 1, 4]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_failure_is_a_result(workers):
-    found = sorted(completed_map(half, [4, 3, 2], workers))
-    assert found == [(2, 1, None), (3, None, "ValueError: 3 is odd"), (4, 2, None)]
-
-
-def test_a_killed_worker_loses_nothing(tmp_path):
-    places = [tmp_path / name for name in "abcd"]
-    places[1].touch()
-    found = list(completed_map(die_once, [str(p) for p in places], 2))
-    assert sorted(value for _, value, _ in found) == ["a", "b", "c", "d"]
-
-
 def test_what_kills_every_worker_is_given_up():
-    ((item, value, reason),) = completed_map(die, [0], 2)
-    assert (item, value) == (0, None)
-    assert "died 3 times" in reason
+    with Workers(2) as workers:
+        ((item, value, reason),) = workers.completed(die, [0])
+        assert (item, value) == (0, None)
+        assert "died 3 times" in reason
+        with pytest.raises(BrokenExecutor):
+            list(workers.map(die, [0]))
 
 
 def test_workers_are_at_least_one():
     with pytest.raises(InvalidInputError, match="workers=0"):
-        list(completed_map(half, [2], 0))
+        Workers(0)
 
 
 def blas_threads(_):
@@ -71,14 +57,22 @@ def test_workers_have_one_blas_thread_and_this_process_keeps_its_own(monkeypatch
     assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
-def test_one_pool_serves_several_maps_and_survives_a_death(tmp_path):
+@pytest.mark.parametrize(
+    ("count", "threads"), [(1, False), (2, False), (2, True)], ids=["here", "processes", "threads"]
+)
+def test_one_pool_serves_several_maps_and_survives_a_death(tmp_path, count, threads):
     places = [tmp_path / name for name in "abcd"]
-    places[2].touch()
-    with Workers(2) as workers:
-        assert list(workers.map(half, [4, 2])) == [2, 1]
+    if count == 2 and not threads:
+        places[2].touch()
+    with Workers(count, threads=threads) as workers:
+        assert list(workers.map(half, [4, 2, 8])) == [2, 1, 4]
+        assert list(workers.map(divmod, [7, 8], 2)) == [(3, 1), (4, 0)]
         assert list(workers.map(die_once, [str(p) for p in places])) == ["a", "b", "c", "d"]
         with pytest.raises(ValueError, match="3 is odd"):
             list(workers.map(half, [2, 3]))
+        found = sorted(workers.completed(half, [4, 3, 2]))
+        assert found == [(2, 1, None), (3, None, "ValueError: 3 is odd"), (4, 2, None)]
+        assert list(workers.map(lambda item: item + 1, [1, 2])) == [2, 3]
 
 
 def test_small_jobs_start_no_process():

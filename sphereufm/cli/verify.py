@@ -35,8 +35,6 @@ _LONGEST_TABLE = 60
 _SHARES = {"landscape": 0.8, "descents": 0.1}
 _PAGES = 0.1
 _MOMENT = 0.01
-# Seconds of work after which other processes are started.
-_PATIENCE = 1.0
 _TEXTS = ("kind", "status")
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
@@ -85,7 +83,7 @@ def verify(
     from sphereufm.landscape.plan import plan_landscape
     from sphereufm.landscape.report.summary import summarise
     from sphereufm.landscape.verify import is_interrupted, verify_landscape
-    from sphereufm.parallel import Workers, processors
+    from sphereufm.parallel import PATIENCE, Workers, processors
     from sphereufm.progress import Parts
 
     if complete and no_proofs:
@@ -100,7 +98,7 @@ def verify(
     prepare_output(out, _FILES, force)
     if is_watched():
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
-    pool = Workers(workers or processors(), scheduler, patience=_PATIENCE)
+    pool = Workers(workers or processors(), scheduler, patience=PATIENCE)
     with bar() as progress, pool:
         parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
         report = verify_landscape(
@@ -116,7 +114,11 @@ def verify(
         )
         if out is not None and not is_interrupted(report):
             report = connect_landscape(
-                report, rng=seed, progress=parts.of("descents"), time_limit=seconds_until(1.0 - _PAGES)
+                report,
+                rng=seed,
+                progress=parts.of("descents"),
+                time_limit=seconds_until(1.0 - _PAGES),
+                workers=pool,
             )
     if out is not None:
         _save(report, out)

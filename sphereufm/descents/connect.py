@@ -26,9 +26,10 @@ from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.progress import STOPS, Progress, reason_of, until
+from sphereufm.progress import STOPS, Progress, reason_of, silent, until
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import ROUNDINGS, ZERO_TOLERANCE
@@ -56,6 +57,7 @@ def connect_landscape(
     rng: int | np.random.Generator = 0,
     progress: Progress | None = None,
     time_limit: float | None = None,
+    workers: Workers | int = 1,
 ) -> LandscapeReport:
     """Return the report with its ``connections``: where descents from its saddles end.
 
@@ -68,6 +70,8 @@ def connect_landscape(
         ``progress("descents", done, total, detail)``.
     time_limit : float, optional
         Seconds after which no further descents are begun.
+    workers : Workers or int
+        Processes that descents are made in.
 
     Returns
     -------
@@ -93,15 +97,18 @@ def connect_landscape(
     notes, complete = report.notes, report.complete
     done = 0
     try:
-        for group in _groups(starts):
-            watched("descents", done, len(starts))
-            for (source, *_), end in zip(group, _descend(report.problem, group), strict=True):
-                target = None if end is None else rows.find(end)
-                count["unfinished"] += end is None
-                count["unlisted"] += end is not None and target is None
-                if target is not None:
-                    edges[source, target] += 1
-            done += len(group)
+        groups = list(_groups(starts))
+        watched("descents", done, len(starts))
+        with Workers.of(workers) as busy:
+            for group, ends in zip(groups, busy.map(_descend, groups, report.problem), strict=True):
+                for (source, *_), end in zip(group, ends, strict=True):
+                    target = None if end is None else rows.find(end)
+                    count["unfinished"] += end is None
+                    count["unlisted"] += end is not None and target is None
+                    if target is not None:
+                        edges[source, target] += 1
+                done += len(group)
+                (watched if done < len(starts) else progress or silent)("descents", done, len(starts))
     except STOPS as stop:
         complete = False
         notes = (*notes, f"{reason_of(stop)}: the descents did not begin at every saddle")
@@ -182,7 +189,7 @@ def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:
         yield [start for start in starts if start[1].shape[0] == r]
 
 
-def _descend(problem: SphereProblem, group: Sequence[_Start]) -> list[Array | None]:
+def _descend(group: Sequence[_Start], problem: SphereProblem) -> list[Array | None]:
     """Where each descent of one dimension ends; None where it came near no critical point."""
     X, U = np.array([X for _, X, _ in group]), np.array([U for *_, U in group])
     inner = capabilities.in_span(problem, X.shape[1])

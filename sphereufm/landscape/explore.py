@@ -8,11 +8,9 @@ found does not depend on the number of workers.
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -51,7 +49,7 @@ class Exploration:
     problem: SphereProblem
     settings: SearchSettings
     seed: int
-    workers: Workers  #: problems that cannot be sent are searched in this process
+    workers: Workers
     collection: Collection  #: what was found
     coverage: dict[str, Coverage] = field(default_factory=dict)  #: of each stratum
     unfinished: set[str] = field(default_factory=set)  #: strata that were not searched to the end
@@ -107,7 +105,7 @@ class Exploration:
         rounds = Rounds(
             settings=self.settings,
             seed=self.seed,
-            workers=self.pool,
+            workers=self.workers,
             collection=self.collection,
             progress=progress,
         )
@@ -135,7 +133,7 @@ class Exploration:
             self._explored += len(fresh)
             some = [found.X for found in fresh if self._is_worth_a_look(found)]
             pieces = [self._next_to(some[i : i + _TOGETHER]) for i in range(0, len(some), _TOGETHER)]
-            for starts, ends in self.pool.map(search_neighbours, pieces):
+            for starts, ends in self.workers.map(search_neighbours, pieces):
                 self._used += starts
                 for points in ends:
                     self.collection.enter(points, searched=False)
@@ -167,7 +165,7 @@ class Exploration:
             for r in ranks(self.problem)
             if f"rank {r}{MERGED}" not in self.coverage
         ]
-        for points in self.pool.map(search_symmetric, tasks):
+        for points in self.workers.map(search_symmetric, tasks):
             self.collection.enter(points, searched=False)
 
     def _next_to(self, points: list[Array]) -> Neighbours:
@@ -179,17 +177,6 @@ class Exploration:
             highest_rank=max(ranks(self.problem), default=1),
             merged=any(name.endswith(MERGED) for name in self.coverage),
         )
-
-    @cached_property
-    def pool(self) -> Workers:
-        """The workers, or this process alone where the problem cannot be sent."""
-        if self.workers.is_alone:
-            return self.workers
-        try:
-            pickle.dumps(self.problem)
-        except (pickle.PicklingError, AttributeError, TypeError):
-            return Workers()
-        return self.workers
 
 
 def _at(progress: Progress, done: int, total: int) -> Callable[[str], object]:

@@ -62,7 +62,7 @@ def prove_landscape(
     *,
     progress: Progress | None = None,
     time_limit: float | None = None,
-    workers: Workers | None = None,
+    workers: Workers | int = 1,
 ) -> LandscapeReport:
     """Prove every row of a report that can be proved, and draw the verdict again.
 
@@ -76,8 +76,8 @@ def prove_landscape(
         ``progress("prove", done, total, detail)``.
     time_limit : float, optional
         Seconds after which no further row is begun.
-    workers : Workers, optional
-        Rows are proved by them; without, in this process.
+    workers : Workers or int
+        Processes that rows are proved in.
 
     Returns
     -------
@@ -120,11 +120,12 @@ def prove_landscape(
     try:
         theorem_certificate = prover.theorem()
         watched("prove", 0, len(entries))
-        tasks = [(prover, entries[row], f"{row + 1:03d}") for row in order]
-        for row, entry in zip(order, (workers or Workers()).map(_proved, tasks), strict=True):
-            entries[row] = entry
-            number += 1
-            (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
+        tasks = [(entries[row], f"{row + 1:03d}") for row in order]
+        with Workers.of(workers) as busy:
+            for row, entry in zip(order, busy.map(_proved, tasks, prover), strict=True):
+                entries[row] = entry
+                number += 1
+                (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
     except STOPS as stop:
         complete = False
         why = reason_of(stop)
@@ -150,10 +151,9 @@ def accepted(certificate: Certificate) -> str | None:
     return result.row if result.status == "PROVED" else None
 
 
-def _proved(task: tuple[_Prover, Entry, str]) -> Entry:
+def _proved(task: tuple[Entry, str], prover: _Prover) -> Entry:
     """One row with its proof, if there is one."""
-    prover, entry, number = task
-    return prover.entry(entry, number)
+    return prover.entry(*task)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +38,6 @@ from sphereufm.progress import STOPS, Parts, Progress, TimeLimitReached, drawn, 
 _LARGEST = 4000
 # Stages.
 _SEARCH, _CLASSIFY, _LIST = "search", "classify", "complete list"
-# Seconds of work after which other processes are started.
-_PATIENCE = 1.0
 # Shares of search and proofs, by which a bar grows and a time limit is divided.
 _SHARES = {"search": 0.5, "proofs": 0.5}
 # Seconds that proofs have at least.
@@ -123,8 +120,7 @@ def verify_landscape(
     begun = time.monotonic()
     if progress is True:
         print(plan_landscape(problem, effort=effort, starts=starts), file=sys.stderr)
-    pool = Workers(workers, patience=_PATIENCE) if isinstance(workers, int) else nullcontext(workers)
-    with drawn(progress) as watched, pool as busy:
+    with drawn(progress) as watched, Workers.of(workers) as busy:
         search = _Search(
             problem=problem,
             settings=settings,
@@ -196,7 +192,7 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
     if hard:
         notes.append(f"fewer than half of the searches ended at a critical point in {', '.join(hard[:5])}")
     classifying = Parts(progress, parts.shares).of(_CLASSIFY)
-    entries = collection.classified(classifying, exploration.pool)
+    entries = collection.classified(classifying, exploration.workers)
     theorem = capabilities.benign_theorem(problem)
     conclusion = conclude(entries, theorem, finite=not problem.spheres.dimension)
     if theorem is not None and not theorem.applies:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sphereufm.errors import SphereUFMError
-from sphereufm.parallel import completed_map
+from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent
 from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
@@ -84,11 +84,10 @@ def run_sweep(
             if not folder.has(cell)
         ]
         try:
-            for done, (task, data, error) in enumerate(
-                completed_map(verify_cell, tasks, workers, scheduler), 1
-            ):
-                folder.store(task.cell, data if data is not None else _failed(task, error or "unknown"))
-                progress("cells", done, len(tasks))
+            with Workers(workers, scheduler) as busy:
+                for done, (task, data, error) in enumerate(busy.completed(verify_cell, tasks), 1):
+                    folder.store(task.cell, data if data is not None else _failed(task, error or "unknown"))
+                    progress("cells", done, len(tasks))
         finally:
             index = folder.write_index()
     return index

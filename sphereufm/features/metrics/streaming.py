@@ -31,7 +31,7 @@ from sphereufm.features.metrics.statistics import (
 )
 from sphereufm.features.readers import ArraySource, MemorySource, finite_blocks, row_range
 from sphereufm.features.readers.views import starts_anywhere
-from sphereufm.parallel import ordered_map
+from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent
 
 # squares of longer rows overflow, and shorter ones vanish
@@ -118,12 +118,13 @@ class _Run:
         done = self.kept.restore(self.stage, totals)
         how, (samples, dimension) = self.how, self.data.features.shape
         chunks = _chunks(self.data, self.normalize, done)
-        for parts in ordered_map(function, chunks, how.workers, how.scheduler, shared):
-            for total, part in zip(totals, parts, strict=True):
-                total.absorb(part)
-            done += 1
-            self.kept.save(self.stage, done, totals)
-            how.progress(f"pass {self.number} of 2", min(done * chunk_rows(dimension), samples), samples)
+        with Workers(how.workers, how.scheduler, threads=True) as workers:
+            for parts in workers.map(function, chunks, *shared):
+                for total, part in zip(totals, parts, strict=True):
+                    total.absorb(part)
+                done += 1
+                self.kept.save(self.stage, done, totals)
+                how.progress(f"pass {self.number} of 2", min(done * chunk_rows(dimension), samples), samples)
         self.kept.save(self.stage, done, totals, at_once=True)
 
 

@@ -132,7 +132,7 @@ class Collection:
         return self._timed[1] * (len(known) + members)
 
     def classified(
-        self, progress: Progress = silent, workers: Workers | None = None
+        self, progress: Progress = silent, workers: Workers | int = 1
     ) -> list[CriticalPoint | CriticalFamily]:
         """Classify every orbit and family; sorted by cost."""
         isolated = self._register.representatives
@@ -140,9 +140,10 @@ class Collection:
         tasks = [(self.problem, found, self._hits[str(i)], True) for i, found in enumerate(isolated)]
         tasks += [(self.problem, found, 0, False) for _, each in ranks for found in each]
         classified: list[CriticalPoint] = []
-        for point in (workers or Workers()).map(_classified, tasks):
-            classified.append(point)
-            progress("classify", len(classified), len(tasks))
+        with Workers.of(workers) as busy:
+            for point in busy.map(_classified, tasks):
+                classified.append(point)
+                progress("classify", len(classified), len(tasks))
         points, rest = classified[: len(isolated)], iter(classified[len(isolated) :])
         members: dict[str, list[CriticalPoint]] = {}
         for name, each in ranks:
