@@ -1,4 +1,4 @@
-"""What the figures of a landscape share: marks of kinds, axes of costs and indices, legends, numbers beside marks.
+"""What the figures of a landscape share: marks of kinds, axes of costs and indices, legends, texts beside marks.
 
 Margins are fixed and tick labels are plain text: laying a figure out and setting mathematics took most of the time of
 a page.
@@ -6,14 +6,16 @@ a page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.landscape.points import CriticalPointKind
-from sphereufm.landscape.report.summary import KIND_NAMES
+from sphereufm.landscape.report.summary import Entry, kind_name
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -28,31 +30,63 @@ STYLE: Mapping[CriticalPointKind, tuple[str, str]] = MappingProxyType(
         CriticalPointKind.DEGENERATE: ("#CC79A7", "D"),
     }
 )
-# beyond this ratio of costs the axis is logarithmic
-_LOG_RATIO = 1e3
 # up to a ratio of its ends a logarithmic axis has ticks at these multiples of powers of ten
 _BETWEEN = ((20.0, (1.0, 2.0, 5.0)), (100.0, (1.0, 3.0)))
 # all figures of a page have one size
-_SIZE = (7.2, 4.8)
-_MARGINS = {"left": 0.13, "right": 0.97, "top": 0.92, "bottom": 0.25}
-FONT = 11
-_NUMBER_FONT = 9
-# where a number may stand beside its mark, in points: the first place that is free is taken
-_PLACES = ((5, 4, "left"), (-5, 4, "right"), (5, -11, "left"), (-5, -11, "right"), (16, 4, "left"))
+SIZE = (7.2, 5.2)
+_MARGINS = {"left": 0.15, "right": 0.97, "top": 0.92, "bottom": 0.31}
+FONT = 13
+_NUMBER_FONT = 10
+# half the width of a mark, in points
+_MARK = 3.0
+# where a text may stand beside its mark, in points: the first place that is free is taken
+_PLACES = (
+    (5, 4, "left"),
+    (-5, 4, "right"),
+    (5, -12, "left"),
+    (-5, -12, "right"),
+    (16, 4, "left"),
+    (16, -12, "left"),
+)
+BELOW = ((0, -14, "center"), (0, -25, "center"))
 
 
 def empty_axes() -> tuple[Figure, Axes]:
     """A figure of the common size with one pair of axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_SIZE)
+    figure = Figure(figsize=SIZE)
     figure.subplots_adjust(**_MARGINS)
-    axes = figure.add_subplot()
+    return figure, bare(figure.add_subplot())
+
+
+def bare(axes: Axes, grid: bool = False) -> Axes:
+    """Axes without a frame, with letters of one size."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=FONT - 1)
-    axes.xaxis.label.set_fontsize(FONT)
-    axes.yaxis.label.set_fontsize(FONT)
-    return figure, axes
+    for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        text.set_fontsize(FONT)
+    if grid:
+        axes.grid(alpha=0.25)
+    return axes
+
+
+def legend(figure: Figure, handles: Iterable[Artist] | None = None, where: str = "lower center") -> None:
+    """Name what is drawn, each once, off the data, in as many columns as there is room for.
+
+    ``handles``: by default those of all axes; then the figure has a constrained layout, and ``where`` is outside.
+    """
+    if handles is None:
+        handles = [h for axes in figure.axes for h in axes.get_legend_handles_labels()[0]]
+    named: dict[str, Artist] = {}
+    for handle in handles:
+        named.setdefault(str(handle.get_label()), handle)
+    if named:
+        size = FONT - 1
+        widest = 0.55 * size * max(map(len, named)) + 4.0 * size
+        columns = max(1, min(4, int(72.0 * figure.get_figwidth() / widest)))
+        style: dict[str, Any] = {"loc": where, "ncols": columns, "frameon": False, "fontsize": size}
+        figure.legend(named.values(), named.keys(), **style)
 
 
 def row_marks(rows: Iterable[int], table: str = "", copy: int = 0) -> str:
@@ -63,13 +97,12 @@ def row_marks(rows: Iterable[int], table: str = "", copy: int = 0) -> str:
     return f"{table}rows_" + "_".join(map(str, rows)) + "_" * copy
 
 
-def scale_costs(axes: Axes, costs: Iterable[float], heading: str) -> None:
-    """Heading and scale of the vertical axis: logarithmic where positive costs are far apart."""
-    listed = list(costs)
-    if listed and min(listed) > 0.0 and max(listed) > _LOG_RATIO * min(listed):
+def scale(axes: Axes, values: Iterable[float], ratio: float = 1e3) -> None:
+    """Make the vertical axis logarithmic where all values are positive, and further apart than a ratio."""
+    listed = list(values)
+    if listed and min(listed) > 0.0 and max(listed) > ratio * min(listed):
         axes.set_yscale("log")
         plain_ticks(axes.yaxis)
-    axes.set_ylabel(heading)
 
 
 def plain_ticks(axis: Axis) -> None:
@@ -95,44 +128,59 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def kind_legend(figure: Figure, kinds: Iterable[CriticalPointKind], families: bool = False) -> None:
+def signed_logarithms(axes: Axes, largest: float) -> None:
+    """Scale the vertical axis by logarithms of sizes, linear in the last thousandth, with ticks at powers of ten."""
+    from matplotlib.ticker import FixedLocator
+
+    high = math.floor(math.log10(largest))
+    powers = [10.0**k for k in range(high - 3, high + 1)]
+    axes.set_yscale("symlog", linthresh=powers[0])
+    plain_ticks(axes.yaxis)
+    axes.yaxis.set_major_locator(FixedLocator([*(-power for power in powers), 0.0, *powers]))
+
+
+def kind_legend(figure: Figure, entries: Iterable[Entry], families: bool = False) -> None:
     """Name every kind that is drawn, below the axes and off the data."""
     from matplotlib.lines import Line2D
 
-    drawn = set(kinds)
+    drawn = {entry.kind: kind_name(entry) for entry in entries}
     style: dict[str, Any] = {"linestyle": "none", "markersize": 8, "markeredgewidth": 0}
-    handles = [
-        Line2D([], [], color=colour, marker=marker, label=KIND_NAMES[kind], **style)
+    handles: list[Artist] = [
+        Line2D([], [], color=colour, marker=marker, label=drawn[kind], **style)
         for kind, (colour, marker) in STYLE.items()
         if kind in drawn
     ]
     if families:
         handles.append(Line2D([], [], color="#888888", linewidth=5, alpha=0.5, label="family"))
-    if handles:
-        figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=FONT - 1)
+    legend(figure, handles)
 
 
-def number_marks(axes: Axes, places: Mapping[int, tuple[float, float]]) -> None:
-    """Write the number of its row beside each mark, where no other number stands; leave it out where there is no room.
+def label_marks(
+    axes: Axes,
+    labels: Iterable[tuple[str, tuple[float, float]]],
+    marks: Iterable[tuple[float, float]],
+    places: Sequence[tuple[int, int, str]] = _PLACES,
+) -> None:
+    """Write texts beside their marks, off other marks and texts and within the figure; leave out what has no room.
 
     To be called when the axes have their limits.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     scale = figure.dpi / 72.0
-    taken: list[tuple[float, float, float, float]] = []
-    for row, place in places.items():
-        text = str(row + 1)
-        width, height = 0.65 * _NUMBER_FONT * len(text) * scale, _NUMBER_FONT * scale
+    r = _MARK * scale
+    taken = [(x - r, y - r, x + r, y + r) for x, y in map(axes.transData.transform, marks)]
+    for text, place in labels:
+        width, height = 0.62 * _NUMBER_FONT * len(text) * scale, _NUMBER_FONT * scale
         x, y = axes.transData.transform(place)
-        for right, up, side in _PLACES:
-            left = x + right * scale - (width if side == "right" else 0.0)
+        for right, up, side in places:
+            left = x + right * scale - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
             box = (left, y + up * scale, left + width, y + up * scale + height)
-            if not any(_overlap(box, other) for other in taken):
+            inside = box[0] >= 0.0 and box[2] <= figure.bbox.width
+            if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                axes.annotate(
-                    text, place, (right, up), textcoords="offset points", ha=side, fontsize=_NUMBER_FONT
-                )
+                style: dict[str, Any] = {"ha": side, "fontsize": _NUMBER_FONT}
+                axes.annotate(text, place, (right, up), textcoords="offset points", **style)
                 break
 
 

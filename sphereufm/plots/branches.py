@@ -8,7 +8,7 @@ import numpy as np
 
 from sphereufm.branches.report import BranchReport
 from sphereufm.landscape.report.summary import cost_heading
-from sphereufm.plots.axes import FONT, plain_ticks, whole_numbers
+from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, scale, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +20,6 @@ _WORDS = {
     "rank": "bifurcation, one rank more",
     "family": "birth on the collapsed family",
 }
-# beyond this ratio of costs the axis is logarithmic
-_LOG_RATIO = 30.0
 
 
 def branch_figure(report: BranchReport) -> Figure:
@@ -51,7 +49,7 @@ def branch_figure(report: BranchReport) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 4.8), layout="constrained")
-    axes = figure.add_subplot()
+    axes = bare(figure.add_subplot())
     highest = max((p.spectrum.morse_index for b in report.branches for p in b.points), default=1)
     norm, colours = Normalize(0, max(highest, 1)), colormaps["viridis"]
     for branch in report.branches:
@@ -70,19 +68,14 @@ def branch_figure(report: BranchReport) -> Figure:
             )
     axes.autoscale_view()
     costs = [p.cost for b in report.branches for p in b.points]
-    if costs and min(costs) > 0.0 and max(costs) > _LOG_RATIO * min(costs):
-        axes.set_yscale("log")
-        plain_ticks(axes.yaxis)
+    scale(axes, costs, 30.0)
     if not costs:  # an interrupted run: nothing but the range
         axes.set_xlim(*sorted((report.tau_from, report.tau_to)))
     axes.set_xscale("log")
     plain_ticks(axes.xaxis)
-    axes.set_xlabel(report.parameter, fontsize=FONT)
-    axes.set_ylabel(cost_heading(report.problem), fontsize=FONT)
-    axes.tick_params(labelsize=FONT - 1)
-    axes.spines[["top", "right"]].set_visible(False)
-    if report.events:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=FONT - 1)
+    axes.set_xlabel(report.parameter)
+    axes.set_ylabel(cost_heading(report.problem))
+    legend(figure, where="outside lower center")
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes)
     bar.set_label("Morse index (thick: 0)", fontsize=FONT)
     whole_numbers(bar.ax.yaxis)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.plots.axes import FONT, plain_ticks, row_marks
+from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, row_marks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,7 @@ def profiles_figure(comparison: Comparison) -> Figure:
     _draw_steps(right, comparison, data_profile(comparison.measurements), copy=1)
     right.set(title="data profile", xlabel="calls of cost, gradient and Hessian")
     left.set_ylim(-0.02, 1.02)
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=FONT - 1)
+    legend(figure, where="outside upper center")
     return figure
 
 
@@ -56,18 +55,9 @@ def convergence_figure(comparison: Comparison) -> Figure:
             axes.set_visible(False)
             continue
         _draw_way_down(axes, comparison, instance)
-    handles = {h.get_label(): h for axes in panels for h in axes.get_legend_handles_labels()[0]}
     figure.supxlabel("seconds", fontsize=FONT)
     figure.supylabel("relative gradient norm", fontsize=FONT)
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside upper center",
-            ncols=4,
-            frameon=False,
-            fontsize=FONT - 1,
-        )
+    legend(figure, where="outside upper center")
     return figure
 
 
@@ -109,7 +99,7 @@ def _draw_steps(
     axes.set_xscale("log")
     axes.set_xlim(0.9 * least, end)
     plain_ticks(axes.xaxis)
-    _finish(axes)
+    bare(axes, grid=True)
 
 
 def _draw_way_down(axes: Axes, comparison: Comparison, instance: str) -> None:
@@ -123,14 +113,7 @@ def _draw_way_down(axes: Axes, comparison: Comparison, instance: str) -> None:
     axes.axhline(comparison.rules.tolerance, color="#888888", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_title(instance, fontsize=FONT - 1)
+    axes.set_title(instance)
     plain_ticks(axes.xaxis)
     plain_ticks(axes.yaxis)
-    _finish(axes)
-
-
-def _finish(axes: Axes) -> None:
-    """What all panels share."""
-    axes.tick_params(labelsize=FONT - 1)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes, grid=True)

@@ -10,7 +10,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.plots.axes import row_marks
+from sphereufm.plots.axes import FONT, SIZE, row_marks
 from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
@@ -50,14 +50,17 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     rows = drawable_rows(report)
     columns = min(_COLUMNS, max(len(rows), 1))
     lines = -(-len(rows) // columns) or 1
-    figure = Figure(figsize=(7.2, 4.8) if len(rows) > 1 else (4.8, 4.8))
+    figure = Figure(figsize=SIZE)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.05, hspace=0.15)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     labels = capabilities.column_labels(report.problem)
-    for axes in panels:
-        axes.set_axis_off()
+    for axes in panels[len(rows) :]:
+        axes.set_visible(False)
     for axes, (row, point) in zip(panels, rows, strict=False):
-        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=10)
+        # without its frame, but with its ground, on which a page is pointed at
+        axes.set(xticks=[], yticks=[], frame_on=True)
+        axes.spines[:].set_visible(False)
+        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=FONT - 1)
         axes.set_gid(row_marks([row]))
         _draw(axes, point.X, labels)
     return figure

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,26 +12,30 @@ import numpy as np
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import cost_heading
 from sphereufm.plots.axes import (
+    BELOW,
     STYLE,
     empty_axes,
     kind_legend,
-    number_marks,
-    plain_ticks,
+    label_marks,
     row_marks,
-    scale_costs,
+    scale,
     whole_numbers,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Rows that are drawn, lowest first: more would be a tangle.
 _MOST_ROWS = 80
 _MOST_LEAVES = 40
-# Ratio of heights from which the tree is drawn on a logarithmic scale.
-_DECADES = 100.0
+# A barrier below this part of the tree's height cannot be seen on a linear scale.
+_VISIBLE = 0.03
+_MOST_TICKS = 14
 _INK = "#7a7a7a"
+
+_Merge = tuple[int, float, list[int]]
 
 
 def connections_figure(report: LandscapeReport) -> Figure:
@@ -45,26 +51,29 @@ def connections_figure(report: LandscapeReport) -> Figure:
     total: Counter[int] = Counter()
     for edge in edges:
         total[edge.source] += edge.descents
-    for edge in edges:
+    for number, edge in enumerate(edges, start=1):
         if edge.source in places and edge.target in places:
-            _arrow(axes, places[edge.source], places[edge.target], edge.descents / total[edge.source])
+            ends = places[edge.source], places[edge.target]
+            arrow = _arrow(axes, *ends, edge.descents / total[edge.source])
+            arrow.set_gid(row_marks([edge.source, edge.target], "arrow-", number))
     for kind, (colour, marker) in STYLE.items():
         rows = [row for row in places if report.critical[row].kind is kind]
         if rows:
             x, y = np.array([places[row] for row in rows]).T
             style: dict[str, Any] = {"c": colour, "marker": marker, "s": 34, "linewidths": 0, "zorder": 3}
             axes.scatter(x, y, gid=row_marks(rows), **style)
-    scale_costs(axes, [cost for _, cost in places.values()], cost_heading(report.problem))
+    scale(axes, [cost for _, cost in places.values()])
+    axes.set_ylabel(cost_heading(report.problem))
     whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
     if len(places) <= _MOST_LEAVES:
         axes.autoscale_view()
-        number_marks(axes, places)
-    kind_legend(figure, (report.critical[row].kind for row in places))
+        label_marks(axes, ((str(row + 1), place) for row, place in places.items()), places.values())
+    kind_legend(figure, (report.critical[row] for row in places))
     return figure
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], share: float) -> None:
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], share: float) -> Artist:
     """A descent, the wider the larger its share."""
     style = {
         "arrowstyle": "-|>",
@@ -75,7 +84,9 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
         "shrinkB": 4.0,
         "connectionstyle": "arc3,rad=0.08",
     }
-    axes.annotate("", end, start, arrowprops=style)
+    arrow = axes.annotate("", end, start, arrowprops=style).arrow_patch
+    assert arrow is not None
+    return arrow
 
 
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
@@ -83,46 +94,47 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
 
     ``report``: with ``connections``.  Result: not attached to any window; leaves are rows, numbered from one.
     A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by any
-    descent.
+    descent.  Where a linear scale would hide a barrier, costs stand at equal steps.
     """
     figure, axes = empty_axes()
     leaves = report.minimisers[:_MOST_LEAVES]
     lowest = min((report.critical[row].cost for row in leaves), default=0.0)
     costs = {row: report.critical[row].cost - lowest for row in leaves}
-    merges = [(merge.cost - lowest, [row for row in merge.basins if row in costs]) for merge in report.merges]
-    merges = [(cost, basins) for cost, basins in merges if len(basins) > 1]
-    heights = sorted(cost for cost in [*costs.values(), *(cost for cost, _ in merges)] if cost > 0.0)
-    top = 1.08 * heights[-1] if heights else 1.0
+    merges = [
+        (merge.row, merge.cost - lowest, [row for row in merge.basins if row in costs])
+        for merge in report.merges
+    ]
     position = {row: float(place) for place, row in enumerate(_order(leaves, merges))}
-    branches: dict[int, tuple[float, float, tuple[int, ...]]] = {
-        row: (position[row], cost, (row,)) for row, cost in costs.items()
-    }
-    for cost, basins in merges:
-        joined = sorted({branches[row] for row in basins})
-        if len(joined) < 2:
-            continue
-        for x, low, _ in joined:
-            axes.plot([x, x], [low, cost], color=_INK, linewidth=1.3)
-        axes.plot([joined[0][0], joined[-1][0]], [cost, cost], color=_INK, linewidth=1.3)
-        middle = (sum(x for x, *_ in joined) / len(joined), cost, tuple(basins))
-        branches |= dict.fromkeys(basins, middle)
-    for x, low, _ in set(branches.values()):
-        axes.plot([x, x], [low, top], color=_INK, linewidth=1.3)
+    stems, bars = _tree(position, costs, merges)
+    levels = sorted({0.0, *costs.values(), *(cost for _, cost, _ in merges)})
+    top = 1.08 * levels[-1] or 1.0
+    heading = cost_heading(report.problem).replace("cost", "cost above lowest")
+    height = {level: level for level in levels}
+    if any(high is not None and high - low < _VISIBLE * top for _, _, low, high in stems):
+        height = {level: float(step) for step, level in enumerate(levels)}
+        top = len(levels) - 0.5
+        shown = levels[:: -(-len(levels) // _MOST_TICKS)]
+        axes.set_yticks([height[level] for level in shown], _told_apart(shown))
+        figure.subplots_adjust(left=0.17)
+        heading += ", in equal steps"
+    line: dict[str, Any] = {"color": _INK, "linewidth": 1.3}
+    for copy, (row, x, low, high) in enumerate(stems, start=1):
+        end = top if high is None else height[high]
+        axes.plot([x, x], [height[low], end], gid=row_marks([row], copy=copy), **line)
+    for row, ends, cost in bars:
+        axes.plot(ends, [height[cost]] * 2, gid=row_marks([row]), **line)
     for row, cost in costs.items():
         colour, marker = STYLE[report.critical[row].kind]
         style: dict[str, Any] = {"c": colour, "marker": marker, "s": 40, "zorder": 3, "linewidths": 0}
-        axes.scatter([position[row]], [cost], gid=row_marks([row]), **style)
-        below: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "ha": "center"}
-        axes.annotate(str(row + 1), (position[row], cost), (0, -14), **below)
-    if heights and heights[-1] > _DECADES * heights[0]:
-        # linear up to the lowest barrier, so that the deepest leaf has a place
-        axes.set_yscale("symlog", linthresh=heights[0])
-        plain_ticks(axes.yaxis)
-    axes.set_ylabel(f"{cost_heading(report.problem).replace('cost', 'cost above lowest')}")
+        axes.scatter([position[row]], [height[cost]], gid=row_marks([row]), **style)
+    axes.set_ylabel(heading)
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
     axes.set_xlabel("minimisers, by their row")
-    kind_legend(figure, (report.critical[row].kind for row in leaves))
+    axes.autoscale_view()
+    feet = [(position[row], height[cost]) for row, cost in costs.items()]
+    label_marks(axes, zip((str(row + 1) for row in costs), feet, strict=True), feet, BELOW)
+    kind_legend(figure, (report.critical[row] for row in leaves))
     return figure
 
 
@@ -134,10 +146,37 @@ def _places(report: LandscapeReport) -> dict[int, tuple[float, float]]:
     }
 
 
-def _order(leaves: tuple[int, ...], merges: list[tuple[float, list[int]]]) -> list[int]:
+def _tree(
+    position: Mapping[int, float], costs: Mapping[int, float], merges: Sequence[_Merge]
+) -> tuple[list[tuple[int, float, float, float | None]], list[tuple[int, list[float], float]]]:
+    """Stems (row, place, from which cost, to which or None) and bars (row, both ends, cost) of a tree."""
+    branches = {row: (row, position[row], cost) for row, cost in costs.items()}
+    stems: list[tuple[int, float, float, float | None]] = []
+    bars = []
+    for row, cost, basins in merges:
+        joined = sorted({branches[leaf] for leaf in basins}, key=lambda branch: branch[1])
+        if len(joined) < 2:
+            continue
+        stems += [(*branch, cost) for branch in joined]
+        places = [x for _, x, _ in joined]
+        bars.append((row, [places[0], places[-1]], cost))
+        branches |= dict.fromkeys(basins, (row, sum(places) / len(places), cost))
+    return [*stems, *((*branch, None) for branch in set(branches.values()))], bars
+
+
+def _told_apart(levels: Sequence[float]) -> list[str]:
+    """Numbers with so many digits, up to six, as tell them apart; what looks like the one before is left out."""
+    for digits in range(3, 7):
+        texts = [f"{level:.{max(digits, len(str(int(level))))}g}" for level in levels]
+        if len(set(texts)) == len(texts):
+            break
+    return [text if text != before else "" for before, text in itertools.pairwise(["", *texts])]
+
+
+def _order(leaves: tuple[int, ...], merges: Sequence[_Merge]) -> list[int]:
     """Leaves such that no branches cross: those that meet first stand together."""
     groups = {row: [row] for row in leaves}
-    for _, basins in merges:
+    for *_, basins in merges:
         parts: list[list[int]] = []
         for row in basins:
             if groups[row] not in parts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.plots.axes import empty_axes, whole_numbers
+from sphereufm.plots.axes import bare, empty_axes, legend, row_marks, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,12 +32,13 @@ def coverage_figure(report: LandscapeReport) -> Figure:
             where="post",
             label=name,
             linestyle=_DASHES[number // 10 % len(_DASHES)],
+            gid=row_marks([number], "strata-"),
         )
     axes.set_xlabel("searches that converged")
     axes.set_ylabel("distinct orbits and families met")
     whole_numbers(axes.xaxis)
     whole_numbers(axes.yaxis)
-    axes.grid(alpha=0.25)
+    bare(axes, grid=True)
     if 0 < len(report.coverage) <= _MOST_NAMES:
-        figure.legend(loc="lower center", ncols=4, frameon=False, fontsize=9)
+        legend(figure, axes.lines)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
+from sphereufm.geometry.spheres import Array
 from sphereufm.placement.trajectory import Training
-from sphereufm.plots.axes import plain_ticks, row_marks, whole_numbers
+from sphereufm.plots.axes import FONT, bare, legend, row_marks, scale, whole_numbers
 from sphereufm.plots.saving import save_figure
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ _SERIES = {
     "accuracy": "accuracy of the classifier",
 }
 _LINES = ("-", "--", ":", "-.")
+# series of the lower panel: shares, which may be zero
+_BELOW = ("nc4", "accuracy")
+_BINS = 40
+# values that are further apart stand on a logarithmic axis
+_FAR = 10.0
 
 
 def features_figure(metrics: CollapseMetrics) -> Figure:
@@ -59,36 +66,62 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15.5, 3.8), layout="constrained")
-    gram, histogram, spectrum, classes = figure.subplots(1, 4)
-    lengths = np.linalg.norm(metrics.means, axis=1, keepdims=True)
-    units = metrics.means / np.where(lengths > 0.0, lengths, 1.0)
-    cosines = units @ units.T
+    figure = Figure(figsize=(9.6, 7.6), layout="constrained")
+    gram, histogram, spectrum, classes = figure.subplots(2, 2).ravel()
+    cosines = _cosines(metrics)
+    K = len(cosines)
     image = gram.imshow(cosines, vmin=-1.0, vmax=1.0, cmap="RdBu_r")
-    figure.colorbar(image, ax=gram, shrink=0.8)
-    gram.set_title("cosines of centred class means", fontsize=10)
-    K = len(units)
-    histogram.hist(cosines[np.triu_indices(K, 1)], bins=40, color=_COLOURS["nc1"])
-    histogram.axvline(-1.0 / (K - 1), color=_COLOURS["nc3"], lw=1.5, label="simplex frame, $-1/(K-1)$")
+    gram.set_gid(row_marks(range(K), copy=2))
+    figure.colorbar(image, ax=gram, shrink=0.8).ax.tick_params(labelsize=FONT - 2)
+    gram.set_title("cosines of centred class means")
+    whole_numbers(gram.xaxis)
+    whole_numbers(gram.yaxis)
+    for row, (low, high, count) in enumerate(cosine_bins(metrics)):
+        place = row_marks([row], "cosines-")
+        histogram.bar(low, count, high - low, align="edge", color=_COLOURS["nc1"], gid=place)
+    histogram.axvline(-1.0 / (K - 1), color=_COLOURS["nc3"], lw=1.5, label="simplex frame, -1/(K - 1)")
     histogram.locator_params(axis="x", nbins=5)
+    whole_numbers(histogram.yaxis)
     histogram.set_xlabel("cosine of two centred class means")
     histogram.set_ylabel("pairs of classes")
-    histogram.legend(frameon=False, fontsize=8)
+    _draw_spectra(spectrum, metrics)
+    _draw_classes(classes, metrics)
+    for axes in (gram, histogram, spectrum, classes):
+        bare(axes)
+    for axes in (histogram, spectrum):
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=FONT - 1)
+    return figure
+
+
+def cosine_bins(metrics: CollapseMetrics) -> list[tuple[float, float, int]]:
+    """Return the bars of the histogram: from which cosine to which, and how many pairs of classes."""
+    cosines = _cosines(metrics)
+    counts, edges = np.histogram(cosines[np.triu_indices(len(cosines), 1)], bins=_BINS)
+    bins = zip(edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False)
+    return [(low, high, count) for low, high, count in bins if count]
+
+
+def _cosines(metrics: CollapseMetrics) -> Array:
+    """Cosines of the centred class means, ``(K, K)``."""
+    lengths = np.linalg.norm(metrics.means, axis=1, keepdims=True)
+    units = metrics.means / np.where(lengths > 0.0, lengths, 1.0)
+    return np.asarray(units @ units.T)
+
+
+def _draw_spectra(axes: Axes, metrics: CollapseMetrics) -> None:
+    """Eigenvalues of the covariances by their number, as far as they are positive."""
     pairs = (
         (metrics.between_spectrum, "between classes", "nc2"),
         (metrics.within_spectrum, "within classes", "nc3"),
     )
-    for values, label, colour in pairs:
-        positive = values[values > 0.0]
-        spectrum.plot(np.arange(1, len(positive) + 1), positive, ".-", color=_COLOURS[colour], label=label)
-    if any((values > 0.0).any() for values, _, _ in pairs):
-        spectrum.set_yscale("log")
-        plain_ticks(spectrum.yaxis)
-    spectrum.set_xlabel("number")
-    spectrum.set_ylabel("eigenvalue of the covariance")
-    spectrum.legend(frameon=False, fontsize=8)
-    _draw_classes(classes, metrics)
-    return figure
+    for copy, (values, label, colour) in enumerate(pairs):
+        rows = np.flatnonzero(values > 0.0)
+        marks = row_marks(rows, "eigenvalues-", copy)
+        axes.plot(rows + 1, values[rows], ".-", color=_COLOURS[colour], label=label, gid=marks)
+    scale(axes, [y for values, *_ in pairs for y in values if y > 0.0], _FAR)
+    whole_numbers(axes.xaxis)
+    axes.set_xlabel("number")
+    axes.set_ylabel("eigenvalue of the covariance")
 
 
 def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
@@ -96,10 +129,8 @@ def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
     places = np.arange(len(metrics.class_nc1))
     known = metrics.class_nc1 > 0.0
     style: dict[str, Any] = {"color": _COLOURS["nc1"], "label": "NC1 of the class"}
-    axes.plot(places[known], metrics.class_nc1[known], ".", gid=row_marks(places[known]), **style)
-    if known.any():
-        axes.set_yscale("log")
-        plain_ticks(axes.yaxis)
+    axes.plot(places[known], metrics.class_nc1[known], "o", ms=5, gid=row_marks(places[known]), **style)
+    scale(axes, metrics.class_nc1[known], _FAR)
     whole_numbers(axes.xaxis)
     axes.set_xlabel("class")
     axes.set_ylabel("NC1 of the class")
@@ -107,9 +138,11 @@ def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
     if found.any():
         other = axes.twinx()
         marks = row_marks(places[found], copy=1)
-        other.plot(places[found], metrics.class_cosines[found], "x", ms=4, color=_COLOURS["nc3"], gid=marks)
+        other.plot(places[found], metrics.class_cosines[found], "x", ms=5, color=_COLOURS["nc3"], gid=marks)
         other.set_ylim(min(-0.05, float(metrics.class_cosines[found].min())), 1.05)
-        other.set_ylabel("cosine of classifier and mean (x)")
+        other.set_ylabel("cosine of classifier and mean (x)", fontsize=FONT - 1)
+        other.tick_params(labelsize=FONT - 1)
+        other.spines["top"].set_visible(False)
 
 
 def trajectory_figure(trainings: Sequence[Training]) -> Figure:
@@ -118,30 +151,35 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
     ``trainings``: several lie over one another, each with its own kind of line.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.2, 6.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
-    for number, training in enumerate(trainings):
-        style, suffix = _LINES[number % len(_LINES)], f", {training.name}" if len(trainings) > 1 else ""
-        for axes, names in ((upper, ("nc1", "nc2", "nc3", "gap")), (lower, ("nc4", "accuracy"))):
-            for name in names:
-                known = [
-                    (training.at(k), value)
-                    for k, epoch in enumerate(training.epochs)
-                    if (value := epoch.values[name]) is not None and (value > 0.0 or axes is lower)
-                ]
-                if known:
-                    label = _SERIES[name] + suffix
-                    axes.plot(*zip(*known, strict=True), style, marker=".", color=_COLOURS[name], label=label)
-    upper.set_yscale("log")
+    before = 0
+    for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
+        for copy, name in enumerate(_SERIES):
+            axes = lower if name in _BELOW else upper
+            values = [epoch.values[name] for epoch in training.epochs]
+            known = [(k, y) for k, y in enumerate(values) if y is not None and (y > 0.0 or axes is lower)]
+            if known:
+                axes.plot(
+                    [training.at(k) for k, _ in known],
+                    [y for _, y in known],
+                    dashes,
+                    marker=".",
+                    color=_COLOURS[name],
+                    label=_SERIES[name],
+                    gid=row_marks((before + k for k, _ in known), copy=copy),
+                )
+        before += len(training.epochs)
+    scale(upper, [y for line in upper.lines for y in np.asarray(line.get_ydata())], _FAR)
     lower.set_xlabel("epoch")
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(lower.xaxis)
     for axes in (upper, lower):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=9)
+        bare(axes, grid=True)
+    if len(trainings) > 1:
+        for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
+            lower.plot([], [], dashes, color="#888888", label=training.name)
+    legend(figure, where="outside lower center")
     return figure
 
 

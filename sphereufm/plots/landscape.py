@@ -12,11 +12,13 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.plots.axes import (
     STYLE,
+    bare,
     empty_axes,
     kind_legend,
-    plain_ticks,
+    label_marks,
     row_marks,
-    scale_costs,
+    scale,
+    signed_logarithms,
     whole_numbers,
 )
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_SPECTRA = 60
-_LARGEST_MARK = 90.0
+# areas of marks in square points, the least for a simple eigenvalue
+_LEAST_MARK, _LARGEST_MARK = 20.0, 120.0
+# a bar reaches so far beyond its indices: that of a single index is seen behind its marks, too
+_BEYOND = 0.15
 
 
 def landscape_figure(report: LandscapeReport) -> Figure:
@@ -54,13 +59,17 @@ def landscape_figure(report: LandscapeReport) -> Figure:
             _draw_family(axes, row, entry)
     for kind in STYLE:
         _draw_points(axes, report, kind)
-    scale_costs(axes, [entry.cost for entry in report.critical], summary.cost_heading)
+    scale(axes, [entry.cost for entry in report.critical])
+    axes.set_ylabel(summary.cost_heading)
     whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
-    axes.set_title(f"{summary.title}: {summary.verdict}", fontsize=11)
-    axes.grid(alpha=0.25)
-    families = any(isinstance(entry, CriticalFamily) for entry in report.critical)
-    kind_legend(figure, (entry.kind for entry in report.critical), families)
+    axes.set_title(f"{summary.title}: {summary.verdict}")
+    bare(axes, grid=True)
+    families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
+    kind_legend(figure, report.critical, bool(families))
+    axes.autoscale_view()
+    points = [(e.morse_index, e.cost) for e in report.critical if isinstance(e, CriticalPoint)]
+    label_marks(axes, ((e.name, (e.morse_index[0], e.cost)) for e in families), points)
     return figure
 
 
@@ -79,7 +88,7 @@ def spectra_figure(report: LandscapeReport) -> Figure:
             axes.scatter(
                 np.full(len(values), row),
                 values,
-                s=np.minimum(9.0 * copies, _LARGEST_MARK),
+                s=np.minimum(_LEAST_MARK * copies, _LARGEST_MARK),
                 marker="_",
                 linewidths=1.4,
                 color=STYLE[entry.kind][0],
@@ -87,12 +96,12 @@ def spectra_figure(report: LandscapeReport) -> Figure:
             )
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     if largest > 0.0:
-        axes.set_yscale("symlog", linthresh=1e-3 * largest)
-        plain_ticks(axes.yaxis)
+        signed_logarithms(axes, largest)
+    axes.set_xlim(0.1, max(len(report.critical[:_MOST_SPECTRA]), 1) + 0.9)
     axes.set_xlabel("row of the table (by cost)")
     axes.set_ylabel("Hessian eigenvalue")
     whole_numbers(axes.xaxis)
-    kind_legend(figure, (entry.kind for entry in report.critical[:_MOST_SPECTRA]))
+    kind_legend(figure, report.critical[:_MOST_SPECTRA])
     return figure
 
 
@@ -123,16 +132,7 @@ def _draw_points(axes: Axes, report: LandscapeReport, kind: CriticalPointKind) -
 
 
 def _draw_family(axes: Axes, row: int, family: CriticalFamily) -> None:
-    """A bar from the least to the largest index, with the family's name."""
+    """A bar from the least to the largest index."""
     low, high = family.morse_index
-    colour = STYLE[family.kind][0]
-    axes.plot(
-        [low, high],
-        [family.cost] * 2,
-        lw=5,
-        alpha=0.4,
-        solid_capstyle="round",
-        color=colour,
-        gid=row_marks([row]),
-    )
-    axes.annotate(family.name, (low, family.cost), (-2, 5), textcoords="offset points", fontsize=9)
+    style: dict[str, Any] = {"lw": 6, "alpha": 0.4, "color": STYLE[family.kind][0], "gid": row_marks([row])}
+    axes.plot([low - _BEYOND, high + _BEYOND], [family.cost] * 2, **style)

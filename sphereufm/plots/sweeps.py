@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.plots.axes import FONT, plain_ticks, row_marks, whole_numbers
+from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, row_marks, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,23 +43,12 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
                 if (line["cell"]["per_class"], line["cell"]["classes"]) == (n, K)
             ]
             _draw_panel(grid[i, j], cells)
-            grid[i, j].set_title(f"K = {K}, n = {n}", fontsize=FONT)
+            grid[i, j].set_title(f"K = {K}, n = {n}")
     for axes in grid[-1]:
-        axes.set_xlabel("inverse temperature tau", fontsize=FONT)
+        axes.set_xlabel("inverse temperature tau")
         plain_ticks(axes.xaxis)
     figure.supylabel("dimension d", fontsize=FONT)
-    handles: dict[str, Any] = {}
-    for axes in grid.flat:
-        handles |= {text: handle for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=2,
-            frameon=False,
-            fontsize=FONT - 1,
-        )
+    legend(figure, where="outside lower center")
     return figure
 
 
@@ -74,9 +63,8 @@ def _draw_panel(axes: Any, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> No
             marks = row_marks(row for row, _ in chosen)
             axes.scatter(taus, dims, c=colour, marker=marker, s=30, label=label, linewidths=0.8, gid=marks)
     whole_numbers(axes.yaxis)
-    axes.tick_params(labelsize=FONT - 1)
     axes.margins(y=0.2)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
 
 
 def _answer(line: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -42,6 +43,8 @@ _FIGURE = (
     "centred mean."
 )
 _CLASSES = ["class", "samples", "NC1 of the class", "cosine of classifier and mean"]
+_COSINES = ["from", "to", "pairs of classes"]
+_EIGENVALUES = ["number", "between classes", "within classes"]
 _TRAJECTORY = (
     "NC1 to NC3 and the optimality gap by epoch, and below NC4 with the classifier's accuracy; what is undefined or "
     "zero is left out."
@@ -65,7 +68,7 @@ def features_html(
 
     ``source``: the file, as the user named it; ``data``: what ``features.json`` holds.
     """
-    from sphereufm.plots.features import features_figure
+    from sphereufm.plots.features import cosine_bins, features_figure
     from sphereufm.plots.saving import page_svg
 
     remarks = metrics.conventions | metrics.undefined
@@ -76,6 +79,8 @@ def features_html(
     ]
     known = zip(metrics.class_counts, *data.get("per_class", {}).values(), strict=False)
     samples: list[list[Cell]] = [[k, *values] for k, values in enumerate(known)]
+    pairs = itertools.zip_longest(metrics.between_spectrum.tolist(), metrics.within_spectrum.tolist())
+    eigenvalues: list[list[Cell]] = [[number, *pair] for number, pair in enumerate(pairs, start=1)]
     return page_html(
         title=f"Features: {source}",
         verdict=_verdict(metrics, place),
@@ -87,7 +92,9 @@ def features_html(
         )
         + section_html("Position on the landscape", table_html("position", ["what", "value"], position))
         + _unknown(data)
-        + section_html("Classes", table_html("samples", _CLASSES, samples, marks="")),
+        + section_html("Classes", table_html("samples", _CLASSES, samples, marks=""))
+        + _folded("Cosines of centred class means", "cosines", _COSINES, cosine_bins(metrics))
+        + _folded("Eigenvalues of the covariances", "eigenvalues", _EIGENVALUES, eigenvalues),
         data=data,
         scripts=("table.js", "marks.js"),
     )
@@ -124,7 +131,14 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
         )
         + section_html("Epochs", table_html("epochs", headings, rows, marks="")),
         data=data,
+        scripts=("table.js", "marks.js"),
     )
+
+
+def _folded(heading: str, name: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A long table behind its heading: a mark of the figure opens it."""
+    table = table_html(name, headings, rows, marks=f"{name}-")
+    return f"<details><summary>{escape(heading)}</summary>{table}</details>"
 
 
 def _unknown(data: Mapping[str, Any]) -> str:

@@ -35,14 +35,15 @@ _CONNECTIONS = (
 )
 _DISCONNECTIVITY = (
     "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents lead to both. "
-    "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent."
+    "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent. "
+    "Where a linear scale would hide a barrier, costs stand at equal steps."
 )
 _COVERAGE = (
     "Distinct orbits and families met against searches that converged, for each stratum. A flat curve shows what this "
     "search finds easily, not that the list is complete."
 )
 _TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
-_HINT = '<p class="hint">Sort by a heading; open a row by its number, or by its mark in a figure.</p>'
+_HINT = '<p class="hint">Sort by a heading; open a row by its number, or by a mark in a figure.</p>'
 _FILTERS = ("rank", "Morse index", "kind", "status")
 _SCRIPTS = ("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js")
 
@@ -56,7 +57,9 @@ def landscape_html(report: LandscapeReport, *, figures: bool = True) -> str:
         tone=_TONES.get(summary.verdict, ""),
         link=None if summary.row is None else (f"row {summary.row + 1}", f"#row-{summary.row + 1}"),
         body=section_html("Critical orbits and families", _table(summary))
-        + section_html("What was searched, and what the list claims", list_html(summary.facts))
+        + section_html(
+            "What was searched, and what the list claims", _strata(summary) + list_html(summary.notes)
+        )
         + (section_html("Figures", f'<div class="figures">{_figures(report)}</div>') if figures else ""),
         data=data,
         scripts=_SCRIPTS,
@@ -92,7 +95,8 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
     from sphereufm.plots.landscape import landscape_figure, spectra_figure
 
     yield landscape_figure, _FINGERPRINT
-    yield spectra_figure, _SPECTRA
+    if any(entry.min_eigenvalue is not None for entry in report.critical):
+        yield spectra_figure, _SPECTRA
     if drawable_rows(report):
         yield configurations_figure, _CONFIGURATIONS
     if report.connections is not None and report.connections.edges:
@@ -101,6 +105,15 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
             yield disconnectivity_figure, _DISCONNECTIVITY
     if any(coverage.discoveries for coverage in report.coverage.values()):
         yield coverage_figure, _COVERAGE
+
+
+def _strata(summary: Summary) -> str:
+    """One row for each stratum that was searched."""
+    return (
+        table_html("strata", ("stratum", "searches"), summary.strata, marks="strata-")
+        if summary.strata
+        else ""
+    )
 
 
 def _table(summary: Summary) -> str:

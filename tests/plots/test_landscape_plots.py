@@ -1,6 +1,7 @@
 """Figures of a landscape draw every row, eigenvalue, descent and discovery that they say they draw."""
 
 import dataclasses
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_the_fingerprint_has_a_mark_or_a_bar_for_each_row(report):
     families = [e for e in report.critical if isinstance(e, CriticalFamily)]
     assert sorted(map(tuple, marks(axes))) == sorted((e.morse_index, e.cost) for e in points)
     assert sorted(text.get_text() for text in axes.texts) == sorted(family.name for family in families)
-    bars = [tuple(line.get_xdata()) for line in axes.lines]
+    bars = [tuple(np.rint(line.get_xdata())) for line in axes.lines]
     assert sorted(bars) == sorted(family.morse_index for family in families)
     (legend,) = axes.figure.legends
     kinds = {text.get_text() for text in legend.get_texts()}
@@ -223,15 +224,59 @@ def test_figures_of_a_page_have_one_size(report):
     assert len({tuple(draw(report).get_size_inches()) for draw in draws}) == 1
 
 
-def test_a_tree_whose_barriers_differ_by_decades_is_logarithmic(report):
+@pytest.mark.parametrize("seed", range(12))
+def test_every_barrier_of_a_tree_is_seen_however_many_decades_lie_between(report, seed):
     minimum, saddle = report.critical[0], next(e for e in report.critical if e.kind.name == "STRICT_SADDLE")
-    rows = [dataclasses.replace(minimum, cost=cost) for cost in (1.0, 1.0 + 1e-6, 1.5)]
-    rows += [dataclasses.replace(saddle, cost=cost) for cost in (1.0 + 1e-5, 9.0)]
-    edges = tuple(Connection(source=s, target=t, descents=1) for s, t in ((3, 0), (3, 1), (4, 0), (4, 2)))
-    found = Connections(edges=edges, sources=2, skipped=0, descents=4, unfinished=0, unlisted=0)
-    (axes,) = disconnectivity_figure(
-        dataclasses.replace(report, critical=tuple(rows), connections=found)
-    ).axes
-    assert axes.get_yscale() == "symlog"
-    heights = [axes.transData.transform((0.0, y))[1] for y in sorted(marks(axes)[:, 1])]
-    assert np.diff(heights).min() > 5.0
+    rng = np.random.default_rng(seed)
+    count, low = int(rng.integers(2, 12)), -float(rng.integers(1, 14))
+    leaves = np.sort([0.0, *10.0 ** rng.uniform(low, 1, count - 1)])
+    barriers = [max(leaves[k : k + 2]) + 10.0 ** rng.uniform(low, 2) for k in range(count - 1)]
+    rows = [dataclasses.replace(minimum, cost=cost) for cost in leaves]
+    rows += [dataclasses.replace(saddle, cost=cost) for cost in barriers]
+    ends = [(count + k, leaf) for k in range(count - 1) for leaf in (k, k + 1)]
+    edges = tuple(Connection(source=s, target=t, descents=1) for s, t in ends)
+    found = Connections(edges=edges, sources=1, skipped=0, descents=1, unfinished=0, unlisted=0)
+    figure = disconnectivity_figure(dataclasses.replace(report, critical=tuple(rows), connections=found))
+    texts = written(figure)
+    (axes,) = figure.axes
+    stems = [axes.transData.transform(line.get_xydata()) for line in axes.lines]
+    lengths = [abs(stem[1, 1] - stem[0, 1]) for stem in stems if stem[0, 0] == stem[1, 0]]
+    # each merge joins two branches; the whole tree ends in one more
+    assert len(lengths) == 2 * (count - 1) + 1
+    assert min(lengths) > 3.0
+    ticks = [box for one, box in texts if one in axes.get_yticklabels()]
+    assert not any(box.overlaps(other) for k, box in enumerate(ticks) for other in ticks[:k])
+
+
+def unlinked(figure):
+    """What is drawn at data and has no row's name; lines for the reader's eye stand across the whole axes."""
+    for axes in figure.axes:
+        if (axes.get_gid() or "").startswith("rows_"):
+            continue
+        arrows = [text.arrow_patch for text in axes.texts if text.arrow_patch is not None]
+        for one in (*axes.lines, *axes.collections, *axes.patches, *arrows):
+            across = one.get_transform() in (
+                axes.get_xaxis_transform("grid"),
+                axes.get_yaxis_transform("grid"),
+            )
+            if not across and "rows_" not in (one.get_gid() or ""):
+                yield one
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        landscape_figure,
+        spectra_figure,
+        connections_figure,
+        coverage_figure,
+        configurations_figure,
+        disconnectivity_figure,
+    ],
+)
+def test_every_mark_knows_its_row(report, draw):
+    figure = draw(report)
+    assert list(unlinked(figure)) == []
+    names = re.findall(r'id="one-(\S*rows_\S*)"', page_svg(lambda: figure, "one"))
+    assert names
+    assert len(names) == len(set(names))

@@ -58,8 +58,11 @@ def test_a_trajectory_leaves_out_what_is_undefined(metrics):
     assert [line.get_label() for line in lower.lines] == ["NC4"]
     both = [Training(name=name, epochs=epochs) for name in ("one", "two")]
     overlaid = trajectory_figure(both).axes[0]
-    assert [line.get_label() for line in overlaid.lines[:1]] == ["NC1, one"]
     assert len({line.get_linestyle() for line in overlaid.lines}) == 2
+    (legend,) = overlaid.figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert len(named) == len(set(named))
+    assert {"NC1", "NC4", "one", "two"} <= set(named)
 
 
 def test_branches_have_all_their_points_and_events():

@@ -74,6 +74,7 @@ def sweep_page():
         line(2, "12", **spurious),
         line(2, "50", **{**spurious, "counterexample_status": "NUMERICAL", "proved": 0}),
         line(2, "1", verdict="UNDECIDED", basis=None),
+        line(2, "2", verdict="UNDECIDED", basis=None),
         {"cell": line(2, "9")["cell"], "seed": 2, "status": "failed", "reason": HARMFUL},
     ]
     return sweep_html(index), {"format": "sphereufm-sweep-index/1", "cells": index}
@@ -124,8 +125,8 @@ def test_verdicts_of_comparisons_and_sweeps_count():
         "lbfgs reached a relative gradient norm of 1e-09 in 1 of 2 runs; trust-region reached it in 2 of 2 runs."
     )
     assert verdict(sweep_page()[0]) == (
-        "Of 5 cells 1 BENIGN by theorem, 2 NOT_BENIGN (the counterexample PROVED in 1, numerical in 1), "
-        "1 UNDECIDED, 1 failed."
+        "Of 6 cells 1 BENIGN by theorem, 2 NOT_BENIGN (the counterexample PROVED in 1, numerical in 1), "
+        "2 UNDECIDED, 1 failed."
     )
 
 
@@ -133,10 +134,11 @@ def test_a_sweep_leads_to_the_files_of_its_cells():
     page, _ = sweep_page()
     links = re.findall(r'href="(cells/[^"]+)"', page)
     assert [link for link in links if link.endswith(".json")] == [
-        f"cells/K3-n1-d{name}.json" for name in ("3-tau1over3", "2-tau12", "2-tau50", "2-tau1", "2-tau9")
+        f"cells/K3-n1-d{name}.json"
+        for name in ("3-tau1over3", "2-tau12", "2-tau50", "2-tau1", "2-tau2", "2-tau9")
     ]
     assert [link for link in links if link.endswith("/")] == [
-        f"cells/K3-n1-d{name}/certificates/" for name in ("3-tau1over3", "2-tau12", "2-tau1")
+        f"cells/K3-n1-d{name}/certificates/" for name in ("3-tau1over3", "2-tau12", "2-tau1", "2-tau2")
     ]
 
 
@@ -147,6 +149,11 @@ def test_a_browser_links_every_mark_with_its_row_and_sorts_every_table(made, tmp
         tmp_path / "report.html",
         """
 const fire = (one, type) => one.dispatchEvent(new PointerEvent(type, { bubbles: true, clientX: 5, clientY: 5 }));
+seen.named = [...document.querySelectorAll('figure svg [id*="rows_"]')].map((group) => {
+  const [, table, numbers] = /^[^-]+-(.*)rows_(.*)$/.exec(group.id);
+  const own = [group, ...group.querySelectorAll("[data-row]")].map((part) => part.dataset.row);
+  return group.querySelector("image") || numbers.split("_").every((number) => !number || own.includes(table + number));
+}).filter((whole) => !whole).length;
 seen.marks = [...document.querySelectorAll("[data-row]")].map((mark) => {
   fire(mark, "pointerover");
   const lit = [...document.querySelectorAll("tr.lit")], tip = document.querySelector(".tip");
@@ -160,8 +167,8 @@ seen.tables = [...document.querySelectorAll("table")].map((table) => [...table.t
 }));
 """,
     )
-    page = made[0]
-    assert bool(seen["marks"]) == ("rows_" in page)
+    assert seen["named"] == 0
+    assert seen["marks"]
     assert all(mark == [1, True, True] for mark in seen["marks"])
     assert seen["tables"]
     for table in seen["tables"]:

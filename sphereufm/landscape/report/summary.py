@@ -67,7 +67,8 @@ class Summary:
     sentence: str  #: what the verdict rests on
     row: int | None  #: the row, from zero, that the sentence is about: the counterexample
     proofs: str  #: how many rows are PROVED
-    facts: tuple[str, ...]  #: what was searched, what the list claims, and the report's notes
+    strata: tuple[tuple[str, str], ...]  #: each stratum that was searched, and what its searches met
+    notes: tuple[str, ...]  #: what the list claims, and the report's notes
     rows: tuple[Mapping[str, Value], ...]  #: values by the keys of ``COLUMNS``, in their order
 
     @property
@@ -79,6 +80,11 @@ class Summary:
         """Texts of the rows, the row's number first."""
         for number, row in enumerate(self.rows, start=1):
             yield (str(number), *map(shown, row.values()))
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What was searched, what the list claims, and the report's notes."""
+        return (*(f"{name}: {met}" for name, met in self.strata), *self.notes)
 
     @property
     def verdict_line(self) -> str:
@@ -112,7 +118,8 @@ def summarise(report: LandscapeReport) -> Summary:
         sentence=_sentence(report, row),
         row=row,
         proofs=_proofs(report),
-        facts=tuple(_facts(report)),
+        strata=tuple(_strata(report)),
+        notes=tuple(_notes(report)),
         rows=tuple(row_values(entry, _lowest(report)) for entry in report.critical),
     )
 
@@ -135,9 +142,15 @@ def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
     }
 
 
+def kind_name(entry: Entry) -> str:
+    """The kind in words; a point without any way to go is a local minimiser in name only."""
+    alone = entry.kind is CriticalPointKind.LOCAL_MINIMUM and entry.min_eigenvalue is None
+    return "isolated point" if alone else KIND_NAMES[entry.kind]
+
+
 def _kind(entry: Entry) -> str:
     """The checker's sentence where there is one, else the kind in floating point; with a family's name."""
-    kind = entry.sentence or KIND_NAMES[entry.kind]
+    kind = entry.sentence or kind_name(entry)
     return f"{kind} ({entry.name})" if isinstance(entry, CriticalFamily) else kind
 
 
@@ -200,12 +213,20 @@ def _proofs(report: LandscapeReport) -> str:
     )
 
 
-def _facts(report: LandscapeReport) -> Iterator[str]:
-    """What was searched, and what a reader should know."""
-    completeness = report.completeness
-    complete = completeness is not None and completeness.status == "PROVED"
+def _strata(report: LandscapeReport) -> Iterator[tuple[str, str]]:
+    """What was searched."""
     for name, coverage in report.coverage.items():
-        yield f"{name}: {_searched(coverage, complete)}"
+        yield name, _searched(coverage, _complete(report))
+
+
+def _complete(report: LandscapeReport) -> bool:
+    """Whether the list was proved complete."""
+    return report.completeness is not None and report.completeness.status == "PROVED"
+
+
+def _notes(report: LandscapeReport) -> Iterator[str]:
+    """What the list claims, and what a reader should know."""
+    completeness = report.completeness
     if report.rank_one is not None:
         orbits, listed = report.rank_one.orbits, report.rank_one.listed
         some = "" if listed == orbits else f", {listed} of them listed"
@@ -213,7 +234,7 @@ def _facts(report: LandscapeReport) -> Iterator[str]:
     if _counted_whole(report):
         yield _ALL_SIGNS
         yield "row 1 has the least cost of all, by enumeration in floating point"
-    elif not complete:
+    elif not _complete(report):
         yield _LOWER_BOUND
     if completeness is not None:
         where = f"; {completeness.region}" if completeness.region else ""

@@ -15,22 +15,49 @@ const sentence = (key) => {
   return chosen.map(([head, text]) => `${head.split(" (")[0]} ${text}`).join(", ");
 };
 const openRow = (key) => {
-  const row = rowAt(key), button = row.querySelector("button[data-index]"), first = button ?? row.querySelector("a") ?? row;
+  const row = rowAt(key), folded = row.closest("details");
+  if (folded) folded.open = true;
+  const button = row.querySelector("button[data-index]"), first = button ?? row.querySelector("a") ?? row;
   row.hidden = false;
   if (button && button.getAttribute("aria-expanded") !== "true") button.click();
   row.scrollIntoView({ block: "center" });
   if (first === row) row.tabIndex = -1;
   first.focus({ preventScroll: true });
 };
+// a thin line is met by a pointer that comes near
+const widen = (paths) => {
+  for (const path of paths) {
+    if (path.style.fill !== "none") continue;
+    const wide = path.cloneNode();
+    wide.removeAttribute("id");
+    wide.style.cssText = "fill: none; stroke: transparent; stroke-width: 9";
+    path.after(wide);
+  }
+};
 for (const group of document.querySelectorAll('figure svg [id*="rows_"]')) {
   const [, table, numbers] = /^[^-]+-(.*)rows_(.*)$/.exec(group.id);
-  const keys = numbers.split("_").filter(Boolean).map((number) => table + number).filter(rowAt), uses = [...group.querySelectorAll("use")];
-  const parts = uses.length === keys.length ? uses : [group];
-  keys.slice(0, parts.length).forEach((key, k) => {
-    parts[k].dataset.row = key;
-    if (!marksOf.has(key)) marksOf.set(key, []);
-    marksOf.get(key).push(parts[k]);
+  // an arrow belongs to both of its rows
+  const arrow = table === "arrow-", prefix = arrow ? "" : table;
+  const keys = numbers.split("_").filter(Boolean).map((number) => prefix + number).filter(rowAt);
+  const image = group.querySelector("image"), uses = [...group.querySelectorAll("use")];
+  const paths = [...group.querySelectorAll("path")].filter((path) => !path.closest("defs"));
+  // few marks of a simple shape are drawn without a common definition
+  const each = [uses, paths].find((found) => found.length === keys.length);
+  const parts = image ? [image] : arrow || !each ? [group] : each;
+  // of an image the rows are those of the table, from above
+  if (image) image.addEventListener("pointermove", (event) => {
+    const box = image.getBoundingClientRect(), share = (event.clientY - box.top) / box.height;
+    image.dataset.row = keys[Math.max(0, Math.min(keys.length - 1, Math.floor(share * keys.length)))];
+    point(image.dataset.row, event);
   });
+  keys.forEach((key, k) => {
+    if (!arrow && k >= parts.length) return;
+    const part = parts[k] ?? group;
+    part.dataset[arrow && k ? "to" : "row"] = key;
+    if (!marksOf.has(key)) marksOf.set(key, []);
+    marksOf.get(key).push(part);
+  });
+  widen(paths);
 }
 const light = (key, on) => {
   for (const mark of marksOf.get(key) ?? []) mark.classList.toggle("lit", on);
@@ -43,19 +70,19 @@ const indexOf = (target) => {
   return mark ? mark.dataset.row : row ? keyOf(row) : null;
 };
 let lit = null;
-const point = (index, place) => {
+const point = (index, place, to = null) => {
   if (lit !== null) light(lit, false);
   lit = index;
   if (index !== null) light(index, true);
   tip.hidden = index === null || place === null;
   if (tip.hidden) return;
-  tip.textContent = sentence(index);
+  tip.textContent = to === null ? sentence(index) : `descents from ${sentence(index)}; to ${sentence(to)}`;
   tip.style.left = `${Math.min(place.x + 12, innerWidth - tip.offsetWidth - 8)}px`;
   tip.style.top = `${place.y + 14}px`;
 };
 document.addEventListener("pointerover", (event) => {
   const mark = event.target.closest?.("[data-row]");
-  point(indexOf(event.target), mark ? { x: event.clientX, y: event.clientY } : null);
+  point(indexOf(event.target), mark ? event : null, mark?.dataset.to);
 });
 document.addEventListener("focusin", (event) => {
   const mark = event.target.closest?.("[data-row]"), box = mark?.getBoundingClientRect();
@@ -82,5 +109,6 @@ if (stops.length && stops.length <= MOST_STOPS) {
   }
 }
 document.addEventListener("filtered", () => {
-  for (const [key, parts] of marksOf) for (const part of parts) part.classList.toggle("dim", rowAt(key).hidden);
+  for (const parts of marksOf.values()) for (const part of parts) part.classList.remove("dim");
+  for (const [key, parts] of marksOf) if (rowAt(key).hidden) for (const part of parts) part.classList.add("dim");
 });

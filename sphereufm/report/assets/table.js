@@ -46,6 +46,7 @@ const sort = (table, heads, column) => {
 // columns keep their first widths: else every change of a long table measures all of its cells again
 const fixWidths = (table, heads) => {
   const whole = table.offsetWidth;
+  if (!whole) return;  // not shown yet
   const shares = heads.map((head) => `${100 * head.offsetWidth / whole}%`);
   heads.forEach((head, column) => { head.style.width = shares[column]; });
   table.style.tableLayout = "fixed";
