@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.landscape.report.summary import Summary
 
-_CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3}
+_CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3, "FINITE": 0}
 _LONGEST_TABLE = 60
 # Shares of the whole in time, by which the bar grows and a limit is divided; pages are written after the last descent.
 _SHARES = {"landscape": 0.8, "descents": 0.1}
@@ -76,7 +76,8 @@ def verify(
 ) -> int:
     """Find, classify and prove the critical points of a problem, and say whether its landscape is benign.
 
-    At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED.
+    At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED,
+    0 at d = 1: FINITE, a finite set that is listed.
     """
     from sphereufm.descents.connect import connect_landscape
     from sphereufm.errors import InvalidInputError

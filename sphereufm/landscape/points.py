@@ -37,6 +37,7 @@ class LandscapeVerdict(Enum):
     BENIGN = "every critical point is a global minimiser or a strict saddle"
     NOT_BENIGN = "a critical point that is neither a global minimiser nor a strict saddle is exhibited"
     UNDECIDED = "neither follows from what is known; a search is no proof"
+    FINITE = "d = 1: the points are isolated, finitely many, and benign or not is no question"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -126,7 +126,7 @@ def verify_landscape(
             settings=settings,
             rng=rng,
             initial_points=initial_points,
-            complete=complete,
+            complete=complete and problem.spheres.dimension > 0,  # else it is counted
             workers=busy,
         )
         if prove is False:

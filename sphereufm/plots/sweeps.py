@@ -19,6 +19,7 @@ _STYLE = {
     "degenerate": ("#CC79A7", "D", "degenerate point, PROVED"),
     "degenerate, numerical": ("#8C6BB1", "d", "degenerate point, numerical"),
     "undecided": ("#999999", "o", "undecided: nothing found, no theorem"),
+    "finite": ("#56B4E9", "^", "d = 1: a finite set, listed"),
     "failed": ("#000000", "x", "failed"),
 }
 
@@ -71,10 +72,8 @@ def _answer(line: Mapping[str, Any]) -> str:
     """What the diagram shows of a cell."""
     if line["status"] != "done":
         return "failed"
-    if line["verdict"] == "BENIGN":
-        return "benign"
-    if line["verdict"] == "UNDECIDED":
-        return "undecided"
+    if line["verdict"] != "NOT_BENIGN":
+        return str(line["verdict"]).lower()
     # cells of 0.1.0 do not name the kind, but count all kinds
     degenerate = "SPURIOUS_LOCAL_MINIMUM" not in line.get("kinds", {})
     known = {"SPURIOUS_LOCAL_MINIMUM": False, "DEGENERATE": True}

@@ -86,10 +86,11 @@ def _verdict(index: Sequence[Mapping[str, Any]]) -> str:
     proved = sum(
         line["verdict"] == "NOT_BENIGN" and line["counterexample_status"] == "PROVED" for line in done
     )
+    finite = f"{verdicts['FINITE']} FINITE (d = 1), " if verdicts["FINITE"] else ""
     return (
         f"Of {counted(len(index), 'cell')} {verdicts['BENIGN']} BENIGN by theorem, {verdicts['NOT_BENIGN']} NOT_BENIGN "
         f"(the counterexample PROVED in {proved}, numerical in {verdicts['NOT_BENIGN'] - proved}), "
-        f"{verdicts['UNDECIDED']} UNDECIDED, {len(index) - len(done)} failed."
+        f"{verdicts['UNDECIDED']} UNDECIDED, {finite}{len(index) - len(done)} failed."
     )
 
 

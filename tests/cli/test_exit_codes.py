@@ -30,6 +30,7 @@ PLANE = ["verify", "--classes", "3", "--per-class", "1", "--dim", "2", "--starts
         ([*PLANE, "--tau", "12"], 1),
         ([*PLANE, "--tau", "0"], 2),
         (["verify", *SMALL_EDGE, "--starts", "4", "--no-proofs"], 3),
+        (["verify", *SMALL_EDGE, "--dim", "1", "--complete"], 0),
         (["solve", *LONG, "--tolerance", "1e-300"], 3),
         (["features", "tests/data/missing.npz"], 2),
         (["check", "tests/data/certificates/sharpness-weighted.json"], 0),

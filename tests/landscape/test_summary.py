@@ -38,8 +38,9 @@ def test_every_face_says_the_same(plane, capsys, monkeypatch):
         "page": unescape(re.sub("<[^>]*>", "", landscape_html(plane))),
         "notebook": unescape(re.sub("<[^>]*>", "", plane._repr_html_())),
     }
+    met = [*summary.notes, *(met for _, met in summary.strata)]
     for text in faces.values():
-        for said in (summary.title, summary.verdict, summary.sentence, summary.proofs, *summary.facts):
+        for said in (summary.title, summary.verdict, summary.sentence, summary.proofs, *met):
             assert said in text
         assert all(heading in text for heading in summary.headings)
     assert landscape_figure(plane).axes[0].get_ylabel() == summary.cost_heading

@@ -201,7 +201,7 @@ def test_near_coincident_orbits_stay_apart(four_classes):
 def test_one_dimension_is_a_finite_set_of_which_every_orbit_is_listed_and_proved(sizes):
     problem = UFMProblem(class_sizes=sizes, dim=1, tau=1)
     report = verify_landscape(problem, prove=True)
-    assert report.verdict is LandscapeVerdict.UNDECIDED
+    assert report.verdict is LandscapeVerdict.FINITE
     assert len(report.critical) == report.rank_one.orbits == report.rank_one.listed
     every_sign = [np.array([signs], dtype=float) for signs in product((-1, 1), repeat=problem.shape[1])]
     costs = {round(float(problem.cost(X)), 9) for X in every_sign}
@@ -209,8 +209,13 @@ def test_one_dimension_is_a_finite_set_of_which_every_orbit_is_listed_and_proved
     assert sum(entry.permutation_copies for entry in report.critical) == len(every_sign) / 2
     assert {entry.status for entry in report.critical} == {Status.PROVED}
     assert {entry.sentence for entry in report.critical} <= {"critical point of rank one", "global minimiser"}
-    facts = " ".join(summarise(report).facts)
+    summary = summarise(report)
+    facts = " ".join(summary.facts)
     assert "exact and complete" in facts
+    assert summary.verdict_line.startswith(
+        "FINITE: the list is exact and complete, and row 1 has the least cost"
+    )
+    assert "UNDECIDED" not in str(report)
     assert "lower bound" not in facts
     assert "search" not in facts
     assert dict(report.coverage) == {}

@@ -94,7 +94,7 @@ class LandscapeReport:
         Sorted by cost.  A lower bound on the set of critical points: a search is no proof of completeness.
     verdict : LandscapeVerdict
     basis : str or None
-        ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdict UNDECIDED.
+        ``"theorem"``, ``"completeness"``, ``"counterexample"``, or None with the verdicts UNDECIDED and FINITE.
     theorem : TheoremCheck or None
         The theorem that applies, or why none does; None for problems it does not speak of.
     coverage : mapping of str to Coverage

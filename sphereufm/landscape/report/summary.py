@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.points import (
+    CriticalFamily,
+    CriticalPoint,
+    CriticalPointKind,
+    LandscapeVerdict,
+    Status,
+)
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, lies_above
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.notebook import counted, shown
@@ -63,9 +69,11 @@ class Summary:
 
     title: str  #: the problem in one line
     cost_heading: str  #: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit
-    verdict: str  #: ``"BENIGN"``, ``"NOT_BENIGN"`` or ``"UNDECIDED"``
+    verdict: str  #: the name of a :class:`~sphereufm.landscape.points.LandscapeVerdict`
     sentence: str  #: what the verdict rests on
-    row: int | None  #: the row, from zero, that the sentence is about: the counterexample
+    row: (
+        int | None
+    )  #: the row, from zero, that the sentence is about: the counterexample, or the least of all
     proofs: str  #: how many rows are PROVED
     strata: tuple[tuple[str, str], ...]  #: each stratum that was searched, and what its searches met
     notes: tuple[str, ...]  #: what the list claims, and the report's notes
@@ -162,7 +170,9 @@ def _lowest(report: LandscapeReport) -> float:
 
 
 def _counterexample(report: LandscapeReport) -> int | None:
-    """The lowest row that decides against a benign landscape, proved ones first."""
+    """The lowest row that decides against a benign landscape, proved ones first; the first of all points."""
+    if _counted_whole(report):
+        return 0
     if report.basis != "counterexample":
         return None
     rows = [
@@ -193,8 +203,10 @@ def _sentence(report: LandscapeReport, row: int | None) -> str:
         if entry.kind is not CriticalPointKind.DEGENERATE:
             what = "a spurious local minimiser"
         return f"row {row + 1} is {what}, neither a global minimiser nor a strict saddle ({how})"
-    if not report.problem.spheres.dimension:
-        return "at d = 1 every point is critical and isolated, and benign or not is no question"
+    if report.verdict is LandscapeVerdict.FINITE:
+        isolated = "at d = 1 every point is critical and isolated, and benign or not is no question"
+        least = "the list is exact and complete, and row 1 has the least cost of all (numerically)"
+        return f"{least}; {isolated}" if row is not None else isolated
     return "no theorem applies and no counterexample is established, and a search is no proof"
 
 
@@ -233,7 +245,6 @@ def _notes(report: LandscapeReport) -> Iterator[str]:
         yield f"rank 1: {counted(orbits, 'orbit')}, counted exactly{some}"
     if _counted_whole(report):
         yield _ALL_SIGNS
-        yield "row 1 has the least cost of all, by enumeration in floating point"
     elif not _complete(report):
         yield _LOWER_BOUND
     if completeness is not None:
@@ -246,8 +257,11 @@ def _notes(report: LandscapeReport) -> Iterator[str]:
 def _counted_whole(report: LandscapeReport) -> bool:
     """Whether all points are sign patterns, and every orbit of these is listed."""
     rank_one = report.rank_one
-    in_line = not report.problem.spheres.dimension
-    return in_line and rank_one is not None and rank_one.listed == rank_one.orbits
+    return (
+        report.verdict is LandscapeVerdict.FINITE
+        and rank_one is not None
+        and rank_one.listed == rank_one.orbits
+    )
 
 
 def _searched(coverage: Coverage, complete: bool) -> str:

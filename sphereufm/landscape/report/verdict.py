@@ -18,7 +18,6 @@ from sphereufm.tolerances import SAME_COST
 
 COUNTEREXAMPLES = {CriticalPointKind.SPURIOUS_LOCAL_MINIMUM, CriticalPointKind.DEGENERATE}
 _NO_PROOF = "no theorem applies, and a search that found no counterexample proves nothing"
-_FINITE = "d = 1: each point is a local minimiser, vacuously, and none is called spurious"
 _NUMERICAL = "the counterexample is numerical: floats exhibit it, no certificate proves it"
 
 
@@ -55,12 +54,13 @@ def conclude(
     * ``theorem``: which theorem applies, if one does.
     * ``proofs``: whether proofs of the entries were tried; their ``status`` says which succeeded.
     * ``benign``: whether a complete list leaves nothing but global minimisers and strict saddles.
-    * ``finite``: whether the points are finitely many (d = 1): then there is nothing to decide.
+    * ``finite``: whether the points are finitely many (d = 1): each is a local minimiser, vacuously, and none is
+      called spurious.
 
     Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
     """
     if finite:
-        return Conclusion(verdict=LandscapeVerdict.UNDECIDED, basis=None, note=_FINITE)
+        return Conclusion(verdict=LandscapeVerdict.FINITE, basis=None)
     bad = [entry for entry in entries if entry.kind in COUNTEREXAMPLES and lies_above(entry, entries)]
     proved = [entry for entry in bad if entry.status is Status.PROVED]
     if theorem is not None and theorem.applies:
