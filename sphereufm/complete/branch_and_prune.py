@@ -17,6 +17,8 @@ from sphereufm.geometry.spheres import Array
 _PASSES, _WORTH = 4, 0.1
 # sides above this are halved, the widest first: derivatives say nothing yet
 _WIDE = 1.6
+# a side so many times as long as the one that would be cut holds several branches, and is halved first
+_LONG = 8
 # cuts lie on a grid of 2^-32 of the whole box
 GRID = 2.0**32
 
@@ -133,7 +135,7 @@ class _Nodes:
     """A tree as it grows: codes, cuts, numbers of first children, and zeros that leaves lie near."""
 
     def __init__(self, equations: Equations) -> None:
-        self.origin, self.span = equations.low, equations.high - equations.low
+        self.origin, self.span, self.unit = equations.low, equations.high - equations.low, equations.unit
         self.used = 1
         self.code, self.passes = (np.full(1024, DEAD, dtype=np.uint8) for _ in range(2))
         self.cut, self.first = np.zeros(1024, dtype=np.uint32), np.zeros(1024, dtype=np.int64)
@@ -148,8 +150,10 @@ class _Nodes:
         width = high - low
         # sides that are at their finest already are not cut again
         sway = np.where(width > 64 / GRID * self.span, sway, -1.0)
-        axis = np.where(width.max(1) > _WIDE, width.argmax(1), sway.argmax(1))
         k, count = np.arange(len(number)), len(number)
+        units, axis = width / self.unit, (sway / self.unit).argmax(1)
+        axis = np.where(width.max(1) > _LONG * width[k, axis], width.argmax(1), axis)
+        axis = np.where(units.max(1) > _WIDE, units.argmax(1), axis)
         middle = 0.5 * (low[k, axis] + high[k, axis])
         step = np.floor((middle - self.origin[axis]) / self.span[axis] * GRID)
         cut = self.origin[axis] + step / GRID * self.span[axis]

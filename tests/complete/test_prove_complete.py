@@ -118,7 +118,7 @@ def test_what_is_out_of_reach_is_undecided_with_a_reason(problem, reason):
 
 
 def test_a_search_that_is_stopped_says_where():
-    result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1), most_boxes=3000)
+    result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1), most_boxes=300)
     assert result.status.name == "UNDECIDED"
     assert "boxes are left" in result.region
     assert "w_1 to w_2" in result.region
@@ -318,3 +318,9 @@ def test_three_classes_are_known_completely(tau, orbits):
     result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau))
     assert result.status.name == "PROVED"
     assert len(result.points) == orbits
+
+
+@pytest.mark.slow
+def test_four_classes_in_the_plane_are_known_completely():
+    result = prove_complete(UFMProblem(class_sizes=(1,) * 4, dim=2, tau=1))
+    assert (result.status.name, len(result.points)) == ("PROVED", 37)

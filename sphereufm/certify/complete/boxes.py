@@ -46,6 +46,8 @@ class Equations(Protocol):
     low: Array
     high: Array
     periodic: Mask
+    # a side counts in these units where the search chooses which one to cut
+    unit: Array
 
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
         """Which boxes need no proof, by the domain, a lemma or signs alone; and what is left of the others."""

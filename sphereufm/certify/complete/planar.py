@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.certify.complete.arithmetic import (
     FINE,
@@ -29,6 +31,8 @@ from sphereufm.certify.complete.arithmetic import (
     applied,
     between,
     exponential,
+    outward,
+    point,
     rational,
     sine_cosine,
     squared,
@@ -42,6 +46,52 @@ GAP_BOX = (-1 / 128, -1 / 128 + 13 / 4)
 TURN_BOX = (-13 / 8, 19 / 4)
 # room for the rounding of a few sums of angles
 ROOM = 1e-9
+# parts of the range of a feature's angle that are tried on their own, and boxes at a time
+PARTS, FEW = 8, 64
+TURN_UNIT = 4.0
+
+
+class Angles(NamedTuple):
+    """Linear forms in the unknowns, each up to its sign once, and where they occur in several arrays."""
+
+    forms: Array
+    which: list[NDArray[np.int64]]
+    sign: list[Array]
+
+    @staticmethod
+    def of(*groups: Array) -> Angles:
+        """The angles of some arrays of forms, the last axis the unknowns'."""
+        rows = np.concatenate([group.reshape(-1, group.shape[-1]) for group in groups])
+        sign = np.sign(rows[np.arange(len(rows)), (rows != 0).argmax(1)])
+        forms, which = np.unique(rows * sign[:, None], axis=0, return_inverse=True)
+        shapes = [group.shape[:-1] for group in groups]
+        ends = np.cumsum([0, *map(np.prod, shapes)])
+
+        def parted(values: NDArray) -> list[NDArray]:  # type: ignore[type-arg]
+            return [values.ravel()[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes, strict=False)]
+
+        return Angles(forms, parted(which), parted(sign))
+
+    def sines(self, x: Balls) -> list[tuple[Balls, Balls]]:
+        """Sines and cosines, array by array, a leading axis for the boxes."""
+        sine, cosine = sine_cosine(applied("fv,bv->bf", self.forms, x, self.forms.shape[1]))
+        return [
+            (Balls(sine.m[:, k] * sign, sine.r[:, k]), cosine[:, k])
+            for k, sign in zip(self.which, self.sign, strict=True)
+        ]
+
+
+class Features(NamedTuple):
+    """The equations of features and their parts: sin(delta), sin(c), sin(q), cos(q), bounds on ratios, rho, A, chi."""
+
+    S: Balls
+    sc: Balls
+    sq: Balls
+    cq: Balls
+    ratios: tuple[Array, Array]
+    rho: Balls
+    A: Balls
+    chi: Balls
 
 
 class Planar:
@@ -59,6 +109,8 @@ class Planar:
         self.low = np.array([GAP_BOX[0]] * (K - 1) + [TURN_BOX[0]] * N)
         self.high = np.array([GAP_BOX[1]] * (K - 1) + [TURN_BOX[1]] * N)
         self.periodic = np.arange(self.variables) >= K - 1
+        # the equations of features narrow their angles once the classes' are narrow
+        self.unit = np.where(self.periodic, TURN_UNIT, 1.0)
         self.all_angles = np.ones(self.variables, dtype=np.bool_)
         back = [self.order[-1 - i] for i in range(K)]
         self.mirrored = K > 2 and all(p.like(a, b) for a, b in zip(self.order, back, strict=True))
@@ -78,17 +130,19 @@ class Planar:
         # delta, shape (N, K, K - 1)
         self.half = position[None] - position[places][:, None]
         l, j = self.pairs = np.triu_indices(K, 1)
-        gaps, own_angle = np.zeros((N, 1, self.variables)), np.zeros((N, 1, self.variables))
+        own_angle = np.zeros((N, 1, self.variables))
         own_angle[np.arange(N), 0, K - 1 + np.arange(N)] = 1
 
         def form(delta: Array) -> Array:
-            return gaps + np.concatenate([delta, np.zeros((*delta.shape[:2], N))], 2)
+            return np.concatenate([delta, np.zeros((*delta.shape[:-1], N))], -1)
 
-        self.between = np.concatenate([position[j] - position[l], np.zeros((len(l), N))], 1)
-        # c_j, q_j, and b - delta_l - delta_j
-        self.near = own_angle - form(self.half)
-        self.turn = form(2 * self.half) - own_angle
-        self.across = own_angle - form(self.half[:, l] + self.half[:, j])
+        apart = form(position[j] - position[l])
+        # c_j, b - delta_l - delta_j, and q_j
+        near = own_angle - form(self.half)
+        across = own_angle - form(self.half[:, l] + self.half[:, j])
+        turn = form(2 * self.half) - own_angle
+        self.values, self.turns = Angles.of(apart, near, across), Angles.of(turn)
+        self.all = Angles.of(apart, near, across, turn)
         # sin(delta_k) from the sines of pairs: which pair, and its sign
         number = np.zeros((K, K), dtype=np.int64)
         number[l, j] = number[j, l] = np.arange(len(l))
@@ -122,6 +176,29 @@ class Planar:
             low[:, of_class], high[:, of_class] = new_low, new_high
         dead |= (low > high).any(1)
         dead[~dead] = self.has_one_sign(between(low[~dead], high[~dead]))
+        left = np.flatnonzero(~dead)
+        for few in (left[k : k + FEW] for k in range(0, len(left), FEW)):
+            dead[few], low[few], high[few] = self.shaved(low[few], high[few])
+        return dead, low, high
+
+    def shaved(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
+        """Features' angles cut down to the parts of their ranges in which ``chi`` may vanish."""
+        n = self.K - 1
+        ends = low[:, None, n:] + (high - low)[:, None, n:] * (np.arange(PARTS + 1) / PARTS)[:, None]
+        ends[:, -1] = high[:, n:]
+        gaps = [np.repeat(end[:, None, :n], PARTS, 1) for end in (low, high)]
+        parts = np.concatenate([gaps[0], ends[:, :-1]], 2), np.concatenate([gaps[1], ends[:, 1:]], 2)
+        x = between(*(part.reshape(-1, self.variables) for part in parts))
+        centre = self.features(point(x.m), self.values).chi
+        by_own, by_gaps = self.slopes(self.features(x, self.all))
+        reach = ((np.abs(by_gaps.m) + by_gaps.r) * x.r[:, None, :n]).sum(2)
+        reach += (np.abs(by_own.m) + by_own.r) * x.r[:, n:]
+        out = np.abs(centre.m) > outward(centre.r + reach * (1 + 2 * n * FINE), centre.m)
+        alive = ~out.reshape(len(low), PARTS, -1)
+        first, last = alive.argmax(1), PARTS - alive[:, ::-1].argmax(1)
+        low, high = low.copy(), high.copy()
+        low[:, n:], high[:, n:] = (np.take_along_axis(ends, k[:, None], 1)[:, 0] for k in (first, last))
+        dead: Mask = np.any(np.all(~alive, axis=1), axis=1)
         return dead, low, high
 
     def arc(self, y: int, g: Array, top: Array) -> tuple[Array, Array]:
@@ -132,40 +209,31 @@ class Planar:
 
     def has_one_sign(self, x: Balls) -> Mask:
         """Whether all terms of one ``T_k`` have one sign."""
-        s = sine_cosine(applied("ikv,bv->bik", self.turn, x, self.variables))[0]
+        s = self.turns.sines(x)[0][0]
         term = np.where(self.own, -s.m, s.m)
         one: Mask = np.any(np.all(term > s.r, axis=1) | np.all(term < -s.r, axis=1), axis=1)
         return one
 
     def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
         """``(T_1 .. T_K, chi_1 .. chi_N)``, and the derivative unless it is not asked for."""
-        parts = self.between, *(f.reshape(-1, self.variables) for f in (self.near, self.turn, self.across))
-        sine, cosine = sine_cosine(applied("fv,bv->bf", np.concatenate(parts), x, self.variables))
-        ends = np.cumsum([len(part) for part in parts])
-        shape = len(x.m), self.N, -1
-
-        def cut(balls: Balls, k: int) -> Balls:
-            piece = balls[:, ends[k - 1] : ends[k]]
-            return Balls(piece.m.reshape(shape), piece.r.reshape(shape))
-
-        apart = sine[:, : ends[0]]
-        S = Balls(apart.m[:, self.pair_of] * self.sign_of, apart.r[:, self.pair_of] * np.abs(self.sign_of))
-        sc, cc, sq, cq = cut(sine, 1), cut(cosine, 1), cut(sine, 2), cut(cosine, 2)
-        p, rest, rho = self.softmax(apart[:, None] * cut(sine, 3))
+        f = self.features(x, self.all)
+        p, rest = self.softmax(f.ratios)
         weight = Balls(np.where(self.own, -rest.m, p.m), np.where(self.own, rest.r, p.r))
-        A, omega = S * cc, self.omega[:, None]
-        chi = (rho * A).sum(2)
-        T = (weight * sq * omega).sum(1)
-        F = Balls(np.concatenate([T.m, chi.m], 1), np.concatenate([T.r, chi.r], 1))
-        if not derivative:
-            return F, F
-        return F, self.derivative((S, sc, sq, cq, A), (p, rest, rho, weight), chi)
+        T = (weight * f.sq * self.omega[:, None]).sum(1)
+        F = Balls(np.concatenate([T.m, f.chi.m], 1), np.concatenate([T.r, f.chi.r], 1))
+        return F, self.derivative(f, p, rest, weight) if derivative else F
 
-    def softmax(self, differences: Balls) -> tuple[Balls, Balls, Balls]:
-        """``p``, ``1 - p``, and the softmax over the other classes, each shape ``(boxes, N, K)``.
+    def features(self, x: Balls, angles: Angles) -> Features:
+        """The equations of features; their derivatives need all angles."""
+        (apart, _), (sc, cc), (across, _), *more = angles.sines(x)
+        S = Balls(apart.m[:, self.pair_of] * self.sign_of, apart.r[:, self.pair_of] * np.abs(self.sign_of))
+        ratios, A, other = self.ratios(apart[:, None] * across), S * cc, ~self.own
+        least, most = ((bound * other[:, None]).sum(3) for bound in ratios)
+        rho = between((1 - self.K * FINE) * other / (1 + most), (1 + self.K * FINE) * other / (1 + least))
+        return Features(S, sc, *(more[0] if more else (S, S)), ratios, rho, A, (rho * A).sum(2))
 
-        Bounds of quotients are kept apart: a ball from 1e-10 to 1 would forget its lower end.
-        """
+    def ratios(self, differences: Balls) -> tuple[Array, Array]:
+        """Bounds on ``exp(z_j - z_l)``, shape ``(boxes, N, K, K)``, zero where j is l."""
         (l, j), K = self.pairs, self.K
         most = float(self.tau2.m) + float(self.tau2.r) * 2
         # differences are those of place j and l: sin(delta_j - delta_l) sin(b - delta_l - delta_j)
@@ -174,43 +242,46 @@ class Planar:
         below, above = np.zeros((2, *low.shape[:2], K, K))
         below[..., l, j], above[..., l, j] = low, high
         below[..., j, l], above[..., j, l] = (1 - FINE) / high, (1 + FINE) / low
-        others = (~self.own)[:, None, :]
-        least, most_, least_other, most_other = (
-            bound.sum(3) for bound in (below, above, below * others, above * others)
-        )
-        less, more = 1 - K * FINE, 1 + K * FINE
-        p = between(less / (1 + most_), more / (1 + least))
-        rest = between(less * least / (1 + least), more * most_ / (1 + most_) + LEAST)
-        other = ~self.own
-        return p, rest, between(less * other / (1 + most_other), more * other / (1 + least_other))
+        return below, above
 
-    def derivative(self, angles: tuple[Balls, ...], weights: tuple[Balls, ...], chi: Balls) -> Balls:
+    def softmax(self, ratios: tuple[Array, Array]) -> tuple[Balls, Balls]:
+        """``p`` and ``1 - p``, shape ``(boxes, N, K)``.
+
+        Bounds of quotients are kept apart: a ball from 1e-10 to 1 would forget its lower end.
+        """
+        less, more = 1 - self.K * FINE, 1 + self.K * FINE
+        least, most = (bound.sum(3) for bound in ratios)
+        p = between(less / (1 + most), more / (1 + least))
+        return p, between(less * least / (1 + least), more * most / (1 + most) + LEAST)
+
+    def slopes(self, f: Features) -> tuple[Balls, Balls]:
+        """Derivatives of ``chi`` by its own angle, ``2 tau Var_rho(A) - E_rho[sin(delta) sin(c)]``, and by the gaps."""
+        l, j = self.pairs
+        products = f.rho[:, :, l] * f.rho[:, :, j]
+        products = between(np.maximum(products.low, 0), np.clip(products.high, 0, 0.25))
+        spread = (products * squared(f.A[:, :, l] - f.A[:, :, j])).sum(2)
+        # by delta_l: rho_l (z'_l (A_l - chi) + cos q_l), z'_l = -2 tau sin q_l
+        by_angles = f.rho * (f.cq - f.sq * self.tau2 * (f.A - f.chi[:, :, None]))
+        by_gaps = applied("ilg,bil->big", self.half, by_angles, self.K)
+        return spread * self.tau2 - (f.rho * (f.S * f.sc)).sum(2), by_gaps
+
+    def derivative(self, f: Features, p: Balls, rest: Balls, weight: Balls) -> Balls:
         """The derivative, shape ``(boxes, K + N, variables)``."""
         K, N, tau2, omega = self.K, self.N, self.tau2, self.omega[:, None]
-        (S, sc, sq, cq, A), (p, rest, rho, weight) = angles, weights
-        shape = len(chi.m), K + N, self.variables
+        shape = len(f.chi.m), K + N, self.variables
         J = Balls(np.zeros(shape), np.zeros(shape))
-        # chi by its own angle: 2 tau Var_rho(A) - E_rho[sin(delta) sin(c)]
-        l, j = self.pairs
-        products = rho[:, :, l] * rho[:, :, j]
-        products = between(np.maximum(products.low, 0), np.clip(products.high, 0, 0.25))
-        spread = (products * squared(A[:, :, l] - A[:, :, j])).sum(2)
-        by_own = spread * tau2 - (rho * (S * sc)).sum(2)
-        i = np.arange(N)
+        by_own, by_gaps = self.slopes(f)
+        i, k = np.arange(N), np.arange(K)
         J.m[:, K + i, K - 1 + i], J.r[:, K + i, K - 1 + i] = by_own.m, by_own.r
-        # chi by delta_l: rho_l (z'_l (A_l - chi) + cos q_l), z'_l = -2 tau sin q_l
-        pull = sq * tau2
-        by_gaps = applied("ilg,bil->big", self.half, rho * (cq - pull * (A - chi[:, :, None])), K)
         J.m[:, K:, : K - 1], J.r[:, K:, : K - 1] = by_gaps.m, by_gaps.r
         # T_k by b_i
-        mean = (p * A).sum(2)[:, :, None]
-        by_turn = (p * (A - mean) * pull - weight * cq) * omega
+        mean = (p * f.A).sum(2)[:, :, None]
+        by_turn = (p * (f.A - mean) * (f.sq * tau2) - weight * f.cq) * omega
         J.m[:, :K, K - 1 :], J.r[:, :K, K - 1 :] = by_turn.m.transpose(0, 2, 1), by_turn.r.transpose(0, 2, 1)
         # T_k by delta_l: -p_k p_l z'_l ..., and p_k (1 - p_k) z'_k sin q_k + 2 weight_k cos q_k where k = l
-        ps = p * sq
+        ps = p * f.sq
         cross = ps[:, :, :, None] * (ps * tau2)[:, :, None, :]
-        own = weight * cq * 2.0 - p * rest * squared(sq) * tau2
-        k = np.arange(K)
+        own = weight * f.cq * 2.0 - p * rest * squared(f.sq) * tau2
         cross.m[:, :, k, k], cross.r[:, :, k, k] = own.m, own.r
         by_gaps = applied("ilg,bikl->bkg", self.half, cross * self.omega[:, None, None], N * K)
         J.m[:, :K, : K - 1], J.r[:, :K, : K - 1] = by_gaps.m, by_gaps.r

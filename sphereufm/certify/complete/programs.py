@@ -102,7 +102,7 @@ class ProgramEquations:
         self.seeds = p.dim * p.columns if faces else self.variables
         box = FACE_BOX if faces else TURN_BOX
         self.low, self.high = np.full(self.variables, box[0]), np.full(self.variables, box[1])
-        self.periodic = np.full(self.variables, not faces)
+        self.periodic, self.unit = np.full(self.variables, not faces), np.ones(self.variables)
 
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
         """No box is left out."""
