@@ -25,6 +25,7 @@ __all__ = [
     "CollapsedClaim",
     "CriticalClaim",
     "DegenerateClaim",
+    "EqualFeaturesClaim",
     "ExactInstance",
     "ExactPoint",
     "ExpressionInstance",
@@ -35,6 +36,7 @@ __all__ = [
     "LeastLossClaim",
     "ProofStatus",
     "RankOneClaim",
+    "SharedLossClaim",
     "SpuriousClaim",
     "StrictSaddleClaim",
     "WellClassifiedClaim",
@@ -164,6 +166,21 @@ class LeastLossClaim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedLossClaim:
+    """An exact critical point lies within ``radius``: its losses are least where classes of one classifier are one."""
+
+    radius: Fraction
+    witness: tuple[Witness, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualFeaturesClaim:
+    """An exact critical point of equal features lies within ``radius``, at the best bias."""
+
+    radius: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenignClaim:
     """A theorem applies: every critical point is a global minimiser or a strict saddle.
 
@@ -186,6 +203,8 @@ Claim = (
     | DegenerateClaim
     | WellClassifiedClaim
     | LeastLossClaim
+    | SharedLossClaim
+    | EqualFeaturesClaim
     | BenignClaim
 )
 

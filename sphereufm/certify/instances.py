@@ -47,6 +47,8 @@ class ExactInstance:
         Its name in files, such as ``"cross-entropy"``.
     parameters : tuple of (str, Fraction or tuple of tuple of Fraction)
         Those of the loss, by name.
+    bias : bool
+        Whether a bias is added to the logits and minimised over.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class ExactInstance:
     weights: tuple[Fraction, ...] | None = None
     loss: str = "cross-entropy"
     parameters: tuple[tuple[str, Parameter], ...] = ()
+    bias: bool = False
 
     def __post_init__(self) -> None:
         if self.class_sizes is not None and self.labels is not None:
@@ -121,6 +124,7 @@ class ExactInstance:
             "tau": _text(tuple(self.tau * rate for rate in self.rates) if self.rates else self.tau),
             "weights": None if self.weights is None else _text(self.weights),
             "loss": {"name": self.loss, **parameters} if parameters else self.loss,
+            **({"bias": True} if self.bias else {}),
         }
 
     @classmethod
@@ -131,7 +135,7 @@ class ExactInstance:
         ----------
         problem : object
             With ``classes``, ``dim``, ``labels``, ``exact_tau`` (Fraction), ``exact_rates`` and ``exact_weights``
-            (Fractions or None) and ``loss`` with a ``name`` and its parameters as attributes.
+            (Fractions or None), ``bias`` and ``loss`` with a ``name`` and its parameters as attributes.
 
         Raises
         ------
@@ -153,6 +157,7 @@ class ExactInstance:
             weights=None if weights is None else tuple(Fraction(w) for w in weights),
             loss=loss,
             parameters=parameters,
+            bias=bool(problem.bias),
         )
 
 

@@ -20,6 +20,7 @@ from sphereufm.certify.certificate import (
     CollapsedClaim,
     CriticalClaim,
     DegenerateClaim,
+    EqualFeaturesClaim,
     ExactInstance,
     ExactPoint,
     ExpressionInstance,
@@ -29,6 +30,7 @@ from sphereufm.certify.certificate import (
     Instance,
     LeastLossClaim,
     RankOneClaim,
+    SharedLossClaim,
     SpuriousClaim,
     StrictSaddleClaim,
     WellClassifiedClaim,
@@ -56,6 +58,8 @@ CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "degenerate": (DegenerateClaim, ("lower_point", "margin")),
     "well_classified": (WellClassifiedClaim, ("radius",)),
     "least_loss": (LeastLossClaim, ("radius", "witness")),
+    "shared_loss": (SharedLossClaim, ("radius", "witness")),
+    "equal_features": (EqualFeaturesClaim, ("radius",)),
     "benign": (BenignClaim, ("theorem", "formal")),
 }
 
@@ -165,6 +169,7 @@ def _from_bytes(data: bytes) -> Certificate:
             weights=None if given["weights"] is None else tuple(p.weights),
             loss=p.loss,
             parameters=tuple((key, _tuples(value)) for key, value in p.parameters.items()),
+            bias=p.bias,
         )
     hints = file.get("hints", {})
     cost = hints.get("cost")

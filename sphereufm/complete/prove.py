@@ -134,9 +134,10 @@ def _proved(problem: SphereProblem | ExpressionInstance, most_boxes: int, advanc
     instance = capabilities.exact_instance(problem)
     if isinstance(instance, ExpressionInstance):
         return search_charts(instance, most_boxes=most_boxes, progress=advance)
-    if not isinstance(instance, ExactInstance) or instance.rates or instance.loss != "cross-entropy":
+    plain = isinstance(instance, ExactInstance) and instance.loss == "cross-entropy"
+    if not isinstance(instance, ExactInstance) or not plain or instance.rates or instance.bias:
         return _undecided(
-            "complete lists need a cost whose formulas are known in balls: cross-entropy, or an expression"
+            "complete lists are for cross-entropy without a bias, of one tau, and for expressions"
         )
     if instance.classes == 2 and instance.dim >= 2:
         return _checked(two_class_certificate(instance), two_class_points(instance), 0, advance)

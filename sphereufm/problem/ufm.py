@@ -325,7 +325,7 @@ class UFMProblem:
         from sphereufm.certify.instances import ExactInstance
 
         with suppress(InvalidInputError):
-            return None if self.bias else ExactInstance.from_problem(self)
+            return ExactInstance.from_problem(self)
         return None
 
     def is_well_scaled(self) -> bool:

@@ -120,3 +120,42 @@ def test_a_point_that_misclassifies_is_not_well_classified():
     assert claim.status == "PROVED"
     assert "all samples of tau above (K - 2) / 2" in claim.text
     assert "of this grouping, in the span of" in claim.text
+
+
+@pytest.mark.parametrize(
+    "loss", [SMOOTHED, {"name": "squared-error", "target": "2/3"}], ids=["smoothing", "squared"]
+)
+def test_classes_that_share_a_classifier_are_exchangeable_and_critical(loss):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=3, loss=loss)
+    # the two classes as one, whose loss is the least of both
+    W = np.array([[1.0, 1.0, -0.6], [0.0, 0.0, 0.8], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    H = _least_features(problem, W)
+    X = np.hstack([W, H])
+    assert np.abs(problem.gradient(X)).max() < 1e-12 < float(problem.at(X).excess)
+    document = document_of(problem, X)
+    assert [claim["type"] for claim in document["claims"]] == ["shared_loss", "strict_saddle"]
+    for backend in ("flint", "integers"):
+        assert check(document, backend).row == "strict saddle"
+    for changed in ({"weights": ["1", "2", "1"]}, {"tau": ["3", "31/10", "3"]}, {"bias": True}):
+        assert check({**document, "instance": document["instance"] | changed}).status == "UNDECIDED"
+    only = {**document, "claims": document["claims"][:1]}
+    assert check(only).row == "the claims make no sentence about an existing point"
+    renamed = {**document, "claims": [{**document["claims"][0], "type": "least_loss"}]}
+    assert check(renamed).status == "UNDECIDED"
+
+
+def _least_features(problem, W):
+    """Unit features that meet the conditions of a class pair (0, 1) and of class 2, by least squares."""
+    eps, K = Fraction(1, 10), 3
+    columns = []
+    for y in range(3):
+        s = 2 if y < 2 else 1
+        if problem.loss.name == "squared-error":
+            A, goal = W[:, [0, 2]], np.array([y < 2, y == 2]) * float(problem.loss.target) / (3.0 * s)
+        else:
+            A = (W[:, [0]] - W[:, [2]]) * (1 if y < 2 else -1)
+            goal = np.array([np.log(float(1 + K * (1 - eps) / (s * eps))) / 3.0])
+        h = A @ np.linalg.solve(A.T @ A, goal)
+        h[2] = np.sqrt(1.0 - h @ h)
+        columns.append(h)
+    return np.array(columns).T

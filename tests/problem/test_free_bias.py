@@ -95,7 +95,7 @@ def test_it_stands_in_files_and_in_the_title():
     again = UFMProblem.from_json(problem.to_json())
     assert again.bias
     assert problem.title().endswith("logistic, free bias")
-    assert problem.exact_instance() is None
+    assert problem.exact_instance().bias
     assert not UFMProblem.from_json(problem_of("logistic", bias=False).to_json()).bias
 
 

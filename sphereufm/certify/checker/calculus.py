@@ -137,6 +137,7 @@ class Evaluated:
     def __init__(self, B: Any, X: list[list[Any]], fixed: list[list[Any]], jets: list[Jet]) -> None:
         self.B, self.X, self.r, self.columns, self.jets = B, X, len(X[0]), [*X, *fixed], jets
         self.cost = jets[-1].value
+        self.at_rest = self  #: the same with a free bias at rest
 
     @cached_property
     def first(self) -> Row:

@@ -15,7 +15,7 @@ from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.kernel import Refuted, Undecided, Witness, dot, inertia, krawczyk
 from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.theorems import THEOREMS, is_convex_in_gram
+from sphereufm.certify.checker.theorems import THEOREMS, applies, is_convex_in_gram
 
 PROVED, REFUTED = "PROVED", "REFUTED"
 
@@ -136,8 +136,8 @@ def proved_lower(at: Place, claim: dict[str, Any], here: Any) -> list[Any]:
 
 def benign(at: Place, claim: dict[str, Any]) -> list[Any]:
     """A theorem about the instance."""
-    _, condition, needs = THEOREMS[claim["formal"]]
-    if at.p.program or at.p.classes < 2 or not condition(at.B, at.p):
+    needs = THEOREMS[claim["formal"]][2]
+    if not applies(at.B, at.p, claim["formal"]):
         raise Undecided(f"the theorem does not apply: it needs {needs}")
     return [needs]
 

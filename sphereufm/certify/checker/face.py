@@ -79,6 +79,9 @@ def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str
         claims.get(kind, {}).get("radius", Fraction(0)) for kind in ("critical", "strict_saddle")
     )
     saddle = index > 0 or ("strict_saddle" in claims and radius <= reach)
+    # and so does an exact member of a family near by, in the same span
+    member = claims.keys() - {"strict_saddle"} in ({"shared_loss"}, {"equal_features"})
+    near = member and max(c["radius"] for c in claims.values()) == reach > 0
     well = index == 0 and radius <= claims.get("well_classified", {}).get("radius", -1)
     # what is proved of another point near the stored one is no sentence about X*
     rows = [
@@ -90,7 +93,7 @@ def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str
         ),
         (exists and ("global_minimum" in claims or well), "global minimiser"),
         (exists and "spurious" in claims, "spurious local minimiser"),
-        (exists and saddle, "strict saddle"),
+        ((exists and saddle) or near, "strict saddle"),
         (exists and index == 0, "local minimiser"),
         ("gap" in claims, "optimality gap"),
         ({*claims} == {"rank_one"}, "critical point of rank one"),

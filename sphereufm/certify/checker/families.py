@@ -17,7 +17,12 @@ Members = list[tuple[Any, list[Any]]]
 
 
 def one_classifier(at: Place) -> bool:
-    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss ignores common shifts."""
+    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss ignores common shifts.
+
+    A margin and a free bias together are left out: the slopes at equal classifiers depend on the class then.
+    """
+    if at.p.bias and at.p.loss == "cosine-margin":
+        return False
     columns = at.point.columns[: at.p.classes]
     first = all(c[0] == 1 and not any(c[1:]) for c in columns)
     return first and at.p.classes >= 2 and LOSSES[at.p.loss].blind
@@ -27,7 +32,8 @@ def collapsed(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Lemma 10: shifts ``c_k`` with ``sum m omega c bar(n(h + (0, c_k))) = t`` for every class, ``n(v) = v / |v|``.
 
     At equal logits the slopes of a sample's loss are ``c (1, .., 1, -(K - 1), 1, .., 1)``; for cross-entropy
-    ``c = tau / K``.
+    ``c = tau / K``.  At the best bias the softmax is the class masses ``pi``, and the slopes for class k are ``K pi_k``
+    times those: its sum must be ``K pi_k t``.
     """
     B, p = at.B, at.p
     empty = len({y for y, _, _ in at.point.groups}) < p.classes and any(claim["target"])
@@ -42,13 +48,25 @@ def collapsed(at: Place, claim: dict[str, Any]) -> list[Any]:
 
 def classes_of(at: Place) -> list[tuple[int, Members]]:
     """For every class with samples, what its groups weigh, and their features."""
-    B, K, found = at.B, at.p.classes, dict[int, Members]()
-    kinds = {at.p.taus[first]: first for _, _, first in at.point.groups}
-    pulls = {tau: pull(at, first) for tau, first in kinds.items()}
-    for (y, m, first), column in zip(at.point.groups, at.point.columns[K:], strict=True):
-        h = [B.number(x) for x in column]
-        found.setdefault(y, []).append((m * at.shares[first] * pulls[at.p.taus[first]], h))
+    found: dict[int, Members] = {}
+    for (y, _, _), column, mass in zip(
+        at.point.groups, at.point.columns[at.p.classes :], pulls(at), strict=True
+    ):
+        found.setdefault(y, []).append((mass, [at.B.number(x) for x in column]))
     return sorted(found.items())
+
+
+def pulls(at: Place) -> list[Any]:
+    """What all groups weigh: ``m omega c``, with a free bias over ``K pi_k``."""
+    B, p, K = at.B, at.p, at.p.classes
+    kinds = {p.taus[first]: first for _, _, first in at.point.groups}
+    c = {tau: pull(at, first) for tau, first in kinds.items()}
+    over = [B.number(1)] * K
+    if p.bias:
+        over = [B.number(0)] * K
+        for share, y in zip(at.shares, p.labels, strict=True):
+            over[y] += K * share
+    return [m * at.shares[first] * c[p.taus[first]] / over[y] for y, m, first in at.point.groups]
 
 
 def pull(at: Place, sample: int) -> Any:
@@ -104,7 +122,7 @@ def shifted(B: Any, members: Members, c: list[Any]) -> tuple[list[Any], list[lis
 def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Lemma 11, in exact rationals but for the cost of the lower point."""
     p, groups, features = at.p, at.point.groups, at.point.columns[at.p.classes :]
-    flat = p.dim == at.point.rank == 2 and one_classifier(at) and p.loss == "cross-entropy"
+    flat = p.dim == at.point.rank == 2 and one_classifier(at) and p.loss == "cross-entropy" and not p.bias
     if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
         raise Undecided("the hypotheses of the lemma do not hold")
     at.B.charge(len(groups) * sum(q.bit_length() for q in {w.denominator for w in p.weights + p.taus}))
@@ -122,8 +140,8 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
 def well_classified(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Theorem F over the ball: every sample leads, or is hot enough for Theorem E."""
     B, p, point = at.B, at.p, at.point
-    if not (p.loss == "cross-entropy" and p.dim == p.classes - 1 >= 3):
-        raise Undecided("the theorem needs cross-entropy and d = K - 1 >= 3")
+    if not (p.loss == "cross-entropy" and p.dim == p.classes - 1 >= 3 and not p.bias):
+        raise Undecided("the theorem needs cross-entropy without a bias, and d = K - 1 >= 3")
     X = at.around(claim["radius"]).columns
     W = X[: p.classes]
     B.charge(len(X) * p.classes * point.rank)
@@ -134,42 +152,100 @@ def well_classified(at: Place, claim: dict[str, Any]) -> list[Any]:
     return []
 
 
+def parts_of(at: Place) -> list[int]:
+    """For each class the first one that has exactly the same classifier."""
+    columns = at.point.columns[: at.p.classes]
+    return [columns.index(column) for column in columns]
+
+
 def least_logits(at: Place, W: list[list[Any]], y: int, tau: Fraction) -> tuple[list[list[Any]], list[Any]]:
-    """Columns and values with ``<a, h> = c``: what a feature of class y must meet for its loss to be least."""
-    B, p = at.B, at.p
+    """Columns and values with ``<a, h> = c``: where the loss of class y is least among logits equal on each part.
+
+    In a part of s classes the own logit of squared error is best at ``k M / (k + s - 1)``; label smoothing's softmax
+    must have the targets' mass on each part.
+    """
+    B, p, parts = at.B, at.p, parts_of(at)
+    own, s = parts[y], parts.count(parts[y])
+    firsts = sorted({*parts})
     if p.loss == "squared-error":
-        goal = B.number(p.parameters["target"] / tau)
-        return W, [goal if k == y else B.number(0) for k in range(p.classes)]
+        k = p.parameters["own_weight"]
+        goal = B.number(k * p.parameters["target"] / ((k + s - 1) * tau))
+        return [W[j] for j in firsts], [goal if j == own else B.number(0) for j in firsts]
     eps = p.parameters.get("smoothing", Fraction(0))
     if p.loss != "label-smoothing" or not 0 < eps < 1:
         raise Undecided("the claim is for label smoothing and squared error")
-    lead = B.function("log", B.number(1 + p.classes * (1 - eps) / eps)) / B.number(tau)
-    others = W[:y] + W[y + 1 :]
+    lead = B.function("log", B.number(1 + p.classes * (1 - eps) / (s * eps))) / B.number(tau)
+    others = [W[j] for j in firsts if j != own]
     return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]
 
 
 def least_loss(at: Place, claim: dict[str, Any]) -> list[Any]:
-    """Lemma 12: the classifiers stay, each feature h moves by ``E t``, E the columns of its conditions and h."""
+    """Lemma 12, of classifiers that all differ."""
+    if len({*parts_of(at)}) < at.p.classes:
+        raise Undecided("two classifiers are equal")
+    return at_floors(at, claim)
+
+
+def shared_loss(at: Place, claim: dict[str, Any]) -> list[Any]:
+    """Lemma 14: where classes share classifier, feature, weight and tau, exchanging them changes nothing."""
+    p, groups, parts = at.p, at.point.groups, parts_of(at)
+    features = {y: h for (y, _, _), h in zip(groups, at.point.columns[p.classes :], strict=True)}
+    masses = [Fraction(0)] * p.classes
+    at.B.charge(sum(w.denominator.bit_length() for w in p.weights))
+    for y, w in zip(p.labels, p.weights, strict=True):
+        masses[y] += w
+    one_each = [y for y, _, _ in sorted(groups)] == [*range(p.classes)] and len({*p.taus}) == 1
+    alike = one_each and all(
+        features[k] == features[j] and masses[k] == masses[j] for k, j in enumerate(parts)
+    )
+    if not alike or p.bias:
+        raise Undecided("classes of one classifier are not proved to be exchangeable")
+    return at_floors(at, claim)
+
+
+def equal_features(at: Place, claim: dict[str, Any]) -> list[Any]:
+    """Lemma 15: every feature is the first unit vector, and all classifiers have one part normal to it."""
+    p, W = at.p, at.point.columns[: at.p.classes]
+    first = all(h[0] == 1 and not any(h[1:]) for h in at.point.columns[p.classes :])
+    alike = all(abs(w[0]) == abs(W[0][0]) and w[1:] == W[0][1:] for w in W)
+    fits = p.loss in ("cross-entropy", "label-smoothing", "logistic") or (
+        p.loss == "squared-error" and p.parameters["own_weight"] == 1
+    )
+    if not (p.bias and first and alike and fits and len({*p.taus}) == 1):
+        raise Undecided("the hypotheses of the lemma do not hold")
+    return within(at, claim, at.around(Fraction(0)).unit.X)
+
+
+def within(at: Place, claim: dict[str, Any], X: list[list[Any]]) -> list[Any]:
+    """Whether exact columns lie within the radius of the stored ones."""
+    moves = [
+        at.B.top(a - b)
+        for x, z in zip(X, at.around(Fraction(0)).columns, strict=True)
+        for a, b in zip(x, z, strict=True)
+    ]
+    if not at.B.less(cap(at.B, moves), at.B.number(claim["radius"])):
+        raise Undecided("the exact point is not proved to lie within the radius")
+    return []
+
+
+def at_floors(at: Place, claim: dict[str, Any]) -> list[Any]:
+    """The classifiers stay, each feature h moves by ``E t``, E the columns of its conditions and h."""
     B, K, point, box = at.B, at.p.classes, at.point, at.around(Fraction(0))
-    X, moves = box.unit.X, []
-    for x, z in zip(X[:K], box.columns, strict=False):
-        moves += [B.top(a - b) for a, b in zip(x, z, strict=True)]
-    parts = zip(point.groups, X[K:], box.columns[K:], claim["witness"], strict=True)
-    for (y, _, first), h, old, ready in parts:
+    X, moved = box.unit.X, box.unit.X[:K]
+    for (y, _, first), h, ready in zip(point.groups, X[K:], claim["witness"], strict=True):
         A, goals = least_logits(at, X[:K], y, at.p.taus[first])
         E = [*A, h]
         B.charge(4 * point.rank * len(E) ** 2)
         gram = [[dot(a, b) for b in E] for a in E]
         F = [dot(a, h) - c for a, c in zip(A, goals, strict=True)] + [(dot(h, h) - 1) / 2]
         u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
-        moved = [x + sum(B.around(B.number(0), u) * a[i] for a in E) for i, x in enumerate(h)]
-        krawczyk(B, ready, F, B.matrix([*gram[:-1], [dot(moved, b) for b in E]]), [u] * len(E))
-        moves += [B.top(a - b) for a, b in zip(moved, old, strict=True)]
-    if not B.less(cap(B, moves), B.number(claim["radius"])):
-        raise Undecided("the exact point is not proved to lie within the radius")
-    return []
+        near = [x + sum(B.around(B.number(0), u) * a[i] for a in E) for i, x in enumerate(h)]
+        krawczyk(B, ready, F, B.matrix([*gram[:-1], [dot(near, b) for b in E]]), [u] * len(E))
+        moved = [*moved, near]
+    return within(at, claim, moved)
 
 
 FAMILIES: dict[str, Check] = {
-    check.__name__: check for check in (collapsed, degenerate, well_classified, least_loss)
+    check.__name__: check
+    for check in (collapsed, degenerate, well_classified, least_loss, shared_loss, equal_features)
 }

@@ -113,9 +113,12 @@ class Place:
         return B.matrix(rows)
 
     def split_block(self, e: Evaluated, j: int) -> Any:
-        """``P (m_g B_g) P / s + h_g h_g^T`` for the column j of h_g: the block of column j in the Hessian (Lemma 1)."""
+        """``P (m_g B_g) P / s + h_g h_g^T`` for the column j of h_g: the block of column j in the Hessian (Lemma 1).
+
+        A free bias is at rest: what tells equal samples apart does not move it.
+        """
         B, r = self.B, e.r
-        block = [row[j * r : j * r + r] for row in e.hessian[j * r : j * r + r]]
+        block = [row[j * r : j * r + r] for row in e.at_rest.hessian[j * r : j * r + r]]
         A = B.matrix(scaled(block, [B.dyadic(1, -self.point.scales[j])] * r))
         return on_tangent(B, A, B.matrix([[x] for x in e.X[j]]))
 

@@ -44,6 +44,8 @@ CLAIMS = {
     "degenerate": "lower_point margin",
     "well_classified": "radius",
     "least_loss": "radius witness",
+    "shared_loss": "radius witness",
+    "equal_features": "radius",
     "benign": "theorem formal",
 }
 
@@ -177,7 +179,10 @@ def witness(value: Any, where: str) -> Witness:
 
 @dataclass(kw_only=True)
 class Problem:
-    """An instance: a loss of logits (classes > 0) with label, weight and tau of every sample, or a program."""
+    """An instance: a loss of logits (classes > 0) with label, weight and tau of every sample, or a program.
+
+    ``bias``: b in R^K is added to all logits, and minimised over.
+    """
 
     dim: int
     classes: int = 0
@@ -186,6 +191,7 @@ class Problem:
     taus: list[Fraction] = field(default_factory=list)
     loss: str = "cross-entropy"
     parameters: dict[str, Any] = field(default_factory=dict)
+    bias: bool = False
     columns: int = 0
     program: list[Any] = field(default_factory=list)
 
@@ -214,6 +220,7 @@ def read_problem(value: Any) -> Problem:
     fields: dict[str, Reader] = {"kind": one_of("ufm"), "classes": anything, "dim": integer(1, 100_000)}
     fields |= {"class_sizes?": listing(integer(0, MOST_SAMPLES), K), "labels?": listing(integer(0, K - 1))}
     fields |= {"loss": lambda loss, where: read_loss(loss, where, K), "weights": maybe(listing(number("+")))}
+    fields["bias?"] = that(lambda x: x is True, "true, or absent")
     fields["tau"] = listing(number("+")) if isinstance(value.get("tau"), list) else number("+")
     refuse_if(("class_sizes" in value) == ("labels" in value), "instance needs one of class_sizes and labels")
     data = record(value, "instance", fields)
@@ -227,7 +234,9 @@ def read_problem(value: Any) -> Problem:
     refuse_if(not len(weights) == len(taus) == N, f"weights and tau must have {N} entries")
     loss, parameters = data["loss"]
     p = Problem(dim=data["dim"], classes=K, loss=loss, parameters=parameters)
-    p.labels, p.weights, p.taus = labels, weights, taus
+    p.labels, p.weights, p.taus, p.bias = labels, weights, taus, "bias" in data
+    fits = LOSSES[loss].convex and len({*labels}) == K
+    refuse_if(p.bias and not fits, "a free bias needs a convex loss, and a sample in every class")
     return p
 
 
@@ -305,13 +314,8 @@ def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
     refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
     groups, r = (point.groups, point.rank) if point else ([], p.dim)
     split = sum(m > 1 for _, m, _ in groups) if r > 1 else 0
-    many = {
-        "critical": 1,
-        "global_minimum": 1,
-        "gap": 1,
-        "index": split + (r < p.dim),
-        "least_loss": len(groups),
-    }
+    many = dict.fromkeys(("critical", "global_minimum", "gap"), 1) | {"index": split + (r < p.dim)}
+    many |= dict.fromkeys(("least_loss", "shared_loss"), len(groups))
     witnesses = many.get(str(kind))
     readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
     readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}

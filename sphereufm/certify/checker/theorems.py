@@ -16,6 +16,7 @@ Flags = frozenset[str]
 AFFINE = frozenset("+-")
 
 # theorems of cross-entropy hold for margins and other fixed offsets of the logits, and all for a tau per sample
+WITH_BIAS = "benign_bias"
 SOFTMAX = ("cross-entropy", "cosine-margin", "logit-offsets")
 
 
@@ -60,6 +61,8 @@ def is_squared(B: Any, p: Any) -> bool:
 # by formal statement: the theorem, its hypotheses beside K >= 2 and positive tau and weights, and these in words
 THEOREMS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
     "benign_S": ("S", is_S, "cross-entropy, K >= 2 and d >= max(K, 3)"),
+    # the one statement about a bias that is minimised over
+    WITH_BIAS: ("S", is_S, "cross-entropy with a free bias, K >= 2 and d >= max(K, 3)"),
     "benign_E": ("E", is_E, "cross-entropy, d = K - 1 >= 3 and tau <= (K - 2) / 2"),
     "benign_smoothed": (
         "C",
@@ -74,6 +77,11 @@ THEOREMS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
     "benign_one_against_all": ("C", is_logistic, "the logistic loss, K >= 2 and d >= K + 1"),
     "benign_squared": ("C", is_squared, "squared error, K >= 2, d >= K + 1 and tau < target"),
 }
+
+
+def applies(B: Any, p: Any, formal: str) -> bool:
+    """Whether the hypotheses of a theorem hold."""
+    return p.classes > 1 and p.bias == (formal == WITH_BIAS) and THEOREMS[formal][1](B, p)
 
 
 def is_convex_in_gram(program: Sequence[tuple[Any, ...]]) -> bool:

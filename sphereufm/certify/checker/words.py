@@ -49,6 +49,7 @@ def canonical(p: Any) -> dict[str, Any]:
         "tau": plain(tau),
         "weights": plain(weights),
         "loss": [p.loss, *plain(list(p.parameters.values()))] if p.parameters else p.loss,
+        **({"bias": True} if p.bias else {}),
     }
 
 
@@ -81,7 +82,7 @@ def in_words(data: dict[str, Any]) -> str:
     tau = runs(data["tau"] if isinstance(data["tau"], list) else [data["tau"]])
     return (
         f"{loss}, K = {data['classes']}, class sizes {runs(data['class_sizes'])}{order}, "
-        f"d = {data['dim']}, tau = {tau}, {weights}"
+        f"d = {data['dim']}, tau = {tau}, {weights}{', a free bias' if 'bias' in data else ''}"
     )
 
 
@@ -137,7 +138,7 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
             "critical point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
         )
     if kind == "collapsed":
-        cost = ", its cost is log K" if p.loss == "cross-entropy" else ""
+        cost = ", its cost is log K" if p.loss == "cross-entropy" and not p.bias else ""
         return (
             f"an exact member of the collapsed family lies within {up['radius']} of the stored point; it is critical"
             f"{cost}, and it is a strict saddle (Theorem S, case A)"
@@ -156,4 +157,8 @@ SENTENCES = {
     "gap": "the cost lies at most {gap} above the global minimum",
     "least_loss": "within {radius} of the stored point lies an exact point at which the loss of every sample is the "
     "least for any logits: a global minimiser, at the floor of the cost",
+    "shared_loss": "within {radius} of the stored point lies an exact critical point: classes of one classifier share "
+    "one feature, and every sample's loss is the least for logits that are equal on such classes",
+    "equal_features": "within {radius} of the stored point lies an exact critical point of equal features, at the best "
+    "bias, which sees the class weights alone",
 }

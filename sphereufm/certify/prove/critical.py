@@ -28,6 +28,8 @@ FIRST_RADIUS = Fraction(1, 1 << 17)
 # contraction over the box that is claimed, and how far it is extrapolated to a larger box
 WANTED = 0.2
 LARGEST_GROWTH = 16
+# contraction, over the condition number, from which on a box says nothing of its middle
+WIDEST = 1e2
 # digits beyond those of the centre that a step keeps
 _SPARE_BITS = 16
 
@@ -85,7 +87,11 @@ def _linearised(at: Place, rho: Fraction) -> _Linear | None:
 
 def _stiff(at: Place) -> _Linear | None:
     """Derivative over the first box, or over one in which small eigenvalues do not change their size."""
-    linear = _linearised(at, FIRST_RADIUS)
+    # where a loss has a corner near by, rounded, derivatives say something over smaller boxes only
+    tried = (_linearised(at, radius) for radius in (FIRST_RADIUS, FIRST_RADIUS**2))
+    linear = next(
+        (found for found in tried if found and found.contraction(at.B) < WIDEST * found.condition), None
+    )
     for _ in range(2):
         if linear is None or linear.condition * float(linear.rho) < 16.0:
             break

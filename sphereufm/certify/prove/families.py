@@ -19,13 +19,21 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from sphereufm.certify.certificate import CollapsedClaim, ExactPoint, Groups, Instance, LeastLossClaim
-from sphereufm.certify.checker.families import classes_of, pull, shifted
+from sphereufm.certify.certificate import (
+    CollapsedClaim,
+    EqualFeaturesClaim,
+    ExactPoint,
+    Groups,
+    Instance,
+    LeastLossClaim,
+    SharedLossClaim,
+)
+from sphereufm.certify.checker.families import classes_of, pulls, shifted
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
 from sphereufm.certify.prove.attempts import place
-from sphereufm.certify.prove.candidate import exact_columns
+from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns
 from sphereufm.certify.prove.inertia import contraction, witness_of
 from sphereufm.certify.witness import Witness, diagonalised
 
@@ -37,10 +45,8 @@ SHRINKS = (0.0, 1e-6, 1e-4)
 NEWTON_STEPS = 60
 LARGEST_SHIFT = 0.3
 _NEAR = 1e-6
-_NEWTON_STEPS = 6
-_SETTLED = 1e-13
-# of the exact point around the settled one; a checker finds it within rounding
-_RADIUS = Fraction(1, 1 << 36)
+_NEWTON_STEPS = 12
+_SETTLED = 1e-10
 
 
 def prove_collapsed(
@@ -74,7 +80,7 @@ def _member_near(
     """Return the point and the claim for one target, where every class is proved to reach it."""
     W = np.eye(H.shape[0], 1) @ np.ones((1, instance.problem.classes))
     start = place(B, instance, exact_columns(np.hstack([W, H])), groups, [])
-    mass = np.array([float(m * start.shares[i] * pull(start, i)) for _, m, i in start.point.groups])
+    mass = np.array([float(x) for x in pulls(start)])
     labels = np.array([y for y, _, _ in start.point.groups])
     target = factor * _common_target(H, mass, labels, instance.problem.classes)
     exact = exact_columns(np.hstack([W, _settled(H, mass, labels, target)]))
@@ -154,49 +160,99 @@ def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | No
     return tuple(one[1] for one in reached if one) if all(reached) else None
 
 
+def prove_equal_features(
+    columns: Array, groups: Groups | None, K: int
+) -> tuple[ExactPoint, EqualFeaturesClaim] | None:
+    """The point turned so that its features are the first unit vector; None where columns do not fit."""
+    if np.abs(columns[:, K:] - columns[:, [K]]).max() > _NEAR:
+        return None
+    W = _rotated(columns[:, K], columns[:, :K])
+    along, normal = np.abs(W[0]).mean(), W[1:].mean(axis=1, keepdims=True)
+    near = np.vstack([np.where(W[0] < 0, -along, along), normal @ np.ones((1, K))])
+    if len(W) < 2 or np.abs(near - W).max() > _NEAR:
+        return None
+    near /= np.linalg.norm(near[:, 0])
+    exact = exact_columns(np.hstack([near, np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))]))
+    point = ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact))
+    return point, EqualFeaturesClaim(radius=SADDLE_RADIUS)
+
+
 def prove_least_loss(
     instance: Instance, columns: Array, groups: Groups | None
-) -> tuple[ExactPoint, LeastLossClaim] | None:
-    """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent."""
+) -> tuple[ExactPoint, LeastLossClaim | SharedLossClaim] | None:
+    """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent.
+
+    Classes whose classifiers agree are one part, of one feature.  Where a feature is as short as its conditions allow,
+    the classifiers are spread a little, and it leaves their span.
+    """
     p = instance.problem
     if p.loss not in ("label-smoothing", "squared-error"):
         return None
     K = p.classes
     X = columns / np.linalg.norm(columns, axis=0)
-    starts = range(len(p.labels)) if groups is None else [group[0][0] for group in groups]
-    witnesses = []
-    for j, first in enumerate(starts, start=K):
-        found = _moved(p, X[:, :K], X[:, j], first)
-        if found is None:
-            return None
-        X[:, j], ready = found
-        witnesses.append(ready)
-    claim = LeastLossClaim(radius=_RADIUS, witness=tuple(witnesses))
-    exact = exact_columns(X)
-    return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
-
-
-def _moved(p: Problem, W: Array, h: Array, first: int) -> tuple[Array, Witness] | None:
-    """The feature that meets its conditions nearest to ``h``, and a witness of the Gram matrix of these and itself."""
-    A, goal = _conditions(p, W, p.labels[first], float(p.taus[first]))
-    if np.abs(A.T @ h - goal).max() > _NEAR:
+    apart = np.abs(X[:, :K, None] - X[:, None, :K]).max(axis=0)
+    parts = np.argmax(apart < COINCIDENT, axis=1)
+    X[:, :K] = X[:, parts]
+    starts = [group[0][0] for group in groups or [((i, i + 1),) for i in range(len(p.labels))]]
+    labels = np.array([p.labels[first] for first in starts])
+    if len(set(parts)) == 1:
         return None
+    if len(set(parts)) < K:
+        X[:, K:] = X[:, K + np.array([np.argmax(parts[labels] == part) for part in parts[labels]])]
+    if np.abs(X - columns).max() > COINCIDENT:
+        return None
+    kind = LeastLossClaim if len(set(parts)) == K else SharedLossClaim
+    for shrink in SHRINKS:
+        near, reach = _spread(X, K, shrink, p.dim), max(COINCIDENT, 3 * math.sqrt(2 * shrink))
+        found = [
+            _moved(_conditions(p, near[:, :K], y, float(p.taus[first]), parts), h, reach)
+            for y, first, h in zip(labels, starts, near[:, K:].T, strict=True)
+        ]
+        ready = [one for one in found if one is not None]
+        if len(ready) == len(found):
+            exact = exact_columns(np.column_stack([near[:, :K], *(h for h, _ in ready)]))
+            claim = kind(radius=SADDLE_RADIUS, witness=tuple(witness for _, witness in ready))
+            return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
+    return None
+
+
+def _spread(X: Array, K: int, shrink: float, dim: int) -> Array:
+    """Classifiers nearer to a tight frame, which lie farther apart, and features that leave their span."""
+    if not shrink:
+        return X
+    left, sizes, right = np.linalg.svd(X[:, :K], full_matrices=False)
+    W = (left * sizes ** (1 - 2 * shrink)) @ right
+    parts = [W / np.linalg.norm(W, axis=0), X[:, K:]]
+    out = [np.zeros((1, K)), np.full((1, X.shape[1] - K), math.sqrt(2 * shrink))]
+    Y = np.vstack([np.hstack(parts), np.hstack(out)]) if len(X) < dim else np.hstack(parts)
+    unit: Array = Y / np.linalg.norm(Y, axis=0)
+    return unit
+
+
+def _moved(conditions: tuple[Array, Array], h: Array, reach: float) -> tuple[Array, Witness] | None:
+    """The feature that meets its conditions nearest to ``h``, and a witness of the Gram matrix of these and itself."""
+    (A, goal), start = conditions, h
     for _ in range(_NEWTON_STEPS):
         E = np.column_stack([A, h])
         off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
+        if not np.abs(off).max() <= reach:
+            return None
         h = h - E @ np.linalg.lstsq(E.T @ E, off, rcond=1e-12)[0]
     E = np.column_stack([A, h])
     found = diagonalised(E.T @ E, 0.0)
-    if found is None or np.abs(A.T @ h - goal).max() > _SETTLED or abs(h @ h - 1.0) > _SETTLED:
-        return None
-    return h, found[0]
+    off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
+    # how far a checker will move it, at most; where conditions are nearly dependent, too far
+    settled = found is not None and np.abs(off).max() * found[1] < _SETTLED
+    return (h, found[0]) if found and settled and np.abs(h - start).max() <= reach else None
 
 
-def _conditions(p: Problem, W: Array, y: int, tau: float) -> tuple[Array, Array]:
+def _conditions(p: Problem, W: Array, y: int, tau: float, parts: NDArray[np.intp]) -> tuple[Array, Array]:
     """Columns ``a`` and values ``c`` of ``<a, h> = c``."""
+    firsts, own, s = np.unique(parts), parts[y], int((parts == parts[y]).sum())
     if p.loss == "squared-error":
-        return W, np.eye(p.classes)[y] * float(p.parameters["target"]) / tau
+        k = float(p.parameters["own_weight"])
+        return W[:, firsts], (firsts == own) * k * float(p.parameters["target"]) / ((k + s - 1) * tau)
     eps = p.parameters["smoothing"]
-    others = np.delete(W, y, axis=1)
-    lead = math.inf if not 0 < eps < 1 else math.log(1 + p.classes * (1 - eps) / eps) / tau
+    others = W[:, firsts[firsts != own]]
+    lead = math.inf if not 0 < eps < 1 else math.log(1 + p.classes * (1 - eps) / (s * eps)) / tau
     return W[:, [y]] - others, np.full(others.shape[1], lead)

@@ -69,7 +69,7 @@ def is_convex(p: Problem) -> bool:
 
 def prove_well_classified(at: Place, radius: Fraction) -> WellClassifiedClaim | None:
     """Theorem F at a point, where it has something to say: above the temperatures of Theorem E."""
-    if at.p.program or 2 * max(at.p.taus) <= at.p.classes - 2:
+    if at.p.program or at.p.bias or 2 * max(at.p.taus) <= at.p.classes - 2:
         return None
     claim = WellClassifiedClaim(radius=radius)
     return None if attempt(well_classified, at, {"radius": radius}) is None else claim

@@ -18,12 +18,13 @@ from sphereufm.certify.certificate import (
     ExactPoint,
     Groups,
     Instance,
+    LeastLossClaim,
     RankOneClaim,
 )
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.theorems import THEOREMS
+from sphereufm.certify.checker.theorems import THEOREMS, applies
 from sphereufm.certify.prove.attempts import attempt, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
@@ -36,7 +37,7 @@ from sphereufm.certify.prove.candidate import (
     own_space,
 )
 from sphereufm.certify.prove.critical import prove_critical
-from sphereufm.certify.prove.families import prove_collapsed, prove_least_loss
+from sphereufm.certify.prove.families import prove_collapsed, prove_equal_features, prove_least_loss
 from sphereufm.certify.prove.follows import (
     is_convex,
     prove_degenerate,
@@ -169,13 +170,9 @@ def prove_benign(instance: Instance) -> Certificate:
     such as Theorem S for cross-entropy with ``K >= 2`` and ``d >= max(K, 3)``; else without claims, and a
     reason.  It rests on a theorem, not on an enumeration.
     """
-    claims: tuple[Claim, ...] = ()
-    if instance.problem.classes > 1:
-        with precision(LEVELS[0][0]) as B:
-            found = [
-                (name, formal) for formal, (name, holds, _) in THEOREMS.items() if holds(B, instance.problem)
-            ]
-        claims = tuple(BenignClaim(theorem=name, formal=formal) for name, formal in found[:1])
+    with precision(LEVELS[0][0]) as B:
+        found = [formal for formal in THEOREMS if applies(B, instance.problem, formal)]
+    claims = tuple(BenignClaim(theorem=THEOREMS[formal][0], formal=formal) for formal in found[:1])
     reason = (
         "" if claims else "no theorem's hypotheses hold (S: dim >= max(classes, 3); E, C: docs/theory.md)"
     )
@@ -215,14 +212,19 @@ def _families(
 ) -> Iterator[Certificate]:
     """Yield certificates of points whose classifiers are all equal."""
     p = instance.problem
-    if p.loss == "cross-entropy" and p.dim == 2 and lower is not None:
+    if p.loss == "cross-entropy" and p.dim == 2 and not p.bias and lower is not None:
         flat = prove_degenerate(B, instance, version, lower)
         if flat is not None:
             yield _certificate(B, instance, flat[0], (flat[1],), np.log(p.classes))
-    least = prove_least_loss(instance, version.columns, version.groups)
-    if least is not None:
-        at = place(B, instance, least[0].columns, least[0].groups, least[0].scales)
-        yield _certificate(B, instance, least[0], (least[1],), _cost(at))
+    alike = prove_equal_features(version.columns, version.groups, p.classes) if p.bias else None
+    for found in (prove_least_loss(instance, version.columns, version.groups), alike):
+        if found is not None:
+            point, claim = found
+            at = place(B, instance, point.columns, point.groups, point.scales)
+            is_least = isinstance(claim, LeastLossClaim)
+            saddle = None if is_least else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
+            if is_least or saddle is not None:
+                yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
     if LOSSES[p.loss].blind and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
         member = prove_collapsed(B, instance, version.columns, version.groups)
         if member is not None:
