@@ -58,10 +58,10 @@ def test_overlapping_ranges_are_refused_before_they_are_walked():
     instance["labels"] = [0] * 100_000
     groups = [[[0, 100_000]] * 100_000]
     data = certificate(instance, point(1, [[ONE]] * 3, groups), {"type": "rank_one"})
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(CheckError, match="exactly once"):
         check_bytes(json.dumps(data).encode())
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_many_columns_are_undecided_and_no_square_matrix_is_built():
