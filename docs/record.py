@@ -2,12 +2,14 @@
 
 ``python docs/record.py`` runs the ``$`` lines of every page, a page at a time in a folder that looks like a clone, and
 writes what they print below them; ``python docs/record.py PAGE...`` does some pages only.  An output that still holds
-stays as it is, so that a page may show a part between ellipses; a lone ellipsis is filled.  Two outputs are the same if
-their words are: numbers count as numbers only, since their last digits, times and hits differ between processors.
+stays as it is.  Two outputs of commands are the same if their words are: numbers count as numbers only, since their
+last digits, times and hits differ between processors.  Those of Python have the same numbers, too, to three digits; of
+numbers below a millionth, which are roundings, only that they are.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -62,9 +64,16 @@ def run(command: Command, folder: Path) -> Command:
 
 
 def same_words(expected: str, printed: str) -> bool:
-    """Whether two outputs have the same words; an ellipsis stands for anything."""
-    parts = [_words(part) for part in expected.split("...")]
-    return re.fullmatch(".*".join(map(re.escape, parts)), _words(printed), re.DOTALL) is not None
+    """Whether two outputs have the same words."""
+    return _words(expected) == _words(printed)
+
+
+def same_values(expected: str, printed: str) -> bool:
+    """Whether two outputs have the same words and numbers."""
+    numbers = ([float(text) for text in NUMBER.findall(output)] for output in (expected, printed))
+    return same_words(expected, printed) and all(
+        max(abs(a), abs(b)) < 1e-6 or math.isclose(a, b, rel_tol=1e-3) for a, b in zip(*numbers, strict=True)
+    )
 
 
 def _words(text: str) -> str:
@@ -93,8 +102,8 @@ def _block(body: str, folder: Path) -> str:
             raise SystemExit(
                 f"$ {command.line}\nexit code {done.exit_code}, not {command.exit_code}\n{done.output}"
             )
-        holds = command.output.strip() != "..." and same_words(command.output, done.output)
-        lines.append(f"$ {command.line}\n{command.output if holds else done.output}")
+        shown = command if same_words(command.output, done.output) else done
+        lines.append(f"$ {command.line}\n{shown.output}")
         if command.exit_code:
             lines.append(f"$ echo $?\n{command.exit_code}\n")
     return "```console\n" + "".join(lines) + "```"

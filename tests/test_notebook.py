@@ -37,7 +37,7 @@ def test_a_report_has_its_verdict_and_a_row_for_each_class(report):
     assert "lower bound" in caption
     assert len(rows) == len(report.critical)
     assert rows[0][headings.index("cost (nats)")] == "0.368981"
-    assert any("strict saddle (collapsed-classifiers)" in row for row in rows)
+    assert any("strict saddle (collapsed classifiers)" in row for row in rows)
 
 
 def test_notes_are_escaped(report):

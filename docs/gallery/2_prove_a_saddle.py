@@ -28,7 +28,7 @@ from sphereufm.certify.json_format import certificate_to_json
 
 certificate = prove_point(ExactInstance.from_problem(problem), saddle)
 text = certificate_to_json(certificate)
-print(f"{len(text)} bytes: {text[:70]} ...")
+print(f"{len(text)} bytes, beginning with {text[:70]}")
 
 # %%
 # The checker shares no code with the prover: it evaluates cost, gradient and Hessian with formulas of its own.

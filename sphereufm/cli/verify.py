@@ -158,7 +158,7 @@ def _table(summary: Summary) -> Table:
 
     table = Table(title=summary.title)
     for key, heading in zip(("row", *COLUMNS), summary.headings, strict=True):
-        table.add_column(heading, justify="left" if key in _TEXTS else "right")
+        table.add_column(heading, justify="left" if key in _TEXTS else "right", overflow="fold")
     for cells in islice(summary.cells(), _LONGEST_TABLE):
         table.add_row(*cells)
     hidden = len(summary.rows) - _LONGEST_TABLE

@@ -142,7 +142,7 @@ seen.words = [...status.options].map((option) => option.textContent);
     assert seen["count"] == f"{len(seen['saddles'])} of {len(report.critical)} rows"
     assert len(seen["faded"]) == len(report.critical) - len(seen["saddles"])
     assert all(both == ["1", "strict saddle"] for both in seen["both"])
-    assert [text for text in seen["searched"] if "collapsed-classifiers" not in text] == []
+    assert [text for text in seen["searched"] if "collapsed classifiers" not in text] == []
     assert seen["searched"]
     assert seen["all"] == len(report.critical)
     assert seen["words"] == ["all", "NUMERICAL"]

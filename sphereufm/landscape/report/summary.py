@@ -159,7 +159,7 @@ def kind_name(entry: Entry) -> str:
 def _kind(entry: Entry) -> str:
     """The checker's sentence where there is one, else the kind in floating point; with a family's name."""
     kind = entry.sentence or kind_name(entry)
-    return f"{kind} ({entry.name})" if isinstance(entry, CriticalFamily) else kind
+    return f"{kind} ({entry.name.replace('-', ' ')})" if isinstance(entry, CriticalFamily) else kind
 
 
 def _lowest(report: LandscapeReport) -> float:
