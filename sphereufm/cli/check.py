@@ -222,7 +222,7 @@ def _named_certificates(data: dict[str, Any]) -> Iterator[str]:
     """Names of certificates in a landscape's rows."""
     proofs, rows = data.get("proofs"), data.get("critical")
     entries = [proofs.get("theorem_certificate")] if isinstance(proofs, dict) else []
-    rows = [*(rows if isinstance(rows, list) else []), data.get("completeness")]
+    rows = [*(rows if isinstance(rows, list) else []), data.get("complete")]
     for row in rows:
         members = row.get("members") if isinstance(row, dict) else None
         for entry in [row, *(members if isinstance(members, list) else [])]:

@@ -23,16 +23,18 @@ def two_class_certificate(instance: ExactInstance) -> bytes:
 def planar_certificate(
     instance: ExactInstance,
     closed: float,
+    outside: bool,
     searches: Sequence[tuple[Sequence[int], Search]],
     orbits: Sequence[Sequence[tuple[int, int]]],
 ) -> bytes:
     """Return the certificate of a search in the plane.
 
-    ``closed``: diameter of W up to which a lemma leaves collapsed classifiers only; ``orbits``: zeros that
-    are one critical orbit, by their numbers.
+    ``closed``: diameter of W up to which a lemma leaves collapsed classifiers only, or nothing is said; ``orbits``:
+    zeros that are one critical orbit, by their numbers.
     """
     listed = [{"order": list(order), **_search(search)} for order, search in searches]
-    head = {**_head(instance), "method": "planar", "closed": closed.hex()}
+    method = "planar-outside" if outside else "planar"
+    head = {**_head(instance), "method": method, "closed": closed.hex()}
     return _written({**head, "searches": listed, "orbits": _groups(orbits)})
 
 

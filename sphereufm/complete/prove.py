@@ -36,6 +36,8 @@ from sphereufm.progress import Progress, silent
 _MOST_UNKNOWNS = 16
 _MOST_CHARTS = 5000
 _SAME_POINT = 1e-7
+# arc of the classifiers down to which is searched where no lemma reaches
+_NEIGHBOURHOOD = 1 / 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,17 +53,18 @@ class CompleteList:
     points : tuple of ndarray, shape (2, K + N) or (d, M)
         One point for each critical orbit outside of the collapsed family, or of an own cost; all of them where PROVED.
     copies : tuple of int
-        Orbits of O(d) alone in each orbit, in the order of rising cost; empty where not PROVED.
+        Orbits of O(d) alone in each orbit, in the order of rising cost; empty without a certificate.
     costs : tuple of float
-        Costs in nats in the same order; empty where not PROVED.
+        Costs in nats in the same order.
     region : str or None
-        Where critical points may still be, if the search was stopped.
+        Where critical points may still be: where the search was stopped, or next to the collapsed family.
     boxes : int
         Boxes that were looked at.
     collapsed_are_saddles : bool
         Whether every critical point outside of the list is proved to be a strict saddle.
     certificate : bytes or None
-        The file, of format ``sphereufm-complete/1``.
+        The file that the checker accepted, of format ``sphereufm-complete/1``; of what lies outside of the region
+        where that is proved.
     """
 
     status: ProofStatus
@@ -160,11 +163,6 @@ def _out_of_reach(instance: ExactInstance) -> str:
     unknowns = instance.classes - 1 + instance.samples
     if unknowns > _MOST_UNKNOWNS:
         return f"the search has {unknowns} unknown angles, but at most {_MOST_UNKNOWNS} are possible"
-    if closed_neighbourhood(read_instance(instance.to_json())) <= 0:
-        return (
-            "the neighbourhood of the collapsed family is not settled: signed sums of weights of two classes agree, "
-            "and no lemma covers this for more than one sample a class"
-        )
     return ""
 
 
@@ -175,7 +173,8 @@ def search_plane(
     advance = progress or silent
     instance = capabilities.exact_instance(problem)
     p = read_instance(instance.to_json())
-    closed = closed_neighbourhood(p)
+    settled = closed_neighbourhood(p)
+    closed = settled or _NEIGHBOURHOOD
     orders = circle_orders(p)
     searches: list[tuple[Sequence[int], Search]] = []
     boxes = 0
@@ -201,7 +200,9 @@ def search_plane(
                 boxes=boxes,
             )
     orbits = _orbits(problem, p, searches)
-    certificate = planar_certificate(instance, closed, searches, [members for members, _ in orbits])
+    certificate = planar_certificate(
+        instance, closed, not settled, searches, [members for members, _ in orbits]
+    )
     return _checked(certificate, [x for _, x in orbits], boxes, advance)
 
 
@@ -304,16 +305,18 @@ def _checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: P
     advance("check the complete list", 0, 1)
     result: CompleteResult = check_complete_bytes(certificate)
     advance("check the complete list", 1, 1)
-    proved = result.status == "PROVED" and len(result.orbits) == len(points)
+    accepted = result.status == "PROVED" and len(result.orbits) == len(points)
+    near = f"classifiers that are not all equal, but fit into an arc of {result.outside:.6g} radians"
     return CompleteList(
-        status=ProofStatus.PROVED if proved else ProofStatus.UNDECIDED,
-        statement=result.text,
+        status=ProofStatus.PROVED if accepted and not result.outside else ProofStatus.UNDECIDED,
+        statement=("PROVED outside of the region: " if result.outside else "") + result.text,
         points=tuple(points),
         copies=tuple(orbit.copies for orbit in result.orbits),
         costs=tuple(orbit.cost for orbit in result.orbits),
+        region=near if result.outside else None,
         boxes=boxes,
-        collapsed_are_saddles=proved and result.saddles,
-        certificate=certificate,
+        collapsed_are_saddles=accepted and result.saddles,
+        certificate=certificate if accepted else None,
     )
 
 

@@ -47,7 +47,7 @@ def completeness_of(
         orbits=len(proved.points),
         decides=proved.collapsed_are_saddles and not notes,
         region=proved.region,
-        evidence=proved.certificate if proved.status is ProofStatus.PROVED else None,
+        evidence=proved.certificate,
     )
     return completeness, notes
 

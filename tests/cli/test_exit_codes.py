@@ -210,7 +210,7 @@ def ctrl_c_keeps(words, mark, place):
 @posix
 def test_ctrl_c_keeps_what_verify_found(tmp_path):
     words = ["verify", *LONG, "--effort", "thorough", "--no-proofs"]
-    assert ctrl_c_keeps(words, "rank 2: ", tmp_path / "landscape.json")["complete"] is False
+    assert ctrl_c_keeps(words, "rank 2: ", tmp_path / "landscape.json")["finished"] is False
 
 
 @posix

@@ -5,6 +5,7 @@ import json
 import time
 import zlib
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from sphereufm import UFMProblem, align, find_critical_points, hessian_spectrum, prove_complete
 from sphereufm.certify.complete.check import CompleteCheckError, check_complete_bytes
-from sphereufm.certify.complete.lemmas import collapsed_are_saddles, least_mismatch
+from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
 from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
 from sphereufm.complete.circles import closed_neighbourhood
@@ -63,24 +64,55 @@ def test_a_search_by_descent_finds_nothing_that_the_closed_form_lacks():
         assert collapsed or any(align(X, Y, problem.symmetry) for Y in points)
 
 
-@pytest.mark.parametrize("tau", [0.5, 1.0, 6.0])
-def test_no_descent_ends_in_the_neighbourhood_that_the_lemma_closes(tau):
-    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+@pytest.mark.parametrize(
+    ("sizes", "tau"), [((1, 1, 1), 0.5), ((1, 1, 1), 6.0), ((2, 2, 2), 1), ((1, 1, 2), 2), ((2, 1, 1, 1), 3)]
+)
+def test_no_descent_ends_in_the_neighbourhood_that_a_lemma_closes(sizes, tau):
+    problem, K = UFMProblem(class_sizes=sizes, dim=2, tau=tau), len(sizes)
     closed = closed_neighbourhood(read(problem))
+    assert closed > 0.05
     rng = np.random.default_rng(0)
-    angles = np.hstack([rng.uniform(-closed, closed, (200, 3)), rng.uniform(0, 7, (200, 3))])
+    angles = np.hstack([rng.uniform(-closed, closed, (100, K)), rng.uniform(0, 7, (100, sum(sizes)))])
     search = find_critical_points(problem, np.stack([np.cos(angles), np.sin(angles)], 1))
     for X in search.X[search.converged]:
-        chords = np.linalg.norm(X[:, [0, 0, 1]] - X[:, [1, 2, 2]], axis=0).max()
+        chords = np.linalg.norm(X[:, :K, None] - X[:, None, :K], axis=0).max()
         assert chords < 1e-5 or chords > 2 * np.sin(closed / 2)
 
 
-def test_signed_sums_of_three_classes_of_equal_weights_always_agree():
-    for sizes in ((1, 1, 2), (2, 3, 4), (1, 5, 2)):
-        assert least_mismatch(read(UFMProblem(class_sizes=sizes, dim=2, tau=1))) == 0
-    weighted = read(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(3, 4, 5)))
-    assert least_mismatch(weighted) == Fraction(1, 12)
-    assert closed_neighbourhood(weighted) > 0
+@given(*[st.lists(st.integers(1, 30), max_size=5)] * 2)
+def test_signed_sums_are_compared_as_they_are_one_by_one(a, b):
+    first, second = ({sum(s, Fraction(0)) for s in product(*((x, -x) for x in side))} for side in (a, b))
+    differ, shared = compared(first, second)
+    apart = [abs(s - t) for s in first for t in second if s != t]
+    assert differ == min(apart, default=None)
+    assert shared == min((abs(s) for s in first if s in second), default=None)
+
+
+def test_equal_samples_are_settled_from_the_temperature_of_a_birth_on():
+    # at K = 3, n = 2 critical points are born on the collapsed family at tau = 1/2
+    def closed(tau, sizes=(2, 2, 2), **more):
+        return closed_neighbourhood(read(UFMProblem(class_sizes=sizes, dim=2, tau=tau, **more)))
+
+    assert closed("1/2") == closed("1/4") == 0 < closed("51/100") < closed("1")
+    assert closed("1", (1, 1, 2)) > 0
+    assert closed("1", (1, 1, 1), weights=(3, 4, 5)) > 0
+
+
+def test_a_neighbourhood_that_no_lemma_closes_is_part_of_the_statement(certificate):
+    data = {**certificate, "method": "planar-outside"}
+    closed = float.fromhex(data["closed"])
+    result = check_complete_bytes(json.dumps(data).encode())
+    assert (result.status, result.outside, result.saddles) == ("PROVED", closed, False)
+    assert f"fit into no arc of {closed:.6g} radians" in result.text
+    assert status({**data, "closed": (1.6).hex()}) == "UNREADABLE"
+
+
+@pytest.mark.slow
+def test_what_is_next_to_the_collapsed_family_is_named_where_no_lemma_reaches():
+    result = prove_complete(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, weights=(1, 1, 4)))
+    assert (result.status.name, result.certificate is None) == ("UNDECIDED", False)
+    assert "arc of 0.015625 radians" in result.region
+    assert "fit into no arc of 0.015625 radians" in check_complete_bytes(result.certificate).text
 
 
 @pytest.mark.parametrize("weights", [(3, 4, 5), (1, 2, 4)])
@@ -324,3 +356,10 @@ def test_three_classes_are_known_completely(tau, orbits):
 def test_four_classes_in_the_plane_are_known_completely():
     result = prove_complete(UFMProblem(class_sizes=(1,) * 4, dim=2, tau=1))
     assert (result.status.name, len(result.points)) == ("PROVED", 37)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sizes", "orbits"), [((2, 2, 2), 43), ((1, 1, 2), 42)])
+def test_several_samples_a_class_are_known_completely(sizes, orbits):
+    result = prove_complete(UFMProblem(class_sizes=sizes, dim=2, tau=1))
+    assert (result.status.name, len(result.points)) == ("PROVED", orbits)

@@ -67,17 +67,19 @@ MOST_WORK, A_ZERO, A_PAIR = 1e9, 4000, 80
 class CompleteResult:
     """What was found out: a status, the statement in words, the orbits by cost, and whether all else are saddles.
 
-    ``saddles``: whether every critical point that the orbits leave out, a collapsed one, is a strict saddle.
+    ``saddles``: whether every critical point that the orbits leave out, a collapsed one, is a strict saddle;
+    ``outside``: the arc of classifiers up to which nothing is known, 0 where everything is.
     """
 
     status: str
     text: str
     orbits: tuple[Orbit, ...] = ()
     saddles: bool = False
+    outside: float = 0.0
 
 
 def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
-    """All critical points with W in a plane, outside of the collapsed family."""
+    """All critical points with W in a plane, outside of the collapsed family, or of a neighbourhood of it."""
     K = p.classes
     one_each = sorted(p.labels) == list(range(K))
     closed = number(data["closed"], "closed")
@@ -85,15 +87,17 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     # their orders on the circle are gone through one by one
     refuse_if(not 2 <= K <= MOST_CLASSES, f"the plane is searched for 2 to {MOST_CLASSES} classes")
     refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
-    walks = affordable((read_search(p, value, closed) for value in searches), K * len(p.labels))
+    walks = affordable((read_search(p, value, closed) for value in searches), 3 * K * len(p.labels))
     if not (p.dim == 2 or (K == 3 and one_each and p.dim > 2)):
         raise NotProvedError("the plane is not known to hold all critical points of this instance")
-    if not lemma_closed(p, closed):
+    outside = closed if data["method"] == OUTSIDE else 0.0
+    refuse_if(not 0 <= outside < 1.57, "the neighbourhood must lie between 0 and pi/2")
+    if not outside and not lemma_closed(p, closed):
         raise NotProvedError(f"the neighbourhood {closed:g} of the collapsed family is not closed by a lemma")
     check_orders(p, [equations.order for equations, _, _ in walks])
     proved = [prove_tree(*walk) for walk in walks]
     orbits = check_orbits(p, proved, items(data["orbits"], "orbits", 10_000))
-    return result_of(p, orbits)
+    return result_of(p, orbits, outside)
 
 
 Search = tuple[Any, list[Any], Tree]
@@ -236,7 +240,7 @@ def two_classes(p: Instance, _: dict[str, Any]) -> CompleteResult:
                 raise NotProvedError("the distance of the classifiers is not decided")
         orbits += [Orbit(cost=cost, copies=copies) for cost in costs]
     orbits.sort(key=lambda orbit: orbit.cost)
-    return result_of(p, tuple(orbits))
+    return result_of(p, tuple(orbits), 0.0)
 
 
 def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
@@ -245,18 +249,17 @@ def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
     return float(((-z).exp().log1p() + exact(1 - positive_weight) * z).mid())
 
 
-def result_of(p: Instance, orbits: tuple[Orbit, ...]) -> CompleteResult:
+def result_of(p: Instance, orbits: tuple[Orbit, ...], outside: float) -> CompleteResult:
     """What is proved of cross-entropy."""
-    saddles = collapsed_are_saddles(p)
-    collapsed = (
-        "has all classifiers equal and is a strict saddle," if saddles else "has all classifiers equal"
-    )
+    saddles = not outside and collapsed_are_saddles(p)
+    collapsed = " has all classifiers equal" + " and is a strict saddle," * saddles + " or"
+    where = f" whose classifiers fit into no arc of {outside:.6g} radians" if outside else collapsed
     text = (
-        f"every critical point {collapsed} or is, up to O({p.dim}) and permutations of equal samples and classes, in "
+        f"every critical point{where} is, up to O({p.dim}) and permutations of equal samples and classes, in "
         f"exactly one of these {len(orbits)} critical orbits, and all of them exist; "
         + listed([orbit.cost for orbit in orbits])
     )
-    return CompleteResult(status=PROVED, text=text, orbits=orbits, saddles=saddles)
+    return CompleteResult(status=PROVED, text=text, orbits=orbits, saddles=saddles, outside=outside)
 
 
 def listed(costs: list[float]) -> str:
@@ -264,10 +267,12 @@ def listed(costs: list[float]) -> str:
     return "costs: " + ", ".join(f"{cost:.6f}" for cost in costs[:40]) + (", ..." if len(costs) > 40 else "")
 
 
-METHODS: dict[str, Any] = {"planar": planar, "two-classes": two_classes, "charts": own_cost}
+OUTSIDE = "planar-outside"
+METHODS: dict[str, Any] = {"planar": planar, OUTSIDE: planar, "two-classes": two_classes, "charts": own_cost}
 # what each method needs besides the head
 NEEDED = {
     "planar": {"closed", "searches", "orbits"},
+    OUTSIDE: {"closed", "searches", "orbits"},
     "two-classes": set[str](),
     "charts": {"searches", "orbits"},
 }

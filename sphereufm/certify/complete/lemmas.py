@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from flint import arb
@@ -18,18 +18,36 @@ def lemma_closed(p: Instance, closed: float) -> bool:
         return False
     x, c = (arb(closed) / 2).sin_cos()
     tau, K = exact(p.tau), p.classes
-    return closed == 0 or balanced_lemma(p, tau, K, arb(closed), x, c) or mismatch_lemma(p, tau, x, c)
+    return closed == 0 or balanced_lemma(p, tau, K, arb(closed), x, c) or ends_lemma(p, tau, x, c)
 
 
-def mismatch_lemma(p: Instance, tau: Any, x: Any, c: Any) -> bool:
-    """Lemma 1: signed sums of weights of any two classes differ by g, ``tanh(tau x) + 1 - c + 2 x < g``."""
-    return bool((tau * x).tanh() + 1 - c + 2 * x < exact(least_mismatch(p)))
-
-
-def least_mismatch(p: Instance) -> Fraction:
-    """The least difference of signed weight sums of two classes, over all classes and signs; 0 beyond 4096 sums."""
+def ends_lemma(p: Instance, tau: Any, x: Any, c: Any) -> bool:
+    """Lemma 1: no two classes can be the ends of W."""
     sums = signed_sums(p)
-    return min((abs(s - t) for a, b in combinations(sums, 2) for s in a for t in b), default=Fraction(0))
+    weights = [sum(p.weights_of(k), Fraction(0)) for k in range(p.classes)]
+    for a, b in combinations(range(len(sums)), 2):
+        differ, shared = compared(sums[a], sums[b])
+        if differ is not None and not (tau * x).tanh() + 1 - c + 2 * x < exact(differ):
+            return False
+        if shared is not None and not no_balance(p.classes, tau, x, c, weights[a] + weights[b], shared):
+            return False
+    return len(sums) > 1
+
+
+def compared(a: set[Fraction], b: set[Fraction]) -> tuple[Fraction | None, Fraction | None]:
+    """The least difference of two sums that differ, and the least size of a sum in both; None where there is none."""
+    near = [t - s for s, t in pairwise(sorted(a | b)) if (s in a and t in b) or (s in b and t in a)]
+    return min(near, default=None), min(map(abs, a & b), default=None)
+
+
+def no_balance(K: int, tau: Any, x: Any, c: Any, ends: Fraction, shared: Fraction) -> bool:
+    """Lemma 1 (ii): the ends' features, of this weight and with these signed sums, outweigh those between."""
+    end, between, v = exact(ends), exact(1 - ends), (-2 * tau * x).exp()
+    room = K * (tau / 2 + 2) * x + (K + 1) * (1 - c)
+    sines = ((K - 2) * exact(shared) - room).max(0)
+    cosines = (between * between - sines * sines).max(0).sqrt() + x * between
+    left = end * 2 * v / (2 * v + K - 2) * c * (tau * x * c).tanh()
+    return bool(left > (1 - c) * end + x * (3 * x * end + 2 / (2 + (K - 2) * v) * cosines))
 
 
 def signed_sums(p: Instance) -> list[set[Fraction]]:

@@ -187,8 +187,8 @@ class LandscapeReport:
             },
             "notes": list(self.notes),
             "seed": self.seed,
-            "complete": self.complete,
-            "completeness": None if self.completeness is None else self.completeness.to_json(),
+            "finished": self.complete,
+            "complete": None if self.completeness is None else self.completeness.to_json(),
             "proofs": None if self.proofs is None else asdict(self.proofs),
             "connections": None
             if self.connections is None
@@ -297,8 +297,9 @@ def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeR
         else RankOneCount(orbits=rank_one["classes"], listed=rank_one["listed"]),
         notes=tuple(data["notes"]),
         seed=data["seed"],
-        complete=bool(data["complete"]),
-        completeness=None if data.get("completeness") is None else Completeness(**data["completeness"]),
+        # files before 0.2.0 say under this key whether the run was finished
+        complete=bool(data.get("finished", data["complete"])),
+        completeness=Completeness(**data["complete"]) if isinstance(data["complete"], dict) else None,
         proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
         connections=connections_from_json(data.get("connections"), len(data["critical"])),
     )
