@@ -7,8 +7,7 @@ where every class has a sample.  Newton's method, with
     b <- b - s (C + 1 1^T trace(C) / K^2)^{-1} r,
 
 and the step ``s`` shortened while the cost does not fall.  Where costs are nearly exponential in ``b`` a step lowers
-them by a factor of e only, so it begins with some samples of each class, weighted by how many they stand for, and goes
-on with all where all are in memory.
+them by a factor of e only: many steps are made, over samples that are in memory, some of each class where not all are.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import block_from_labels
 
-# how often some and all samples are gone through at most; any bias gives a valid bound
-_STEPS, _STEPS_OF_ALL = 40, 8
+# how often samples are gone through at most; any bias gives a valid bound
+_STEPS = 40
 _SHORTEST = 1e-3
 # sum of |r| over the sum of |G|: what rounding leaves
 _FLAT = 1e-13
 _COLUMNS = 1 << 12
-# numbers of the sample to begin with: 32 MB
+# numbers of some samples of each class: 32 MB
 _SAMPLE = 1 << 22
 
 
@@ -41,7 +40,7 @@ class Logits:
     bias: Array  #: shape ``(K,)``: where to start
     #: Yields the logits, ``(K, n)`` at a time; called once for each pass.
     parts: Callable[[], Iterable[Array]]
-    weights: Array | None = None  #: shape ``(N,)`` or None: how many samples each stands for; None for one
+    weights: Array | None = None  #: shape ``(N,)``: how many samples each stands for; None for one
 
     @property
     def samples(self) -> int:
@@ -69,16 +68,6 @@ class Logits:
             bias=self.bias[places],
             parts=lambda: (A[places] for A in self.parts()),
         )
-
-    def sample(self) -> Logits:
-        """Some samples of each class; logits are in memory."""
-        chosen, start = few_of_each(self.labels, self.bias.size), 0
-        labels, found = self.labels[chosen], []
-        for A in self.parts():
-            found.append(A[:, chosen[start : start + A.shape[1]]])
-            start += A.shape[1]
-        weights = np.bincount(self.labels) / np.bincount(labels)
-        return Logits(labels=labels, bias=self.bias, parts=lambda: found, weights=weights[labels])
 
 
 def few_of_each(labels: NDArray[np.intp], classes: int) -> NDArray[np.bool_]:
@@ -114,13 +103,8 @@ def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
     """
     b = logits.bias.copy()
     cost, r, C, scale = _moments(logits, tau, b)
-    if logits.weights is None and logits.samples * b.size > 4 * _SAMPLE:
-        guess = best_bias(logits.sample(), tau, negligible).bias
-        trial = _moments(logits, tau, guess)
-        if trial[0] < cost:
-            b, (cost, r, C, scale) = guess, trial
     step, length = newton(r, C), 1.0
-    for _ in range(_STEPS if logits.samples * b.size <= 4 * _SAMPLE else _STEPS_OF_ALL):
+    for _ in range(_STEPS):
         if np.abs(r).sum() <= _FLAT * scale or cost <= negligible or length < _SHORTEST:
             break
         trial = _moments(logits, tau, b - length * step)

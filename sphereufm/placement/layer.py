@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.companion import View
+from sphereufm.features.metrics.companion import Companion, View
 from sphereufm.features.readers import finite_blocks
 from sphereufm.geometry.spheres import Array
+
+Gatherer = TypeVar("Gatherer", bound=Companion)
 
 _BLOCK_LOGITS = 1 << 18
 # 8 MB of doubles: what is done to a block element by element stays near the processor
@@ -40,13 +43,16 @@ class Layer:
             yield H.T, self.features.labels[start : start + len(block)]
             start += len(block)
 
-    def views(self) -> Iterator[View]:
-        """Yield the same as residuals about zero, with their products, block by block."""
+    def gather(self, companion: Gatherer) -> Gatherer:
+        """Let a companion gather the same as residuals about zero, with their products, block by block."""
         start = 0
         for H, y in self.blocks():
             rows = slice(start, start + y.size)
-            yield View(rows=rows, residuals=H.T, labels=y, products=H.T @ self.W, lengths=None, centred=False)
+            companion.add(
+                View(rows=rows, residuals=H.T, labels=y, products=H.T @ self.W, lengths=None, centred=False)
+            )
             start = rows.stop
+        return companion
 
     def logits(self) -> Iterator[tuple[Array, NDArray[np.intp]]]:
         """Yield ``W^T H`` (without bias and temperature), shape ``(K, n)``, and the labels, block by block."""

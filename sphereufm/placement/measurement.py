@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,6 @@ from sphereufm.problem.ufm import UFMProblem
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
-_WELL_CLASSIFIED = (
-    "Theorem F: every sample is well classified, so that such a critical point would be a global minimiser or a strict "
-    "saddle"
-)
 _UNBOUNDED = (
     "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
     "and the features do not tell which tau was used; give --tau with the value used in training"
@@ -240,25 +236,20 @@ class _Plan:
         tau = 1.0 if self.tau is None else _as_float(self.tau)
         found = ordinary_position(layer, tau, self.squares, self.place.weight_decay, self.nonnegative, sums)
         source = "one" if self.given is None else "given"
-        return LandscapePosition(**asdict(found), tau=tau, tau_source=source, notes=self._notes())
+        return replace(found, tau=tau, tau_source=source, notes=self._notes())
 
     def _place_on_spheres(self, layer: Layer, tau: Number, fit: TemperatureFit | None) -> LandscapePosition:
         """Position of unit features."""
         sums = self.companion if isinstance(self.companion, SphereSums) else None
-        look = self.place.curvature
-        found = asdict(
-            sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums, loss=self.place.loss)
-        )
-        if not math.isfinite(found["relative_gradient_norm"]):
-            found["relative_gradient_norm"] = None
-        well = (_WELL_CLASSIFIED,) if found.pop("well_classified") else ()
-        return LandscapePosition(
-            **found,
+        look, loss = self.place.curvature, self.place.loss
+        found = sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums, loss=loss)
+        return replace(
+            found,
             **self._margins(fit),
             tau=_as_float(tau),
             tau_source=self.source if fit is None else "fitted",
             normalized=self.normalize,
-            notes=(*self._notes(), *well),
+            notes=(*self._notes(), *found.notes),
         )
 
     def _margins(self, fit: TemperatureFit | None) -> dict[str, Any]:

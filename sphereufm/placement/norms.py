@@ -23,6 +23,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from sphereufm.geometry.spheres import Array
@@ -59,7 +60,7 @@ class BalancedNorms:
         return -p * math.log(p) - (1.0 - p) * math.log1p(-p) + p * math.log(K - 1)
 
 
-def frame_cost(counts: Array, norms: float, tau: float, bias: Array) -> float:
+def frame_cost(counts: NDArray[np.intp], norms: float, tau: float, bias: Array) -> float:
     """Cost of a simplex frame with ``|W|_F |H|_F = norms``, features of equal length, and this bias.
 
     ``counts``, shape ``(K,)``: samples of each class; ``bias``, shape ``(K,)``.

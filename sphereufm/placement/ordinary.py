@@ -25,31 +25,20 @@ over: the bound is ``sum omega Ent`` where ``tau c |G|_2 <= sqrt(mu_W mu_H)``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.bias import Logits, best_bias
+from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import Layer
 from sphereufm.placement.norms import BalancedNorms, frame_cost
 from sphereufm.placement.ordinary_sums import BoundTerms, OrdinarySums
 
 # a bias whose cost is this share of the network's is as good as one of cost zero
 _NEGLIGIBLE = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrdinaryPosition:
-    """Position of a network that normalises nothing; see :class:`~sphereufm.placement.LandscapePosition`."""
-
-    cost: float
-    optimality_gap: float
-    gap_method: str
-    free_bias_gap: float | None
-    least_cost_range: tuple[float, float]
-    nonnegative_gap: float | None
-    regularised_gap: float | None
 
 
 def ordinary_position(
@@ -59,7 +48,7 @@ def ordinary_position(
     weight_decay: tuple[float, float] | None = None,
     nonnegative: bool = False,
     sums: OrdinarySums | None = None,
-) -> OrdinaryPosition:
+) -> LandscapePosition:
     """Bound the cost from below for a layer's own norms.
 
     * ``tau``: multiplies ``W^T H``; the bias is added after.
@@ -70,76 +59,48 @@ def ordinary_position(
       two more passes are made, where there is a bias, classes have different numbers of samples, and logits
       were not kept.
     """
-    counts = np.bincount(layer.features.labels, minlength=layer.W.shape[1]).astype(np.float64)
+    sums = sums or layer.gather(OrdinarySums.of(layer, tau))
+    counts, own = sums.counts, sums.terms(layer.bias)
     squares = (float(np.square(layer.W).sum()), feature_squares)
-    norms = float(np.sqrt(squares[0] * squares[1]))
-    if sums is None:
-        sums = OrdinarySums.of(layer, tau)
-        for view in layer.views():
-            sums.add(view)
-    own = sums.terms(layer.bias)
-    bounds = {"norm-bound": own.best(1.0, own.pull * norms)}
-    free, balanced = [own], None
-    if (counts == counts[0]).all():
-        balanced = BalancedNorms(classes=counts.size, samples=int(counts.sum()), tau=tau)
-        bounds["closed-form"] = balanced.least_cost(norms)
+    norms, cost = float(np.sqrt(squares[0] * squares[1])), own.cost
+    bounds: dict[str, BoundTerms | BalancedNorms] = {"norm-bound": own}
+    over_biases: list[BoundTerms] | list[BalancedNorms] = [own]
+    balanced = BalancedNorms(classes=counts.size, samples=int(counts.sum()), tau=tau)
+    is_balanced = bool((counts == counts[0]).all())
+    if is_balanced:
+        bounds["closed-form"] = balanced
+        over_biases = [balanced]
     elif layer.bias is not None:
-        free = _at_best_bias(layer, sums, own.cost)
-    method = max(bounds, key=bounds.__getitem__)
-    low = bounds[method]
-    return OrdinaryPosition(
-        cost=own.cost,
-        optimality_gap=max(own.cost - low, 0.0),
+        over_biases = _at_best_bias(layer, sums, cost)
+
+    lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
+    method = max(lows, key=lows.__getitem__)
+    free = max(bound.least_cost(norms) for bound in over_biases)
+    nonnegative_gap = regularised_gap = None
+    if nonnegative and is_balanced:
+        nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
+    if weight_decay is not None:
+        objective = cost + 0.5 * float(np.dot(weight_decay, squares))
+        least = max(bound.least_regularised(weight_decay) for bound in over_biases)
+        regularised_gap = max(objective - least, 0.0)
+    return LandscapePosition(
+        cost=cost,
+        optimality_gap=max(cost - lows[method], 0.0),
         gap_method=method,
-        free_bias_gap=None if layer.bias is None else _free_gap(own, free, balanced, norms),
-        least_cost_range=(min(low, own.cost), _attained(layer, tau, counts, norms, own.cost)),
-        nonnegative_gap=_nonnegative_gap(own.cost, balanced, norms) if nonnegative else None,
-        regularised_gap=_regularised_gap(own, free, balanced, squares, weight_decay),
+        free_bias_gap=None if layer.bias is None else max(cost - free, 0.0),
+        least_cost_range=(min(lows[method], cost), _attained(layer, tau, counts, norms, cost)),
+        nonnegative_gap=nonnegative_gap,
+        regularised_gap=regularised_gap,
     )
 
 
-def _free_gap(own: BoundTerms, free: list[BoundTerms], balanced: BalancedNorms | None, norms: float) -> float:
-    """Distance of the cost from a lower bound over all biases."""
-    if balanced is not None:
-        return max(own.cost - balanced.least_cost(norms), 0.0)
-    return max(own.cost - max(terms.best(1.0, terms.pull * norms) for terms in free), 0.0)
-
-
-def _attained(layer: Layer, tau: float, counts: Array, norms: float, cost: float) -> float:
+def _attained(layer: Layer, tau: float, counts: NDArray[np.intp], norms: float, cost: float) -> float:
     """The lower of the network's cost and that of a simplex frame with its norms and bias, where there is one."""
     d, K = layer.W.shape
     if d < K - 1:
         return cost
     bias = np.zeros(K) if layer.bias is None else layer.bias
     return min(cost, frame_cost(counts, norms, tau, bias))
-
-
-def _nonnegative_gap(cost: float, balanced: BalancedNorms | None, norms: float) -> float | None:
-    """Distance from the least cost of nonnegative features, where that is known."""
-    if balanced is None:
-        return None
-    bound = BalancedNorms(
-        classes=balanced.classes, samples=balanced.samples, tau=balanced.tau, nonnegative=True
-    )
-    return max(cost - bound.least_cost(norms), 0.0)
-
-
-def _regularised_gap(
-    own: BoundTerms,
-    free: list[BoundTerms],
-    balanced: BalancedNorms | None,
-    squares: tuple[float, float],
-    decay: tuple[float, float] | None,
-) -> float | None:
-    """Distance of the objective with weight decay from a lower bound over all norms, and biases where there are any."""
-    if decay is None:
-        return None
-    objective = own.cost + 0.5 * (decay[0] * squares[0] + decay[1] * squares[1])
-    if balanced is not None:
-        return max(objective - balanced.least_regularised(decay), 0.0)
-    root = float(np.sqrt(decay[0] * decay[1]))
-    tops = [min(1.0, root / terms.pull) if terms.pull > 0.0 else 1.0 for terms in free]
-    return max(objective - max(t.best(top, 0.0) for t, top in zip(free, tops, strict=True)), 0.0)
 
 
 def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTerms]:
@@ -149,13 +110,11 @@ def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTe
     there: two passes.
     """
     kept = sums.sample_logits().present()
-    if sums.has_all_logits:
-        found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
-        return [_collect(kept, sums.tau, found.bias).balanced_terms()]
     found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
-    whole = Logits(
-        labels=layer.features.labels, bias=sums.bias, parts=lambda: (A for A, _ in layer.logits())
-    ).present()
+    if sums.has_all_logits:
+        return [_collect(kept, sums.tau, found.bias).balanced_terms()]
+    parts = lambda: (A for A, _ in layer.logits())
+    whole = Logits(labels=layer.features.labels, bias=sums.bias, parts=parts).present()
     first = _collect(whole, sums.tau, found.bias)
     second = _collect(whole, sums.tau, found.corrected(first.gathered.added["row_sums"] / whole.samples))
     return [first.balanced_terms(), second.balanced_terms()]

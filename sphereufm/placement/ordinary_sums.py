@@ -21,8 +21,8 @@ from sphereufm.problem.losses.interface import block_from_labels
 # p log p with p below this is zero to all digits that are printed, and its logarithm stays finite
 _TINY = 1e-300
 _STEPS = 100
-# logits that are kept for the best bias, all of them where they take no more than 256 MB
-_MOST_LOGITS = 1 << 25
+# logits that are kept for the best bias, all of them where they take no more than 128 MB
+_MOST_LOGITS = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +47,15 @@ class BoundTerms:
         own = -np.where(rest > 0.0, rest * np.log(np.maximum(rest, _TINY)), 0.0)
         entropy = float(own.mean()) - c * float(self.q.mean()) * np.log(c) - c * self.off_label
         return float(self.share * entropy - c * price + c * self.bias_term)
+
+    def least_cost(self, norms: float) -> float:
+        """Lower bound on the cost where ``|W|_F |H|_F`` is at most ``norms``."""
+        return self.best(1.0, self.pull * norms)
+
+    def least_regularised(self, decay: tuple[float, float]) -> float:
+        """Lower bound with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added."""
+        root = float(np.sqrt(decay[0] * decay[1]))
+        return self.best(min(1.0, root / self.pull) if self.pull > 0.0 else 1.0, 0.0)
 
     def best(self, top: float, price: float) -> float:
         """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
@@ -149,17 +158,10 @@ class OrdinarySums:
         return replace(self.terms(None), pull=(1.0 - t) * self._pull() + t * extra, share=1.0 - t)
 
     def sample_logits(self) -> Logits:
-        """The logits that were kept, of all samples or of some."""
+        """The logits that were kept, of all samples or of some, which then stand for those of their class."""
         parts, labels = tuple(self.gathered.joined["logits"]), self.labels[self.kept]
-        weights = (
-            None if self.has_all_logits else (self.counts / np.bincount(labels, minlength=self.bias.size))
-        )
-        return Logits(
-            labels=labels,
-            bias=self.bias,
-            parts=lambda: parts,
-            weights=None if weights is None else weights[labels],
-        )
+        weights = self.counts / np.maximum(np.bincount(labels, minlength=self.bias.size), 1)
+        return Logits(labels=labels, bias=self.bias, parts=lambda: parts, weights=weights[labels])
 
     @property
     def has_all_logits(self) -> bool:

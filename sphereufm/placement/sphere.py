@@ -24,6 +24,7 @@ import numpy as np
 
 from sphereufm.features.metrics.companion import Gathered, View, add_to_classes
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
+from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import Layer
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.interface import relative_gradient_norm
@@ -46,23 +47,12 @@ _LEAST_PULL = 1e-16
 # squares of which less than this share remains are differences of nearly equal numbers
 _CANCELS = 1e-6
 _TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale")
+_WELL_CLASSIFIED = (
+    "Theorem F: every sample is well classified, so that such a critical point would be a global minimiser or a strict "
+    "saddle"
+)
 # curvature above minus this share of the Hessian's scale is rounding
 _FLAT = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpherePosition:
-    """Position of unit features; see :class:`~sphereufm.placement.LandscapePosition`."""
-
-    cost: float
-    gradient_norm: float
-    relative_gradient_norm: float
-    optimality_gap: float
-    gap_method: str
-    nonnegative_gap: float | None
-    collapsed_distance: float | None
-    negative_curvature: float | None
-    well_classified: bool = False
 
 
 def sphere_position(
@@ -73,30 +63,28 @@ def sphere_position(
     curvature: bool = True,
     sums: SphereSums | None = None,
     loss: Loss = PLAIN,
-) -> SpherePosition:
+) -> LandscapePosition:
     """Place a layer of unit features and unit classifiers.
 
-    * ``layer``: with ``unit`` set; its classifier has unit columns.
     * ``nonnegative``: whether all features are entrywise nonnegative.
     * ``in_memory``: most numbers of a point that is kept in memory.
-    * ``curvature``: whether negative curvature is looked for.
     * ``sums``: what was gathered of all features already; without them they are gone through here.
 
     Raises InvalidInputError if ``tau`` is not positive.
     """
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)
-    if sums is not None:
-        found = sums.result(problem)
-    elif d * (K + problem.samples) <= in_memory:
+    if sums is None and d * (K + problem.samples) <= in_memory:
         found = _evaluate(problem, layer, curvature)
     else:
-        found = _stream(problem, layer)
+        sums = sums or layer.gather(SphereSums.of(layer.W, problem.samples, problem.tau, None, loss=loss))
+        found = sums.result(problem)
     bound = nonnegative_minimum(problem) if nonnegative else None
-    return SpherePosition(
-        **found,
-        nonnegative_gap=None if bound is None else max(found["cost"] - bound, 0.0),
-    )
+    if bound is not None:
+        found["nonnegative_gap"] = max(found["cost"] - bound, 0.0)
+    if not math.isfinite(found["relative_gradient_norm"]):
+        found["relative_gradient_norm"] = None
+    return LandscapePosition(**found)
 
 
 def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, Any]:
@@ -104,23 +92,18 @@ def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, A
     H = np.concatenate([block for block, _ in layer.blocks()], axis=1)
     point = problem.at(normalize(np.concatenate([layer.W, H], axis=1)))
     gap = optimality_gap(problem, point.X)
+    C = layer.W.T.copy()
+    add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
     return {
         "cost": float(point.cost),
         "gradient_norm": float(tangent_norm(point.gradient)),
         "relative_gradient_norm": float(relative_gradient_norm(point)),
         "optimality_gap": gap.value,
         "gap_method": gap.method,
-        "collapsed_distance": distance_of(_class_sums(layer, H), problem.samples),
+        "collapsed_distance": distance_of(C, problem.samples),
         "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
-        "well_classified": theorem_f(problem, point.X).applies,
+        "notes": (_WELL_CLASSIFIED,) if theorem_f(problem, point.X).applies else (),
     }
-
-
-def _class_sums(layer: Layer, H: Array) -> Array:
-    """Each classifier with the sum of the features of its class, in rows."""
-    C = layer.W.T.copy()
-    add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
-    return C
 
 
 def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
@@ -131,14 +114,6 @@ def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
     value = float(found.eigenvalues[0])
     scale = float(np.abs(problem.at(X).gradient_scale).max()) * max(problem.tau, 1.0)
     return value if value < -_FLAT * scale else None
-
-
-def _stream(problem: UFMProblem, layer: Layer) -> dict[str, Any]:
-    """The same in one pass, with the bound at the first multipliers and no search for curvature."""
-    total = SphereSums.of(layer.W, problem.samples, problem.tau, base=None, loss=problem.loss)
-    for view in layer.views():
-        total.add(view)
-    return total.result(problem)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -300,7 +275,6 @@ class SphereSums:
             "optimality_gap": bounds[method],
             "gap_method": method,
             "collapsed_distance": distance_of(self.classes.total(found) + W.T, problem.samples),
-            "negative_curvature": None,
         }
 
     def _multiplier_bound(self, problem: UFMProblem, total: dict[str, float]) -> float:

@@ -59,13 +59,12 @@ def read_everything_here(path):
         read_everything(path)
         return
     module = hdf5 if form == "hdf5" else arrow
-    more = () if form == "hdf5" else (form,)
     library, file = module.load(), StoredFile.at(VARIANT)
-    for listed in module.describe(library, file, "x", *more):
-        source = isolated._source(file, "x", form, {**vars(listed)})
+    for listed in module.describe(library, file, form):
+        source = isolated._source(file, form, {**vars(listed)})
         if listed.refused:
             source.read()
-        for block in module.blocks(library, file, "x", *more, listed, 4096):
+        for block in module.blocks(library, file, form, listed, 4096):
             np.isfinite(block)
 
 

@@ -175,9 +175,7 @@ def test_a_bias_far_from_the_best_still_gives_a_valid_bound():
         )
     for scale in (0.0, 0.3, 3.0):
         other = b + scale * rng.standard_normal(4)
-        sums = ordinary_sums.OrdinarySums(tau=1.0, bias=other, labels=y).fresh()
-        for view in whole.views():
-            sums.add(view)
+        sums = whole.gather(ordinary_sums.OrdinarySums(tau=1.0, bias=other, labels=y).fresh())
         terms = sums.balanced_terms()
         assert 0.0 <= terms.best(1.0, terms.pull * norms) <= min(costs)
 

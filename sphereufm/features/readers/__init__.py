@@ -12,8 +12,7 @@ from pathlib import Path
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.columns import with_matrix
-from sphereufm.features.readers.isolated.hdf5 import find_hdf5_magic
-from sphereufm.features.readers.isolated.parent import open_isolated
+from sphereufm.features.readers.isolated.parent import Format, open_isolated
 from sphereufm.features.readers.keys import Role, choose_key
 from sphereufm.features.readers.pickle.torch_files import (
     LEGACY_MAGIC,
@@ -52,6 +51,7 @@ __all__ = [
 
 _MAGIC_BYTES = 32
 _MAX_SCHEMA = 2**24
+_TABLES: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1\0\0": "feather"}
 
 
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
@@ -118,6 +118,9 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     """Choose the reader by the first bytes."""
     name = file.name
     magic = file.read_at(0, _MAGIC_BYTES)
+    for start, form in _TABLES.items():
+        if magic.startswith(start):
+            return with_matrix(name, open_isolated(file, form))
     if magic.startswith(NPY_MAGIC):
         return open_npy(file, name)
     if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -125,24 +128,25 @@ def _open_file(file: StoredFile) -> dict[str, ArraySource]:
         return (open_torch_zip if is_torch_zip(entries) else open_npz)(file, name, entries)
     if magic.startswith(b"\x80") and LEGACY_MAGIC in magic:
         return open_torch_legacy(file, name)
-    if magic.startswith(b"PAR1"):
-        return with_matrix(name, open_isolated(file, name, "parquet"))
-    if magic.startswith(b"ARROW1\0\0"):
-        return with_matrix(name, open_isolated(file, name, "feather"))
-    if _looks_like_stream(magic):
-        return with_matrix(name, open_isolated(file, name, "stream"))
+    if magic.startswith(b"\xff\xff\xff\xff") and 0 < int.from_bytes(magic[4:8], "little") < _MAX_SCHEMA:
+        return with_matrix(name, open_isolated(file, "stream"))
     if looks_like_safetensors(magic):
         return open_safetensors(file, name)
-    if find_hdf5_magic(file):
-        return open_isolated(file, name, "hdf5")
+    if _holds_hdf5(file):
+        return open_isolated(file, "hdf5")
     if looks_like_text(file):
         return with_matrix(name, open_text(file, name))
     raise UnreadableFileError(f"{name} {_unknown(magic)}")
 
 
-def _looks_like_stream(magic: bytes) -> bool:
-    """Whether an Arrow stream can begin so: a mark of four bytes, then the length of its schema."""
-    return magic.startswith(b"\xff\xff\xff\xff") and 0 < int.from_bytes(magic[4:8], "little") < _MAX_SCHEMA
+def _holds_hdf5(file: StoredFile) -> bool:
+    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it."""
+    at = 0
+    while at + 8 <= min(file.size, 2**20):
+        if file.read_at(at, 8) == b"\x89HDF\r\n\x1a\n":
+            return True
+        at = 2 * at or 512
+    return False
 
 
 def _unknown(magic: bytes) -> str:

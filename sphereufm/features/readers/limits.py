@@ -8,9 +8,12 @@ and may be read whole at ``WHOLE_EXPANSION`` times, unless it is small (``FREE_B
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from sphereufm.errors import UnreadableFileError
+
+Text = TypeVar("Text", str, bytes)
 
 FREE_BYTES = 64 * 2**20
 """Arrays up to 64 MiB may be compressed as hard as they like: sorted labels shrink a thousandfold."""
@@ -33,23 +36,22 @@ MAX_AXES = 32
 
 
 def check_expansion(name: str, delivered: int, stored: int, limit: int = STREAM_EXPANSION) -> None:
-    """Refuse an array that would grow out of proportion to its bytes on the disk.
-
-    * ``name``: what is read, for the message.
-    * ``delivered`` and ``stored``: bytes that come out, bytes on the disk.
-    * ``limit``: largest allowed ratio above ``FREE_BYTES``.
-
-    Raises UnreadableFileError if the array is larger than ``FREE_BYTES`` and than ``limit * stored``.
-
-    Examples
-    --------
-    >>> check_expansion("labels", 10**6, 10**3)
-    """
+    """Refuse an array of ``delivered`` bytes that is larger than ``FREE_BYTES`` and ``limit`` times its stored ones."""
     if delivered > FREE_BYTES and delivered > limit * stored:
         raise UnreadableFileError(
             f"{name} claims {delivered} bytes from {stored} stored ones, above the limit of {limit} times; "
             "save it uncompressed if it is genuine"
         )
+
+
+def few_texts(parts: Iterable[Iterable[Text]]) -> tuple[Text, ...] | None:
+    """The different texts of a column, sorted; None where they are too many, or too long, for labels."""
+    found: set[Text] = set()
+    for part in parts:
+        found.update(part)
+        if len(found) > MOST_TEXTS or any(len(text) > MAX_TEXT for text in found):
+            return None
+    return tuple(sorted(found))
 
 
 def printable(text: str, limit: int = 120) -> str:
@@ -62,15 +64,10 @@ def printable(text: str, limit: int = 120) -> str:
 
 
 def check_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
-    """Return ``shape`` as a tuple of ints, refusing anything but a few nonnegative integers.
+    """Return ``shape`` as a tuple of ints.
 
     Raises UnreadableFileError if an axis is not a nonnegative integer, there are more than 32, or the size
     passes 2^62.
-
-    Examples
-    --------
-    >>> check_shape("x", [3, 4])
-    (3, 4)
     """
     if len(shape) > MAX_AXES:
         raise UnreadableFileError(f"{name} has {len(shape)} axes; at most {MAX_AXES} are read")

@@ -175,7 +175,7 @@ class JoinedSource:
         return np.concatenate([nothing, *(part.read() for part in self.parts)])
 
 
-def full_blocks(pieces: Iterable[AnyArray], like: ArraySource, rows: int) -> Iterator[AnyArray]:
+def full_blocks(pieces: Iterable[AnyArray], like: Any, rows: int) -> Iterator[AnyArray]:
     """Gather pieces of any height to the row blocks of a source, full but for the last, in the same memory."""
     step = check_integer("rows", rows, 1)
     buffer = np.empty((min(step, like.shape[0]), *like.shape[1:]), like.dtype)

@@ -21,11 +21,11 @@ from sphereufm.features.readers.limits import (
     FREE_BYTES,
     MAX_ENTRIES,
     MAX_TEXT,
-    MOST_TEXTS,
     NOT_LABELS,
     STREAM_EXPANSION,
+    few_texts,
 )
-from sphereufm.features.readers.source import AnyArray
+from sphereufm.features.readers.source import AnyArray, full_blocks
 from sphereufm.features.readers.stored import StoredFile
 
 _MAX_METADATA = 2**24
@@ -46,40 +46,31 @@ def load() -> Any:
     return pyarrow
 
 
-def describe(pyarrow: Any, file: StoredFile, name: str, form: str) -> list[Listed]:
-    """The numeric columns of a table.
+def describe(pyarrow: Any, file: StoredFile, form: str) -> list[Listed]:
+    """The columns of a table.
 
     Raises UnreadableFileError if the file is damaged, or claims more than it can hold.
     """
-    with _opened(pyarrow, file, name, form) as (schema, rows, batches):
+    with _opened(pyarrow, file, form) as (schema, rows, batches):
         names = list(schema.names)
         if len(names) > MAX_ENTRIES or len(set(names)) != len(names):
-            raise UnreadableFileError(f"{name} is refused: too many columns, or two of one name")
+            raise UnreadableFileError(f"{file.name} is refused: too many columns, or two of one name")
         return [_column(pyarrow, file, field, rows, batches) for field in schema]
 
 
-def blocks(
-    pyarrow: Any, file: StoredFile, name: str, form: str, listed: Listed, rows: int
-) -> Iterator[AnyArray]:
+def blocks(pyarrow: Any, file: StoredFile, form: str, listed: Listed, rows: int) -> Iterator[AnyArray]:
     """Row blocks; record batches are cut or gathered to ``rows`` rows."""
-    buffer = np.empty((min(rows, listed.shape[0]), *listed.shape[1:]), listed.dtype)
-    filled = 0
-    with _opened(pyarrow, file, name, form) as (_, _, batches):
-        for batch in batches(listed.columns, rows):
-            taken = 0
-            while taken < batch.num_rows:
-                count = min(batch.num_rows - taken, rows - filled)
-                _convert(pyarrow, name, listed, batch.slice(taken, count), buffer[filled : filled + count])
-                filled, taken = filled + count, taken + count
-                if filled == rows:
-                    yield buffer
-                    filled = 0
-    if filled:
-        yield buffer[:filled]
+    with _opened(pyarrow, file, form) as (_, _, batches):
+        pieces = (
+            _converted(pyarrow, file.name, listed, batch.slice(start, rows))
+            for batch in batches(listed.columns, rows)
+            for start in range(0, batch.num_rows, rows)
+        )
+        yield from full_blocks(pieces, listed, rows)
 
 
 @contextmanager
-def _opened(pyarrow: Any, file: StoredFile, name: str, form: str) -> Iterator[Any]:
+def _opened(pyarrow: Any, file: StoredFile, form: str) -> Iterator[Any]:
     """Schema, number of rows, and a function to iterate record batches.
 
     Whatever the library raises on a damaged file becomes one error.
@@ -93,7 +84,7 @@ def _opened(pyarrow: Any, file: StoredFile, name: str, form: str) -> Iterator[An
             raise
         except (*_FAILURES, pyarrow.ArrowException) as error:
             text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise UnreadableFileError(f"{name} is a damaged table ({text}); save it again") from error
+            raise UnreadableFileError(f"{file.name} is a damaged table ({text}); save it again") from error
 
 
 def _open_parquet(pyarrow: Any, file: StoredFile, source: Any) -> Any:
@@ -226,15 +217,14 @@ def _is_text(types: Any, kind: Any) -> bool:
 
 def _text_column(file: StoredFile, name: str, rows: int, batches: Any) -> Listed:
     """A column of a bounded number of different texts; more of them are no labels."""
-    found: set[str] = set()
-    for batch in batches((name,), _TEXT_ROWS):
-        column = batch.column(0)
-        found.update(str(text)[: 2 * MAX_TEXT] for text in column.unique().to_pylist() if text is not None)
-        if len(found) > MOST_TEXTS or any(len(text) > MAX_TEXT for text in found):
-            return Listed(key=name, refused=NOT_LABELS)
-    return Listed(
-        key=name, columns=(name,), shape=(rows,), dtype="<i4", stored=file.size, names=tuple(sorted(found))
+    columns = (batch.column(0) for batch in batches((name,), _TEXT_ROWS))
+    names = few_texts(
+        [str(text)[: 2 * MAX_TEXT] for text in column.unique().to_pylist() if text is not None]
+        for column in columns
     )
+    if names is None:
+        return Listed(key=name, refused=NOT_LABELS)
+    return Listed(key=name, columns=(name,), shape=(rows,), dtype="<i4", stored=file.size, names=names)
 
 
 def _first_length(column: str, batches: Any) -> int:
@@ -246,14 +236,15 @@ def _first_length(column: str, batches: Any) -> int:
     return 0
 
 
-def _convert(pyarrow: Any, name: str, listed: Listed, batch: Any, target: AnyArray) -> None:
-    """Write the columns of a record batch into rows of ``target``."""
-    for i, column in enumerate(listed.columns):
-        values = _numbers(pyarrow, f"{name}:{column}", batch.column(i), listed)
-        if len(listed.columns) == 1:
-            target[...] = values.reshape(target.shape)
-        else:
-            target[:, i] = values
+def _converted(pyarrow: Any, name: str, listed: Listed, batch: Any) -> AnyArray:
+    """The columns of a record batch as rows."""
+    values = [
+        _numbers(pyarrow, f"{name}:{column}", batch.column(i), listed)
+        for i, column in enumerate(listed.columns)
+    ]
+    if len(values) == 1:
+        return values[0].reshape(batch.num_rows, *listed.shape[1:])
+    return np.stack(values, axis=1, dtype=listed.dtype)
 
 
 def _numbers(pyarrow: Any, title: str, column: Any, listed: Listed) -> AnyArray:

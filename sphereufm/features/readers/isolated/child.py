@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +12,6 @@ import numpy as np
 
 from sphereufm.errors import SphereUFMError
 from sphereufm.features.readers.isolated.parent import READY, Listed
-from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
 _ROOM = 2**29
@@ -41,7 +39,8 @@ def main() -> None:
             _send(answer, {"error": f"{file.name} claims more memory than it should need"})
         except Exception as error:
             # The last stop before the process ends: the parent must learn of it, or it would blame the file.
-            _send(answer, {"failure": f"{type(error).__name__}: {error}"[:500]})
+            fact = f"{type(error).__name__}: {error}"[:120]
+            _send(answer, {"error": f"{file.name} cannot be read, its library failed with {fact}"})
     os._exit(0)  # without the libraries' own ends, which may crash on what they have read
 
 
@@ -49,25 +48,14 @@ def _work(order: dict[str, Any], file: StoredFile, answer: BinaryIO) -> None:
     """List the arrays, or send the blocks of one."""
     from sphereufm.features.readers.isolated import arrow, hdf5
 
-    form, name = order["format"], file.name
-    library = hdf5.load() if form == "hdf5" else arrow.load()
-    rows = order.get("rows")
+    form, rows = order["format"], order.get("rows")
+    module: Any = hdf5 if form == "hdf5" else arrow
+    library = module.load()
     _limit(file.size, 0 if rows is None else 2 * _block_bytes(order["listed"], rows))
     if rows is None:
-        listed = (
-            hdf5.describe(library, file, name)
-            if form == "hdf5"
-            else arrow.describe(library, file, name, form)
-        )
-        _send(answer, {"arrays": [vars(item) for item in listed]})
+        _send(answer, {"arrays": [vars(item) for item in module.describe(library, file, form)]})
         return
-    wanted = Listed.of(order["listed"])
-    blocks: Iterator[AnyArray] = (
-        hdf5.blocks(library, file, name, wanted, rows)
-        if form == "hdf5"
-        else arrow.blocks(library, file, name, form, wanted, rows)
-    )
-    for block in blocks:
+    for block in module.blocks(library, file, form, Listed.of(order["listed"]), rows):
         _send(answer, {"rows": len(block) if block.ndim else 1})
         answer.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         answer.flush()

@@ -22,16 +22,15 @@ from sphereufm.features.readers.isolated.parent import Listed
 from sphereufm.features.readers.limits import (
     MAX_ENTRIES,
     MAX_TEXT,
-    MOST_TEXTS,
     NOT_LABELS,
     check_expansion,
     check_shape,
+    few_texts,
 )
 from sphereufm.features.readers.plain.stored_array import deliver
 from sphereufm.features.readers.source import AnyArray
 from sphereufm.features.readers.stored import StoredFile
 
-_MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 16
 _MAX_CHUNK = 2**25
 _TEXT_ROWS = 2**14
@@ -46,44 +45,24 @@ def load() -> Any:
     return h5py
 
 
-def find_hdf5_magic(file: StoredFile) -> bool:
-    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile() as handle:
-    ...     find_hdf5_magic(StoredFile.at(handle.name))
-    False
-    """
-    at = 0
-    while at + 8 <= min(file.size, 2**20):
-        if file.read_at(at, 8) == _MAGIC:
-            return True
-        at = 2 * at or 512
-    return False
-
-
-def describe(h5py: Any, file: StoredFile, name: str) -> list[Listed]:
+def describe(h5py: Any, file: StoredFile, _form: str) -> list[Listed]:
     """The datasets of a file by path.
 
     Raises UnreadableFileError if the file is damaged, or has too many or too deep groups.
     """
-    with _opened(h5py, file, name) as root:
+    with _opened(h5py, file) as root:
         return [
-            Listed(key=key, refused=item)
-            if isinstance(item, str)
-            else _check_dataset(h5py, file, f"{name}:{key}", key, item)
-            for key, item in _datasets(h5py, name, root)
+            Listed(key=key, refused=item) if isinstance(item, str) else _check_dataset(h5py, file, key, item)
+            for key, item in _datasets(h5py, file, root)
         ]
 
 
-def blocks(h5py: Any, file: StoredFile, name: str, listed: Listed, rows: int) -> Iterator[AnyArray]:
+def blocks(h5py: Any, file: StoredFile, _form: str, listed: Listed, rows: int) -> Iterator[AnyArray]:
     """Row blocks of one dataset; the chunks of one block are read at a time."""
-    with _opened(h5py, file, name) as root:
-        (dataset,) = [item for key, item in _datasets(h5py, name, root) if key == listed.key]
-        if _check_dataset(h5py, file, name, listed.key, dataset) != listed:
-            raise UnreadableFileError(f"{name} changed while it was read; read a finished file")
+    with _opened(h5py, file) as root:
+        (dataset,) = [item for key, item in _datasets(h5py, file, root) if key == listed.key]
+        if _check_dataset(h5py, file, listed.key, dataset) != listed:
+            raise UnreadableFileError(f"{file.name} changed while it was read; read a finished file")
         if not listed.shape:
             yield deliver(np.asarray(dataset[()]))
             return
@@ -96,7 +75,7 @@ def blocks(h5py: Any, file: StoredFile, name: str, listed: Listed, rows: int) ->
 
 
 @contextmanager
-def _opened(h5py: Any, file: StoredFile, name: str) -> Iterator[Any]:
+def _opened(h5py: Any, file: StoredFile) -> Iterator[Any]:
     """The root group; whatever the library raises on a damaged file becomes one error."""
     with file.open() as handle:
         try:
@@ -107,10 +86,12 @@ def _opened(h5py: Any, file: StoredFile, name: str) -> Iterator[Any]:
             raise
         except _FAILURES as error:
             text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise UnreadableFileError(f"{name} is a damaged HDF5 file ({text}); save it again") from error
+            raise UnreadableFileError(
+                f"{file.name} is a damaged HDF5 file ({text}); save it again"
+            ) from error
 
 
-def _datasets(h5py: Any, name: str, root: Any) -> Iterator[tuple[str, Any]]:
+def _datasets(h5py: Any, file: StoredFile, root: Any) -> Iterator[tuple[str, Any]]:
     """All datasets, each group once; for what is not followed the reason in its place."""
     seen, count = set(), 0
     todo = [("", root, 0)]
@@ -119,7 +100,7 @@ def _datasets(h5py: Any, name: str, root: Any) -> Iterator[tuple[str, Any]]:
         for key in group:
             place, count = f"{path}/{key}" if path else key, count + 1
             if count > MAX_ENTRIES // 10 or depth > _MAX_DEPTH:
-                raise UnreadableFileError(f"{name} is refused: too many or too deep groups")
+                raise UnreadableFileError(f"{file.name} is refused: too many or too deep groups")
             item = _follow(h5py, root, group, key)
             if isinstance(item, (h5py.Dataset, str)):
                 yield place, item
@@ -155,8 +136,9 @@ def _follow(h5py: Any, root: Any, group: Any, key: str) -> Any:
     return at
 
 
-def _check_dataset(h5py: Any, file: StoredFile, title: str, key: str, dataset: Any) -> Listed:
+def _check_dataset(h5py: Any, file: StoredFile, key: str, dataset: Any) -> Listed:
     """Describe a dataset; one that leads outside, or is of odd type, is refused.  Enumerations are their numbers."""
+    title = f"{file.name}:{key}"
     if dataset.is_virtual or dataset.external:
         return Listed(key=key, refused="its numbers lie in other files; save them in this one")
     dtype, text = dataset.dtype, h5py.check_string_dtype(dataset.dtype)
@@ -186,11 +168,10 @@ def _texts(title: str, key: str, dataset: Any, stored: int) -> Listed:
     if dataset.ndim != 1 or dataset.dtype.itemsize > 4 * MAX_TEXT:
         return Listed(key=key, refused=NOT_LABELS)
     check_expansion(title, dataset.shape[0] * dataset.dtype.itemsize, stored)
-    found: set[bytes] = set()
-    for start in range(0, dataset.shape[0], _TEXT_ROWS):
-        found.update(dataset[start : start + _TEXT_ROWS].tolist())
-        if len(found) > MOST_TEXTS or any(len(text) > MAX_TEXT for text in found):
-            return Listed(key=key, refused=NOT_LABELS)
+    starts = range(0, dataset.shape[0], _TEXT_ROWS)
+    found = few_texts(dataset[start : start + _TEXT_ROWS].tolist() for start in starts)
+    if found is None:
+        return Listed(key=key, refused=NOT_LABELS)
     try:
         names = tuple(sorted(text.decode("utf-8") for text in found))
     except UnicodeDecodeError:

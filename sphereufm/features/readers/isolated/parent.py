@@ -106,33 +106,22 @@ class IsolatedArray:
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks, each sent by a child that lives as long as the iteration."""
         step = check_integer("rows", rows, 1)
-        if not self.shape:
-            yield self.read()
-            return
-        buffer = np.empty((min(step, self.shape[0]), *self.shape[1:]), self.dtype)
+        count = self.shape[0] if self.shape else 1
+        buffer = np.empty((min(step, count), *self.shape[1:]), self.dtype)
         with _child(self.file, self.format, {"listed": asdict(self.listed), "rows": step}) as pipe:
-            for start in range(0, self.shape[0], step):
-                part = buffer[: min(step, self.shape[0] - start)]
-                self._receive(pipe, part, len(part))
-                yield part
+            for start in range(0, count, step):
+                part = buffer[: count - start]
+                self._expect(pipe, {"rows": len(part)})
+                read_exactly(pipe, part.reshape(-1).view(np.uint8).data, self.name)
+                yield part if self.shape else part.reshape(())
             self._expect(pipe, {"end": True})
 
     def read(self) -> AnyArray:
         """Return the whole array, if it is in proportion to its bytes in the file."""
         size = math.prod(self.shape) * self.dtype.itemsize
         check_expansion(self.name, size, self.listed.stored, WHOLE_EXPANSION)
-        whole = np.empty(self.shape, self.dtype)
-        rows = max(self.shape[0], 1) if self.shape else 1
-        if whole.size:
-            with _child(self.file, self.format, {"listed": asdict(self.listed), "rows": rows}) as pipe:
-                self._receive(pipe, whole, rows)
-                self._expect(pipe, {"end": True})
-        return whole
-
-    def _receive(self, pipe: BinaryIO, part: AnyArray, rows: int) -> None:
-        """Take one block from the child."""
-        self._expect(pipe, {"rows": rows})
-        read_exactly(pipe, part.reshape(-1).view(np.uint8).data, self.name)
+        blocks = self.blocks(max(self.shape[0], 1) if self.shape else 1) if size else ()
+        return [np.empty(self.shape, self.dtype), *blocks][-1]
 
     def _expect(self, pipe: BinaryIO, message: dict[str, Any]) -> None:
         """The child must say just this next: more or fewer rows than claimed are an error."""
@@ -142,13 +131,13 @@ class IsolatedArray:
             )
 
 
-def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArraySource]:
+def open_isolated(file: StoredFile, form: Format) -> dict[str, ArraySource]:
     """Return the arrays of a file that a library reads, by key.
 
     Raises UnreadableFileError if the library refuses the file, dies of it, or describes what it should not;
     MissingExtraError if the library is not installed.
     """
-    library = _LIBRARIES[form]
+    library, name = _LIBRARIES[form], file.name
     if importlib.util.find_spec(library) is None:
         raise MissingExtraError(f'{name} needs {library}; install it with pip install "sphereufm[features]"')
     with _child(file, form, {}) as pipe:
@@ -156,14 +145,14 @@ def open_isolated(file: StoredFile, name: str, form: Format) -> dict[str, ArrayS
     if not isinstance(described, list) or not described:
         raise UnreadableFileError(f"{name} holds no arrays")
     try:
-        return {item["key"]: _source(file, name, form, item) for item in described}
+        return {item["key"]: _source(file, form, item) for item in described}
     except (KeyError, TypeError) as error:
         raise _died(file) from error
 
 
-def _source(file: StoredFile, name: str, form: Format, item: dict[str, Any]) -> ArraySource:
+def _source(file: StoredFile, form: Format, item: dict[str, Any]) -> ArraySource:
     """One described array, with its shape and type checked again on this side."""
-    title = f"{name}:{printable(item['key'])}"
+    title = f"{file.name}:{printable(item['key'])}"
     if item["refused"]:
         return RefusedSource(name=title, reason=printable(item["refused"]))
     listed = Listed.of({**item, "shape": check_shape(title, item["shape"])})
@@ -222,19 +211,14 @@ def _not_started(file: StoredFile, process: subprocess.Popen[bytes]) -> Unreadab
 
 def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
     """The child's next line; an error there is raised here."""
-    text = pipe.readline(_MAX_LINE)
     try:
-        message = json.loads(text)
+        message = json.loads(pipe.readline(_MAX_LINE))
     except ValueError as error:
         raise _died(file) from error
     if not isinstance(message, dict):
         raise _died(file)
     if "error" in message:
         raise UnreadableFileError(printable(str(message["error"]), 600))
-    if "failure" in message:
-        raise UnreadableFileError(
-            f"{file.name} cannot be read, its library failed with {printable(str(message['failure']))}"
-        )
     return message
 
 
