@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,11 @@ class Measured:
 
     def text(self, titled: bool, everything: bool) -> str:
         """What was read, a reading of the main numbers, and the position; or all that is known."""
-        head = [*([f"{self.path}:"] if titled else []), *self.chosen]
-        if everything:
-            return "\n".join([*head, str(self.metrics), str(self.place), *map(str, self.outliers)])
-        from sphereufm.features.metrics.wording import read
+        from sphereufm.features.metrics.result import read
 
-        return "\n".join(
-            [*head, *read(self.metrics), *self.metrics.notes, str(self.place), *map(str, self.outliers)]
-        )
+        head = [*([f"{self.path}:"] if titled else []), *self.chosen]
+        metrics = [str(self.metrics)] if everything else [*read(self.metrics), *self.metrics.notes]
+        return "\n".join([*head, *metrics, str(self.place), *map(str, self.outliers)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +75,10 @@ class Run:
         from sphereufm.features.metrics import Streaming
 
         data, train = self._read(path)
-        name = os.path.basename(path)
         with bar() as progress:
 
             def advance(stage: str, done: int, total: int, detail: str = "") -> None:
-                progress(f"{name}, {stage}", done, total)
+                progress(f"{os.path.basename(path)}, {stage}", done, total)
 
             metrics, place = self._measured(data, train, Streaming(progress=advance, **self.streaming))
         said = [*data.chosen, *data.notes]
@@ -117,12 +113,8 @@ class Run:
         what = Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional)
         if train is not None:
             return measure_collapse(data, what, streaming, train=train), LandscapePosition(reason=_HELD_OUT)
-        place = Placing(
-            tau=self.tau,
-            weight_decay=self.weight_decay,
-            curvature=not self.quick,
-            loss=find_loss(self.loss),
-        )
+        loss, look = find_loss(self.loss), not self.quick
+        place = Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=look, loss=loss)
         return measure(data, what, place, streaming)
 
     def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:
@@ -140,37 +132,29 @@ class Run:
 
 
 def measure_training(run: Run, name: str, files: Sequence[str]) -> tuple[Training, bool]:
-    """Measure the files of a training; one that cannot be measured is marked, and an interruption ends it early.
-
-    Returns
-    -------
-    Training
-    bool
-        Whether it got to the end.
-    """
+    """The measured training, and whether it got to the end; a file that cannot be measured is marked."""
     from sphereufm.placement.trajectory import Epoch, Training, epoch_number
 
     epochs: list[Epoch] = []
+    complete = True
     try:
         for path in files:
-            number = epoch_number(path)
+            epoch = Epoch(path=path, number=epoch_number(path))
             try:
                 found = run.measure(path)
-                epochs.append(Epoch(path=path, number=number, metrics=found.metrics, place=found.place))
+                epochs.append(replace(epoch, metrics=found.metrics, place=found.place))
             except SphereUFMError as error:
-                epochs.append(Epoch(path=path, number=number, error=str(error)))
+                epochs.append(replace(epoch, error=str(error)))
     except KeyboardInterrupt:
-        return Training(name=name, epochs=tuple(epochs)), False
-    return Training(name=name, epochs=tuple(epochs)), True
+        complete = False
+    return Training(name=name, epochs=tuple(epochs)), complete
 
 
 def trainings_json(trainings: Sequence[Training], complete: bool) -> dict[str, Any]:
     """One training, or several, in one object."""
-    listed = [[_epoch_json(epoch) for epoch in training.epochs] for training in trainings]
-    if len(trainings) == 1:
-        return {"format": FORMAT, "complete": complete, "epochs": listed[0]}
-    runs = [{"path": t.name, "epochs": epochs} for t, epochs in zip(trainings, listed, strict=True)]
-    return {"format": FORMAT, "complete": complete, "runs": runs}
+    runs = [{"path": t.name, "epochs": [_epoch_json(epoch) for epoch in t.epochs]} for t in trainings]
+    held = {"epochs": runs[0]["epochs"]} if len(runs) == 1 else {"runs": runs}
+    return {"format": FORMAT, "complete": complete, **held}
 
 
 def _epoch_json(epoch: Epoch) -> dict[str, Any]:
@@ -182,13 +166,7 @@ def _epoch_json(epoch: Epoch) -> dict[str, Any]:
 
 
 def epoch_files(path: str) -> list[str]:
-    """The files of a folder that may be epochs, in the order of the numbers in their names.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is none.
-    """
+    """The files of a folder that may be epochs, in the order of the numbers in their names; at least one."""
     from sphereufm.features.readers.shards import is_data_name
     from sphereufm.placement.trajectory import epoch_number
 

@@ -23,33 +23,12 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
 if TYPE_CHECKING:
-    from sphereufm.placement.trajectory import Epoch, Training
+    from sphereufm.placement.trajectory import Epoch
 
 
-def _reading_options(command: Any) -> Any:
-    """Options that say how arrays of unusual shape, and unusual labels, are to be taken."""
-    choices = (
-        click.option("--classes", type=int, metavar="K", help="Number of classes, where labels do not tell."),
-        click.option(
-            "--pool", type=click.Choice(["mean"]), help="Average features (N, C, H, W) over places."
-        ),
-        click.option(
-            "--transpose",
-            type=click.Choice(["features", "classifier"]),
-            multiple=True,
-            help="These lie in columns: (d, N) or (d, K).",
-        ),
-        click.option(
-            "--ignore-label",
-            multiple=True,
-            metavar="LABEL",
-            help="Leave out samples of this label (repeatable).",
-        ),
-        click.option("--remap-labels", is_flag=True, help="Number the labels that occur from 0."),
-    )
-    for choice in reversed(choices):
-        command = choice(command)
-    return command
+# what --out holds
+_FILE = ("features.json", "features.png", "report.html")
+_TRAJECTORY = ("features.json", "trajectory.png", "report.html")
 
 
 @click.command(
@@ -68,7 +47,18 @@ def _reading_options(command: Any) -> Any:
     help="Last layer's weights: another file, a key in PATH, or none.",
 )
 @click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in PATH.")
-@_reading_options
+@click.option("--classes", type=int, metavar="K", help="Number of classes, where labels do not tell.")
+@click.option("--pool", type=click.Choice(["mean"]), help="Average features (N, C, H, W) over places.")
+@click.option(
+    "--transpose",
+    type=click.Choice(["features", "classifier"]),
+    multiple=True,
+    help="These lie in columns: (d, N) or (d, K).",
+)
+@click.option(
+    "--ignore-label", multiple=True, metavar="LABEL", help="Leave out samples of this label (repeatable)."
+)
+@click.option("--remap-labels", is_flag=True, help="Number the labels that occur from 0.")
 @click.option(
     "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or fit."
 )
@@ -131,23 +121,17 @@ def features(
         raise InvalidInputError(
             f"--checkpoint={checkpoint!r} is for one PATH; leave it out for several files"
         )
-    figure = "trajectory.png" if epochs else "features.png"
     if out is not None and not epochs and len(paths) > 1:
         raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(paths)} were given")
     if epochs and (given["train"] or given["ood"]):
         raise InvalidInputError(
             "--train and --ood are for one state of a network; leave them out with --epochs"
         )
-    prepare_output(out, _written(figure), force)
+    prepare_output(out, _TRAJECTORY if epochs else _FILE, force)
     run = _run(given, quick=epochs)
     if epochs:
         return _trainings(run, paths, out, as_json)
     return _files(run, paths, out, as_json, everything)
-
-
-def _written(figure: str) -> tuple[str, ...]:
-    """Names of the files of ``--out``."""
-    return ("features.json", figure, "report.html")
 
 
 def _run(given: dict[str, Any], quick: bool) -> Run:
@@ -174,39 +158,36 @@ def _run(given: dict[str, Any], quick: bool) -> Run:
 
 
 def _files(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool, everything: bool) -> int:
-    """Measure one file or several, each for itself."""
-    found = _measured_files(run, paths)
-    listed = [{"path": m.path, **m.to_json()} for m in found]
-    data = (
-        found[0].to_json()
-        if len(paths) == 1
-        else {"format": FORMAT, "complete": len(found) == len(paths), "files": listed}
-    )
+    """Measure one file or several, each for itself; an interruption ends it early."""
+    found: list[Measured] = []
+    try:
+        for path in paths:
+            found.append(run.measure(path))
+    except KeyboardInterrupt:
+        if not found:
+            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
+            raise
+    complete = len(found) == len(paths)
+    data = found[0].to_json()
+    if len(paths) > 1:
+        files = [{"path": m.path, **m.to_json()} for m in found]
+        data = {"format": FORMAT, "complete": complete, "files": files}
     if out is not None:
-        _write_file(out, data, found[0])
+        from sphereufm.plots.features import save_features
+        from sphereufm.report import features_html
+
+        _write(out, data, features_html(found[0].path, found[0].metrics, found[0].place, data))
+        save_features(found[0].metrics, out / "features.png")
     if as_json:
         say_json(data)
     else:
         say(*(m.text(len(paths) > 1, everything) for m in found))
         if not everything:
             remark("Every number with its convention: --all.")
-        say_written(out, _written("features.png"))
-    if len(found) < len(paths):
+        say_written(out, _FILE)
+    if not complete:
         raise KeyboardInterrupt
     return 0
-
-
-def _measured_files(run: Run, files: tuple[str, ...]) -> list[Measured]:
-    """All files, or those that an interrupted run got through; at least one."""
-    found: list[Measured] = []
-    try:
-        for path in files:
-            found.append(run.measure(path))
-    except KeyboardInterrupt:
-        if not found:
-            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
-            raise
-    return found
 
 
 def _trainings(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool) -> int:
@@ -216,29 +197,31 @@ def _trainings(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool
         raise InvalidInputError(
             "--epochs takes the files of one training, or folders, one a training, but not both"
         )
-    given = (
-        [(p, epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), list(paths))]
-    )
+    given = [(p, epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), paths)]
     trainings, complete = [], True
     for name, files in given:
         training, complete = measure_training(run, name, files)
         trainings.append(training)
         if not complete:
             break
-    data = trainings_json(trainings, complete)
-    measured = [epoch for training in trainings for epoch in training.epochs if epoch.metrics is not None]
-    if out is not None and measured:
-        _write_trainings(out, data, trainings)
+    data, epochs = trainings_json(trainings, complete), [e for t in trainings for e in t.epochs]
+    if not any(epoch.metrics is not None for epoch in epochs):
+        out = None
+    if out is not None:
+        from sphereufm.plots.features import save_trajectory
+        from sphereufm.report import trajectory_html
+
+        _write(out, data, trajectory_html(trainings, data))
+        save_trajectory(trainings, out / "trajectory.png")
     if as_json:
         say_json(data)
     else:
         for training in trainings:
             say(*([f"{training.name}:"] if len(trainings) > 1 else []), *map(_line, training.epochs))
-        say_written(out if measured else None, _written("trajectory.png"))
+        say_written(out, _TRAJECTORY)
     if not complete:
         raise KeyboardInterrupt
-    failed = [e for training in trainings for e in training.epochs if e.error is not None]
-    return 2 if failed else 0
+    return 2 if any(epoch.error is not None for epoch in epochs) else 0
 
 
 def _line(epoch: Epoch) -> str:
@@ -250,21 +233,7 @@ def _line(epoch: Epoch) -> str:
     return f"{name}  {'  '.join(shown)}"
 
 
-def _write_file(out: Path, data: dict[str, Any], found: Measured) -> None:
-    """Write the JSON, the figure and the report of one file, each to a temporary name first."""
-    from sphereufm.plots.features import save_features
-    from sphereufm.report import features_html
-
+def _write(out: Path, data: dict[str, Any], page: str) -> None:
+    """Write the JSON and the report, each to a temporary name first."""
     write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
-    save_features(found.metrics, out / "features.png")
-    write_text(out / "report.html", features_html(found.path, found.metrics, found.place, data))
-
-
-def _write_trainings(out: Path, data: dict[str, Any], trainings: list[Training]) -> None:
-    """The same of trainings."""
-    from sphereufm.plots.features import save_trajectory
-    from sphereufm.report import trajectory_html
-
-    write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
-    save_trajectory(trainings, out / "trajectory.png")
-    write_text(out / "report.html", trajectory_html(trainings, data))
+    write_text(out / "report.html", page)

@@ -8,9 +8,9 @@ the four and was not used is listed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from sphereufm.features.feature_set import FeatureSet, Parts, Reading, assemble,
 from sphereufm.features.labels import Decoded, read_labels
 from sphereufm.features.readers import ArraySource, RefusedSource, is_path, open_arrays, split_spec
 from sphereufm.features.readers.keys import (
+    Role,
     choose_key,
     describe,
     find_labels,
@@ -31,6 +32,8 @@ from sphereufm.features.readers.keys import (
 )
 
 Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
+
+_Search: TypeAlias = Callable[[Mapping[str, ArraySource]], str | None]
 
 _NONE = "none"
 _MOST_UNUSED = 8
@@ -81,28 +84,27 @@ def load_features(
     place, named = split_spec(path)
     arrays = open_arrays(place)
     key = choose_key(arrays, "features", named)
-    features = how.shaped(arrays[key])
-    shelf = _Shelf(
-        file=os.path.basename(place), key=key, arrays={k: a for k, a in arrays.items() if k != key}
-    )
+    features = how.shaped(arrays.pop(key))
     samples = features_shape(features)[0]
-    truth, label_key, sure = shelf.labels(labels, samples)
-    if label_key is not None and hasattr(features, "without"):
-        features = features.without({label_key})
-    decoded = None if truth is None else read_labels(truth, features.shape, how.labels)
+    shelf = _Shelf(file=os.path.basename(place), key=key, arrays=arrays, samples=samples)
+    truth = shelf.labels(labels)
+    if truth.key is not None and hasattr(features, "without"):
+        features = features.without({truth.key})
+    decoded = None if truth.array is None else read_labels(truth.array, features.shape, how.labels)
     wanted = _Wanted(
         width=features.shape[-1], classes=classes or _count(decoded), turned="classifier" in how.transpose
     )
-    head, head_key, beside = shelf.classifier(classifier, wanted)
-    offsets = shelf.source("bias", bias, samples) if bias is not None else beside
-    taken = {label_key, head_key, *getattr(features, "columns", ())}
+    head = shelf.classifier(classifier, wanted)
+    offsets = head.beside if bias is None else shelf.given("bias", bias).array
+    taken = {truth.key, head.key, bias if isinstance(bias, str) else None, *getattr(features, "columns", ())}
+    left = {k: a for k, a in arrays.items() if k not in taken and a is not offsets}
     parts = Parts(
         features=features,
-        labels=truth,
-        classifier=head,
+        labels=truth.array,
+        classifier=head.array,
         bias=offsets,
-        labels_named=sure,
-        unused=shelf.unused(taken | ({bias} if isinstance(bias, str) else set()), offsets, samples, wanted),
+        labels_named=labels is not None,
+        unused=_unused(left, samples, wanted),
     )
     return assemble(parts, classes, how, decoded)
 
@@ -127,104 +129,94 @@ class _Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class _Found:
+    """The array for a role, if there is one: its key in the features' file, and the bias that lies beside it."""
+
+    array: ArraySource | None = None
+    key: str | None = None
+    beside: ArraySource | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Shelf:
     """The arrays of the features' file but the features."""
 
     file: str
     key: str
     arrays: Mapping[str, ArraySource]
+    samples: int
 
-    def labels(self, given: Given, samples: int) -> tuple[ArraySource | None, str | None, bool]:
-        """The labels, their key in this file, and whether the caller named the array."""
-        if isinstance(given, str) and given == _NONE and _NONE not in self.arrays:
-            return None, None, True
+    def labels(self, given: Given) -> _Found:
+        """The labels."""
+        # of a file of one array the name tells
+        stem = self.key if self.key != "array" else os.path.splitext(self.file)[0]
         if given is not None:
-            own = given if isinstance(given, str) and given in self.arrays else None
-            return self.source("labels", given, samples), own, True
-        key = find_labels(self.arrays, self._pairing_key, samples) or self._lone_labels(samples)
+            return self.given("labels", given, lambda found: find_labels(found, stem, self.samples))
+        key = find_labels(self.arrays, stem, self.samples) or _only(
+            k
+            for k, a in self.arrays.items()
+            if a.shape == (self.samples,) and a.dtype.kind in "iub" and not is_index(k)
+        )
         if key is None:
             raise InvalidInputError(
-                f"labels=None, but beside the features {self.file} holds {describe(self.arrays) or 'nothing'}, and no "
-                "labels by name; give --labels FILE or KEY"
+                f"labels=None, but {self._held} and no labels by name; give --labels FILE or KEY"
             )
-        return self.arrays[key], key, False
+        return _Found(array=self.arrays[key], key=key)
 
-    def classifier(
-        self, given: Given, wanted: _Wanted
-    ) -> tuple[ArraySource | None, str | None, ArraySource | None]:
-        """The classifier, its key in this file, and the bias that lies beside it."""
+    def classifier(self, given: Given, wanted: _Wanted) -> _Found:
+        """The classifier."""
         if given is None:
             key = _fitting_classifier(self.arrays, wanted)
-            return (None, None, None) if key is None else (self.arrays[key], key, _beside(self.arrays, key))
-        if not isinstance(given, (str, os.PathLike)):
-            return in_memory("classifier", given), None, None
-        if given == _NONE and _NONE not in self.arrays:
-            return None, None, None
-        if isinstance(given, str) and given in self.arrays:
-            return self.arrays[given], given, _beside(self.arrays, given)
-        place, key = split_spec(given)
-        found = open_arrays(place)
-        if key is None:
-            key = _fitting_classifier(found, wanted) or _only_matrix(found, wanted)
-        key = choose_key(found, "classifier", key)
-        return found[key], None, _beside(found, key)
+            return _Found() if key is None else self.given("classifier", key)
+        return self.given(
+            "classifier",
+            given,
+            lambda found: (
+                _fitting_classifier(found, wanted) or _only(k for k in found if wanted.fits(found[k]))
+            ),
+        )
 
-    def source(self, role: Literal["labels", "bias"], given: Given, samples: int) -> ArraySource:
-        """What the caller named for a role: a key of the same file, another file, or numbers."""
+    def given(self, role: Role, given: Given, search: _Search | None = None) -> _Found:
+        """What was named for a role: a key of the same file, none, another file and perhaps a key there, or numbers."""
         if given is None or not isinstance(given, (str, os.PathLike)):
-            return in_memory(role, given)
+            return _Found(array=in_memory(role, given))
         if isinstance(given, str) and given in self.arrays:
-            return self.arrays[given]
+            return _Found(array=self.arrays[given], key=given, beside=_beside(self.arrays, given))
+        if given == _NONE and role != "bias":
+            return _Found()
         place, key = split_spec(given)
         if isinstance(given, str) and not is_path(place):
             raise InvalidInputError(
-                f"{role}={given!r} is no file, and no key of the features' file, which also holds "
-                f"{describe(self.arrays) or 'nothing'}; give --{role} FILE or KEY"
+                f"{role}={given!r} is no file, and no key of the features' file; {self._held}; "
+                f"give --{role} FILE or KEY"
             )
         found = open_arrays(place)
-        if key is None and role == "labels":
-            key = find_labels(found, self._pairing_key, samples)
-        return found[choose_key(found, role, key)]
-
-    def unused(
-        self, taken: set[str | None], bias: ArraySource | None, samples: int, wanted: _Wanted
-    ) -> tuple[str, ...]:
-        """Arrays that look like one of the four roles and were not taken."""
-        left = {k: a for k, a in self.arrays.items() if k not in taken and a is not bias}
-        found = [f"{key!r} {a.shape}" for key, a in left.items() if _looks_used(key, a, samples, wanted)]
-        more = len(found) - _MOST_UNUSED
-        return (*found[:_MOST_UNUSED], f"and {more} more") if more > 0 else tuple(found)
+        if key is None and search is not None:
+            key = search(found)
+        key = choose_key(found, role, key)
+        return _Found(array=found[key], beside=_beside(found, key))
 
     @property
-    def _pairing_key(self) -> str:
-        """The features' key, or the file's name where the file holds a single array."""
-        return self.key if self.key != "array" else os.path.splitext(self.file)[0]
-
-    def _lone_labels(self, samples: int) -> str | None:
-        """The only vector of integers that has the features' length, and no name of an index."""
-        vectors = [
-            key
-            for key, a in self.arrays.items()
-            if a.shape == (samples,) and a.dtype.kind in "iub" and not is_index(key)
-        ]
-        return vectors[0] if len(vectors) == 1 else None
+    def _held(self) -> str:
+        """What else there is to name."""
+        return f"beside the features {self.file} holds {describe(self.arrays) or 'nothing'}"
 
 
 def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> str | None:
     """The key of the last layer among those of its names: exact in classes, then whole in name, else a question."""
     named = named_classifiers(arrays)
     # a numbered layer of more rows than there are classes is as well a hidden one
-    fitting = {
-        key: whole
-        for key, whole in named.items()
-        if wanted.fits(arrays[key])
-        and (wanted.exactly(arrays[key]) or wanted.classes is None or not is_numbered(key))
-    }
+    fitting = [
+        k
+        for k in named
+        if wanted.fits(arrays[k])
+        and (wanted.exactly(arrays[k]) or wanted.classes is None or not is_numbered(k))
+    ]
     if not fitting:
         # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
         return next((key for key, whole in named.items() if whole and len(arrays[key].shape) == 2), None)
-    best = [k for k in fitting if wanted.exactly(arrays[k])] or list(fitting)
-    best = [k for k in best if fitting[k]] or best
+    best = [k for k in fitting if wanted.exactly(arrays[k])] or fitting
+    best = [k for k in best if named[k]] or best
     if len(best) > 1:
         raise InvalidInputError(
             f"classifier: {', '.join(map(repr, best[:4]))} fit these features; name one with --classifier KEY, or "
@@ -233,17 +225,23 @@ def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> s
     return best[0]
 
 
-def _only_matrix(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> str | None:
-    """The only array of a fitting shape, whatever its name."""
-    fitting = [key for key, array in arrays.items() if wanted.fits(array)]
-    return fitting[0] if len(fitting) == 1 else None
+def _only(keys: Iterable[str]) -> str | None:
+    """The only key, if there is one and no more."""
+    found = list(keys)
+    return found[0] if len(found) == 1 else None
 
 
 def _beside(arrays: Mapping[str, ArraySource], key: str) -> ArraySource | None:
     """The bias that belongs to a classifier's key."""
     names = [sibling_bias(key)] if "." in key else [sibling_bias(key), "bias"]
-    beside = next((k for k in names if k in arrays and k != key), None)
-    return None if beside is None else arrays[beside]
+    return next((arrays[k] for k in names if k in arrays and k != key), None)
+
+
+def _unused(left: Mapping[str, ArraySource], samples: int, wanted: _Wanted) -> tuple[str, ...]:
+    """Arrays that look like one of the four roles and were not taken."""
+    found = [f"{key!r} {a.shape}" for key, a in left.items() if _looks_used(key, a, samples, wanted)]
+    more = len(found) - _MOST_UNUSED
+    return (*found[:_MOST_UNUSED], f"and {more} more") if more > 0 else tuple(found)
 
 
 def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> bool:
@@ -251,14 +249,12 @@ def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> 
     shape = array.shape
     if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
         return role_and_stem(key).role is not None
-    if (not is_numbered(key) and key in named_classifiers({key: array})) or (
-        len(shape) == 2 and wanted.fits(array)
-    ):
+    named = not is_numbered(key) and key in named_classifiers({key: array})
+    if named or (len(shape) == 2 and wanted.fits(array)):
         return True
     if key.lower().endswith("bias") and shape == (wanted.classes,):
         return True
-    rows = bool(shape) and shape[0] == samples
-    return rows and (len(shape) > 1 or array.dtype.kind in "iub")
+    return shape[:1] == (samples,) and (len(shape) > 1 or array.dtype.kind in "iub")
 
 
 def _count(decoded: Decoded | None) -> int | None:

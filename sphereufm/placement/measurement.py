@@ -22,7 +22,7 @@ from sphereufm.placement.layer import Layer
 from sphereufm.placement.ordinary import ordinary_position
 from sphereufm.placement.ordinary_sums import OrdinarySums
 from sphereufm.placement.sphere import IN_MEMORY, ClassSums, SphereSums, distance_of, sphere_position
-from sphereufm.placement.temperature import Margins, TemperatureFit, fit_temperature
+from sphereufm.placement.temperature import Margins, fit_temperature
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
@@ -129,15 +129,15 @@ class _Plan:
 
     def __init__(self, features: FeatureSet, place: Placing, normalize: bool) -> None:
         self.features, self.place, self.normalize = features, place, normalize
-        self.given = None if place.tau is None or place.tau == "fit" else _checked(place.tau)
+        self.given = None if place.tau is None or place.tau == "fit" else place.tau
+        if self.given is not None:
+            _as_float(self.given)
         self.tolerance = max(_UNIT_TOLERANCE, 2.0 * features.rounding)
         self.companion: Companion | None = None
         self.reason: str | None = None
         self.layer: Layer | None = None
-        self.nonnegative, self.squares = False, 0.0
         self.common: float | None = None
         self.tau: Number | None = None
-        self.source = "given"
         if features.classifier is None:
             self.reason = "no classifier was given; use --classifier FILE or KEY"
             return
@@ -150,48 +150,44 @@ class _Plan:
         """Choose the kind of point, and the companion of the second pass."""
         if self.reason is not None:
             return None
-        (low, high), self.squares = moments.norms, moments.squares
-        self.nonnegative = moments.least_entry >= 0.0
-        if self.normalize and not low > 0.0:
+        self.squares, self.nonnegative = moments.squares, moments.least_entry >= 0.0
+        if self.normalize and not moments.norms[0] > 0.0:
             self.reason = _NO_DIRECTION
             return None
-        self.common = self._common_length(low, high)
+        self.common = self._common_length(*moments.norms)
         unit = self.normalize or (self.common is not None and abs(self.common - 1.0) <= self.tolerance)
         folded = self.common is not None and self.place.tau is None and self.place.weight_decay is None
         if unit or folded:
-            return self._on_spheres(unit, moments.base)
-        return self._ordinary()
+            self.companion = self._on_spheres(unit, moments.base)
+        else:
+            self.companion = self._ordinary()
+        return self.companion
 
     def _on_spheres(self, unit: bool, base: Array) -> Companion | None:
         """Unit features: sums of the position, margins where ``tau`` is not known, nothing where it fits the memory."""
-        if self.place.weight_decay is not None:
+        decay, loss = self.place.weight_decay, self.place.loss
+        if decay is not None:
             raise InvalidInputError(
-                f"weight_decay={self.place.weight_decay} is for networks that normalise nothing, but these features "
-                "and classifiers have unit length; leave it out"
+                f"weight_decay={decay} is for networks that normalise nothing, but these features and classifiers have "
+                "unit length; leave it out"
             )
         (d, K), N = self.W.shape, self.features.labels.size
-        self.layer = Layer(
-            features=self.features, W=np.ascontiguousarray(self.W / self.rows), bias=None, unit=True
-        )
+        W = np.ascontiguousarray(self.W / self.rows)
+        self.layer = Layer(features=self.features, W=W, bias=None, unit=True)
         self.tau, self.source = (self.given, "given") if unit else (self.common, "feature-length")
         seen_rows = np.ones(K) if self.normalize else self.rows
-        if self.tau is None:
-            loss = self.place.loss
-            if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
-                self.reason = (
-                    f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
-                )
-                return None
-            self.companion = Margins(
-                row_lengths=seen_rows, dim=d, samples=N, classes=ClassSums(base=base), margin=self._margin
-            ).fresh()
-        elif d * (K + N) > IN_MEMORY:
-            tau = _as_float(self.tau)
-            self.companion = SphereSums.of(self.layer.W, N, tau, base, seen_rows, self.place.loss)
-        return self.companion
+        if self.tau is not None:
+            fits = d * (K + N) <= IN_MEMORY
+            return None if fits else SphereSums.of(W, N, _as_float(self.tau), base, seen_rows, loss)
+        if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
+            self.reason = f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
+            return None
+        classes, margin = ClassSums(base=base), self._margin
+        return Margins(row_lengths=seen_rows, dim=d, samples=N, classes=classes, margin=margin).fresh()
 
     def _ordinary(self) -> Companion | None:
         """A network that normalises nothing."""
+        decay = self.place.weight_decay
         if self.place.loss != PLAIN:
             self.reason = (
                 f"the position of a network that normalises nothing is known for plain cross-entropy, not "
@@ -204,60 +200,52 @@ class _Plan:
                 "leave --tau out, or use --normalize"
             )
             return None
-        decay = self.place.weight_decay
         if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
             raise InvalidInputError(
                 f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
             )
-        self.layer = Layer(
-            features=self.features, W=np.ascontiguousarray(self.W), bias=self.features.bias, unit=False
-        )
-        self.tau = 1.0 if self.given is None else self.given
-        self.companion = OrdinarySums.of(self.layer, _as_float(self.tau))
-        return self.companion
+        W = np.ascontiguousarray(self.W)
+        self.layer = Layer(features=self.features, W=W, bias=self.features.bias, unit=False)
+        self.tau, self.source = (1.0, "one") if self.given is None else (self.given, "given")
+        return OrdinarySums.of(self.layer, _as_float(self.tau))
 
     def finish(self) -> LandscapePosition:
         """The position, when the second pass is over."""
-        if self.reason is not None or self.layer is None:
+        layer, tau, sums = self.layer, self.tau, self.companion
+        if self.reason is not None or layer is None:
             return LandscapePosition(reason=self.reason)
-        if not self.layer.unit:
-            return self._place_ordinary(self.layer)
-        if not isinstance(self.companion, Margins):
-            return self._place_on_spheres(self.layer, self.tau if self.tau is not None else 1.0, None)
-        fit = fit_temperature(self.companion)
-        if fit.tau is None:
-            sums = self.companion.classes.total(self.companion.gathered.added)
-            return self._unfitted(fit, sums + self.layer.W.T)
-        return self._place_on_spheres(self.layer, fit.tau, fit)
-
-    def _place_ordinary(self, layer: Layer) -> LandscapePosition:
-        """Position of a network that normalises nothing."""
-        sums = self.companion if isinstance(self.companion, OrdinarySums) else None
-        tau = 1.0 if self.tau is None else _as_float(self.tau)
-        found = ordinary_position(layer, tau, self.squares, self.place.weight_decay, self.nonnegative, sums)
-        source = "one" if self.given is None else "given"
-        return replace(found, tau=tau, tau_source=source, notes=self._notes())
-
-    def _place_on_spheres(self, layer: Layer, tau: Number, fit: TemperatureFit | None) -> LandscapePosition:
-        """Position of unit features."""
-        sums = self.companion if isinstance(self.companion, SphereSums) else None
-        look, loss = self.place.curvature, self.place.loss
-        found = sphere_position(layer, tau, self.nonnegative, curvature=look, sums=sums, loss=loss)
-        return replace(
-            found,
-            **self._margins(fit),
-            tau=_as_float(tau),
-            tau_source=self.source if fit is None else "fitted",
-            normalized=self.normalize,
-            notes=(*self._notes(), *found.notes),
+        known: dict[str, Any] = {"tau_source": self.source, "normalized": self.normalize}
+        if isinstance(sums, OrdinarySums):
+            decay, value = self.place.weight_decay, _as_float(sums.tau)
+            found = ordinary_position(layer, value, self.squares, decay, self.nonnegative, sums)
+            return replace(found, tau=value, **known, notes=self._notes())
+        if isinstance(sums, Margins):
+            fit = fit_temperature(sums)
+            present = np.unique(self.features.labels).size
+            known |= {
+                "tau_source": "fitted",
+                "least_margin": fit.least_margin,
+                "largest_margin": present / (present - 1) - self._margin,
+            }
+            if fit.tau is None:
+                C = sums.classes.total(sums.gathered.added) + layer.W.T
+                return LandscapePosition(
+                    **known | {"tau_source": "unbounded" if fit.unbounded else None},
+                    collapsed_distance=distance_of(C, self.features.labels.size),
+                    reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
+                    notes=self._notes(),
+                )
+            tau = fit.tau
+        assert tau is not None
+        found = sphere_position(
+            layer,
+            tau,
+            self.nonnegative,
+            curvature=self.place.curvature,
+            sums=sums if isinstance(sums, SphereSums) else None,
+            loss=self.place.loss,
         )
-
-    def _margins(self, fit: TemperatureFit | None) -> dict[str, Any]:
-        """The least margin, and the largest that any point can have, where margins were looked at."""
-        if fit is None:
-            return {}
-        present = np.unique(self.features.labels).size
-        return {"least_margin": fit.least_margin, "largest_margin": present / (present - 1) - self._margin}
+        return replace(found, **known, tau=_as_float(tau), notes=(*self._notes(), *found.notes))
 
     @property
     def _margin(self) -> float:
@@ -265,50 +253,29 @@ class _Plan:
         loss = self.place.loss
         return float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
 
-    def _unfitted(self, fit: TemperatureFit, C: Array) -> LandscapePosition:
-        """What can be said of unit features where no ``tau`` minimises the cost."""
-        return LandscapePosition(
-            **self._margins(fit),
-            collapsed_distance=distance_of(C, self.features.labels.size),
-            tau_source="unbounded" if fit.unbounded else None,
-            normalized=self.normalize,
-            reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
-            notes=self._notes(),
-        )
-
     def _notes(self) -> tuple[str, ...]:
-        """What a reader must know of tolerances."""
+        """What a reader must know of the loss and of tolerances."""
         loss = self.place.loss
-        named = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
-        if self.tolerance <= _UNIT_TOLERANCE or self.common is None or self.normalize:
-            return named
-        return (
-            *named,
-            f"stored in a short format: lengths that differ by up to {100 * self.tolerance:.2g} % are taken for "
-            "equal, and features and classifier are divided by them",
-        )
+        notes: tuple[str, ...] = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
+        if self.tolerance > _UNIT_TOLERANCE and self.common is not None and not self.normalize:
+            notes += (
+                f"stored in a short format: lengths that differ by up to {100 * self.tolerance:.2g} % are taken for "
+                "equal, and features and classifier are divided by them",
+            )
+        return notes
 
     def _common_length(self, low: float, high: float) -> float | None:
         """The length of all features, where they have one, classifier rows have length one and there is no bias."""
-        bias, rows = self.features.bias, self.rows
-        if bias is not None and float(np.abs(bias).max()) > 0.0:
+        bias, middle = self.features.bias, 0.5 * (low + high)
+        biased = bias is not None and float(np.abs(bias).max()) > 0.0
+        if biased or float(np.abs(self.rows - 1.0).max()) > self.tolerance or not low > 0.0:
             return None
-        off = max(abs(float(rows.min()) - 1.0), abs(float(rows.max()) - 1.0))
-        if off > self.tolerance or not low > 0.0:
-            return None
-        middle = 0.5 * (low + high)
         return middle if high - low <= 2.0 * self.tolerance * middle else None
 
 
-def _checked(tau: Number) -> Number:
-    """``tau`` if a problem would take it."""
+def _as_float(tau: Number) -> float:
+    """``tau`` as a double, if a problem would take it."""
     try:
-        UFMProblem(class_sizes=(1, 1), dim=1, tau=tau)
+        return UFMProblem(class_sizes=(1, 1), dim=1, tau=tau).tau
     except InvalidInputError as error:
         raise InvalidInputError(f"{error}; give it as --tau t, or --tau fit") from error
-    return tau
-
-
-def _as_float(tau: Number) -> float:
-    """``tau`` as a double."""
-    return UFMProblem(class_sizes=(1, 1), dim=1, tau=tau).tau

@@ -113,8 +113,9 @@ def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTe
     found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
     if sums.has_all_logits:
         return [_collect(kept, sums.tau, found.bias).balanced_terms()]
-    parts = lambda: (A for A, _ in layer.logits())
-    whole = Logits(labels=layer.features.labels, bias=sums.bias, parts=parts).present()
+    whole = Logits(
+        labels=layer.features.labels, bias=sums.bias, parts=lambda: (A for A, _ in layer.logits())
+    ).present()
     first = _collect(whole, sums.tau, found.bias)
     second = _collect(whole, sums.tau, found.corrected(first.gathered.added["row_sums"] / whole.samples))
     return [first.balanced_terms(), second.balanced_terms()]

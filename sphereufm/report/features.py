@@ -154,7 +154,7 @@ def _unknown(data: Mapping[str, Any]) -> str:
 
 def _reading(metrics: CollapseMetrics) -> str:
     """The four numbers in words, coloured by how near to collapse they are; the colour is said in words too."""
-    from sphereufm.features.metrics.wording import closeness, read
+    from sphereufm.features.metrics.result import closeness, read
 
     lines = []
     for name, text in zip(_MEASURES, read(metrics), strict=True):

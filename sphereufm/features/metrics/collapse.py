@@ -16,9 +16,9 @@ from sphereufm.features.metrics.checkpoint import Checkpoint
 from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.result import CollapseMetrics
-from sphereufm.features.metrics.statistics import Array, ClassMoments, Scatter
-from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
-from sphereufm.features.metrics.variability import Variability, class_frame, effective_rank, variability
+from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
+from sphereufm.features.metrics.streaming import Streaming, first_pass, last_layer, second_pass
+from sphereufm.features.metrics.variability import class_frame, class_nc1, effective_rank, variability
 
 __all__ = ["Measuring", "collapse_metrics", "measure_collapse"]
 
@@ -106,196 +106,165 @@ def measure_collapse(
 ) -> CollapseMetrics:
     """Measure neural collapse, and let a companion gather what it wants in the second pass.
 
-    With ``train`` the features are held out: class means, Sigma_B, NC2 and NC3 are those of the training features, and
-    what is counted or spreads is the features'.
-
-    ``companion_for``: makes the companion when the first pass has measured the lengths of the features; None for
-    no companion.  ``train``: training features of the same layer.  Raises InvalidInputError as
-    :func:`collapse_metrics`, and if training features have another width, or lack a class of the features.
+    ``companion_for``: makes the companion, if there is one, when the first pass has measured the lengths of the
+    features.  Raises InvalidInputError as :func:`collapse_metrics`, and if training features have another width, or
+    lack a class of the features.
     """
     how = streaming or Streaming()
-    normalize, covariance, one_vs_rest = what.normalize, what.covariance, what.one_vs_rest
-    full = features.features.shape[1] <= _COVARIANCE_DIMENSION if covariance is None else covariance
+    full = features.features.shape[1] <= _COVARIANCE_DIMENSION if what.covariance is None else what.covariance
     if train is not None:
         features = features.with_last_layer_of(train)
-    measured = features if train is None else _fitting(train, features)
-    classifier, bias = _last_layer(features, normalize)
-    identity = [*_identity(features, what, full), *([] if train is None else _identity(train, what, full))]
-    kept = Checkpoint(how.checkpoint, identity)
-    moments = first_pass(measured, normalize, how, kept)
-    counts = moments.counts if train is None else np.bincount(features.labels, minlength=features.classes)
-    frame, s = class_frame(moments, classifier, bias, full)
+    known = features if train is None else _fitting(train, features)
+    W, bias = last_layer(features, what.normalize)
+    measured = [features] if train is None else [features, train]
+    kept = Checkpoint(how.checkpoint, [part for data in measured for part in _identity(data, what, full)])
+    moments = first_pass(known, what.normalize, how, kept)
+    frame = class_frame(moments, W, bias, full)
     companion = None if companion_for is None else companion_for(moments)
-    spread = second_pass(features, frame, normalize, how, kept, companion)
+    spread = second_pass(features, frame, what.normalize, how, kept, companion)
     kept.remove()
-    present = frame.present
-    means = moments.means[present]
-    sample_mean = moments.sums.sum(axis=0) / moments.counts.sum()
-    vectors = _Vectors(
-        classifier=classifier,
-        own=None if classifier is None else classifier[present],
-        # exact differences; coincident means are zero, not rounding noise
-        centred=means - sample_mean if s.size else np.zeros_like(means),
-        uncentred=moments.base[present],
-    )
     if not np.isfinite(spread.squares).all():
         raise InvalidInputError(
             f"{features.features.name} has rows whose squares overflow; rescale the features"
         )
-    found = _Measured(variability(moments, frame, s, spread, counts), vectors, moments, spread, counts)
-    found.held_out = train is not None
-    wanted = features.classes <= _ONE_VS_REST_CLASSES if one_vs_rest is None else one_vs_rest
-    return found.metrics(frame.places[present], s, normalize, full, wanted)
+    centred = moments.means[frame.present] - moments.middle
+    few = features.classes <= _ONE_VS_REST_CLASSES
+    found = _Measured(
+        counts=np.bincount(features.labels, minlength=features.classes),
+        moments=moments,
+        frame=frame,
+        spread=spread,
+        W=W,
+        own=None if W is None else W[frame.present],
+        # exact differences; coincident means are zero, not rounding noise
+        centred=centred if frame.sizes.size else np.zeros_like(centred),
+        hulls=few if what.one_vs_rest is None else what.one_vs_rest,
+        normalize=what.normalize,
+    )
+    return found.metrics(held_out=train is not None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Vectors:
-    """Classifier rows, those of the classes that have samples, and class means about the sample mean and zero."""
-
-    classifier: Array | None
-    own: Array | None
-    centred: Array
-    uncentred: Array
-
-
 class _Measured:
-    """Puts what both passes found under the names of the literature."""
+    """What both passes found; it is put under the names of the literature."""
 
-    def __init__(
-        self,
-        spread_measures: Variability,
-        vectors: _Vectors,
-        moments: ClassMoments,
-        spread: Scatter,
-        counts: NDArray[np.intp],
-    ) -> None:
-        self.counts, self.held_out = counts, False
-        self.variability = spread_measures
-        self.vectors = vectors
-        self.moments = moments
-        self.spread = spread
+    counts: NDArray[np.intp]
+    moments: ClassMoments
+    frame: Frame
+    spread: Scatter
+    W: Array | None  #: classifier rows
+    own: Array | None  #: those of the classes that have samples
+    centred: Array  #: class means about the sample mean
+    hulls: bool
+    normalize: bool
 
-    def metrics(self, places: Array, s: Array, normalize: bool, full: bool, hulls: bool) -> CollapseMetrics:
+    def metrics(self, held_out: bool) -> CollapseMetrics:
         """Assemble the result."""
-        v, N = self.vectors, int(self.counts.sum())
-        has_means, given = s.size > 0, v.classifier is not None
-        nc2_of = v.classifier if v.classifier is not None else v.centred
-        hits = self.spread.agreements if given else self.spread.mean_hits
+        frame, spread, N = self.frame, self.spread, int(self.counts.sum())
+        spreads = variability(self.moments, frame, spread, self.counts)
+        given, has_means = self.W is not None, frame.sizes.size > 0
+        hits = spread.agreements if given else spread.mean_hits
         main = {
-            "nc1": self.variability.nc1,
-            "nc2": frames.simplex_distance(nc2_of),
-            "nc3": None if v.own is None else frames.duality_distance(v.own, v.uncentred),
+            "nc1": spreads.pop("nc1"),
+            "nc2": frames.simplex_distance(self.centred if self.W is None else self.W),
+            "nc3": None if self.own is None else frames.duality_distance(self.own, self._base),
             "nc4": hits / N if has_means and hits is not None else None,
         }
-        variants = self._variants(has_means, hulls)
-        within = np.array(np.linalg.eigvalsh(self.spread.products / N)[::-1], dtype=np.float64)
-        between = np.square(s) / len(places)
-        variants |= {
+        within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
+        between = np.square(frame.sizes) / len(self.centred)
+        variants = {
+            **spreads,
+            **self._variants(N),
             "effective_rank_between": effective_rank(between),
-            "effective_rank_within": effective_rank(within) if full else None,
+            "effective_rank_within": effective_rank(within) if frame.full else None,
         }
         return CollapseMetrics(
             **main,
             class_counts=tuple(int(n) for n in self.counts),
             variants=variants,
-            conventions=_conventions(given, normalize) | (_HELD_OUT if self.held_out else {}),
-            undefined=_undefined(main | variants, has_means, given, full, hulls),
-            notes=(*self._notes(normalize), *self._pinv_note(s)),
-            normalized=normalize,
-            means=places,
+            conventions=_conventions(given, self.normalize) | (_HELD_OUT if held_out else {}),
+            undefined=_undefined(main | variants, has_means, given, frame.full, self.hulls),
+            notes=self._notes(),
+            normalized=self.normalize,
+            means=frame.places[frame.present],
             within_spectrum=within,
             between_spectrum=between,
-            class_nc1=self.variability.of_classes,
+            class_nc1=class_nc1(frame, spread, self.counts),
             class_cosines=self._class_cosines(),
         )
 
+    @property
+    def _base(self) -> Array:
+        """Class means themselves."""
+        return self.moments.base[self.frame.present]
+
     def _class_cosines(self) -> Array:
         """Cosine of each classifier row with the centred mean of its class; NaN without one, or where one is zero."""
-        found = np.full(len(self.moments.counts), np.nan)
-        v = self.vectors
-        if v.own is not None:
-            lengths = np.linalg.norm(v.own, axis=1) * np.linalg.norm(v.centred, axis=1)
+        found = np.full(len(self.counts), np.nan)
+        if self.own is not None:
+            lengths = np.linalg.norm(self.own, axis=1) * np.linalg.norm(self.centred, axis=1)
             with np.errstate(invalid="ignore", divide="ignore"):
-                cosines = np.einsum("kd,kd->k", v.own, v.centred) / lengths
-            found[self.moments.counts > 0] = np.clip(cosines, -1.0, 1.0)
+                cosines = np.einsum("kd,kd->k", self.own, self.centred) / lengths
+            found[self.frame.present] = np.clip(cosines, -1.0, 1.0)
         return found
 
-    def _pinv_note(self, s: Array) -> tuple[str, ...]:
-        """What the pseudo-inverse of Sigma_B kept, where it had to choose or is sensitive to what it kept."""
-        most = min(len(self.vectors.centred) - 1, self.moments.centre.size)
-        if not s.size or (s.size == most and s[-1] > _SINGULAR * s[0]):
-            return ()
-        return (
-            f"Sigma_B is nearly singular: its pseudo-inverse kept {s.size} of at most {most} directions, with "
-            f"eigenvalues down to {(s[-1] / s[0]) ** 2:.2g} of the largest; NC1 depends on the smallest of them",
-        )
-
-    def _variants(self, has_means: bool, hulls: bool) -> dict[str, float | None]:
+    def _variants(self, N: int) -> dict[str, float | None]:
         """Every other convention."""
-        v, r = self.vectors, self.variability
-        N, classes = int(self.counts.sum()), len(v.centred)
+        W, centred, hits = self.W, self.centred, self.spread.classifier_hits
+        has_means = self.frame.sizes.size > 0
         found: dict[str, float | None] = {
-            "nc1_undivided": None if r.nc1 is None else r.nc1 * classes,
-            "nc1_class_mean_centred": r.nc1_class_mean_centred,
-            "nc1_trace_ratio": r.trace_ratio,
-            "nc1_class_averaged": r.class_averaged,
-            "cdnv": r.cdnv,
-            "vci": r.vci,
             "nc4_labels": self.spread.mean_hits / N if has_means else None,
-            **_frame_measures("means", v.centred, hulls),
-            "nc2_means_class_centred": frames.simplex_distance(v.centred - v.centred.mean(axis=0)),
-            **_cosine_range(v.uncentred),
+            **_frame_measures("means", centred, self.hulls),
+            "nc2_means_class_centred": frames.simplex_distance(centred - centred.mean(axis=0)),
+            **_cosine_range(self._base),
         }
-        if v.classifier is not None and v.own is not None and self.spread.classifier_hits is not None:
-            W = v.classifier
+        if W is not None and self.own is not None and hits is not None:
             found |= {
                 "ncc_mismatch": 1.0 - (self.spread.agreements or 0) / N if has_means else None,
-                **_frame_measures("classifier", W, hulls),
+                **_frame_measures("classifier", W, self.hulls),
                 "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
-                "nc3_centred": frames.duality_distance(v.own, v.centred),
-                "nc3_difference": frames.frame_difference(v.own, v.centred),
-                "nc3_rotated": frames.rotated_difference(v.own, v.centred),
-                "classifier_accuracy": self.spread.classifier_hits / N,
+                "nc3_centred": frames.duality_distance(self.own, centred),
+                "nc3_difference": frames.frame_difference(self.own, centred),
+                "nc3_rotated": frames.rotated_difference(self.own, centred),
+                "classifier_accuracy": hits / N,
             }
         return found
 
-    def _notes(self, normalize: bool) -> tuple[str, ...]:
+    def _notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        counts, d = self.moments.counts, self.moments.centre.size
-        K = int(np.count_nonzero(counts))
-        notes = []
-        if counts.size > K:
+        moments, counts, s = self.moments, self.moments.counts, self.frame.sizes
+        d, K = moments.centre.size, len(self.centred)
+        kept, most = "kept as zero, " if self.normalize else "", min(K - 1, d)
+        said = {
+            f"classes without samples, left out of means: {_listed(counts == 0)}": counts.size > K,
+            f"classes of one sample, of variance zero: {_listed(counts == 1)}": (counts == 1).any(),
+            f"zero features: {moments.zero_rows}; {kept}they have no direction": moments.zero_rows > 0,
+            f"d={d} is below K - 1 = {K - 1}: no simplex frame exists, NC2 and NC3 cannot be zero": d < K - 1,
+            "two classes: centred class means are always a simplex frame, up to their weights": K == 2,
+            "features are entrywise nonnegative (as after a ReLU): they cannot be a simplex frame": (
+                moments.least_entry >= 0.0
+            ),
+        }
+        notes = [note for note, holds in said.items() if holds]
+        # where the pseudo-inverse had to choose, or is sensitive to what it kept
+        if s.size and (s.size < most or s[-1] <= _SINGULAR * s[0]):
             notes.append(
-                f"classes without samples, left out of means: {_listed(np.flatnonzero(counts == 0))}"
-            )
-        if (counts == 1).any():
-            notes.append(f"classes of one sample, of variance zero: {_listed(np.flatnonzero(counts == 1))}")
-        if self.moments.zero_rows:
-            what = "kept as zero, they have no direction" if normalize else "they have no direction"
-            notes.append(f"zero features: {self.moments.zero_rows}; {what}")
-        if d < K - 1:
-            notes.append(
-                f"d={d} is below K - 1 = {K - 1}: no simplex frame exists, NC2 and NC3 cannot be zero"
-            )
-        if K == 2:
-            notes.append("two classes: centred class means are always a simplex frame, up to their weights")
-        if self.moments.least_entry >= 0.0:
-            notes.append(
-                "features are entrywise nonnegative (as after a ReLU): they cannot be a simplex frame"
+                f"Sigma_B is nearly singular: its pseudo-inverse kept {s.size} of at most {most} directions, with "
+                f"eigenvalues down to {(s[-1] / s[0]) ** 2:.2g} of the largest; NC1 depends on the smallest of them"
             )
         return tuple(notes)
 
 
 def _frame_measures(of: str, A: Array, hulls: bool) -> dict[str, float | None]:
     """Distances of one set of vectors from simplex and uniform frames."""
-    uniform = frames.uniformity(A)
+    logs, inverses = frames.uniformity(A) or (None, None)
     hull = hull_distance(A) if hulls and A.any() else None
     return {
         f"nc2_{of}": frames.simplex_distance(A),
         f"equinorm_{of}": frames.equinorm(A),
         f"equiangularity_{of}": frames.equiangularity(A),
-        f"uniformity_log_{of}": None if uniform is None else uniform[0],
-        f"uniformity_inverse_{of}": None if uniform is None else uniform[1],
+        f"uniformity_log_{of}": logs,
+        f"uniformity_inverse_{of}": inverses,
         f"one_vs_rest_{of}": None if hull is None else hull.distance,
         f"one_vs_rest_gap_{of}": None if hull is None else hull.gap,
     }
@@ -304,9 +273,10 @@ def _frame_measures(of: str, A: Array, hulls: bool) -> dict[str, float | None]:
 def _cosine_range(A: Array) -> dict[str, float | None]:
     """Mean, least and largest cosine between uncentred class means."""
     pairs = frames.cosines(A)
-    names = ("mean", "min", "max")
-    values = [None] * 3 if pairs is None else [float(f(pairs)) for f in (np.mean, np.min, np.max)]
-    return {f"uncentred_cosine_{name}": value for name, value in zip(names, values, strict=True)}
+    measures: dict[str, Callable[[Array], Any]] = {"mean": np.mean, "min": np.min, "max": np.max}
+    return {
+        f"uncentred_cosine_{name}": None if pairs is None else float(f(pairs)) for name, f in measures.items()
+    }
 
 
 def _fitting(train: FeatureSet, features: FeatureSet) -> FeatureSet:
@@ -317,31 +287,14 @@ def _fitting(train: FeatureSet, features: FeatureSet) -> FeatureSet:
             f"{train.features.name} has d={train.features.shape[1]}, but {features.features.name} has d={d}; give "
             "training features of the same layer with --train"
         )
-    missing = np.setdiff1d(features.labels, train.labels)
-    if missing.size or int(train.labels.max()) >= K:
-        which = (
-            f"class {int(missing[0])} has no sample"
-            if missing.size
-            else f"labels run to {train.labels.max()}"
-        )
+    missing, top = np.setdiff1d(features.labels, train.labels), int(train.labels.max())
+    if missing.size or top >= K:
+        which = f"class {int(missing[0])} has no sample" if missing.size else f"labels run to {top}"
         raise InvalidInputError(
             f"{train.features.name}: {which}, but {features.features.name} has classes 0 .. {K - 1}; give training "
             "features of the same classes, or --classes K"
         )
     return replace(train, classes=K)
-
-
-def _last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
-    """Classifier rows and bias as they are measured."""
-    W = features.classifier
-    if W is None or not normalize:
-        return W, features.bias
-    lengths = np.linalg.norm(W, axis=1)
-    if not (lengths > 0.0).all():
-        raise InvalidInputError(
-            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; leave out --normalize"
-        )
-    return W / lengths[:, None], None
 
 
 def _identity(features: FeatureSet, what: Measuring, full: bool) -> list[bytes]:
@@ -371,26 +324,26 @@ def _undefined(
     values: dict[str, float | None], has_means: bool, given: bool, full: bool, hulls: bool
 ) -> dict[str, str]:
     """A reason for every None."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     for name in (name for name, value in values.items() if value is None):
         if name == "nc3" and not given:
-            reasons[name] = "no classifier was given"
+            reason = "no classifier was given"
         elif name.startswith("one_vs_rest") and not hulls:
-            reasons[name] = f"not computed above {_ONE_VS_REST_CLASSES} classes unless asked for"
+            reason = f"not computed above {_ONE_VS_REST_CLASSES} classes unless asked for"
         elif name in ("vci", "effective_rank_within") and not full:
-            reasons[name] = f"not computed above d={_COVARIANCE_DIMENSION} unless the covariance is asked for"
+            reason = f"not computed above d={_COVARIANCE_DIMENSION} unless the covariance is asked for"
         elif not has_means:
-            reasons[name] = "all class means coincide"
+            reason = "all class means coincide"
         elif name == "vci":
-            reasons[name] = (
-                "the scatter is known to rounding only where it counts; rescale or whiten the features"
-            )
+            reason = "the scatter is known to rounding only where it counts; rescale or whiten the features"
         else:
-            reasons[name] = "two vectors coincide, or one is zero"
+            reason = "two vectors coincide, or one is zero"
+        reasons[name] = reason
     return reasons
 
 
-def _listed(numbers: Array | Any) -> str:
-    """The first few numbers."""
-    few = ", ".join(str(int(n)) for n in numbers[:10])
-    return few if len(numbers) <= 10 else f"{few} and {len(numbers) - 10} more"
+def _listed(which: NDArray[np.bool_]) -> str:
+    """The first few places of a mask."""
+    places = np.flatnonzero(which)
+    few = ", ".join(map(str, places[:10].tolist()))
+    return few if len(places) <= 10 else f"{few} and {len(places) - 10} more"

@@ -69,14 +69,16 @@ def equinorm(A: Array) -> float | None:
     return float(lengths.std()) / mean if mean > _SMALLEST else None
 
 
+def directions(A: Array) -> Array | None:
+    """Rows of length one; None if one is zero."""
+    lengths = np.linalg.norm(A, axis=1)
+    return A / lengths[:, None] if (lengths > _SMALLEST).all() else None
+
+
 def cosines(A: Array) -> Array | None:
     """Cosines of all pairs ``k < l``, none if a row is zero."""
-    lengths = np.linalg.norm(A, axis=1)
-    if not (lengths > _SMALLEST).all():
-        return None
-    U = A / lengths[:, None]
-    gram: Array = U @ U.T
-    return gram[np.triu_indices(A.shape[0], 1)].clip(-1.0, 1.0)
+    U = directions(A)
+    return None if U is None else (U @ U.T)[np.triu_indices(len(U), 1)].clip(-1.0, 1.0)
 
 
 def equiangularity(A: Array) -> float | None:
@@ -87,10 +89,9 @@ def equiangularity(A: Array) -> float | None:
 
 def uniformity(A: Array) -> tuple[float, float] | None:
     """Mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``; none if directions coincide."""
-    lengths = np.linalg.norm(A, axis=1)
-    if not (lengths > _SMALLEST).all():
+    U = directions(A)
+    if U is None:
         return None
-    U = A / lengths[:, None]
     logs = inverses = 0.0
     for k in range(1, len(U)):
         distances = np.linalg.norm(U[:k] - U[k], axis=1)

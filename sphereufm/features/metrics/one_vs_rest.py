@@ -37,6 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.features.metrics.frames import directions
 from sphereufm.features.metrics.statistics import Array
 
 _SMALLEST = 1e-290
@@ -67,10 +68,9 @@ def one_vs_rest(A: Array) -> OneVsRest | None:
 
     The gap is at most 1e-10 of the distance, or what rounding leaves.
     """
-    lengths = np.linalg.norm(A, axis=1)
-    if not (lengths > _SMALLEST).all():
+    U = directions(A)
+    if U is None:
         return None
-    U = A / lengths[:, None]
     if U.shape[1] > U.shape[0]:
         # only inner products matter: K coordinates are enough
         U = np.asarray(np.linalg.qr(U.T, mode="r")).T

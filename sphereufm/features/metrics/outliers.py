@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.checkpoint import Checkpoint
 from sphereufm.features.metrics.statistics import Array
-from sphereufm.features.metrics.streaming import Streaming, first_pass, second_pass
+from sphereufm.features.metrics.streaming import Streaming, first_pass, last_layer, second_pass
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
 from sphereufm.notebook import counted
@@ -63,15 +63,11 @@ class Detection:
         return {"name": self.name, "samples": self.samples, "nc5": self.nc5, "scores": scores}
 
     def __str__(self) -> str:
-        nc5 = (
-            "undefined"
-            if self.nc5 is None
-            else f"{self.nc5:.4g} (0 where it is orthogonal to all class means)"
-        )
+        far = "0 where it is orthogonal to all class means"
+        nc5 = "undefined" if self.nc5 is None else f"{self.nc5:.4g} ({far})"
+        head = f"unknown data {self.name}, {counted(self.samples, 'sample')}: NC5 {nc5}"
         scores = (f"{s.upper()} AUROC {self.auroc[s]:.4f}, FPR95 {self.fpr95[s]:.4f}" for s in self.auroc)
-        return "\n  ".join(
-            [f"unknown data {self.name}, {counted(self.samples, 'sample')}: NC5 {nc5}", *scores]
-        )
+        return "\n  ".join([head, *scores])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,28 +136,27 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
         )
     how, kept = streaming or Streaming(), Checkpoint(None, [])
     moments = first_pass(train, normalize, how, kept)
-    frame, _ = class_frame(moments, None, None, True)
-    N, present = moments.counts.sum(), moments.counts > 0
+    frame = class_frame(moments, None, None, True)
+    N, middle, means = moments.counts.sum(), frame.middle, frame.base[frame.present]
     spread = second_pass(train, frame, normalize, how, kept)
-    offsets = np.sqrt(moments.counts / N)[:, None] * (frame.base - frame.middle)
+    offsets = np.sqrt(moments.counts / N)[:, None] * (frame.base - middle)
     covariance = spread.products / N + offsets.T @ offsets
-    classes = int(np.count_nonzero(present))
-    W, b = _last_layer(train, normalize)
-    origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ b
-    away = frame.middle - origin
-    rest = np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - _principal(d)]
+    W, b = last_layer(train, normalize)
+    bias = np.zeros(train.classes) if b is None else b
+    origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ bias
+    away = middle - origin
     detector = Detector(
-        middle=frame.middle,
-        means=frame.base[present],
-        principal=np.linalg.eigh(covariance)[1][:, ::-1][:, : min(classes - 1, d)],
+        middle=middle,
+        means=means,
+        principal=np.linalg.eigh(covariance)[1][:, ::-1][:, : min(len(means) - 1, d)],
         classifier=W,
-        bias=b,
+        bias=bias,
         origin=origin,
-        rest=rest,
+        rest=np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - _principal(d)],
         alpha=0.0,
         normalize=normalize,
     )
-    return detector if W is None else _matched(detector, train)
+    return detector if W is None else _matched(detector, W, train)
 
 
 def auroc(known: Array, unknown: Array) -> float:
@@ -182,25 +177,13 @@ def _principal(d: int) -> int:
     return 1000 if d >= 2048 else 512 if d >= 768 else d // 2
 
 
-def _matched(detector: Detector, train: FeatureSet) -> Detector:
+def _matched(detector: Detector, W: Array, train: FeatureSet) -> Detector:
     """The detector with ``alpha``."""
     logits = residuals = 0.0
-    assert detector.classifier is not None
     for H in _rows(train.features, detector.middle.size, detector.normalize):
-        logits += float((H @ detector.classifier.T + detector.bias).max(axis=1).sum())
+        logits += float((H @ W.T + detector.bias).max(axis=1).sum())
         residuals += float(np.linalg.norm((H - detector.origin) @ detector.rest, axis=1).sum())
-    fields = {**vars(detector), "alpha": logits / residuals if residuals > 0.0 else 0.0}
-    return Detector(**fields)
-
-
-def _last_layer(train: FeatureSet, normalize: bool) -> tuple[Array | None, Array]:
-    """Classifier and bias as they are used."""
-    W = train.classifier
-    if W is None:
-        return None, np.zeros(train.classes)
-    if normalize:
-        return W / np.linalg.norm(W, axis=1, keepdims=True), np.zeros(len(W))
-    return W, np.zeros(len(W)) if train.bias is None else train.bias
+    return replace(detector, alpha=logits / residuals if residuals > 0.0 else 0.0)
 
 
 def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Array]:

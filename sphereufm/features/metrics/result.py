@@ -10,6 +10,18 @@ import numpy as np
 from sphereufm.features.metrics.statistics import Array
 from sphereufm.notebook import counted, html_table, shown
 
+COLLAPSED = {"nc1": 0.0, "nc2": 0.0, "nc3": 0.0, "nc4": 1.0}
+"""What each number is where features have collapsed."""
+
+_WORDS = {
+    "nc1": "spread of the samples about their class means, beside that of the class means",
+    "nc2": "distance of the {frame} from a simplex frame",
+    "nc3": "distance of classifier times class means from a simplex frame",
+    "nc4": "share of samples whose nearest class mean is {choice}",
+}
+# where a number counts as near to collapse, and as half-way there
+_NEAR, _HALF = 0.1, 0.5
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CollapseMetrics:
@@ -96,6 +108,37 @@ class CollapseMetrics:
         rows = [(name, _shown(value), remarks.get(name, "")) for name, value in numbers.items()]
         caption = "\n".join([f"Collapse of {counted(sum(self.class_counts), 'sample')}", *self.notes])
         return html_table(caption, ("measure", "value", "convention"), rows)
+
+
+def read(metrics: CollapseMetrics) -> list[str]:
+    """The four numbers in words, each with what it is at collapse."""
+    given = "nc2_classifier" in metrics.variants
+    frame = "classifier" if given else "centred class means"
+    choice = "the classifier's choice" if given else "that of their label"
+    lines = []
+    for name, words in _WORDS.items():
+        value, said = getattr(metrics, name), words.format(frame=frame, choice=choice)
+        known = (
+            f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {said}"
+            if value is not None
+            else ""
+        )
+        lines.append(known or f"{name.upper()} undefined: {metrics.undefined[name]}")
+    return lines
+
+
+def closeness(name: str, value: float | None) -> str:
+    """``"near"``, ``"half"`` or ``"far"`` from collapse, ``"unknown"`` where the number is undefined.
+
+    Examples
+    --------
+    >>> closeness("nc1", 0.004), closeness("nc4", 0.3), closeness("nc3", None)
+    ('near', 'far', 'unknown')
+    """
+    if value is None:
+        return "unknown"
+    distance = abs(value - COLLAPSED[name])
+    return "near" if distance <= _NEAR else "half" if distance <= _HALF else "far"
 
 
 def _numbers(values: Array) -> list[float | None]:

@@ -65,6 +65,11 @@ class ClassMoments:
         return self.sums / np.maximum(self.counts, 1)[:, None]
 
     @cached_property
+    def middle(self) -> Array:
+        """The sample mean relative to the centre."""
+        return np.asarray(self.sums.sum(axis=0) / self.counts.sum())
+
+    @cached_property
     def base(self) -> Array:
         """The class means themselves, ``(K, d)``."""
         return self.means + self.centre
@@ -80,6 +85,7 @@ class Frame:
     base: Array
     present: NDArray[np.bool_]  #: shape ``(K,)``
     places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
+    sizes: Array  #: shape ``(r,)``: singular values of the centred class means, one for each direction
     full: bool  #: whether the scatter is kept in all d directions
     #: Shape ``(d, r)`` or ``(d, r + K)``: the basis B and, where there is one, the classifier: one product with both.
     directions: Array

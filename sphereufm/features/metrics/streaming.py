@@ -50,6 +50,19 @@ class Streaming:
     progress: Progress = silent  #: ``progress("pass 1 of 2", rows done, rows)``
 
 
+def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
+    """Classifier rows and bias as they are measured."""
+    W = features.classifier
+    if W is None or not normalize:
+        return W, features.bias
+    lengths = np.linalg.norm(W, axis=1)
+    if not (lengths > 0.0).all():
+        raise InvalidInputError(
+            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; leave out --normalize"
+        )
+    return W / lengths[:, None], None
+
+
 def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoint) -> ClassMoments:
     """Counts, means and norms.
 

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,91 +40,78 @@ _COINCIDENT = 16.0 * _EPS
 _UNCERTAIN = 1e-3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Variability:
-    """NC1 and its relatives; None where undefined or not asked for.
+def class_frame(moments: ClassMoments, classifier: Array | None, bias: Array | None, full: bool) -> Frame:
+    """Directions of the class means, none where all coincide to rounding, and all else that the second pass needs.
 
-    ``of_classes`` is NC1 with the scatter of each class alone, shape ``(K,)``, NaN for classes without samples.
-    """
-
-    nc1: float | None
-    nc1_class_mean_centred: float | None
-    trace_ratio: float | None
-    cdnv: float | None
-    vci: float | None
-    of_classes: Array
-
-    @property
-    def class_averaged(self) -> float | None:
-        """NC1 with the mean of the classes' scatter, where large classes do not count more."""
-        known = self.of_classes[np.isfinite(self.of_classes)]
-        return float(known.mean()) if known.size else None
-
-
-def class_frame(
-    moments: ClassMoments, classifier: Array | None, bias: Array | None, full: bool
-) -> tuple[Frame, Array]:
-    """Directions of the class means, and all else that the second pass needs.
-
-    * ``classifier``, shape ``(K, d)``, or None.
-    * ``bias``, shape ``(K,)``, or None.
-    * ``full``: whether the scatter is wanted in all directions.
-
-    Result: its basis is empty where all class means coincide to rounding; singular values of the centred
-    class means, one for each basis vector, descending, shape ``(r,)``.
+    ``classifier``, shape ``(K, d)``, and ``bias``, shape ``(K,)``; ``full``: whether the scatter is wanted in all
+    directions.
     """
     present, means = moments.counts > 0, moments.means
-    sample_mean = moments.sums.sum(axis=0) / moments.counts.sum()
-    A = means[present] - sample_mean
+    A = means[present] - moments.middle
     _, s, Vt = np.linalg.svd(A, full_matrices=False)
     size = float(np.linalg.norm(moments.centre) + np.linalg.norm(means, axis=1).max())
     least = max(max(A.shape) * _EPS * s[0], _COINCIDENT * size)
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
     basis = Vt[:rank].T
-    columns = [basis] if classifier is None else [basis, classifier.T]
-    return (
-        Frame(
-            centre=moments.centre,
-            means=means,
-            base=moments.base,
-            present=present,
-            places=(means - sample_mean) @ basis,
-            full=full,
-            directions=np.concatenate(columns, axis=1),
-            mean_products=None if classifier is None else moments.base @ classifier.T,
-            bias=bias,
-            middle=sample_mean + moments.centre,
-        ),
-        s[:rank],
+    return Frame(
+        centre=moments.centre,
+        means=means,
+        base=moments.base,
+        present=present,
+        places=(means - moments.middle) @ basis,
+        sizes=s[:rank],
+        full=full,
+        directions=basis if classifier is None else np.concatenate([basis, classifier.T], axis=1),
+        mean_products=None if classifier is None else moments.base @ classifier.T,
+        bias=bias,
+        middle=moments.middle + moments.centre,
     )
 
 
 def variability(
-    moments: ClassMoments, frame: Frame, s: Array, spread: Scatter, counts: NDArray[np.intp]
-) -> Variability:
-    """NC1 and its relatives from both passes.
+    moments: ClassMoments, frame: Frame, spread: Scatter, counts: NDArray[np.intp]
+) -> dict[str, float | None]:
+    """NC1 and its relatives from both passes, by name; None where undefined or not asked for.
 
-    * ``moments``, ``frame`` and ``spread``: of the same features.
-    * ``s``, shape ``(r,)``: singular values that belong to the frame's basis.
-    * ``counts``, shape ``(K,)``: samples of each class in the second pass, which may be of other features
-      than the class means.
+    ``counts``, shape ``(K,)``: samples of each class in the second pass, which may be of other features than the class
+    means.
     """
-    if s.size == 0:
-        none = np.full(len(moments.counts), np.nan)
-        return Variability(
-            nc1=None, nc1_class_mean_centred=None, trace_ratio=None, cdnv=None, vci=None, of_classes=none
-        )
-    N, K = int(counts.sum()), int(frame.present.sum())
-    S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
-    places = frame.places[frame.present]
-    return Variability(
-        nc1=float((np.diag(S) / np.square(s)).sum()) / N,
-        nc1_class_mean_centred=_trace_quotient(S / N, places - places.mean(axis=0)),
-        trace_ratio=float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
-        cdnv=_cdnv(places, (spread.squares / np.maximum(counts, 1))[frame.present]),
-        vci=_vci(moments, frame, spread, N) if frame.full else None,
-        of_classes=_of_classes(counts, s, spread),
+    names = (
+        "nc1",
+        "nc1_undivided",
+        "nc1_class_mean_centred",
+        "nc1_trace_ratio",
+        "nc1_class_averaged",
+        "cdnv",
     )
+    s, N, K = frame.sizes, int(counts.sum()), int(frame.present.sum())
+    if s.size == 0:
+        return dict.fromkeys((*names, "vci"))
+    S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
+    places, of_classes = frame.places[frame.present], class_nc1(frame, spread, counts)
+    nc1 = float((np.diag(S) / np.square(s)).sum()) / N
+    known = of_classes[np.isfinite(of_classes)]
+    values = (
+        nc1,
+        nc1 * K,
+        _trace_quotient(S / N, places - places.mean(axis=0)),
+        float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
+        float(known.mean()) if known.size else None,
+        _cdnv(places, (spread.squares / np.maximum(counts, 1))[frame.present]),
+    )
+    return {
+        **dict(zip(names, values, strict=True)),
+        "vci": _vci(moments, frame, spread, N) if frame.full else None,
+    }
+
+
+def class_nc1(frame: Frame, spread: Scatter, counts: NDArray[np.intp]) -> Array:
+    """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class; NaN for those without samples."""
+    if frame.sizes.size == 0:
+        return np.full(len(counts), np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Array = (spread.class_squares @ (1.0 / np.square(frame.sizes))) / counts
+    return found
 
 
 def _trace_quotient(within: Array, centred: Array) -> float | None:
@@ -147,13 +133,6 @@ def _cdnv(places: Array, variances: Array) -> float | None:
             return None
         total += float(((variances[:k] + variances[k]) / (2.0 * squares)).sum())
     return total / math.comb(len(places), 2)
-
-
-def _of_classes(counts: NDArray[np.intp], s: Array, spread: Scatter) -> Array:
-    """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = (spread.class_squares @ (1.0 / np.square(s))) / counts
-    return found
 
 
 def effective_rank(eigenvalues: Array) -> float | None:

@@ -20,8 +20,7 @@ from sphereufm.features.readers.pickle.torch_files import (
     open_torch_legacy,
     open_torch_zip,
 )
-from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy
-from sphereufm.features.readers.plain.npz import open_npz
+from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy, open_npz
 from sphereufm.features.readers.plain.safetensors_files import looks_like_safetensors, open_safetensors
 from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory

@@ -9,8 +9,10 @@ child process of :mod:`sphereufm.features.readers.isolated.parent`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,7 +81,11 @@ def _opened(pyarrow: Any, file: StoredFile, form: str) -> Iterator[Any]:
     with file.open() as handle:
         try:
             source = pyarrow.PythonFile(handle, "r")
-            yield _OPENERS[form](pyarrow, file, source)
+            if form == "parquet":
+                yield _open_parquet(pyarrow, file, source)
+            else:
+                opened = pyarrow.ipc.open_stream if form == "stream" else pyarrow.ipc.open_file
+                yield _open_ipc(pyarrow, file, source, opened)
         except SphereUFMError:
             raise
         except (*_FAILURES, pyarrow.ArrowException) as error:
@@ -104,52 +110,30 @@ def _open_parquet(pyarrow: Any, file: StoredFile, source: Any) -> Any:
     return table.schema_arrow, table.metadata.num_rows, batches
 
 
-def _open_feather(pyarrow: Any, file: StoredFile, source: Any) -> Any:
-    """Open an Arrow file; every batch is checked by the library before it is used."""
-    reader = pyarrow.ipc.open_file(source)
-    if reader.num_record_batches > MAX_ENTRIES:
-        raise UnreadableFileError(f"{file.name} is refused: it has too many record batches")
+def _open_ipc(pyarrow: Any, file: StoredFile, source: Any, opened: Callable[..., Any]) -> Any:
+    """Open an Arrow file or stream; every batch is checked by the library before it is used."""
+    reader = opened(source)
 
-    def batches(columns: tuple[str, ...], rows: int) -> Iterator[Any]:
-        wanted = [reader.schema.get_field_index(column) for column in columns]
-        options = pyarrow.ipc.IpcReadOptions(use_threads=False, included_fields=wanted)
-        chosen = pyarrow.ipc.open_file(source, options=options)
-        for i in range(chosen.num_record_batches):
-            batch = chosen.get_batch(i)
-            batch.validate(full=True)
-            yield batch.select(list(columns))
-
-    if hasattr(reader, "count_rows"):
-        return reader.schema, reader.count_rows(), batches
-    counts = (reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
-    return reader.schema, sum(counts), batches  # before pyarrow 23
-
-
-def _open_stream(pyarrow: Any, file: StoredFile, source: Any) -> Any:
-    """Open an Arrow stream, which has no footer: its batches are counted by going through it."""
-    reader = pyarrow.ipc.open_stream(source)
-    rows = sum(batch.num_rows for batch in _counted(file, reader))
-
-    def batches(columns: tuple[str, ...], rows: int) -> Iterator[Any]:
+    def batches(columns: tuple[str, ...], _rows: int) -> Iterator[Any]:
         wanted = [reader.schema.get_field_index(column) for column in columns]
         options = pyarrow.ipc.IpcReadOptions(use_threads=False, included_fields=wanted)
         source.seek(0)
-        for batch in _counted(file, pyarrow.ipc.open_stream(source, options=options)):
+        for batch in _record_batches(file, opened(source, options=options)):
             batch.validate(full=True)
             yield batch.select(list(columns))
 
-    return reader.schema, rows, batches
+    # a stream has no footer, and pyarrow before 23 does not count: then by going through it
+    counts = (batch.num_rows for batch in _record_batches(file, reader))
+    return reader.schema, reader.count_rows() if hasattr(reader, "count_rows") else sum(counts), batches
 
 
-def _counted(file: StoredFile, reader: Any) -> Iterator[Any]:
-    """Record batches, not too many of them."""
-    for number, batch in enumerate(reader):
+def _record_batches(file: StoredFile, reader: Any) -> Iterator[Any]:
+    """Record batches of a file or a stream, not too many of them."""
+    total = getattr(reader, "num_record_batches", None)
+    for number, batch in enumerate(reader if total is None else map(reader.get_batch, range(total))):
         if number >= MAX_ENTRIES:
             raise UnreadableFileError(f"{file.name} is refused: it has too many record batches")
         yield batch
-
-
-_OPENERS = {"parquet": _open_parquet, "feather": _open_feather, "stream": _open_stream}
 
 
 def _check_footer(file: StoredFile, form: str) -> None:
@@ -179,52 +163,36 @@ def _check_groups(file: StoredFile, metadata: Any) -> None:
 
 
 def _column(pyarrow: Any, file: StoredFile, field: Any, rows: int, batches: Any) -> Listed:
-    """Describe a column: number type, and for lists the length that all must have."""
-    types, inner = pyarrow.types, _plain_type(field.type)
+    """Describe a column: number type, and for lists the length that all must have, for tensors their shape."""
+    types, kind, name = pyarrow.types, field.type, field.name
+    inner: Any = _storage(kind)
     shape: tuple[int, ...] = (rows,)
+    key = Listed(key=name, columns=(name,), stored=file.size)
     if types.is_fixed_size_list(inner):
-        inner, shape = inner.value_type, (rows, *_row_shape(field.type, inner.list_size))
+        order = getattr(kind, "permutation", None)
+        in_order = inner is not kind and (not order or list(order) == sorted(order))
+        inner, shape = inner.value_type, (rows, *(kind.shape if in_order else (inner.list_size,)))
     elif types.is_list(inner) or types.is_large_list(inner):
-        inner, shape = inner.value_type, (rows, _first_length(field.name, batches))
-    elif _is_text(types, inner):
-        return _text_column(file, field.name, rows, batches)
+        inner, shape = inner.value_type, (rows, _first_length(name, batches))
+    else:
+        text = inner.value_type if types.is_dictionary(inner) else inner
+        if types.is_string(text) or types.is_large_string(text):
+            names = few_texts(
+                [str(t)[: 2 * MAX_TEXT] for t in batch.column(0).unique().to_pylist() if t is not None]
+                for batch in batches((name,), _TEXT_ROWS)
+            )
+            if names is None:
+                return Listed(key=name, refused=NOT_LABELS)
+            return replace(key, shape=shape, dtype="<i4", names=names)
     if not (types.is_integer(inner) or types.is_floating(inner) or types.is_boolean(inner)):
-        return Listed(key=field.name, refused=f"it holds {field.type}"[:200])
-    kind = "bool" if types.is_boolean(inner) else _FLOATS.get(str(inner), str(inner))
-    return Listed(
-        key=field.name, columns=(field.name,), shape=shape, dtype=np.dtype(kind).str, stored=file.size
-    )
+        return Listed(key=name, refused=f"it holds {kind}"[:200])
+    plain = "bool" if types.is_boolean(inner) else _FLOATS.get(str(inner), str(inner))
+    return replace(key, shape=shape, dtype=np.dtype(plain).str)
 
 
-def _plain_type(kind: Any) -> Any:
+def _storage(kind: Any) -> Any:
     """The storage of a tensor column, which is a list of its numbers; any other type itself."""
     return kind.storage_type if getattr(kind, "extension_name", "") == _TENSORS else kind
-
-
-def _row_shape(kind: Any, length: int) -> tuple[int, ...]:
-    """Shape of one row: a tensor's, if its axes are stored in their order, else the length of the list."""
-    if getattr(kind, "extension_name", "") != _TENSORS:
-        return (length,)
-    order = kind.permutation
-    return tuple(kind.shape) if not order or list(order) == sorted(order) else (length,)
-
-
-def _is_text(types: Any, kind: Any) -> bool:
-    """Whether a type is text, numbered by the file or not."""
-    inner = kind.value_type if types.is_dictionary(kind) else kind
-    return bool(types.is_string(inner) or types.is_large_string(inner))
-
-
-def _text_column(file: StoredFile, name: str, rows: int, batches: Any) -> Listed:
-    """A column of a bounded number of different texts; more of them are no labels."""
-    columns = (batch.column(0) for batch in batches((name,), _TEXT_ROWS))
-    names = few_texts(
-        [str(text)[: 2 * MAX_TEXT] for text in column.unique().to_pylist() if text is not None]
-        for column in columns
-    )
-    if names is None:
-        return Listed(key=name, refused=NOT_LABELS)
-    return Listed(key=name, columns=(name,), shape=(rows,), dtype="<i4", stored=file.size, names=names)
 
 
 def _first_length(column: str, batches: Any) -> int:
@@ -249,22 +217,20 @@ def _converted(pyarrow: Any, name: str, listed: Listed, batch: Any) -> AnyArray:
 
 def _numbers(pyarrow: Any, title: str, column: Any, listed: Listed) -> AnyArray:
     """The numbers of a column of a record batch, in one vector."""
-    types = pyarrow.types
+    types, places = pyarrow.types, {text: place for place, text in enumerate(listed.names)}
+    if not column.null_count and not places:
+        column = column.storage if _storage(column.type) is not column.type else column
+        kind = column.type
+        fixed = types.is_fixed_size_list(kind)
+        if fixed or types.is_list(kind) or types.is_large_list(kind):
+            length = math.prod(listed.shape[1:])
+            if not fixed and (np.diff(np.asarray(column.offsets)) != length).any():
+                raise UnreadableFileError(
+                    f"{title} has lists that are not all {length} long; features need one length"
+                )
+            column = column.flatten()
     if column.null_count:
         raise UnreadableFileError(f"{title} has missing values; fill or drop them first")
-    if listed.names:
-        places = {text: place for place, text in enumerate(listed.names)}
+    if places:
         return np.array([places[text] for text in column.to_pylist()], dtype=listed.dtype)
-    if getattr(column.type, "extension_name", "") == _TENSORS:
-        column = column.storage
-    kind = column.type
-    if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
-        length = int(np.prod(listed.shape[1:], dtype=object))
-        if not types.is_fixed_size_list(kind) and (np.diff(np.asarray(column.offsets)) != length).any():
-            raise UnreadableFileError(
-                f"{title} has lists that are not all {length} long; features need one length"
-            )
-        column = column.flatten()
-        if column.null_count:
-            raise UnreadableFileError(f"{title} has missing values; fill or drop them first")
     return np.asarray(column)

@@ -20,13 +20,13 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape, printable
-from sphereufm.features.readers.plain.narrow import narrow_dtype
+from sphereufm.features.readers.plain.narrow import NARROW_FLOATS, narrow_dtype
 from sphereufm.features.readers.plain.stored_array import StoredArray, contiguous_strides
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 
 _MAX_HEADER = 2**22  # four megabytes hold some thirty thousand tensors; the format itself allows a hundred
-_PLAIN = {
+_TYPES = {
     "BOOL": "|b1",
     "U8": "|u1",
     "I8": "|i1",
@@ -40,8 +40,6 @@ _PLAIN = {
     "I64": "<i8",
     "F64": "<f8",
     "C64": "<c8",
-}
-_NARROW = {
     "BF16": "bfloat16",
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
@@ -77,17 +75,19 @@ def open_safetensors(file: StoredFile, name: str) -> dict[str, ArraySource]:
         raise _damaged(name, f"its header claims {length} bytes")
     header = _parse(name, file.read_at(8, length))
     header.pop("__metadata__", None)
-    if len(header) > MAX_ENTRIES:
-        raise _damaged(name, f"it has more than {MAX_ENTRIES} tensors")
-    ranges, found = [], {}
+    if not header or len(header) > MAX_ENTRIES:
+        raise _damaged(name, "it has no tensors, or too many")
+    found: dict[str, tuple[int, int, ArraySource]] = {}
     for key, fields in header.items():
-        begin, end, shape, kind = _fields(name, fields)
-        ranges.append((begin, end))
-        found[key] = _tensor(file, f"{name}:{printable(key)}", 8 + length + begin, end - begin, shape, kind)
-    _check_cover(name, sorted(ranges), file.size - 8 - length)
-    if not found:
-        raise UnreadableFileError(f"{name} holds no tensors")
-    return found
+        found[key] = _tensor(file, f"{name}:{printable(key)}", 8 + length, fields)
+    at = 0
+    for begin, end, _ in sorted(found.values(), key=lambda item: item[:2]):
+        if begin != at:
+            raise _damaged(name, "its tensors overlap or leave holes")
+        at = end
+    if at != file.size - 8 - length:
+        raise _damaged(name, f"its tensors take {at} bytes, but {file.size - 8 - length} follow the header")
+    return {key: array for key, (_, _, array) in found.items()}
 
 
 def _parse(name: str, text: bytes) -> dict[str, Any]:
@@ -108,50 +108,26 @@ def _parse(name: str, text: bytes) -> dict[str, Any]:
     return header
 
 
-def _fields(name: str, fields: Any) -> tuple[int, int, tuple[int, ...], str]:
-    """Byte range, shape and type of one tensor."""
+def _tensor(file: StoredFile, title: str, start: int, fields: Any) -> tuple[int, int, ArraySource]:
+    """Byte range and source of one tensor; a type we do not know is listed, but refuses to be read."""
     if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
-        raise _damaged(name, "a tensor is described in an unknown way")
-    span, shape, kind = fields["data_offsets"], fields["shape"], fields["dtype"]
-    if (
-        not isinstance(span, list)
-        or len(span) != 2
-        or not isinstance(shape, list)
-        or not isinstance(kind, str)
-    ):
-        raise _damaged(name, "a tensor is described in an unknown way")
-    begin, end = check_shape(name, span)
-    if end < begin:
-        raise _damaged(name, "a tensor ends before it begins")
-    return begin, end, check_shape(name, shape), kind
-
-
-def _tensor(
-    file: StoredFile, title: str, start: int, nbytes: int, shape: tuple[int, ...], kind: str
-) -> ArraySource:
-    """One tensor; a type we do not know is listed, but refuses to be read."""
-    if kind in _PLAIN:
-        dtype = np.dtype(_PLAIN[kind])
-    elif kind in _NARROW:
-        dtype = narrow_dtype(_NARROW[kind])
-    else:
-        return RefusedSource(name=title, reason=f"its numbers have type {kind[:20]!r}")
-    if math.prod(shape) * dtype.itemsize != nbytes:
-        raise _damaged(title, f"shape {shape} of {kind} does not take {nbytes} bytes")
-    return StoredArray(
-        name=title, file=file, offset=start, stored=dtype, shape=shape, strides=contiguous_strides(shape)
+        raise _damaged(title, "it is described in an unknown way")
+    kind, lengths, span = str(fields["dtype"]), fields["shape"], fields["data_offsets"]
+    if not isinstance(lengths, list) or not isinstance(span, list) or len(span) != 2:
+        raise _damaged(title, "it is described in an unknown way")
+    (begin, end), shape = check_shape(title, span), check_shape(title, lengths)
+    if kind not in _TYPES:
+        return begin, end, RefusedSource(name=title, reason=f"its numbers have type {kind[:20]!r}")
+    stored = _TYPES[kind]
+    dtype = narrow_dtype(stored) if stored in NARROW_FLOATS else np.dtype(stored)
+    if math.prod(shape) * dtype.itemsize != end - begin:
+        raise _damaged(title, f"shape {shape} of {kind} does not take {end - begin} bytes")
+    strides = contiguous_strides(shape)
+    return (
+        begin,
+        end,
+        StoredArray(name=title, file=file, offset=start + begin, stored=dtype, shape=shape, strides=strides),
     )
-
-
-def _check_cover(name: str, ranges: list[tuple[int, int]], size: int) -> None:
-    """Ranges must follow one another from the first byte to the last."""
-    at = 0
-    for begin, end in ranges:
-        if begin != at:
-            raise _damaged(name, "its tensors overlap or leave holes")
-        at = end
-    if at != size:
-        raise _damaged(name, f"its tensors take {at} bytes, but {size} follow the header")
 
 
 def _damaged(name: str, fact: str) -> UnreadableFileError:
