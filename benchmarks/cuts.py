@@ -2,11 +2,11 @@
 
 Graphs: a torus with weights 1 and -1 (like G11) and a random graph of density 0.06 (like G1), small.  Ours: `solve` on
 unit columns of R^r, r about sqrt(2 n), and `prove_gap`, whose certificate the independent checker reads; the minimum
-of the semidefinite program then lies in [cost - gap, cost].  CVXPY: `min <A, G> / 2, diag(G) = 1, G >= 0` with
-Clarabel, in floats.  Processor seconds, one run each; needs `pip install cvxpy`, and OMP_NUM_THREADS=1
-OPENBLAS_NUM_THREADS=1 for figures like those of the README.
+of the semidefinite program then lies in [cost - gap, cost].  CVXPY: `min <A, G> / 2, diag(G) = 1, G >= 0`, in floats, with
+Clarabel (whose memory grows with the fourth power of the nodes, to 19 GB at 196) or SCS to 1e-5.  Processor seconds, one
+run each; needs `pip install cvxpy`, and OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 for figures like those of the README.
 
-    python benchmarks/cuts.py [--side 8] [--nodes 60]
+    python benchmarks/cuts.py [--side 8] [--nodes 60] [--solver CLARABEL|SCS]
 """
 
 import argparse
@@ -44,13 +44,13 @@ def seconds(function, *arguments):
     return answer, time.process_time() - begin
 
 
-def relaxation(A):
+def relaxation(A, solver):
     """The value that CVXPY returns."""
     import cvxpy
 
     G = cvxpy.Variable(A.shape, PSD=True)
     program = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum(cvxpy.multiply(A / 2, G))), [cvxpy.diag(G) == 1])
-    return program.solve(solver=cvxpy.CLARABEL)
+    return program.solve(solver=solver, **({"eps": 1e-5} if solver == "SCS" else {}))
 
 
 def main():
@@ -58,6 +58,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--side", type=int, default=8)
     parser.add_argument("--nodes", type=int, default=60)
+    parser.add_argument("--solver", choices=("CLARABEL", "SCS"), default="CLARABEL")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     graphs = {
@@ -70,7 +71,7 @@ def main():
         certificate, proof = seconds(prove_gap, instance, end.X)
         result, check = seconds(check_bytes, certificate_to_json(certificate).encode())
         gap = float(certificate.find(GapClaim).gap)
-        value, theirs = seconds(relaxation, A)
+        value, theirs = seconds(relaxation, A, options.solver)
         print(
             f"{name}, r = {instance.dim}: {result.status}, minimum in [{end.cost - gap:.9f}, {end.cost:.9f}] (search "
             f"{search:.2f} s, proof {proof:.2f} s, check {check:.2f} s); CVXPY {value:.9f} ({theirs:.2f} s)",
