@@ -2,9 +2,10 @@
 
 Graphs: a torus with weights 1 and -1 (like G11) and a random graph of density 0.06 (like G1), small.  Ours: `solve` on
 unit columns of R^r, r about sqrt(2 n), and `prove_gap`, whose certificate the independent checker reads; the minimum
-of the semidefinite program then lies in [cost - gap, cost].  CVXPY: `min <A, G> / 2, diag(G) = 1, G >= 0`, in floats, with
-Clarabel (whose memory grows with the fourth power of the nodes, to 19 GB at 196) or SCS to 1e-5.  Processor seconds, one
-run each; needs `pip install cvxpy`, and OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 for figures like those of the README.
+of the semidefinite program then lies in [cost - gap, cost].  CVXPY: `min <A, G> / 2, diag(G) = 1, G >= 0`, in floats,
+with Clarabel (whose memory grows with the fourth power of the nodes, to 19 GB at 196) or SCS to 1e-5.  Processor
+seconds, one run each; needs `pip install cvxpy`, and OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 for figures like those
+of the README.
 
     python benchmarks/cuts.py [--side 8] [--nodes 60] [--solver CLARABEL|SCS]
 """

@@ -428,7 +428,7 @@ class ComplexSphere(Sphere):
 
 class ComplexOblique(Oblique):
     def zero_vector(self, point):
-        return np.zeros((self._m, self._n), dtype=complex)
+        return np.zeros_like(point)
 
 
 HERMITIAN = np.array([[2.0, 1j, 0.5], [-1j, 1.0, 0.3 - 1j], [0.5, 0.3 + 1j, -1.0]])

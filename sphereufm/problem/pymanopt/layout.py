@@ -77,14 +77,16 @@ class Layout:
         factors: list[Factor] = []
         start = 0
         for part in manifold.manifolds if is_product else (manifold,):
-            kind = next((word for space, word in kinds.items() if isinstance(part, space)), None)
-            if kind is None:
+            space = next((space for space in kinds if isinstance(part, space)), None)
+            if space is None:
                 raise InvalidInputError(
                     f"manifold={part} must be a Sphere or Oblique, or a Product of them; Elliptope and ComplexCircle "
                     "are taken as such"
                 )
-            # the zero vector tells the shape through a public method, and without random numbers
-            zero = part.zero_vector(None)
+            kind = kinds[space]
+            # the zero vector tells the shape through a public method, and without random numbers; one that a user wrote
+            # may look at its point
+            zero = part.zero_vector(space.zero_vector(part, None).astype(complex))
             shape = tuple(int(n) for n in zero.shape)
             length, columns = {
                 "sphere": (prod(shape), 1),
