@@ -44,12 +44,14 @@ LOGISTIC = UFMProblem(
 DESCENTS = 100
 
 
-def spurious_by_descent(problem: UFMProblem) -> tuple[Array, Array]:
-    """The most frequent end of descents above the lowest, polished, and the lowest."""
+def spurious_by_descent(problem: UFMProblem, descents: int = DESCENTS) -> tuple[Array, Array] | None:
+    """The most frequent end of descents above the lowest, polished, and the lowest; None where all end alike."""
     runs = sorted(
-        solve_batch(problem, DESCENTS, rng=0, settings=Settings(tolerance=1e-11)), key=lambda r: r.cost
+        solve_batch(problem, descents, rng=0, settings=Settings(tolerance=1e-11)), key=lambda r: r.cost
     )
     above = [run for run in runs if run.cost > runs[0].cost * (1 + 1e-6)]
+    if not above:
+        return None
     costs = np.array([run.cost for run in above])
     often = np.argmax((np.abs(costs[:, None] - costs) < 1e-9).sum(axis=1))
     starts = np.array([above[often].X, runs[0].X])
@@ -60,8 +62,9 @@ def spurious_by_descent(problem: UFMProblem) -> tuple[Array, Array]:
 def certificates() -> Iterator[tuple[str, Certificate]]:
     """Each with the name of its file."""
     for name, problem in (("squared-error-K3", SQUARED), ("logistic-K4", LOGISTIC)):
-        X, lower = spurious_by_descent(problem)
-        yield name, prove_point(ExactInstance.from_problem(problem), X, lower=lower)
+        found = spurious_by_descent(problem)
+        assert found is not None
+        yield name, prove_point(ExactInstance.from_problem(problem), found[0], lower=found[1])
     minority = minority_certificate(4, Fraction(29, 10), 47)
     assert minority is not None
     yield "minority-K4", minority
