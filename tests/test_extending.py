@@ -53,12 +53,6 @@ class Penalised:
     def magnitude(self, terms, block):
         return np.abs(terms.G) + self.penalty * block.scale * np.abs(terms.state[..., 1:, :])
 
-    def excess(self, Z, block):
-        return self.forward(Z, block).cost
-
-    def log_cost(self, Z, block):
-        return np.log(self.forward(Z, block).cost)
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlainDescent:
@@ -107,6 +101,14 @@ def test_a_name_is_taken_once():
     assert register_loss(CrossEntropy) is CrossEntropy
     with pytest.raises(InvalidInputError, match="taken"):
         register_loss(type("Other", (Penalised,), {"name": "cross-entropy"}))
+
+
+@pytest.mark.parametrize(
+    "kind", [int, "focal", type("Loose", (), {"name": "loose"}), dataclass(type("Bare", (), {}))]
+)
+def test_what_is_no_loss_is_refused(kind):
+    with pytest.raises(InvalidInputError, match="must be a dataclass with a name and the methods facts"):
+        register_loss(kind)
 
 
 def test_a_new_loss_is_all_that_solvers_and_landscapes_need(penalised):

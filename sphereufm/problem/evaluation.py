@@ -17,7 +17,14 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem import arrow_hessian, kernels
 from sphereufm.problem.arrow_hessian import ArrowHessian
 from sphereufm.problem.free_bias import FreeBias, free_bias
-from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, SampleBlock
+from sphereufm.problem.losses.interface import (
+    BlockTerms,
+    KeptTerms,
+    LogitTerms,
+    SampleBlock,
+    excess,
+    log_cost,
+)
 from sphereufm.problem.multipliers import MultiplierMatrix
 from sphereufm.problem.theory import minimisers
 
@@ -68,7 +75,7 @@ class UFMEvaluation:
         """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
         problem = self.problem
         parts = [
-            problem.loss.log_cost(self._logits(block), block) + np.log(block.weights)
+            log_cost(problem.loss, self._logits(block), block) + np.log(block.weights)
             for block in problem.blocks
         ]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
@@ -77,7 +84,7 @@ class UFMEvaluation:
     def excess(self) -> Array:
         """Cost above the floor of the loss, shape ``(...)``, without cancellation."""
         problem = self.problem
-        parts = [problem.loss.excess(self._logits(block), block) @ block.weights for block in problem.blocks]
+        parts = [excess(problem.loss, self._logits(block), block) @ block.weights for block in problem.blocks]
         return np.asarray(np.sum(parts, axis=0))
 
     def _logits(self, block: SampleBlock) -> Array:

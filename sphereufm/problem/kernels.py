@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, Loss, SampleBlock
+from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, Loss, SampleBlock, magnitude
 
 _BLOCK_LOGITS = 1 << 16
 _SMALLEST_BLOCK = 64
@@ -221,7 +221,7 @@ def gradient_scales(loss: Loss, terms: Iterable[BlockTerms], blocks: Iterable[Sa
     rows: Array | None = None
     columns = []
     for term, block in zip(terms, blocks, strict=True):
-        size = loss.magnitude(term, block)
+        size = magnitude(loss, term, block)
         total = np.add.reduce(size, axis=-1)
         rows = total if rows is None else rows + total
         columns.append(np.add.reduce(size, axis=-2))

@@ -12,6 +12,7 @@ from problem_oracles import observed_order, project
 
 from sphereufm import UFMProblem, check_gradient, check_hessian
 from sphereufm.errors import InvalidInputError
+from sphereufm.problem.losses import interface
 from sphereufm.problem.losses.arcface import ArcFace
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.focal import Focal
@@ -126,10 +127,12 @@ def test_value_and_derivatives_agree_with_mpmath_at_both_ends(loss, column):
     size = 1e-14 * (1.0 + float(np.abs(z).max()))
     assert float(abs(terms.cost[0] - cost)) <= size * float(abs(cost)) + 1e-320
     assert float(
-        abs(loss.excess(z[:, None].copy(), block)[0] - cost + loss.facts(3).floor)
+        abs(interface.excess(loss, z[:, None].copy(), block)[0] - cost + loss.facts(3).floor)
     ) <= 1e-15 + size * float(abs(cost))
     with np.errstate(divide="ignore"):
-        assert loss.log_cost(z[:, None].copy(), block)[0] == pytest.approx(float(mp.log(cost)), abs=10 * size)
+        assert interface.log_cost(loss, z[:, None].copy(), block)[0] == pytest.approx(
+            float(mp.log(cost)), abs=10 * size
+        )
     largest = max(float(abs(g)) for g in gradient)
     for k in range(3):
         assert float(abs(terms.G[k, 0] - scale * gradient[k])) <= 3 * size * scale * largest + 1e-320
@@ -137,7 +140,9 @@ def test_value_and_derivatives_agree_with_mpmath_at_both_ends(loss, column):
     bent = max(float(abs(c)) for c in change)
     for k in range(3):
         # label smoothing takes a constant off again
-        error = 10 * size * scale * bent + 1e-15 * float(loss.magnitude(terms, block).max()) + 1e-320
+        error = (
+            10 * size * scale * bent + 1e-15 * float(interface.magnitude(loss, terms, block).max()) + 1e-320
+        )
         assert float(abs(curved[k, 0] - scale * change[k])) <= error
 
 
@@ -235,8 +240,8 @@ def test_the_threshold_of_label_smoothing_is_where_its_derivative_first_vanishes
     block = block_from_labels(np.array([3]), np.ones(1))
     assert np.abs(loss.forward(z.copy(), block).G).max() < 1e-15
     # the value above the floor is a square of what is left, not a difference of numbers of the floor's size
-    assert loss.excess(z.copy(), block)[0] < 1e-29
-    excess = [float(loss.excess(z + step * (z > 0), block)[0]) for step in (1e-4, 5e-5, 2.5e-5)]
+    assert interface.excess(loss, z.copy(), block)[0] < 1e-29
+    excess = [float(interface.excess(loss, z + step * (z > 0), block)[0]) for step in (1e-4, 5e-5, 2.5e-5)]
     np.testing.assert_allclose(observed_order(excess), 2.0, atol=1e-3)
     assert excess[0] == pytest.approx(0.5 * 1e-8 * 0.91 * 0.09, rel=1e-3)
 

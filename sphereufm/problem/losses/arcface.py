@@ -73,15 +73,6 @@ class ArcFace:
         add_own(D, block.flat, straight)
         return D
 
-    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """``|G|``: nothing cancels."""
-        return np.abs(terms.G)
-
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """The loss itself: its floor is zero."""
-        set_own(Z, block.flat, self._own(get_own(Z, block.flat), block)[0])
-        return PLAIN.excess(Z, block)
-
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
         """Logarithm of the loss."""
         set_own(Z, block.flat, self._own(get_own(Z, block.flat), block)[0])

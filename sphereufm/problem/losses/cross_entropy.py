@@ -110,14 +110,6 @@ class CrossEntropy:
         """
         return softmax_curvature(terms.G, terms.state, D, block)
 
-    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """``|G|``: nothing cancels."""
-        return np.abs(terms.G)
-
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """The loss itself: its floor is zero."""
-        return own_margin(self._margins(Z, block), block.flat).cost
-
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
         """Return ``log(cost)`` of each sample; ``Z`` is overwritten by the margins."""
         return log_softplus(own_margin(self._margins(Z, block), block.flat).log_odds)

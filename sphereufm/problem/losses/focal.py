@@ -83,15 +83,6 @@ class Focal:
         set_own(D, block.flat, -along)
         return D
 
-    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """``|G|``: nothing cancels."""
-        return np.abs(terms.G)
-
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """The loss itself: its floor is zero."""
-        _, m, _, c, _ = own_margin(subtract_own(Z, block.flat), block.flat)
-        return np.asarray(np.power(m, float(self.focusing)) * c)
-
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
         """``gamma log m + log c``, with ``log m = -log(1 + e^{-s})``."""
         s = own_margin(subtract_own(Z, block.flat), block.flat).log_odds

@@ -168,7 +168,10 @@ class LossFacts:
 
 
 class Loss(Protocol):
-    """A smooth loss of the logits; parameters are the fields of a frozen dataclass."""
+    """A smooth loss of the logits; parameters are the fields of a frozen dataclass.
+
+    It may have methods ``magnitude``, ``excess`` and ``log_cost``: see the functions of these names.
+    """
 
     @property
     def name(self) -> str:
@@ -189,14 +192,29 @@ class Loss(Protocol):
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
         """Derivative of ``G`` along ``D``, shape ``(..., K, n)``; ``D``, C-contiguous, may be overwritten."""
 
-    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """Size of what was added up in ``G``, shape ``(..., K, n)``: ``|G|`` where nothing cancels."""
 
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """Loss of each sample above ``floor``, shape ``(..., n)``, without cancellation."""
+# --- what a loss may know better than the defaults
 
-    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
-        """Logarithm of each sample's loss, shape ``(..., n)``, finite where the loss itself underflows."""
+
+def magnitude(loss: Loss, terms: BlockTerms, block: SampleBlock) -> Array:
+    """Size of what was added up in ``G``, shape ``(..., K, n)``: ``|G|``, but for a loss whose terms cancel."""
+    known = getattr(loss, "magnitude", None)
+    return np.abs(terms.G) if known is None else known(terms, block)
+
+
+def excess(loss: Loss, Z: Array, block: SampleBlock) -> Array:
+    """Loss of each sample above its floor, shape ``(..., n)``; ``Z`` may be overwritten."""
+    known, floor = getattr(loss, "excess", None), loss.facts(Z.shape[-2]).floor
+    return np.asarray(loss.forward(Z, block).cost - floor) if known is None else known(Z, block)
+
+
+def log_cost(loss: Loss, Z: Array, block: SampleBlock) -> Array:
+    """Logarithm of each sample's loss, shape ``(..., n)``; for some losses finite where the loss itself underflows."""
+    known = getattr(loss, "log_cost", None)
+    if known is not None:
+        return np.asarray(known(Z, block))
+    with np.errstate(divide="ignore"):
+        return np.log(loss.forward(Z, block).cost)
 
 
 @runtime_checkable

@@ -54,15 +54,6 @@ class Logistic:
         D *= 1.0 - size
         return D
 
-    def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
-        """``|G|``: nothing cancels."""
-        return np.abs(terms.G)
-
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """The loss itself: its floor is zero."""
-        _turn_own(Z, block)
-        return np.asarray(np.logaddexp(0.0, Z).sum(axis=-2))
-
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
         """Logarithm of the loss, finite where every part underflows."""
         _turn_own(Z, block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ _Class = TypeVar("_Class", bound=Callable[..., Loss])
 _KNOWN: dict[str, Callable[..., Loss]] = {
     kind.name: kind for kind in (CrossEntropy, LabelSmoothing, Focal, SquaredError, Logistic, ArcFace)
 }
+_METHODS = ("facts", "forward", "curvature")
 LOSSES: Mapping[str, Callable[..., Loss]] = MappingProxyType(_KNOWN)
 
 
@@ -42,17 +43,26 @@ def register_loss(kind: _Class) -> _Class:
     Raises
     ------
     InvalidInputError
-        If another loss has this name.
+        If it is no such class, or another loss has this name.
 
     Examples
     --------
     >>> register_loss(CrossEntropy) is CrossEntropy
     True
     """
-    name = kind().name
+    if not (is_dataclass(kind) and isinstance(getattr(kind, "name", None), str) and _is_loss(kind)):
+        raise InvalidInputError(
+            f"kind={kind!r} must be a dataclass with a name and the methods {', '.join(_METHODS)}"
+        )
+    name = kind.name
     if _KNOWN.setdefault(name, kind) is not kind:
         raise InvalidInputError(f"name={name!r} is taken by another loss; choose another name")
     return kind
+
+
+def _is_loss(found: object) -> bool:
+    """Whether it has a loss's methods."""
+    return all(callable(getattr(found, method, None)) for method in _METHODS)
 
 
 def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
@@ -63,7 +73,7 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
     if isinstance(loss, str):
         loss = {"name": loss}
     if not isinstance(loss, Mapping):
-        if all(callable(getattr(loss, part, None)) for part in ("facts", "forward", "curvature")):
+        if _is_loss(loss):
             return loss
         loss = {"name": loss}
     name = loss.get("name")

@@ -66,15 +66,6 @@ class SquaredError:
         add_own(size, block.flat, 2.0 * float(self.own_weight) * float(self.target) * block.scale)
         return size
 
-    def excess(self, Z: Array, block: SampleBlock) -> Array:
-        """The loss itself: its floor is zero."""
-        return self.forward(Z, block).cost
-
-    def log_cost(self, Z: Array, block: SampleBlock) -> Array:
-        """Logarithm of the loss; minus infinity where it is met exactly."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.forward(Z, block).cost)
-
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
         """``k (M - tau)^2 / 2`` up to ``tau = M``, for ``d >= K``; beyond it zero, for ``d > K``."""
         # at orthonormal classifiers, with the own logit as near to its target as it gets
