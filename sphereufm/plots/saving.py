@@ -22,7 +22,6 @@ _INKED = (
     "axes.titlecolor",
     "xtick.color",
     "ytick.color",
-    "grid.color",
 )
 
 

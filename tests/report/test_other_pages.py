@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from browser import needs_browser, opened
 
+from sphereufm import UFMProblem, verify_landscape
 from sphereufm.comparison import SUITES, Rules, compare_solvers
+from sphereufm.descents.connect import connect_landscape
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition, position
 from sphereufm.placement.trajectory import Epoch, Training
-from sphereufm.report import comparison_html, features_html, read_data, sweep_html, trajectory_html
+from sphereufm.report import (
+    comparison_html,
+    features_html,
+    landscape_html,
+    read_data,
+    sweep_html,
+    trajectory_html,
+)
 
 HARMFUL = "<script>alert(1)</script>&"
 
@@ -140,6 +149,37 @@ def test_a_sweep_leads_to_the_files_of_its_cells():
     assert [link for link in links if link.endswith("/")] == [
         f"cells/K3-n1-d{name}/certificates/" for name in ("3-tau1over3", "2-tau12", "2-tau1", "2-tau2")
     ]
+
+
+def landscape_page():
+    report = connect_landscape(verify_landscape(UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=12), starts=20))
+    return landscape_html(report), {}
+
+
+@needs_browser
+@pytest.mark.parametrize("make", [sweep_page, landscape_page])
+def test_a_printed_page_is_whole_black_and_without_controls(make, tmp_path):
+    seen = opened(
+        make()[0].replace("@media print", "@media all"),
+        tmp_path / "report.html",
+        """
+const shown = (one) => one.getClientRects().length > 0;
+seen.controls = [...document.querySelectorAll(".filters, .hint, .tip, select, input")].filter(shown).length;
+seen.wide = [...document.querySelectorAll("table, figure, pre, p")].filter(
+  (one) => one.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length;
+seen.scrolls = [...document.querySelectorAll(".scroll, pre")].map((one) => getComputedStyle(one).overflowX);
+seen.inks = [...document.querySelectorAll("td, th, td button, th button, a")].map((one) => getComputedStyle(one).color);
+seen.rows = [...document.querySelectorAll("tbody tr")].filter((row) => !shown(row)).length;
+seen.columns = [...document.querySelectorAll("tbody tr:first-child td")].filter((cell) => !shown(cell)).length;
+seen.figures = [...document.querySelectorAll("figure")].filter(shown).length;
+""",
+        # a sheet of A4 without its margins
+        ["--window-size=718,1000"],
+    )
+    assert (seen["controls"], seen["wide"], seen["rows"], seen["columns"]) == (0, 0, 0, 0)
+    assert set(seen["scrolls"]) == {"visible"}
+    assert set(seen["inks"]) == {"rgb(0, 0, 0)"}
+    assert seen["figures"] > 0
 
 
 @needs_browser
