@@ -41,12 +41,8 @@ _NUMBER_FONT = 10
 _MARK = 3.0
 # where a text may stand beside its mark, in points: the first place that is free is taken
 _PLACES = (
-    (5, 4, "left"),
-    (-5, 4, "right"),
-    (5, -12, "left"),
-    (-5, -12, "right"),
-    (16, 4, "left"),
-    (16, -12, "left"),
+    *((5, 4, "left"), (-5, 4, "right"), (5, -12, "left"), (-5, -12, "right")),
+    *((16, 4, "left"), (16, -12, "left"), (5, 18, "left"), (5, -26, "left")),
 )
 BELOW = ((0, -14, "center"), (0, -25, "center"))
 
@@ -161,7 +157,7 @@ def label_marks(
     marks: Iterable[tuple[float, float]],
     places: Sequence[tuple[int, int, str]] = _PLACES,
 ) -> None:
-    """Write texts beside their marks, off other marks and texts and within the figure; leave out what has no room.
+    """Write texts beside their marks, off other marks and texts and the axis; leave out what has no room.
 
     To be called when the axes have their limits.
     """
@@ -176,7 +172,7 @@ def label_marks(
         for right, up, side in places:
             left = x + right * scale - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
             box = (left, y + up * scale, left + width, y + up * scale + height)
-            inside = box[0] >= 0.0 and box[2] <= figure.bbox.width
+            inside = box[0] >= axes.bbox.x0 and box[2] <= figure.bbox.width
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 style: dict[str, Any] = {"ha": side, "fontsize": _NUMBER_FONT}
