@@ -26,7 +26,11 @@ from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.rounds import MERGED, Rounds
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.search.stratum import Stratum
-from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
+from sphereufm.landscape.starts.sign_patterns import (
+    count_sign_images,
+    count_sign_patterns,
+    sign_patterns,
+)
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -62,15 +66,20 @@ class Exploration:
         problem = self.problem
         if not problem.symmetry.orthogonal:
             return None if problem.spheres.dimension else self._every_point()
-        permutations = problem.symmetry.permutations
-        orbits = count_sign_patterns(permutations)
+        permutations, finite = problem.symmetry.permutations, problem.symmetry.finite
+        patterns = count_sign_patterns(permutations)
+        orbits = count_sign_images(finite) if finite else patterns
         if self.settings.effort.plan.minimisers:
             return RankOneCount(orbits=orbits, listed=0)
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
         line = capabilities.in_span(problem, 1)
         points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
-        self.collection.enter(capabilities.finite_points(line, points), searched=False)
-        return RankOneCount(orbits=orbits, listed=min(orbits, limit))
+        known = capabilities.finite_points(line, points)
+        labels = self.collection.enter(known, searched=False)
+        listed = len(set(labels)) if finite else len(known)
+        # where every pattern was looked at, those without a value are known not to be critical points
+        orbits = listed if patterns <= limit else orbits
+        return RankOneCount(orbits=orbits, listed=listed) if orbits else None
 
     def _every_point(self) -> RankOneCount | None:
         """Enter all points, where they are finitely many: two on each sphere."""

@@ -6,8 +6,11 @@ from math import comb
 import numpy as np
 import pytest
 
+from sphereufm import verify_landscape
+from sphereufm.certify.expressions import thomson
+from sphereufm.geometry.symmetry.finite import FiniteGroup, weight_automorphisms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
-from sphereufm.landscape.starts.sign_patterns import count_sign_patterns, sign_patterns
+from sphereufm.landscape.starts.sign_patterns import count_sign_images, count_sign_patterns, sign_patterns
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
 
@@ -61,3 +64,19 @@ def test_every_pattern_is_critical():
         X = np.zeros(problem.shape)
         X[0] = signs
         assert float(relative_gradient_norm(problem.at(X))) <= 2e-13
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_listed_permutations_are_divided_out(seed):
+    A = np.random.default_rng(seed).integers(0, 2, (6, 6))
+    finite = FiniteGroup.generated(weight_automorphisms(A + A.T), dim=2, columns=6)
+    every = np.array(list(itertools.product((1, -1), repeat=6)))
+    images = np.concatenate([every[:, finite.permutations], -every[:, finite.permutations]], axis=1)
+    assert count_sign_images(finite) == len({min(map(tuple, own)) for own in images})
+
+
+def test_patterns_without_a_value_are_no_critical_points():
+    """Two charges lie at opposite poles; of four on a line some coincide."""
+    assert verify_landscape(thomson(4), effort="quick", starts=8).rank_one is None
+    two = verify_landscape(thomson(2), effort="quick", starts=8).rank_one
+    assert (two.orbits, two.listed) == (1, 1)

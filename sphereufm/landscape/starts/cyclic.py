@@ -46,7 +46,7 @@ def symmetric_starts(problem: SphereProblem, rng: np.random.Generator, count: in
     d, M = problem.spheres.shape
     if problem.symmetry.permutations.order > 1:
         for _ in range(_DRAWS * count):
-            cycles = _cycles(problem.symmetry.permutations.random(rng))
+            cycles = permutation_cycles(problem.symmetry.permutations.random(rng))
             lengths = {len(cycle) for cycle in cycles}
             if lengths == {1}:
                 continue
@@ -101,7 +101,7 @@ class _Turn:
         return np.asarray(kept @ kept.T)
 
 
-def _cycles(s: NDArray[np.intp]) -> list[list[int]]:
+def permutation_cycles(s: NDArray[np.intp]) -> list[list[int]]:
     """Cycles ``j, s[j], s[s[j]], ...`` of a permutation."""
     cycles: list[list[int]] = []
     seen: set[int] = set()

@@ -17,7 +17,9 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.geometry.symmetry.finite import FiniteGroup
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
+from sphereufm.landscape.starts.cyclic import permutation_cycles
 
 # plus signs in each cell of each block, blocks of a kind sorted
 _Counts: TypeAlias = tuple[tuple[int, ...], ...]
@@ -43,6 +45,16 @@ def count_sign_patterns(permutations: ColumnPermutations) -> int:
             _multisets(pairs, j) * _multisets(own, blocks - 2 * j) for j in range(blocks // 2 + 1)
         )
     return (everything + symmetric) // 2
+
+
+def count_sign_images(finite: FiniteGroup) -> int:
+    """Number of orbits of sign patterns under listed permutations and the common sign, by Burnside's lemma."""
+    fixed = 0
+    for s in finite.permutations:
+        found = permutation_cycles(s)
+        # a change of every sign is undone along cycles of even length
+        fixed += 2 ** len(found) * (1 + all(len(cycle) % 2 == 0 for cycle in found))
+    return fixed // (2 * finite.order)
 
 
 def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.random.Generator = 0) -> Array:
