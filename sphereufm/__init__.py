@@ -13,7 +13,7 @@ from sphereufm.version import __version__ as __version__
 if TYPE_CHECKING:
     from sphereufm.branches.report import BranchReport as BranchReport
     from sphereufm.branches.trace import trace_branches as trace_branches
-    from sphereufm.complete.prove import CompleteList as CompleteList
+    from sphereufm.complete.outcome import CompleteList as CompleteList
     from sphereufm.complete.prove import prove_complete as prove_complete
     from sphereufm.descents.connect import connect_landscape as connect_landscape
     from sphereufm.features import CollapseMetrics as CollapseMetrics
@@ -64,7 +64,7 @@ _HOME = {
     "BranchReport": "branches.report",
     "CollapseMetrics": "features",
     "ColumnPermutations": "geometry.symmetry.groups",
-    "CompleteList": "complete.prove",
+    "CompleteList": "complete.outcome",
     "CriticalFamily": "landscape.points",
     "CriticalPoint": "landscape.points",
     "CriticalPointKind": "landscape.points",

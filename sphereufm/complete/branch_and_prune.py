@@ -46,8 +46,7 @@ class Search:
 def branch_and_prune(
     equations: Equations,
     zeros: Zeros,
-    *,
-    most_boxes: int = 10_000_000,
+    most_boxes: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Search:
     """Search a whole box for zeros until none can have been missed, or the work is used up.

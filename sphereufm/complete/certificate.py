@@ -38,13 +38,14 @@ def planar_certificate(
     return _written({**head, "searches": listed, "orbits": _groups(orbits)})
 
 
-def charts_certificate(
+def program_certificate(
     instance: ExpressionInstance,
+    four_charges: bool,
     searches: Sequence[Search],
     orbits: Sequence[Sequence[tuple[int, int]]],
 ) -> bytes:
     """Return the certificate of searches in all charts, in the checker's order of them."""
-    data = {**_head(instance), "method": "charts"}
+    data = {**_head(instance), "method": "coulomb" if four_charges else "charts"}
     return _written({**data, "searches": list(map(_search, searches)), "orbits": _groups(orbits)})
 
 

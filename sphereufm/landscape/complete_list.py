@@ -10,7 +10,7 @@ import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.instances import ExpressionInstance
-from sphereufm.complete.prove import CompleteList
+from sphereufm.complete.outcome import CompleteList
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
@@ -134,8 +134,8 @@ def keep_certificate(
 def _same_orbit(problem: SphereProblem, X: Array, Y: Array) -> bool:
     """Whether a row and a proved point are one orbit.
 
-    Where rotations act, rows are stored with as many entries as they span, proved points with those of the plane.
+    Where rotations act, rows are stored with as many entries as they span, proved points with more or fewer.
     """
     if not problem.symmetry.orthogonal:
         return align(X, Y, problem.symmetry) is not None
-    return X.shape[0] <= 2 and align(embed(X, 2), Y, problem.symmetry) is not None
+    return X.shape[0] <= len(Y) and align(embed(X, len(Y)), Y, problem.symmetry) is not None

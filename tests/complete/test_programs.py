@@ -10,8 +10,9 @@ from sphereufm import prove_complete
 from sphereufm.certify.complete.arithmetic import Balls, point
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.check import check_complete_bytes
+from sphereufm.certify.complete.coulomb import Coulomb, is_coulomb
 from sphereufm.certify.complete.programs import ProgramEquations, degrees
-from sphereufm.certify.complete.reading import read_program
+from sphereufm.certify.complete.reading import Program, read_program
 from sphereufm.certify.complete.symmetry import same
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
 
@@ -121,7 +122,9 @@ def test_a_ring_of_three_has_the_points_that_phases_allow():
 def test_a_continuum_ends_undecided_with_its_region():
     found = prove_complete(ring(4), most_boxes=4000)
     assert found.status.name == "UNDECIDED"
-    assert "boxes are left in chart 1 of 1" in found.region
+    assert "chart 1 of 1: " in found.region
+    assert "boxes are left, angle of x_2 in [" in found.region
+    assert found.left.low.shape == found.left.high.shape == (len(found.left.low), 3)
 
 
 def many_columns():
@@ -136,7 +139,7 @@ def one_column():
     return cost.instance(cost.gram(0, 0))
 
 
-@pytest.mark.parametrize("instance", [thomson(4), many_columns(), one_column()])
+@pytest.mark.parametrize("instance", [thomson(5), many_columns(), one_column()])
 def test_what_cannot_be_searched_says_why(instance):
     found = prove_complete(instance)
     assert (found.status.name, found.certificate) == ("UNDECIDED", None)
@@ -146,6 +149,81 @@ def test_a_cost_that_is_not_defined_everywhere_is_no_accident():
     cost = Cost(dim=3, columns=1)
     found = prove_complete(cost.instance(log(cost.x(0, 0)) + cost.x(1, 0)), most_boxes=2000)
     assert found.status.name == "UNDECIDED"
+
+
+def coulomb(order):
+    """Four charges, pair by pair in some order."""
+    cost = Cost(dim=3, columns=4)
+    pairs = np.random.default_rng(order).permutation([(i, j) for j in range(4) for i in range(j)])
+    return cost.instance(sum(1 / sqrt(2 - cost.gram(int(j), int(i)) * 2) for i, j in pairs))
+
+
+def test_four_charges_are_recognised_in_any_order_and_nothing_else_is():
+    assert all(is_coulomb(program(instance)) for instance in (thomson(4), coulomb(0), coulomb(1)))
+    others = [thomson(3), thomson(5), thomson(4, 4), quadratic(3)[0], mixed()]
+    program_ = thomson(4).to_json()["program"]
+    for k, step in enumerate(program_):
+        if step[0] == "const":
+            others.append(replace_step(k, ["const", "3"]))
+        if step[0] == "gram":
+            others.append(replace_step(k, ["gram", 0, 0]))
+    assert not any(is_coulomb(p if isinstance(p, Program) else program(p)) for p in others)
+
+
+def replace_step(k, step):
+    """The energy of four charges with another instruction."""
+    data = thomson(4).to_json()
+    data["program"][k] = step
+    return read_program(data)
+
+
+def test_the_chart_of_four_charges_has_their_energy_and_its_derivatives():
+    equations, h = Coulomb(), 1e-5
+    x = np.random.default_rng(0).uniform(0.5, 2, (5, 5))
+    F, J = (part.m for part in equations.evaluate(point(x)))
+    steps = h * np.eye(5)
+    costs = np.array([[equations.cost(point(x + s)).m - equations.cost(point(x - s)).m for s in steps]])[0]
+    assert costs.T / h == pytest.approx(F, rel=1e-6, abs=1e-6)
+    slopes = [equations.evaluate(point(x + s))[0].m - equations.evaluate(point(x - s))[0].m for s in steps]
+    assert np.stack(slopes, 2) / (2 * h) == pytest.approx(J, rel=1e-6, abs=1e-6)
+    for row in x:
+        X = equations.place(row)
+        gaps = np.linalg.norm(X[:, :, None] - X[:, None], axis=0)[np.triu_indices(4, 1)]
+        assert equations.cost(point(row[None])).m[0] == pytest.approx((1 / gaps).sum())
+        assert np.linalg.norm(X, axis=0) == pytest.approx(1)
+
+
+def test_closest_pairs_are_not_trimmed_away():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 3, 4))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    for points in X:
+        apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=0) + 9 * np.eye(4)
+        i, j = np.unravel_index(apart.argmin(), (4, 4))
+        if apart.min() < 0.51:
+            continue
+        order = [i, j, *(k for k in range(4) if k not in (i, j))]
+        # north at the first point: rotate by a QR frame, then project
+        frame = np.linalg.qr(points[:, [i, j, order[2]]])[0][:, [1, 2, 0]]
+        frame *= np.sign([frame[:, 0] @ points[:, j], 1, frame[:, 2] @ points[:, i]])
+        turned = frame.T @ points[:, order[1:]]
+        y = turned[:2] / (1 - turned[2])
+        a, b = sorted((y[:, 1], y[:, 2]), key=lambda v: -abs(v[1]))
+        x = np.array([[y[0, 0], *(np.array([a, b]) * [1, np.sign(a[1])]).ravel()]])
+        assert abs(y[1, 0]) < 1e-9
+        assert not equations_drop(x)
+
+
+def equations_drop(x):
+    """Whether small boxes around points are dropped."""
+    return Coulomb().trim(x - 1e-9, x + 1e-9)[0].any()
+
+
+@pytest.mark.slow
+def test_four_charges_have_a_tetrahedron_and_a_square():
+    found = prove_complete(coulomb(2))
+    assert found.status.name == "PROVED"
+    assert found.costs == pytest.approx([6 / np.sqrt(8 / 3), 4 / np.sqrt(2) + 1])
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,17 @@ from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
 from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
 from sphereufm.complete.circles import closed_neighbourhood
-from sphereufm.complete.prove import search_plane
+from sphereufm.complete.searches import search_plane
 from sphereufm.complete.two_classes import two_class_points
 from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.progress import silent
 
 SIGNS = [(two, one) for two in ((1, 1), (1, -1), (-1, -1)) for one in (1, -1)]
+
+
+def searched_plane(problem):
+    """By the search, where the closed form would do."""
+    return search_plane(problem, 10_000, silent)
 
 
 def read(problem):
@@ -35,7 +41,7 @@ def read(problem):
 @pytest.mark.parametrize(("sizes", "tau"), [((1, 1), 1), ((2, 1), 0.5), ((1, 1), 5)])
 def test_the_search_and_the_closed_form_agree_for_two_classes(sizes, tau):
     problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau)
-    searched, closed = search_plane(problem), prove_complete(problem)
+    searched, closed = searched_plane(problem), prove_complete(problem)
     assert searched.status.name == closed.status.name == "PROVED"
     assert searched.costs == pytest.approx(closed.costs, abs=1e-12)
     assert sorted(searched.copies) == sorted(closed.copies)
@@ -159,7 +165,7 @@ def test_a_search_that_is_stopped_says_where():
 @pytest.fixture(scope="module")
 def certificate():
     """A certificate of a search with a tree of some hundred nodes."""
-    return json.loads(search_plane(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)).certificate)
+    return json.loads(searched_plane(UFMProblem(class_sizes=(1, 1), dim=2, tau=1)).certificate)
 
 
 def status(data):

@@ -10,7 +10,7 @@ from cli.running import FAST, run
 from sphereufm import UFMProblem, load_report, prove_complete, prove_landscape, verify_landscape
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.expressions import Cost, exp
-from sphereufm.complete.prove import CompleteList
+from sphereufm.complete.outcome import CompleteList
 from sphereufm.landscape.complete_list import _sign_changes, completeness_of, is_benign
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import Completeness

@@ -49,6 +49,10 @@ class Equations(Protocol):
     # a side counts in these units where the search chooses which one to cut
     unit: Array
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns in words."""
+
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
         """Which boxes need no proof, by the domain, a lemma or signs alone; and what is left of the others."""
 

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
-from sphereufm.certify.complete.arithmetic import Array, Balls, exact
+from sphereufm.certify.complete.arithmetic import Array, Balls, applied, exact
 from sphereufm.certify.complete.boxes import CUT, Walk, Zero, prove_zero
+from sphereufm.certify.complete.coulomb import SYMMETRIES, Coulomb, is_coulomb
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_closed
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import ProgramEquations, charts
@@ -151,15 +152,9 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     if p.dim > 2 and p.invariant:
         raise NotProvedError("a cost of inner products alone has no isolated critical points in R^d, d >= 3")
     refuse_if(p.dim > 2 and (2 * p.dim) ** p.columns > 5000, "there are more than 5000 charts")
-    faces = charts(p)
-    searches = items(data["searches"], "searches", 5000, len(faces))
-    charted = (read_chart(p, face, value) for value, face in zip(searches, faces, strict=True))
-    proved = [prove_tree(*search) for search in affordable(charted, len(p.program))]
-    groups = read_groups(proved, items(data["orbits"], "orbits", 10_000))
+    every = [ProgramEquations(p, face) for face in charts(p)]
+    groups = proved_orbits(p, data, every, one_point)
     firsts = [group[0] for group in groups]
-    for group in groups:
-        if not all(one_point(member, group[0]) for member in group[1:]):
-            raise NotProvedError("two zeros of one orbit are not proved to be one point")
     columns = [equations.point(zero.box) for equations, zero in firsts]
     at = Balls(*(np.concatenate([getattr(X, k) for X in columns] or [np.zeros(0)]) for k in "mr"))
     for a, first in enumerate(firsts):
@@ -170,21 +165,54 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
             apart = bool((np.abs(off.m) > off.r).any((1, 2)).all())
         if not apart:
             raise NotProvedError("two orbits are not proved to differ")
-    costs = sorted(equations.cost(zero.box) for equations, zero in firsts)
-    turned = ", up to O(2)," if p.invariant else ""
+    costs = [float(equations.cost(zero.box).m[0]) for equations, zero in firsts]
+    return exactly(costs, ", up to O(2)," if p.invariant else "")
+
+
+def coulomb(p: Program, data: dict[str, Any]) -> CompleteResult:
+    """All critical points of the energy of four charges (docs/complete.md, section 4)."""
+    if not is_coulomb(p):
+        raise NotProvedError("the cost is not recognised as the energy of four charges on a sphere")
+    groups = proved_orbits(p, data, [Coulomb()], one_configuration)
+    costs = sorted((equations.cost(zero.box) for (equations, zero), *_ in groups), key=lambda cost: cost.m[0])
+    if not all(a.high[0] < b.low[0] for a, b in pairwise(costs)):
+        raise NotProvedError("two orbits are not proved to differ")
+    return exactly([float(cost.m[0]) for cost in costs], ", up to O(3) and permutations,")
+
+
+def proved_orbits(
+    p: Program, data: dict[str, Any], every: list[Any], alike: Callable[[Any, Any], bool]
+) -> list[list[Any]]:
+    """Zeros of searches in some charts, gathered, those of one group proved to be alike."""
+    searches = items(data["searches"], "searches", 5000, len(every))
+    read = (read_chart(equations, value) for value, equations in zip(searches, every, strict=True))
+    proved = [prove_tree(*search) for search in affordable(read, len(p.program))]
+    groups = read_groups(proved, items(data["orbits"], "orbits", 10_000))
+    if not all(alike(member, group[0]) for group in groups for member in group[1:]):
+        raise NotProvedError("two zeros of one orbit are not proved to be one point")
+    return groups
+
+
+def exactly(costs: list[float], turned: str) -> CompleteResult:
+    """What is proved of an own cost."""
+    orbits = tuple(Orbit(cost=cost, copies=1) for cost in sorted(costs))
     text = (
         f"every critical point is{turned} exactly one of these {len(costs)} points, and all of them exist; "
     )
-    orbits = tuple(Orbit(cost=cost, copies=1) for cost in costs)
-    return CompleteResult(status=PROVED, text=text + listed(costs), orbits=orbits, saddles=True)
+    return CompleteResult(status=PROVED, text=text + listed(sorted(costs)), orbits=orbits, saddles=True)
 
 
-def read_chart(p: Program, face: Any, value: Any) -> Search:
+def read_chart(equations: Any, value: Any) -> Search:
     """One chart, with zeros and tree."""
-    equations = ProgramEquations(p, face)
     refuse_if(not 1 <= equations.variables <= 16, "there are no unknowns, or more than 16")
     search = keys(value, "search", {"zeros", "tree"})
     return equations, read_zeros(search["zeros"], equations.variables), read_tree(search["tree"])
+
+
+def one_configuration(member: tuple[Coulomb, Zero], first: tuple[Coulomb, Zero]) -> bool:
+    """Whether an exchange or a reflection is proved to carry four charges into others."""
+    moved = applied("gij,bj->gi", SYMMETRIES, member[1].box, 5)
+    return bool(same(moved, first[1], first[0].periodic).any())
 
 
 Member = tuple[ProgramEquations, Zero]
@@ -268,13 +296,20 @@ def listed(costs: list[float]) -> str:
 
 
 OUTSIDE = "planar-outside"
-METHODS: dict[str, Any] = {"planar": planar, OUTSIDE: planar, "two-classes": two_classes, "charts": own_cost}
+METHODS: dict[str, Any] = {
+    "planar": planar,
+    OUTSIDE: planar,
+    "two-classes": two_classes,
+    "charts": own_cost,
+    "coulomb": coulomb,
+}
 # what each method needs besides the head
 NEEDED = {
     "planar": {"closed", "searches", "orbits"},
     OUTSIDE: {"closed", "searches", "orbits"},
     "two-classes": set[str](),
     "charts": {"searches", "orbits"},
+    "coulomb": {"searches", "orbits"},
 }
 
 
@@ -292,7 +327,7 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
     method = certificate["method"]
     refuse_if(method not in list(METHODS), f"method must be one of {', '.join(METHODS)}")
     keys(certificate, "certificate", {"format", "producer", "instance", "method"} | NEEDED[method])
-    p = (read_program if method == "charts" else read_instance)(certificate["instance"])
+    p = (read_program if method in ("charts", "coulomb") else read_instance)(certificate["instance"])
     before = ctx.prec
     ctx.prec = BITS
     try:

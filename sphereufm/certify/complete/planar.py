@@ -122,6 +122,13 @@ class Planar:
             same[key] = i
         self.forms()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns in words."""
+        pairs = zip(self.order, self.order[1:], strict=False)
+        gaps = [f"angle from w_{a + 1} to w_{b + 1}" for a, b in pairs]
+        return (*gaps, *(f"angle from w_{y + 1} to h_{i + 1}" for i, y in enumerate(self.p.labels)))
+
     def forms(self) -> None:
         """Every angle as a linear form in the unknowns."""
         K, N, places = self.K, self.N, np.array(self.places)

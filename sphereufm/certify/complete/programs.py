@@ -210,13 +210,26 @@ class ProgramEquations:
             parts.append(X[:, j, free] * power_of_positive(height, -1)[:, None])
         return Balls(*(np.concatenate([getattr(part, k) for part in parts], 1) for k in "mr"))
 
-    def cost(self, x: Balls) -> float:
-        """The cost at one box, in the middle."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns in words."""
+        if not self.faces:
+            return tuple(f"angle of x_{j + 1}" for j in range(self.pinned, self.p.columns))
+        columns = enumerate(self.faces)
+        return tuple(
+            f"x_{j + 1}[{a}] / {'-' * (sign < 0)}x_{j + 1}[{row}]"
+            for j, (row, sign) in columns
+            for a in range(self.p.dim)
+            if a != row
+        )
+
+    def cost(self, x: Balls) -> Balls:
+        """The cost."""
         X = self.point(x)
         columns = [
             [constant(X[:, j, a], self.seeds) for a in range(self.p.dim)] for j in range(self.p.columns)
         ]
-        return float(self.run(columns, None).value.m[0])
+        return self.run(columns, None).value
 
     def run(self, columns: list[list[Jet]], x: Balls | None) -> Jet:
         """Run the program."""
