@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,20 +166,14 @@ def _epoch_json(epoch: Epoch) -> dict[str, Any]:
 
 def epoch_files(path: str) -> list[str]:
     """The files of a folder that may be epochs, in the order of the numbers in their names; at least one."""
-    from sphereufm.features.readers.shards import is_data_name
+    from sphereufm.features.readers.shards import is_data_name, natural
     from sphereufm.placement.trajectory import epoch_number
 
-    held = sorted(p for p in Path(path).iterdir() if p.is_file() and not p.name.startswith("."))
+    held = [p for p in Path(path).iterdir() if p.is_file() and not p.name.startswith(".")]
     files = [p for p in held if is_data_name(p.name) or (not p.suffix and epoch_number(p.name) is not None)]
     strays = [p.name for p in held if p not in files]
     if strays and files:
-        remark(f"Not read, since they are no data files by their names: {', '.join(strays[:8])}.")
+        remark(f"Not read, since they are no data files by their names: {', '.join(sorted(strays)[:8])}.")
     if not files:
         raise InvalidInputError(f"PATH={path!r} holds no data file; --epochs needs one file an epoch")
-    return sorted(map(str, files), key=_natural)
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    """Sorting key by which epoch_9 comes before epoch_10."""
-    words = re.split(r"(\d+)", os.path.basename(path))
-    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+    return [str(p) for p in sorted(files, key=lambda p: natural(p.name))]

@@ -161,15 +161,13 @@ def feature_set_from_arrays(
     2
     """
     how = reading or Reading()
-    given = {"features": features, "labels": labels, "classifier": classifier, "bias": bias}
-    sources = {role: None if array is None else in_memory(role, array) for role, array in given.items()}
-    if sources["features"] is None or sources["labels"] is None:
+    if features is None or labels is None:
         raise InvalidInputError("features and labels must both be given")
     parts = Parts(
-        features=how.shaped(sources["features"]),
-        labels=sources["labels"],
-        classifier=sources["classifier"],
-        bias=sources["bias"],
+        features=how.shaped(in_memory("features", features)),
+        labels=in_memory("labels", labels),
+        classifier=None if classifier is None else in_memory("classifier", classifier),
+        bias=None if bias is None else in_memory("bias", bias),
     )
     return assemble(parts, classes, how)
 
@@ -177,10 +175,9 @@ def feature_set_from_arrays(
 def assemble(
     parts: Parts, classes: int | None, reading: Reading, decoded: Decoded | None = None
 ) -> FeatureSet:
-    """Check that the parts fit, cheap facts first, and read the small ones.
+    """Check that the parts fit, cheap facts first, and read the small ones; ``decoded`` are labels read before.
 
-    ``parts``: its features are a matrix already; ``decoded``: labels that were read before.  Raises
-    InvalidInputError if a shape or type does not fit, labels are out of range, or there is a single class.
+    Raises InvalidInputError if a shape or type does not fit, labels are out of range, or there is a single class.
     """
     dimension = features_shape(parts.features)[1]
     head = parts.classifier
@@ -195,13 +192,11 @@ def assemble(
     offsets = None if parts.bias is None else _small("bias", parts.bias, (count,))
     if count is not None:
         check_integer("classes", count, 2, "collapse compares classes, so two are needed")
-    if parts.labels is None and decoded is None:
-        decoded, truth = _chosen_by_classifier(parts.features, weights, offsets)
-    else:
-        truth = "" if parts.labels is None else parts.labels.name
-        if decoded is None and parts.labels is not None:
-            decoded = read_labels(parts.labels, parts.features.shape, reading.labels)
-    assert decoded is not None
+    truth = "the classifier's choice" if parts.labels is None else parts.labels.name
+    if parts.labels is None:
+        decoded = _chosen_by_classifier(parts.features, weights, offsets)
+    elif decoded is None:
+        decoded = read_labels(parts.labels, parts.features.shape, reading.labels)
     if decoded.names is not None and count is not None and len(decoded.names) > count:
         raise InvalidInputError(
             f"{truth} has {len(decoded.names)} different labels, but there are {count} classes; name other "
@@ -229,8 +224,8 @@ def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
 
     Raises InvalidInputError if they are no rectangular array, or some of them are masked.
     """
-    if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
-        hidden = int(np.count_nonzero(np.ma.getmaskarray(given)))
+    hidden = int(np.ma.getmaskarray(given).sum()) if isinstance(given, np.ma.MaskedArray) else 0
+    if hidden:
         raise InvalidInputError(
             f"{role} has {hidden} masked entries, which would be read as if they were there; fill or drop them first"
         )
@@ -242,14 +237,11 @@ def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
 
 def _line(role: str, source: ArraySource) -> str:
     """What was read for a role, with the columns of a table and the stored type where they are not plain."""
-    stored = getattr(source, "stored", source.dtype)
-    kind = (
-        f"{source.dtype}" if stored.name == source.dtype.name else f"{source.dtype} (stored as {stored.name})"
-    )
+    dtype, stored = source.dtype.name, getattr(source, "stored", source.dtype).name
+    kind = dtype if stored == dtype else f"{dtype} (stored as {stored})"
     columns: tuple[str, ...] = getattr(source, "columns", ())
-    if len(columns) > 12:
-        columns = (*columns[:5], "...", *columns[-5:])
-    listed = f"; columns {', '.join(columns)}" if columns else ""
+    few = columns if len(columns) <= 12 else (*columns[:5], "...", *columns[-5:])
+    listed = f"; columns {', '.join(few)}" if columns else ""
     return f"{role}: {source.name} {source.shape} {kind}{listed}"
 
 
@@ -291,7 +283,7 @@ def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDA
 
 def _chosen_by_classifier(
     features: ArraySource, weights: NDArray[Any] | None, bias: NDArray[Any] | None
-) -> tuple[Decoded, str]:
+) -> Decoded:
     """Labels where there are none: the classifier's own choices."""
     if weights is None:
         raise InvalidInputError(
@@ -301,5 +293,4 @@ def _chosen_by_classifier(
     offsets = 0.0 if bias is None else bias
     choices = [(block @ weights.T + offsets).argmax(axis=1) for block in features.blocks(4096)]
     note = "there are no labels: each sample counts to the class that the classifier chooses"
-    labels = np.concatenate(choices)
-    return Decoded(labels=labels, keep=None, names=None, notes=(note,)), "the classifier's choice"
+    return Decoded(labels=np.concatenate(choices), keep=None, names=None, notes=(note,))

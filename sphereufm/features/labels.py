@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_labels
 from sphereufm.features.readers import ArraySource, RefusedSource
+from sphereufm.features.readers.limits import printable
 from sphereufm.notebook import counted
 
 _MOST_NAMES = 65_536
@@ -60,19 +61,19 @@ def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRule
 
 
 def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -> Decoded:
-    """Check that labels are class numbers of at least two classes.
-
-    * ``name``: for messages.
-    * ``classes``: number of classes, if it is known.
-    * ``named``: whether the caller named this array.
+    """Check that labels are class numbers of at least two classes; ``named``: the caller chose this array.
 
     Raises InvalidInputError if these are no labels of the features; the message says what to do.
     """
     _check_range(name, found.labels, classes)
     labels = check_labels(name, found.labels, classes)
-    if not named:
-        _check_plausible(name, labels)
-    if (labels == labels[0]).all():
+    kinds = len(np.unique(labels))
+    if not named and kinds > 2 and 2 * kinds > len(labels):  # hardly two samples a class
+        raise InvalidInputError(
+            f"{name} has {kinds} different values for {len(labels)} samples, so it looks like sample numbers and would "
+            "show perfect collapse; name it with --labels KEY if these are the labels"
+        )
+    if kinds == 1:
         raise InvalidInputError(
             f"{name} has the single class {int(labels[0])}, but collapse compares classes, so two are needed; name "
             "other --labels"
@@ -86,18 +87,13 @@ def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any
     if isinstance(source, RefusedSource):
         source.refuse()
     shape, samples = source.shape, features[0]
-    if shape == (samples,):
-        return np.asarray(source.read()), []
-    if shape in ((samples, 1), (1, samples)):
+    if shape in ((samples,), (samples, 1), (1, samples)):
         return np.asarray(source.read()).reshape(-1), []
     if len(shape) == 2 and shape[0] == samples and shape[1] > 1:
         return _from_one_hot(source), [f"{source.name} is one-hot: the column of the one is the class"]
-    columns = shape[:1] == features[1:] != features[:1]
-    repair = (
-        "if the features lie in columns, say so with --transpose features"
-        if columns
-        else "name others with --labels"
-    )
+    repair = "name others with --labels"
+    if shape[:1] == features[1:] != features[:1]:
+        repair = "if the features lie in columns, say so with --transpose features"
     raise InvalidInputError(
         f"{source.name} has shape {shape}, but labels must be ({samples},), one for each feature; {repair}"
     )
@@ -106,9 +102,8 @@ def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any
 def _from_one_hot(source: ArraySource) -> NDArray[np.intp]:
     """The place of the one in each row."""
     rows = np.asarray(source.read())
-    if rows.dtype.kind not in "biuf" or not (
-        ((rows == 0) | (rows == 1)).all() and (np.count_nonzero(rows, axis=1) == 1).all()
-    ):
+    numbers = rows.dtype.kind in "biuf"
+    if not numbers or ((rows != 0) & (rows != 1)).any() or (np.count_nonzero(rows, axis=1) != 1).any():
         raise InvalidInputError(
             f"{source.name} has shape {rows.shape} and is not one-hot (one 1 in each row, else 0); labels must be "
             f"({len(rows)},), one for each feature; name others with --labels"
@@ -120,26 +115,20 @@ def _kept(name: str, values: NDArray[Any], rules: LabelRules) -> tuple[Any, NDAr
     """The samples whose labels are not ignored."""
     if not rules.ignore:
         return None, values, ()
-    text = values.dtype.kind in "US"
-    unwanted = [str(v) if text else _number(v) for v in rules.ignore]
+    try:
+        unwanted = [str(v) if values.dtype.kind in "US" else int(v) for v in rules.ignore]
+    except ValueError as error:
+        raise InvalidInputError(
+            f"--ignore-label {', '.join(map(str, rules.ignore))} is no number, but these labels are numbers; give "
+            "--ignore-label NUMBER"
+        ) from error
     keep = ~np.isin(values, np.array(unwanted))
     if not keep.any():
         raise InvalidInputError(
             f"{name} has no other labels than {rules.ignore}; ignore fewer with --ignore-label"
         )
-    left_out = int(np.count_nonzero(~keep))
-    left = counted(left_out, "sample is", "samples are")
+    left = counted(int(np.count_nonzero(~keep)), "sample is", "samples are")
     return keep, values[keep], (f"{left} left out, of labels {list(rules.ignore)}",)
-
-
-def _number(value: int | str) -> int:
-    """An ignored label as a number."""
-    try:
-        return int(value)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"--ignore-label {value!r} is no number, but these labels are numbers; give --ignore-label NUMBER"
-        ) from error
 
 
 def _numbered(
@@ -151,7 +140,12 @@ def _numbered(
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "U" and not rules.remap:
-        values = _whole_numbers_of(values)
+        # texts that are all whole numbers have an order of their own
+        kinds = np.unique(values)
+        if len(kinds) <= _MOST_NAMES and all(
+            v.lstrip("-").isdecimal() and len(v) < 16 for v in kinds.tolist()
+        ):
+            values = values.astype(np.int64)
     if values.dtype.kind == "b":
         return values.astype(np.intp), None
     if values.dtype.kind == "U" or (rules.remap and values.dtype.kind in "iuf"):
@@ -163,16 +157,8 @@ def _numbered(
                 f"{name} has {len(kinds)} different labels, more than {_MOST_NAMES}; name others with --labels"
             )
         shown = kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds
-        return labels.reshape(-1).astype(np.intp), tuple(str(v) for v in shown.tolist())
+        return labels.reshape(-1).astype(np.intp), tuple(printable(str(v)) for v in shown.tolist())
     return values, None
-
-
-def _whole_numbers_of(values: NDArray[Any]) -> NDArray[Any]:
-    """Texts that are all whole numbers, as numbers: ``"0", "1", "10"`` have an order of their own."""
-    kinds = np.unique(values)
-    if len(kinds) <= _MOST_NAMES and all(v.lstrip("-").isdecimal() and len(v) < 16 for v in kinds.tolist()):
-        return values.astype(np.int64)
-    return values
 
 
 def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
@@ -182,16 +168,15 @@ def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
     if not (labels == np.floor(labels)).all():
         raise _fractions(name)
     low, high = int(labels.min()), int(labels.max())
+    top = "K - 1" if classes is None else classes - 1
+    wrong = f"{name} runs from {low} to {high}, but labels must lie in 0 .. {top}"
     if low < 0:
         raise InvalidInputError(
-            f"{name} runs from {low} to {high}, but labels must lie in 0 .. "
-            f"{'K - 1' if classes is None else classes - 1}; leave samples out with --ignore-label {low}, or number "
-            "the labels anew with --remap-labels"
+            f"{wrong}; leave samples out with --ignore-label {low}, or number the labels anew with --remap-labels"
         )
     if classes is not None and high >= classes:
         raise InvalidInputError(
-            f"{name} runs from {low} to {high}, but labels must lie in 0 .. {classes - 1}; number them anew with "
-            "--remap-labels, or choose another --classifier"
+            f"{wrong}; number them anew with --remap-labels, or choose another --classifier"
         )
     if classes is None and high >= max(labels.size, 2):
         raise InvalidInputError(
@@ -205,13 +190,3 @@ def _fractions(name: str) -> InvalidInputError:
     return InvalidInputError(
         f"{name} has entries that are not whole numbers, which are no labels; name others with --labels"
     )
-
-
-def _check_plausible(name: str, labels: NDArray[np.intp]) -> None:
-    """Refuse what was not named and what cannot be labels: hardly two samples a class."""
-    kinds = len(np.unique(labels))
-    if kinds > 2 and 2 * kinds > len(labels):
-        raise InvalidInputError(
-            f"{name} has {kinds} different values for {len(labels)} samples, so it looks like sample numbers and would "
-            "show perfect collapse; name it with --labels KEY if these are the labels"
-        )

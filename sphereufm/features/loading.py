@@ -185,7 +185,7 @@ class _Shelf:
         if given == _NONE and role != "bias":
             return _Found()
         place, key = split_spec(given)
-        if isinstance(given, str) and not is_path(place):
+        if isinstance(given, str) and role != "classifier" and not is_path(place):
             raise InvalidInputError(
                 f"{role}={given!r} is no file, and no key of the features' file; {self._held}; "
                 f"give --{role} FILE or KEY"

@@ -7,6 +7,17 @@ from typing import Any
 
 _SOURCES = {"one": "since none was given", "feature-length": "the length of the features"}
 
+_LINES = {
+    "least_cost_range": "the least cost of these norms and this bias lies between {least_cost_range[0]:.6g} and "
+    "{least_cost_range[1]:.6g}",
+    "free_bias_gap": "over any bias too: at most {free_bias_gap:.4g} above the least cost",
+    "nonnegative_gap": "above the best cost of nonnegative features: {nonnegative_gap:.4g} nats",
+    "regularised_gap": "with weight decay: at most {regularised_gap:.4g} above the minimum",
+    "least_margin": "least margin {least_margin:.4g}; no point has more than {largest_margin:.4g}",
+    "collapsed_distance": "distance from the nearest collapsed point: {collapsed_distance:.4g} a column",
+    "negative_curvature": "negative curvature met: {negative_curvature:.3g}",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LandscapePosition:
@@ -68,46 +79,18 @@ class LandscapePosition:
             lines = [f"position on the landscape: none; {self.reason}"]
         else:
             source = _SOURCES.get(self.tau_source or "", self.tau_source)
-            head = f"position on the landscape (tau = {self.tau:.6g}, {source}"
-            head += "; features and classifier divided by their lengths here" if self.normalized else ""
-            lines = [f"{head}):", self._cost_line(), *self._gap_lines()]
-        return "\n  ".join([*lines, *self._shape_lines(), *self.notes])
-
-    def _cost_line(self) -> str:
-        """Cost and gradient."""
-        line = f"cost {self.cost:.6g} nats"
-        if self.gradient_norm is not None:
-            line += f", gradient norm {self.gradient_norm:.3g}"
-        if self.relative_gradient_norm is not None:
-            line += f" (relative {self.relative_gradient_norm:.3g})"
-        return line
-
-    def _gap_lines(self) -> list[str]:
-        """Every gap that is known."""
-        over = "" if self.least_cost_range is None else " over all of these norms and this bias"
-        lines = [
-            f"optimality gap at most {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})"
-        ]
-        if self.least_cost_range is not None:
-            low, high = self.least_cost_range
-            lines.append(f"the least cost of these norms and this bias lies between {low:.6g} and {high:.6g}")
-        if self.free_bias_gap is not None:
-            lines.append(f"over any bias too: at most {self.free_bias_gap:.4g} above the least cost")
-        if self.nonnegative_gap is not None:
-            lines.append(f"above the best cost of nonnegative features: {self.nonnegative_gap:.4g} nats")
-        if self.regularised_gap is not None:
-            lines.append(f"with weight decay: at most {self.regularised_gap:.4g} above the minimum")
-        return lines
-
-    def _shape_lines(self) -> list[str]:
-        """What does not depend on the cost."""
-        lines = []
-        if self.least_margin is not None:
-            lines.append(
-                f"least margin {self.least_margin:.4g}; no point has more than {self.largest_margin:.4g}"
-            )
-        if self.collapsed_distance is not None:
-            lines.append(f"distance from the nearest collapsed point: {self.collapsed_distance:.4g} a column")
-        if self.negative_curvature is not None:
-            lines.append(f"negative curvature met: {self.negative_curvature:.3g}")
-        return lines
+            here = "; features and classifier divided by their lengths here" if self.normalized else ""
+            over = "" if self.least_cost_range is None else " over all of these norms and this bias"
+            line = f"cost {self.cost:.6g} nats"
+            if self.gradient_norm is not None:
+                line += f", gradient norm {self.gradient_norm:.3g}"
+            if self.relative_gradient_norm is not None:
+                line += f" (relative {self.relative_gradient_norm:.3g})"
+            lines = [
+                f"position on the landscape (tau = {self.tau:.6g}, {source}{here}):",
+                line,
+                f"optimality gap at most {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})",
+            ]
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        lines += [text.format(**known) for name, text in _LINES.items() if name in known]
+        return "\n  ".join([*lines, *self.notes])

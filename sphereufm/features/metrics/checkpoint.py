@@ -28,16 +28,14 @@ class Checkpoint:
 
     ``identity``: what the result depends on.  Raises InvalidInputError if the file belongs to other features
     or options; UnreadableFileError if the file is there and is not a checkpoint.
-
-    Examples
-    --------
-    >>> Checkpoint(None, []).restore("moments", [])
-    0
     """
 
     def __init__(self, path: str | None, identity: list[bytes]) -> None:
         self._path = None if path is None else Path(path)
-        self._identity = _digest(identity)
+        sha = hashlib.sha256()
+        for part in identity:
+            sha.update(len(part).to_bytes(8, "little") + part)
+        self._identity = sha.digest()
         self._arrays: dict[str, Any] = {}
         self._written = time.monotonic()
         if self._path is not None and self._path.exists():
@@ -86,15 +84,6 @@ class Checkpoint:
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise OutputError(f"checkpoint={str(path)!r} cannot be written: {error.strerror}") from error
-
-
-def _digest(parts: list[bytes]) -> bytes:
-    """SHA-256 of the parts, each with its length."""
-    sha = hashlib.sha256()
-    for part in parts:
-        sha.update(len(part).to_bytes(8, "little"))
-        sha.update(part)
-    return sha.digest()
 
 
 def _read(path: Path) -> dict[str, Any]:

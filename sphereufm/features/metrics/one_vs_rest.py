@@ -53,14 +53,10 @@ _CLOSE = 1e-10
 
 @dataclass(frozen=True, kw_only=True)
 class OneVsRest:
-    """The least distance of a row from the hull of the others.
+    """The least distance of a row from the hull of the others."""
 
-    ``distance``: upper bound, attained by a point that was found; ``gap``: ``distance - gap`` is a lower
-    bound (numerical).
-    """
-
-    distance: float
-    gap: float
+    distance: float  #: upper bound, attained by a point that was found
+    gap: float  #: ``distance - gap`` is a lower bound (numerical)
 
 
 def one_vs_rest(A: Array) -> OneVsRest | None:
@@ -75,14 +71,16 @@ def one_vs_rest(A: Array) -> OneVsRest | None:
         # only inner products matter: K coordinates are enough
         U = np.asarray(np.linalg.qr(U.T, mode="r")).T
     nearest = _nearest(U)
-    if float(nearest.min()) <= _COINCIDENT:  # no step can be made on programs of length zero
-        return OneVsRest(distance=float(nearest.min()), gap=float(nearest.min()))
-    bounds = _Bounds(least=float(nearest.min()))
+    least, low = float(nearest.min()), np.inf
+    if least <= _COINCIDENT:  # no step can be made on programs of length zero
+        return OneVsRest(distance=least, gap=least)
     order, size = np.argsort(nearest), max(1, _WEIGHTS // len(U))
     step = 1.0 / max(float(np.linalg.norm(U - U.mean(axis=0), 2)) ** 2, _SMALLEST)
     for start in range(0, len(U), size):
-        _Programs(U, order[start : start + size], step, bounds).solve()
-    return OneVsRest(distance=bounds.least, gap=max(0.0, bounds.least - bounds.low))
+        programs = _Programs(U, order[start : start + size], step, least)
+        programs.solve()
+        least, low = programs.least, min(low, programs.done)
+    return OneVsRest(distance=least, gap=max(0.0, least - low))
 
 
 def _nearest(U: Array) -> Array:
@@ -96,110 +94,82 @@ def _nearest(U: Array) -> Array:
     return found
 
 
-@dataclass(kw_only=True)
-class _Bounds:
-    """The least distance known so far, and the least lower bound of the programs that are done with."""
-
-    least: float
-    low: float = np.inf
-
-    def close(self, low: Array) -> NDArray[np.bool_]:
-        """Whether lower bounds have reached the least distance known."""
-        return low >= self.least * (1.0 - _CLOSE)
-
-
-@dataclass(kw_only=True, eq=False)
-class _Iterates:
-    """Where each program stands; arrays of one row a program."""
-
-    rows: NDArray[np.intp]  #: its row of ``U``
-    L: Array  #: weights
-    X: Array  #: the point that they make
-    L_before: Array
-    X_before: Array
-    momentum: Array
-    low: Array
-    high: Array
-
-    def take(self, wanted: NDArray[np.bool_]) -> _Iterates:
-        """Some of the programs."""
-        return _Iterates(**{name: value[wanted] for name, value in vars(self).items()})
-
-
 class _Programs:
-    """Several of the K programs: weights, points, bounds, all of those that are not done with."""
+    """Several of the K programs: one row of each array for each that is not done with.
 
-    def __init__(self, U: Array, rows: NDArray[np.intp], step: float, bounds: _Bounds) -> None:
-        self.U, self.step, self.bounds = U, step, bounds
+    ``least`` is the least distance known so far, ``done`` the least lower bound of those that are done with.
+    """
+
+    def __init__(self, U: Array, rows: NDArray[np.intp], step: float, least: float) -> None:
+        self.U, self.step, self.least, self.done = U, step, least, np.inf
         L = np.full((len(rows), len(U)), 1.0 / (len(U) - 1))
         L[np.arange(len(rows)), rows] = 0.0
         X = L @ U - U[rows]
-        low, high = np.zeros(len(rows)), np.linalg.norm(X, axis=1)
-        self.at = _Iterates(
-            rows=rows, L=L, X=X, L_before=L, X_before=X, momentum=np.ones(len(rows)), low=low, high=high
-        )
+        self.rows, self.momentum, self.low = rows, np.ones(len(rows)), np.zeros(len(rows))
+        self.L = self.L_before = L
+        self.X = self.X_before = X
+        self.high = np.linalg.norm(X, axis=1)
 
     def solve(self) -> None:
         """Steps for all, and the most promising solved, in turns; at last those that are left, one by one."""
-        self._bound(self.at.X)
+        self._bound(self.X)
         self._drop()
         for _ in range(_ROUNDS):
-            if not self.at.rows.size:
+            if not self.rows.size:
                 return
-            self._solve_one(int(np.argmin(self.at.high)))
+            self._solve_one(int(np.argmin(self.high)))
             for _ in range(_STEPS):
                 self._descend()
             self._drop()
-        while self.at.rows.size:
-            self._solve_one(int(np.argmin(self.at.low)))
+        while self.rows.size:
+            self._solve_one(int(np.argmin(self.low)))
             self._drop()
 
     def _solve_one(self, place: int) -> None:
         """Solve one program and drop it."""
-        k = int(self.at.rows[place])
+        k = int(self.rows[place])
         low, high = _bounds(np.delete(self.U, k, axis=0) - self.U[k])
-        self.bounds.least = min(self.bounds.least, high, float(self.at.high[place]))
-        self.bounds.low = min(self.bounds.low, max(low, float(self.at.low[place])))
-        self._keep(np.arange(self.at.rows.size) != place)
+        self.least = min(self.least, high, float(self.high[place]))
+        self.done = min(self.done, max(low, float(self.low[place])))
+        self._keep(np.arange(self.rows.size) != place)
 
     def _drop(self) -> None:
         """Drop programs whose lower bound has reached the least distance known."""
-        self.bounds.least = min(self.bounds.least, float(self.at.high.min(initial=np.inf)))
-        done = self.bounds.close(self.at.low)
-        self.bounds.low = min(self.bounds.low, float(self.at.low[done].min(initial=np.inf)))
-        self._keep(~done)
+        self.least = min(self.least, float(self.high.min(initial=np.inf)))
+        reached = self.low >= self.least * (1.0 - _CLOSE)
+        self.done = min(self.done, float(self.low[reached].min(initial=np.inf)))
+        self._keep(~reached)
+
+    def _keep(self, wanted: NDArray[np.bool_]) -> None:
+        """Keep some of the programs."""
+        if not wanted.all():
+            for name in ("rows", "L", "X", "L_before", "X_before", "momentum", "low", "high"):
+                setattr(self, name, getattr(self, name)[wanted])
 
     def _descend(self) -> None:
         """One accelerated step of every program, with a restart where it goes uphill."""
-        t = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * np.square(self.at.momentum)))
-        ahead = ((self.at.momentum - 1.0) / t)[:, None]
-        X = self.at.X + ahead * (self.at.X - self.at.X_before)
-        Y = self.at.L + ahead * (self.at.L - self.at.L_before)
-        slope = self._bound(X)
-        L = _onto_simplex(Y - self.step * slope, self.at.rows)
-        uphill = np.einsum("nk,nk->n", slope, L - self.at.L) > 0.0
-        self.at.momentum = np.where(uphill, 1.0, t)
-        self.at.L_before, self.at.X_before = self.at.L, self.at.X
-        self.at.L, self.at.X = L, L @ self.U - self.U[self.at.rows]
-        self.at.high = np.minimum(self.at.high, np.linalg.norm(self.at.X, axis=1))
+        t = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * np.square(self.momentum)))
+        ahead = ((self.momentum - 1.0) / t)[:, None]
+        Y = self.L + ahead * (self.L - self.L_before)
+        slope = self._bound(self.X + ahead * (self.X - self.X_before))
+        L = _onto_simplex(Y - self.step * slope, self.rows)
+        uphill = np.einsum("nk,nk->n", slope, L - self.L) > 0.0
+        self.momentum = np.where(uphill, 1.0, t)
+        self.L_before, self.X_before = self.L, self.X
+        self.L, self.X = L, L @ self.U - self.U[self.rows]
+        self.high = np.minimum(self.high, np.linalg.norm(self.X, axis=1))
 
     def _bound(self, X: Array) -> Array:
         """Raise lower bounds by points ``X``; returns ``<x, u_j>``, zero for the program's own row."""
         products: Array = X @ self.U.T
-        places = (np.arange(self.at.rows.size), self.at.rows)
+        places = (np.arange(self.rows.size), self.rows)
         own = products[places].copy()
         products[places] = np.inf
         lengths = np.linalg.norm(X, axis=1)
         bounds = (products.min(axis=1) - own) / np.maximum(lengths, _SMALLEST)
-        self.at.low = np.maximum(self.at.low, np.minimum(bounds, self.at.high))
+        self.low = np.maximum(self.low, np.minimum(bounds, self.high))
         products[places] = 0.0
         return products
-
-    def _keep(self, wanted: NDArray[np.bool_]) -> None:
-        """Keep some of the programs."""
-        if wanted.all():
-            return
-        self.at = self.at.take(wanted)
 
 
 def _onto_simplex(V: Array, own: NDArray[np.intp]) -> Array:

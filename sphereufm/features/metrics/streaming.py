@@ -66,8 +66,7 @@ def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Arr
 def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoint) -> ClassMoments:
     """Counts, means and norms.
 
-    Raises InvalidInputError if a row holds NaN or infinity, or rows are so long or so short that squares
-    leave double precision.
+    Raises InvalidInputError if a row holds NaN or infinity, or its square leaves double precision.
     """
     # the same whether the pass was begun before or not
     centre, total = _centre(data, normalize), moments_of_nothing(data.classes, data.features.shape[1])
@@ -83,7 +82,12 @@ def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoi
         norms=(-most["minus_shortest"], most["longest"]),
         zero_rows=int(sums["zero_rows"]),
     )
-    _check_lengths(data.features.name, moments)
+    low, high = moments.norms
+    if high > _LONGEST or 0.0 < high < _SHORTEST:
+        raise InvalidInputError(
+            f"{data.features.name} has rows of length {low:.3g} to {high:.3g}, but the longest must lie between "
+            f"{_SHORTEST:g} and {_LONGEST:g}; rescale the features"
+        )
     return moments
 
 
@@ -160,22 +164,9 @@ def _chunks(data: FeatureSet, normalize: bool, done: int) -> Iterator[Rows]:
 def _centre(data: FeatureSet, normalize: bool) -> Array:
     """Mean of the first rows; in single precision where the data are, so that subtracting it is exact."""
     source = data.features
-    first = next(finite_blocks(source, BLOCK_ROWS)).astype(np.float64)
+    first: Array = next(finite_blocks(source, BLOCK_ROWS)).astype(np.float64)
     if normalize:
         lengths = np.linalg.norm(first, axis=1, keepdims=True)
         first /= np.where(lengths == 0.0, 1.0, lengths)
-        return first.mean(axis=0)
-    centre: Array = first.mean(axis=0)
-    if source.dtype.itemsize <= 4 and source.dtype.kind == "f":
-        centre = centre.astype(np.float32).astype(np.float64)
-    return centre
-
-
-def _check_lengths(name: str, moments: ClassMoments) -> None:
-    """Refuse rows whose squares leave double precision."""
-    low, high = moments.norms
-    if high > _LONGEST or 0.0 < high < _SHORTEST:
-        raise InvalidInputError(
-            f"{name} has rows of length {low:.3g} to {high:.3g}, but the longest must lie between "
-            f"{_SHORTEST:g} and {_LONGEST:g}; rescale the features"
-        )
+    short = not normalize and source.dtype.itemsize <= 4 and source.dtype.kind == "f"
+    return first.mean(axis=0).astype(np.float32 if short else np.float64).astype(np.float64)

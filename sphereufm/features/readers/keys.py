@@ -89,9 +89,8 @@ def role_and_stem(key: str) -> KeyRole:
         telling = sure or telling
     at = telling[-1] if telling else None
     stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
-    if at is None:
-        return KeyRole(role=None, stem=stem)
-    return KeyRole(role=_ROLES[words[at]], stem=stem, weak=words[at] in _WEAK)
+    role = None if at is None else _ROLES[words[at]]
+    return KeyRole(role=role, stem=stem, weak=at is not None and words[at] in _WEAK)
 
 
 def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
@@ -100,26 +99,22 @@ def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
     Raises InvalidInputError if several keys fit equally well.
     """
     said = {key: role_and_stem(key) for key in arrays}
-    named = {key: r for key, r in said.items() if r.role == "features" and not _is_vector(arrays[key])}
+    named = {
+        key: r for key, r in said.items() if r.role == "features" and len(arrays[key].shape) != 1
+    }  # a refused entry has no shape
     for weak in (False, True):
         for stemless in (True, False):
             fitting = [k for k, r in named.items() if r.weak == weak and (not r.stem) == stemless]
-            if len(fitting) > 1:
-                raise InvalidInputError(_ask(arrays, "features", f"{', '.join(map(repr, fitting[:4]))} fit"))
             if fitting:
-                return fitting[0]
+                return _one(arrays, "features", fitting, "fit")
     return None
 
 
 def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples: int | None) -> str | None:
     """The key of the labels that belong to the features, by common words and length; None where no name tells.
 
-    * ``arrays``: without the features.
-    * ``features``: the features' key, None where they lie in another file.
-    * ``samples``: number of samples, if it is known.
-
-    Raises InvalidInputError if several keys fit equally well, or all that are there name another split of the
-    data.
+    ``features``: their key, None where they lie in another file; ``samples``: their number, if it is known.  Raises
+    InvalidInputError if several keys fit equally well, or all that are there name another split of the data.
     """
     mine = KeyRole(role=None, stem=frozenset()) if features is None else role_and_stem(features)
     named = {key: found for key in arrays if (found := role_and_stem(key)).role == "labels"}
@@ -130,11 +125,14 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
             f"labels: {', '.join(map(repr, list(named)[:4]))} and {features!r} name different splits of the data; "
             "if they belong together say so with --labels KEY"
         )
-    fitting = {key: d for key, d in related.items() if _may_label(arrays[key], samples)} or related
+    shapes = {key: arrays[key].shape for key in related}
+    # one entry, or one row of a code, for each sample
+    long = [
+        k for k, shape in shapes.items() if samples is None or (len(shape) <= 2 and shape[:1] == (samples,))
+    ]
+    fitting = {key: related[key] for key in long} or related
     best = [key for key, d in fitting.items() if d == min(fitting.values())]
-    if len(best) > 1:
-        raise InvalidInputError(_ask(arrays, "labels", f"{', '.join(map(repr, best[:4]))} fit equally well"))
-    return best[0] if best else None
+    return _one(arrays, "labels", best, "fit equally well")
 
 
 def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
@@ -164,16 +162,26 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
         if key not in arrays:
             raise InvalidInputError(_ask(arrays, role, f"there is no array {key!r}"))
         return key
-    found = _find(arrays, role)
+    if role == "features":
+        found = find_features(arrays)
+    elif role == "labels":
+        found = find_labels(arrays, None, None)
+    elif role == "bias":
+        found = next((key for key in arrays if key.lower() in ("bias", "b")), None)
+    else:
+        named = named_classifiers(arrays)
+        found = _one(arrays, role, [key for key, whole in named.items() if whole] or list(named), "fit")
     if found is not None:
         return found
-    fitting = [k for k, a in arrays.items() if len(a.shape) == _AXES[role] and not _is_refused(a)]
-    if role == "labels":
-        fitting = [k for k in fitting if arrays[k].dtype.kind in "iub"]
-    if len(fitting) == 1:
-        return fitting[0]
-    if len(arrays) == 1:
-        return next(iter(arrays))
+    readable = {k: a for k, a in arrays.items() if not isinstance(a, RefusedSource)}
+    fitting = [
+        k
+        for k, a in readable.items()
+        if len(a.shape) == _AXES[role] and (role != "labels" or a.dtype.kind in "iub")
+    ]
+    for few in (fitting, list(arrays)):
+        if len(few) == 1:
+            return few[0]
     raise InvalidInputError(_ask(arrays, role, f"{len(fitting) or 'no'} arrays could be the {role}"))
 
 
@@ -199,25 +207,17 @@ def describe(arrays: Mapping[str, ArraySource], limit: int = 8) -> str:
     """The arrays of a file in a few words."""
     shown = []
     for key, array in list(arrays.items())[:limit]:
-        what = "refused" if _is_refused(array) else f"{array.shape} {array.dtype}"
+        what = "refused" if isinstance(array, RefusedSource) else f"{array.shape} {array.dtype}"
         shown.append(f"{key[:80]!r} {what}")
     more = len(arrays) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def _find(arrays: Mapping[str, ArraySource], role: Role) -> str | None:
-    """The key that a conventional name gives a role."""
-    if role == "features":
-        return find_features(arrays)
-    if role == "labels":
-        return find_labels(arrays, None, None)
-    if role == "bias":
-        return next((key for key in arrays if key.lower() in ("bias", "b")), None)
-    named = named_classifiers(arrays)
-    best = [key for key, whole in named.items() if whole] or list(named)
-    if len(best) > 1:
-        raise InvalidInputError(_ask(arrays, role, f"{', '.join(map(repr, best[:4]))} fit"))
-    return best[0] if best else None
+def _one(arrays: Mapping[str, ArraySource], role: Role, fitting: list[str], fact: str) -> str | None:
+    """The only key of those that fit, None without any; several are a question."""
+    if len(fitting) > 1:
+        raise InvalidInputError(_ask(arrays, role, f"{', '.join(map(repr, fitting[:4]))} {fact}"))
+    return fitting[0] if fitting else None
 
 
 def _tokens(key: str) -> list[str]:
@@ -235,21 +235,6 @@ def _known_parts(word: str) -> list[str]:
             if rest != word and (len(role) > 2 or rest in _SPLITS):
                 return [rest, role]
     return [word]
-
-
-def _may_label(array: ArraySource, samples: int | None) -> bool:
-    """Whether an array has one entry, or one row of a code, for each sample."""
-    return samples is None or (len(array.shape) in (1, 2) and array.shape[0] == samples)
-
-
-def _is_vector(array: ArraySource) -> bool:
-    """Whether an array is there and has a single axis, as no features have."""
-    return len(array.shape) == 1 and not _is_refused(array)
-
-
-def _is_refused(array: ArraySource) -> bool:
-    """Whether an entry is listed but not read."""
-    return isinstance(array, RefusedSource)
 
 
 def _ask(arrays: Mapping[str, ArraySource], role: str, fact: str) -> str:

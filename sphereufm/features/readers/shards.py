@@ -34,7 +34,7 @@ _SPARK = re.compile(
 Opener = Callable[[StoredFile], dict[str, ArraySource]]
 
 
-def is_data_name(path: str) -> bool:
+def is_data_name(path: str | os.PathLike[str]) -> bool:
     """Whether a name ends as those of data files do."""
     return os.path.splitext(path)[1].lower() in _SUFFIXES
 
@@ -47,19 +47,8 @@ def is_pattern(path: str) -> bool:
 def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
     """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows.
 
-    ``path``: a directory (its files, not those of its folders) or a glob pattern; ``open_file``: opens one
-    file.  Raises UnreadableFileError if there is no data file, one is damaged, a number is missing, or arrays
-    do not fit together.
-
-    Examples
-    --------
-    >>> import numpy as np, tempfile
-    >>> from sphereufm.features.readers.plain.npy import open_npy
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for i in range(3):
-    ...         np.save(f"{folder}/feats_{i}.npy", np.ones((2, 4)))
-    ...     {key: array.shape for key, array in open_shards(folder, lambda f: open_npy(f, f.name)).items()}
-    {'feats': (6, 4)}
+    Raises UnreadableFileError if there is no data file, one is damaged, a number is missing, or arrays do not fit
+    together.
     """
     title = os.path.basename(path.rstrip("/\\")) or path
     grouped: dict[str, list[tuple[str, ArraySource]]] = {}
@@ -80,22 +69,19 @@ def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
 
 def _files(path: str) -> list[Path]:
     """The data files, in natural order."""
-    if is_pattern(path):
-        places = [Path(p) for p in glob.iglob(path)]
-        chosen = [p for p in places if p.is_file()]
-    else:
-        with os.scandir(path) as entries:
-            chosen = [Path(e.path) for e in entries if is_data_name(e.name) and e.is_file()]
+    places = map(Path, glob.iglob(path)) if is_pattern(path) else filter(is_data_name, Path(path).iterdir())
+    chosen = [place for place in places if place.is_file()]
     if not chosen or len(chosen) > MAX_ENTRIES:
         raise UnreadableFileError(
             f"path={path!r} holds {len(chosen)} data files; give a file or a folder of files"
         )
-    return sorted(chosen, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in _parts(p.name)])
+    return sorted(chosen, key=lambda p: natural(p.name))
 
 
-def _parts(name: str) -> list[str]:
-    """A name cut into texts and numbers."""
-    return [part for part in re.split(r"([0-9]+)", name) if part]
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorting key by which ``part-9`` comes before ``part-10``."""
+    words = filter(None, re.split(r"([0-9]+)", name))
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
 
 
 def _within(where: Path, path: str) -> StoredFile:

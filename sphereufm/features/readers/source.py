@@ -22,16 +22,11 @@ _ROWS = 2**14
 
 
 class ArraySource(Protocol):
-    """One array in a file, in several shards or in memory, never wholly loaded unless asked.
-
-    * ``name``: what was chosen, for people: ``"file.npz:feats"``.
-    * ``shape``: rows first.
-    * ``dtype``: type of the blocks, in native byte order; bfloat16 and float8 arrive as float32.
-    """
+    """One array in a file, in several shards or in memory, never wholly loaded unless asked."""
 
     @property
     def name(self) -> str:
-        """What was chosen, for people."""
+        """What was chosen, for people: ``"file.npz:feats"``."""
         ...
 
     @property
@@ -41,7 +36,7 @@ class ArraySource(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks."""
+        """Type of the blocks, in native byte order; bfloat16 and float8 arrive as float32."""
         ...
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
@@ -93,10 +88,7 @@ class MemorySource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RefusedSource:
-    """An entry of a file that is there but is not read, with the reason.
-
-    It is listed so that it can be named in messages; using it raises.
-    """
+    """An entry of a file that is listed, to be named in messages, but not read: using it raises the reason."""
 
     name: str
     reason: str
@@ -107,18 +99,12 @@ class RefusedSource:
         """Object: nothing that can be computed with."""
         return np.dtype(object)
 
-    def blocks(self, rows: int) -> Iterator[AnyArray]:
-        """Raise the reason."""
-        self.refuse()
-
-    def read(self) -> AnyArray:
-        """Raise the reason."""
-        self.refuse()
-
-    def refuse(self) -> NoReturn:
+    def refuse(self, *_: object) -> NoReturn:
         """Raise UnreadableFileError with the reason."""
         repair = "" if ";" in self.reason else "; name another array, or save this one as plain numbers"
         raise UnreadableFileError(f"{self.name} is refused: {self.reason}{repair}")
+
+    blocks = read = refuse
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,11 +118,7 @@ class JoinedSource:
 
     @classmethod
     def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
-        """Join ``parts``.
-
-        Raises UnreadableFileError if the parts differ in the shape of a row, or number and text types are
-        mixed.
-        """
+        """Join ``parts``; raises UnreadableFileError if they differ in the shape of a row, or in columns."""
         tails = {part.shape[1:] for part in parts}
         if not parts or len(tails) != 1 or not all(part.shape for part in parts):
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
@@ -147,10 +129,9 @@ class JoinedSource:
             raise UnreadableFileError(
                 f"{name} cannot be joined, its parts have other columns or another order of them; name one file"
             )
+        shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
         dtype = np.result_type(*(part.dtype for part in parts))
-        return cls(
-            name=name, parts=parts, shape=(sum(p.shape[0] for p in parts), *parts[0].shape[1:]), dtype=dtype
-        )
+        return cls(name=name, parts=parts, shape=shape, dtype=dtype)
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks; small parts are gathered, so that blocks are full but for the last."""
@@ -223,12 +204,10 @@ def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterato
 
 def _all_finite(block: AnyArray) -> bool:
     """Whether every entry is finite; one pass without temporaries in the usual case."""
-    if block.dtype.kind not in "fc":
-        return True
     if block.dtype.char in "fd":
         flat = block.reshape(-1)
         # A sum of squares is finite only if every entry is; overflow falls through to the exact test.
         with np.errstate(all="ignore"):
             if np.isfinite(np.dot(flat, flat)):
                 return True
-    return bool(np.isfinite(block).all())
+    return block.dtype.kind not in "fc" or bool(np.isfinite(block).all())

@@ -1,14 +1,13 @@
 """Named arrays from what a torch file holds: bare tensors, dictionaries, lists of batches.
 
-Keys join with dots, ``model.fc.weight``; a bare tensor is ``"array"``.  A list of tensors is joined, as batches or
-samples (:func:`as_rows`); so is a list of tuples or dictionaries of tensors and numbers, part by part, and a
-dictionary from samples to features or labels.  A list of
-numbers is a vector, and a list of texts one of their places in the alphabet.  What is foreign is listed and refused,
-alone.
+Keys join with dots, ``model.fc.weight``; a bare tensor is ``"array"``.  Lists of tensors, of tuples or dictionaries of
+tensors, and dictionaries from samples to features or labels are joined; a list of numbers is a vector, and a list of
+texts one of their places in the alphabet.  What is foreign is listed and refused, alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,12 +16,12 @@ import numpy as np
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.keys import role_and_stem
-from sphereufm.features.readers.limits import MAX_TEXT, MOST_TEXTS, NOT_LABELS, check_expansion, printable
+from sphereufm.features.readers.limits import NOT_LABELS, check_expansion, few_texts, printable
 from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
 from sphereufm.features.readers.pickle.unpickler import Foreign
 from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
 
-_MAX_VALUES = 200_000
+_MAX_VALUES = 2_000_000
 _MAX_DEPTH = 20
 _MOST_REFUSED = 1000
 
@@ -56,8 +55,7 @@ class _Walk:
     def __init__(self, file: str, size: int, open_tensor: Callable[[str, TensorRef], ArraySource]) -> None:
         self.file, self.size, self.open_tensor = file, size, open_tensor
         self.found: dict[str, ArraySource] = {}
-        self.count = 0
-        self.refused = 0
+        self.count = self.refused = 0
         self.samples: list[Any] = []
 
     def visit(self, path: tuple[str, ...], value: Any, depth: int) -> None:
@@ -65,22 +63,21 @@ class _Walk:
         self.tick()
         if depth > _MAX_DEPTH:
             raise UnreadableFileError(f"{self.file} is refused: it nests deeper than {_MAX_DEPTH} levels")
+        items: Iterable[tuple[Any, Any]] = ()
         if isinstance(value, TensorRef):
             self.add(path, self.open_tensor(self.title(path), value))
         elif isinstance(value, Foreign):
             self.refuse(path, why_foreign(value))
-        elif isinstance(value, dict) and path and self.by_sample(path, value, depth):
-            pass
         elif isinstance(value, dict):
-            for key, item in value.items():
-                self.visit((*path, str(key)), item, depth + 1)
+            items = value.items() if not self.by_sample(path, value, depth) else ()
         elif isinstance(value, (list, tuple)) and value and not self.sequence(path, value, depth):
-            for i, item in enumerate(value):
-                self.visit((*path, str(i)), item, depth + 1)
+            items = enumerate(value)
+        for key, item in items:
+            self.visit((*path, str(key)), item, depth + 1)
 
     def by_sample(self, path: tuple[str, ...], value: dict[Any, Any], depth: int) -> bool:
         """Take a dictionary called features or labels as a list by sample, if it is one, in the first one's order."""
-        if len(value) < 2 or role_and_stem(path[-1]).role not in ("features", "labels"):
+        if len(value) < 2 or not _is_data(path):
             return False
         self.tick(len(value))
         kinds = {type(item) for item in value.values()}
@@ -100,80 +97,70 @@ class _Walk:
         self.tick(len(value))
         kinds = {type(item) for item in value}
         if kinds <= {int, float} or kinds == {bool}:
-            self.vector(path, value)
+            self.numbers(path, value, kinds)
         elif kinds == {str}:
             self.texts(path, value)
         elif kinds <= {list, tuple} and self.rows(path, value):
             pass
         elif kinds == {Foreign} and path and role_and_stem(path[-1]).role is not None:
-            self.refuse(
-                path,
-                f"it is a list of {len(value)} items, of which the first cannot be read: "
-                f"{why_foreign(value[0])}",
-            )
+            why = why_foreign(value[0])
+            self.refuse(path, f"it is a list of {len(value)} items, of which the first cannot be read: {why}")
         elif isinstance(value, list) and kinds == {TensorRef}:
             return self.tensors(path, value)
         elif isinstance(value, list) and (columns := _columns(value)) is not None:
-            heights = {item.shape[0] for item in _tensors(column[0] for column in columns.values())}
+            firsts = [column[0] for column in columns.values() if isinstance(column[0], TensorRef)]
+            heights = {first.shape[0] for first in firsts if len(first.shape) > 1}
             for key, column in columns.items():
                 self.tick(len(column))
-                first = column[0]
-                if isinstance(first, TensorRef) and len(first.shape) == 1 and first.shape[0] in heights:
-                    self.tensors((*path, key), column, batches=True)  # as long as the batch beside it is high
+                # as long as the batch beside it is high
+                if isinstance(column[0], TensorRef) and column[0].shape in {(n,) for n in heights}:
+                    self.tensors((*path, key), column, batches=True)
                 else:
                     self.visit((*path, key), column, depth + 1)
         else:
             return False
         return True
 
-    def vector(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
-        """A list of numbers, or of rows of numbers."""
-        kinds = {
-            type(entry) for item in items for entry in (item if isinstance(item, (list, tuple)) else (item,))
-        }
-        try:
-            array = np.array(
-                items, dtype=np.bool_ if kinds == {bool} else np.int64 if kinds == {int} else np.float64
-            )
-        except OverflowError:
-            self.refuse(path, "it holds integers of more than 64 bits")
-            return
-        self.add(path, MemorySource(name=self.title(path), array=array))
-
     def rows(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> bool:
         """Take a list of lists of numbers as rows, where its name (or there being nothing else) says it is data."""
         self.tick(sum(map(len, items)))
         kinds = {type(entry) for item in items for entry in item}
-        data = (
-            not path
-            or (len(path) == 1 and path[0].isdigit())
-            or role_and_stem(path[-1]).role in ("features", "labels")
-        )
+        data = not path or (len(path) == 1 and path[0].isdigit()) or _is_data(path)
         if not data or not kinds or not (kinds <= {int, float} or kinds == {bool}):
             return False
         widths = sorted(set(map(len, items)))
         if len(widths) == 1:
-            self.vector(path, items)
+            self.numbers(path, items, kinds)
         elif path:
             self.refuse(path, f"it is a list of lists of unlike lengths {widths[:4]}; pad them to one length")
         return len(widths) == 1 or bool(path)
 
+    def numbers(
+        self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...], kinds: set[type[Any]]
+    ) -> None:
+        """A list of numbers, or of rows of numbers."""
+        dtype: type[Any] = np.bool_ if kinds == {bool} else np.int64 if kinds == {int} else np.float64
+        try:
+            self.add(path, MemorySource(name=self.title(path), array=np.array(items, dtype=dtype)))
+        except OverflowError:
+            self.refuse(path, "it holds integers of more than 64 bits")
+
     def texts(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
         """A list of texts, numbered in alphabetical order; labels are short and not all different."""
-        kinds = sorted(set(items))
-        if len(kinds) > MOST_TEXTS or max(map(len, kinds)) > MAX_TEXT:
+        kinds = few_texts([items])
+        if kinds is None:
             self.refuse(path, NOT_LABELS)
             return
         places = {text: place for place, text in enumerate(kinds)}
         array = np.array([places[item] for item in items], dtype=np.int32)
-        self.add(path, MemorySource(name=self.title(path), array=array, categories=tuple(kinds)))
+        self.add(path, MemorySource(name=self.title(path), array=array, categories=kinds))
 
     def tensors(self, path: tuple[str, ...], items: list[TensorRef], batches: bool = False) -> bool:
         """One array of a list of tensors; where they do not fit together their list is refused, alone."""
-        if len(items) == 1:
-            self.add(path, self.open_tensor(self.title(path), items[0]))
-            return True
         title = self.title(path)
+        if len(items) == 1:
+            self.add(path, self.open_tensor(title, items[0]))
+            return True
         rows = as_rows(items, batches or (bool(path) and role_and_stem(".".join(path)).role == "labels"))
         if isinstance(rows, str):
             if path:
@@ -181,7 +168,7 @@ class _Walk:
             return False
         sources = tuple(self.open_tensor(f"{title}[{i}]", part) for i, part in enumerate(rows))
         whole = JoinedSource.of(f"{title} ({len(rows)} batches)", sources)
-        check_expansion(title, int(np.prod(whole.shape, dtype=object)) * whole.dtype.itemsize, self.size)
+        check_expansion(title, math.prod(whole.shape) * whole.dtype.itemsize, self.size)
         self.add(path, whole)
         return True
 
@@ -206,10 +193,13 @@ class _Walk:
     def tick(self, count: int = 1) -> None:
         """Count what is looked at: shared values can make a small file endless."""
         self.count += count
-        if self.count > _MAX_VALUES * 10:
-            raise UnreadableFileError(
-                f"{self.file} is refused: it describes more than {_MAX_VALUES * 10} values"
-            )
+        if self.count > _MAX_VALUES:
+            raise UnreadableFileError(f"{self.file} is refused: it describes more than {_MAX_VALUES} values")
+
+
+def _is_data(path: tuple[str, ...]) -> bool:
+    """Whether a name is one of features or labels."""
+    return bool(path) and role_and_stem(path[-1]).role in ("features", "labels")
 
 
 def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
@@ -222,51 +212,45 @@ def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
     ``items``: at least two; ``batches``: whether vectors are batches of numbers: labels by their name, or as
     long as batches of features beside them.
     """
-    kinds = {tensor_dtype(item.dtype).kind for item in items}
-    shapes = {item.shape for item in items}
-    if len(kinds - {"f", "V"}) > 1 or (kinds & {"f", "V"} and kinds - {"f", "V"}):
-        few = ", ".join(sorted({item.dtype for item in items})[:4])
-        return f"it is a list of {len(items)} tensors of unlike types: {few}; save one type"
+    count, shapes = f"it is a list of {len(items)} tensors", {item.shape for item in items}
+    types = {item.dtype for item in items}
+    kinds = {"f" if (kind := tensor_dtype(name).kind) == "V" else kind for name in types}
+    if len(kinds) > 1:
+        return f"{count} of unlike types: {', '.join(sorted(types)[:4])}; save one type"
     tallest = max(map(len, shapes))
-    samples = len(shapes) == 1 and tallest == 1 and not batches and bool(kinds & {"f", "V"})
-    if tallest == 0 or samples:
-        return [_with_row(item) for item in items]
     tails = {shape[1:] for shape in shapes if len(shape) == tallest}
-    tail = next(iter(tails))
-    if len(tails) > 1 or any(shape != tail for shape in shapes if len(shape) < tallest):
-        few = ", ".join(map(str, sorted(shapes, key=str)[:4]))
-        return (
-            f"it is a list of {len(items)} tensors whose shapes do not fit together: {few}; pad or pool them"
-        )
-    return [item if len(item.shape) == tallest else _with_row(item) for item in items]
-
-
-def _with_row(item: TensorRef) -> TensorRef:
-    """The tensor as a batch of one."""
-    return replace(item, shape=(1, *item.shape), strides=(0, *item.strides))
-
-
-def _tensors(items: Iterable[Any]) -> list[TensorRef]:
-    """Those items that are tensors with rows of numbers."""
-    return [item for item in items if isinstance(item, TensorRef) and len(item.shape) > 1]
+    samples = len(shapes) == 1 and tallest == 1 and not batches and kinds == {"f"}
+    if not (tallest == 0 or samples):
+        tail = next(iter(tails))
+        if len(tails) > 1 or any(shape != tail for shape in shapes if len(shape) < tallest):
+            few = ", ".join(map(str, sorted(shapes, key=str)[:4]))
+            return f"{count} whose shapes do not fit together: {few}; pad or pool them"
+    return [
+        replace(item, shape=(1, *item.shape), strides=(0, *item.strides))
+        if tallest == 0 or samples or len(item.shape) < tallest
+        else item
+        for item in items
+    ]
 
 
 def _columns(items: list[Any]) -> dict[str, list[Any]] | None:
     """Turn a list of equal tuples or dictionaries of tensors and numbers into lists by part, or return None."""
     first = items[0]
-    if isinstance(first, dict) and all(isinstance(i, dict) and i.keys() == first.keys() for i in items):
-        rows = [list(item.values()) for item in items]
+    if not isinstance(first, (dict, list, tuple)) or any(type(item) is not type(first) for item in items):
+        return None
+    if isinstance(first, dict):
         names = [str(key) for key in first]
-    elif isinstance(first, (list, tuple)) and all(
-        type(i) is type(first) and len(i) == len(first) for i in items
-    ):
-        rows, names = [list(item) for item in items], [str(i) for i in range(len(first))]
+        equal = all(item.keys() == first.keys() for item in items)
+        items = [list(item.values()) for item in items]
     else:
+        names = [str(i) for i in range(len(first))]
+        equal = all(len(item) == len(first) for item in items)
+    if not names or not equal or len(set(names)) != len(names):
         return None
-    if not names or len(set(names)) != len(names):
-        return None
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [list(column) for column in zip(*items, strict=True)]
     kinds = [{type(item) for item in column} for column in columns]
-    if not all(len(kind) == 1 and kind <= {TensorRef, int, float, str} for kind in kinds):
+    if {TensorRef} not in kinds or not all(
+        len(kind) == 1 and kind <= {TensorRef, int, float, str} for kind in kinds
+    ):
         return None
-    return dict(zip(names, columns, strict=True)) if {TensorRef} in kinds else None
+    return dict(zip(names, columns, strict=True))
