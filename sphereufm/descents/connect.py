@@ -100,13 +100,13 @@ def connect_landscape(
         groups = list(_groups(starts))
         watched("descents", done, len(starts))
         with Workers.of(workers) as busy:
-            for group, ends in zip(groups, busy.map(_descend, groups, report.problem), strict=True):
-                for (source, *_), end in zip(group, ends, strict=True):
-                    target = None if end is None else rows.find(end)
-                    count["unfinished"] += end is None
-                    count["unlisted"] += end is not None and target is None
+            for group, (ended, X) in zip(groups, busy.map(_descend, groups, report.problem), strict=True):
+                targets = rows.find(X)
+                count["unfinished"] += len(group) - len(ended)
+                count["unlisted"] += targets.count(None)
+                for k, target in zip(ended, targets, strict=True):
                     if target is not None:
-                        edges[source, target] += 1
+                        edges[group[k][0], target] += 1
                 done += len(group)
                 (watched if done < len(starts) else progress or silent)("descents", done, len(starts))
     except STOPS as stop:
@@ -189,23 +189,21 @@ def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:
         yield [start for start in starts if start[1].shape[0] == r]
 
 
-def _descend(group: Sequence[_Start], problem: SphereProblem) -> list[Array | None]:
-    """Where each descent of one dimension ends; None where it came near no critical point."""
+def _descend(group: Sequence[_Start], problem: SphereProblem) -> tuple[list[int], Array]:
+    """Which descents of one dimension came near a critical point, and these points, shape ``(b, r, M)``."""
     X, U = np.array([X for _, X, _ in group]), np.array([U for *_, U in group])
     inner = capabilities.in_span(problem, X.shape[1])
     first, lower = _first_steps(inner, X, U / column_norms(U).max(axis=-1)[:, None, None])
-    ends: list[Array | None] = [None] * len(group)
     chosen = np.flatnonzero(lower)
     if not chosen.size:
-        return ends
+        return [], X[:0]
     last = fall(inner, first[chosen])
     search = find_critical_points(inner, last, tolerance=1e-11)
     near = column_angles(search.X, last).max(axis=-1) <= _NEAR
     begun = inner.at(X[chosen])
     falls = inner.at(search.X).cost < begun.cost - cost_noise(begun)
-    for k in np.flatnonzero(search.converged & near & falls):
-        ends[chosen[k]] = search.X[k]
-    return ends
+    ended = search.converged & near & falls
+    return chosen[ended].tolist(), search.X[ended]
 
 
 def _first_steps(problem: SphereProblem, X: Array, U: Array) -> tuple[Array, Array]:
@@ -226,17 +224,29 @@ class _Rows:
     def __init__(self, report: LandscapeReport) -> None:
         self.problem = report.problem
         self.collection = Collection(report.problem)
-        self.rows: dict[str | None, int] = {}
+        self.rows: dict[str, int] = {}
         self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
-        for row, entry in enumerate(report.critical):
-            for point in entry.members if isinstance(entry, CriticalFamily) else (entry,):
-                self.rows.setdefault(self.collection.enter(point.X[None])[0], row)
+        listed = [
+            (row, point.X)
+            for row, entry in enumerate(report.critical)
+            for point in (entry.members if isinstance(entry, CriticalFamily) else (entry,))
+        ]
+        for r in sorted({len(X) for _, X in listed}):
+            rows, points = zip(*((row, X) for row, X in listed if len(X) == r), strict=True)
+            for label, row in zip(self.collection.enter(np.array(points)), rows, strict=True):
+                if label is not None:
+                    self.rows.setdefault(label, row)
 
-    def find(self, X: Array) -> int | None:
-        """Row of a critical point: of its orbit or family, else of a family of its cost."""
-        (label,) = self.collection.enter(X[None])
-        if label is not None and label in self.rows:
-            return self.rows[label]
+    def find(self, X: Array) -> list[int | None]:
+        """Rows of critical points, shape ``(b, r, M)``: of their orbits or families, else of a family of their cost."""
+        labels = self.collection.enter(X)
+        return [
+            self._by_cost(x) if label is None or label not in self.rows else self.rows[label]
+            for label, x in zip(labels, X, strict=True)
+        ]
+
+    def _by_cost(self, X: Array) -> int | None:
+        """Row of a family of the point's cost."""
         point = capabilities.in_span(self.problem, len(X)).at(X)
         noise = cost_noise(point) + ROUNDINGS * abs(float(point.cost))
         near = (row for row, family in self.families if abs(family.cost - float(point.cost)) <= noise)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _MOST = 8
 _COLUMNS = 4
+# Of each configuration, in units of its circle; and how far above the centre its title stands.
+_WIDTH, _HEIGHT, _TITLE = 2.4, 3.2, 1.22
+# How strong what lies behind the sphere is drawn.
+_BEHIND = 0.35
 # Columns beyond which a panel is a blot.
 _MOST_POINTS = 200
 # colour-blind safe (Okabe and Ito, 2008)
@@ -46,28 +50,34 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     classifiers, small dots features, in the colours of their classes; what lies behind the sphere is faint.
     """
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     rows = drawable_rows(report)
-    columns = min(_COLUMNS, max(len(rows), 1))
-    lines = -(-len(rows) // columns) or 1
     figure = Figure(figsize=SIZE)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.05, hspace=0.15)
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    # one pair of axes: one for each configuration took half of the time of a page
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    columns = min(_COLUMNS, max(len(rows), 1))
     labels = capabilities.column_labels(report.problem)
-    for axes in panels[len(rows) :]:
-        axes.set_visible(False)
-    for axes, (row, point) in zip(panels, rows, strict=False):
-        # without its frame, but with its ground, on which a page is pointed at
-        axes.set(xticks=[], yticks=[], frame_on=True)
-        axes.spines[:].set_visible(False)
-        axes.set_title(f"row {row + 1}, rank {point.X.shape[0]}", fontsize=FONT - 1)
-        axes.set_gid(row_marks([row]))
-        _draw(axes, point.X, labels)
+    for number, (row, point) in enumerate(rows):
+        centre = np.array([[number % columns], [-(number // columns)]]) * np.array([[_WIDTH], [_HEIGHT]])
+        # the ground, on which a page is pointed at
+        corner = centre[:, 0] - (0.5 * _WIDTH, 0.5 * _HEIGHT)
+        axes.add_patch(Rectangle(corner, _WIDTH, _HEIGHT, alpha=0.0, gid=row_marks([row])))
+        place = centre[:, 0] + (0.0, _TITLE)
+        axes.text(*place, f"row {row + 1}, rank {point.X.shape[0]}", ha="center", fontsize=FONT - 1)
+        _draw(axes, row, point.X, labels, centre)
+    axes.set_xlim(-0.5 * _WIDTH, (columns - 0.5) * _WIDTH)
+    axes.set_ylim((0.5 - max(-(-len(rows) // columns), 1)) * _HEIGHT, 0.5 * _HEIGHT)
     return figure
 
 
-def _draw(axes: Axes, X: Array, labels: tuple[Sequence[int], int]) -> None:
-    """One configuration."""
+def _draw(axes: Axes, row: int, X: Array, labels: tuple[Sequence[int], int], centre: Array) -> None:
+    """One configuration: lines that are circles and classifiers, and dots that are columns."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_rgba
+
     classes, classifiers = labels
     turn = np.linspace(0.0, 2.0 * np.pi, 73)
     rings = [np.array([np.cos(turn), np.sin(turn)])]
@@ -77,16 +87,18 @@ def _draw(axes: Axes, X: Array, labels: tuple[Sequence[int], int]) -> None:
         seen, front = turned[:2], turned[2] >= -0.01
         flat = np.array([np.cos(turn), np.zeros_like(turn), np.sin(turn)])
         rings += [(_VIEW @ flat)[:2], (_VIEW @ flat[[1, 0, 2]])[:2]]
-    for ring in rings:
-        axes.plot(*ring, color="#999999", linewidth=0.7)
-    for j, (x, y) in enumerate(seen.T):
-        style: dict[str, Any] = {
-            "color": _COLOURS[classes[j] % len(_COLOURS)],
-            "alpha": 1.0 if front[j] else 0.35,
-        }
-        if j < classifiers:
-            axes.plot([0.0, x], [0.0, y], linewidth=1.3, **style)
-        axes.scatter([x], [y], s=42 if j < classifiers else 14, linewidths=0, zorder=3, **style)
-    axes.set_aspect("equal")
-    axes.set_xlim(-1.15, 1.15)
-    axes.set_ylim(-1.15, 1.15)
+    colours = [
+        to_rgba(_COLOURS[label % len(_COLOURS)], 1.0 if near else _BEHIND)
+        for label, near in zip(classes, front, strict=True)
+    ]
+    rays = [np.column_stack([np.zeros(2), column]) for column in seen.T[:classifiers]]
+    lines = LineCollection(
+        [(line + centre).T for line in (*rings, *rays)],
+        colors=[*[to_rgba("#999999")] * len(rings), *colours[:classifiers]],
+        linewidths=[*[0.7] * len(rings), *[1.3] * len(rays)],
+        gid=row_marks([row], copy=1),
+    )
+    axes.add_collection(lines, autolim=False)
+    sizes = [42.0 if j < classifiers else 14.0 for j in range(X.shape[1])]
+    dots = seen + centre
+    axes.scatter(*dots, s=sizes, c=colours, linewidths=0, zorder=3, gid=row_marks([row], copy=2))

@@ -151,19 +151,22 @@ def test_configurations_are_drawn_on_the_circle_and_on_the_sphere():
     report = verify_landscape(UFMProblem(class_sizes=(1, 1, 1, 1), dim=3, tau=1), starts=12)
     rows = drawable_rows(report)
     figure = configurations_figure(report)
-    panels = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in panels] == [f"row {k + 1}, rank {p.rank}" for k, p in rows]
+    (axes,) = figure.axes
+    titles = [text.get_text() for text in axes.texts]
+    assert titles == [f"row {k + 1}, rank {p.rank}" for k, p in rows]
     assert {point.rank for _, point in rows} == {2, 3}
-    for axes, (_, point) in zip(panels, rows, strict=True):
-        places = marks(axes)
+    drawn = {one.get_gid(): one for one in axes.collections}
+    for row, point in rows:
+        circle, *others = [np.array(line) for line in drawn[f"rows_{row}_"].get_segments()]
+        centre = circle[:-1].mean(axis=0)
+        places = np.array(drawn[f"rows_{row}__"].get_offsets()) - centre
         assert len(places) == 8
         if point.rank == 2:
             assert np.allclose(places, point.X.T)
         # a projection of unit vectors: all inside, the inner products not larger than in space
         assert (np.linalg.norm(places, axis=1) <= 1 + 1e-3).all()
-        circle, *rays = [np.array(line.get_data()) for line in axes.lines]
-        assert np.allclose(np.linalg.norm(circle, axis=0), 1)
-        assert len(rays) == 4 + 2 * (point.rank == 3)
+        assert np.allclose(np.linalg.norm(circle - centre, axis=1), 1)
+        assert len(others) == 4 + 2 * (point.rank == 3)
 
 
 def test_the_view_of_the_sphere_is_a_rotation():

@@ -209,7 +209,7 @@ def test_column_factors_are_the_metric_of_the_solvers():
 def test_labels_colour_the_columns():
     def lines(*methods):
         figure = configurations_figure(landscape(TRAP, *methods, starts=4))
-        return sum(len(axes.lines) for axes in figure.axes)
+        return sum(len(one.get_paths()) for axes in figure.axes for one in axes.collections)
 
     assert lines("column_labels") > lines() > 0
 
