@@ -88,15 +88,18 @@ def find_critical_points(
     X = starts.copy()
     sigma = np.full(len(X), _FIRST_DAMPING)
     stuck = np.zeros(len(X), dtype=np.intp)
-    norms = relative_gradient_norm(problem.at(X))
+    point = problem.at(X)
+    norms = relative_gradient_norm(point)
     before = np.full(len(X), np.inf)
     active = np.flatnonzero(norms > tolerance)
-    iterations = 0
+    iterations, known = 0, active.size == len(X)
     while active.size and iterations < max_iterations:
         iterations += 1
-        step = _step(problem, X[active], sigma[active])
+        # what was evaluated last is reused where every move was accepted, as most are
+        step = _step(problem, point if known else problem.at(X[active]), sigma[active])
         moved = retract(X[active], step.move)
-        merit = _merit(problem.at(moved), step.scale)
+        point = problem.at(moved)
+        merit = _merit(point, step.scale)
         better = (merit.value < step.value) | (merit.norm < 0.5 * norms[active])
         accepted = active[better]
         X[accepted], norms[accepted] = moved[better], merit.norm[better]
@@ -107,6 +110,7 @@ def find_critical_points(
         if iterations % _PATIENCE == 0:
             active = active[norms[active] < _GAIN * before[active]]
             before = norms.copy()
+        known = bool(better.all()) and active.size == better.size
         if iterations >= _LATE and active.size <= _STRAGGLERS * len(X):
             break
     return CriticalSearch(
@@ -132,10 +136,9 @@ class _Merit:
     norm: Array
 
 
-def _step(problem: SphereProblem, X: Array, sigma: Array) -> _Step:
+def _step(problem: SphereProblem, point: Evaluation, sigma: Array) -> _Step:
     """One damped Newton step for each item, no column longer than 0.7 radians."""
-    point = problem.at(X)
-    scale = _positive(point.gradient_scale)
+    X, scale = point.X, _positive(point.gradient_scale)
     root = 1.0 / np.sqrt(scale)
     unit = _root_unit(scale)
     # in units of the largest scale, so that squares stay within the range of floats
