@@ -6,7 +6,7 @@ coverage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,26 +20,10 @@ from sphereufm.problem.interface import SphereProblem
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Symmetric:
-    """One batch of starts with a cyclic symmetry, of a problem in the dimension to search."""
+class Beyond:
+    """What to search next to known critical points ``(r, M)``, each in its own span, and from symmetric starts.
 
-    problem: SphereProblem
-    settings: SearchSettings
-    seed: tuple[int, ...]
-
-
-def search_symmetric(task: Symmetric) -> Array:
-    """Converged ends, shape ``(b, d, M)``."""
-    count = 2 * default_starts(task.problem.spheres.dimension)
-    starts = symmetric_starts(task.problem, np.random.default_rng(task.seed), count)
-    return find_in_pieces(task.problem, starts, task.settings)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Neighbours:
-    """Known critical points ``(r, M)``, each in its own span, of one problem.
-
-    ``merged``: whether equal samples move together.
+    ``merged``: whether equal samples move together; ``symmetric``: ranks in which a batch of symmetric starts is made.
     """
 
     problem: SphereProblem
@@ -47,39 +31,38 @@ class Neighbours:
     points: tuple[Array, ...]
     highest_rank: int
     merged: bool
+    symmetric: tuple[int, ...]
+    seed: int
 
 
-def search_neighbours(task: Neighbours) -> tuple[int, list[Array]]:
-    """Number of starts, and converged ends ``(b, r, M)`` of each rank."""
+def search_beyond(task: Beyond) -> tuple[int, list[Array]]:
+    """Number of starts next to points, and converged ends ``(b, r, M)`` of all starts."""
     if not task.merged:
-        return _search(task.problem, task)
-    used, ends = 0, list[Array]()
+        return _search(task)
+    used, ends = _search(replace(task, points=()))
     for X in task.points:
-        inner = capabilities.in_span(task.problem, len(X))
-        parts = capabilities.equal_samples(inner, X, len(X))
-        if parts is None:
-            continue
-        alone = Neighbours(
-            problem=parts.problem,
-            settings=task.settings,
-            points=(parts.Y,),
-            highest_rank=task.highest_rank,
-            merged=False,
-        )
-        starts, found = _search(parts.problem, alone)
-        used += starts
-        ends += [parts.spread(Y) for Y in found]
+        parts = capabilities.equal_samples(capabilities.in_span(task.problem, len(X)), X, len(X))
+        if parts is not None:
+            starts, found = _search(replace(task, problem=parts.problem, points=(parts.Y,), symmetric=()))
+            used += starts
+            ends += [parts.spread(Y) for Y in found]
     return used, ends
 
 
-def _search(problem: SphereProblem, task: Neighbours) -> tuple[int, list[Array]]:
-    """The same for points of one problem, those of one rank in one batch."""
+def _search(task: Beyond) -> tuple[int, list[Array]]:
+    """The same for points of one problem, all starts of one rank in one batch."""
     starts: dict[int, list[Array]] = {}
     for X in task.points:
-        for start in neighbouring_starts(problem, X, task.highest_rank):
-            starts.setdefault(start.shape[0], []).append(start)
-    ends = [
-        find_in_pieces(capabilities.in_span(problem, r), np.array(group), task.settings)
+        for start in neighbouring_starts(task.problem, X, task.highest_rank):
+            starts.setdefault(len(start), []).append(start)
+    used = sum(map(len, starts.values()))
+    for r in task.symmetric:
+        inner, rng = capabilities.in_span(task.problem, r), np.random.default_rng((task.seed, 2, r))
+        starts.setdefault(r, []).extend(
+            symmetric_starts(inner, rng, 2 * default_starts(inner.spheres.dimension))
+        )
+    return used, [
+        find_in_pieces(capabilities.in_span(task.problem, r), np.array(group), task.settings)
         for r, group in starts.items()
+        if group
     ]
-    return sum(map(len, starts.values())), ends

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, as_generator
-from sphereufm.landscape.beyond import Neighbours, Symmetric, search_neighbours, search_symmetric
+from sphereufm.landscape.beyond import Beyond, search_beyond
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.plan import ranks
@@ -133,20 +133,24 @@ class Exploration:
 
         The number of starts is limited: a landscape may have no end of orbits.
         """
-        if self._explored < 0:
-            self._explored = 0
-            self._symmetric()
-            report("symmetric starts")
-        while self._explored < len(known := self.collection.representatives) and self._used < self._budget:
-            fresh = known[self._explored : self._explored + _TOGETHER * _PIECES]
+        symmetric = self._symmetric_ranks if self._explored < 0 else ()
+        self._explored = max(self._explored, 0)
+        while symmetric or (self._explored < len(self._known) and self._used < self._budget):
+            fresh = self._known[self._explored : self._explored + _TOGETHER * _PIECES]
             self._explored += len(fresh)
             some = [found.X for found in fresh if self._is_worth_a_look(found)]
-            pieces = [self._next_to(some[i : i + _TOGETHER]) for i in range(0, len(some), _TOGETHER)]
-            for starts, ends in self.workers.map(search_neighbours, pieces):
+            pieces = [some[i : i + _TOGETHER] for i in range(0, len(some), _TOGETHER)] or [[]]
+            tasks = [self._next_to(piece, symmetric if i == 0 else ()) for i, piece in enumerate(pieces)]
+            symmetric = ()
+            for starts, ends in self.workers.map(search_beyond, tasks):
                 self._used += starts
                 for points in ends:
                     self.collection.enter(points, searched=False)
-                report("neighbours")
+                report("neighbours and symmetric starts")
+
+    @property
+    def _known(self) -> list[Found]:
+        return self.collection.representatives
 
     def _is_worth_a_look(self, found: Found) -> bool:
         """Whether few orbits of its rank and cost were looked at: members of a family share both, without end."""
@@ -165,26 +169,21 @@ class Exploration:
         starts = sum(merged or [found.starts for found in self.coverage.values()])
         return starts if merged else max(starts, min(_NEIGHBOURS_A_START * starts, _MANY_NEIGHBOURS))
 
-    def _symmetric(self) -> None:
-        """One batch of starts with a cyclic symmetry in each rank that was not searched merged."""
-        tasks = [
-            Symmetric(
-                problem=capabilities.in_span(self.problem, r), settings=self.settings, seed=(self.seed, 2, r)
-            )
-            for r in ranks(self.problem)
-            if f"rank {r}{MERGED}" not in self.coverage
-        ]
-        for points in self.workers.map(search_symmetric, tasks):
-            self.collection.enter(points, searched=False)
+    @property
+    def _symmetric_ranks(self) -> tuple[int, ...]:
+        """Ranks in which starts with a cyclic symmetry are made: those that were not searched merged."""
+        return tuple(r for r in ranks(self.problem) if f"rank {r}{MERGED}" not in self.coverage)
 
-    def _next_to(self, points: list[Array]) -> Neighbours:
+    def _next_to(self, points: list[Array], symmetric: tuple[int, ...]) -> Beyond:
         """A piece of work."""
-        return Neighbours(
+        return Beyond(
             problem=self.problem,
             settings=self.settings,
             points=tuple(points),
             highest_rank=max(ranks(self.problem), default=1),
             merged=any(name.endswith(MERGED) for name in self.coverage),
+            symmetric=symmetric,
+            seed=self.seed,
         )
 
 
