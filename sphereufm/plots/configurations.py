@@ -62,11 +62,11 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     labels = capabilities.column_labels(report.problem)
     for number, (row, point) in enumerate(rows):
         centre = np.array([[number % columns], [-(number // columns)]]) * np.array([[_WIDTH], [_HEIGHT]])
-        # the ground, on which a page is pointed at
+        # the ground, on which a page is pointed at: what is not painted at all cannot be
         corner = centre[:, 0] - (0.5 * _WIDTH, 0.5 * _HEIGHT)
-        axes.add_patch(Rectangle(corner, _WIDTH, _HEIGHT, alpha=0.0, gid=row_marks([row])))
-        place = centre[:, 0] + (0.0, _TITLE)
-        axes.text(*place, f"row {row + 1}, rank {point.X.shape[0]}", ha="center", fontsize=FONT - 1)
+        axes.add_patch(Rectangle(corner, _WIDTH, _HEIGHT, alpha=0.004, linewidth=0, gid=row_marks([row])))
+        x, y = centre[:, 0]
+        axes.text(x, y + _TITLE, f"row {row + 1}, rank {point.X.shape[0]}", ha="center", fontsize=FONT - 1)
         _draw(axes, row, point.X, labels, centre)
     axes.set_xlim(-0.5 * _WIDTH, (columns - 0.5) * _WIDTH)
     axes.set_ylim((0.5 - max(-(-len(rows) // columns), 1)) * _HEIGHT, 0.5 * _HEIGHT)
@@ -100,5 +100,5 @@ def _draw(axes: Axes, row: int, X: Array, labels: tuple[Sequence[int], int], cen
     )
     axes.add_collection(lines, autolim=False)
     sizes = [42.0 if j < classifiers else 14.0 for j in range(X.shape[1])]
-    dots = seen + centre
-    axes.scatter(*dots, s=sizes, c=colours, linewidths=0, zorder=3, gid=row_marks([row], copy=2))
+    x, y = seen + centre
+    axes.scatter(x, y, s=sizes, c=colours, linewidths=0, zorder=3, gid=row_marks([row], copy=2))

@@ -256,7 +256,7 @@ def unlinked(figure):
     for axes in figure.axes:
         if (axes.get_gid() or "").startswith("rows_"):
             continue
-        arrows = [text.arrow_patch for text in axes.texts if text.arrow_patch is not None]
+        arrows = [text.arrow_patch for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
         for one in (*axes.lines, *axes.collections, *axes.patches, *arrows):
             across = one.get_transform() in (
                 axes.get_xaxis_transform("grid"),
