@@ -71,6 +71,12 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     show_default=True,
     help="Processor time (cpu) does not see other work on the machine.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="P",
+    help="Processes; by default one a processor with --clock cpu, else one.",
+)
 @tolerance_option
 @seed_option
 @output_options
@@ -83,6 +89,7 @@ def compare(
     repeats: int,
     time_limit: float,
     clock: str,
+    workers: int | None,
     tolerance: float,
     seed: int,
     out: Path | None,
@@ -95,6 +102,7 @@ def compare(
     Exit code 0: the first solver reached the tolerance in every run, 3: it did not.
     """
     from sphereufm.comparison import Rules, compare_solvers, load_peers
+    from sphereufm.parallel import processors
 
     rules = Rules(
         tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats, clock=clock
@@ -111,6 +119,7 @@ def compare(
             rules=rules,
             curves=out is not None,
             callback=lambda so_far: _show(live, so_far, len(instances)),
+            workers=workers or (processors() if clock == "cpu" else 1),
         )
     if not comparison.measurements:
         raise KeyboardInterrupt

@@ -23,6 +23,7 @@ from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.files import write_text
 from sphereufm.notebook import counted, html_table
+from sphereufm.parallel import Workers
 from sphereufm.solvers import SOLVERS
 
 FORMAT = "sphereufm-comparison/1"
@@ -151,6 +152,7 @@ def compare_solvers(
     rules: Rules | None = None,
     curves: bool = False,
     callback: Callable[[Comparison], object] | None = None,
+    workers: Workers | int = 1,
 ) -> Comparison:
     """Run every solver from every start of every instance.
 
@@ -166,6 +168,8 @@ def compare_solvers(
         Whether to keep the way down from the first start of each instance.
     callback : callable, optional
         Called with the comparison so far after each measurement.
+    workers : Workers or int
+        Processes in which runs are measured; seconds by the wall suffer from one another.
 
     Returns
     -------
@@ -191,9 +195,9 @@ def compare_solvers(
     comparison = Comparison(
         solvers=tuple(solvers), rules=rules, instances=tuple(instance.name for instance in instances)
     )
-    with _one_thread() as comparison.blas_threads:
+    with _one_thread() as comparison.blas_threads, Workers.of(workers) as busy:
         try:
-            for measurement in _measurements(instances, solvers, peers, rules, curves):
+            for measurement in _measurements(instances, solvers, (peers, rules, curves), busy):
                 comparison.measurements.append(measurement)
                 if callback is not None:
                     callback(comparison)
@@ -203,34 +207,56 @@ def compare_solvers(
     return comparison
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One solver from one start of an instance."""
+
+    instance: Instance
+    seed: int
+    solver: str
+    is_over: bool = False
+
+
 def _measurements(
     instances: Sequence[Instance],
     solvers: Sequence[str],
-    peers: Mapping[str, Peer],
-    rules: Rules,
-    curves: bool,
+    shared: tuple[Mapping[str, Peer], Rules, bool],
+    workers: Workers,
 ) -> Iterator[Measurement]:
-    """One after another; the solvers take turns, so that a slow spell of the machine hits all of them."""
-    for instance in instances:
-        problem = instance.make()
-        over: set[str] = set()
-        for seed in range(rules.seed, rules.seed + rules.starts):
-            task = Task(
-                instance=instance.name,
-                problem=problem,
-                seed=seed,
-                limit=rules.limit,
-                tolerance=rules.tolerance,
-                clock=rules.clock,
-            )
-            for name in solvers:
-                if name in over:
-                    yield not_tried(task, name)
-                    continue
-                m = measure(task, name, peers, repeats=rules.repeats, curve=curves and seed == rules.seed)
-                if not m.reached and m.seconds >= rules.limit:
-                    over.add(name)
-                yield m
+    """First starts of all instances, then the others; the solvers take turns, so that a slow spell hits all of them.
+
+    Who took the whole limit from the first start of an instance is not tried from the others.
+    """
+    rules, over = shared[1], set[tuple[str, str]]()
+    firsts = [_Run(instance, rules.seed, name) for instance in instances for name in solvers]
+    for found in workers.map(_measured, firsts, *shared):
+        if not found.reached and found.seconds >= rules.limit:
+            over.add((found.instance, found.solver))
+        yield found
+    others = [
+        _Run(instance, rules.seed + number, name, (instance.name, name) in over)
+        for instance in instances
+        for number in range(1, rules.starts)
+        for name in solvers
+    ]
+    yield from workers.map(_measured, others, *shared)
+
+
+def _measured(run: _Run, peers: Mapping[str, Peer], rules: Rules, curves: bool) -> Measurement:
+    """What one solver does."""
+    task = Task(
+        instance=run.instance.name,
+        problem=run.instance.make(),
+        seed=run.seed,
+        limit=rules.limit,
+        tolerance=rules.tolerance,
+        clock=rules.clock,
+    )
+    if run.is_over:
+        return not_tried(task, run.solver)
+    curve = curves and run.seed == rules.seed
+    with _one_thread():
+        return measure(task, run.solver, peers, repeats=rules.repeats, curve=curve)
 
 
 def _check_names(solvers: Sequence[str], peers: Mapping[str, Peer]) -> None:

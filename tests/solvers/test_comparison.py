@@ -19,7 +19,9 @@ from sphereufm.comparison import (
     performance_profile,
     speed_ratios,
 )
+from sphereufm.comparison.suites import SMALL
 from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.parallel import Workers
 from sphereufm.plots.comparison import convergence_figure, profiles_figure
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.ufm import UFMProblem
@@ -172,6 +174,16 @@ def test_every_solver_gets_the_same_start():
     assert np.array_equal(starts[0], starts[1])
     assert np.array_equal(starts[2], starts[3])
     assert not np.array_equal(starts[0], starts[2])
+
+
+def test_measurements_do_not_depend_on_the_number_of_workers():
+    def counted(workers):
+        with Workers(workers) as busy:
+            found = compare_solvers(SMALL[:1], ["lbfgs", "newton"], rules=rules, workers=busy)
+        return [(m.solver, m.seed, m.calls, m.cost_value) for m in found.measurements]
+
+    rules = Rules(starts=2, repeats=1)
+    assert counted(2) == counted(1)
 
 
 def test_calls_and_costs_are_those_of_the_solver():
