@@ -175,10 +175,7 @@ def feature_set_from_arrays(
 def assemble(
     parts: Parts, classes: int | None, reading: Reading, decoded: Decoded | None = None
 ) -> FeatureSet:
-    """Check that the parts fit, cheap facts first, and read the small ones; ``decoded`` are labels read before.
-
-    Raises InvalidInputError if a shape or type does not fit, labels are out of range, or there is a single class.
-    """
+    """Check that the parts fit, cheap facts first, and read the small ones; ``decoded`` are labels read before."""
     dimension = features_shape(parts.features)[1]
     head = parts.classifier
     if head is not None and "classifier" in reading.transpose:
@@ -220,10 +217,7 @@ def assemble(
 
 
 def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
-    """Wrap numbers that the caller gave.
-
-    Raises InvalidInputError if they are no rectangular array, or some of them are masked.
-    """
+    """Wrap numbers that the caller gave."""
     hidden = int(np.ma.getmaskarray(given).sum()) if isinstance(given, np.ma.MaskedArray) else 0
     if hidden:
         raise InvalidInputError(

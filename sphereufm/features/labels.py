@@ -61,10 +61,7 @@ def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRule
 
 
 def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -> Decoded:
-    """Check that labels are class numbers of at least two classes; ``named``: the caller chose this array.
-
-    Raises InvalidInputError if these are no labels of the features; the message says what to do.
-    """
+    """Check that labels are class numbers of at least two classes; ``named``: the caller chose this array."""
     _check_range(name, found.labels, classes)
     labels = check_labels(name, found.labels, classes)
     kinds = len(np.unique(labels))

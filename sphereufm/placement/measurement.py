@@ -175,15 +175,19 @@ class _Plan:
         W = np.ascontiguousarray(self.W / self.rows)
         self.layer = Layer(features=self.features, W=W, bias=None, unit=True)
         self.tau, self.source = (self.given, "given") if unit else (self.common, "feature-length")
-        seen_rows = np.ones(K) if self.normalize else self.rows
+        lengths, classes = np.ones(K) if self.normalize else self.rows, ClassSums(base=base)
+        if self.tau is not None and d * (K + N) <= IN_MEMORY:
+            return None
         if self.tau is not None:
-            fits = d * (K + N) <= IN_MEMORY
-            return None if fits else SphereSums.of(W, N, _as_float(self.tau), base, seen_rows, loss)
+            tau = _as_float(self.tau)
+            return SphereSums(
+                W=W, row_lengths=lengths, samples=N, tau=tau, classes=classes, loss=loss
+            ).fresh()
         if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
             self.reason = f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
             return None
-        classes, margin = ClassSums(base=base), self._margin
-        return Margins(row_lengths=seen_rows, dim=d, samples=N, classes=classes, margin=margin).fresh()
+        margin = self._margin
+        return Margins(row_lengths=lengths, dim=d, samples=N, classes=classes, margin=margin).fresh()
 
     def _ordinary(self) -> Companion | None:
         """A network that normalises nothing."""

@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,16 +70,21 @@ def sphere_position(
     * ``nonnegative``: whether all features are entrywise nonnegative.
     * ``in_memory``: most numbers of a point that is kept in memory.
     * ``sums``: what was gathered of all features already; without them they are gone through here.
-
-    Raises InvalidInputError if ``tau`` is not positive.
     """
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)
     if sums is None and d * (K + problem.samples) <= in_memory:
         found = _evaluate(problem, layer, curvature)
     else:
-        sums = sums or layer.gather(SphereSums.of(layer.W, problem.samples, problem.tau, None, loss=loss))
-        found = sums.result(problem)
+        empty = SphereSums(
+            W=layer.W,
+            row_lengths=np.ones(K),
+            samples=problem.samples,
+            tau=problem.tau,
+            classes=ClassSums(base=None),
+            loss=loss,
+        )
+        found = (sums or layer.gather(empty.fresh())).result(problem)
     bound = nonnegative_minimum(problem) if nonnegative else None
     if bound is not None:
         found["nonnegative_gap"] = max(found["cost"] - bound, 0.0)
@@ -161,41 +167,26 @@ class SphereSums:
     """
 
     W: Array  #: shape ``(d, K)``: unit columns
-    gram: Array  #: shape ``(K, K)``: ``W^T W``, of columns about their mean where that drops out
     row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
     #: ``samples`` and ``tau``: N and the inverse temperature.
     samples: int
     tau: float
     classes: ClassSums
-    loss: Loss
+    loss: Loss = PLAIN
     #: ``RG`` is ``sum r g'^T`` ``(d, K)``, ``S`` has ``sum_{y = k} g'`` in row k, ``B`` is ``G
     #: diag(1/b) G^T``, and ``row_scale`` the ``sum |g|`` of each class.
-    gathered: Gathered
+    gathered: Gathered = field(default_factory=Gathered)
 
-    @classmethod
-    def of(
-        cls,
-        W: Array,
-        samples: int,
-        tau: float,
-        base: Array | None,
-        row_lengths: Array | None = None,
-        loss: Loss = PLAIN,
-    ) -> SphereSums:
-        """Sums of nothing yet; residuals will be about the rows of ``base``, shape ``(K, d)``, or about zero."""
-        K = W.shape[1]
-        seen = _seen(W, loss)
-        empty = cls(
-            W=W,
-            gram=seen.T @ seen,
-            row_lengths=np.ones(K) if row_lengths is None else row_lengths,
-            samples=samples,
-            tau=tau,
-            classes=ClassSums(base=base),
-            loss=loss,
-            gathered=Gathered(),
-        )
-        return empty.fresh()
+    @cached_property
+    def seen(self) -> Array:
+        """The classifiers as gradients see them: about their mean where a common part does not count in the loss."""
+        shifts = self.loss.facts(self.W.shape[1]).shift_invariant
+        return self.W - self.W.mean(axis=1, keepdims=True) if shifts else self.W
+
+    @cached_property
+    def gram(self) -> Array:
+        """Their inner products, shape ``(K, K)``."""
+        return np.asarray(self.seen.T @ self.seen)
 
     def fresh(self) -> SphereSums:
         """Sums of nothing, of the same problem."""
@@ -215,9 +206,8 @@ class SphereSums:
         y, n, found = view.labels, len(view.labels), self.gathered.added
         inverse = np.ones(n) if view.lengths is None else 1.0 / view.lengths
         A = np.ascontiguousarray((view.products * inverse[:, None] / self.row_lengths).T)
-        terms = self.loss.forward(
-            self.tau * A, block_from_labels(y, np.full(n, 1.0 / self.samples), self.tau)
-        )
+        block = block_from_labels(y, np.full(n, 1.0 / self.samples), self.tau)
+        terms = self.loss.forward(self.tau * A, block)
         G = np.asarray(terms.G)
         beta = np.einsum("kn,kn->n", G, A)
         sizes = np.abs(G).sum(axis=0)
@@ -241,7 +231,7 @@ class SphereSums:
         if close.any():
             base = self.classes.base
             H = view.residuals[close] if base is None else view.residuals[close] + base[view.labels[close]]
-            WG = G[:, close].T @ _seen(self.W, self.loss).T
+            WG = G[:, close].T @ self.seen.T
             squares[close] = np.einsum("nd,nd->n", WG, WG)
             WG -= beta[close, None] * inverse[close, None] * H
             rests[close] = np.einsum("nd,nd->n", WG, WG)
@@ -268,9 +258,8 @@ class SphereSums:
         return {
             "cost": total["cost"],
             "gradient_norm": math.sqrt(total["squares"] + float(norms @ norms)),
-            "relative_gradient_norm": max(
-                self.gathered.largest["relative"],
-                float((norms[live] / row_scale[live]).max(initial=0.0)),
+            "relative_gradient_norm": float(
+                (norms[live] / row_scale[live]).max(initial=self.gathered.largest["relative"])
             ),
             "optimality_gap": bounds[method],
             "gap_method": method,
@@ -286,12 +275,6 @@ class SphereSums:
         sum_a = float(a.sum()) + K * max(0.0, lift)
         root = math.sqrt(max(sum_a, 0.0) * total["sum_b"])
         return max(0.0, root + total["sum_beta"]) + slack * total["scale"]
-
-
-def _seen(W: Array, loss: Loss) -> Array:
-    """The classifiers as gradients see them: about their mean where a common part makes no difference to the loss."""
-    shifts = loss.facts(W.shape[1]).shift_invariant
-    return W - W.mean(axis=1, keepdims=True) if shifts else W
 
 
 def distance_of(C: Array, samples: int) -> float | None:

@@ -26,8 +26,7 @@ _SECONDS_BETWEEN = 5.0
 class Checkpoint:
     """A file with the merged statistics of the chunks done, or nothing where no file is wanted.
 
-    ``identity``: what the result depends on.  Raises InvalidInputError if the file belongs to other features
-    or options; UnreadableFileError if the file is there and is not a checkpoint.
+    ``identity``: what the result depends on.
     """
 
     def __init__(self, path: str | None, identity: list[bytes]) -> None:
@@ -56,10 +55,7 @@ class Checkpoint:
         return int(self._arrays[f"{stage}/done"])
 
     def save(self, stage: str, done: int, totals: Sequence[Gathered], at_once: bool = False) -> None:
-        """Remember a stage, at most every five seconds unless ``at_once``.
-
-        Raises OutputError if the file cannot be written.
-        """
+        """Remember a stage, at most every five seconds unless ``at_once``."""
         if self._path is None or not (at_once or time.monotonic() - self._written >= _SECONDS_BETWEEN):
             return
         for number, total in enumerate(totals):

@@ -107,8 +107,7 @@ def measure_collapse(
     """Measure neural collapse, and let a companion gather what it wants in the second pass.
 
     ``companion_for``: makes the companion, if there is one, when the first pass has measured the lengths of the
-    features.  Raises InvalidInputError as :func:`collapse_metrics`, and if training features have another width, or
-    lack a class of the features.
+    features.
     """
     how = streaming or Streaming()
     full = features.features.shape[1] <= _COVARIANCE_DIMENSION if what.covariance is None else what.covariance
@@ -163,12 +162,12 @@ class _Measured:
         frame, spread, N = self.frame, self.spread, int(self.counts.sum())
         spreads = variability(self.moments, frame, spread, self.counts)
         given, has_means = self.W is not None, frame.sizes.size > 0
-        hits = spread.agreements if given else spread.mean_hits
+        hits = float(spread.agreements if given else spread.mean_hits)
         main = {
             "nc1": spreads.pop("nc1"),
             "nc2": frames.simplex_distance(self.centred if self.W is None else self.W),
             "nc3": None if self.own is None else frames.duality_distance(self.own, self._base),
-            "nc4": hits / N if has_means and hits is not None else None,
+            "nc4": hits / N if has_means else None,
         }
         within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
         between = np.square(frame.sizes) / len(self.centred)
@@ -210,23 +209,23 @@ class _Measured:
 
     def _variants(self, N: int) -> dict[str, float | None]:
         """Every other convention."""
-        W, centred, hits = self.W, self.centred, self.spread.classifier_hits
+        W, centred, spread = self.W, self.centred, self.spread
         has_means = self.frame.sizes.size > 0
         found: dict[str, float | None] = {
-            "nc4_labels": self.spread.mean_hits / N if has_means else None,
+            "nc4_labels": float(spread.mean_hits) / N if has_means else None,
             **_frame_measures("means", centred, self.hulls),
             "nc2_means_class_centred": frames.simplex_distance(centred - centred.mean(axis=0)),
             **_cosine_range(self._base),
         }
-        if W is not None and self.own is not None and hits is not None:
+        if W is not None and self.own is not None:
             found |= {
-                "ncc_mismatch": 1.0 - (self.spread.agreements or 0) / N if has_means else None,
+                "ncc_mismatch": 1.0 - float(spread.agreements) / N if has_means else None,
                 **_frame_measures("classifier", W, self.hulls),
                 "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
                 "nc3_centred": frames.duality_distance(self.own, centred),
                 "nc3_difference": frames.frame_difference(self.own, centred),
                 "nc3_rotated": frames.rotated_difference(self.own, centred),
-                "classifier_accuracy": hits / N,
+                "classifier_accuracy": float(spread.classifier_hits) / N,
             }
         return found
 

@@ -85,10 +85,7 @@ class Detector:
     normalize: bool  #: whether features are divided by their lengths first
 
     def scores(self, source: ArraySource) -> dict[str, Array]:
-        """Scores of all samples, by name.
-
-        Raises InvalidInputError if a feature holds NaN or infinity, or the width is another.
-        """
+        """Scores of all samples, by name."""
         found: dict[str, list[Array]] = {}
         for H in _rows(source, self.middle.size, self.normalize):
             centred = H - self.middle
@@ -103,10 +100,7 @@ class Detector:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
-        """Compare unknown data with the scores of known ones.
-
-        Raises InvalidInputError as for :meth:`scores`.
-        """
+        """Compare unknown data with the scores of known ones."""
         scores, mean = self.scores(unknown), np.zeros(self.middle.size)
         for H in _rows(unknown, mean.size, self.normalize):
             mean += H.sum(axis=0) / unknown.shape[0]
@@ -124,9 +118,7 @@ class Detector:
 def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streaming | None = None) -> Detector:
     """Statistics of training features, in three passes.
 
-    ``normalize``: divide features by their lengths first, and classifier rows by theirs, and leave out the
-    bias.  Raises InvalidInputError if there are more than 4096 dimensions, whose covariance is taken apart,
-    or features hold NaN or infinity.
+    ``normalize``: divide features by their lengths first, and classifier rows by theirs, and leave out the bias.
     """
     d = train.features.shape[1]
     if d > _MOST_DIMENSIONS:

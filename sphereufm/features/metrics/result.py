@@ -128,13 +128,7 @@ def read(metrics: CollapseMetrics) -> list[str]:
 
 
 def closeness(name: str, value: float | None) -> str:
-    """``"near"``, ``"half"`` or ``"far"`` from collapse, ``"unknown"`` where the number is undefined.
-
-    Examples
-    --------
-    >>> closeness("nc1", 0.004), closeness("nc4", 0.3), closeness("nc3", None)
-    ('near', 'far', 'unknown')
-    """
+    """``"near"``, ``"half"`` or ``"far"`` from collapse, ``"unknown"`` where the number is undefined."""
     if value is None:
         return "unknown"
     distance = abs(value - COLLAPSED[name])

@@ -108,11 +108,11 @@ class Scatter:
     products: Array  #: shape ``(r, r)`` or ``(d, d)``: ``S`` of the module
     #: Shape ``(K, r)``: squared coordinates of residuals in the basis, summed over each class.
     class_squares: Array
-    mean_hits: int  #: samples whose nearest class mean is that of their label
-    #: ``classifier_hits`` and ``agreements``: samples whose label is the classifier's choice; whose
-    #: nearest class mean is its choice.
-    classifier_hits: int | None
-    agreements: int | None
+    #: Numbers of samples whose nearest class mean is that of their label; with a classifier, whose label is its choice;
+    #: whose nearest class mean is its choice.
+    mean_hits: NDArray[np.intp]
+    classifier_hits: NDArray[np.intp]
+    agreements: NDArray[np.intp]
 
 
 def chunk_rows(dimension: int) -> int:
@@ -133,10 +133,7 @@ def moments_of_nothing(classes: int, dimension: int) -> Gathered:
 
 
 def class_moments(rows: Rows, centre: Array, classes: int) -> list[Gathered]:
-    """First pass over a run of rows.
-
-    Raises InvalidInputError if a row holds NaN or infinity.
-    """
+    """First pass over a run of rows."""
     found, at = moments_of_nothing(classes, centre.size), 0
     for block in finite_blocks(rows.source, near_rows(centre.size), rows.first_row):
         H = block.astype(np.float64)
@@ -166,10 +163,7 @@ def scatter_of_nothing(frame: Frame) -> Gathered:
 
 
 def scatter(rows: Rows, frame: Frame, like: Companion | None = None) -> list[Gathered]:
-    """Second pass over a run of rows; a companion like the given one gathers what it wants of each block.
-
-    Raises InvalidInputError if a row holds NaN or infinity.
-    """
+    """Second pass over a run of rows; a companion like the given one gathers what it wants of each block."""
     (K, r), at = frame.places.shape, 0
     found, companion = scatter_of_nothing(frame), None if like is None else like.fresh()
     sums = found.added

@@ -64,10 +64,7 @@ def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Arr
 
 
 def first_pass(data: FeatureSet, normalize: bool, how: Streaming, kept: Checkpoint) -> ClassMoments:
-    """Counts, means and norms.
-
-    Raises InvalidInputError if a row holds NaN or infinity, or its square leaves double precision.
-    """
+    """Counts, means and norms."""
     # the same whether the pass was begun before or not
     centre, total = _centre(data, normalize), moments_of_nothing(data.classes, data.features.shape[1])
     run = _Run(stage="moments", number=1, data=data, normalize=normalize, how=how, kept=kept)
@@ -99,22 +96,11 @@ def second_pass(
     kept: Checkpoint,
     companion: Companion | None = None,
 ) -> Scatter:
-    """Scatter about the class means, and decisions; the companion gathers what it wants of the same blocks.
-
-    Raises InvalidInputError if a row holds NaN or infinity.
-    """
+    """Scatter about the class means, and decisions; the companion gathers what it wants of the same blocks."""
     total, beside = scatter_of_nothing(frame), [] if companion is None else [companion.gathered]
     run = _Run(stage="scatter", number=2, data=data, normalize=normalize, how=how, kept=kept)
     run.through(scatter, (frame, None if companion is None else companion.fresh()), [total, *beside])
-    sums, known = total.added, frame.mean_products is not None
-    return Scatter(
-        squares=sums["squares"],
-        products=sums["products"],
-        class_squares=sums["class_squares"],
-        mean_hits=int(sums["mean_hits"]),
-        classifier_hits=int(sums["classifier_hits"]) if known else None,
-        agreements=int(sums["agreements"]) if known else None,
-    )
+    return Scatter(**total.added)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -100,13 +100,7 @@ def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
 
 
 def is_path(path: str) -> bool:
-    """Whether a path, or a glob pattern, names something.
-
-    Examples
-    --------
-    >>> is_path("no-such-file.npz")
-    False
-    """
+    """Whether a path, or a glob pattern, names something."""
     try:
         return Path(path).exists() or (glob.has_magic(path) and next(glob.iglob(path), None) is not None)
     except (OSError, ValueError):

@@ -94,10 +94,7 @@ def role_and_stem(key: str) -> KeyRole:
 
 
 def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
-    """The key that its name makes the features: whole names first, then those with a stem; None without one.
-
-    Raises InvalidInputError if several keys fit equally well.
-    """
+    """The key that its name makes the features: whole names first, then those with a stem; None without one."""
     said = {key: role_and_stem(key) for key in arrays}
     named = {
         key: r for key, r in said.items() if r.role == "features" and len(arrays[key].shape) != 1
@@ -154,10 +151,7 @@ def is_numbered(key: str) -> bool:
 
 
 def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = None) -> str:
-    """The key to use for a role: the one named, the conventional one, or the only one of fitting shape.
-
-    Raises InvalidInputError if ``key`` is not in the file, or nothing fits, or more than one does.
-    """
+    """The key to use for a role: the one named, the conventional one, or the only one of fitting shape."""
     if key is not None:
         if key not in arrays:
             raise InvalidInputError(_ask(arrays, role, f"there is no array {key!r}"))
@@ -191,13 +185,7 @@ def is_index(key: str) -> bool:
 
 
 def sibling_bias(key: str) -> str:
-    """The name of the bias that belongs to a classifier's key.
-
-    Examples
-    --------
-    >>> sibling_bias("module.fc.weight"), sibling_bias("W")
-    ('module.fc.bias', 'b')
-    """
+    """The name of the bias that belongs to a classifier's key."""
     if key.lower() in ("w", "fc_w"):
         return key[:-1] + "b"
     return key.removesuffix("weight") + "bias" if key.endswith("weight") else key + "_bias"

@@ -64,11 +64,7 @@ def printable(text: str, limit: int = 120) -> str:
 
 
 def check_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
-    """Return ``shape`` as a tuple of ints.
-
-    Raises UnreadableFileError if an axis is not a nonnegative integer, there are more than 32, or the size
-    passes 2^62.
-    """
+    """Return ``shape`` as a tuple of ints."""
     if len(shape) > MAX_AXES:
         raise UnreadableFileError(f"{name} has {len(shape)} axes; at most {MAX_AXES} are read")
     lengths = [s for s in shape if isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2**62]

@@ -45,11 +45,7 @@ def is_pattern(path: str) -> bool:
 
 
 def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
-    """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows.
-
-    Raises UnreadableFileError if there is no data file, one is damaged, a number is missing, or arrays do not fit
-    together.
-    """
+    """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows."""
     title = os.path.basename(path.rstrip("/\\")) or path
     grouped: dict[str, list[tuple[str, ArraySource]]] = {}
     keyed: set[frozenset[str]] = set()

@@ -22,10 +22,7 @@ class StoredFile:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> StoredFile:
-        """Identify the file at ``path``.
-
-        Raises UnreadableFileError if there is no such file, it is a device or a pipe, or it is mostly a hole.
-        """
+        """Identify the file at ``path``."""
         where = Path(path)
         try:
             status = os.stat(where)
@@ -47,10 +44,7 @@ class StoredFile:
         return printable(self.path.name)
 
     def open(self) -> BinaryIO:
-        """Open the file for reading.
-
-        Raises UnreadableFileError if it cannot be opened, or is no longer the file that was identified.
-        """
+        """Open the file for reading."""
         try:
             handle = open(self.path, "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
         except OSError as error:
@@ -71,10 +65,7 @@ class StoredFile:
 
 
 def read_exactly(handle: Any, view: memoryview, name: str) -> None:
-    """Fill ``view`` by the ``readinto`` of ``handle``.
-
-    Raises UnreadableFileError if the file ends first.
-    """
+    """Fill ``view`` by the ``readinto`` of ``handle``."""
     done = 0
     while done < len(view):
         try:

@@ -65,14 +65,7 @@ class PooledSource:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeptRows:
-    """The rows of a source that a mask keeps.
-
-    Examples
-    --------
-    >>> whole = MemorySource(name="x", array=np.arange(5))
-    >>> KeptRows(source=whole, keep=np.array([True, False, True, True, False])).read()
-    array([0, 2, 3])
-    """
+    """The rows of a source that a mask keeps."""
 
     source: ArraySource
     keep: NDArray[np.bool_]
@@ -111,10 +104,7 @@ class KeptRows:
 
 
 def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
-    """Return rows ``start .. stop - 1`` of a source.
-
-    Raises InvalidInputError if the range does not lie in the source.
-    """
+    """Return rows ``start .. stop - 1`` of a source."""
     low, high = check_integer("start", start, 0), check_integer("stop", stop, 0)
     count = source.shape[0] if source.shape else 0
     if not low <= high <= count:
@@ -146,11 +136,7 @@ def starts_anywhere(source: ArraySource) -> bool:
 
 
 def pooled(source: ArraySource, pool: str | None) -> ArraySource:
-    """Features of two axes from what has more; axes of length one are dropped, others need ``pool``.
-
-    Raises InvalidInputError if there are places to be averaged without a pooling, or no pooling makes
-    features of the shape.
-    """
+    """Features of two axes from what has more; axes of length one are dropped, others need ``pool``."""
     shape = source.shape
     if len(shape) <= 2:
         return source

@@ -49,10 +49,7 @@ def load() -> Any:
 
 
 def describe(pyarrow: Any, file: StoredFile, form: str) -> list[Listed]:
-    """The columns of a table.
-
-    Raises UnreadableFileError if the file is damaged, or claims more than it can hold.
-    """
+    """The columns of a table."""
     with _opened(pyarrow, file, form) as (schema, rows, batches):
         names = list(schema.names)
         if len(names) > MAX_ENTRIES or len(set(names)) != len(names):

@@ -46,10 +46,7 @@ def load() -> Any:
 
 
 def describe(h5py: Any, file: StoredFile, _form: str) -> list[Listed]:
-    """The datasets of a file by path.
-
-    Raises UnreadableFileError if the file is damaged, or has too many or too deep groups.
-    """
+    """The datasets of a file by path."""
     with _opened(h5py, file) as root:
         return [
             Listed(key=key, refused=item) if isinstance(item, str) else _check_dataset(h5py, file, key, item)
@@ -127,12 +124,10 @@ def _follow(h5py: Any, root: Any, group: Any, key: str) -> Any:
             steps = link.path.split("/") + steps
         elif isinstance(link, h5py.HardLink):
             at = at[step]
+        elif link:
+            return "it is an external link, which leads outside the file; give the file it leads to"
         else:
-            return (
-                "it is an external link, which leads outside the file; give the file it leads to"
-                if link
-                else "its soft link leads nowhere"
-            )
+            return "its soft link leads nowhere"
     return at
 
 
@@ -148,9 +143,12 @@ def _check_dataset(h5py: Any, file: StoredFile, key: str, dataset: Any) -> Liste
         return Listed(key=key, refused=f"its entries have type {dtype}")
     if dataset.shape is None:
         return Listed(key=key, refused="it is empty")
-    reason = _refused_storage(dataset)
-    if reason:
-        return Listed(key=key, refused=reason)
+    plist = dataset.id.get_create_plist()
+    if not {plist.get_filter(i)[0] for i in range(plist.get_nfilters())} <= _FILTERS:
+        return Listed(key=key, refused="it is compressed by a plugin; use gzip or lzf")
+    if dataset.chunks and math.prod(dataset.chunks) * dtype.itemsize > _MAX_CHUNK:
+        large = f"its chunks of {dataset.chunks} take more than {_MAX_CHUNK} bytes; use smaller ones"
+        return Listed(key=key, refused=large)
     shape = check_shape(title, dataset.shape)
     size, stored = math.prod(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
     # a text of any length is an address in the file, which takes more bytes there than here
@@ -177,14 +175,3 @@ def _texts(title: str, key: str, dataset: Any, stored: int) -> Listed:
     except UnicodeDecodeError:
         return Listed(key=key, refused="its texts are not in UTF-8")
     return Listed(key=key, columns=(key,), shape=dataset.shape, dtype="<i4", stored=stored, names=names)
-
-
-def _refused_storage(dataset: Any) -> str:
-    """Why a dataset's chunks are not read: a filter that needs a plugin, or chunks too large for memory."""
-    plist = dataset.id.get_create_plist()
-    used = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
-    if not used <= _FILTERS:
-        return "it is compressed by a plugin; use gzip or lzf"
-    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MAX_CHUNK:
-        return f"its chunks of {dataset.chunks} take more than {_MAX_CHUNK} bytes; use smaller ones"
-    return ""

@@ -132,11 +132,7 @@ class IsolatedArray:
 
 
 def open_isolated(file: StoredFile, form: Format) -> dict[str, ArraySource]:
-    """Return the arrays of a file that a library reads, by key.
-
-    Raises UnreadableFileError if the library refuses the file, dies of it, or describes what it should not;
-    MissingExtraError if the library is not installed.
-    """
+    """Return the arrays of a file that a library reads, by key."""
     library, name = _LIBRARIES[form], file.name
     if importlib.util.find_spec(library) is None:
         raise MissingExtraError(f'{name} needs {library}; install it with pip install "sphereufm[features]"')

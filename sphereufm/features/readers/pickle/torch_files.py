@@ -44,10 +44,7 @@ def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:
 
 
 def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
-    """Return the tensors of a zip archive that ``torch.save`` wrote.
-
-    Raises UnreadableFileError if the archive is TorchScript, damaged, or its pickle is refused.
-    """
+    """Return the tensors of a zip archive that ``torch.save`` wrote."""
     records = [entry for entry in entries if entry.endswith("/data.pkl")]
     if len(records) != 1:
         raise UnreadableFileError(f"{name} is refused: it must hold one pickled object in a folder")
@@ -67,10 +64,7 @@ def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) ->
 
 
 def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
-    """Return the tensors of a file in the form before torch 1.6.
-
-    Raises UnreadableFileError if the file is damaged, or one of its pickles is refused.
-    """
+    """Return the tensors of a file in the form before torch 1.6."""
     stream = io.BytesIO(file.read_at(0, MAX_PICKLE))
     reader = TorchUnpickler(stream, name)
     magic, version, machine = (reader.load() for _ in range(3))

@@ -35,9 +35,6 @@ def named_arrays(
     * ``file``: name of the file, for messages.
     * ``size``: bytes of the file; joined batches may not grow out of proportion to it.
     * ``open_tensor``: makes a source of a name and a tensor.
-
-    Raises UnreadableFileError if there is no tensor, two have the same name, or the value is too large or
-    deep to be genuine.
     """
     walk = _Walk(file, size, open_tensor)
     walk.visit((), value, 0)

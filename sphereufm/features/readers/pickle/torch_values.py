@@ -79,10 +79,7 @@ class TensorRef:
 
 
 def tensor_dtype(name: str) -> np.dtype[Any]:
-    """The numpy type of a torch type's name, in little-endian order.
-
-    Raises MissingExtraError if it is a narrow float and ml_dtypes is not installed.
-    """
+    """The numpy type of a torch type's name, in little-endian order."""
     return narrow_dtype(name) if name in NARROW_FLOATS else np.dtype(name).newbyteorder("<")
 
 

@@ -108,10 +108,7 @@ class Unpickler(_OfPython):  # type: ignore[misc]
         raise NotImplementedError
 
     def load(self) -> Any:
-        """The value of the next pickle.
-
-        Raises UnreadableFileError if the pickle is damaged, too large, or does anything that is not on the lists.
-        """
+        """The value of the next pickle."""
         try:
             return super().load()
         except KeyError as error:  # of the table of operations

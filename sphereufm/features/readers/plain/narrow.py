@@ -25,10 +25,7 @@ NARROW_FLOATS = frozenset(
 
 
 def narrow_dtype(name: str) -> np.dtype[Any]:
-    """The numpy type of a narrow float.
-
-    Raises MissingExtraError if ml_dtypes is not installed.
-    """
+    """The numpy type of a narrow float."""
     try:
         import ml_dtypes
     except ImportError as error:

@@ -68,11 +68,7 @@ class NpyHeader:
 
 
 def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
-    """Parse the first ``NPY_PREFIX`` bytes of an array.
-
-    Raises UnreadableFileError if this is no ``.npy`` header, or the type is neither a plain number nor a
-    short text.
-    """
+    """Parse the first ``NPY_PREFIX`` bytes of an array."""
     stream = io.BytesIO(prefix)
     try:
         # the third version is for structures with names in UTF-8
@@ -93,11 +89,7 @@ def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
 
 
 def open_npy(file: StoredFile, name: str) -> dict[str, ArraySource]:
-    """Return the array of a ``.npy`` file under the key ``"array"``.
-
-    Raises UnreadableFileError if the header is damaged, holds objects, or does not describe all bytes of the
-    file.
-    """
+    """Return the array of a ``.npy`` file under the key ``"array"``."""
     header = parse_npy_header(name, file.read_at(0, NPY_PREFIX))
     if header.size != file.size:
         raise UnreadableFileError(
@@ -108,11 +100,7 @@ def open_npy(file: StoredFile, name: str) -> dict[str, ArraySource]:
 
 
 def open_npz(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
-    """Return the arrays of an archive by name.
-
-    Raises UnreadableFileError if the archive holds no array, or an entry does not have the size its header
-    describes.
-    """
+    """Return the arrays of an archive by name."""
     found: dict[str, ArraySource] = {}
     for entry in entries.values():
         if entry.name.endswith(".npy"):

@@ -41,19 +41,7 @@ def looks_like_text(file: StoredFile) -> bool:
 
 
 def open_text(file: StoredFile, name: str) -> dict[str, ArraySource]:
-    """Return the columns of a table by the names of its header, else by their numbers; a lone one is ``"array"``.
-
-    Raises UnreadableFileError if the file is too large, its rows have different lengths, or it holds no row.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile("w") as handle:
-    ...     print("a,label", "1.5,cat", "2,dog", sep=chr(10), file=handle, flush=True)
-    ...     found = open_text(StoredFile.at(handle.name), "t.csv")
-    >>> found["a"].read(), found["label"].read().tolist()
-    (array([1.5, 2. ]), ['cat', 'dog'])
-    """
+    """Return the columns of a table by the names of its header, else by their numbers; a lone one is ``"array"``."""
     if file.size > _MOST_BYTES:
         raise UnreadableFileError(
             f"{name} is a text of {file.size} bytes; save so many numbers with numpy.save"
