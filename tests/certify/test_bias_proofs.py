@@ -131,6 +131,23 @@ def test_equal_features_at_the_best_bias_are_critical(loss, sizes):
     assert checked(certificate, tau=[*["1"] * (sum(sizes) - 1), "2"]).status == "UNDECIDED"
 
 
+def test_collapsed_classifiers_see_offsets():
+    problem = UFMProblem(
+        class_sizes=(1, 1, 1), dim=4, tau=2, loss={"name": "cross-entropy", "offsets": ["0", "1", "1/2"]}
+    )
+    pi = np.exp([0.0, 1.0, 0.5])
+    X = np.eye(4, 1) @ np.ones((1, 6))
+    # sums of the classes that are their shares of a whole
+    X[1, 3:] = 0.3 * pi / pi.max()
+    X[0, 3:] = np.sqrt(1.0 - X[1, 3:] ** 2)
+    assert np.abs(problem.gradient(X)).max() < 1e-12
+    certificate = prove_point(ExactInstance.from_problem(problem), X)
+    assert checked(certificate).row == "member of the collapsed family, a strict saddle"
+    moved = json.loads(certificate_to_json(certificate))["instance"]["loss"]
+    moved["offsets"][0] = ["1/10"]
+    assert checked(certificate, loss=moved).status == "UNDECIDED"
+
+
 @pytest.mark.parametrize("sizes", [(2, 2, 2), (3, 1, 2)])
 def test_collapsed_classifiers_see_the_class_weights_through_the_bias(sizes):
     problem, instance = instance_of("cross-entropy", sizes)

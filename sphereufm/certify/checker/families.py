@@ -16,24 +16,29 @@ from sphereufm.certify.checker.place import Place
 Members = list[tuple[Any, list[Any]]]
 
 
-def one_classifier(at: Place) -> bool:
-    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the loss ignores common shifts.
+def collapses(p: Any) -> bool:
+    """Whether equal classifiers are critical for some features: slopes that do not depend on the sample's class.
 
-    A margin and a free bias together are left out: the slopes at equal classifiers depend on the class then.
+    With a margin the softmax does, where a free bias or offsets tell the classes apart.
     """
-    if at.p.bias and at.p.loss == "cosine-margin":
-        return False
+    if p.loss == "logit-offsets":
+        return {*map(len, p.parameters["offsets"])} == {1} and not p.parameters["margin"]
+    return LOSSES[p.loss].blind and not (p.bias and p.loss == "cosine-margin")
+
+
+def one_classifier(at: Place) -> bool:
+    """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the family exists."""
     columns = at.point.columns[: at.p.classes]
     first = all(c[0] == 1 and not any(c[1:]) for c in columns)
-    return first and at.p.classes >= 2 and LOSSES[at.p.loss].blind
+    return first and at.p.classes >= 2 and collapses(at.p)
 
 
 def collapsed(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Lemma 10: shifts ``c_k`` with ``sum m omega c bar(n(h + (0, c_k))) = t`` for every class, ``n(v) = v / |v|``.
 
     At equal logits the slopes of a sample's loss are ``c (1, .., 1, -(K - 1), 1, .., 1)``; for cross-entropy
-    ``c = tau / K``.  At the best bias the softmax is the class masses ``pi``, and the slopes for class k are ``K pi_k``
-    times those: its sum must be ``K pi_k t``.
+    ``c = tau / K``.  Where the softmax is another ``pi``, that of the offsets or the class masses at the best bias,
+    the slopes for class k are ``K pi_k`` times those: its sum must be ``K pi_k t``.
     """
     B, p = at.B, at.p
     empty = len({y for y, _, _ in at.point.groups}) < p.classes and any(claim["target"])
@@ -57,7 +62,7 @@ def classes_of(at: Place) -> list[tuple[int, Members]]:
 
 
 def pulls(at: Place) -> list[Any]:
-    """What all groups weigh: ``m omega c``, with a free bias over ``K pi_k``."""
+    """What all groups weigh: ``m omega c``, with offsets or a free bias over ``K pi_k``."""
     B, p, K = at.B, at.p, at.p.classes
     kinds = {p.taus[first]: first for _, _, first in at.point.groups}
     c = {tau: pull(at, first) for tau, first in kinds.items()}
@@ -66,6 +71,9 @@ def pulls(at: Place) -> list[Any]:
         over = [B.number(0)] * K
         for share, y in zip(at.shares, p.labels, strict=True):
             over[y] += K * share
+    elif p.loss == "logit-offsets":
+        powers = [B.function("exp", B.number(row[0])) for row in p.parameters["offsets"]]
+        over = [K * x / sum(powers) for x in powers]
     return [m * at.shares[first] * c[p.taus[first]] / over[y] for y, m, first in at.point.groups]
 
 

@@ -21,8 +21,8 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     RankOneClaim,
 )
+from sphereufm.certify.checker.families import collapses
 from sphereufm.certify.checker.kernel import Undecided
-from sphereufm.certify.checker.losses import LOSSES
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS, applies
 from sphereufm.certify.prove.attempts import attempt, place, precision
@@ -225,7 +225,7 @@ def _families(
             saddle = None if is_least else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
             if is_least or saddle is not None:
                 yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
-    if LOSSES[p.loss].blind and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
+    if collapses(p) and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
         member = prove_collapsed(B, instance, version.columns, version.groups)
         if member is not None:
             at = place(B, instance, member[0].columns, member[0].groups, member[0].scales)
