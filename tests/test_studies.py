@@ -15,6 +15,7 @@ from sphereufm.geometry.spheres import project
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "tests" / "data" / "certificates"
+MORE = SHIPPED.with_name("counterexamples")
 TABLES = ROOT / "benchmarks" / "studies" / "phase_diagram"
 
 
@@ -176,12 +177,35 @@ def test_the_dearer_of_two_sums_is_a_proved_spurious_minimiser(simplex_products)
         ("squared-error-K3", "squared-error", 0.005),
         ("logistic-K4", "logistic", 0.80957),
         ("minority-K4", "cross-entropy", 0.0553814),
+        ("threshold-K4", "cross-entropy", 0.12554),
+        ("threshold-K6", "cross-entropy", 0.0286),
+        ("threshold-K8", "cross-entropy", 0.005),
+        ("found-focal-K3-d2", "focal", 0.0),
+        ("found-label-smoothing-K4-d3", "label-smoothing", 0.0),
+        ("found-arcface-K4-d4", "arcface", 0.0),
+        ("found-margin-K3-d2", "cosine-margin", 0.0),
         ("sum-of-simplices-K6", "cross-entropy", 0.936054),
     ],
 )
 def test_counterexamples_just_outside_the_theorems_are_proved(name, loss, lower):
-    path = SHIPPED / f"{name}.json"
+    folder = SHIPPED if (SHIPPED / f"{name}.json").exists() else MORE
+    path = folder / f"{name}.json"
     certificate, result = read_certificate(path), check_file(path)
     assert (result.status, result.row) == ("PROVED", "spurious local minimiser")
     assert certificate.instance.loss == loss
     assert certificate.cost > lower
+
+
+def test_the_five_light_samples_are_critical_where_the_sixth_class_can_rest():
+    """Label smoothing above its threshold: near the exact point the least feature of class 6 is shorter than one."""
+    certificate, result = (
+        read_certificate(MORE / "smoothing-rest-K6.json"),
+        check_file(MORE / "smoothing-rest-K6.json"),
+    )
+    assert (result.status, result.row) == ("PROVED", "strict saddle")
+    assert certificate.claims[0].radius < Fraction(1, 10**12)
+    W = certificate.point.array[:, :6]
+    lead = np.log(1 + 6 * 0.99 / 0.01) / 6.8
+    a = np.linalg.lstsq((W[:, [5]] - W[:, :5]).T, np.full(5, lead), rcond=None)[0]
+    np.testing.assert_allclose((W[:, [5]] - W[:, :5]).T @ a, lead, rtol=1e-9)
+    assert np.linalg.norm(a) < 0.99

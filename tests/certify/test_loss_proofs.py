@@ -16,6 +16,8 @@ from sphereufm.certify.checker.kernel import Arb
 from sphereufm.certify.checker.losses import LOSSES as LOSSES_CHECKED
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
+from sphereufm.problem.theory.theorems import collapsed_point
 
 mp = mpmath.mp.clone()
 mp.dps = 90
@@ -233,3 +235,26 @@ def test_labels_that_are_smoothed_to_nothing_pull_nowhere():
     assert (status(document), document["claims"][0]["type"]) == ("PROVED", "collapsed")
     document["instance"]["loss"]["smoothing"] = "1"
     assert status(document) == "UNDECIDED"
+
+
+@pytest.mark.parametrize(
+    ("loss", "proved"),
+    [
+        ({"name": "label-smoothing", "smoothing": "0.1"}, True),
+        ({"name": "cross-entropy", "margin": "0.3"}, True),
+        ({"name": "focal"}, False),
+    ],
+    ids=["smoothing", "margin", "focal"],
+)
+def test_flat_points_of_the_plane_are_degenerate_for_convex_losses(loss, proved):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=1, loss=loss)
+    X, lower = orthogonal_collapsed_point(problem), collapsed_point(problem)
+    document = json.loads(
+        certificate_to_json(prove_point(ExactInstance.from_problem(problem), X, lower=lower))
+    )
+    assert ([claim["type"] for claim in document["claims"]] == ["degenerate"]) == proved
+    if proved:
+        assert status(document) == "PROVED"
+        # with a margin the slopes are no multiple of tau, so other temperatures could unbalance the sums
+        document["instance"]["tau"] = ["1", "2", "1"]
+        assert status(document) != "PROVED"

@@ -26,6 +26,12 @@ def collapses(p: Any) -> bool:
     return LOSSES[p.loss].blind and not (p.bias and p.loss == "cosine-margin")
 
 
+def lies_flat(p: Any) -> bool:
+    """Whether Lemma 11 speaks of the loss: convex, without bias, of slopes that are one number times ``tau_i``."""
+    one_slope = p.loss in ("cross-entropy", "label-smoothing") or len({*p.taus}) == 1
+    return LOSSES[p.loss].convex and LOSSES[p.loss].blind and one_slope and not p.bias
+
+
 def one_classifier(at: Place) -> bool:
     """Whether every stored ``w_k`` is exactly the first unit vector, K >= 2, and the family exists."""
     columns = at.point.columns[: at.p.classes]
@@ -128,9 +134,9 @@ def shifted(B: Any, members: Members, c: list[Any]) -> tuple[list[Any], list[lis
 
 
 def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
-    """Lemma 11, in exact rationals but for the cost of the lower point."""
+    """Lemma 11, in exact rationals but for the costs of both points."""
     p, groups, features = at.p, at.point.groups, at.point.columns[at.p.classes :]
-    flat = p.dim == at.point.rank == 2 and one_classifier(at) and p.loss == "cross-entropy" and not p.bias
+    flat = p.dim == at.point.rank == 2 and one_classifier(at) and lies_flat(p)
     if not (flat and all(h[0] == 0 and abs(h[1]) == 1 for h in features)):
         raise Undecided("the hypotheses of the lemma do not hold")
     at.B.charge(len(groups) * sum(q.bit_length() for q in {w.denominator for w in p.weights + p.taus}))
@@ -142,7 +148,7 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
         raise Refuted(
             f"the signed sums of classes {high} and {low} differ, so that the point is not critical"
         )
-    return proved_lower(at, claim, at.B.function("log", at.B.number(p.classes)))
+    return proved_lower(at, claim, at.around(Fraction(0)).unit.cost)
 
 
 def well_classified(at: Place, claim: dict[str, Any]) -> list[Any]:

@@ -108,8 +108,9 @@ def prove_degenerate(
     for group, sign in zip(ranges, signs.tolist(), strict=True):
         i, size = group[0][0], sum(b - a for a, b in group)
         sums[p.labels[i]] += size * p.weights[i] * p.taus[i] * sign
-    margin = _below(arb(K).log() - box_cost(B, instance, lower)) if len({*sums}) == 1 else 0
     point = np.zeros_like(columns)
     point[0, :K], point[1, K:] = 1.0, signs
     exact = ExactPoint(columns=exact_columns(point), groups=groups, scales=(0,) * len(point.T))
+    costs = box_cost(B, instance, exact), box_cost(B, instance, lower)
+    margin = _below(costs[0] - costs[1]) if len({*sums}) == 1 else 0
     return (exact, DegenerateClaim(lower_point=lower, margin=Fraction(margin))) if margin > 0 else None

@@ -21,11 +21,11 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     RankOneClaim,
 )
-from sphereufm.certify.checker.families import collapses
+from sphereufm.certify.checker.families import collapses, lies_flat
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.theorems import THEOREMS, applies
-from sphereufm.certify.prove.attempts import attempt, place, precision
+from sphereufm.certify.prove.attempts import attempt, box_cost, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
     PRODUCER,
@@ -212,10 +212,10 @@ def _families(
 ) -> Iterator[Certificate]:
     """Yield certificates of points whose classifiers are all equal."""
     p = instance.problem
-    if p.loss == "cross-entropy" and p.dim == 2 and not p.bias and lower is not None:
+    if lies_flat(p) and p.dim == 2 and lower is not None:
         flat = prove_degenerate(B, instance, version, lower)
         if flat is not None:
-            yield _certificate(B, instance, flat[0], (flat[1],), np.log(p.classes))
+            yield _certificate(B, instance, flat[0], (flat[1],), float(box_cost(B, instance, flat[0])))
     alike = prove_equal_features(version.columns, version.groups, p.classes) if p.bias else None
     for found in (prove_least_loss(instance, version.columns, version.groups), alike):
         if found is not None:
