@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.complete.check import check_complete_bytes
@@ -27,6 +30,12 @@ class BoxesLeft:
         sides = zip(self.names, self.low.min(0), self.high.max(0), strict=True)
         within = ", ".join(f"{name} in [{low:.3g}, {high:.3g}]" for name, low, high in sides)
         return f"{counted(len(self.low), 'box is', 'boxes are')} left, {within}"
+
+    def to_json(self, most: int) -> dict[str, Any]:
+        """Names and ends, of evenly taken boxes where there are more."""
+        step = -(-len(self.low) // most)
+        ends = (np.round(end[::step], 6).tolist() for end in (self.low, self.high))
+        return {"names": list(self.names), **dict(zip(("low", "high"), ends, strict=True))}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,6 +22,8 @@ from sphereufm.problem.interface import SphereProblem
 
 # changes of sign that are tried
 _MOST_CHANGES = 4096
+# boxes that a report draws
+_MOST_BOXES = 1000
 
 
 def completeness_of(
@@ -47,6 +49,7 @@ def completeness_of(
         orbits=len(proved.points),
         decides=proved.collapsed_are_saddles and not notes,
         region=proved.region,
+        left=None if proved.left is None else proved.left.to_json(_MOST_BOXES),
         evidence=proved.certificate,
     )
     return completeness, notes

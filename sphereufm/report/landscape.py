@@ -42,6 +42,10 @@ _COVERAGE = (
     "Distinct orbits and families met against searches that converged, for each stratum. A flat curve shows what this "
     "search finds easily, not that the list is complete."
 )
+_BOXES_LEFT = (
+    "Where critical points may still be: shadows of boxes that the search for a complete list left over, a panel for "
+    "each two unknowns that follow each other."
+)
 _TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
 _HINT = '<p class="hint">Sort by a heading; open a row by its number, or by a mark in a figure.</p>'
 _FILTERS = ("rank", "Morse index", "kind", "status")
@@ -89,6 +93,7 @@ def _figures(report: LandscapeReport) -> str:
 
 def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeReport], Figure], str]]:
     """What is drawn, each with what it shows and does not claim."""
+    from sphereufm.plots.boxes_left import boxes_left_figure
     from sphereufm.plots.configurations import configurations_figure, drawable_rows
     from sphereufm.plots.connections import connections_figure, disconnectivity_figure
     from sphereufm.plots.coverage import coverage_figure
@@ -105,6 +110,8 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
             yield disconnectivity_figure, _DISCONNECTIVITY
     if any(coverage.discoveries for coverage in report.coverage.values()):
         yield coverage_figure, _COVERAGE
+    if report.completeness is not None and report.completeness.left:
+        yield boxes_left_figure, _BOXES_LEFT
 
 
 def _strata(summary: Summary) -> str:

@@ -15,6 +15,7 @@ from sphereufm.landscape.complete_list import _sign_changes, completeness_of, is
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.landscape.report.summary import summarise
+from sphereufm.plots.boxes_left import boxes_left_figure
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 
@@ -65,6 +66,21 @@ def test_what_is_not_proved_complete_stays_a_lower_bound():
     assert report.completeness.status == "UNDECIDED"
     assert "lower bound" in facts
     assert "complete list: UNDECIDED: " in facts
+
+
+def test_a_continuum_is_drawn_where_it_was_not_settled(report, tmp_path):
+    cost = Cost(dim=2, columns=4)
+    ring = ExpressionProblem(instance=cost.instance(sum(cost.gram(i, (i + 1) % 4) for i in range(4))))
+    found = completeness_of(ring, [], prove_complete(ring, most_boxes=3000))[0]
+    replace(report, completeness=found).save(tmp_path / "landscape.json")
+    again = load_report(tmp_path / "landscape.json")
+    assert again.completeness.left == found.left
+    assert "angle of x_2 in [" in found.region
+    names, low, high = found.left.values()
+    assert (np.array(high) >= np.array(low)).all()
+    panels = boxes_left_figure(again).axes
+    assert [axes.get_xlabel() for axes in panels] == names[:-1]
+    assert {len(axes.collections[0].get_paths()) for axes in panels} == {len(low)}
 
 
 def row(kind, status, x=1.0):

@@ -73,7 +73,9 @@ class Completeness:
     orbits: int = 0  #: critical orbits outside of the collapsed family that the proof lists
     #: Whether each of these orbits is a row, no row is another, and all other points are strict saddles.
     decides: bool = False
-    region: str | None = None  #: where critical points may still be, if the search was stopped
+    region: str | None = None  #: where critical points may still be, if anywhere
+    #: Boxes of a stopped search, at most some hundred of them: names of the unknowns, and both ends of each box.
+    left: dict[str, Any] | None = None
     certificate: str | None = None  #: the certificate's file, relative to the report's folder
     #: The certificate itself, until it is written.
     evidence: bytes | None = field(default=None, repr=False, compare=False)
