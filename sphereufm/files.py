@@ -5,10 +5,12 @@ What was there before stays whole until the new file is; an error or an interrup
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sphereufm.errors import OutputError
 
@@ -37,3 +39,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Raises OutputError if the file cannot be written.
     """
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], data: Any, indent: int | None = None) -> None:
+    """Write JSON data, finite or null, as :func:`write_aside` does."""
+    write_text(path, json.dumps(data, allow_nan=False, indent=indent) + "\n")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from sphereufm.branches.continuation import BranchPoint
-from sphereufm.files import write_text
+from sphereufm.files import write_json
 from sphereufm.notebook import counted, html_table
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
 FORMAT = "sphereufm-branches/1"
+
+
+EVENT_NAMES = {
+    "fold": "fold",
+    "bifurcation": "bifurcation",
+    "rank": "bifurcation to one rank more",
+    "family": "birth on the collapsed family",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,7 +125,7 @@ class BranchReport:
         OutputError
             If the file cannot be written.
         """
-        write_text(path, json.dumps(self.to_json(), allow_nan=False) + "\n")
+        write_json(path, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the diagram as JSON data, format ``sphereufm-branches/1``."""

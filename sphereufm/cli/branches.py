@@ -18,7 +18,7 @@ from sphereufm.cli.options import (
     problem_from_options,
     seed_option,
 )
-from sphereufm.cli.printing import bar, say, say_json, say_written
+from sphereufm.cli.printing import bar, give, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,11 +87,7 @@ def branches(
 
         report.save(out / _FILES[0])
         save_figure(branch_figure(report), out / _FILES[1])
-    if as_json:
-        say_json(report.to_json())
-    else:
-        say(_table(report), _events(report))
-        say_written(out, _FILES)
+    give(as_json, report.to_json(), [_table(report), _events(report)], out, _FILES)
     if report.interrupted:
         raise KeyboardInterrupt
     return 0 if report.complete else 3
@@ -104,8 +100,6 @@ def _family(path: Path, parameter: Any) -> Callable[[float], Any]:
 
 def _table(report: BranchReport) -> Table:
     """One row a branch: where it begins and ends."""
-    from rich.table import Table
-
     from sphereufm.problem import capabilities
 
     sizes = getattr(report.problem, "class_sizes", None)
@@ -113,24 +107,15 @@ def _table(report: BranchReport) -> Table:
     title = (
         f"class sizes {','.join(map(str, sizes))}, d = {d}" if sizes else capabilities.title(report.problem)
     )
-    table = Table(title=title)
-    for name in report.headings:
-        table.add_column(name, justify="left" if name == "ends" else "right")
-    for branch in report.branches:
-        table.add_row(*branch.cells())
-    return table
+    return table(title, report.headings, (branch.cells() for branch in report.branches), ("ends",))
 
 
 def _events(report: BranchReport) -> str:
     """Folds and bifurcations, in the order of tau."""
-    kinds = {
-        "fold": "fold",
-        "bifurcation": "bifurcation",
-        "rank": "bifurcation to one rank more",
-        "family": "birth on the collapsed family",
-    }
+    from sphereufm.branches.report import EVENT_NAMES
+
     lines = [
-        f"  {report.parameter} = {e.tau:.6g}: {kinds[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
+        f"  {report.parameter} = {e.tau:.6g}: {EVENT_NAMES[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]

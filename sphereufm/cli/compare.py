@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import Live, remark, say, say_json, say_written
+from sphereufm.cli.printing import Live, give, remark, table
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -33,7 +34,7 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     short_help="Compare solvers from the same starts.",
     epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison",
 )
-@problem_options
+@partial(problem_options, needed=False)  # a suite stands in for a problem
 @click.option(
     "--suite",
     type=click.Choice(["small", "standard", "large", "others"]),
@@ -132,23 +133,13 @@ def compare(
         save_figure(convergence_figure(comparison), out / "convergence.png", dpi=120)
         save_figure(profiles_figure(comparison), out / "profiles.png", dpi=120)
         write_text(out / "report.html", comparison_html(comparison))
-    if as_json:
-        say_json(comparison.to_json())
-    else:
-        say(_table(comparison))
-        say_written(out, _FILES)
+    give(as_json, comparison.to_json(), [_table(comparison)], out, _FILES)
     if comparison.blas_threads is None:
         remark("Note: threadpoolctl is not installed, so BLAS was not held to one thread.")
     if not comparison.complete:
         raise KeyboardInterrupt
     first = [m.reached for m in comparison.measurements if m.solver == names[0]]
     return 0 if all(first) else 3
-
-
-# a suite stands in for a problem, so here no option that describes one is required
-for _option in compare.params:
-    if _option.name in ("dim", "tau"):
-        _option.required = False
 
 
 def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ...]:
@@ -186,18 +177,11 @@ def _show(live: Live, comparison: Comparison, instances: int) -> None:
     """Where the comparison is, with the table so far."""
     last = comparison.measurements[-1]
     place = comparison.instances.index(last.instance) + 1
-    table = _table(comparison)
-    table.caption = f"instance {place} of {instances}: {last.instance}, {last.solver}"
-    live(table.caption, table)
+    so_far = _table(comparison)
+    so_far.caption = f"instance {place} of {instances}: {last.instance}, {last.solver}"
+    live(so_far.caption, so_far)
 
 
 def _table(comparison: Comparison) -> Table:
     """One row a solver."""
-    from rich.table import Table
-
-    table = Table(title=comparison.title)
-    for column, heading in enumerate(comparison.headings):
-        table.add_column(heading, justify="right" if column else "left")
-    for row in comparison.texts():
-        table.add_row(*row)
-    return table
+    return table(comparison.title, comparison.headings, comparison.texts(), comparison.headings[:1])

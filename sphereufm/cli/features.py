@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,13 @@ from sphereufm.cli.options import (
     output_options,
     prepare_output,
 )
-from sphereufm.cli.printing import remark, say, say_json, say_written
+from sphereufm.cli.printing import give, remark
 from sphereufm.errors import InvalidInputError
-from sphereufm.files import write_text
+from sphereufm.files import write_json, write_text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sphereufm.placement.trajectory import Epoch
 
 
@@ -173,18 +174,14 @@ def _files(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool, ev
         files = [{"path": m.path, **m.to_json()} for m in found]
         data = {"format": FORMAT, "complete": complete, "files": files}
     if out is not None:
-        from sphereufm.plots.features import save_features
+        from sphereufm.plots.features import features_figure
         from sphereufm.report import features_html
 
-        _write(out, data, features_html(found[0].path, found[0].metrics, found[0].place, data))
-        save_features(found[0].metrics, out / "features.png")
-    if as_json:
-        say_json(data)
-    else:
-        say(*(m.text(len(paths) > 1, everything) for m in found))
-        if not everything:
-            remark("Every number with its convention: --all.")
-        say_written(out, _FILE)
+        page = features_html(found[0].path, found[0].metrics, found[0].place, data)
+        _write(out, _FILE, data, page, features_figure(found[0].metrics))
+    give(as_json, data, [m.text(len(paths) > 1, everything) for m in found], out, _FILE)
+    if not everything and not as_json:
+        remark("Every number with its convention: --all.")
     if not complete:
         raise KeyboardInterrupt
     return 0
@@ -208,17 +205,15 @@ def _trainings(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool
     if not any(epoch.metrics is not None for epoch in epochs):
         out = None
     if out is not None:
-        from sphereufm.plots.features import save_trajectory
+        from sphereufm.plots.features import trajectory_figure
         from sphereufm.report import trajectory_html
 
-        _write(out, data, trajectory_html(trainings, data))
-        save_trajectory(trainings, out / "trajectory.png")
-    if as_json:
-        say_json(data)
-    else:
-        for training in trainings:
-            say(*([f"{training.name}:"] if len(trainings) > 1 else []), *map(_line, training.epochs))
-        say_written(out, _TRAJECTORY)
+        _write(out, _TRAJECTORY, data, trajectory_html(trainings, data), trajectory_figure(trainings))
+    titles = [[f"{training.name}:"] if len(trainings) > 1 else [] for training in trainings]
+    lines = [
+        line for title, t in zip(titles, trainings, strict=True) for line in (*title, *map(_line, t.epochs))
+    ]
+    give(as_json, data, lines, out, _TRAJECTORY)
     if not complete:
         raise KeyboardInterrupt
     return 2 if any(epoch.error is not None for epoch in epochs) else 0
@@ -233,7 +228,10 @@ def _line(epoch: Epoch) -> str:
     return f"{name}  {'  '.join(shown)}"
 
 
-def _write(out: Path, data: dict[str, Any], page: str) -> None:
-    """Write the JSON and the report, each to a temporary name first."""
-    write_text(out / "features.json", json.dumps(data, allow_nan=False, indent=1) + "\n")
-    write_text(out / "report.html", page)
+def _write(out: Path, names: tuple[str, ...], data: dict[str, Any], page: str, figure: Figure) -> None:
+    """Write data, picture and page."""
+    from sphereufm.plots.saving import save_figure
+
+    write_json(out / names[0], data, indent=1)
+    save_figure(figure, out / names[1])
+    write_text(out / names[2], page)

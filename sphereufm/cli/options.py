@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -124,7 +124,11 @@ def size_options(command: _Command, needed: bool) -> _Command:
             "--bias", is_flag=True, default=None, help="Add a free bias to the logits, and minimise over it."
         ),
     )
-    command = loss_options(command)
+    return _decorated(loss_options(command), options)
+
+
+def _decorated(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
+    """The command with some options, in their order."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -152,9 +156,7 @@ def loss_options(command: _Command) -> _Command:
             "--offsets", metavar="FILE", help="K or K x K numbers that cross-entropy adds to the logits."
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _decorated(command, options)
 
 
 def _loss_names() -> list[str]:

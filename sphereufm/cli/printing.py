@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sphereufm.progress import Bar
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _KEY = "sphereufm.verbosity"
 # a pipe or a file has no width of its own: a table gets all it needs, or what COLUMNS says
@@ -73,7 +77,30 @@ def say_json(data: Any) -> None:
     click.echo(json.dumps(data, allow_nan=False))
 
 
-def say_written(folder: Path | None, names: tuple[str, ...]) -> None:
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str]) -> Table:
+    """A table of texts; the columns ``left`` begin at the left, numbers end at the right."""
+    from rich.table import Table
+
+    drawn = Table(title=title)
+    for heading in headings:
+        drawn.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def give(
+    as_json: bool, data: Any, results: Iterable[object], folder: Path | None, names: Sequence[str]
+) -> None:
+    """Print JSON data where a command was asked for them, else its results and the files that it wrote."""
+    if as_json:
+        say_json(data)
+    else:
+        say(*results)
+        say_written(folder, names)
+
+
+def say_written(folder: Path | None, names: Sequence[str]) -> None:
     """Name the files that were written, if any."""
     if folder is not None:
         say(f"Written: {', '.join(str(folder / name) for name in names)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +19,8 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import Live, say, say_json, say_written
-from sphereufm.files import write_text
+from sphereufm.cli.printing import Live, give
+from sphereufm.files import write_json
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -88,12 +87,8 @@ def solve(
         **_measured(problem, end),
     }
     if out is not None:
-        write_text(out / _FILE, json.dumps({**data, "X": end.X.tolist()}, allow_nan=False) + "\n")
-    if as_json:
-        say_json(data)
-    else:
-        say(_text(data, capabilities.cost_unit(problem)))
-        say_written(out, (_FILE,))
+        write_json(out / _FILE, {**data, "X": end.X.tolist()})
+    give(as_json, data, [_text(data, capabilities.cost_unit(problem))], out, (_FILE,))
     if data["stop_reason"] == _INTERRUPTED:
         raise KeyboardInterrupt
     return 0 if data["converged"] else 3

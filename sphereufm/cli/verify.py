@@ -21,7 +21,7 @@ from sphereufm.cli.options import (
     starts_option,
     time_limit_option,
 )
-from sphereufm.cli.printing import bar, is_watched, remark, say, say_json, say_written
+from sphereufm.cli.printing import bar, give, is_watched, remark, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -123,12 +123,8 @@ def verify(
             )
     if out is not None:
         _save(report, out)
-    if as_json:
-        say_json(report.to_json())
-    else:
-        summary = summarise(report)
-        say(_table(summary), _lines(summary))
-        say_written(out, _written(report))
+    summary = summarise(report)
+    give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))
     if is_interrupted(report):
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
@@ -152,19 +148,11 @@ def _written(report: LandscapeReport) -> tuple[str, ...]:
 
 def _table(summary: Summary) -> Table:
     """The rows, sorted by cost."""
-    from rich.table import Table
-
-    from sphereufm.landscape.report.summary import COLUMNS
-
-    table = Table(title=summary.title)
-    for key, heading in zip(("row", *COLUMNS), summary.headings, strict=True):
-        table.add_column(heading, justify="left" if key in _TEXTS else "right", overflow="fold")
-    for cells in islice(summary.cells(), _LONGEST_TABLE):
-        table.add_row(*cells)
+    drawn = table(summary.title, summary.headings, islice(summary.cells(), _LONGEST_TABLE), _TEXTS)
     hidden = len(summary.rows) - _LONGEST_TABLE
     if hidden > 0:
-        table.add_row("...", f"{hidden} more (all with --json or --out)")
-    return table
+        drawn.add_row("...", f"{hidden} more (all with --json or --out)")
+    return drawn
 
 
 def _lines(summary: Summary) -> str:

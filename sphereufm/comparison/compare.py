@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from sphereufm.comparison.peers import CLOCKS, Peer
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
-from sphereufm.files import write_text
+from sphereufm.files import write_json
 from sphereufm.notebook import counted, html_table
 from sphereufm.parallel import Workers
 from sphereufm.solvers import SOLVERS
@@ -141,7 +140,7 @@ class Comparison:
 
         Raises OutputError if the file cannot be written.
         """
-        write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
+        write_json(path, self.to_json(), indent=1)
 
 
 def compare_solvers(

@@ -56,6 +56,13 @@ def empty_axes() -> tuple[Figure, Axes]:
     return figure, bare(figure.add_subplot())
 
 
+def constrained(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that lays itself out."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def bare(axes: Axes, grid: bool = False) -> Axes:
     """Axes without a frame, with letters of one size."""
     axes.spines[["top", "right"]].set_visible(False)

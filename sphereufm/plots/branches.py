@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.branches.report import BranchReport
+from sphereufm.branches.report import EVENT_NAMES, BranchReport
 from sphereufm.landscape.report.summary import cost_heading
-from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, scale, whole_numbers
+from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, scale, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
-_WORDS = {
-    "fold": "fold",
-    "bifurcation": "bifurcation",
-    "rank": "bifurcation, one rank more",
-    "family": "birth on the collapsed family",
-}
 
 
 def branch_figure(report: BranchReport) -> Figure:
@@ -46,9 +40,8 @@ def branch_figure(report: BranchReport) -> Figure:
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
+    figure = constrained(7.6, 4.8)
     axes = bare(figure.add_subplot())
     highest = max((p.spectrum.morse_index for b in report.branches for p in b.points), default=1)
     norm, colours = Normalize(0, max(highest, 1)), colormaps["viridis"]
@@ -64,7 +57,12 @@ def branch_figure(report: BranchReport) -> Figure:
         events = [e for e in report.events if e.kind == kind]
         if events:
             axes.plot(
-                [e.tau for e in events], [e.cost for e in events], mark, color="k", ms=5, label=_WORDS[kind]
+                [e.tau for e in events],
+                [e.cost for e in events],
+                mark,
+                color="k",
+                ms=5,
+                label=EVENT_NAMES[kind],
             )
     axes.autoscale_view()
     costs = [p.cost for b in report.branches for p in b.points]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, row_marks
+from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, row_marks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def profiles_figure(comparison: Comparison) -> Figure:
 
     Result: not attached to any window.  A curve that ends below one: the solver failed on the rest.
     """
-    figure = _figure(9.6, 4.8)
+    figure = constrained(9.6, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_steps(left, comparison, performance_profile(comparison.measurements))
     left.set(
@@ -48,7 +48,7 @@ def convergence_figure(comparison: Comparison) -> Figure:
     """
     rows = -(-len(comparison.instances) // _COLUMNS)
     columns = min(_COLUMNS, len(comparison.instances))
-    figure = _figure(4.0 * columns, 2.6 * rows + 0.6)
+    figure = constrained(4.0 * columns, 2.6 * rows + 0.6)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, instance in itertools.zip_longest(panels, comparison.instances):
         if instance is None:
@@ -59,13 +59,6 @@ def convergence_figure(comparison: Comparison) -> Figure:
     figure.supylabel("relative gradient norm", fontsize=FONT)
     legend(figure, where="outside upper center")
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _style(comparison: Comparison, solver: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ import numpy as np
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.trajectory import Training
-from sphereufm.plots.axes import FONT, bare, legend, row_marks, scale, whole_numbers
-from sphereufm.plots.saving import save_figure
+from sphereufm.plots.axes import FONT, bare, constrained, legend, row_marks, scale, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +62,7 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
     >>> figure.axes[1].get_xlabel()
     'cosine of two centred class means'
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 7.6), layout="constrained")
+    figure = constrained(9.6, 7.6)
     gram, histogram, spectrum, classes = figure.subplots(2, 2).ravel()
     cosines = _cosines(metrics)
     K = len(cosines)
@@ -150,9 +146,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
 
     ``trainings``: several lie over one another, each with its own kind of line.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
+    figure = constrained(7.2, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
     before = 0
     for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
@@ -181,19 +175,3 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
             lower.plot([], [], dashes, color="#888888", label=training.name)
     legend(figure, where="outside lower center")
     return figure
-
-
-def save_features(metrics: CollapseMetrics, path: str | os.PathLike[str]) -> None:
-    """Write :func:`features_figure` as PNG.
-
-    Raises OutputError if the file cannot be written.
-    """
-    save_figure(features_figure(metrics), path)
-
-
-def save_trajectory(trainings: Sequence[Training], path: str | os.PathLike[str]) -> None:
-    """Write :func:`trajectory_figure` as PNG.
-
-    Raises OutputError if the file cannot be written.
-    """
-    save_figure(trajectory_figure(trainings), path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.plots.axes import FONT, bare, legend, plain_ticks, row_marks, whole_numbers
+from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, row_marks, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,12 +29,9 @@ def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
 
     ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
     """
-    from matplotlib.figure import Figure
-
     columns = sorted({line["cell"]["classes"] for line in index})
     rows = sorted({line["cell"]["per_class"] for line in index})
-    size = (2.8 * max(len(columns), 2) + 0.6, 2.2 * max(len(rows), 1) + 1.4)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = constrained(2.8 * max(len(columns), 2) + 0.6, 2.2 * max(len(rows), 1) + 1.4)
     grid = figure.subplots(max(len(rows), 1), max(len(columns), 1), squeeze=False, sharex=True)
     for i, n in enumerate(rows):
         for j, K in enumerate(columns):

@@ -41,13 +41,10 @@ def comparison_html(comparison: Comparison) -> str:
     ``comparison``: with at least one measurement.
     """
     from sphereufm.plots.comparison import convergence_figure, profiles_figure
-    from sphereufm.plots.saving import page_svg
 
-    figures = figure_html(page_svg(partial(profiles_figure, comparison), "profiles"), _PROFILES, wide=True)
+    figures = figure_html(partial(profiles_figure, comparison), "profiles", _PROFILES)
     if any(m.curve for m in comparison.measurements):
-        figures += figure_html(
-            page_svg(partial(convergence_figure, comparison), "descent"), _WAY_DOWN, wide=True
-        )
+        figures += figure_html(partial(convergence_figure, comparison), "descent", _WAY_DOWN)
     runs: list[list[Cell]] = [[_shown(getattr(m, key)) for key in _RUNS] for m in comparison.measurements]
     instances = counted(len(comparison.instances), "instance")
     return page_html(

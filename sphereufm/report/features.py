@@ -69,7 +69,6 @@ def features_html(
     ``source``: the file, as the user named it; ``data``: what ``features.json`` holds.
     """
     from sphereufm.plots.features import cosine_bins, features_figure
-    from sphereufm.plots.saving import page_svg
 
     remarks = metrics.conventions | metrics.undefined
     numbers = {name: getattr(metrics, name) for name in _MEASURES} | metrics.variants
@@ -86,7 +85,7 @@ def features_html(
         verdict=_verdict(metrics, place),
         facts=[_NUMERICAL, *data["read"], *metrics.notes, *place.notes],
         body=section_html("Reading", _reading(metrics))
-        + figure_html(page_svg(partial(features_figure, metrics), "features"), _FIGURE, wide=True)
+        + figure_html(partial(features_figure, metrics), "features", _FIGURE)
         + section_html(
             "Collapse", table_html("measures", ["measure", "value", "convention, or why undefined"], measures)
         )
@@ -106,7 +105,6 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
     ``data``: what ``features.json`` holds.
     """
     from sphereufm.plots.features import trajectory_figure
-    from sphereufm.plots.saving import page_svg
 
     rows: list[list[Cell]] = [
         [
@@ -126,9 +124,7 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
         title=f"Features over {counted(len(rows), 'epoch')}: {', '.join(t.name for t in trainings)}",
         verdict=verdicts[0] if verdicts else "No epoch could be measured.",
         facts=[_NUMERICAL],
-        body=figure_html(
-            page_svg(partial(trajectory_figure, trainings), "trajectory"), _TRAJECTORY, wide=True
-        )
+        body=figure_html(partial(trajectory_figure, trainings), "trajectory", _TRAJECTORY)
         + section_html("Epochs", table_html("epochs", headings, rows, marks="")),
         data=data,
         scripts=("table.js", "marks.js"),

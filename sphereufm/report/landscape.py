@@ -83,10 +83,8 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
 
 def _figures(report: LandscapeReport) -> str:
     """The pictures of the whole landscape."""
-    from sphereufm.plots.saving import page_svg
-
     return "".join(
-        figure_html(page_svg(partial(draw, report), f"figure{number}"), caption)
+        figure_html(partial(draw, report), f"figure{number}", caption, wide=False)
         for number, (draw, caption) in enumerate(_pictures(report))
     )
 

@@ -10,16 +10,20 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from sphereufm.errors import UnreadableFileError
+from sphereufm.notebook import shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ASSETS = "assets"
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -40,7 +44,7 @@ class Opener:
     index: int
 
 
-Cell: TypeAlias = str | float | tuple[float, float] | list[float] | Link | Opener | None
+Cell: TypeAlias = str | float | tuple[float, float] | Link | Opener | None
 
 
 def page_html(
@@ -128,9 +132,14 @@ def section_html(heading: str, content: str) -> str:
     return f"<h2>{escape(heading)}</h2>\n{content}\n"
 
 
-def figure_html(svg: str, caption: str, *, wide: bool = False) -> str:
-    """Return a figure: an SVG element with a caption, which also names it for screen readers."""
-    named = svg.replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
+def figure_html(draw: Callable[[], Figure], name: str, caption: str, *, wide: bool = True) -> str:
+    """Return a figure as an SVG element with a caption, which also names it for screen readers.
+
+    ``name``: starts every id in it.
+    """
+    from sphereufm.plots.saving import page_svg
+
+    named = page_svg(draw, name).replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
     opening = '<figure class="wide">' if wide else "<figure>"
     return f"{opening}{named}<figcaption>{escape(caption)}</figcaption></figure>"
 
@@ -185,8 +194,7 @@ def _cell(value: Cell) -> str:
         return f'<td data-key="{value.index}">{button}</td>'
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"
-    low, high = value if isinstance(value, tuple | list) else (value, value)
-    text = f"{low:.6g}" if low == high else f"{low:.6g} .. {high:.6g}"
+    text, low = shown(value), value[0] if isinstance(value, tuple) else value
     return f'<td data-key="{low!r}">{text}</td>' if math.isfinite(low) else f"<td>{text}</td>"
 
 

@@ -50,14 +50,13 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
 
     ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
     """
-    from sphereufm.plots.saving import page_svg
     from sphereufm.plots.sweeps import phase_diagram_figure
 
     return page_html(
         title=f"Sweep of {counted(len(index), 'landscape')}",
         verdict=_verdict(index),
         facts=[_FILES],
-        body=figure_html(page_svg(partial(phase_diagram_figure, index), "phases"), _DIAGRAM, wide=True)
+        body=figure_html(partial(phase_diagram_figure, index), "phases", _DIAGRAM)
         + section_html("Cells", table_html("cells", _HEADINGS, map(_row, index), _FILTERS, marks="")),
         data={"format": "sphereufm-sweep-index/1", "cells": list(index)},
         scripts=("table.js", "filters.js", "marks.js"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sphereufm.errors import OutputError
-from sphereufm.files import write_text
+from sphereufm.files import write_json
 from sphereufm.sweeps.grid import Cell
 
 _BULKY = "landscape"
@@ -58,7 +58,7 @@ class SweepFolder:
         """
         place = self.path / "sweep.json"
         if not place.exists():
-            self._write(place, {"format": "sphereufm-sweep/1", **settings})
+            write_json(place, {"format": "sphereufm-sweep/1", **settings})
             return
         there = self.read(place)
         differ = sorted(k for k, v in settings.items() if there.get(k) != v)
@@ -87,7 +87,7 @@ class SweepFolder:
 
     def store(self, cell: Cell, data: Mapping[str, Any]) -> None:
         """Store one cell."""
-        self._write(self._place(cell), data)
+        write_json(self._place(cell), data)
 
     def _place(self, cell: Cell) -> Path:
         """File of one cell."""
@@ -99,15 +99,10 @@ class SweepFolder:
         for place in sorted(self.cells.glob("*.json")):
             data = self.read(place)
             lines.append({key: value for key, value in data.items() if key != _BULKY})
-        self._write(self.path / "index.json", {"format": "sphereufm-sweep-index/1", "cells": lines})
+        write_json(self.path / "index.json", {"format": "sphereufm-sweep-index/1", "cells": lines})
         return lines
 
     @staticmethod
     def read(place: Path) -> Any:
         """One JSON file."""
         return json.loads(place.read_text(encoding="utf-8"))
-
-    @staticmethod
-    def _write(place: Path, data: Mapping[str, Any]) -> None:
-        """Write aside, and rename."""
-        write_text(place, json.dumps(data) + "\n")

@@ -32,49 +32,35 @@ def problem_from_json(data: Mapping[str, Any]) -> UFMProblem | ExpressionProblem
     return UFMProblem.from_json(data)
 
 
+_ABOUT = ("certificate", "sentence", "reason", "optimality_gap", "gap_method")
+_COUNTS = ("rank", "morse_index", "nullity", "orbit_dimension", "min_eigenvalue")
+
+
 def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
     """One row of the report."""
-    if isinstance(entry, CriticalFamily):
-        own: dict[str, Any] = {
-            "family": entry.name,
-            "rank": list(entry.rank),
-            "morse_index": list(entry.morse_index),
-            "nullity": list(entry.nullity),
-            "orbit_dimension": list(entry.orbit_dimension),
-            "min_eigenvalue": None if entry.min_eigenvalue is None else list(entry.min_eigenvalue),
-            "members": [entry_to_json(m) for m in entry.members],
-        }
-    else:
-        own = {
-            "family": None,
-            "rank": entry.rank,
-            "morse_index": entry.morse_index,
-            "nullity": entry.nullity,
-            "orbit_dimension": entry.orbit_dimension,
-            "min_eigenvalue": entry.min_eigenvalue,
-            "claims": list(entry.claims),
-            "isotropy_order": _large_to_json(entry.isotropy_order),
-            "permutation_copies": _large_to_json(entry.permutation_copies),
-            # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
-            "relative_gradient_norm": entry.relative_gradient_norm
-            if math.isfinite(entry.relative_gradient_norm)
-            else None,
-            "eigenvalues": entry.spectrum.eigenvalues.tolist(),
-            "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
-            "normal_copies": entry.spectrum.normal_copies,
-            "point": entry.X.tolist(),
-        }
-    return {
+    data: dict[str, Any] = {
         "cost": entry.cost,
         "kind": entry.kind.name,
         "status": entry.status.name,
         "hits": entry.hits,
-        "certificate": entry.certificate,
-        "sentence": entry.sentence,
-        "reason": entry.reason,
-        "optimality_gap": entry.optimality_gap,
-        "gap_method": entry.gap_method,
-        **own,
+        **{name: getattr(entry, name) for name in _ABOUT},
+        "family": entry.name if isinstance(entry, CriticalFamily) else None,
+        **{name: plain(getattr(entry, name)) for name in _COUNTS},
+    }
+    if isinstance(entry, CriticalFamily):
+        return {**data, "members": [entry_to_json(member) for member in entry.members]}
+    norm = entry.relative_gradient_norm
+    return {
+        **data,
+        "claims": list(entry.claims),
+        "isotropy_order": _large_to_json(entry.isotropy_order),
+        "permutation_copies": _large_to_json(entry.permutation_copies),
+        # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
+        "relative_gradient_norm": norm if math.isfinite(norm) else None,
+        "eigenvalues": entry.spectrum.eigenvalues.tolist(),
+        "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
+        "normal_copies": entry.spectrum.normal_copies,
+        "point": entry.X.tolist(),
     }
 
 
@@ -85,11 +71,7 @@ def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
         "kind": CriticalPointKind[data["kind"]],
         "status": Status[data["status"]],
         "hits": int(data["hits"]),
-        "optimality_gap": data["optimality_gap"],
-        "gap_method": data["gap_method"],
-        "certificate": data.get("certificate"),
-        "sentence": data.get("sentence", ""),
-        "reason": data.get("reason", ""),
+        **{name: data[name] for name in _ABOUT if name in data},
     }
     if data["family"] is not None:
         members = tuple(m for m in map(entry_from_json, data["members"]) if isinstance(m, CriticalPoint))

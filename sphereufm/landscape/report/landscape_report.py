@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.files import write_text
+from sphereufm.files import write_json
 from sphereufm.landscape.points import (
     CriticalFamily,
     CriticalPoint,
@@ -223,7 +223,7 @@ class LandscapeReport:
         OutputError
             If the file cannot be written.
         """
-        write_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
+        write_json(path, self.to_json(), indent=1)
 
 
 def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> LandscapeReport:
