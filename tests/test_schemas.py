@@ -2,24 +2,26 @@
 
 import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from sphereufm import UFMProblem, verify_landscape
+
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = json.loads((ROOT / "docs" / "schemas" / "landscape.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def landscape() -> Any:
-    """The example of the documentation."""
-    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return json.loads(block)
+    """A real report, whose second row is a family."""
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1)
+    data = json.loads(json.dumps(verify_landscape(problem, starts=6).to_json()))
+    assert data["critical"][1]["family"]
+    return data
 
 
 def changed(document: Any, path: tuple[str | int, ...], value: Any) -> Any:
@@ -39,7 +41,7 @@ def test_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_example_of_the_documentation_is_accepted(landscape: Any) -> None:
+def test_a_report_is_accepted(landscape: Any) -> None:
     VALIDATOR.validate(landscape)
 
 
