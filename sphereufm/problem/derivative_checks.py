@@ -106,17 +106,7 @@ def check_gradient(
     point = problem.at(X)
     slope = float((point.gradient * U).sum())
     found = _model_errors(problem, X, U, lambda t: t * slope)
-    order, hidden = _observed_order(found), _is_hidden(found)
-    tangency = _relative(point.gradient - project(X, point.gradient), point.gradient)
-    return DerivativeCheck(
-        passed=not hidden and order >= 2.0 - _ORDER_SLACK and tangency <= _RELATIVE,
-        inconclusive=hidden,
-        observed_order=order,
-        expected_order=2.0,
-        steps=_STEPS,
-        errors=found.errors,
-        tangency_error=tangency,
-    )
+    return _judged(found, 2.0, _relative(point.gradient - project(X, point.gradient), point.gradient))
 
 
 def check_hessian(
@@ -142,22 +132,10 @@ def check_hessian(
     HU, HV, HW = (point.hessian_product(T) for T in (U, V, 0.7 * U - 1.3 * V))
     slope, curvature = float((point.gradient * U).sum()), float((HU * U).sum())
     found = _model_errors(problem, X, U, lambda t: t * slope + 0.5 * t * t * curvature)
-    order, hidden = _observed_order(found), _is_hidden(found)
-    tangency = _relative(HU - project(X, HU), HU)
     linearity = _relative(HW - 0.7 * HU + 1.3 * HV, HW)
     across = abs(float((HU * V).sum()) - float((HV * U).sum()))
     symmetry = across / max(float(np.linalg.norm(HU)), float(np.linalg.norm(HV)), 1e-300)
-    return DerivativeCheck(
-        passed=not hidden and order >= 3.0 - _ORDER_SLACK and max(tangency, linearity, symmetry) <= _RELATIVE,
-        inconclusive=hidden,
-        observed_order=order,
-        expected_order=3.0,
-        steps=_STEPS,
-        errors=found.errors,
-        tangency_error=tangency,
-        linearity_error=linearity,
-        symmetry_error=symmetry,
-    )
+    return _judged(found, 3.0, _relative(HU - project(X, HU), HU), linearity, symmetry)
 
 
 def _point(problem: SphereProblem, X: Array | None, rng: np.random.Generator) -> Array:
@@ -183,6 +161,23 @@ def _model_errors(problem: SphereProblem, X: Array, U: Array, model: _Model) -> 
         errors=np.abs(after - before - expected),
         rounding=float(np.finfo(np.float64).eps * np.abs([before, *after]).max()),
         change=float(np.abs([after - before, expected]).max()),
+    )
+
+
+def _judged(found: _Errors, expected: float, tangency: float, *more: float) -> DerivativeCheck:
+    """The outcome: ``more`` are errors of linearity and symmetry."""
+    order, hidden = _observed_order(found), _is_hidden(found)
+    linearity, symmetry = more or (None, None)
+    return DerivativeCheck(
+        passed=not hidden and order >= expected - _ORDER_SLACK and max((tangency, *more)) <= _RELATIVE,
+        inconclusive=hidden,
+        observed_order=order,
+        expected_order=expected,
+        steps=_STEPS,
+        errors=found.errors,
+        tangency_error=tangency,
+        linearity_error=linearity,
+        symmetry_error=symmetry,
     )
 
 

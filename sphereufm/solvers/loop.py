@@ -16,7 +16,7 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.batch import take
 from sphereufm.solvers.escape import negative_curvature, newton_length, slide
 from sphereufm.solvers.oracle import LEAST_SCALE, Oracle, Points, relative_norms
-from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at, history
+from sphereufm.solvers.record import Clock, Entry, Watch, frobenius, gap_at, history
 from sphereufm.solvers.result import Calls, Settings, SolverResult
 from sphereufm.solvers.stop import StopReason
 from sphereufm.solvers.strategy import Solver, Step, Strategy
@@ -136,7 +136,7 @@ class _Batch:
         self.seconds = np.zeros(size)
         self.calls = np.zeros((3, size), dtype=np.intp)
         self.escaped = np.zeros(size, dtype=np.intp)
-        self.logs: list[list[tuple[float, ...]]] = [[] for _ in range(size)]
+        self.logs: list[list[Entry]] = [[] for _ in range(size)]
         # of the running items
         self.running = _Running.begin(size, settings.tolerance)
         # whether no item has settled or lingers
@@ -342,6 +342,7 @@ class _Batch:
                     seconds=float(self.seconds[i]),
                     escaped_saddles=int(self.escaped[i]),
                     solver=solver,
+                    unit=capabilities.cost_unit(self.problem),
                     history=history(self.logs[i]) if self.watch.record else None,
                 )
             )

@@ -76,6 +76,12 @@ class Points:
         """The same for some items."""
         return dataclasses.replace(batch.take(self, rows), evaluation=None)
 
+    def moved(self, accepted: NDArray[np.bool_], trial: Points) -> Points:
+        """These, and those of ``trial`` where it is accepted."""
+        if accepted.all():
+            return trial
+        return self.replace(accepted, trial.take(accepted)) if accepted.any() else self
+
     def replace(self, rows: Rows | NDArray[np.bool_], other: Points) -> Points:
         """A copy with some items taken from ``other``, which holds only those."""
         return dataclasses.replace(batch.put(self, rows, other), evaluation=None)

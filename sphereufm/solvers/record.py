@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.result import Calls, History, Progress
 
 Callback = Callable[[Progress], object]
+# an iterate without its point, and its gap
+Entry: TypeAlias = tuple[Progress, float]
 
 
 class Clock:
@@ -71,7 +74,7 @@ class Watch:
         points: Points,
         iteration: int,
         clock: Clock,
-        logs: list[list[tuple[float, ...]]],
+        logs: list[list[Entry]],
     ) -> NDArray[np.bool_]:
         """Look at every running item; returns where the callback asked to stop."""
         stop = np.zeros(oracle.items.size, dtype=bool)
@@ -81,47 +84,23 @@ class Watch:
         for row, item in enumerate(oracle.items.tolist()):
             progress = _progress(oracle, points, row, iteration, now)
             if self.record:
-                calls = progress.calls
-                logs[item].append(
-                    (
-                        iteration,
-                        progress.cost,
-                        progress.gradient_norm,
-                        progress.relative_gradient_norm,
-                        gap_at(oracle.problem, progress.X),
-                        calls.cost,
-                        calls.gradient,
-                        calls.hessian,
-                        now,
-                    )
-                )
+                gap = gap_at(oracle.problem, progress.X)
+                # iterates would take the memory of the whole way
+                logs[item].append((replace(progress, X=np.empty(0)), gap))
             if self.callback is not None:
                 stop[row] = bool(self.callback(progress))
         clock.uncharged(now)
         return stop
 
 
-def history(log: list[tuple[float, ...]]) -> History:
+def history(log: list[Entry]) -> History:
     """Columns of a log as arrays."""
-    columns = list(zip(*log, strict=True))
-
-    def whole(i: int) -> NDArray[np.intp]:
-        return np.array(columns[i], dtype=np.intp)
-
-    def real(i: int) -> Array:
-        return np.array(columns[i], dtype=np.float64)
-
-    return History(
-        iteration=whole(0),
-        cost=real(1),
-        gradient_norm=real(2),
-        relative_gradient_norm=real(3),
-        gap=real(4),
-        cost_calls=whole(5),
-        gradient_calls=whole(6),
-        hessian_calls=whole(7),
-        seconds=real(8),
-    )
+    seen, gaps = zip(*log, strict=True)
+    own = ("iteration", "cost", "gradient_norm", "relative_gradient_norm", "seconds")
+    columns = {name: np.array([getattr(each, name) for each in seen]) for name in own}
+    for kind in ("cost", "gradient", "hessian"):
+        columns[f"{kind}_calls"] = np.array([getattr(each.calls, kind) for each in seen])
+    return History(gap=np.array(gaps), **columns)
 
 
 def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds: float) -> Progress:

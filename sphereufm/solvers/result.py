@@ -28,8 +28,8 @@ class Settings:
     max_seconds: float | None = None
     processor_time: bool = False  #: whether seconds are processor time of this process; else wall time
     max_calls: int | None = None  #: cost, gradient and Hessian calls in all; never exceeded
-    #: Stop when :func:`~sphereufm.problem.theory.gap.optimality_gap` is at most this, in nats; cross-entropy
-    #: problems only.
+    #: Stop when :func:`~sphereufm.problem.own_costs.as_problem.optimality_gap` is at most this, in the cost's unit;
+    #: only of problems that have one.
     gap_tolerance: float | None = None
     #: Whether to look for negative curvature where the gradient meets the tolerance, and to leave along it.
     escape_saddles: bool = True
@@ -123,6 +123,8 @@ class SolverResult:
         How many times the run left a saddle along negative curvature.
     solver : str
         Name of the solver.
+    unit : str
+        Of the cost, where it has one.
     history : History or None
         Given if it was asked for.
 
@@ -144,6 +146,7 @@ class SolverResult:
     seconds: float
     escaped_saddles: int
     solver: str
+    unit: str = ""
     history: History | None = None
 
     def __repr__(self) -> str:
@@ -157,7 +160,7 @@ class SolverResult:
         """Return the table that a notebook shows."""
         calls = ", ".join(f"{count} {name}" for name, count in asdict(self.calls).items())
         rows = (
-            ("cost", f"{self.cost:.12g} nats"),
+            ("cost", f"{self.cost:.12g} {self.unit}".rstrip()),
             ("relative gradient norm", f"{self.relative_gradient_norm:.3g}"),
             ("stop reason", f"{self.stop_reason.name}: {self.stop_reason.value}"),
             ("iterations", str(self.iterations)),

@@ -10,12 +10,12 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres
 from sphereufm.geometry.symmetry.groups import (
     ColumnPermutations,
+    OrbitTangent,
     SymmetryGroup,
     numerical_rank,
     orbit_dimension,
     principal_frame,
     vertical_basis,
-    vertical_part,
 )
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.testing import group_elements, group_permutations, points, ufm_problems
@@ -123,9 +123,9 @@ def test_vertical_and_horizontal_parts_are_the_orthogonal_splitting(data):
     U = rng.standard_normal((2, *X.shape))
     basis = vertical_basis(X).reshape(-1, X.size)
     expected = (U.reshape(2, -1) @ basis.T @ basis).reshape(U.shape)
-    np.testing.assert_allclose(vertical_part(X, U), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(OrbitTangent(X).vertical(U), expected, rtol=0, atol=1e-12)
     # the normal equations: V X^T is symmetric for a horizontal V
-    for V in U - vertical_part(X, U):
+    for V in U - OrbitTangent(X).vertical(U):
         np.testing.assert_allclose(V @ X.T, X @ V.T, rtol=0, atol=1e-12)
 
 
@@ -136,7 +136,7 @@ def test_gradient_is_horizontal(data):
     X = data.draw(points(problem))
     point = problem.at(X)
     scale = float(point.gradient_scale.max())
-    np.testing.assert_allclose(vertical_part(X, point.gradient), 0.0, rtol=0, atol=2e-13 * scale)
+    np.testing.assert_allclose(OrbitTangent(X).vertical(point.gradient), 0.0, rtol=0, atol=2e-13 * scale)
 
 
 @given(st.data())

@@ -216,7 +216,8 @@ def test_kept_steps_are_those_of_a_fresh_run_with_the_smaller_radius():
     path = strategy._truncated_cg(points, rows, radius)
     for level in range(4):
         fresh = strategy._truncated_cg(points, rows, radius / 4.0**level)
-        assert np.allclose(path.steps[level], fresh.steps[0], atol=1e-12)
+        path.level[:] = level
+        assert np.allclose(path.current()[0], fresh.current()[0], atol=1e-12)
         assert np.allclose(path.decrease[:, level], fresh.decrease[:, 0], rtol=1e-10)
 
 
@@ -224,7 +225,8 @@ def test_predicted_decrease_is_that_of_the_model():
     oracle, points = oracle_at(PROBLEM, size=2)
     path = TrustRegion().start(oracle, points)._truncated_cg(points, np.arange(2), np.array([0.3, 5.0]))
     for level in range(3):
-        U = path.steps[level]
+        path.level[:] = level
+        U = path.current()[0]
         image = oracle.hessian(points, U, np.ones(2, dtype=bool))
         model = inner(points.gradient, U) + 0.5 * inner(U, image)
         assert np.allclose(path.decrease[:, level], -model, rtol=1e-10)

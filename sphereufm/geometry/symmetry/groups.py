@@ -339,32 +339,20 @@ def vertical_basis(X: Array, rank: int | None = None) -> Array:
     return basis
 
 
-def vertical_part(X: Array, U: Array, rank: int | None = None) -> Array:
-    """Orthogonal projection of ``U``, shape ``(..., d, M)``, to the tangent space of the orbit of ``X``.
+class OrbitTangent:
+    """The vertical space at one point ``X``, shape ``(d, M)``, made once and used for many tangent vectors.
 
     The skew matrix with ``Omega X`` nearest to ``U`` solves ``Omega Q + Q Omega = U X^T - X U^T`` with ``Q = X
     X^T``: entry by entry in the eigenbasis of ``Q``.  No basis of the orbit is formed, so ``d`` and ``M`` may
     be large.
-
-    * ``X``, shape ``(d, M)``.
-    * ``U``, shape ``(..., d, M)``.
-    * ``rank``: rank of ``X``, where it is known better than by its singular values.
-    """
-    return OrbitTangent(X, rank).vertical(U)
-
-
-class OrbitTangent:
-    """The vertical space at one point, made once and used for many tangent vectors.
-
-    ``X``, shape ``(d, M)``; ``rank``: rank of ``X``, where it is known better than by its singular values.
     """
 
-    def __init__(self, X: Array, rank: int | None = None) -> None:
+    def __init__(self, X: Array) -> None:
         left, sigma, right = np.linalg.svd(X, full_matrices=False)
         if len(sigma) < len(left):
             left = np.linalg.svd(X, full_matrices=True)[0]
         self.X = X
-        self.rank = int((sigma > RANK_TOLERANCE * sigma[0]).sum()) if rank is None else rank
+        self.rank = int((sigma > RANK_TOLERANCE * sigma[0]).sum())
         r = self.rank
         squares = np.zeros(len(left))
         squares[:r] = np.square(sigma[:r])

@@ -7,14 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, carriers
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
-from sphereufm.landscape.orbits.nonisolated import gather_families
+from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
 from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
@@ -30,14 +28,6 @@ _MEMBERS_A_RANK = 4
 _SAME_POINT = 1e-5
 # Steps that one search for a symmetry of a point may take.
 _ISOTROPY_WORK = 5000
-
-# A family is called the first of these that one of its exhibited members is.
-_WORST_FIRST = (
-    CriticalPointKind.DEGENERATE,
-    CriticalPointKind.LOCAL_MINIMUM,
-    CriticalPointKind.STRICT_SADDLE,
-    CriticalPointKind.GLOBAL_MINIMUM,
-)
 
 
 @dataclass(eq=False)
@@ -148,26 +138,12 @@ class Collection:
         members: dict[str, list[CriticalPoint]] = {}
         for name, each in ranks:
             members.setdefault(name, []).extend(next(rest) for _ in each)
-        families = [self._family(name, own) for name, own in members.items()]
+        families = [family_of(name, own, self._hits[name]) for name, own in members.items()]
         # on finitely many points every one is a local minimiser, vacuously: none is spurious
         if self.problem.spheres.dimension:
             points = name_spurious(self.problem, points, capabilities.known_minimum(self.problem))
         entries = gather_families(self.problem, points)
         return sorted([*entries, *families], key=lambda entry: entry.cost)
-
-    def _family(self, name: str, members: list[CriticalPoint]) -> CriticalFamily:
-        """One entry for a family: degenerate if an exhibited member is."""
-        kinds = {m.kind for m in members}
-        best = min(members, key=lambda m: np.inf if m.optimality_gap is None else m.optimality_gap)
-        return CriticalFamily(
-            name=name,
-            cost=members[0].cost,
-            members=tuple(members),
-            kind=next(kind for kind in _WORST_FIRST if kind in kinds),
-            hits=self._hits[name],
-            optimality_gap=best.optimality_gap,
-            gap_method=best.gap_method,
-        )
 
 
 def _classified(task: tuple[SphereProblem, Found, int, bool]) -> CriticalPoint:

@@ -17,6 +17,7 @@ family without negative ones consists of local minimisers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ _MIXTURES = 8
 # Orbits that are tried at most: where more are degenerate, following all would take longer than the search.
 _MOST_FOLLOWED = 200
 _UNKNOWNS = 300
+# A family is called the first of these that one of its exhibited members is.
 _WORST_FIRST = (
     CriticalPointKind.DEGENERATE,
     CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
@@ -108,21 +110,28 @@ def _family(
     """One entry for all members of a level."""
     members = [points[i] for i in level]
     dimension = min(dimensions[i] for i in level)
-    best = min(members, key=lambda m: float("inf") if m.optimality_gap is None else m.optimality_gap)
     fine = all(capabilities.pulls_are_rounding(problem, member.X) for member in members)
-    kinds = {member.kind for member in members}
-    kind = next(kind for kind in _WORST_FIRST if kind in kinds)
+    name = f"{'unresolved' if fine else 'nonisolated'}-{dimension}"
+    family = family_of(name, members, sum(member.hits for member in members))
     regular = [points[i] for i in level if points[i].nullity == dimensions[i]]
-    if any(member.kind is CriticalPointKind.DEGENERATE for member in regular):
-        # Morse-Bott there: local minimisers
-        above = any(member.has_lower for member in members)
-        kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if above else CriticalPointKind.LOCAL_MINIMUM
+    if all(member.kind is not CriticalPointKind.DEGENERATE for member in regular):
+        return family
+    # Morse-Bott there: local minimisers
+    above = any(member.has_lower for member in members)
+    kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if above else CriticalPointKind.LOCAL_MINIMUM
+    return replace(family, kind=kind)
+
+
+def family_of(name: str, members: Sequence[CriticalPoint], hits: int) -> CriticalFamily:
+    """One entry for a family: degenerate if an exhibited member is."""
+    kinds = {member.kind for member in members}
+    best = min(members, key=lambda m: float("inf") if m.optimality_gap is None else m.optimality_gap)
     return CriticalFamily(
-        name=f"{'unresolved' if fine else 'nonisolated'}-{dimension}",
+        name=name,
         cost=members[0].cost,
         members=tuple(members),
-        kind=kind,
-        hits=sum(member.hits for member in members),
+        kind=next(kind for kind in _WORST_FIRST if kind in kinds),
+        hits=hits,
         optimality_gap=best.optimality_gap,
         gap_method=best.gap_method,
     )

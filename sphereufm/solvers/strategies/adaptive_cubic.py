@@ -16,10 +16,9 @@ from sphereufm.errors import check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, Rows
 from sphereufm.solvers.strategies.krylov import Krylov
-from sphereufm.solvers.strategies.trust_region import actual_decrease
+from sphereufm.solvers.strategies.trust_region import ACCEPT, try_step
 from sphereufm.solvers.strategy import Step
 
-_ACCEPT = 0.1
 _GOOD = 0.9
 _SHRINK = 0.1
 _GROW = 5.0
@@ -77,24 +76,18 @@ class _Run:
         """Minimise each item's cubic model, and try the steps together."""
         self._renew(points)
         U, decrease = self._model_steps(points)
-        none = np.zeros(decrease.size, dtype=bool)
-        if not self.oracle.affordable(2).all():
+        tried = try_step(self.oracle, points, U, decrease)
+        if tried is None:
+            none = np.zeros(decrease.size, dtype=bool)
             return Step(points, none, none)
-        ray = self.oracle.ray(points, U)
-        trial = self.oracle.at(ray.at(np.ones(decrease.size)))
-        usable = trial.finite & (decrease > 0.0)
-        ratio = actual_decrease(points, trial, ray) / np.where(decrease > 0.0, decrease, 1.0)
-        rho = np.where(usable & np.isfinite(ratio), ratio, -np.inf)
-        self.moved = accepted = rho > _ACCEPT
+        trial, rho = tried
+        self.moved = accepted = rho > ACCEPT
         factor = np.where(rho > _GOOD, _SHRINK, np.where(accepted, 1.0, _GROW))
         felt = np.where(accepted, 0.0, _FELT * self.space.largest(np.arange(decrease.size)))
         self.sigma = np.maximum(self.sigma * factor, np.maximum(felt, 1e-300))
         self.rejections = np.where(accepted, 0, self.rejections + 1)
         stalled = (self.rejections > _MOST_REJECTIONS) | ~(accepted | (decrease > 0.0))
-        moved = trial if accepted.all() else points
-        if accepted.any() and not accepted.all():
-            moved = points.replace(accepted, trial.take(accepted))
-        return Step(moved, stalled, ~trial.finite)
+        return Step(points.moved(accepted, trial), stalled, ~trial.finite)
 
     def _renew(self, points: Points) -> None:
         """Begin the spaces of items that have moved, and choose the regularisation of new ones."""

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array, project
+from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
 from sphereufm.solvers.strategies.step_path import LEVELS, SHRINK, StepPath
 from sphereufm.solvers.strategy import Step
 
-_ACCEPT = 0.1
+ACCEPT = 0.1
 _GOOD = 0.75
 _LEAST_RADIUS = 1e-14
 # costs that differ by fewer roundings than this are compared by slopes
@@ -67,7 +68,7 @@ class _Run:
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
-        self.radius, self.path = self.radius[rows], self.path.take(rows)
+        self.radius, self.path = self.radius[rows], batch.take(self.path, rows)
 
     def forget(self, rows: NDArray[np.bool_]) -> None:
         """Start afresh with some items."""
@@ -78,19 +79,15 @@ class _Run:
         """Try the step for the current radius."""
         self._solve_where_needed(points)
         U, predicted, boundary = self.path.current()
-        ray = self.oracle.ray(points, U)
-        none = np.zeros(self.radius.size, dtype=bool)
-        if not self.oracle.affordable(2).all():
+        tried = try_step(self.oracle, points, U, predicted)
+        if tried is None:
+            none = np.zeros(self.radius.size, dtype=bool)
             return Step(points, none, none)
-        trial = self.oracle.at(ray.at(np.ones(self.radius.size)))
-        rho = _ratio(actual_decrease(points, trial, ray), predicted)
-        accepted = trial.finite & (rho > _ACCEPT)
+        trial, rho = tried
+        accepted = rho > ACCEPT
         self._next_radius(rho, accepted, boundary)
-        moved = trial if accepted.all() else points
-        if accepted.any() and not accepted.all():
-            moved = points.replace(accepted, trial.take(accepted))
         stalled = (self.radius < _LEAST_RADIUS * self.largest) | ~(predicted > 0.0)
-        return Step(moved, stalled & ~accepted, ~trial.finite)
+        return Step(points.moved(accepted, trial), stalled & ~accepted, ~trial.finite)
 
     def _solve_where_needed(self, points: Points) -> None:
         """Truncated CG for the items whose kept steps are used up or out of date."""
@@ -101,7 +98,9 @@ class _Run:
             self.path = self._truncated_cg(points, np.arange(needed.size), self.radius)
         else:
             rows = np.flatnonzero(needed)
-            self.path.put(rows, self._truncated_cg(points.take(rows), rows, self.radius[rows]))
+            self.path = batch.put(
+                self.path, rows, self._truncated_cg(points.take(rows), rows, self.radius[rows])
+            )
 
     def _next_radius(self, rho: Array, accepted: NDArray[np.bool_], boundary: NDArray[np.bool_]) -> None:
         """Shrink to the next kept step after a rejection; grow after a good step to the boundary."""
@@ -163,7 +162,14 @@ def actual_decrease(points: Points, trial: Points, ray: Ray) -> Array:
     return np.where(np.abs(difference) > _TRUSTED * points.noise, difference, slopes)
 
 
-def _ratio(actual: Array, predicted: Array) -> Array:
-    """Actual over predicted decrease; minus infinity where either means nothing."""
-    ratio = actual / np.where(predicted > 0.0, predicted, 1.0)
-    return np.where((predicted > 0.0) & np.isfinite(ratio), ratio, -np.inf)
+def try_step(oracle: Oracle, points: Points, U: Array, predicted: Array) -> tuple[Points, Array] | None:
+    """Points at the ends of the steps, and actual over predicted decrease, minus infinity where it means nothing.
+
+    None where the budget does not allow it.
+    """
+    if not oracle.affordable(2).all():
+        return None
+    ray = oracle.ray(points, U)
+    trial = oracle.at(ray.at(np.ones(predicted.size)))
+    ratio = actual_decrease(points, trial, ray) / np.where(predicted > 0.0, predicted, 1.0)
+    return trial, np.where(trial.finite & (predicted > 0.0) & np.isfinite(ratio), ratio, -np.inf)
