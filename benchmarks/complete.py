@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/complete.py [--atlas FOLDER] [--peer]
 
-One line for each instance.  ``--atlas`` writes the certificates, and prints orbits by rank and Morse index (ranks and
-indices numerical, in R^2).  ``--peer`` gives the first instance to a general branch and prune: the same cost as an
-expression over plain angles, with derivatives by automatic differentiation and nothing known of its structure.
+One line for each instance.  ``--atlas`` writes the certificates of the cross-entropy, and prints orbits by rank and
+Morse index (ranks and indices numerical, in R^2).  ``--peer`` gives three classes at tau = 1 to a general branch and
+prune: the same cost as an expression over plain angles, with derivatives by automatic differentiation and nothing known
+of its structure.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from typing import Any
 import numpy as np
 
 from sphereufm import UFMProblem, hessian_spectrum, prove_complete
-from sphereufm.certify.expressions import Cost, exp, fourth_powers, log
+from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, thomson
 from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.complete import CompleteList
 from sphereufm.geometry.symmetry.groups import numerical_rank
 
-TEMPERATURES = ("1/2", "1", "3", "6", "12")
-
-
-def cross_entropy(tau: str) -> UFMProblem:
-    """Return three classes of one sample each."""
-    return UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+# class sizes, temperature, and weights of the samples or None; all in the plane
+INSTANCES: list[tuple[tuple[int, ...], str, tuple[int, ...] | None]] = [
+    *(((1, 1, 1), tau, None) for tau in ("1/2", "1", "3", "6", "12")),
+    ((1, 1, 1), "1", (3, 4, 5)),
+    ((1, 1, 2), "1", None),
+    ((2, 2, 2), "1", None),
+    ((1, 1, 1, 1), "1", None),
+]
 
 
 def as_expression(classes: int, tau: int) -> ExpressionInstance:
@@ -50,7 +53,7 @@ def own_costs() -> dict[str, ExpressionInstance]:
         A = rng.integers(-9, 10, (n, n))
         terms = [int(A[i, j] + A[j, i]) * cost.x(i, 0) * cost.x(j, 0) for i in range(n) for j in range(n)]
         cases[f"quadratic form, n = {n}"] = cost.instance(sum(terms))
-    for n in (3, 4):
+    for n in (3, 4, 5):
         cost = Cost(dim=n, columns=1)
         T = rng.integers(-9, 10, (n, n, n))
         x = [cost.x(i, 0) for i in range(n)]
@@ -70,6 +73,7 @@ def own_costs() -> dict[str, ExpressionInstance]:
     cases["bilinear form, 3 x 3"] = cost.instance(
         sum(int(B[i, j]) * cost.x(i, 0) * cost.x(j, 1) for i in range(3) for j in range(3))
     )
+    cases["Thomson, N = 4"] = thomson(4)
     return cases
 
 
@@ -110,14 +114,16 @@ def main() -> None:
     print("| instance | status | orbits | boxes | search, s | 1000 boxes/s | check, s | file, kB |")
     print("|---|---|---|---|---|---|---|---|")
     notes = []
-    for tau in TEMPERATURES:
-        problem = cross_entropy(tau)
-        found = measure(f"K = 3, n = 1, tau = {tau}", problem)
+    for sizes, tau, weights in INSTANCES:
+        problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau, weights=weights)
+        title = f"class sizes {', '.join(map(str, sizes))}, tau = {tau}"
+        found = measure(title if weights is None else f"{title}, weights {weights}", problem)
         if words.atlas is not None:
             words.atlas.mkdir(parents=True, exist_ok=True)
-            path = words.atlas / f"k3_n1_tau{tau.replace('/', '_')}.json"
+            name = "-".join(map(str, (*sizes, *(("weights", *weights) if weights else ()))))
+            path = words.atlas / f"{name}_tau{tau.replace('/', '_')}.json"
             path.write_bytes(found.certificate or b"")
-            notes.append(f"tau = {tau}: {by_rank_and_index(problem, found)}")
+            notes.append(f"{title}: {by_rank_and_index(problem, found)}")
     for name, instance in own_costs().items():
         measure(name, instance)
     if words.peer:

@@ -57,7 +57,7 @@ ALLOWED = {
     "certify.large_gap": CERTIFICATE | {"certify", "version"},
     # self-contained: standard library and python-flint only, with NumPy for complete lists
     "certify.checker": set(),
-    "certify.complete": set(),
+    "certify.complete": {"certify.checker"},
     # borrows the checker's equations, and hands it a certificate
     "complete": MATHEMATICS | CERTIFY | {"certify.complete", "problem", "progress", "notebook"},
     "landscape.points": MATHEMATICS | {"spectra", "notebook"},

@@ -1,18 +1,14 @@
 """An independent checker of certificates ``sphereufm-complete/1``: "these are all critical points".
 
-This folder needs the standard library, NumPy and python-flint, and takes nothing from the search, which borrows its
-equations: every box is narrowed and settled again, as docs/complete.md has it.  A certificate only says where boxes are
-cut, and where zeros lie.
-
-    python -m sphereufm.certify.complete.check FILE
-
-Exit codes: 0 PROVED, 2 unreadable, 3 UNDECIDED.  Tests are written positively: what balls cannot decide is not proved.
+This folder needs NumPy and python-flint, reads with the readers of the checker of points, and takes nothing from the
+search, which borrows its equations: every box is narrowed and settled again, as docs/complete.md has it.  A certificate
+only says where boxes are cut, and where zeros lie.  Tests are written positively: what balls cannot decide is not
+proved.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +19,7 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from sphereufm.certify.complete.arithmetic import Array, Balls, applied, exact
+from sphereufm.certify.complete.arithmetic import Balls, applied, exact
 from sphereufm.certify.complete.boxes import CUT, Walk, Zero, prove_zero
 from sphereufm.certify.complete.coulomb import SYMMETRIES, Coulomb, is_coulomb
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_closed
@@ -36,14 +32,9 @@ from sphereufm.certify.complete.reading import (
     NotProvedError,
     Program,
     Tree,
-    integer,
-    items,
-    keys,
-    number,
+    read_certificate,
     read_instance,
-    read_json,
     read_program,
-    read_tree,
     refuse_if,
 )
 from sphereufm.certify.complete.symmetry import (
@@ -83,9 +74,9 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     """All critical points with W in a plane, outside of the collapsed family, or of a neighbourhood of it."""
     K = p.classes
     one_each = sorted(p.labels) == list(range(K))
-    closed = number(data["closed"], "closed")
-    searches = items(data["searches"], "searches", 120)
+    closed, searches = data["closed"], data["searches"]
     # their orders on the circle are gone through one by one
+    refuse_if(len(searches) > 120, "there are more than 120 searches")
     refuse_if(not 2 <= K <= MOST_CLASSES, f"the plane is searched for 2 to {MOST_CLASSES} classes")
     refuse_if(K - 1 + len(p.labels) > 16, "there are more than 16 unknowns")
     walks = affordable((read_search(p, value, closed) for value in searches), 3 * K * len(p.labels))
@@ -97,7 +88,7 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
         raise NotProvedError(f"the neighbourhood {closed:g} of the collapsed family is not closed by a lemma")
     check_orders(p, [equations.order for equations, _, _ in walks])
     proved = [prove_tree(*walk) for walk in walks]
-    orbits = check_orbits(p, proved, items(data["orbits"], "orbits", 10_000))
+    orbits = check_orbits(p, proved, data["orbits"])
     return result_of(p, orbits, outside)
 
 
@@ -127,24 +118,10 @@ def prove_tree(equations: Any, zeros: list[Any], tree: Tree) -> list[tuple[Any, 
     return [(equations, zero) for zero in found]
 
 
-def read_search(p: Instance, value: Any, closed: float) -> Search:
+def read_search(p: Instance, data: dict[str, Any], closed: float) -> Search:
     """One order of the classes on the circle, with zeros and tree."""
-    data = keys(value, "search", {"order", "zeros", "tree"})
-    K = p.classes
-    order = [integer(k, 0, K - 1, "order") for k in items(data["order"], "order", K, K)]
-    refuse_if(sorted(order) != list(range(K)), "order must hold every class once")
-    n = K - 1 + len(p.labels)
-    return Planar(p, order, closed), read_zeros(data["zeros"], n), read_tree(data["tree"])
-
-
-def read_zeros(value: Any, n: int) -> list[tuple[Array, float]]:
-    """Points and radii."""
-    zeros = []
-    for entry in items(value, "zeros", 10_000):
-        zero = keys(entry, "zero", {"point", "radius"})
-        point = np.array([number(x, "point") for x in items(zero["point"], "point", n, n)])
-        zeros.append((point, number(zero["radius"], "radius")))
-    return zeros
+    refuse_if(sorted(data["order"]) != list(range(p.classes)), "order must hold every class once")
+    return read_chart(Planar(p, data["order"], closed), data)
 
 
 def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
@@ -184,10 +161,11 @@ def proved_orbits(
     p: Program, data: dict[str, Any], every: list[Any], alike: Callable[[Any, Any], bool]
 ) -> list[list[Any]]:
     """Zeros of searches in some charts, gathered, those of one group proved to be alike."""
-    searches = items(data["searches"], "searches", 5000, len(every))
+    searches = data["searches"]
+    refuse_if(len(searches) != len(every), f"searches must have {len(every)} entries")
     read = (read_chart(equations, value) for value, equations in zip(searches, every, strict=True))
     proved = [prove_tree(*search) for search in affordable(read, len(p.program))]
-    groups = read_groups(proved, items(data["orbits"], "orbits", 10_000))
+    groups = read_groups(proved, data["orbits"])
     if not all(alike(member, group[0]) for group in groups for member in group[1:]):
         raise NotProvedError("two zeros of one orbit are not proved to be one point")
     return groups
@@ -202,11 +180,12 @@ def exactly(costs: list[float], turned: str) -> CompleteResult:
     return CompleteResult(status=PROVED, text=text + listed(sorted(costs)), orbits=orbits, saddles=True)
 
 
-def read_chart(equations: Any, value: Any) -> Search:
+def read_chart(equations: Any, data: dict[str, Any]) -> Search:
     """One chart, with zeros and tree."""
-    refuse_if(not 1 <= equations.variables <= 16, "there are no unknowns, or more than 16")
-    search = keys(value, "search", {"zeros", "tree"})
-    return equations, read_zeros(search["zeros"], equations.variables), read_tree(search["tree"])
+    n, zeros = equations.variables, [(np.array(zero["point"]), zero["radius"]) for zero in data["zeros"]]
+    refuse_if(not 1 <= n <= 16, "there are no unknowns, or more than 16")
+    refuse_if(any(len(x) != n for x, _ in zeros) or len(zeros) > 10_000, f"zeros must have {n} coordinates")
+    return equations, zeros, data["tree"]
 
 
 def one_configuration(member: tuple[Coulomb, Zero], first: tuple[Coulomb, Zero]) -> bool:
@@ -303,14 +282,6 @@ METHODS: dict[str, Any] = {
     "charts": own_cost,
     "coulomb": coulomb,
 }
-# what each method needs besides the head
-NEEDED = {
-    "planar": {"closed", "searches", "orbits"},
-    OUTSIDE: {"closed", "searches", "orbits"},
-    "two-classes": set[str](),
-    "charts": {"searches", "orbits"},
-    "coulomb": {"searches", "orbits"},
-}
 
 
 def check_complete_bytes(data: bytes) -> CompleteResult:
@@ -319,14 +290,8 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
     ``data``: the file's content.  Result: with status ``"PROVED"`` or ``"UNDECIDED"``.  Raises
     CompleteCheckError if the bytes are no certificate of this format.
     """
-    certificate = read_json(data)
-    producer = keys(certificate["producer"], "producer", {"name", "version"})
-    refuse_if(
-        not all(isinstance(v, str) and len(v) <= 200 for v in producer.values()), "producer must hold texts"
-    )
+    certificate = read_certificate(data)
     method = certificate["method"]
-    refuse_if(method not in list(METHODS), f"method must be one of {', '.join(METHODS)}")
-    keys(certificate, "certificate", {"format", "producer", "instance", "method"} | NEEDED[method])
     p = (read_program if method in ("charts", "coulomb") else read_instance)(certificate["instance"])
     before = ctx.prec
     ctx.prec = BITS
@@ -350,21 +315,3 @@ def check_complete(path: str | Path) -> CompleteResult:
     except OSError as error:
         raise CompleteCheckError(f"cannot be read: {error.strerror}") from None
     return check_complete_bytes(data)
-
-
-def main(words: list[str]) -> int:
-    """Check one file and print what was found."""
-    if len(words) != 1:
-        print("usage: python check.py FILE", file=sys.stderr)
-        return 2
-    try:
-        result = check_complete(words[0])
-    except CompleteCheckError as error:
-        print(f"{words[0]}: {error}", file=sys.stderr)
-        return 2
-    print(f"{result.status}: {result.text}")
-    return 0 if result.status == PROVED else 3
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

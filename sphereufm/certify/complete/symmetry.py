@@ -15,7 +15,7 @@ import numpy as np
 from sphereufm.certify.complete.arithmetic import Array, Balls, Mask, applied, point, sine_cosine
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.planar import Planar
-from sphereufm.certify.complete.reading import Instance, NotProvedError, integer, items, refuse_if
+from sphereufm.certify.complete.reading import Instance, NotProvedError, refuse_if
 
 LARGEST_GROUP = 50_000
 
@@ -101,20 +101,15 @@ def check_orders(p: Instance, orders: list[list[int]]) -> None:
 
 def read_groups(proved: Sequence[Sequence[Any]], groups: list[Any]) -> list[list[Any]]:
     """Zeros of each group; each zero must be in one group."""
-    named, members = set(), []
-    for entry in groups:
-        listed = []
-        for pair in items(entry, "orbit", 10_000):
-            s, z = (integer(v, 0, 10_000, "orbit") for v in items(pair, "orbit", 2, 2))
-            refuse_if(s >= len(proved) or z >= len(proved[s]), "an orbit names a zero that is not listed")
-            refuse_if((s, z) in named, "a zero is in two orbits")
-            named.add((s, z))
-            listed.append(proved[s][z])
-        refuse_if(not listed, "an orbit is empty")
-        members.append(listed)
+    named: set[tuple[int, int]] = set()
+    for s, z in (pair for group in groups for pair in group):
+        refuse_if(s >= len(proved) or z >= len(proved[s]), "an orbit names a zero that is not listed")
+        refuse_if((s, z) in named, "a zero is in two orbits")
+        named.add((s, z))
+    refuse_if(not all(groups), "an orbit is empty")
     if len(named) != sum(map(len, proved)):
         raise NotProvedError("a zero is in no orbit")
-    return members
+    return [[proved[s][z] for s, z in group] for group in groups]
 
 
 def check_orbits(
