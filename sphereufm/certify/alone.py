@@ -18,6 +18,7 @@ MODULES = (
     "words",
     "claims",
     "families",
+    "judgement",
     "integers",
     "face",
     "command",

@@ -1,10 +1,10 @@
 """An independent checker of certificates ``sphereufm-certificate/2``.
 
 It imports nothing else of the package and believes nothing that a certificate says.  Reading, cost, derivatives and
-proofs are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  Core:
-``kernel``, ``calculus``, ``reading``, ``place``, ``claims``; around it ``losses`` (a function each), ``families``,
-``theorems``, ``integers`` (a second arithmetic), ``words`` and ``face``.  :mod:`sphereufm.certify.alone` makes one file
-of them that runs anywhere:
+proofs are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  The core is
+``kernel``, ``calculus``, ``reading``, ``place`` and ``claims``; ``losses`` (a function each), ``theorems``,
+``families`` and ``judgement`` are trusted too.  Around them stand ``integers`` (a second arithmetic), ``words`` and
+``face``.  :mod:`sphereufm.certify.alone` makes one file of them that runs anywhere:
 
     python checker.py FILE [--backend flint|integers]
 

@@ -120,7 +120,7 @@ def dot(a: Iterable[Any], b: Iterable[Any]) -> Any:
 
 def cap(B: Any, values: list[Any]) -> Any:
     """An exact number that is proved to exceed every value."""
-    bound = B.number(max(1.001 * max(map(B.real, values)), 1e-300))
+    bound = B.number(max([1e-300, *(1.001 * x for x in map(B.real, values) if x < 1e300)]))
     if not all(B.less(x, bound) for x in values):
         raise Undecided("a bound is not finite")
     return bound
@@ -142,11 +142,11 @@ def on_tangent(B: Any, A: Any, N: Any) -> Any:
     return A - F - F.transpose()
 
 
-def applied(B: Any, witness: Witness, A: Any) -> Any:
+def applied(B: Any, witness: Witness | None, A: Any) -> Any:
     """``Y A = T (E (T^T A))``."""
+    if witness is None or len(witness[1]) != A.nrows():
+        raise Undecided("a witness has another size than its matrix, or there is none")
     minus, exponents, columns = witness
-    if len(columns) != A.nrows():
-        raise Undecided("a witness has another size than its matrix")
     B.charge(len(columns) ** 2)
     turned = B.matrix(columns)
     signs = [B.dyadic(-1 if j < minus else 1, 2 * e) for j, e in enumerate(exponents)]
@@ -162,14 +162,14 @@ def contraction(B: Any, YA: list[list[Any]], u: list[Any]) -> Any:
     return cap(B, [B.top(x) / t for x, t in zip(spread, u, strict=True)])
 
 
-def inertia(B: Any, witness: Witness, A: Any, what: str) -> int:
+def inertia(B: Any, witness: Any, A: Any, what: str) -> int:
     """Number of negative eigenvalues of every symmetric matrix in ``A``, all proved nonsingular (Lemma 6)."""
     if not B.less(contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows()), 1):
         raise Undecided(f"the inertia of {what} is not proved")
-    return witness[0]
+    return int(witness[0])
 
 
-def krawczyk(B: Any, witness: Witness, F: list[Any], J: Any, u: list[Any]) -> tuple[Any, Any]:
+def krawczyk(B: Any, witness: Witness | None, F: list[Any], J: Any, u: list[Any]) -> tuple[Any, Any]:
     """Lemma 4: eta and q of the box of radii ``u``, with ``eta + q < 1``."""
     rows = applied(B, witness, B.matrix([[*row, y] for row, y in zip(J.tolist(), F, strict=True)])).tolist()
     eta = cap(B, [B.top(row.pop()) / t for row, t in zip(rows, u, strict=True)])

@@ -7,7 +7,6 @@ is built; nothing is echoed at length.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -159,19 +158,17 @@ def number(allowed: str = "-0+") -> Reader:
 
 def witness(value: Any, where: str) -> Witness:
     """A matrix T with its E: ``[minus, bytes, exponents, columns]``, columns big-endian integers in base64."""
-    listing(anything, 4)(value, where)
-    width = integer(1, 256)(value[1], where)
-    exponents = listing(integer(-16000, 16000))(value[2], where)
+    minus, width, exponents, packed = listing(anything, 4)(value, where)
+    exponents, width = listing(integer(-16000, 16000))(exponents, where), integer(1, 256)(width, where)
     n = len(exponents)
-    refuse_if(n > LARGEST_WITNESS, f"{where} has more than {LARGEST_WITNESS} columns")
-    minus = integer(0, n)(value[0], where)
+    refuse_if(not 0 < n <= LARGEST_WITNESS, f"{where} must have 1 to {LARGEST_WITNESS} columns")
     try:
-        data = base64.b64decode(text(LARGEST_FILE)(value[3], where), validate=True)
-    except (binascii.Error, ValueError):
+        data = base64.b64decode(text(LARGEST_FILE)(packed, where), validate=True)
+    except ValueError:
         raise CheckError(f"{where} is not base64") from None
-    refuse_if(not n or len(data) != n * n * width, f"{where} must hold {n} x {n} integers of {width} bytes")
+    refuse_if(len(data) != n * n * width, f"{where} must hold {n} x {n} integers of {width} bytes")
     entries = [int.from_bytes(data[i : i + width], "big", signed=True) for i in range(0, len(data), width)]
-    return minus, exponents, [entries[j : j + n] for j in range(0, n * n, n)]
+    return integer(0, n)(minus, where), exponents, [entries[j : j + n] for j in range(0, n * n, n)]
 
 
 # --- the instance and the point
@@ -312,19 +309,11 @@ def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
     allowed = ("critical", "index", "strict_saddle", "spurious", "global_minimum", "gap")
     refuse_if(p.program and kind not in allowed, "an expression allows other claims")
     refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
-    groups, r = (point.groups, point.rank) if point else ([], p.dim)
-    split = sum(m > 1 for _, m, _ in groups) if r > 1 else 0
-    many = dict.fromkeys(("critical", "global_minimum", "gap"), 1) | {"index": split + (r < p.dim)}
-    many |= dict.fromkeys(("least_loss", "shared_loss"), len(groups))
-    witnesses = many.get(str(kind))
     readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
     readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}
-    readers |= {
-        "shifts": listing(number()),
-        "target": listing(number()),
-        "witness": listing(witness if kind != "collapsed" else maybe(witness), witnesses),
-    }
-    readers |= {"direction": listing(listing(number())), "theorem": text(1), "formal": one_of(*THEOREMS)}
+    readers |= dict.fromkeys(("shifts", "target"), listing(number()))
+    readers |= {"direction": listing(listing(number())), "witness": listing(maybe(witness))}
+    readers |= {"theorem": text(1), "formal": one_of(*THEOREMS)}
     readers["lower_point"] = lambda value, where: read_point(value, p, where)
     fields = {"type": anything, **{name: readers[name] for name in CLAIMS[str(kind)].split()}}
     found: dict[str, Any] = record(claim, str(kind), fields)
