@@ -21,7 +21,6 @@ MODULES = (
     "judgement",
     "integers",
     "face",
-    "command",
 )
 
 

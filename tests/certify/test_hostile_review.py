@@ -17,7 +17,7 @@ from test_checker_review import ONE, certificate, point, ufm, unit
 
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_gap, prove_point
-from sphereufm.certify.checker import CheckError, check_bytes, command
+from sphereufm.certify.checker import CheckError, check_bytes, face
 from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.judgement import sentence
 from sphereufm.certify.checker.reading import CLAIMS
@@ -169,19 +169,19 @@ def test_one_bad_file_stops_no_other(folder):
 def test_a_defect_of_the_checker_is_no_refutation(monkeypatch, tmp_path):
     path = tmp_path / "any.json"
     path.write_text("{}")
-    monkeypatch.setattr(command, "check_file", lambda *_: 1 / 0)
-    assert command.main([str(path)]) == 70
+    monkeypatch.setattr(face, "check_file", lambda *_: 1 / 0)
+    assert face.main([str(path)]) == 70
 
 
 # --- budgets
 
 
-def test_a_gap_of_many_classes_is_too_large_before_any_work(tmp_path):
-    K = 6000
+@pytest.mark.parametrize(("K", "columns"), [(6000, 1), (2000, 12_000)])
+def test_a_gap_of_many_classes_or_multipliers_is_too_large_before_any_work(tmp_path, K, columns):
     arrays = {"classifier": np.ones((K, 1), np.float16), "features": np.ones((2, 1), np.float16)}
-    arrays["labels"] = np.zeros(2, np.int8)
+    arrays |= {"labels": np.zeros(2, np.int8), "dual": np.ones((K, columns), np.float16)}
     data = {"format": "sphereufm-large-gap/1", "producer": {}, "tau": "1", "gap": "0x1.8p+0"}
-    data |= {"weights": None, "dual": None}
+    data["weights"] = None
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
         digest = __import__("hashlib").sha256((tmp_path / f"{name}.npy").read_bytes()).hexdigest()

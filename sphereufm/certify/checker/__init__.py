@@ -13,8 +13,7 @@ What is trusted: these files, Python's standard library, and the arithmetic of A
 ``integers`` Python's integers alone.
 """
 
-from sphereufm.certify.checker.command import main
-from sphereufm.certify.checker.face import CheckResult, ClaimResult, check_bytes, check_file
+from sphereufm.certify.checker.face import CheckResult, ClaimResult, check_bytes, check_file, main
 from sphereufm.certify.checker.kernel import CheckError
 
 __all__ = ["CheckError", "CheckResult", "ClaimResult", "check_bytes", "check_file", "main"]

@@ -1,9 +1,10 @@
-"""The public face: one certificate in, its claims with their statuses out."""
+"""The public face: one certificate in, its claims with their statuses out; and the same on a command line."""
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sphereufm.certify.checker.words import canonical, fingerprint, in_words
 
 LEVELS = (128, 256, 512)
 BACKENDS: dict[str, Callable[..., Any]] = {"flint": Arb, "integers": Integers}
+CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +116,26 @@ def check_file(path: str | Path, backend: str = "flint") -> CheckResult:
     Raises CheckError if the file cannot be read, or is no certificate of this format.
     """
     return check_bytes(read_file(path), backend)
+
+
+def main(words: list[str]) -> int:
+    """Check one file and print what was found."""
+    backend = words[words.index("--backend") + 1] if "--backend" in words[:-1] else "flint"
+    files = [w for i, w in enumerate(words) if w != "--backend" and (i == 0 or words[i - 1] != "--backend")]
+    if len(files) != 1:
+        print("usage: python checker.py FILE [--backend flint|integers]", file=sys.stderr)
+        return 2
+    try:
+        result = check_file(files[0], backend)
+    except CheckError as error:
+        print(f"{files[0]}: {error}", file=sys.stderr)
+        return 2
+    except Exception as defect:
+        # Python's own exit code would be 1, which is for refutations only
+        print(f"{files[0]}: internal error: {type(defect).__name__}: {defect}", file=sys.stderr)
+        return 70
+    print(f"instance: {result.instance} (sha256 {result.sha256})")
+    for claim in result.claims:
+        print(f"{claim.status} {claim.type}: {claim.text}")
+    print(f"{result.status}: {result.row}")
+    return CODES[result.status]

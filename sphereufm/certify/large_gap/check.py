@@ -188,6 +188,18 @@ class _Case:
         self.classifier, self.features, self.labels = (self.rows[key] for key in _ARRAYS[:3])
         self.weights = self.rows.get("weights")
 
+    @property
+    def too_large(self) -> str:
+        """Say, before any work, what takes more than about a gigabyte or some minutes on two cores; else nothing."""
+        (K, d), N = self.classifier.shape, self.features.shape[0]
+        # multipliers have columns of their own
+        c = self.rows["dual"].shape[1] if "dual" in self.rows else d
+        memory = 8 * (6 * K * K + 4 * BLOCK * (K + max(c, d)) + 3 * N + 3 * K * (c + d))
+        work = 2 * N * K * (K + d + c + 20) + 8 * K**3 + 2 * K * K * c
+        if memory <= _MOST_MEMORY and work <= _MOST_WORK:
+            return ""
+        return f"too large for this checker ({memory >> 20} MiB, {work:.0e} operations)"
+
     def result(self, gap: float, bound: float) -> LargeGapResult:
         """Say what a bound means for a claim."""
         K, d = self.classifier.shape
@@ -195,7 +207,7 @@ class _Case:
         N = self.features.shape[0]
         arrays = {key: rows.digest or rows.expected for key, rows in self.rows.items() if key != "dual"}
         about = json.dumps({"tau": str(self.tau), **arrays}, sort_keys=True)
-        sizes = _too_large(K, d, N)
+        sizes = self.too_large
         if not sizes:
             counts = np.bincount(self.labels.whole(), minlength=K)
             sizes = f"class sizes {counts.min()} to {counts.max()}"
@@ -215,7 +227,7 @@ class _Case:
         """
         N = self._check_shapes()
         K, d = self.classifier.shape
-        if _too_large(K, d, N):
+        if self.too_large:
             return math.inf, np.ones((K, 1))
         W = unit_rows(self.classifier.whole())
         y = self.labels.whole()
@@ -272,15 +284,6 @@ class _Case:
             if (omega >= LEAST_WEIGHT).all():
                 return omega, 4 * UNIT
         raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
-
-
-def _too_large(K: int, d: int, N: int) -> str:
-    """Say, before any work, what takes more than about a gigabyte or some minutes on two cores; else nothing."""
-    memory = 8 * (6 * K * K + 4 * BLOCK * (K + d) + 3 * N + 3 * K * d)
-    work = 2 * N * K * (K + 2 * d + 20) + 8 * K**3
-    if memory <= _MOST_MEMORY and work <= _MOST_WORK:
-        return ""
-    return f"too large for this checker ({memory >> 20} MiB, {work:.0e} operations)"
 
 
 def decimal_above(value: float) -> str:
