@@ -25,15 +25,7 @@ def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[st
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table as lines of text, columns aligned on the right, the last one on the left.
-
-    Examples
-    --------
-    >>> print(text_table(["row", "kind"], [("1", "saddle"), ("12", "minimum")]))
-    row  kind
-      1  saddle
-     12  minimum
-    """
+    """Return a table as lines of text, columns aligned on the right, the last one on the left."""
     lines = [tuple(headings), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -92,18 +92,7 @@ for command in (verify, solve, compare, features, branches, check, sweep, doctor
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with its code.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Arguments after the program's name; by default those of the process.
-
-    Raises
-    ------
-    SystemExit
-        Always, with the exit code.
-    """
+    """Run the command line, by default with the arguments of the process, and exit with its code."""
     argv = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=argv, prog_name="sphereufm", standalone_mode=False)

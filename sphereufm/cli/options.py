@@ -179,12 +179,9 @@ def problem_from_options(
     cost_file: Path | None = None,
     **parameters: str | None,
 ) -> Any:
-    """Build the :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe, or the cost of a file.
+    """The :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe, or the cost of a file.
 
-    Raises
-    ------
-    InvalidInputError
-        If the options contradict each other or describe no problem.
+    Raises InvalidInputError if the options contradict each other or describe no problem.
     """
     from sphereufm.problem.ufm import UFMProblem
 
@@ -330,10 +327,7 @@ def output_options(command: _Command) -> _Command:
 def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool) -> None:
     """Create the folder and make sure, before any work, that the named files can be written.
 
-    Raises
-    ------
-    OutputError
-        If the folder cannot be made or written, or a file is there already and ``force`` is off.
+    Raises OutputError if it cannot be made or written, or a file is there already and ``force`` is off.
     """
     if folder is None:
         return

@@ -11,7 +11,7 @@ _LINES = {
     "least_cost_range": "the least cost of these norms and this bias lies between {least_cost_range[0]:.6g} and "
     "{least_cost_range[1]:.6g}",
     "free_bias_gap": "over any bias too: at most {free_bias_gap:.4g} above the least cost",
-    "nonnegative_gap": "above the best cost of nonnegative features: {nonnegative_gap:.4g} nats",
+    "nonnegative_gap": "above the best cost of nonnegative features: {nonnegative_gap:.4g}",
     "regularised_gap": "with weight decay: at most {regularised_gap:.4g} above the minimum",
     "least_margin": "least margin {least_margin:.4g}; no point has more than {largest_margin:.4g}",
     "collapsed_distance": "distance from the nearest collapsed point: {collapsed_distance:.4g} a column",
@@ -23,12 +23,12 @@ _LINES = {
 class LandscapePosition:
     """Cost, gradient and optimality gap of a network's features and classifier."""
 
-    #: ``cost``, ``gradient_norm`` and ``relative_gradient_norm``: in nats; Riemannian, Frobenius norm; the
+    #: ``cost``, ``gradient_norm`` and ``relative_gradient_norm``: in its unit; Riemannian, Frobenius norm; the
     #: gradient is None for ordinary networks.
     cost: float | None = None
     gradient_norm: float | None = None
     relative_gradient_norm: float | None = None
-    #: Upper bound on the distance of the cost from the global minimum, in nats (numerical): over all unit
+    #: Upper bound on the distance of the cost from the global minimum (numerical): over all unit
     #: features and unit classifiers, or, for an ordinary network, over all with its Frobenius norms and its
     #: bias.
     optimality_gap: float | None = None
@@ -63,6 +63,7 @@ class LandscapePosition:
     tau_source: str | None = None
     #: Whether features and classifier were divided by their lengths here (and a bias left out).
     normalized: bool = False
+    cost_unit: str = "nats"  #: unit of costs and gaps; empty where the loss has none
     reason: str | None = None  #: why there is no position
     notes: tuple[str, ...] = ()  #: what a reader must know
 
@@ -81,7 +82,8 @@ class LandscapePosition:
             source = _SOURCES.get(self.tau_source or "", self.tau_source)
             here = "; features and classifier divided by their lengths here" if self.normalized else ""
             over = "" if self.least_cost_range is None else " over all of these norms and this bias"
-            line = f"cost {self.cost:.6g} nats"
+            unit = f" {self.cost_unit}" if self.cost_unit else ""
+            line = f"cost {self.cost:.6g}{unit}"
             if self.gradient_norm is not None:
                 line += f", gradient norm {self.gradient_norm:.3g}"
             if self.relative_gradient_norm is not None:
@@ -89,7 +91,7 @@ class LandscapePosition:
             lines = [
                 f"position on the landscape (tau = {self.tau:.6g}, {source}{here}):",
                 line,
-                f"optimality gap at most {self.optimality_gap:.4g} nats{over} (numerical; method: {self.gap_method})",
+                f"optimality gap at most {self.optimality_gap:.4g}{unit}{over} (numerical; method: {self.gap_method})",
             ]
         known = {name: value for name, value in asdict(self).items() if value is not None}
         lines += [text.format(**known) for name, text in _LINES.items() if name in known]

@@ -90,7 +90,7 @@ def sphere_position(
         found["nonnegative_gap"] = max(found["cost"] - bound, 0.0)
     if not math.isfinite(found["relative_gradient_norm"]):
         found["relative_gradient_norm"] = None
-    return LandscapePosition(**found)
+    return LandscapePosition(cost_unit=loss.facts(K).unit, **found)
 
 
 def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, Any]:

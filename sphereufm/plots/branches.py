@@ -17,25 +17,7 @@ _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
 
 
 def branch_figure(report: BranchReport) -> Figure:
-    """Draw a bifurcation diagram.
-
-    Parameters
-    ----------
-    report : BranchReport
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window; lines are thick where the Morse index is zero.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, trace_branches
-    >>> from sphereufm.landscape.search.effort import Effort
-    >>> report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 0.5, 1.0, effort=Effort.QUICK)
-    >>> branch_figure(report).axes[0].get_xlabel()
-    'tau'
-    """
+    """Draw a bifurcation diagram, not attached to any window; lines are thick where the Morse index is zero."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection

@@ -31,7 +31,7 @@ _SERIES = {
     "nc2": "NC2",
     "nc3": "NC3",
     "nc4": "NC4",
-    "gap": "optimality gap (nats, numerical)",
+    "gap": "optimality gap (numerical)",
     "accuracy": "accuracy of the classifier",
 }
 _LINES = ("-", "--", ":", "-.")
@@ -43,25 +43,7 @@ _FAR = 10.0
 
 
 def features_figure(metrics: CollapseMetrics) -> Figure:
-    """Gram matrix of the centred class means, their cosines, spectra within and between classes, and NC1 by class.
-
-    Parameters
-    ----------
-    metrics : CollapseMetrics
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not attached to any window.
-
-    Examples
-    --------
-    >>> from sphereufm.features import collapse_metrics, feature_set_from_arrays
-    >>> H = [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [-1.0, 0.0]]
-    >>> figure = features_figure(collapse_metrics(feature_set_from_arrays(H, [0, 0, 1, 2])))
-    >>> figure.axes[1].get_xlabel()
-    'cosine of two centred class means'
-    """
+    """Gram matrix of the centred class means, their cosines, spectra within and between classes, and NC1 by class."""
     figure = constrained(9.6, 7.6)
     gram, histogram, spectrum, classes = figure.subplots(2, 2).ravel()
     cosines = _cosines(metrics)

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 _MEASURES = ("nc1", "nc2", "nc3", "nc4")
 _NUMERICAL = "Every number here is numerical: floating point says so, and no certificate proves it."
 _PLACE = {
-    "cost": "cost, nats",
-    "optimality_gap": "optimality gap: at most so many nats above the minimum",
+    "cost": "cost",
+    "cost_unit": "unit of costs and gaps",
+    "optimality_gap": "optimality gap: at most so much above the minimum",
     "gap_method": "how the gap was obtained",
     "gradient_norm": "Riemannian gradient, Frobenius norm",
     "relative_gradient_norm": "relative gradient norm",
-    "free_bias_gap": "the same bound over all biases as well, nats",
-    "nonnegative_gap": "gap among nonnegative features, nats",
+    "free_bias_gap": "the same bound over all biases as well",
+    "nonnegative_gap": "gap among nonnegative features",
     "collapsed_distance": "root mean square distance of a column from the nearest collapsed point",
     "negative_curvature": "most negative curvature that a short search met",
-    "regularised_gap": "gap of the objective with weight decay, nats",
+    "regularised_gap": "gap of the objective with weight decay",
     "least_margin": "least margin of a sample over the other classes",
     "largest_margin": "least margin that no point exceeds",
     "tau": "inverse temperature",
@@ -55,8 +56,8 @@ _COLUMNS = {
     "nc3": "NC3",
     "nc4": "NC4",
     "accuracy": "accuracy",
-    "cost": "cost (nats)",
-    "gap": "optimality gap (nats)",
+    "cost": "cost",
+    "gap": "optimality gap",
 }
 _COLOURS = {"near": "near collapse", "half": "half-way", "far": "far from collapse", "unknown": "undefined"}
 
@@ -74,7 +75,7 @@ def features_html(
     numbers = {name: getattr(metrics, name) for name in _MEASURES} | metrics.variants
     measures: list[list[Cell]] = [[name, value, remarks.get(name, "")] for name, value in numbers.items()]
     position: list[list[Cell]] = [
-        [text, data[key]] for key, text in _PLACE.items() if data.get(key) is not None
+        [text, data[key]] for key, text in _PLACE.items() if data.get(key) not in (None, "")
     ]
     known = zip(metrics.class_counts, *data.get("per_class", {}).values(), strict=False)
     samples: list[list[Cell]] = [[k, *values] for k, values in enumerate(known)]
@@ -168,8 +169,9 @@ def _verdict(metrics: CollapseMetrics, place: LandscapePosition, when: str = "")
     if place.cost is None or place.optimality_gap is None:
         where = "and the position on the landscape is unknown"
     else:
+        unit = f" {place.cost_unit}" if place.cost_unit else ""
         where = (
-            f"and the cost, {place.cost:.4g} nats, is at most {place.optimality_gap:.4g} nats above the minimum "
+            f"and the cost, {place.cost:.4g}{unit}, is at most {place.optimality_gap:.4g}{unit} above the minimum "
             f"(numerical, {place.gap_method})"
         )
     return f"{when}{', '.join(parts)}, {where}."

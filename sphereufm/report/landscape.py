@@ -71,13 +71,7 @@ def landscape_html(report: LandscapeReport, *, figures: bool = True) -> str:
 
 
 def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
-    """Write :func:`landscape_html`: to a temporary name beside ``path``, then renamed.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
+    """Write :func:`landscape_html` aside, then rename it; raises OutputError if the file cannot be written."""
     write_text(path, landscape_html(report))
 
 

@@ -85,31 +85,9 @@ def page_html(
 
 
 def read_data(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read back the data that a report carries.
+    """Read back the data that a ``report.html`` of any command carries: what the JSON file beside it holds.
 
-    Parameters
-    ----------
-    path : path-like
-        A ``report.html`` of any command.
-
-    Returns
-    -------
-    dict
-        What ``landscape.json``, ``features.json``, ``comparison.json`` or ``index.json`` holds.
-
-    Raises
-    ------
-    UnreadableFileError
-        If the file is missing, or carries no data.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "report.html"
-    >>> page = page_html(title="t", verdict="v", facts=[], body="", data={"format": "example/1"})
-    >>> _ = path.write_text(page, encoding="utf-8")
-    >>> read_data(path)
-    {'format': 'example/1'}
+    Raises UnreadableFileError if the file is missing, or carries no data.
     """
     try:
         found = _DATA.search(Path(path).read_text(encoding="utf-8"))

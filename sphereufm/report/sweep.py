@@ -30,7 +30,7 @@ _HEADINGS = (
     "counterexample",
     "orbits",
     "PROVED rows",
-    "least cost (nats)",
+    "least cost",
     "seconds",
     "landscape",
     "cell",

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
 
@@ -152,20 +151,11 @@ def _temperatures(text: str) -> list[str]:
     else:
         try:
             first, last, scale, count = text.split(":")
-            values = _spaced(float(first), float(last), scale, int(count))
-            words = [f"{value:.6g}" for value in values]
-        except ValueError:
+            spaced: Any = {"log": np.geomspace, "lin": np.linspace}[scale]
+            words = [f"{value:.6g}" for value in spaced(float(first), float(last), int(count))]
+        except (KeyError, ValueError):
             raise InvalidInputError(f"tau={text!r} must be t1,t2,... or first:last:log|lin:count") from None
     for word in words:
         if not re.fullmatch(r"\d+(\.\d*)?([eE][+-]?\d+)?(/\d+)?", word):
             raise InvalidInputError(f"tau has {word!r}, but positive numbers such as 0.1 or 1/3 are needed")
     return list(dict.fromkeys(words))
-
-
-def _spaced(first: float, last: float, scale: str, count: int) -> NDArray[np.float64]:
-    """Numbers from first to last, evenly spaced or in equal ratios."""
-    if scale == "log":
-        return np.geomspace(first, last, count)
-    if scale == "lin":
-        return np.linspace(first, last, count)
-    raise ValueError(scale)

@@ -53,7 +53,7 @@ def test_a_trajectory_leaves_out_what_is_undefined(metrics):
     assert drawn == {
         "NC1": ([3, 9], [1.0, 0.1]),
         "NC2": ([3], [0.5]),
-        "optimality gap (nats, numerical)": ([3], [0.3]),
+        "optimality gap (numerical)": ([3], [0.3]),
     }
     assert [line.get_label() for line in lower.lines] == ["NC4"]
     both = [Training(name=name, epochs=epochs) for name in ("one", "two")]

@@ -129,6 +129,14 @@ def test_verdicts_of_features_have_the_main_numbers():
     assert "position on the landscape is unknown" in many
 
 
+def test_a_cost_without_a_unit_is_not_said_to_be_in_nats():
+    metrics, place = measured()
+    place = dataclasses.replace(place, cost_unit="")
+    data = {"format": "sphereufm-features/1", **metrics.to_json(), **place.to_json(), "read": []}
+    assert "nats" not in features_html("one.npz", metrics, place, data).replace("nonnegative", "")
+    assert "nats" not in str(place)
+
+
 def test_verdicts_of_comparisons_and_sweeps_count():
     assert verdict(comparison_page()[0]) == (
         "lbfgs reached a relative gradient norm of 1e-09 in 1 of 2 runs; trust-region reached it in 2 of 2 runs."

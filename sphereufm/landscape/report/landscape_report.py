@@ -216,13 +216,7 @@ class LandscapeReport:
         return html_table(caption, summary.headings, summary.cells())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report as JSON: to a temporary name beside ``path``, then renamed.
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
+        """Write the report as JSON, aside, then rename it; raises OutputError if the file cannot be written."""
         write_json(path, self.to_json(), indent=1)
 
 

@@ -107,17 +107,7 @@ def cost_heading(problem: SphereProblem) -> str:
 
 
 def summarise(report: LandscapeReport) -> Summary:
-    """Put a report into words.
-
-    Examples
-    --------
-    >>> from sphereufm import UFMProblem, verify_landscape
-    >>> summary = summarise(verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=8))
-    >>> summary.title, summary.verdict, summary.row
-    ('class sizes 1,1, d = 3, tau = 1', 'BENIGN', None)
-    >>> summary.rows[0]["kind"], summary.rows[0]["above"]
-    ('global minimiser', 0.0)
-    """
+    """Put a report into words."""
     row = _counterexample(report)
     return Summary(
         title=capabilities.title(report.problem),

@@ -16,6 +16,8 @@ const classOf = () => {
   const sizes = problem.class_sizes;
   return [...sizes.keys(), ...(problem.labels ?? sizes.flatMap((size, k) => Array(size).fill(k)))];
 };
+// "cost (nats)" heads the costs, or "cost" where they have no unit
+const unit = (/ \(.+\)/.exec(document.querySelector("#rows thead th:nth-child(2)").textContent)?.[0] ?? "").replace(/[()]/g, "");
 const classes = problem.class_sizes ? classOf() : null;
 const columnNames = (X) => X[0].map((_, j) => !classes ? `x${j + 1}` : j < problem.classes ? `w${j + 1}` : `h${j + 1 - problem.classes}`);
 const gram = (X) => X[0].map((_, i) => X[0].map((_, j) => X.reduce((sum, row) => sum + row[i] * row[j], 0)));
@@ -136,6 +138,6 @@ describers.rows = (cell, index) => {
   const cells = cellsOf(rowAt(String(index))).slice(1).map(([head, text]) => `${head} ${text}`);
   put(cell, "p", cells.join("; ") + ".", "values");
   showFalls(cell, index);
-  if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)} nats (numerical; ${entry.gap_method}).`);
+  if (entry.optimality_gap != null) put(cell, "p", `Optimality gap: at most ${entry.optimality_gap.toPrecision(4)}${unit} (numerical; ${entry.gap_method}).`);
   if (entry.members) describeFamily(cell, entry, index); else describePoint(cell, entry, index, null);
 };
