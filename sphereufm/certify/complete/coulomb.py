@@ -5,7 +5,7 @@ plane; a rotation makes ``y_2 = (s, 0)``, a reflection and an exchange ``y_32 >=
 
     |x_1 - x_i| = 2 / sqrt(n_i),        |x_i - x_j| = 2 |y_i - y_j| / sqrt(n_i n_j),
 
-and ``s^2 <= 15`` by docs/complete.md, Lemma 4.  The unknowns are s, y_3 and y_4.  Where the energy is stationary in
+and ``s^2 <= 15`` by docs/complete.md, Lemma 3.  The unknowns are s, y_3 and y_4.  Where the energy is stationary in
 them it is so in all, as rotations about x_1, and those that move x_1, do not change it.
 """
 

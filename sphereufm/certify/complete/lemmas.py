@@ -13,25 +13,19 @@ from sphereufm.certify.complete.reading import Instance
 
 
 def lemma_closed(p: Instance, closed: float) -> bool:
-    """Whether no critical point has a planar W of diameter in ``(0, closed]`` (docs/complete.md, Lemmas 1 and 2)."""
+    """Whether no critical point has a planar W of diameter in ``(0, closed]``, as no two classes can be its ends."""
     if not 0 <= closed < 1.57:
         return False
-    x, c = (arb(closed) / 2).sin_cos()
-    tau, K = exact(p.tau), p.classes
-    return closed == 0 or balanced_lemma(p, tau, K, arb(closed), x, c) or ends_lemma(p, tau, x, c)
-
-
-def ends_lemma(p: Instance, tau: Any, x: Any, c: Any) -> bool:
-    """Lemma 1: no two classes can be the ends of W."""
+    (x, c), tau = (arb(closed) / 2).sin_cos(), exact(p.tau)
     sums = signed_sums(p)
     weights = [sum(p.weights_of(k), Fraction(0)) for k in range(p.classes)]
-    for a, b in combinations(range(len(sums)), 2):
+    for a, b in combinations(range(len(sums)), 2) if closed else ():
         differ, shared = compared(sums[a], sums[b])
         if differ is not None and not (tau * x).tanh() + 1 - c + 2 * x < exact(differ):
             return False
         if shared is not None and not no_balance(p.classes, tau, x, c, weights[a] + weights[b], shared):
             return False
-    return len(sums) > 1
+    return closed == 0 or len(sums) > 1
 
 
 def compared(a: set[Fraction], b: set[Fraction]) -> tuple[Fraction | None, Fraction | None]:
@@ -41,7 +35,7 @@ def compared(a: set[Fraction], b: set[Fraction]) -> tuple[Fraction | None, Fract
 
 
 def no_balance(K: int, tau: Any, x: Any, c: Any, ends: Fraction, shared: Fraction) -> bool:
-    """Lemma 1 (ii): the ends' features, of this weight and with these signed sums, outweigh those between."""
+    """Condition 2 of Lemma 1: the ends' features, of this weight and with these signed sums, outweigh those between."""
     end, between, v = exact(ends), exact(1 - ends), (-2 * tau * x).exp()
     room = K * (tau / 2 + 2) * x + (K + 1) * (1 - c)
     sines = ((K - 2) * exact(shared) - room).max(0)
@@ -64,21 +58,6 @@ def signed_sums(p: Instance) -> list[set[Fraction]]:
 
 
 def collapsed_are_saddles(p: Instance) -> bool:
-    """Whether every critical point with equal classifiers is a strict saddle (docs/complete.md, Lemma 3)."""
+    """Whether every critical point with equal classifiers is a strict saddle (docs/complete.md, Lemma 2)."""
     sums = signed_sums(p)
     return p.classes > 1 and (p.dim > 2 or (p.dim == 2 and bool(sums) and not set.intersection(*sums)))
-
-
-def balanced_lemma(p: Instance, tau: Any, K: int, delta: Any, x: Any, c: Any) -> bool:
-    """Lemma 2: one sample a class, equal weights."""
-    if sorted(p.labels) != list(range(K)) or len(set(p.weights)) != 1 or K < 2:
-        return False
-    slack = c - K * tau * x
-    if not ((2 + K * tau) * x < 2 * c and slack > 0):
-        return False
-    angle = slack.acos() + delta
-    turn = angle.sin() if angle < 1.57 else arb(1)
-    u = (-2 * tau * x).exp()
-    left = 2 * (1 + u) / (K - 1 + u) * c * (tau * x * c).tanh()
-    right = x * (3 * x + (K - 2) * 2 / (2 + (K - 2) * u) * turn) + 1 - c
-    return bool(left > right)
