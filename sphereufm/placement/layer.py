@@ -53,8 +53,3 @@ class Layer:
             )
             start = rows.stop
         return companion
-
-    def logits(self) -> Iterator[tuple[Array, NDArray[np.intp]]]:
-        """Yield ``W^T H`` (without bias and temperature), shape ``(K, n)``, and the labels, block by block."""
-        for H, y in self.blocks():
-            yield np.ascontiguousarray(self.W.T @ H), y

@@ -114,7 +114,9 @@ def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTe
     if sums.has_all_logits:
         return [_collect(kept, sums.tau, found.bias).balanced_terms()]
     whole = Logits(
-        labels=layer.features.labels, bias=sums.bias, parts=lambda: (A for A, _ in layer.logits())
+        labels=layer.features.labels,
+        bias=sums.bias,
+        parts=lambda: (layer.W.T @ H for H, _ in layer.blocks()),
     ).present()
     first = _collect(whole, sums.tau, found.bias)
     second = _collect(whole, sums.tau, found.corrected(first.gathered.added["row_sums"] / whole.samples))

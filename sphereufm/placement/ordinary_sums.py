@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from sphereufm.features.metrics.companion import Gathered, View
 from sphereufm.geometry.spheres import Array
@@ -20,7 +21,8 @@ from sphereufm.problem.losses.interface import block_from_labels
 
 # p log p with p below this is zero to all digits that are printed, and its logarithm stays finite
 _TINY = 1e-300
-_STEPS = 100
+# how near the best c is sought: bounds are flat there
+_CLOSE = 1e-10
 # logits that are kept for the best bias, all of them where they take no more than 128 MB
 _MOST_LOGITS = 1 << 24
 
@@ -59,16 +61,14 @@ class BoundTerms:
 
     def best(self, top: float, price: float) -> float:
         """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
-        ratio = (np.sqrt(5.0) - 1.0) / 2.0
-        low, high = 0.0, top
-        for _ in range(_STEPS):
-            left, right = high - ratio * (high - low), low + ratio * (high - low)
-            if self.bound(left, price) < self.bound(right, price):
-                low = left
-            else:
-                high = right
+        found = minimize_scalar(
+            lambda c: -self.bound(c, price),
+            bounds=(0.0, top),
+            method="bounded",
+            options={"xatol": _CLOSE * top},
+        )
         # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
-        return max(0.0, self.bound(top, price), self.bound(0.5 * (low + high), price))
+        return max(0.0, self.bound(top, price), -float(found.fun))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

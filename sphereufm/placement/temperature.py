@@ -9,17 +9,18 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from sphereufm.features.metrics.companion import Gathered, View
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.sphere import ClassSums
 
 _LOW, _HIGH = 1e-4, 1e6
-_STEPS = 80
 # kept in memory, in single precision: 128 MB
 _MOST_MARGINS = 1 << 25
 _COLUMNS = 1 << 12
@@ -82,31 +83,20 @@ class Margins:
 def fit_temperature(margins: Margins) -> TemperatureFit:
     """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
 
-    * ``TemperatureFit``: without ``tau`` where every sample is classified right (or so nearly that the
-      minimum lies above 1e6), and where the classifier is no better than chance, so that the cost is least at
-      ``tau = 0``.
-
-    Notes
-    -----
-    Bisection on the sign of the derivative ``sum_i omega_i sum_j p_ij (a_ij - a_{y_i i})``, ``a = W^T H``.
+    There is no ``tau`` where every sample is classified right (or so nearly that the minimum lies above 1e6), and where
+    the classifier is no better than chance, so that the cost is least at ``tau = 0``.
     """
     blocks, least = margins.gathered.joined["kept"], margins.least
-    low, high = _LOW, _HIGH
-    unbounded = least >= 0.0 or _slope(blocks, high) < 0.0
-    if unbounded or _slope(blocks, low) >= 0.0:
+    unbounded = least >= 0.0 or _slope(math.log(_HIGH), blocks) < 0.0
+    if unbounded or _slope(math.log(_LOW), blocks) >= 0.0:
         return TemperatureFit(tau=None, unbounded=unbounded, least_margin=least)
-    for _ in range(_STEPS):
-        middle = float(np.sqrt(low * high))
-        if _slope(blocks, middle) < 0.0:
-            low = middle
-        else:
-            high = middle
-    return TemperatureFit(tau=high, unbounded=False, least_margin=least)
+    log_tau = brentq(_slope, math.log(_LOW), math.log(_HIGH), args=(blocks,), xtol=1e-12)
+    return TemperatureFit(tau=math.exp(log_tau), unbounded=False, least_margin=least)
 
 
-def _slope(margins: list[NDArray[np.float32]], tau: float) -> float:
-    """Derivative of the cost by ``tau``, up to a positive factor."""
-    total = 0.0
+def _slope(log_tau: float, margins: list[NDArray[np.float32]]) -> float:
+    """Derivative ``sum_i sum_j p_ij (a_ij - a_{y_i i})`` of the cost by ``tau``, up to a positive factor."""
+    total, tau = 0.0, math.exp(log_tau)
     for block in (part for M in margins for part in np.array_split(M, 1 + M.shape[1] // _COLUMNS, axis=1)):
         Z = tau * block.astype(np.float64)
         P = np.exp(Z - Z.max(axis=0))

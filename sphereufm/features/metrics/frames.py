@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from sphereufm.features.metrics.statistics import Array
 
@@ -92,15 +93,10 @@ def uniformity(A: Array) -> tuple[float, float] | None:
     U = directions(A)
     if U is None:
         return None
-    logs = inverses = 0.0
-    for k in range(1, len(U)):
-        distances = np.linalg.norm(U[:k] - U[k], axis=1)
-        if not (distances > _SMALLEST).all():
-            return None
-        logs -= float(np.log(distances).sum())
-        inverses += float((1.0 / distances).sum())
-    pairs = len(U) * (len(U) - 1) / 2
-    return logs / pairs, inverses / pairs
+    distances = pdist(U)
+    if not (distances > _SMALLEST).all():
+        return None
+    return -float(np.log(distances).mean()), float((1.0 / distances).mean())
 
 
 def _unit(A: Array) -> Array:

@@ -137,6 +137,7 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
     bias = np.zeros(train.classes) if b is None else b
     origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ bias
     away = middle - origin
+    principal = 1000 if d >= 2048 else 512 if d >= 768 else d // 2  # the rule of ViM's authors
     detector = Detector(
         middle=middle,
         means=means,
@@ -144,7 +145,7 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
         classifier=W,
         bias=bias,
         origin=origin,
-        rest=np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - _principal(d)],
+        rest=np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - principal],
         alpha=0.0,
         normalize=normalize,
     )
@@ -162,11 +163,6 @@ def false_positive_rate(known: Array, unknown: Array) -> float:
     """Share of unknown scores at or above the threshold that keeps 95 % of the known ones."""
     threshold = np.sort(known)[::-1][math.ceil(_KEPT * len(known)) - 1]
     return float(np.mean(unknown >= threshold))
-
-
-def _principal(d: int) -> int:
-    """How many directions ViM counts as the principal space, by its authors' rule."""
-    return 1000 if d >= 2048 else 512 if d >= 768 else d // 2
 
 
 def _matched(detector: Detector, W: Array, train: FeatureSet) -> Detector:

@@ -25,11 +25,11 @@ J. Xu, H. Liu, *Quantifying the variability collapse of neural networks*, ICML 2
 
 from __future__ import annotations
 
-import math
 import sys
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
 
@@ -126,13 +126,9 @@ def _trace_quotient(within: Array, centred: Array) -> float | None:
 
 def _cdnv(places: Array, variances: Array) -> float | None:
     """Class-distance normalised variance; None if two class means coincide."""
-    total = 0.0
-    for k in range(1, len(places)):
-        squares = np.square(places[:k] - places[k]).sum(axis=1)
-        if not (squares > 0.0).all():
-            return None
-        total += float(((variances[:k] + variances[k]) / (2.0 * squares)).sum())
-    return total / math.comb(len(places), 2)
+    squares = pdist(places, "sqeuclidean")
+    pairs = np.add.outer(variances, variances)[np.triu_indices(len(places), 1)]
+    return float((pairs / (2.0 * squares)).mean()) if (squares > 0.0).all() else None
 
 
 def effective_rank(eigenvalues: Array) -> float | None:
