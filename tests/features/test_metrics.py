@@ -366,7 +366,7 @@ def test_two_processes_give_the_same_bits_as_one():
 
 @pytest.mark.parametrize("calls", [1, 2, 4, 5])
 def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, calls):
-    monkeypatch.setattr("sphereufm.features.metrics.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("sphereufm.features.metrics.streaming._SECONDS_BETWEEN", 0.0)
     data, place = many(), tmp_path / "state.npz"
     seen = []
 
@@ -388,7 +388,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, call
 
 
 def test_a_checkpoint_of_other_labels_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sphereufm.features.metrics.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("sphereufm.features.metrics.streaming._SECONDS_BETWEEN", 0.0)
     place = tmp_path / "state.npz"
 
     def stop(stage, done, total):

@@ -96,7 +96,7 @@ def test_a_small_gradient_is_not_lost_in_squares(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["sphere", "margins", "ordinary"])
 def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
-    monkeypatch.setattr("sphereufm.features.metrics.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("sphereufm.features.metrics.streaming._SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     H, y, W, b = network(samples=2 * CHUNK_ROWS + 70, counts=[3, 1, 1, 1])
     if kind != "ordinary":

@@ -12,8 +12,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
 from sphereufm.placement.bias import Logits, best_bias
 from sphereufm.placement.layer import Layer
-from sphereufm.placement.norms import BalancedNorms
-from sphereufm.placement.ordinary import ordinary_position
+from sphereufm.placement.ordinary import BalancedNorms, ordinary_position
 from sphereufm.placement.sphere import sphere_position
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
 from sphereufm.solvers import Settings

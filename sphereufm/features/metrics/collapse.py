@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics import frames
-from sphereufm.features.metrics.checkpoint import Checkpoint
 from sphereufm.features.metrics.companion import Companion
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
-from sphereufm.features.metrics.streaming import Streaming, first_pass, last_layer, second_pass
+from sphereufm.features.metrics.streaming import Checkpoint, Streaming, first_pass, last_layer, second_pass
 from sphereufm.features.metrics.variability import class_frame, class_nc1, effective_rank, variability
 
 __all__ = ["Measuring", "collapse_metrics", "measure_collapse"]
@@ -126,15 +125,14 @@ def measure_collapse(
         raise InvalidInputError(
             f"{features.features.name} has rows whose squares overflow; rescale the features"
         )
-    centred = moments.means[frame.present] - moments.middle
+    centred = moments.means[moments.present] - moments.mean
     few = features.classes <= _ONE_VS_REST_CLASSES
     found = _Measured(
         counts=np.bincount(features.labels, minlength=features.classes),
-        moments=moments,
         frame=frame,
         spread=spread,
         W=W,
-        own=None if W is None else W[frame.present],
+        own=None if W is None else W[moments.present],
         # exact differences; coincident means are zero, not rounding noise
         centred=centred if frame.sizes.size else np.zeros_like(centred),
         hulls=few if what.one_vs_rest is None else what.one_vs_rest,
@@ -148,7 +146,6 @@ class _Measured:
     """What both passes found; it is put under the names of the literature."""
 
     counts: NDArray[np.intp]
-    moments: ClassMoments
     frame: Frame
     spread: Scatter
     W: Array | None  #: classifier rows
@@ -160,7 +157,7 @@ class _Measured:
     def metrics(self, held_out: bool) -> CollapseMetrics:
         """Assemble the result."""
         frame, spread, N = self.frame, self.spread, int(self.counts.sum())
-        spreads = variability(self.moments, frame, spread, self.counts)
+        spreads = variability(frame, spread, self.counts)
         given, has_means = self.W is not None, frame.sizes.size > 0
         hits = float(spread.agreements if given else spread.mean_hits)
         main = {
@@ -185,7 +182,7 @@ class _Measured:
             undefined=_undefined(main | variants, has_means, given, frame.full, self.hulls),
             notes=self._notes(),
             normalized=self.normalize,
-            means=frame.places[frame.present],
+            means=frame.places[frame.moments.present],
             within_spectrum=within,
             between_spectrum=between,
             class_nc1=class_nc1(frame, spread, self.counts),
@@ -195,7 +192,7 @@ class _Measured:
     @property
     def _base(self) -> Array:
         """Class means themselves."""
-        return self.moments.base[self.frame.present]
+        return self.frame.moments.base[self.frame.moments.present]
 
     def _class_cosines(self) -> Array:
         """Cosine of each classifier row with the centred mean of its class; NaN without one, or where one is zero."""
@@ -204,7 +201,7 @@ class _Measured:
             lengths = np.linalg.norm(self.own, axis=1) * np.linalg.norm(self.centred, axis=1)
             with np.errstate(invalid="ignore", divide="ignore"):
                 cosines = np.einsum("kd,kd->k", self.own, self.centred) / lengths
-            found[self.frame.present] = np.clip(cosines, -1.0, 1.0)
+            found[self.frame.moments.present] = np.clip(cosines, -1.0, 1.0)
         return found
 
     def _variants(self, N: int) -> dict[str, float | None]:
@@ -231,7 +228,8 @@ class _Measured:
 
     def _notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        moments, counts, s = self.moments, self.moments.counts, self.frame.sizes
+        moments, s = self.frame.moments, self.frame.sizes
+        counts = moments.counts
         d, K = moments.centre.size, len(self.centred)
         kept, most = "kept as zero, " if self.normalize else "", min(K - 1, d)
         said = {

@@ -33,9 +33,8 @@ from scipy.special import logsumexp
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.checkpoint import Checkpoint
 from sphereufm.features.metrics.statistics import Array
-from sphereufm.features.metrics.streaming import Streaming, first_pass, last_layer, second_pass
+from sphereufm.features.metrics.streaming import Checkpoint, Streaming, first_pass, last_layer, second_pass
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
 from sphereufm.notebook import counted
@@ -129,9 +128,9 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
     how, kept = streaming or Streaming(), Checkpoint(None, [])
     moments = first_pass(train, normalize, how, kept)
     frame = class_frame(moments, None, None, True)
-    N, middle, means = moments.counts.sum(), frame.middle, frame.base[frame.present]
+    N, middle, means = moments.counts.sum(), moments.mean + moments.centre, moments.base[moments.present]
     spread = second_pass(train, frame, normalize, how, kept)
-    offsets = np.sqrt(moments.counts / N)[:, None] * (frame.base - middle)
+    offsets = np.sqrt(moments.counts / N)[:, None] * (moments.means - moments.mean)
     covariance = spread.products / N + offsets.T @ offsets
     W, b = last_layer(train, normalize)
     bias = np.zeros(train.classes) if b is None else b

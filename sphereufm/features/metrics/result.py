@@ -81,10 +81,7 @@ class CollapseMetrics:
             "conventions": dict(self.conventions),
             "undefined": dict(self.undefined),
             "notes": list(self.notes),
-            "per_class": {
-                "nc1": _numbers(self.class_nc1),
-                "classifier_cosine": _numbers(self.class_cosines),
-            },
+            "per_class": {"nc1": _numbers(self.class_nc1), "classifier_cosine": _numbers(self.class_cosines)},
             "spectra": {"between": _numbers(self.between_spectrum), "within": _numbers(self.within_spectrum)},
         }
 

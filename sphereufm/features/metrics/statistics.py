@@ -65,25 +65,26 @@ class ClassMoments:
         return self.sums / np.maximum(self.counts, 1)[:, None]
 
     @cached_property
-    def middle(self) -> Array:
-        """The sample mean relative to the centre."""
-        return np.asarray(self.sums.sum(axis=0) / self.counts.sum())
-
-    @cached_property
     def base(self) -> Array:
         """The class means themselves, ``(K, d)``."""
         return self.means + self.centre
+
+    @cached_property
+    def mean(self) -> Array:
+        """The sample mean relative to the centre."""
+        return np.asarray(self.sums.sum(axis=0) / self.counts.sum())
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which classes have samples."""
+        return self.counts > 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """What the second pass looks through."""
 
-    centre: Array  #: shape ``(d,)``
-    #: ``means`` and ``base``: shape ``(K, d)``: class means, relative to the centre and themselves.
-    means: Array
-    base: Array
-    present: NDArray[np.bool_]  #: shape ``(K,)``
+    moments: ClassMoments
     places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
     sizes: Array  #: shape ``(r,)``: singular values of the centred class means, one for each direction
     full: bool  #: whether the scatter is kept in all d directions
@@ -92,7 +93,6 @@ class Frame:
     #: Shape ``(K, K)`` or None: row k: the classifier's products with the mean of class k.
     mean_products: Array | None
     bias: Array | None  #: shape ``(K,)`` or None: added to products for logits
-    middle: Array  #: shape ``(d,)``: the sample mean itself
 
     @property
     def basis(self) -> Array:
@@ -155,7 +155,7 @@ def class_moments(rows: Rows, centre: Array, classes: int) -> list[Gathered]:
 
 def scatter_of_nothing(frame: Frame) -> Gathered:
     """What the second pass gathers, of no rows."""
-    (K, r), d = frame.places.shape, frame.means.shape[1]
+    (K, r), d = frame.places.shape, frame.moments.centre.size
     size = d if frame.full else r
     sums = {"squares": np.zeros(K), "products": np.zeros((size, size)), "class_squares": np.zeros((K, r))}
     hits = ("mean_hits", "classifier_hits", "agreements")
@@ -164,15 +164,15 @@ def scatter_of_nothing(frame: Frame) -> Gathered:
 
 def scatter(rows: Rows, frame: Frame, like: Companion | None = None) -> list[Gathered]:
     """Second pass over a run of rows; a companion like the given one gathers what it wants of each block."""
-    (K, r), at = frame.places.shape, 0
+    (K, r), at, moments = frame.places.shape, 0, frame.moments
     found, companion = scatter_of_nothing(frame), None if like is None else like.fresh()
     sums = found.added
-    base_squares = np.einsum("kd,kd->k", frame.base, frame.base)
+    base_squares, middle = np.einsum("kd,kd->k", moments.base, moments.base), moments.mean + moments.centre
     half_squares = 0.5 * np.square(frame.places).sum(axis=1)
-    half_squares[~frame.present] = np.inf
+    half_squares[~moments.present] = np.inf
     for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
         y = rows.labels[at : at + len(block)]
-        R, lengths = _residuals(block, y, frame, rows.normalize)
+        R, lengths = _residuals(block, y, moments, rows.normalize)
         sums["squares"] += np.bincount(y, weights=lengths, minlength=K)
         seen = R @ frame.directions
         Y = seen[:, :r]
@@ -180,7 +180,7 @@ def scatter(rows: Rows, frame: Frame, like: Companion | None = None) -> list[Gat
         add_to_classes(sums["class_squares"], np.square(Y), y)
         if companion is not None and not rows.normalize:
             # |h|^2 = |r|^2 + 2 <r, m> + |m|^2, where m - middle lies in the span of the basis
-            lengths += 2.0 * (np.einsum("nr,nr->n", Y, frame.places[y]) + R @ frame.middle) + base_squares[y]
+            lengths += 2.0 * (np.einsum("nr,nr->n", Y, frame.places[y]) + R @ middle) + base_squares[y]
         Y += frame.places[y]
         nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
         sums["mean_hits"] += np.count_nonzero(nearest == y)
@@ -204,7 +204,7 @@ def near_rows(dimension: int) -> int:
 
 
 def _residuals(
-    block: NDArray[np.generic], y: NDArray[np.intp], frame: Frame, normalize: bool
+    block: NDArray[np.generic], y: NDArray[np.intp], moments: ClassMoments, normalize: bool
 ) -> tuple[Array, Array]:
     """``h_i - c - m_{y_i}``, the centre first, where the difference is nearly exact; and squared lengths."""
     R, squares, step = np.empty(block.shape), np.empty(len(block)), near_rows(block.shape[1])
@@ -215,12 +215,12 @@ def _residuals(
             H[...] = block[part]
             lengths = _lengths(H)
             H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
-            H -= frame.centre
+            H -= moments.centre
         else:
-            np.subtract(block[part], frame.centre, out=H, dtype=np.float64)
+            np.subtract(block[part], moments.centre, out=H, dtype=np.float64)
         # row by row: gathering the means first would write them all to memory
         for label, row in zip(y[part].tolist(), H, strict=True):
-            row -= frame.means[label]
+            row -= moments.means[label]
         squares[part] = np.einsum("nd,nd->n", H, H)
     return R, squares
 

@@ -46,31 +46,25 @@ def class_frame(moments: ClassMoments, classifier: Array | None, bias: Array | N
     ``classifier``, shape ``(K, d)``, and ``bias``, shape ``(K,)``; ``full``: whether the scatter is wanted in all
     directions.
     """
-    present, means = moments.counts > 0, moments.means
-    A = means[present] - moments.middle
+    means = moments.means - moments.mean
+    A = means[moments.present]
     _, s, Vt = np.linalg.svd(A, full_matrices=False)
-    size = float(np.linalg.norm(moments.centre) + np.linalg.norm(means, axis=1).max())
+    size = float(np.linalg.norm(moments.centre) + np.linalg.norm(moments.means, axis=1).max())
     least = max(max(A.shape) * _EPS * s[0], _COINCIDENT * size)
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
     basis = Vt[:rank].T
     return Frame(
-        centre=moments.centre,
-        means=means,
-        base=moments.base,
-        present=present,
-        places=(means - moments.middle) @ basis,
+        moments=moments,
+        places=means @ basis,
         sizes=s[:rank],
         full=full,
         directions=basis if classifier is None else np.concatenate([basis, classifier.T], axis=1),
         mean_products=None if classifier is None else moments.base @ classifier.T,
         bias=bias,
-        middle=moments.middle + moments.centre,
     )
 
 
-def variability(
-    moments: ClassMoments, frame: Frame, spread: Scatter, counts: NDArray[np.intp]
-) -> dict[str, float | None]:
+def variability(frame: Frame, spread: Scatter, counts: NDArray[np.intp]) -> dict[str, float | None]:
     """NC1 and its relatives from both passes, by name; None where undefined or not asked for.
 
     ``counts``, shape ``(K,)``: samples of each class in the second pass, which may be of other features than the class
@@ -84,11 +78,12 @@ def variability(
         "nc1_class_averaged",
         "cdnv",
     )
-    s, N, K = frame.sizes, int(counts.sum()), int(frame.present.sum())
+    s, N, present = frame.sizes, int(counts.sum()), frame.moments.present
+    K = int(present.sum())
     if s.size == 0:
         return dict.fromkeys((*names, "vci"))
     S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
-    places, of_classes = frame.places[frame.present], class_nc1(frame, spread, counts)
+    places, of_classes = frame.places[present], class_nc1(frame, spread, counts)
     nc1 = float((np.diag(S) / np.square(s)).sum()) / N
     known = of_classes[np.isfinite(of_classes)]
     values = (
@@ -97,11 +92,11 @@ def variability(
         _trace_quotient(S / N, places - places.mean(axis=0)),
         float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
         float(known.mean()) if known.size else None,
-        _cdnv(places, (spread.squares / np.maximum(counts, 1))[frame.present]),
+        _cdnv(places, (spread.squares / np.maximum(counts, 1))[present]),
     )
     return {
         **dict(zip(names, values, strict=True)),
-        "vci": _vci(moments, frame, spread, N) if frame.full else None,
+        "vci": _vci(frame, spread, N) if frame.full else None,
     }
 
 
@@ -140,7 +135,7 @@ def effective_rank(eigenvalues: Array) -> float | None:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def _vci(moments: ClassMoments, frame: Frame, spread: Scatter, N: int) -> float | None:
+def _vci(frame: Frame, spread: Scatter, N: int) -> float | None:
     """Variability collapse index, from the whole scatter matrix; None where rounding decides it.
 
     It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_W = R^T R``,
@@ -148,7 +143,8 @@ def _vci(moments: ClassMoments, frame: Frame, spread: Scatter, N: int) -> float 
     and the rank.  Eigenvalues of Sigma_W below its rounding are taken for zero; where it matters that they are not
     known, nothing is returned.
     """
-    A = np.sqrt(moments.counts / moments.counts.sum())[:, None] * (frame.base - frame.middle)
+    moments = frame.moments
+    A = np.sqrt(moments.counts / moments.counts.sum())[:, None] * (moments.means - moments.mean)
     scales = np.sqrt(np.diag(spread.products) / N + np.square(A).sum(axis=0))
     live = scales > 0.0
     A = A[:, live] / scales[live]
@@ -156,7 +152,7 @@ def _vci(moments: ClassMoments, frame: Frame, spread: Scatter, N: int) -> float 
         spread.products[np.ix_(live, live)] / N / np.outer(scales[live], scales[live])
     )
     s = np.linalg.svd(A, compute_uv=False)
-    rank = min(int(np.count_nonzero(s > max(A.shape) * _EPS * s[0])), int(frame.present.sum()) - 1)
+    rank = min(int(np.count_nonzero(s > max(A.shape) * _EPS * s[0])), int(moments.present.sum()) - 1)
     noise = len(values) * _EPS * max(float(values[-1]), 0.0)
     low, high = (
         _collapse_index(np.sqrt(np.where(values > noise, values, unknown))[:, None] * vectors.T, A, rank)

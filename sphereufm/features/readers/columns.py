@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -62,8 +61,6 @@ def _matrix(name: str, columns: tuple[str, ...], arrays: Mapping[str, ArraySourc
     parts = [arrays[key] for key in columns]
     first, dtype = parts[0], np.result_type(*(part.dtype for part in parts))
     if isinstance(first, IsolatedArray):
-        shape = (first.shape[0], len(columns))
-        listed = replace(first.listed, key="columns", columns=columns, shape=shape, dtype=dtype.str)
-        return replace(first, name=f"{name}:columns", listed=listed)
+        return first.matrix(f"{name}:columns", columns, dtype)
     held = np.stack([part.read() for part in parts], axis=1, dtype=dtype)
     return MemorySource(name=f"{name}:columns", array=held, columns=columns)

@@ -74,6 +74,7 @@ class IsolatedArray:
     file: StoredFile
     format: Format
     listed: Listed
+    columns: tuple[str, ...] = ()  #: those of a table that a matrix is made of
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,22 +87,20 @@ class IsolatedArray:
         return np.dtype(self.listed.dtype)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The table's columns that a matrix is made of; empty for anything else."""
-        return self.listed.columns if self.listed.key == "columns" and len(self.shape) == 2 else ()
-
-    @property
     def categories(self) -> tuple[str, ...]:
         """Texts that the numbers stand for; empty where they are numbers."""
         return self.listed.names
 
+    def matrix(self, name: str, columns: tuple[str, ...], dtype: np.dtype[Any]) -> IsolatedArray:
+        """Several columns of the same table, side by side."""
+        shape = (self.shape[0], len(columns))
+        listed = replace(self.listed, key=name, columns=columns, shape=shape, dtype=dtype.str)
+        return replace(self, name=name, listed=listed, columns=columns)
+
     def without(self, names: set[str]) -> IsolatedArray:
-        """A matrix of columns without some of them."""
+        """A matrix without some of its columns."""
         kept = tuple(c for c in self.columns if c not in names)
-        if kept == self.columns:
-            return self
-        listed = replace(self.listed, columns=kept, shape=(self.shape[0], len(kept)))
-        return replace(self, listed=listed)
+        return self if kept == self.columns else self.matrix(self.name, kept, self.dtype)
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks, each sent by a child that lives as long as the iteration."""

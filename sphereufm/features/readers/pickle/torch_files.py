@@ -19,12 +19,7 @@ import numpy as np
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import check_expansion
 from sphereufm.features.readers.pickle.torch_tree import named_arrays
-from sphereufm.features.readers.pickle.torch_values import (
-    StorageRef,
-    TensorRef,
-    TorchUnpickler,
-    tensor_dtype,
-)
+from sphereufm.features.readers.pickle.torch_values import StorageRef, TensorRef, TorchUnpickler, tensor_dtype
 from sphereufm.features.readers.pickle.unpickler import MAX_PICKLE
 from sphereufm.features.readers.plain.stored_array import StoredArray
 from sphereufm.features.readers.plain.zips import STORED, ZipEntry, inflate
@@ -45,16 +40,16 @@ def is_torch_zip(entries: dict[str, ZipEntry]) -> bool:
 
 def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) -> dict[str, ArraySource]:
     """Return the tensors of a zip archive that ``torch.save`` wrote."""
-    records = [entry for entry in entries if entry.endswith("/data.pkl")]
-    if len(records) != 1:
+    folders = [entry.removesuffix("data.pkl") for entry in entries if entry.endswith("/data.pkl")]
+    if len(folders) != 1:
         raise UnreadableFileError(f"{name} is refused: it must hold one pickled object in a folder")
-    folder = records[0].removesuffix("data.pkl")
+    (folder,) = folders
     if folder + "constants.pkl" in entries or any(e.startswith(folder + "code/") for e in entries):
         raise UnreadableFileError(f"{name} is refused: it is TorchScript; save the state_dict() instead")
     order = _record(file, name, entries, folder + "byteorder", 16) or b"little"
     if order not in (b"little", b"big"):
         raise UnreadableFileError(f"{name} is refused: its byte order is unknown")
-    stream = io.BytesIO(_record(file, name, entries, records[0], MAX_PICKLE))
+    stream = io.BytesIO(_record(file, name, entries, folder + "data.pkl", MAX_PICKLE))
     reader = TorchUnpickler(stream, name)
     value = reader.load()
     if stream.read(1):

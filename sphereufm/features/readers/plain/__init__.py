@@ -1,4 +1,1 @@
-"""Formats read by our own few lines: npy, npz, safetensors, zip members.
-
-In: an open file.  Out: arrays as sources of blocks.  Calls ``readers.stored``; only ``features.readers`` calls it.
-"""
+"""Formats read by our own few lines: numpy's, safetensors, text, and the members of zip archives."""

@@ -12,14 +12,7 @@ import numpy as np
 from sphereufm.errors import MissingExtraError
 
 NARROW_FLOATS = frozenset(
-    {
-        "bfloat16",
-        "float8_e4m3fn",
-        "float8_e4m3fnuz",
-        "float8_e5m2",
-        "float8_e5m2fnuz",
-        "float8_e8m0fnu",
-    }
+    {"bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"}
 )
 """Names, the same in torch and in ml_dtypes."""
 

@@ -72,10 +72,9 @@ def parse_npy_header(name: str, prefix: bytes) -> NpyHeader:
     stream = io.BytesIO(prefix)
     try:
         # the third version is for structures with names in UTF-8
-        read = {
-            (1, 0): npy_format.read_array_header_1_0,
-            (2, 0): npy_format.read_array_header_2_0,
-        }[npy_format.read_magic(stream)]
+        read = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}[
+            npy_format.read_magic(stream)
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of long integers as Python 2 wrote them
             shape, fortran, dtype = read(stream)
