@@ -20,6 +20,7 @@ from sphereufm.landscape.beyond import Beyond, search_beyond
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.plan import ranks
+from sphereufm.landscape.points import embed
 from sphereufm.landscape.report.landscape_report import RankOneCount
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.effort import SearchSettings
@@ -64,7 +65,9 @@ class Exploration:
     def rank_one(self) -> RankOneCount | None:
         """Enter all points of rank one, or as many as can be listed; none where minimisers alone are sought."""
         problem = self.problem
-        if not problem.symmetry.orthogonal:
+        d = problem.spheres.shape[0]
+        # the rotations that fix a line of R^d fix no direction beside it, from d = 3 on
+        if not (problem.symmetry.orthogonal or (problem.symmetry.is_proper and d > 2)):
             return None if problem.spheres.dimension else self._every_point()
         permutations, finite = problem.symmetry.permutations, problem.symmetry.finite
         patterns = count_sign_patterns(permutations)
@@ -74,6 +77,7 @@ class Exploration:
         limit = int(np.clip(2_000_000 // permutations.columns**2, 50, 1000))
         line = capabilities.in_span(problem, 1)
         points = sign_patterns(permutations, limit, np.random.default_rng((self.seed, 0)))[:, None, :]
+        points = embed(points, line.spheres.shape[0])
         known = capabilities.finite_points(line, points)
         labels = self.collection.enter(known, searched=False)
         listed = len(set(labels)) if finite else len(known)

@@ -40,6 +40,7 @@ def test_every_orbit_of_a_triple_product_is_found_with_its_index(make):
     report = verify_landscape(make(), effort="quick", starts=90)
     found = [(round(row.cost, 9) + 0.0, row.rank, row.morse_index, row.nullity) for row in report.critical]
     assert found == [(-1.0, 3, 0, 0), *[(0.0, 1, 2, 0)] * 4, (1.0, 3, 3, 0)]
+    assert report.rank_one.orbits == report.rank_one.listed == 4
     # an orbit of lines is a sphere of Euler number two, one of frames a group of Euler number zero
     assert sum((-1) ** row.morse_index * 2 for row in report.critical if row.rank == 1) == 8
     assert [row.spectrum.orbit_dimension for row in report.critical] == [3, 2, 2, 2, 2, 3]

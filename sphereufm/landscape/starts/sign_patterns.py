@@ -1,9 +1,9 @@
 r"""Critical points of rank one, exactly and by counting.
 
 If O(d) is a symmetry, ``X = a s^T`` with signs ``s`` is critical for *every* ``s``: the gradient is fixed by
-all maps that fix ``a``, so each of its columns is a multiple of ``a``, which is normal to the sphere.  Modulo
-O(d) and permutations of columns a sign pattern is given by the number of plus signs in each cell; blocks of
-one kind form a multiset; and ``s`` and ``-s`` are one orbit.
+all maps that fix ``a``, so each of its columns is a multiple of ``a``, which is normal to the sphere.  (So it is under
+SO(d), for ``d >= 3``.)  Modulo rotations and permutations of columns a sign pattern is given by the number of plus
+signs in each cell; blocks of one kind form a multiset; and ``s`` and ``-s`` are one orbit.
 """
 
 from __future__ import annotations
