@@ -13,7 +13,7 @@ from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
 from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
-from sphereufm.landscape.orbits.register import OrbitRegister
+from sphereufm.landscape.orbits.register import SAME_POINT, OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
@@ -25,7 +25,6 @@ from sphereufm.progress import Progress, silent
 # Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
 _MEMBERS_A_RANK = 4
 
-_SAME_POINT = 1e-5
 # Steps that one search for a symmetry of a point may take.
 _ISOTROPY_WORK = 5000
 
@@ -157,7 +156,7 @@ def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoin
     """Count the permutations that act on the point as rotations, unless that takes too long."""
     finite = problem.symmetry.finite
     if finite is not None:
-        order = carriers(problem.symmetry, point.X, point.X, _SAME_POINT).size
+        order = carriers(problem.symmetry, point.X, point.X, SAME_POINT).size
         return replace(point, isotropy_order=order, permutation_copies=finite.order // order)
     try:
         order = isotropy_order(point.X, problem.symmetry, work=_ISOTROPY_WORK)

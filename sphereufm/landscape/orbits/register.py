@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align, invariants
+from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align, carriers, invariants
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
 from sphereufm.landscape.orbits.found import NO_COST, Found
 from sphereufm.tolerances import CANDIDATE_COST
 
 _SAME_INVARIANTS = 1e-5
-_SAME_POINT = 1e-5
+SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.
 _PIECE = 1 << 21
 # From so many columns on, invariants and orders take longer than a look at whether a rotation alone will do; so many
@@ -77,7 +77,7 @@ class OrbitRegister:
             return None
         for number in self._near(point):
             other = self.representatives[number]
-            tolerance = _SAME_POINT + point.radius + other.radius
+            tolerance = SAME_POINT + point.radius + other.radius
             if other.X.shape == point.X.shape and self._is_rotation(point.X, other.X, tolerance):
                 return number
         return None
@@ -99,13 +99,24 @@ class OrbitRegister:
         return number
 
     def known(self, entry: Entry) -> int | None:
-        """The orbit met earliest that the point belongs to."""
-        return next((number for number in self._candidates(entry) if self._is_same(entry, number)), None)
+        """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
+        number = next((number for number in self._candidates(entry) if self._is_same(entry, number)), None)
+        if number is None and self.symmetry.finite is not None:
+            near = self._near(entry.found)
+            return next((number for number in near if self._is_image(entry.found, number)), None)
+        return number
+
+    def _is_image(self, point: Found, number: int) -> bool:
+        """Whether a listed element maps one to the other."""
+        other = self.representatives[number]
+        tolerance = SAME_POINT + point.radius + other.radius
+        same_shape = other.X.shape == point.X.shape
+        return same_shape and carriers(self.symmetry, point.X, other.X, tolerance).size > 0
 
     def _is_same(self, entry: Entry, number: int) -> bool:
         """Whether a group element maps one to the other; an undecided search is no proof of it."""
         other = self._entries[number]
-        tolerance = _SAME_POINT + entry.found.radius + other.found.radius
+        tolerance = SAME_POINT + entry.found.radius + other.found.radius
         if self.symmetry.has_rotations and self._is_rotation(entry.ordered, other.ordered, tolerance):
             return True
         try:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sphereufm.geometry.symmetry.alignment import carriers
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import cost_noise
 from sphereufm.landscape.orbits.nonisolated import local_dimension
@@ -15,9 +14,6 @@ from sphereufm.landscape.orbits.register import Entry, OrbitRegister
 from sphereufm.landscape.orbits.settle import settle
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-
-_SAME_POINT = 1e-5
-_SAME_COST = 1e-7
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,7 +46,7 @@ class OwnCosts:
     def _number(self, entry: Entry) -> int | None:
         found = entry.found
         if np.isfinite(found.cost):
-            known = self._known(entry)
+            known = self.register.known(entry)
             if known is not None:
                 return known
             inner = capabilities.in_span(self.problem, found.rank)
@@ -68,25 +64,10 @@ class OwnCosts:
         self.unsettled += 1
         return None
 
-    def _known(self, entry: Entry) -> int | None:
-        """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
-        number, symmetry = self.register.known(entry), self.problem.symmetry
-        if number is not None or symmetry.finite is None:
-            return number
-        found = entry.found
-        for other, point in enumerate(self.register.representatives):
-            noise = max(found.cost_noise, point.cost_noise) + _SAME_COST * abs(found.cost)
-            if point.X.shape != found.X.shape or abs(point.cost - found.cost) > noise:
-                continue
-            tolerance = _SAME_POINT + found.radius + point.radius
-            if carriers(symmetry, found.X, point.X, tolerance).size:
-                return other
-        return None
-
     def _settled_number(self, found: Found, flat: int) -> int:
         """Number of a settled point with so many directions of undecided curvature."""
         (entry,) = self.register.prepared([found])
-        number = self._known(entry)
+        number = self.register.known(entry)
         if number is None and flat:
             number = self._on_family(found, flat)
         if number is not None:

@@ -7,7 +7,7 @@ installed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from sphereufm.problem.evaluation import UFMEvaluation
     from sphereufm.problem.ufm import UFMProblem
-
-_Functions: TypeAlias = dict[str, Callable[..., Any]]
 
 
 def to_pymanopt(
@@ -57,8 +55,8 @@ def to_pymanopt(
     space = Oblique(*problem.shape) if oblique else Product([Oblique(d, K), Oblique(d, problem.samples)])
     if derivatives == "autograd":
         return pymanopt.Problem(space, pymanopt.function.autograd(space)(_autograd_cost(problem, oblique)))
-    functions = _one_array(problem) if oblique else _two_arrays(problem)
     wrap = pymanopt.function.numpy(space)
+    functions = _closed_forms(problem, oblique)
     return pymanopt.Problem(space, **{name: wrap(function) for name, function in functions.items()})
 
 
@@ -76,38 +74,28 @@ class _OnePointStore:
         return self._last
 
 
-def _one_array(problem: UFMProblem) -> _Functions:
-    """Cost and Euclidean derivatives of ``[W H]``."""
-    at = _OnePointStore(problem)
+def _closed_forms(problem: UFMProblem, oblique: bool) -> dict[str, Callable[..., Any]]:
+    """Cost and Euclidean derivatives of ``[W H]``, or of ``W`` and ``H``.
 
-    def cost(X: Array) -> float:
-        return float(at(X).cost)
+    Riemannian ones fail on products in Pymanopt.
+    """
+    at, arrays = _OnePointStore(problem), 1 if oblique else 2
 
-    def euclidean_gradient(X: Array) -> Array:
-        return at(X).euclidean_gradient
+    def joined(parts: tuple[Array, ...]) -> Array:
+        return parts[0] if oblique else np.concatenate(parts, axis=1)
 
-    def euclidean_hessian(X: Array, U: Array) -> Array:
-        return at(X).euclidean_hessian_product(U)
+    def split(G: Array) -> Array | list[Array]:
+        return G if oblique else np.split(G, [problem.classes], axis=1)
 
-    return {"cost": cost, "euclidean_gradient": euclidean_gradient, "euclidean_hessian": euclidean_hessian}
+    def cost(*x: Array) -> float:
+        return float(at(joined(x)).cost)
 
+    def euclidean_gradient(*x: Array) -> Array | list[Array]:
+        return split(at(joined(x)).euclidean_gradient)
 
-def _two_arrays(problem: UFMProblem) -> _Functions:
-    """Cost and Euclidean derivatives of ``W`` and ``H``; Riemannian ones fail on products in Pymanopt."""
-    K = problem.classes
-    at = _OnePointStore(problem)
-
-    def join(W: Array, H: Array) -> Array:
-        return np.concatenate([W, H], axis=1)
-
-    def cost(W: Array, H: Array) -> float:
-        return float(at(join(W, H)).cost)
-
-    def euclidean_gradient(W: Array, H: Array) -> list[Array]:
-        return np.split(at(join(W, H)).euclidean_gradient, [K], axis=1)
-
-    def euclidean_hessian(W: Array, H: Array, U: Array, V: Array) -> list[Array]:
-        return np.split(at(join(W, H)).euclidean_hessian_product(join(U, V)), [K], axis=1)
+    def euclidean_hessian(*both: Array) -> Array | list[Array]:
+        x, u = joined(both[:arrays]), joined(both[arrays:])
+        return split(at(x).euclidean_hessian_product(u))
 
     return {"cost": cost, "euclidean_gradient": euclidean_gradient, "euclidean_hessian": euclidean_hessian}
 
@@ -121,7 +109,9 @@ def _autograd_cost(problem: UFMProblem, oblique: bool) -> Callable[..., Any]:
     Y = np.zeros((K, problem.samples))
     Y[problem.labels, np.arange(problem.samples)] = 1.0
 
-    def cost_of_logits(Z: Any) -> Any:
+    def cost(*x: Any) -> Any:
+        W, H = (x[0][:, :K], x[0][:, K:]) if oblique else x
+        Z = tau * anp.dot(W.T, H)
         E = Z - anp.sum(Z * Y, axis=0)
         # a constant for autograd: the cost does not depend on which shift is taken out
         top = np.max(getval(E), axis=0)
@@ -129,10 +119,4 @@ def _autograd_cost(problem: UFMProblem, oblique: bool) -> Callable[..., Any]:
         # log1p keeps the accuracy of small costs: top is zero where the own logit is the largest
         return anp.dot(omega, top + anp.log1p(rest + np.expm1(-top)))
 
-    def cost_of_point(X: Any) -> Any:
-        return cost_of_logits(tau * anp.dot(X[:, :K].T, X[:, K:]))
-
-    def cost_of_pair(W: Any, H: Any) -> Any:
-        return cost_of_logits(tau * anp.dot(W.T, H))
-
-    return cost_of_point if oblique else cost_of_pair
+    return cost
