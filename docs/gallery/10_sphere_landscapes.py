@@ -1,6 +1,6 @@
 """
-Twelve landscapes on spheres, each from a few lines
-===================================================
+Fourteen landscapes on spheres, each from a few lines
+=====================================================
 
 One expression is searched and proved. The instances are small on purpose: every picture takes a second, and each row
 that is drawn filled has a certificate that the independent checker accepted.
@@ -52,17 +52,19 @@ problems["cubic spins"] = cost.instance(
     sum(int(100 * rng.standard_normal()) * (x[i] * x[j] * x[k]) for i, j, k in triples)
 )
 
-# multichannel blind deconvolution with l4: inverses of the filter, up to a shift and a sign (Qu, Li, Zhu 2019)
-cost, x = entries(3)
-shifts = [[x[(i + s) % 3] for i in range(3)] for s in range(3)]
+# multichannel sparse blind deconvolution: inverses of the filter, up to a shift and a sign, with l4 (Li, Bresler 2018)
+# and with a smoothed l1 (Qu, Li, Zhu 2019)
 channels = rng.integers(-2, 3, (4, 3)).tolist()
-problems["blind deconvolution"] = cost.instance(
-    -sum(
-        sum(y * v for y, v in zip(channel, shift, strict=True) if y) ** 4
-        for channel in channels
-        for shift in shifts
+for name, sparse in (("l4", lambda v: -(v**4)), ("smoothed l1", lambda v: sqrt(v**2 + Fraction(1, 10)))):
+    cost, x = entries(3)
+    shifts = [[x[(i + s) % 3] for i in range(3)] for s in range(3)]
+    problems[f"deconvolution, {name}"] = cost.instance(
+        sum(
+            sparse(sum(y * v for y, v in zip(channel, shift, strict=True) if y))
+            for channel in channels
+            for shift in shifts
+        )
     )
-)
 
 # dual principal component pursuit, smoothed: the normal of a plane among outliers (Tsakiris, Vidal 2018)
 cost, x = entries(3)
@@ -93,10 +95,13 @@ problems["contrastive"] = cost.instance(
     )
 )
 
-# the cut of a pentagon in the plane, below the rank that no bad minimiser survives (Boumal, Voroninski, Bandeira 2016)
-cost = Cost(dim=2, columns=5)
-cut = cost.instance(sum(cost.gram(i, (i + 1) % 5) for i in range(5)))
-problems["cut of a pentagon"] = ExpressionProblem(instance=cut, symmetry=turns)
+# the cut of a pentagon at rank three, r (r + 1) / 2 > 5, where almost no graph has a bad minimiser, and below it
+# (Boumal, Voroninski, Bandeira 2016)
+for rank in (3, 2):
+    cost = Cost(dim=rank, columns=5)
+    cut = cost.instance(sum(cost.gram(i, (i + 1) % 5) for i in range(5)))
+    turned = SymmetryGroup.generated([[1, 2, 3, 4, 0], [4, 3, 2, 1, 0]], dim=rank, columns=5, orthogonal=True)
+    problems[f"pentagon's cut, rank {rank}"] = ExpressionProblem(instance=cut, symmetry=turned)
 
 # phase synchronisation: four phases, one of them the reference, from noisy differences; with little noise the estimate
 # is a global minimiser and the landscape benign (Bandeira, Boumal, Singer 2017; Ling, Xu, Bandeira 2019)
@@ -122,9 +127,10 @@ problems["spherical code"] = ExpressionProblem(instance=code, symmetry=SymmetryG
 # Cost against Morse index; filled: PROVED.
 
 reports = {}
-figure, axes = plt.subplots(3, 4, figsize=(11, 7), constrained_layout=True)
-for axis, (name, problem) in zip(axes.flat, problems.items(), strict=True):
-    report = reports[name] = prove_landscape(verify_landscape(problem, effort="quick"))
+figure, axes = plt.subplots(3, 5, figsize=(13, 7), constrained_layout=True)
+axes[-1, -1].axis("off")
+for axis, (name, problem) in zip(axes.flat, problems.items(), strict=False):
+    report = reports[name] = prove_landscape(verify_landscape(problem))
     for entry in report.critical:
         proved = entry.status.name == "PROVED"
         index = np.max(entry.morse_index)
