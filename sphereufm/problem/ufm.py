@@ -213,17 +213,10 @@ class UFMProblem:
         return sample_blocks(self.labels, self.weights, self.classes, self.tau, rates)
 
     def at(self, X: Array) -> UFMEvaluation:
-        """Evaluate at ``X``: cost, gradient, Hessian products and multipliers share one forward pass.
+        """Evaluate at ``X``, shape ``(..., d, K + N)``: all derivatives share one forward pass.
 
-        Parameters
-        ----------
-        X : ndarray of float64, shape (..., d, K + N)
-            Points with unit columns (not checked: see :meth:`check_point`).
-
-        Raises
-        ------
-        InvalidInputError
-            If ``X`` has another shape or type.
+        Columns must be of unit length (not checked: see :meth:`check_point`).  Raises InvalidInputError if ``X`` has
+        another shape or type.
         """
         if not isinstance(X, np.ndarray) or X.dtype != np.float64 or X.shape[-2:] != self.shape:
             X = check_array("X", X, self.shape)
@@ -246,13 +239,7 @@ class UFMProblem:
         return self.at(X).hessian_product(check_array("U", U, self.shape))
 
     def check_point(self, X: ArrayLike, name: str = "X") -> Array:
-        """Return ``X`` as float64 if it is a point of the manifold.
-
-        Raises
-        ------
-        InvalidInputError
-            If the shape differs, an entry is not finite, or a column's norm is off one by more than 1e-8.
-        """
+        """Return ``X`` as float64 if it is a point of the manifold, columns of length one to 1e-8; else refuse it."""
         point = check_array(name, X, self.shape)
         off = float(np.abs(np.sqrt((point * point).sum(axis=-2)) - 1.0).max())
         if off > OFF_SPHERE:

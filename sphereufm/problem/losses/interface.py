@@ -19,8 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,30 +29,16 @@ from sphereufm.geometry.spheres import Array
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SampleBlock:
-    """A run of samples with what each kernel needs of their labels and weights.
+    """A run of samples with what each kernel needs of their labels and weights; arrays have shape ``(n,)``."""
 
-    Attributes
-    ----------
-    samples, columns : slice
-        Which columns of ``H``, and of ``X = [W H]``.
-    labels, flat : ndarray of int, shape (n,)
-        Class of each sample, and its place in the flattened ``(K, n)`` block.
-    weights, scale : ndarray, shape (n,)
-        ``omega_i`` and ``tau_i omega_i``.
-    tau : float
-        The largest ``tau_i``.
-    rates : ndarray, shape (n,), or None
-        ``tau_i / tau`` where they differ.
-    """
-
-    samples: slice
-    columns: slice
+    samples: slice  #: columns of ``H``
+    columns: slice  #: columns of ``X = [W H]``
     labels: NDArray[np.intp]
     flat: NDArray[np.intp]
-    weights: Array
-    scale: Array
-    tau: float
-    rates: Array | None = None
+    weights: Array  #: ``omega_i``
+    scale: Array  #: ``tau_i omega_i``
+    tau: float  #: the largest ``tau_i``
+    rates: Array | None = None  #: ``tau_i / tau`` where they differ
 
     @property
     def temperatures(self) -> Array | float:
@@ -104,24 +89,13 @@ class KeptTerms(NamedTuple):
 
 
 class LogitTerms(NamedTuple):
-    """What a loss knows about one block of samples after its forward pass.
+    """What a loss knows about one block of samples after its forward pass."""
 
-    Attributes
-    ----------
-    cost : ndarray, shape (..., n)
-        Loss of each sample, not weighted (in nats, for the losses of a probability).
-    G : ndarray, shape (..., K, n)
-        Weighted derivative by ``W^T H``.
-    state : ndarray or None
-        What the loss's own ``curvature`` needs beside ``G``, in memory of its own.
-    E : ndarray, shape (..., K, n), or None
-        Logits up to a shift of each column, where columns of ``G`` have sum zero; none where ``<G, Z>`` is to be had
-        from the columns of ``X`` alone.
-    """
-
-    cost: Array
-    G: Array
-    state: Array | None
+    cost: Array  #: shape ``(..., n)``: loss of each sample, not weighted
+    G: Array  #: shape ``(..., K, n)``: weighted derivative by ``W^T H``
+    state: Array | None  #: what the loss's own ``curvature`` needs beside ``G``, in memory of its own
+    #: shape ``(..., K, n)``: logits up to a shift of each column, where columns of ``G`` have sum zero; none where
+    #: ``<G, Z>`` is to be had from the columns of ``X`` alone.
     E: Array | None = None
 
     @property
@@ -132,45 +106,30 @@ class LogitTerms(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LossFacts:
-    """What theorems and bounds ask of a loss; the defaults claim nothing.
+    """What theorems and bounds ask of a loss; the defaults claim nothing."""
 
-    Attributes
-    ----------
-    convex : bool
-        Convex in the logits of each sample.
-    shift_invariant : bool
-        Blind to a common shift of a sample's logits.
-    probability : bool
-        The derivative by a sample's logits is ``p - e_y`` with positive ``p`` of sum one.
-    offsets : bool
-        The logits are shifted before the loss sees them, by margins or priors.
-    vanishes_from : float
-        Least ``tau`` at which the derivative by a sample's logits may vanish; infinite where it never does.
-    harmless_to : int
-        Up to so many classes Theorem C holds for ``d >= 3`` although the derivative may vanish.
-    floor : float
-        Greatest known lower bound of a sample's loss over all logits.
-    class_kinds : tuple or None
-        Classes of equal kind may be exchanged without changing the cost; none where all may.
-    unit : str
-        Unit of the cost.
-    """
-
-    convex: bool = False
-    shift_invariant: bool = False
-    probability: bool = False
-    offsets: bool = False
+    convex: bool = False  #: in the logits of each sample
+    shift_invariant: bool = False  #: blind to a common shift of a sample's logits
+    probability: bool = (
+        False  #: the derivative by a sample's logits is ``p - e_y`` with positive ``p`` of sum one
+    )
+    offsets: bool = False  #: the logits are shifted before the loss sees them, by margins or priors
+    #: Least ``tau`` at which the derivative by a sample's logits may vanish; infinite where it never does.
     vanishes_from: float = 0.0
-    harmless_to: int = 0
-    floor: float = -math.inf
+    harmless_to: int = (
+        0  #: up to so many classes Theorem C holds for ``d >= 3`` although the derivative may vanish
+    )
+    floor: float = -math.inf  #: greatest known lower bound of a sample's loss over all logits
+    #: Classes of equal kind may be exchanged without changing the cost; none where all may.
     class_kinds: tuple[Hashable, ...] | None = None
-    unit: str = ""
+    unit: str = ""  #: of the cost
 
 
 class Loss(Protocol):
     """A smooth loss of the logits; parameters are the fields of a frozen dataclass.
 
-    It may have methods ``magnitude``, ``excess`` and ``log_cost``: see the functions of these names.
+    It may have methods ``magnitude``, ``excess`` and ``log_cost``: see the functions of these names; and
+    ``balanced_minimum(K, d, tau)``, the minimum where classes carry equal weights, none where no formula is proved.
     """
 
     @property
@@ -178,13 +137,7 @@ class Loss(Protocol):
         """Name on the command line and in files."""
 
     def facts(self, classes: int) -> LossFacts:
-        """What is known of the loss for ``K`` classes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the parameters do not fit ``K``.
-        """
+        """What is known of the loss for ``K`` classes; InvalidInputError if the parameters do not fit ``K``."""
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
         """Value and first derivative of one block; ``Z``, C-contiguous, may be overwritten."""
@@ -215,11 +168,3 @@ def log_cost(loss: Loss, Z: Array, block: SampleBlock) -> Array:
         return np.asarray(known(Z, block))
     with np.errstate(divide="ignore"):
         return np.log(loss.forward(Z, block).cost)
-
-
-@runtime_checkable
-class KnowsBalancedMinimum(Protocol):
-    """A loss whose global minimum is known where classes carry equal total weights."""
-
-    def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
-        """Return the minimum of the cost, or none where no formula is proved for ``d`` and ``tau``."""

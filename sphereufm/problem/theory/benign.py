@@ -106,13 +106,7 @@ def theorem_c(problem: UFMProblem) -> TheoremCheck:
 def theorem_f(problem: UFMProblem, X: Array) -> TheoremCheck:
     """Check the hypotheses of Theorem F at a point, in floats: ``d = K - 1 >= 3``, every sample well classified.
 
-    Where it applies and the point is critical, it is a global minimiser or a strict saddle.
-
-    Parameters
-    ----------
-    problem : UFMProblem
-        Cross-entropy, without margin and offsets.
-    X : ndarray, shape (d, K + N)
+    Where it applies and the point, shape ``(d, K + N)``, is critical, it is a global minimiser or a strict saddle.
 
     Examples
     --------

@@ -17,12 +17,8 @@ def invertible_branch_point(tau: Number = 1) -> tuple[UFMProblem, Array]:
 
     In each class two features lie along ``w_y - mean(w)`` and one opposite.  With ``x = exp(-m)``, ``m`` the
     margin, the classifiers feel no pull when ``4 x / (1 + 2 x) = 2 / (2 + x)``, so ``x = (sqrt(3) - 1) / 2``, and the
-    margin is ``tau sqrt(3 (1 - c) / 2)`` for classifiers of inner product ``c``.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``tau`` is not above ``-2 log((sqrt(3) - 1) / 2) / 3``, about 0.67: then no ``c > -1/2`` solves it.
+    margin is ``tau sqrt(3 (1 - c) / 2)`` for classifiers of inner product ``c``.  Raises InvalidInputError if ``tau``
+    is not above ``-2 log((sqrt(3) - 1) / 2) / 3``, about 0.67: then no ``c > -1/2`` solves it.
 
     Examples
     --------

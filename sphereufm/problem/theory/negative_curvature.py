@@ -56,24 +56,10 @@ class DescentDirection:
 
 
 def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Return the most negative curvature among the proof's directions at ``X``.
+    """Return the most negative curvature among the proof's directions at one point, shape ``(d, K + N)``.
 
-    Parameters
-    ----------
-    problem : UFMProblem
-    X : ndarray, shape (d, K + N)
-        Point with unit columns; the theorem speaks of critical points, the curvature is right at any.
-
-    Returns
-    -------
-    DescentDirection or None
-        ``None`` where no direction has a curvature below minus its rounding error.  At a critical point within
-        the hypotheses of Theorem S, E or C this suggests a global minimiser; elsewhere it means nothing.
-
-    Raises
-    ------
-    InvalidInputError
-        If ``X`` is not one point of the manifold.
+    ``None`` where none is below minus its rounding error: at a critical point within the hypotheses of Theorem S, E or
+    C this suggests a global minimiser; elsewhere it means nothing.
 
     Examples
     --------
@@ -136,20 +122,7 @@ def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | No
 
     In the invertible branch of Theorem S, ``d = K``, that is ``W^{-T} 1``, which is tangent at critical points; where
     columns of ``W`` are dependent it is normal to their span.  In floats the last singular vector of both conditions.
-
-    Returns
-    -------
-    DescentDirection or None
-        ``None`` for ``d < K``, or where the tangent part vanishes.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[0.6, -0.6, -1.0, 1.0], [0.8, 0.8, 0.0, 0.0]])
-    >>> found = invertible_direction(problem, X)
-    >>> bool(np.isclose(found.curvature, -problem.at(X).beta[0]))
-    True
+    None for ``d < K``, or where the tangent part vanishes.
     """
     point = _single_point(problem, X)
     if problem.dim < problem.classes:

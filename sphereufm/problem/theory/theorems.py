@@ -29,7 +29,6 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
-from sphereufm.problem.losses.interface import KnowsBalancedMinimum
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -127,9 +126,11 @@ def global_minimum(problem: UFMProblem) -> float | None:
     >>> global_minimum(UFMProblem(class_sizes=(2, 1), dim=3, tau=1)) is None
     True
     """
-    if not _minimum_may_be_known(problem) or not isinstance(problem.loss, KnowsBalancedMinimum):
+    known = getattr(problem.loss, "balanced_minimum", None)
+    if known is None or not _minimum_may_be_known(problem):
         return None
-    return problem.loss.balanced_minimum(problem.classes, problem.dim, problem.exact_tau)
+    least: float | None = known(problem.classes, problem.dim, problem.exact_tau)
+    return least
 
 
 def log_global_minimum(problem: UFMProblem) -> float | None:
