@@ -34,7 +34,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 # Seconds of work in this process before others are used: small jobs do not wait for them.
-PATIENCE = 1.0
+PATIENCE = 0.6
 # Items sent ahead of the one awaited, for each worker: enough to keep it busy, few enough to bound memory.
 _AHEAD = 4
 # What the usual builds of BLAS and OpenMP read.
