@@ -23,14 +23,10 @@ _MOST_NAMES = 65_536
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """What the caller says of labels.
+    """What the caller says of labels."""
 
-    ``ignore``: labels whose samples are left out (``-1`` or ``255`` for "none" is usual); ``remap``: number
-    the labels that occur ``0 .. K - 1``, in their order.
-    """
-
-    ignore: tuple[int | str, ...] = ()
-    remap: bool = False
+    ignore: tuple[int | str, ...] = ()  #: labels whose samples are left out (``-1`` or ``255`` is usual)
+    remap: bool = False  #: whether the labels that occur are numbered ``0 .. K - 1``, in their order
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

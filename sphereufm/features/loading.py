@@ -117,15 +117,12 @@ class _Wanted:
     classes: int | None
     turned: bool
 
-    def fits(self, array: ArraySource) -> bool:
-        """Whether an array has the shape of a classifier of these features."""
+    def rows(self, array: ArraySource) -> int | None:
+        """Number of rows of an array that has the shape of a classifier of these features; None for others."""
         shape = array.shape[:2][::-1] if self.turned else array.shape[:2]
-        plain = len(shape) == 2 and all(n == 1 for n in array.shape[2:])
-        return plain and shape[1] == self.width and shape[0] >= (self.classes or 2)
-
-    def exactly(self, array: ArraySource) -> bool:
-        """Whether it has a row for each class and no more."""
-        return array.shape[1 if self.turned else 0] == self.classes
+        if len(shape) < 2 or any(n != 1 for n in array.shape[2:]) or shape[1] != self.width:
+            return None
+        return shape[0] if shape[0] >= (self.classes or 2) else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,7 +169,8 @@ class _Shelf:
             "classifier",
             given,
             lambda found: (
-                _fitting_classifier(found, wanted) or _only(k for k in found if wanted.fits(found[k]))
+                _fitting_classifier(found, wanted)
+                or _only(k for k in found if wanted.rows(found[k]) is not None)
             ),
         )
 
@@ -209,13 +207,13 @@ def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> s
     fitting = [
         k
         for k in named
-        if wanted.fits(arrays[k])
-        and (wanted.exactly(arrays[k]) or wanted.classes is None or not is_numbered(k))
+        if (rows := wanted.rows(arrays[k])) is not None
+        and (rows == wanted.classes or wanted.classes is None or not is_numbered(k))
     ]
     if not fitting:
         # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
         return next((key for key, whole in named.items() if whole and len(arrays[key].shape) == 2), None)
-    best = [k for k in fitting if wanted.exactly(arrays[k])] or fitting
+    best = [k for k in fitting if wanted.rows(arrays[k]) == wanted.classes] or fitting
     best = [k for k in best if named[k]] or best
     if len(best) > 1:
         raise InvalidInputError(
@@ -250,7 +248,7 @@ def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> 
     if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
         return role_and_stem(key).role is not None
     named = not is_numbered(key) and key in named_classifiers({key: array})
-    if named or (len(shape) == 2 and wanted.fits(array)):
+    if named or (len(shape) == 2 and wanted.rows(array) is not None):
         return True
     if key.lower().endswith("bias") and shape == (wanted.classes,):
         return True

@@ -96,10 +96,9 @@ class BestBias:
 
 
 def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
-    """The bias that minimises the cost of ``tau W^T H + b 1^T``, shape ``(K,)``.
+    """The bias that minimises the cost of ``tau W^T H + b 1^T``, of logits in memory where every class has a sample.
 
-    * ``logits``: in memory; every class has a sample.
-    * ``negligible``: a cost that is as good as zero.
+    ``negligible``: a cost that is as good as zero.
     """
     b = logits.bias.copy()
     cost, r, C, scale = _moments(logits, tau, b)

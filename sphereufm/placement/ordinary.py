@@ -108,15 +108,10 @@ def ordinary_position(
     nonnegative: bool = False,
     sums: OrdinarySums | None = None,
 ) -> LandscapePosition:
-    """Bound the cost from below for a layer's own norms.
+    """Bound the cost of ``tau W^T H + b 1^T`` from below for a layer's own norms; ``feature_squares`` is ``|H|_F^2``.
 
-    * ``tau``: multiplies ``W^T H``; the bias is added after.
-    * ``feature_squares``: ``|H|_F^2``.
-    * ``weight_decay``: ``mu_W`` and ``mu_H``, positive.
-    * ``nonnegative``: whether all features are entrywise nonnegative.
-    * ``sums``: what was gathered of all features already; without them they are gone through here.  At most
-      two more passes are made, where there is a bias, classes have different numbers of samples, and logits
-      were not kept.
+    ``sums`` were gathered of all features already; without them they are gone through here.  At most two more passes
+    are made, where there is a bias, classes have different numbers of samples, and logits were not kept.
     """
     sums = sums or layer.gather(OrdinarySums.of(layer, tau))
     counts, own = sums.counts, sums.terms(layer.bias)

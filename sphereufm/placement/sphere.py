@@ -65,11 +65,9 @@ def sphere_position(
     sums: SphereSums | None = None,
     loss: Loss = PLAIN,
 ) -> LandscapePosition:
-    """Place a layer of unit features and unit classifiers.
+    """Place a layer of unit features and unit classifiers; a point of at most ``in_memory`` numbers is looked at whole.
 
-    * ``nonnegative``: whether all features are entrywise nonnegative.
-    * ``in_memory``: most numbers of a point that is kept in memory.
-    * ``sums``: what was gathered of all features already; without them they are gone through here.
+    ``sums`` were gathered of all features already; without them they are gone through here.
     """
     d, K = layer.W.shape
     problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)

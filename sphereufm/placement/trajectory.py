@@ -17,16 +17,13 @@ _LAST = re.compile(r"(\d+)(?!.*\d)")
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One file of a training.
-
-    ``number``: the epoch that the file's name says; ``error``: why the file could not be measured.
-    """
+    """One file of a training."""
 
     path: str
-    number: int | None
+    number: int | None  #: the epoch that the file's name says
     metrics: CollapseMetrics | None = None
     place: LandscapePosition | None = None
-    error: str | None = None
+    error: str | None = None  #: why the file could not be measured
 
     @property
     def values(self) -> dict[str, float | None]:

@@ -56,14 +56,11 @@ _TABLES: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1\0\0": "feather"}
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     """Return all arrays that a file offers, by key, without loading any.
 
-    * ``path``: a file of NumPy (``.npy``, ``.npz``), torch (``.pt``, ``.pth``), safetensors, HDF5, Parquet,
-      Feather, Arrow streams or CSV, or a directory or glob pattern of such files; the content decides, not
-      the name.
-
-    Result: a file of one array has the key ``"array"``.  Entries that are refused (pickled objects) are
-    listed as :class:`~sphereufm.features.readers.source.RefusedSource` and raise when they are read.  Raises
-    UnreadableFileError if the file is missing, damaged, of unknown kind, or refused for safety;
-    MissingExtraError if the format needs a library of the extra ``features`` that is not installed.
+    ``path``: a file of NumPy, torch, safetensors, HDF5, Parquet, Feather, Arrow streams or CSV, or a directory or glob
+    pattern of such files; the content decides, not the name.  A file of one array has the key ``"array"``.  Entries
+    that are refused (pickled objects) are listed, and raise when they are read.  Raises UnreadableFileError if the file
+    is missing, damaged, of unknown kind, or refused for safety; MissingExtraError if the format needs a library of the
+    extra ``features`` that is not installed.
     """
     place = os.fspath(path)
     if os.path.isdir(place) or is_pattern(place):

@@ -55,7 +55,7 @@ _AXES: dict[Role, int] = {"features": 2, "labels": 1, "classifier": 2, "bias": 1
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRole:
-    """What a key says: the role, the other words, and whether the word for the role is a weak one (``x``)."""
+    """What a key says: the role, the other words (one for each split), and whether that for the role is a weak one."""
 
     role: Role | None
     stem: frozenset[str]
@@ -64,20 +64,15 @@ class KeyRole:
     @property
     def splits(self) -> frozenset[str]:
         """The splits of a data set that the stem names."""
-        return frozenset(_SPLITS[word] for word in self.stem if word in _SPLITS)
+        return self.stem.intersection(_SPLITS.values())
 
     def distance(self, other: KeyRole) -> int | None:
         """0 for equal stems, 1 where one holds the other, 2 for unlike ones; None for two different splits."""
         if self.splits and other.splits and self.splits != other.splits:
             return None
-        if self._plain == other._plain:
+        if self.stem == other.stem:
             return 0
-        return 1 if self._plain <= other._plain or other._plain <= self._plain else 2
-
-    @property
-    def _plain(self) -> frozenset[str]:
-        """The stem with one word for each split."""
-        return frozenset(_SPLITS.get(word, word) for word in self.stem)
+        return 1 if self.stem <= other.stem or other.stem <= self.stem else 2
 
 
 def role_and_stem(key: str) -> KeyRole:
@@ -88,7 +83,7 @@ def role_and_stem(key: str) -> KeyRole:
     if telling and words[telling[-1]] == "target":
         telling = sure or telling
     at = telling[-1] if telling else None
-    stem = frozenset(w for i, w in enumerate(words) if i != at and w not in _NOISE)
+    stem = frozenset(_SPLITS.get(w, w) for i, w in enumerate(words) if i != at and w not in _NOISE)
     role = None if at is None else _ROLES[words[at]]
     return KeyRole(role=role, stem=stem, weak=at is not None and words[at] in _WEAK)
 
@@ -96,15 +91,10 @@ def role_and_stem(key: str) -> KeyRole:
 def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
     """The key that its name makes the features: whole names first, then those with a stem; None without one."""
     said = {key: role_and_stem(key) for key in arrays}
-    named = {
-        key: r for key, r in said.items() if r.role == "features" and len(arrays[key].shape) != 1
-    }  # a refused entry has no shape
-    for weak in (False, True):
-        for stemless in (True, False):
-            fitting = [k for k, r in named.items() if r.weak == weak and (not r.stem) == stemless]
-            if fitting:
-                return _one(arrays, "features", fitting, "fit")
-    return None
+    # a vector is no features; a refused entry has no shape
+    named = {key: r for key, r in said.items() if r.role == "features" and len(arrays[key].shape) != 1}
+    ranks = {key: (r.weak, bool(r.stem)) for key, r in named.items()}
+    return _one(arrays, "features", [k for k, rank in ranks.items() if rank == min(ranks.values())], "fit")
 
 
 def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples: int | None) -> str | None:
@@ -122,12 +112,9 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
             f"labels: {', '.join(map(repr, list(named)[:4]))} and {features!r} name different splits of the data; "
             "if they belong together say so with --labels KEY"
         )
-    shapes = {key: arrays[key].shape for key in related}
     # one entry, or one row of a code, for each sample
-    long = [
-        k for k, shape in shapes.items() if samples is None or (len(shape) <= 2 and shape[:1] == (samples,))
-    ]
-    fitting = {key: related[key] for key in long} or related
+    starts = {key: arrays[key].shape[:1] if len(arrays[key].shape) <= 2 else () for key in related}
+    fitting = {k: d for k, d in related.items() if samples is None or starts[k] == (samples,)} or related
     best = [key for key, d in fitting.items() if d == min(fitting.values())]
     return _one(arrays, "labels", best, "fit equally well")
 

@@ -45,19 +45,15 @@ _START = (
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """One array of a file, as the child describes it: plain values that travel as JSON.
-
-    ``columns`` are the dataset or table columns it is made of; ``stored`` the bytes they take in the file;
-    ``refused`` a reason, or empty; ``names`` what the numbers of a column of texts stand for.
-    """
+    """One array of a file, as the child describes it: plain values that travel as JSON."""
 
     key: str
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()  #: the dataset, or columns of a table, that it is made of
     shape: tuple[int, ...] = ()
     dtype: str = "|O"
-    stored: int = 0
-    refused: str = ""
-    names: tuple[str, ...] = ()
+    stored: int = 0  #: bytes in the file
+    refused: str = ""  #: a reason, or empty
+    names: tuple[str, ...] = ()  #: what the numbers of a column of texts stand for
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Listed:

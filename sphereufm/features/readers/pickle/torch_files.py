@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from sphereufm.features.readers.stored import StoredFile
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
+
+# first byte of a storage, and the deflated entry in which it counts, if it is one
+_Place: TypeAlias = tuple[int, ZipEntry | None]
 
 LEGACY_MAGIC = b"\x8a\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")
 """The pickled magic number; it stands near the start, behind the pickle's protocol and frame."""
@@ -54,7 +57,7 @@ def open_torch_zip(file: StoredFile, name: str, entries: dict[str, ZipEntry]) ->
     value = reader.load()
     if stream.read(1):
         raise UnreadableFileError(f"{name} is refused: bytes follow its pickle")
-    places = {key: _storage_entry(name, entries, folder, ref) for key, ref in reader.storages.items()}
+    places = {key: _place(name, entries, folder, ref) for key, ref in reader.storages.items()}
     return _arrays(file, name, value, places, order == b"big")
 
 
@@ -72,9 +75,9 @@ def open_torch_legacy(file: StoredFile, name: str) -> dict[str, ArraySource]:
 
 
 def _arrays(
-    file: StoredFile, name: str, value: Any, places: Mapping[str, int | ZipEntry], big: bool
+    file: StoredFile, name: str, value: Any, places: Mapping[str, _Place], big: bool
 ) -> dict[str, ArraySource]:
-    """Sources of all tensors, given the first byte of each storage, or the archive's entry of it."""
+    """Sources of all tensors, given the places of their storages."""
 
     def open_tensor(title: str, ref: TensorRef) -> ArraySource:
         stored = tensor_dtype(ref.dtype)
@@ -82,20 +85,17 @@ def _arrays(
             if stored.kind == "V":
                 raise UnreadableFileError(f"{title} is refused: {ref.dtype} of a big-endian machine")
             stored = stored.newbyteorder(">")
-        place, start = places[ref.storage.key], ref.offset * stored.itemsize
-        deflated = place if isinstance(place, ZipEntry) and place.method != STORED else None
-        if deflated is None:
-            start += place.start if isinstance(place, ZipEntry) else place
+        first, entry = places[ref.storage.key]
         return StoredArray(
             name=title,
             file=file,
-            offset=start,
+            offset=first + ref.offset * stored.itemsize,
             stored=np.dtype(stored),
             shape=ref.shape,
             strides=ref.strides,
             negate=ref.negate,
             conjugate=ref.conjugate,
-            entry=deflated,
+            entry=entry,
         )
 
     return named_arrays(value, name, file.size, open_tensor)
@@ -111,31 +111,32 @@ def _record(file: StoredFile, name: str, entries: dict[str, ZipEntry], key: str,
     return file.read_at(entry.start, entry.size) if entry.method == STORED else b"".join(inflate(file, entry))
 
 
-def _storage_entry(name: str, entries: dict[str, ZipEntry], folder: str, ref: StorageRef) -> ZipEntry:
-    """The entry of a storage, which must have exactly the claimed size."""
+def _place(name: str, entries: dict[str, ZipEntry], folder: str, ref: StorageRef) -> _Place:
+    """Where a storage lies, whose entry must have exactly the claimed size."""
     entry = entries.get(f"{folder}data/{ref.key}")
     if entry is None or entry.size != ref.nbytes:
         has = "is missing" if entry is None else f"has {entry.size} bytes"
         raise UnreadableFileError(
             f"{name} is refused: storage {ref.key[:80]!r} claims {ref.nbytes} bytes but {has}"
         )
-    if entry.method != STORED:
-        check_expansion(f"{name}: storage {ref.key[:80]!r}", entry.size, entry.packed)
-    return entry
+    if entry.method == STORED:
+        return entry.start, None
+    check_expansion(f"{name}: storage {ref.key[:80]!r}", entry.size, entry.packed)
+    return 0, entry
 
 
 def _legacy_starts(
     file: StoredFile, name: str, keys: Any, at: int, storages: dict[str, StorageRef], big: bool
-) -> dict[str, int]:
-    """First bytes of the storages, which follow one another behind the pickles."""
+) -> dict[str, _Place]:
+    """Places of the storages, which follow one another behind the pickles."""
     known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not known or sorted(keys) != sorted(storages):
         raise UnreadableFileError(f"{name} is refused: its list of storages does not fit its tensors")
-    starts = {}
+    starts: dict[str, _Place] = {}
     for key in keys:
         # torch writes this number in the machine's order
         count = int.from_bytes(file.read_at(at, 8), "big" if big else "little", signed=True)
-        starts[key], nbytes = at + 8, storages[key].nbytes
+        starts[key], nbytes = (at + 8, None), storages[key].nbytes
         at += 8 + nbytes
         if count * tensor_dtype(storages[key].dtype).itemsize != nbytes or at > file.size:
             raise UnreadableFileError(

@@ -31,10 +31,7 @@ def named_arrays(
 ) -> dict[str, ArraySource]:
     """Return the arrays inside an interpreted pickle.
 
-    * ``value``: what the file's pickle holds.
-    * ``file``: name of the file, for messages.
-    * ``size``: bytes of the file; joined batches may not grow out of proportion to it.
-    * ``open_tensor``: makes a source of a name and a tensor.
+    ``size``: bytes of the file; joined batches may not grow out of proportion to it.
     """
     walk = _Walk(file, size, open_tensor)
     walk.visit((), value, 0)
@@ -202,12 +199,8 @@ def _is_data(path: tuple[str, ...]) -> bool:
 def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
     """Tensors of a list as pieces of one array with rows first, or in words why they are none.
 
-    Batches ``(n_i, ...)`` stay as they are; a last batch whose axis of length one was squeezed away gets it back;
-    numbers without an axis are one row each.  Vectors of one length are samples, ``(d,)`` each, unless they are
-    integers or known to be batches.
-
-    ``items``: at least two; ``batches``: whether vectors are batches of numbers: labels by their name, or as
-    long as batches of features beside them.
+    A last batch whose axis of length one was squeezed away gets it back; numbers without an axis are one row each.
+    Vectors of one length are samples, ``(d,)`` each, unless they are integers or known to be batches of numbers.
     """
     count, shapes = f"it is a list of {len(items)} tensors", {item.shape for item in items}
     types = {item.dtype for item in items}

@@ -5,8 +5,7 @@ a known mark and its arguments to the caller's :meth:`Unpickler.call`; whatever 
 foreign mark.  Operations that saved tensors do not need are not in the table.  Each operation costs, containers more,
 so that memory and time are bounded by the length of the pickle, whatever it says.
 
-Values are None, bool, int, float, str, bytes, list, tuple, :class:`Mapping`, marks and what the caller makes.  A value
-may be shared many times (a pickle of 125 bytes can describe 2^60 nested pairs), so a traversal must count.
+A value may be shared many times (a pickle of 125 bytes can describe 2^60 nested pairs), so a traversal must count.
 
 References
 ----------

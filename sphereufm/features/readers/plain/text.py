@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
 
 import numpy as np
 
@@ -30,14 +29,11 @@ _SEPARATORS = ",;\t "
 def looks_like_text(file: StoredFile) -> bool:
     """Whether the beginning is printable text with a digit or a letter in it."""
     head = file.read_at(0, _LOOKED_AT)
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # else a letter is cut in two
-            return False
-        text = head[: error.start].decode("utf-8")
-    text = text.removeprefix(_MARK)
-    return any(c.isalnum() for c in text) and all(c.isprintable() or c in "\r\n\t" for c in text)
+    text = head.decode("utf-8", "ignore").removeprefix(_MARK)
+    whole = (
+        len(head) - len(head.decode("utf-8", "ignore").encode()) <= 3
+    )  # a letter may be cut in two at the end
+    return whole and any(map(str.isalnum, text)) and all(c.isprintable() or c in "\r\n\t" for c in text)
 
 
 def open_text(file: StoredFile, name: str) -> dict[str, ArraySource]:
@@ -95,13 +91,9 @@ def _header(rows: list[list[str]]) -> list[str] | None:
 
 def _column(cells: list[str]) -> AnyArray:
     """Numbers where all cells are numbers, else texts."""
-    array: Any
-    try:
-        array = np.array(cells, dtype=np.float64)
-    except ValueError:
-        return np.array(cells)
-    whole = all(cell.lstrip("+-").isdecimal() and len(cell) < 18 for cell in cells)
-    return np.array([int(cell) for cell in cells], dtype=np.int64) if whole else array
+    if all(cell.lstrip("+-").isdecimal() and len(cell) < 18 and _is_number(cell) for cell in cells):
+        return np.array([int(cell) for cell in cells], dtype=np.int64)
+    return np.array(cells, dtype=np.float64) if all(map(_is_number, cells)) else np.array(cells)
 
 
 def _is_number(cell: str) -> bool:
