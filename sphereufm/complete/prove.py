@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sphereufm.certify.complete.check import MOST_CLASSES, CompleteCheckError
+from sphereufm.certify.complete.reading import NotProvedError, read_instance
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.complete.certificate import two_class_certificate
 from sphereufm.complete.outcome import MOST_UNKNOWNS, CompleteList, checked, undecided
@@ -57,6 +58,8 @@ def prove_complete(
     advance = progress or silent
     try:
         return _proved(problem, most_boxes, advance)
+    except NotProvedError as error:
+        return undecided(str(error))
     except CompleteCheckError as error:
         # what the format cannot hold, such as numbers of more digits than it has
         return undecided(f"the instance has no certificate of a complete list: {error}")
@@ -75,7 +78,9 @@ def _proved(problem: SphereProblem | ExpressionInstance, most_boxes: int, advanc
             "complete lists are for cross-entropy without a bias, of one tau, and for expressions"
         )
     if instance.classes == 2 and instance.dim >= 2:
-        return checked(two_class_certificate(instance), two_class_points(instance), 0, advance)
+        return checked(
+            two_class_certificate(instance), two_class_points(read_instance(instance.to_json())), 0, advance
+        )
     reason = _out_of_reach(instance)
     if reason:
         return undecided(reason)

@@ -54,7 +54,7 @@ def test_points_of_the_closed_form_are_critical_and_distinct(weights, tau, seed)
     problem = UFMProblem(
         class_sizes=np.bincount(labels), labels=labels, dim=2, tau=Fraction(tau, 4), weights=weights
     )
-    points = two_class_points(problem.exact_instance())
+    points = two_class_points(read(problem))
     assert float(relative_gradient_norm(problem.at(np.array(points))).max()) < 1e-9
     result = prove_complete(problem)
     assert result.status.name == "PROVED"

@@ -8,18 +8,16 @@ proved.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flint import arb, ctx
+from flint import ctx
 
-from sphereufm.certify.complete.arithmetic import Balls, applied, exact
+from sphereufm.certify.complete.arithmetic import Balls, applied
 from sphereufm.certify.complete.boxes import CUT, Walk, Zero, prove_zero
 from sphereufm.certify.complete.coulomb import SYMMETRIES, Coulomb, is_coulomb
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_closed
@@ -45,12 +43,13 @@ from sphereufm.certify.complete.symmetry import (
     read_groups,
     same,
 )
+from sphereufm.certify.complete.two_classes import two_class_orbits
 
 __all__ = ["CompleteCheckError", "CompleteResult", "Orbit", "check_complete", "check_complete_bytes"]
 
 BITS = 64
 PROVED, UNDECIDED = "PROVED", "UNDECIDED"
-MOST_PATTERNS, MOST_CLASSES = 100_000, 7
+MOST_CLASSES = 7
 # a few minutes; what a zero and a pair of zeros take in the same units
 MOST_WORK, A_ZERO, A_PAIR = 1e9, 4000, 80
 
@@ -217,43 +216,8 @@ def two_points(a: Member, b: Member) -> bool:
 
 
 def two_classes(p: Instance, _: dict[str, Any]) -> CompleteResult:
-    """Two classes: all critical points in closed form (docs/complete.md, section 1)."""
-    if p.classes != 2 or p.dim < 2:
-        raise NotProvedError("the closed form is for K = 2 and d >= 2")
-    blocks: dict[tuple[int, Fraction], int] = {}
-    for key in zip(p.labels, p.weights, strict=True):
-        blocks[key] = blocks.get(key, 0) + 1
-    if math.prod(m + 1 for m in blocks.values()) > MOST_PATTERNS:
-        raise NotProvedError(f"there are more than {MOST_PATTERNS} sign patterns")
-    swap = p.like(0, 1)
-    seen: set[Any] = set()
-    orbits = []
-    for counts in product(*(range(m + 1) for m in blocks.values())):
-        pattern = dict(zip(blocks, counts, strict=True))
-        twin = {(1 - y, w): c for (y, w), c in pattern.items()} if swap else pattern
-        if frozenset(pattern.items()) in seen:
-            continue
-        seen |= {frozenset(pattern.items()), frozenset(twin.items())}
-        copies = math.prod(math.comb(m, c) for m, c in zip(blocks.values(), counts, strict=True))
-        copies *= 1 if twin == pattern else 2
-        positive_weight = sum((w * c for (_, w), c in pattern.items()), Fraction(0))
-        costs = [two_class_cost(p, positive_weight, arb(2))]
-        negative_weight = 1 - positive_weight
-        if positive_weight > negative_weight > 0:
-            r = (exact(positive_weight / negative_weight)).log() / exact(p.tau)
-            if r < 2:
-                costs.append(two_class_cost(p, positive_weight, r))
-            elif not r > 2:
-                raise NotProvedError("the distance of the classifiers is not decided")
-        orbits += [Orbit(cost=cost, copies=copies) for cost in costs]
-    orbits.sort(key=lambda orbit: orbit.cost)
-    return result_of(p, tuple(orbits), 0.0)
-
-
-def two_class_cost(p: Instance, positive_weight: Fraction, r: Any) -> float:
-    """Cost of a sign pattern: logits differ by ``+- tau r``, and ``log(1 + e^z) = z + log(1 + e^-z)``."""
-    z = exact(p.tau) * r
-    return float(((-z).exp().log1p() + exact(1 - positive_weight) * z).mid())
+    """Two classes, in closed form."""
+    return result_of(p, two_class_orbits(p), 0.0)
 
 
 def result_of(p: Instance, orbits: tuple[Orbit, ...], outside: float) -> CompleteResult:
