@@ -55,19 +55,20 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """How every file is measured; ``given`` are labels, classifier and bias."""
+    """How every file is measured: the options of the command, and whether the quick measures alone are wanted."""
 
-    given: tuple[str | None, str | None, str | None]
-    classes: int | None
-    reading: Reading
-    tau: str | None
-    weight_decay: tuple[float, float] | None
+    options: Mapping[str, Any]
     loss: Mapping[str, Any]
-    normalize: bool
     quick: bool
-    train: tuple[str | None, str | None]
-    ood: tuple[str, ...]
-    streaming: dict[str, Any]
+
+    @property
+    def reading(self) -> Reading:
+        """How arrays are to be taken."""
+        from sphereufm.features import LabelRules, Reading
+
+        given = self.options
+        rules = LabelRules(ignore=given["ignore_label"], remap=given["remap_labels"])
+        return Reading(pool=given["pool"], transpose=given["transpose"], labels=rules)
 
     def measure(self, path: str) -> Measured:
         """Read, measure and place one file."""
@@ -79,7 +80,8 @@ class Run:
             def advance(stage: str, done: int, total: int, detail: str = "") -> None:
                 progress(f"{os.path.basename(path)}, {stage}", done, total)
 
-            metrics, place = self._measured(data, train, Streaming(progress=advance, **self.streaming))
+            how = {name: self.options[name] for name in ("workers", "scheduler", "checkpoint")}
+            metrics, place = self._measured(data, train, Streaming(progress=advance, **how))
         said = [*data.chosen, *data.notes]
         if train is not None:
             said += [f"training {line}" for line in train.chosen if not line.startswith("classifier")]
@@ -92,11 +94,12 @@ class Run:
         """The features, and the training's; a classifier is taken from either file."""
         from sphereufm.features import load_features
 
-        labels, classifier, bias = self.given
-        data = load_features(path, labels, classifier, bias, self.classes, self.reading)
-        if self.train[0] is None:
+        given = self.options
+        rest = (given["classifier"], given["bias"], given["classes"], self.reading)
+        data = load_features(path, given["labels"], *rest)
+        if given["train"] is None:
             return data, None
-        train = load_features(self.train[0], self.train[1], classifier, bias, self.classes, self.reading)
+        train = load_features(given["train"], given["train_labels"], *rest)
         return data.with_last_layer_of(train), train
 
     def _measured(
@@ -109,25 +112,24 @@ class Run:
         from sphereufm.problem.losses.registry import find_loss
 
         optional = False if self.quick else None
-        what = Measuring(normalize=self.normalize, covariance=optional, one_vs_rest=optional)
+        what = Measuring(normalize=self.options["normalize"], covariance=optional, one_vs_rest=optional)
         if train is not None:
             return measure_collapse(data, what, streaming, train=train), LandscapePosition(reason=_HELD_OUT)
         loss, look = find_loss(self.loss), not self.quick
-        place = Placing(tau=self.tau, weight_decay=self.weight_decay, curvature=look, loss=loss)
+        tau, decay = self.options["tau"], self.options["weight_decay"]
+        place = Placing(tau=tau, weight_decay=decay, curvature=look, loss=loss)
         return measure(data, what, place, streaming)
 
     def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:
         """How well the files of unknown data are distinguished from the known one."""
-        if not self.ood:
+        if not self.options["ood"]:
             return ()
         from sphereufm.features import open_array
         from sphereufm.features.metrics.outliers import make_detector
 
-        detector = make_detector(train.with_last_layer_of(known), self.normalize)
-        scores = detector.scores(known.features)
-        return tuple(
-            detector.detect(path, scores, self.reading.shaped(open_array(path))) for path in self.ood
-        )
+        detector = make_detector(train.with_last_layer_of(known), self.options["normalize"])
+        scores, shaped = detector.scores(known.features), self.reading.shaped
+        return tuple(detector.detect(path, scores, shaped(open_array(path))) for path in self.options["ood"])
 
 
 def measure_training(run: Run, name: str, files: Sequence[str]) -> tuple[Training, bool]:

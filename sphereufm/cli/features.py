@@ -129,33 +129,11 @@ def features(
             "--train and --ood are for one state of a network; leave them out with --epochs"
         )
     prepare_output(out, _TRAJECTORY if epochs else _FILE, force)
-    run = _run(given, quick=epochs)
+    loss = loss_from_options(given["loss"], {key: given[key] for key in LOSS_PARAMETERS})
+    run = Run(options=given, loss=loss, quick=epochs)
     if epochs:
         return _trainings(run, paths, out, as_json)
     return _files(run, paths, out, as_json, everything)
-
-
-def _run(given: dict[str, Any], quick: bool) -> Run:
-    """How files are measured, from the options."""
-    from sphereufm.features import LabelRules, Reading
-
-    return Run(
-        given=(given["labels"], given["classifier"], given["bias"]),
-        classes=given["classes"],
-        reading=Reading(
-            pool=given["pool"],
-            transpose=given["transpose"],
-            labels=LabelRules(ignore=given["ignore_label"], remap=given["remap_labels"]),
-        ),
-        tau=given["tau"],
-        weight_decay=given["weight_decay"],
-        loss=loss_from_options(given["loss"], {key: given[key] for key in LOSS_PARAMETERS}),
-        normalize=given["normalize"],
-        quick=quick,
-        train=(given["train"], given["train_labels"]),
-        ood=given["ood"],
-        streaming={name: given[name] for name in ("workers", "scheduler", "checkpoint")},
-    )
 
 
 def _files(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool, everything: bool) -> int:

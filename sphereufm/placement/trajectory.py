@@ -30,9 +30,13 @@ class Epoch:
         """The main numbers, None where they are not known."""
         if self.metrics is None or self.place is None:
             return dict.fromkeys(("nc1", "nc2", "nc3", "nc4", "accuracy", "cost", "gap"))
-        found = {name: getattr(self.metrics, name) for name in ("nc1", "nc2", "nc3", "nc4")}
         accuracy = self.metrics.variants.get("classifier_accuracy")
-        return {**found, "accuracy": accuracy, "cost": self.place.cost, "gap": self.place.optimality_gap}
+        return {
+            **self.metrics.main,
+            "accuracy": accuracy,
+            "cost": self.place.cost,
+            "gap": self.place.optimality_gap,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

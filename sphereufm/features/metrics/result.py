@@ -68,13 +68,15 @@ class CollapseMetrics:
     class_nc1: Array
     class_cosines: Array
 
+    @property
+    def main(self) -> dict[str, float | None]:
+        """NC1 to NC4 by name."""
+        return {name: getattr(self, name) for name in COLLAPSED}
+
     def to_json(self) -> dict[str, Any]:
         """Return the numbers and their conventions as JSON data."""
         return {
-            "nc1": self.nc1,
-            "nc2": self.nc2,
-            "nc3": self.nc3,
-            "nc4": self.nc4,
+            **self.main,
             "class_counts": list(self.class_counts),
             "normalized": self.normalized,
             "variants": dict(self.variants),
@@ -86,12 +88,11 @@ class CollapseMetrics:
         }
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name} {shown(getattr(self, name))}" for name in ("nc1", "nc2", "nc3", "nc4"))
+        values = ", ".join(f"{name} {shown(value)}" for name, value in self.main.items())
         return f"<CollapseMetrics of {counted(sum(self.class_counts), 'sample')}: {values}>"
 
     def __str__(self) -> str:
-        names = ("nc1", "nc2", "nc3", "nc4")
-        lines = [f"{name}  {_shown(getattr(self, name)):<12} {self.conventions[name]}" for name in names]
+        lines = [f"{name}  {_shown(v):<12} {self.conventions[name]}" for name, v in self.main.items()]
         lines += [f"  {name}: {_shown(value)}" for name, value in self.variants.items() if value is not None]
         lines += [f"undefined: {name}: {reason}" for name, reason in self.undefined.items()]
         counts = self.class_counts
@@ -100,7 +101,7 @@ class CollapseMetrics:
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
-        numbers = {name: getattr(self, name) for name in ("nc1", "nc2", "nc3", "nc4")} | self.variants
+        numbers = self.main | self.variants
         remarks = self.conventions | self.undefined
         rows = [(name, _shown(value), remarks.get(name, "")) for name, value in numbers.items()]
         caption = "\n".join([f"Collapse of {counted(sum(self.class_counts), 'sample')}", *self.notes])
@@ -113,14 +114,12 @@ def read(metrics: CollapseMetrics) -> list[str]:
     frame = "classifier" if given else "centred class means"
     choice = "the classifier's choice" if given else "that of their label"
     lines = []
-    for name, words in _WORDS.items():
-        value, said = getattr(metrics, name), words.format(frame=frame, choice=choice)
-        known = (
-            f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {said}"
-            if value is not None
-            else ""
-        )
-        lines.append(known or f"{name.upper()} undefined: {metrics.undefined[name]}")
+    for name, value in metrics.main.items():
+        if value is None:
+            lines.append(f"{name.upper()} undefined: {metrics.undefined[name]}")
+        else:
+            said = _WORDS[name].format(frame=frame, choice=choice)
+            lines.append(f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {said}")
     return lines
 
 

@@ -61,7 +61,9 @@ class StoredFile:
         """Return ``size`` bytes from ``offset``, fewer at the end of the file."""
         with self.open() as handle:
             handle.seek(offset)
-            return _read_up_to(handle, min(size, max(self.size - offset, 0)))
+            content = bytearray(min(size, max(self.size - offset, 0)))
+            read_exactly(handle, memoryview(content), self.name)
+        return bytes(content)
 
 
 def read_exactly(handle: Any, view: memoryview, name: str) -> None:
@@ -75,15 +77,6 @@ def read_exactly(handle: Any, view: memoryview, name: str) -> None:
         if not count:
             raise UnreadableFileError(f"{name} ends {len(view) - done} bytes early; the file is truncated")
         done += count
-
-
-def _read_up_to(handle: BinaryIO, size: int) -> bytes:
-    """Read until ``size`` bytes or the end of the file."""
-    pieces = []
-    while size > 0 and (piece := handle.read(min(size, 2**24))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
 
 
 def _reason(error: Exception) -> str:

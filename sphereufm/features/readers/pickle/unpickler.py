@@ -169,9 +169,8 @@ class Unpickler(_OfPython):  # type: ignore[misc]
         self.pop_mark()
         self.load_empty_set()
 
-    def load_bytearray8(self) -> None:
-        """Push bytes, without making room for as many as are claimed."""
-        self.load_binbytes8()
+    # bytes, without making room for as many as are claimed
+    load_bytearray8 = _OfPython.load_binbytes8
 
     # the table of the standard library names functions, not methods
     dispatch: ClassVar[dict[int, Callable[[Unpickler], None]]] = {}
