@@ -39,6 +39,8 @@ def check_symmetry(
         )
     if symmetry.has_rotations and not spheres.is_oblique:
         raise InvalidInputError(f"dims={spheres.dims} must be equal where rotations are declared a symmetry")
+    if not (symmetry.has_rotations or symmetry.finite or symmetry.permutations.order > 1):
+        return
     rng = np.random.default_rng(_SEED)
     X = spheres.random_point(rng, (_POINTS,))
     with np.errstate(all="ignore"):
