@@ -174,7 +174,8 @@ class PymanoptProblem:
         ``calls`` serve stacks of points where they give the same answers.
         """
         X = self.spheres.random_point(_SEED, (2,))
-        _ = self.at(X[0]).gradient
+        point = self.at(X[0])
+        _ = point.cost, point.gradient
         U = self.spheres.random_tangent(_SEED, X)
         try:
             with _quiet():
