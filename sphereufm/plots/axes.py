@@ -142,6 +142,16 @@ def signed_logarithms(axes: Axes, largest: float) -> None:
     axes.yaxis.set_major_locator(FixedLocator([*(-power for power in powers), 0.0, *powers]))
 
 
+def draw_kinds(axes: Axes, entries: Sequence[Entry], places: Mapping[int, tuple[float, float]]) -> None:
+    """A mark for each row that has a place, by its kind."""
+    for kind, (colour, marker) in STYLE.items():
+        rows = [row for row in places if entries[row].kind is kind]
+        if rows:
+            size = 110 if kind is CriticalPointKind.GLOBAL_MINIMUM else 36
+            style: dict[str, Any] = {"c": colour, "marker": marker, "s": size, "alpha": 0.85, "linewidths": 0}
+            axes.scatter(*zip(*map(places.get, rows), strict=True), gid=row_marks(rows), zorder=3, **style)
+
+
 def kind_legend(figure: Figure, entries: Iterable[Entry], families: bool = False) -> None:
     """Name every kind that is drawn, below the axes and off the data."""
     from matplotlib.lines import Line2D

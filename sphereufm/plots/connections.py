@@ -13,7 +13,7 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import cost_heading
 from sphereufm.plots.axes import (
     BELOW,
-    STYLE,
+    draw_kinds,
     empty_axes,
     kind_legend,
     label_marks,
@@ -56,12 +56,7 @@ def connections_figure(report: LandscapeReport) -> Figure:
             ends = places[edge.source], places[edge.target]
             arrow = _arrow(axes, *ends, edge.descents / total[edge.source])
             arrow.set_gid(row_marks([edge.source, edge.target], "arrow-", number))
-    for kind, (colour, marker) in STYLE.items():
-        rows = [row for row in places if report.critical[row].kind is kind]
-        if rows:
-            x, y = np.array([places[row] for row in rows]).T
-            style: dict[str, Any] = {"c": colour, "marker": marker, "s": 34, "linewidths": 0, "zorder": 3}
-            axes.scatter(x, y, gid=row_marks(rows), **style)
+    draw_kinds(axes, report.critical, places)
     scale(axes, [cost for _, cost in places.values()])
     axes.set_ylabel(cost_heading(report.problem))
     whole_numbers(axes.xaxis)
@@ -123,17 +118,14 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
         axes.plot([x, x], [height[low], end], gid=row_marks([row], copy=copy), **line)
     for row, ends, cost in bars:
         axes.plot(ends, [height[cost]] * 2, gid=row_marks([row]), **line)
-    for row, cost in costs.items():
-        colour, marker = STYLE[report.critical[row].kind]
-        style: dict[str, Any] = {"c": colour, "marker": marker, "s": 40, "zorder": 3, "linewidths": 0}
-        axes.scatter([position[row]], [height[cost]], gid=row_marks([row]), **style)
+    feet = {row: (position[row], height[cost]) for row, cost in costs.items()}
+    draw_kinds(axes, report.critical, feet)
     axes.set_ylabel(heading)
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
     axes.set_xlabel("minimisers, by their row")
     axes.autoscale_view()
-    feet = [(position[row], height[cost]) for row, cost in costs.items()]
-    label_marks(axes, zip((str(row + 1) for row in costs), feet, strict=True), feet, BELOW)
+    label_marks(axes, ((str(row + 1), foot) for row, foot in feet.items()), feet.values(), BELOW)
     kind_legend(figure, (report.critical[row] for row in leaves))
     return figure
 

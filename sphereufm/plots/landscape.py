@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.plots.axes import (
     STYLE,
     bare,
+    draw_kinds,
     empty_axes,
     kind_legend,
     label_marks,
@@ -57,8 +58,12 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     for row, entry in enumerate(report.critical):
         if isinstance(entry, CriticalFamily):
             _draw_family(axes, row, entry)
-    for kind in STYLE:
-        _draw_points(axes, report, kind)
+    points = {
+        row: (float(entry.morse_index), entry.cost)
+        for row, entry in enumerate(report.critical)
+        if isinstance(entry, CriticalPoint)
+    }
+    draw_kinds(axes, report.critical, points)
     scale(axes, [entry.cost for entry in report.critical])
     axes.set_ylabel(summary.cost_heading)
     whole_numbers(axes.xaxis)
@@ -68,8 +73,7 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
     kind_legend(figure, report.critical, bool(families))
     axes.autoscale_view()
-    points = [(e.morse_index, e.cost) for e in report.critical if isinstance(e, CriticalPoint)]
-    label_marks(axes, ((e.name, (e.morse_index[0], e.cost)) for e in families), points)
+    label_marks(axes, ((e.name, (e.morse_index[0], e.cost)) for e in families), points.values())
     return figure
 
 
@@ -114,21 +118,6 @@ def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:
         for value in point.spectrum.normal_eigenvalues if point.spectrum.normal_copies else ():
             counts[float(f"{value:.10g}")] += point.spectrum.normal_copies
     return counts
-
-
-def _draw_points(axes: Axes, report: LandscapeReport, kind: CriticalPointKind) -> None:
-    """Marks for the points of one kind."""
-    points = [
-        (row, entry.morse_index, entry.cost)
-        for row, entry in enumerate(report.critical)
-        if entry.kind is kind and not isinstance(entry, CriticalFamily)
-    ]
-    if points:
-        rows, index, cost = zip(*points, strict=True)
-        colour, marker = STYLE[kind]
-        size = 110 if kind is CriticalPointKind.GLOBAL_MINIMUM else 36
-        style: dict[str, Any] = {"color": colour, "marker": marker, "s": size, "alpha": 0.85, "linewidths": 0}
-        axes.scatter(index, cost, gid=row_marks(rows), **style)
 
 
 def _draw_family(axes: Axes, row: int, family: CriticalFamily) -> None:
