@@ -1,6 +1,6 @@
 """Complete lists: boxes, processor seconds of search and check, and file sizes; the atlas of what is known completely.
 
-    OMP_NUM_THREADS=1 python benchmarks/complete.py [--atlas FOLDER] [--peer]
+    OMP_NUM_THREADS=1 python benchmarks/complete.py [--atlas FOLDER] [--peer] [--only NAME]
 
 One line for each instance.  ``--atlas`` writes the certificates of the cross-entropy, and prints orbits by rank and
 Morse index (ranks and indices numerical, in R^2).  ``--peer`` gives three classes at tau = 1 to a general branch and
@@ -26,6 +26,8 @@ from sphereufm.geometry.symmetry.groups import numerical_rank
 
 # class sizes, temperature, and weights of the samples or None; all in the plane
 INSTANCES: list[tuple[tuple[int, ...], str, tuple[int, ...] | None]] = [
+    *((sizes, tau, None) for sizes in ((1, 1), (2, 1), (2, 2)) for tau in ("3/10", "1")),
+    *(((3, 3), tau, None) for tau in ("1/5", "1/2", "1")),
     *(((1, 1, 1), tau, None) for tau in ("1/2", "1", "3", "6", "12")),
     ((1, 1, 1), "1", (3, 4, 5)),
     ((1, 1, 2), "1", None),
@@ -65,9 +67,9 @@ def own_costs() -> dict[str, ExpressionInstance]:
         cases[f"Kuramoto ring of {n}"] = cost.instance(sum(-1 * cost.gram(i, (i + 1) % n) for i in range(n)))
     cost = Cost(dim=2, columns=5)
     J = rng.integers(-9, 10, (5, 5))
-    cases["XY glass of 5"] = cost.instance(
-        sum(int(J[i, j]) * cost.gram(i, j) for i in range(5) for j in range(i))
-    )
+    glass = sum(int(J[i, j]) * cost.gram(i, j) for i in range(5) for j in range(i))
+    cases["XY glass of 5"] = cost.instance(glass)
+    cases["XY glass of 5 in a field"] = cost.instance(glass + sum((j + 1) * cost.x(0, j) for j in range(5)))
     cost = Cost(dim=3, columns=2)
     B = rng.integers(-9, 10, (3, 3))
     cases["bilinear form, 3 x 3"] = cost.instance(
@@ -110,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--atlas", type=Path)
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--only", default="", help="a part of the names of what is done alone")
     words = parser.parse_args()
     print("| instance | status | orbits | boxes | search, s | 1000 boxes/s | check, s | file, kB |")
     print("|---|---|---|---|---|---|---|---|")
@@ -117,7 +120,10 @@ def main() -> None:
     for sizes, tau, weights in INSTANCES:
         problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau, weights=weights)
         title = f"class sizes {', '.join(map(str, sizes))}, tau = {tau}"
-        found = measure(title if weights is None else f"{title}, weights {weights}", problem)
+        title = title if weights is None else f"{title}, weights {weights}"
+        if words.only not in title:
+            continue
+        found = measure(title, problem)
         if words.atlas is not None:
             words.atlas.mkdir(parents=True, exist_ok=True)
             name = "-".join(map(str, (*sizes, *(("weights", *weights) if weights else ()))))
@@ -125,7 +131,8 @@ def main() -> None:
             path.write_bytes(found.certificate or b"")
             notes.append(f"{title}: {by_rank_and_index(problem, found)}")
     for name, instance in own_costs().items():
-        measure(name, instance)
+        if words.only in name:
+            measure(name, instance)
     if words.peer:
         measure("K = 3, n = 1, tau = 1 as an expression", as_expression(3, 1), most_boxes=100_000)
     print(*notes, sep="\n")
