@@ -105,10 +105,7 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
     root = np.sqrt(np.maximum(scale / unit, _INVARIANT))
     space, only = Krylov((point.gradient / unit / root)[None]), np.array([0])
 
-    def product(_: Rows, V: Array) -> Array:
-        return project(point.X, point.hessian_product(V[0] / root) / unit / root)[None]
-
-    length = 0.0
+    product, length = _scaled(point, 1.0 / root, unit), 0.0
     for size in range(1, _LANCZOS_STEPS + 1):
         if space.exhausted[0] or not afford():
             break
@@ -119,6 +116,15 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
             if residual[0] <= _RESIDUAL * space.norm[0]:
                 break
     return length
+
+
+def _scaled(point: Evaluation, root: Array, unit: float) -> Callable[[Rows, Array], Array]:
+    """Products with ``diag(root) Hess diag(root) / unit`` at one point, as a Krylov space asks for them."""
+
+    def product(_: Rows, V: Array) -> Array:
+        return project(point.X, point.hessian_product(V[0] * root) / unit * root)[None]
+
+    return product
 
 
 def _curvature_scale(point: Evaluation, U: Array) -> float:
@@ -132,9 +138,7 @@ def _lanczos(
     """Ritz vector of the least Ritz value if that is negative by a share of the largest."""
     space, only = Krylov(start[None]), np.array([0])
 
-    def product(_: Rows, V: Array) -> Array:
-        return project(point.X, point.hessian_product(V[0] * root) * root)[None]
-
+    product = _scaled(point, root, 1.0)
     last = bool(space.exhausted[0])
     while not last:
         if not afford():

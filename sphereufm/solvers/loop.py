@@ -97,18 +97,11 @@ class _Running:
     @classmethod
     def begin(cls, size: int, tolerance: float) -> _Running:
         """Nothing is known yet."""
-        unknown, calls, no = np.full(size, np.inf), np.zeros(size, dtype=np.intp), np.zeros(size, dtype=bool)
-        return cls(
-            best_cost=unknown.copy(),
-            high_cost=unknown.copy(),
-            best_norm=unknown.copy(),
-            gained_at=calls.copy(),
-            lowered_at=calls.copy(),
-            tolerances=np.full(size, tolerance),
-            settled=no.copy(),
-            stuck=no.copy(),
-            interrupted=no.copy(),
-        )
+        best, high, norm = np.full((3, size), np.inf)
+        gained, lowered = np.zeros((2, size), dtype=np.intp)
+        settled, stuck, interrupted = np.zeros((3, size), dtype=bool)
+        tolerances = np.full(size, tolerance)
+        return cls(best, high, norm, gained, lowered, tolerances, settled, stuck, interrupted)
 
 
 class _Batch:
@@ -329,7 +322,6 @@ class _Batch:
         for i, reason in enumerate(self.reasons):
             X = self.X[i].copy()
             X.flags.writeable = False
-            calls = dict(zip(("cost", "gradient", "hessian"), self.calls[:, i].tolist(), strict=True))
             results.append(
                 SolverResult(
                     X=X,
@@ -338,7 +330,7 @@ class _Batch:
                     relative_gradient_norm=float(relative[i]) if np.isfinite(relative[i]) else np.inf,
                     stop_reason=reason,
                     iterations=int(self.iterations[i]),
-                    calls=Calls(**calls),
+                    calls=Calls.of(self.calls[:, i]),
                     seconds=float(self.seconds[i]),
                     escaped_saddles=int(self.escaped[i]),
                     solver=solver,

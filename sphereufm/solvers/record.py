@@ -116,7 +116,5 @@ def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds:
         gradient_norm=frobenius(points.gradient[row] * oracle.factors) * unit,
         relative_gradient_norm=float(points.relative_norm[row]),
         seconds=seconds,
-        calls=Calls(
-            **dict(zip(("cost", "gradient", "hessian"), oracle.counts[:, row].tolist(), strict=True))
-        ),
+        calls=Calls.of(oracle.counts[:, row]),
     )

@@ -53,6 +53,11 @@ class Calls:
     gradient: int = 0
     hessian: int = 0
 
+    @classmethod
+    def of(cls, counts: NDArray[np.intp]) -> Calls:
+        """From costs, gradients and Hessian products, shape ``(3,)``."""
+        return cls(**dict(zip(("cost", "gradient", "hessian"), counts.tolist(), strict=True)))
+
     @property
     def total(self) -> int:
         """Sum of all kinds."""

@@ -15,7 +15,7 @@ N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, chapter 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import factorial, prod
@@ -116,28 +116,18 @@ class ColumnPermutations:
 
     @cached_property
     def cell_of(self) -> NDArray[np.intp]:
-        """Cell number of each column, counted through all blocks, shape ``(M,)``."""
-        numbers = np.empty(self.columns, dtype=np.intp)
-        for number, (_, _, cell) in enumerate(self._cells()):
-            numbers[list(cell)] = number
-        return numbers
+        """Number of each column's cell, counted through all blocks, shape ``(M,)``."""
+        return self._numbers(lambda b, c: (b, c))
 
     @cached_property
     def cell_kind(self) -> NDArray[np.intp]:
         """Number of each column's (block kind, cell): equal where a permutation could relate two columns."""
-        numbers = np.empty(self.columns, dtype=np.intp)
-        names: dict[Hashable, int] = {}
-        for b, c, cell in self._cells():
-            numbers[list(cell)] = names.setdefault((self.kinds[b], c), len(names))
-        return numbers
+        return self._numbers(lambda b, c: (self.kinds[b], c))
 
     @cached_property
     def block_of(self) -> NDArray[np.intp]:
         """Block number of each column, shape ``(M,)``."""
-        numbers = np.empty(self.columns, dtype=np.intp)
-        for b, _, cell in self._cells():
-            numbers[list(cell)] = b
-        return numbers
+        return self._numbers(lambda b, c: b)
 
     @cached_property
     def kind_columns(self) -> tuple[NDArray[np.intp], ...]:
@@ -174,11 +164,14 @@ class ColumnPermutations:
         images = {(int(b), int(self.block_of[t])) for b, t in zip(self.block_of, s, strict=True)}
         return len(images) == len(self.blocks)
 
-    def _cells(self) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-        """Yield block number, cell number in the block, and columns."""
+    def _numbers(self, name: Callable[[int, int], Hashable]) -> NDArray[np.intp]:
+        """Number of each column by a name of its block and cell, names in order of first appearance."""
+        numbers = np.empty(self.columns, dtype=np.intp)
+        names: dict[Hashable, int] = {}
         for b, block in enumerate(self.blocks):
             for c, cell in enumerate(block):
-                yield b, c, cell
+                numbers[list(cell)] = names.setdefault(name(b, c), len(names))
+        return numbers
 
 
 @dataclass(frozen=True)
