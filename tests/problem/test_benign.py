@@ -187,7 +187,7 @@ def test_where_no_theorem_decides_the_list_says_which_points_one_does():
 def test_theorem_f_needs_every_sample_well_classified():
     problem = UFMProblem(class_sizes=(114,) * 4, dim=3, tau="3.6")
     X = turned_sample_point(problem)
-    assert theorem_f(problem, X).reasons == ("1 samples are misclassified, with 2 tau above K - 2 = 2",)
+    assert theorem_f(problem, X).reasons == ("1 sample is misclassified, with 2 tau above K - 2 = 2",)
     assert theorem_f(problem.with_tau(1), X).applies
 
 

@@ -19,6 +19,7 @@ from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.limits import MAX_ENTRIES, printable
 from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
+from sphereufm.notebook import counted
 
 _SUFFIXES = (
     *(".npy", ".npz", ".safetensors", ".h5", ".hdf5", ".hdf", ".parquet", ".pq", ".feather", ".arrow"),
@@ -133,4 +134,4 @@ def _join(title: str, parts: list[tuple[str, ArraySource]]) -> ArraySource:
         return refused[0] if refused else parts[0][1]
     if any(not part.shape for _, part in parts):
         return RefusedSource(name=title, reason="it has no rows to join over the shards")
-    return JoinedSource.of(f"{title} ({len(parts)} files)", tuple(part for _, part in parts))
+    return JoinedSource.of(f"{title} ({counted(len(parts), 'file')})", tuple(part for _, part in parts))

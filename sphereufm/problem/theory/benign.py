@@ -124,9 +124,8 @@ def theorem_f(problem: UFMProblem, X: Array) -> TheoremCheck:
     wrong = (cosines > cosines[problem.labels, np.arange(problem.samples)]).any(axis=0)
     trapped = int((wrong & (cold > problem.classes - 2)).sum())
     if trapped:
-        failures.append(
-            f"{trapped} samples are misclassified, with 2 tau above K - 2 = {problem.classes - 2}"
-        )
+        samples = "1 sample is" if trapped == 1 else f"{trapped} samples are"
+        failures.append(f"{samples} misclassified, with 2 tau above K - 2 = {problem.classes - 2}")
     held = (
         "cross-entropy without offsets",
         "d = K - 1 >= 3",

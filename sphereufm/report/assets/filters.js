@@ -29,7 +29,7 @@ for (const table of document.querySelectorAll("table[data-filters]")) {
       if (row.nextElementSibling?.className === "detail") row.nextElementSibling.hidden = !fits;
       shown += fits;
     });
-    count.textContent = `${shown} of ${rows.length} rows`;
+    count.textContent = `${shown} of ${counted(rows.length, "row")}`;
     document.dispatchEvent(new Event("filtered"));
   };
   form.addEventListener("input", apply);

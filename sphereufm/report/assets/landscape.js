@@ -56,7 +56,7 @@ const showStrip = (cell, values) => {
   const size = (x) => Math.sign(x) * Math.log10(1 + Math.abs(x) / small) / Math.log10(1 + largest / small);
   const place = (x) => 200 + 185 * size(x);
   const svg = draw(cell, "svg", { viewBox: "0 0 400 40", class: "strip", role: "img",
-    "aria-label": `${values.filter((x) => x < 0).length} of ${values.length} eigenvalues are below zero` });
+    "aria-label": `${values.filter((x) => x < 0).length} of ${counted(values.length, "eigenvalue")} below zero` });
   draw(svg, "line", { x1: 0, x2: 400, y1: 18, y2: 18 });
   draw(svg, "line", { x1: 200, x2: 200, y1: 4, y2: 26 });
   for (const x of [-largest, 0, largest]) draw(svg, "text", { x: place(x), y: 37 }).textContent = x.toPrecision(2);
@@ -116,7 +116,7 @@ const describePoint = (cell, entry, index, member) => {
   put(cell, "pre", rebuildLines(entry, index, member), "python");
 };
 const describeFamily = (cell, family, index) => {
-  put(cell, "p", `A connected family of critical points; ${family.members.length} members of it are in the data.`);
+  put(cell, "p", `A connected family of critical points; ${counted(family.members.length, "member")} of it ${family.members.length === 1 ? "is" : "are"} in the data.`);
   if (family.certificate) showProof(cell, family);
   family.members.slice(0, MOST_MEMBERS).forEach((member, k) => {
     const details = put(cell, "details");

@@ -9,6 +9,7 @@ const put = (parent, tag, text = "", name = "") => {
   parent.append(element);
   return element;
 };
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 const words = new Intl.Collator("en", { numeric: true });
 const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : words.compare(String(a), String(b));
 const sortKey = (cell) => {
