@@ -20,6 +20,14 @@ def test_no_source_leaves_a_proof_open_or_assumes_anything():
     assert {"no_spurious_S", "benign_S", "benign_E", "benign_C", "benign_F"} <= set(check.theorems())
 
 
+def test_every_statement_that_certificates_name_stands_in_the_format():
+    page = (ROOT / "docs/certificates.md").read_text(encoding="utf-8")
+    schema = (ROOT / "docs/schemas/certificate.schema.json").read_text(encoding="utf-8")
+    for formal, (theorem, *_) in THEOREMS.items():
+        assert f'| `"{theorem}"` | `"{formal}"` |' in page
+        assert f'"{formal}"' in schema
+
+
 @pytest.mark.parametrize(
     "source",
     [
