@@ -25,6 +25,7 @@ import numpy as np
 from sphereufm.errors import check_array
 from sphereufm.geometry.spheres import Array, as_generator, exponential, project
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 
 _Model: TypeAlias = Callable[[Array], Array]
 
@@ -100,7 +101,7 @@ def check_gradient(
     >>> check.passed, round(check.observed_order, 1)
     (True, 2.0)
     """
-    generator = as_generator(rng)
+    problem, generator = as_problem(problem), as_generator(rng)
     X = _point(problem, X, generator)
     U = problem.spheres.random_tangent(generator, X)
     point = problem.at(X)
@@ -125,7 +126,7 @@ def check_hessian(
     >>> check_hessian(UFMProblem(class_sizes=(3, 1), dim=4, tau=5.0), rng=1).passed
     True
     """
-    generator = as_generator(rng)
+    problem, generator = as_problem(problem), as_generator(rng)
     X = _point(problem, X, generator)
     U, V = (problem.spheres.random_tangent(generator, X) for _ in range(2))
     point = problem.at(X)

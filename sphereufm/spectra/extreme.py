@@ -35,6 +35,7 @@ from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.spectra.block_method import RitzPairs, block_norms
 from sphereufm.spectra.horizontal import ExtremeSearch, HorizontalSpace, approximate_inverse
 
@@ -116,6 +117,7 @@ def hessian_extreme(
     >>> extreme.eigenvalues.round(6).tolist(), extreme.converged
     ([0.119203, 0.119203], True)
     """
+    problem = as_problem(problem)
     X = check_array("X", X, problem.spheres.shape)
     count, tolerance = check_integer("count", count, 1), check_positive("tolerance", tolerance)
     whole = HorizontalSpace(problem, X, np.ones(X.shape[1]))

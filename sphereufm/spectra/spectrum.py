@@ -35,6 +35,7 @@ from sphereufm.notebook import html_table, shown
 from sphereufm.problem import capabilities, point_capabilities
 from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.tolerances import ZERO_TOLERANCE
@@ -122,7 +123,7 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
     >>> spectrum.morse_index, spectrum.nullity, spectrum.orbit_dimension
     (0, 0, 2)
     """
-    d = X.shape[0]
+    problem, d = as_problem(problem), X.shape[0]
     r = numerical_rank(X) if rank is None else rank
     if not problem.symmetry.orthogonal:
         return _as_a_whole(problem, X, r if problem.symmetry.has_rotations else 0)

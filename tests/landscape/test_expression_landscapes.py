@@ -7,7 +7,15 @@ import numpy as np
 import pymanopt
 import pytest
 
-from sphereufm import load_report, solve, verify_landscape
+from sphereufm import (
+    check_gradient,
+    check_hessian,
+    hessian_extreme,
+    hessian_spectrum,
+    load_report,
+    solve,
+    verify_landscape,
+)
 from sphereufm.certify.expressions import Cost, fourth_powers, max_cut, thomson
 from sphereufm.cli import main
 from sphereufm.errors import InvalidInputError
@@ -141,9 +149,17 @@ def test_large_temperatures_end_with_numbers(capsys):
     assert any("floats cannot resolve" in note for note in data["notes"])
 
 
-def test_a_bare_pymanopt_problem_is_wrapped():
+def test_bare_pymanopt_problems_and_terms_are_wrapped():
     manifold = pymanopt.manifolds.Sphere(3)
     cost = pymanopt.function.autograd(manifold)(lambda x: x[0])
-    assert solve(pymanopt.Problem(manifold, cost)).cost == pytest.approx(-1.0)
+    bare, term = pymanopt.Problem(manifold, cost), Cost(dim=3, columns=1).x(0, 0)
+    for given in (bare, term):
+        assert solve(given).cost == pytest.approx(-1.0)
+        assert verify_landscape(given, effort="quick", starts=6).critical[0].cost == pytest.approx(-1.0)
+        assert check_gradient(given).passed
+        assert check_hessian(given).passed
+        lowest = np.array([[-1.0], [0.0], [0.0]])
+        assert hessian_spectrum(given, lowest).eigenvalues == pytest.approx([1.0, 1.0])
+        assert hessian_extreme(given, lowest, 1).eigenvalues == pytest.approx([1.0])
     with pytest.raises(InvalidInputError, match="is no problem; give a UFMProblem"):
         solve(lambda x: x[0])

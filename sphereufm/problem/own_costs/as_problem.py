@@ -23,6 +23,8 @@ def as_problem(given: Any) -> SphereProblem:
     if hasattr(given, "spheres") and hasattr(given, "at"):
         problem: SphereProblem = given
         return problem
+    if hasattr(given, "number") and hasattr(given, "cost"):
+        given = given.cost.instance(given)
     if hasattr(given, "program") and hasattr(given, "columns"):
         from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
@@ -33,7 +35,7 @@ def as_problem(given: Any) -> SphereProblem:
         return from_pymanopt(given)
     raise InvalidInputError(
         f"problem={str(given)[:60]} is no problem; give a UFMProblem, what from_pymanopt returns, a pymanopt.Problem, "
-        "or the instance of a cost expression: cost.instance(term)"
+        "or a term of a cost expression"
     )
 
 
