@@ -195,7 +195,7 @@ class _Plan:
         if self.place.loss != PLAIN:
             self.reason = (
                 f"the position of a network that normalises nothing is known for plain cross-entropy, not "
-                f"{self.place.loss.name}; leave out --loss and its options, or use --normalize"
+                f"{loss_in_words(self.place.loss)}; leave out --loss and its options, or use --normalize"
             )
             return None
         if self.place.tau == "fit":
