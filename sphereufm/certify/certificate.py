@@ -29,6 +29,7 @@ __all__ = [
     "ExactInstance",
     "ExactPoint",
     "ExpressionInstance",
+    "FrameClaim",
     "GapClaim",
     "GlobalMinimumClaim",
     "IndexClaim",
@@ -181,6 +182,16 @@ class EqualFeaturesClaim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrameClaim:
+    """An exact critical point of squared error within ``radius``: features are ``sides_k diag(mirror) w_k``."""
+
+    radius: Fraction
+    mirror: tuple[Fraction, ...]
+    sides: tuple[Fraction, ...]
+    witness: tuple[Witness, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenignClaim:
     """A theorem applies: every critical point is a global minimiser or a strict saddle.
 
@@ -205,6 +216,7 @@ Claim = (
     | LeastLossClaim
     | SharedLossClaim
     | EqualFeaturesClaim
+    | FrameClaim
     | BenignClaim
 )
 

@@ -24,6 +24,7 @@ from sphereufm.certify.certificate import (
     ExactInstance,
     ExactPoint,
     ExpressionInstance,
+    FrameClaim,
     GapClaim,
     GlobalMinimumClaim,
     IndexClaim,
@@ -60,6 +61,7 @@ CLAIMS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "least_loss": (LeastLossClaim, ("radius", "witness")),
     "shared_loss": (SharedLossClaim, ("radius", "witness")),
     "equal_features": (EqualFeaturesClaim, ("radius",)),
+    "frame": (FrameClaim, ("radius", "mirror", "sides", "witness")),
     "benign": (BenignClaim, ("theorem", "formal")),
 }
 

@@ -159,3 +159,56 @@ def _least_features(problem, W):
         h[2] = np.sqrt(1.0 - h @ h)
         columns.append(h)
     return np.array(columns).T
+
+
+def tight_frame(angle):
+    """Four unit vectors of the plane in two orthogonal pairs, at any angle of one to the other."""
+    t = np.array([0.0, np.pi / 2, angle, angle + np.pi / 2])
+    return np.vstack([np.cos(t), np.sin(t)])
+
+
+@pytest.mark.parametrize("sides", [(1, 1, 1, 1), (1, -1, 1, 1)])
+@pytest.mark.parametrize("angle", [0.3, 0.0])
+def test_frames_are_critical_for_squared_error(angle, sides):
+    problem = UFMProblem(class_sizes=(1,) * 4, dim=5, tau="2/5", loss="squared-error")
+    W = np.vstack([tight_frame(angle), np.zeros((3, 4))])
+    X = np.hstack([W, W * sides])
+    assert np.abs(problem.gradient(X)).max() < 1e-15
+    document = document_of(problem, X)
+    assert [claim["type"] for claim in document["claims"]] == ["frame", "strict_saddle"]
+    for backend in ("flint", "integers"):
+        assert check(document, backend).row == "strict saddle"
+    forged = [
+        {"instance": document["instance"] | {"weights": ["1", "2", "1", "1"]}},
+        {"instance": document["instance"] | {"tau": ["2/5", "1/2", "2/5", "2/5"]}},
+        {
+            "instance": document["instance"]
+            | {"loss": {"name": "squared-error", "own_weight": "2", "target": "1"}}
+        },
+        {"claims": [{**document["claims"][0], "sides": ["-1"] * 4}, document["claims"][1]]},
+        {"claims": [{**document["claims"][0], "mirror": ["1", "-1"]}, document["claims"][1]]},
+    ]
+    for changed in forged:
+        assert check(document | changed).status == "UNDECIDED"
+    # no frame: one vector is turned, and its feature with it
+    turned = copy.deepcopy(document)
+    turned["point"]["columns"][0] = turned["point"]["columns"][4] = ["1@-1", "3@-2"]
+    assert check(turned).status == "UNDECIDED"
+
+
+def test_a_mirrored_frame_of_the_plane_is_critical_for_squared_error():
+    """``H = diag(1, -1) W`` and ``W W^T = diag(47, 7) / 18`` at tau = 9/10: a continuum."""
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau="9/10", loss="squared-error")
+    first = 0.1
+    # the doubled angles of three unit vectors add up to 20/9 along the first axis
+    rest = np.array([20 / 9 - np.cos(2 * first), -np.sin(2 * first)])
+    middle, half = np.arctan2(rest[1], rest[0]), np.arccos(np.linalg.norm(rest) / 2)
+    t = np.array([2 * first, middle + half, middle - half]) / 2
+    W = np.vstack([np.cos(t), np.sin(t), np.zeros((2, 3))])
+    X = np.hstack([W, W * np.array([[1.0], [-1.0], [1.0], [1.0]])])
+    assert np.abs(problem.gradient(X)).max() < 1e-15
+    document = document_of(problem, X)
+    assert [claim["type"] for claim in document["claims"]] == ["frame", "strict_saddle"]
+    assert check(document).row == "strict saddle"
+    document["instance"]["tau"] = "89/100"
+    assert check(document).status == "UNDECIDED"

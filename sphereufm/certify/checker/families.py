@@ -200,16 +200,26 @@ def least_loss(at: Place, claim: dict[str, Any]) -> list[Any]:
     return at_floors(at, claim)
 
 
+def one_each(at: Place) -> bool:
+    """Whether all samples of each class share a feature, and all samples one tau."""
+    return [y for y, _, _ in sorted(at.point.groups)] == [*range(at.p.classes)] and len({*at.p.taus}) == 1
+
+
+def class_masses(at: Place) -> list[Fraction]:
+    """Relative weights of the classes, exactly."""
+    masses = [Fraction(0)] * at.p.classes
+    at.B.charge(sum(w.denominator.bit_length() for w in at.p.weights))
+    for y, w in zip(at.p.labels, at.p.weights, strict=True):
+        masses[y] += w
+    return masses
+
+
 def shared_loss(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Lemma 14: where classes share classifier, feature, weight and tau, exchanging them changes nothing."""
-    p, groups, parts = at.p, at.point.groups, parts_of(at)
-    features = {y: h for (y, _, _), h in zip(groups, at.point.columns[p.classes :], strict=True)}
-    masses = [Fraction(0)] * p.classes
-    at.B.charge(sum(w.denominator.bit_length() for w in p.weights))
-    for y, w in zip(p.labels, p.weights, strict=True):
-        masses[y] += w
-    one_each = [y for y, _, _ in sorted(groups)] == [*range(p.classes)] and len({*p.taus}) == 1
-    alike = one_each and all(
+    p, parts = at.p, parts_of(at)
+    features = {y: h for (y, _, _), h in zip(at.point.groups, at.point.columns[p.classes :], strict=True)}
+    masses = class_masses(at)
+    alike = one_each(at) and all(
         features[k] == features[j] and masses[k] == masses[j] for k, j in enumerate(parts)
     )
     if not alike or p.bias:
@@ -228,6 +238,72 @@ def equal_features(at: Place, claim: dict[str, Any]) -> list[Any]:
     if not (p.bias and first and alike and fits and len({*p.taus}) == 1):
         raise Undecided("the hypotheses of the lemma do not hold")
     return within(at, claim, at.around(Fraction(0)).unit.X)
+
+
+def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
+    """Lemma 16: features are the classifiers mirrored, or turned round, and these a frame; they move by ``I + A``."""
+    B, p, K, r, W = at.B, at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
+    mirror, sides = claim["mirror"], claim["sides"]
+    fits = p.loss == "squared-error" and p.parameters["own_weight"] == 1 and p.parameters["target"] > 0
+    fits = fits and one_each(at) and not p.bias and len({*class_masses(at)}) == 1 and r > 1
+    signs = len(mirror) == r and len(sides) == K and all(abs(x) == 1 for x in [*mirror, *sides])
+    if not (fits and signs and (len({*mirror}) == 1 or {*sides} == {1})):
+        raise Undecided("the hypotheses of the lemma do not hold")
+    for (y, _, _), h in zip(at.point.groups, at.point.columns[K:], strict=True):
+        if h != [sides[y] * a * b for a, b in zip(mirror, W[y], strict=True)]:
+            raise Undecided("a feature is not its classifier mirrored")
+    theta = p.taus[0] / p.parameters["target"]
+    goal = [Fraction(K, r) + (x - sum(mirror) / r) / theta for x in mirror]
+    unit = at.around(Fraction(0)).unit.X[:K]
+    pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
+    F = imbalance(B, unit, goal, pairs)
+    u = B.number(0)
+    if any(B.top(x) > 0 for x in F):
+        ready = claim["witness"][0]
+        u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
+        krawczyk(B, ready, F, B.matrix(framed(B, unit, pairs, u)[1]), [u] * len(pairs))
+    moved = framed(B, unit, pairs, u)[0]
+    exact = [
+        [int(sides[y] * a) * b for a, b in zip(mirror, moved[y], strict=True)] for y, _, _ in at.point.groups
+    ]
+    return within(at, claim, [*moved, *exact])
+
+
+def lift(t: list[Any], pair: tuple[int, int]) -> list[Any]:
+    """``E_q x``, of a basis of the symmetric matrices without trace."""
+    (a, b), r = pair, len(t)
+    out = [0 * x for x in t]
+    out[a], out[b] = (t[b], t[a]) if a < b else (t[a], t[a])
+    if a == b:
+        out[r - 1] = -t[r - 1]
+    return out
+
+
+def imbalance(B: Any, W: list[list[Any]], goal: list[Fraction], pairs: list[tuple[int, int]]) -> list[Any]:
+    """``<W W^T - diag(goal), E_q>`` for all q."""
+    found = [sum(dot(w, lift(w, pair)) for w in W) for pair in pairs]
+    last = goal[-1]
+    return [x - B.number(goal[a] - last if a == b else 0) for x, (a, b) in zip(found, pairs, strict=True)]
+
+
+def framed(
+    B: Any, W: list[list[Any]], pairs: list[tuple[int, int]], u: Any
+) -> tuple[list[list[Any]], list[list[Any]]]:
+    """``n((I + A) w)`` over all ``A = sum_q t_q E_q`` with ``|t_q| <= u``, and the imbalance's derivatives by t."""
+    B.charge(4 * len(W) * len(pairs) ** 2 * len(W[0]))
+    moved, J = [], [[B.number(0)] * len(pairs) for _ in pairs]
+    for w in W:
+        E = [lift(w, pair) for pair in pairs]
+        x = [a + sum(B.around(B.number(0), u) * e[i] for e in E) for i, a in enumerate(w)]
+        length = B.function("sqrt", dot(x, x))
+        x = [a / length for a in x]
+        moved.append(x)
+        for p, e in enumerate(E):
+            along = dot(x, e)
+            step = [(a - along * b) / length for a, b in zip(e, x, strict=True)]
+            for q, pair in enumerate(pairs):
+                J[q][p] += 2 * dot(lift(x, pair), step)
+    return moved, J
 
 
 def within(at: Place, claim: dict[str, Any], X: list[list[Any]]) -> list[Any]:
@@ -261,5 +337,5 @@ def at_floors(at: Place, claim: dict[str, Any]) -> list[Any]:
 
 FAMILIES: dict[str, Check] = {
     check.__name__: check
-    for check in (collapsed, degenerate, well_classified, least_loss, shared_loss, equal_features)
+    for check in (collapsed, degenerate, well_classified, least_loss, shared_loss, equal_features, frame)
 }

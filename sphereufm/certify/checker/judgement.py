@@ -45,7 +45,7 @@ def sentence(statuses: dict[str, str], claims: dict[str, Any]) -> tuple[str, str
     )
     saddle = index > 0 or ("strict_saddle" in claims and radius <= reach)
     # and so does an exact member of a family near by, in the same span
-    member = claims.keys() - {"strict_saddle"} in ({"shared_loss"}, {"equal_features"})
+    member = claims.keys() - {"strict_saddle"} in ({"shared_loss"}, {"equal_features"}, {"frame"})
     near = member and max(c["radius"] for c in claims.values()) == reach > 0
     well = index == 0 and radius <= claims.get("well_classified", {}).get("radius", -1)
     # what is proved of another point near the stored one is no sentence about X*

@@ -45,6 +45,7 @@ CLAIMS = {
     "least_loss": "radius witness",
     "shared_loss": "radius witness",
     "equal_features": "radius",
+    "frame": "radius mirror sides witness",
     "benign": "theorem formal",
 }
 
@@ -311,7 +312,7 @@ def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
     refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
     readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
     readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}
-    readers |= dict.fromkeys(("shifts", "target"), listing(number()))
+    readers |= dict.fromkeys(("shifts", "target", "mirror", "sides"), listing(number()))
     readers |= {"direction": listing(listing(number())), "witness": listing(maybe(witness))}
     readers |= {"theorem": text(1), "formal": one_of(*THEOREMS)}
     readers["lower_point"] = lambda value, where: read_point(value, p, where)

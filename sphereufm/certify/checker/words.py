@@ -159,6 +159,8 @@ SENTENCES = {
     "least for any logits: a global minimiser, at the floor of the cost",
     "shared_loss": "within {radius} of the stored point lies an exact critical point: classes of one classifier share "
     "one feature, and every sample's loss is the least for logits that are equal on such classes",
+    "frame": "within {radius} of the stored point lies an exact critical point, whose features are its classifiers "
+    "mirrored or turned round, and these a frame",
     "equal_features": "within {radius} of the stored point lies an exact critical point of equal features, at the best "
     "bias, which sees the class weights alone",
 }

@@ -23,12 +23,13 @@ from sphereufm.certify.certificate import (
     CollapsedClaim,
     EqualFeaturesClaim,
     ExactPoint,
+    FrameClaim,
     Groups,
     Instance,
     LeastLossClaim,
     SharedLossClaim,
 )
-from sphereufm.certify.checker.families import classes_of, pulls, shifted
+from sphereufm.certify.checker.families import classes_of, framed, imbalance, lift, pulls, shifted
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
@@ -175,6 +176,56 @@ def prove_equal_features(
     exact = exact_columns(np.hstack([near, np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))]))
     point = ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact))
     return point, EqualFeaturesClaim(radius=SADDLE_RADIUS)
+
+
+def prove_frame(
+    B: Any, instance: Instance, columns: Array, groups: Groups | None
+) -> tuple[ExactPoint, FrameClaim] | None:
+    """The settled frame, turned so that the mirror is diagonal; None where features are no mirrored classifiers."""
+    p, K = instance.problem, instance.problem.classes
+    labels = [p.labels[group[0][0]] for group in groups] if groups else p.labels
+    if p.loss != "squared-error" or sorted(labels) != list(range(K)):
+        return None
+    W, H = columns[:, :K], columns[:, K:][:, np.argsort(labels)]
+    sides = np.where((W * H).sum(axis=0) < 0, -1.0, 1.0)
+    U = np.linalg.svd(W)[0][:, : np.linalg.matrix_rank(W, COINCIDENT)]
+    Q = U @ np.linalg.qr(np.column_stack([U.T @ W[:, 0], np.eye(U.shape[1])]))[0]
+    mirror = np.ones(Q.shape[1])
+    if np.abs(H - sides * W).max() > COINCIDENT:
+        R, sides = Q.T @ H @ np.linalg.pinv(Q.T @ W), np.ones(K)
+        values, turn = np.linalg.eigh((R + R.T) / 2)
+        mirror, Q = np.where(values < 0, -1.0, 1.0), Q @ turn
+    W = Q.T @ W
+    if len(Q.T) < 2 or np.abs(sides * mirror[:, None] * W - Q.T @ H).max() > COINCIDENT:
+        return None
+    pairs = [(a, b) for a in range(len(W)) for b in range(a, len(W))][:-1]
+    theta = float(p.taus[0]) / float(p.parameters["target"])
+    goal = [Fraction(g) for g in K / len(W) + (mirror - mirror.mean()) / theta]
+    for _ in range(_NEWTON_STEPS):
+        W = W / np.linalg.norm(W, axis=0)
+        off = np.array([float(x) for x in imbalance(B, exact_balls(B, W), goal, pairs)])
+        J = np.array([[float(x) for x in row] for row in framed(B, exact_balls(B, W), pairs, B.number(0))[1]])
+        step = np.linalg.lstsq(J, -off, rcond=1e-9)[0]
+        W = W + sum(
+            t * np.array([lift(w, pair) for w in W.T.tolist()]).T for t, pair in zip(step, pairs, strict=True)
+        )
+    if np.abs(W - np.rint(W)).max() < 10 * COINCIDENT:  # orthogonal pairs, where the derivative is singular
+        W = np.rint(W)
+    found = diagonalised(J, 0.0) or diagonalised(np.eye(len(pairs)), 0.0)
+    exact = exact_columns(W)
+    features = (
+        tuple(Fraction(s) * Fraction(m) * x for m, x in zip(mirror, exact[y], strict=True))
+        for y, s in ((y, sides[y]) for y in labels)
+    )
+    point = ExactPoint(columns=(*exact, *features), groups=groups, scales=(0,) * columns.shape[1])
+    signs = (tuple(map(Fraction, x.tolist())) for x in (mirror, sides))
+    assert found is not None
+    return point, FrameClaim(radius=SADDLE_RADIUS, mirror=next(signs), sides=next(signs), witness=(found[0],))
+
+
+def exact_balls(B: Any, W: Array) -> list[list[arb]]:
+    """Columns as balls of no radius."""
+    return [[B.number(x) for x in column] for column in W.T.tolist()]
 
 
 def prove_least_loss(

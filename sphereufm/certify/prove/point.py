@@ -14,6 +14,7 @@ from sphereufm.certify.certificate import (
     BenignClaim,
     Certificate,
     Claim,
+    CollapsedClaim,
     CriticalClaim,
     ExactPoint,
     Groups,
@@ -37,7 +38,12 @@ from sphereufm.certify.prove.candidate import (
     own_space,
 )
 from sphereufm.certify.prove.critical import prove_critical
-from sphereufm.certify.prove.families import prove_collapsed, prove_equal_features, prove_least_loss
+from sphereufm.certify.prove.families import (
+    prove_collapsed,
+    prove_equal_features,
+    prove_frame,
+    prove_least_loss,
+)
 from sphereufm.certify.prove.follows import (
     is_convex,
     prove_degenerate,
@@ -204,6 +210,10 @@ def _attempts(
             certificate = _claims_of_rank(B, instance, version, rank, lower, digits)
             if certificate is not None:
                 yield certificate
+        # where no isolated point is: its frames are continua
+        framed = prove_frame(B, instance, version.columns, version.groups)
+        if framed is not None:
+            yield from _member(B, instance, *framed)
     yield _saddle_only(B, instance, candidate)
 
 
@@ -219,17 +229,20 @@ def _families(
     alike = prove_equal_features(version.columns, version.groups, p.classes) if p.bias else None
     for found in (prove_least_loss(instance, version.columns, version.groups), alike):
         if found is not None:
-            point, claim = found
-            at = place(B, instance, point.columns, point.groups, point.scales)
-            is_least = isinstance(claim, LeastLossClaim)
-            saddle = None if is_least else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
-            if is_least or saddle is not None:
-                yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
+            yield from _member(B, instance, *found)
     if collapses(p) and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
         member = prove_collapsed(B, instance, version.columns, version.groups)
         if member is not None:
-            at = place(B, instance, member[0].columns, member[0].groups, member[0].scales)
-            yield _certificate(B, instance, member[0], (member[1],), _cost(at))
+            yield from _member(B, instance, *member)
+
+
+def _member(B: Any, instance: Instance, point: ExactPoint, claim: Claim) -> Iterator[Certificate]:
+    """Yield the certificate of a member of a family; that it is a saddle may need a direction."""
+    at = place(B, instance, point.columns, point.groups, point.scales)
+    alone = isinstance(claim, LeastLossClaim | CollapsedClaim)
+    saddle = None if alone else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
+    if alone or saddle is not None:
+        yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
 
 
 def _claims_of_rank(
