@@ -23,14 +23,9 @@ _LEAST_SCALE = 1e-300
 
 
 def fall(problem: SphereProblem, starts: Array, *, tolerance: float = 1e-5, iterations: int = 1500) -> Array:
-    """Follow the cost down from each start.
+    """Follow the cost down from each start, ``(B, d, M)``, in at most so many steps.
 
-    * ``starts``, shape ``(B, d, M)``.
-    * ``tolerance``: a descent ends where the relative gradient norm is at most this, or where no step lowers
-      the cost.
-    * ``iterations``: most steps.
-
-    Returns an array of shape ``(B, d, M)``.
+    A descent ends where the relative gradient norm is at most ``tolerance``, or where no step lowers the cost.
     """
     X = starts.copy()
     active, step = np.arange(len(X)), np.ones(len(X))

@@ -58,15 +58,10 @@ def page_html(
     tone: str = "",
     link: tuple[str, str] | None = None,
 ) -> str:
-    """Return a whole page.
+    """Return a whole page: title and verdict (a sentence), facts as a list, a body of HTML, JSON data that it carries.
 
-    * ``title`` and ``verdict``: texts; the verdict is one sentence.
-    * ``body``: HTML, of :func:`figure_html`, :func:`table_html` and :func:`section_html`.
-    * ``data``: JSON data that the page carries.
-    * ``facts``: texts, one line of a list each, before the body.
-    * ``scripts``: names of the scripts that it needs.
-    * ``tone``: colour of the verdict, a class of ``page.css``: ``"good"``, ``"bad"`` or none.
-    * ``link``: words of the verdict that lead somewhere, and where: an address within the page.
+    ``scripts``: names of those that it needs; ``tone``: colour of the verdict, ``"good"``, ``"bad"`` or none;
+    ``link``: words of the verdict that lead somewhere, and where within the page.
     """
     from sphereufm.version import __version__
 

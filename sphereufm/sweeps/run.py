@@ -57,15 +57,11 @@ def run_sweep(
     scheduler: str | None = None,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
-    """Verify every cell of a grid that the folder does not hold yet, and return the index.
+    """Verify every cell of a grid, or several, that the folder does not hold yet, and return the index.
 
-    A cell that fails is stored with its reason, and the sweep goes on.
-
-    * ``grid``, or several.
-    * ``out``: folder of the sweep; where it holds cells already, they are kept and not computed again.
-    * ``workers``: processes of this machine.
-    * ``scheduler``: address of a Dask scheduler whose workers see the same files.
-    * ``progress``: ``progress("cells", done, total, detail)`` over the cells that this run computes.
+    A cell that fails is stored with its reason, and the sweep goes on.  ``workers``: processes of this machine;
+    ``scheduler``: address of a Dask scheduler whose workers see the same files; ``progress``: over the cells that
+    this run computes.
 
     Returns a line for each stored cell: the cell, its status (``"done"`` or ``"failed"``), verdict, basis,
     counts.  Raises OutputError if the folder cannot be written, is in use, or holds a sweep or a cell with

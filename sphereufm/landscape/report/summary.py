@@ -268,7 +268,7 @@ def _searched(coverage: Coverage, complete: bool) -> str:
 def _descents(report: LandscapeReport) -> Iterator[str]:
     """What the descents reached."""
     found = report.connections
-    if found is None:
+    if found is None or not found.sources + found.skipped:
         return
     yield (
         f"descents (numerical): {found.descents} from {counted(found.sources, 'row')} with negative curvature, "

@@ -49,13 +49,9 @@ def conclude(
     """Draw the verdict; a numerical contradiction of the theorem is said, not hidden.
 
     A spurious minimiser by floats gives NOT_BENIGN, and is said to be numerical.  A point that only looks
-    degenerate rests on a threshold for zero: once proofs were tried without success it decides nothing.
-
-    * ``theorem``: which theorem applies, if one does.
-    * ``proofs``: whether proofs of the entries were tried; their ``status`` says which succeeded.
-    * ``benign``: whether a complete list leaves nothing but global minimisers and strict saddles.
-    * ``finite``: whether the points are finitely many (d = 1): each is a local minimiser, vacuously, and none is
-      called spurious.
+    degenerate rests on a threshold for zero: once ``proofs`` were tried without success it decides nothing.
+    ``benign``: whether a complete list leaves nothing but global minimisers and strict saddles; ``finite``: whether
+    d = 1: each point is a local minimiser, vacuously, and none is called spurious.
 
     Raises ContradictionError if a theorem applies and an entry that it excludes is PROVED.
     """
