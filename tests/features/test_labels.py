@@ -131,3 +131,9 @@ def test_a_wrong_length_is_no_sign_of_columns(tmp_path):
 def test_a_convolution_of_one_place_is_a_classifier():
     W = RNG.standard_normal((3, 4))
     assert np.array_equal(feature_set_from_arrays(H, Y, W.reshape(3, 4, 1, 1)).classifier, W)
+
+
+def test_names_of_a_file_do_not_reach_the_terminal_as_they_are():
+    H = np.arange(8.0).reshape(4, 2)
+    found = feature_set_from_arrays(H, np.array(["\x1b[2J", "b\ud800", "\x1b[2J", "b\ud800"]))
+    assert all(text.isprintable() for text in (*found.class_names, *found.notes))
