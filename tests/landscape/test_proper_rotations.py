@@ -1,11 +1,13 @@
 """Costs with rotations and without reflections: orbits, mirror images, indices and what is said of them."""
 
+from fractions import Fraction
+
 import autograd.numpy as anp
 import numpy as np
 import pymanopt
 import pytest
 
-from sphereufm import from_pymanopt, load_report, verify_landscape
+from sphereufm import connect_landscape, from_pymanopt, load_report, trace_branches, verify_landscape
 from sphereufm.certify.expressions import Cost, thomson
 from sphereufm.cli.options import problem_from_file
 from sphereufm.errors import InvalidInputError
@@ -87,3 +89,18 @@ def test_a_file_declares_rotations_and_what_they_change_is_refused(tmp_path):
             problem_from_file(path)
     with pytest.raises(InvalidInputError, match="reflections=False"):
         triple_product(SymmetryGroup.rotations(3))
+
+
+def test_branches_and_descents_follow_orbits_of_rotations():
+    """``-<x, y> - s det(x, y)`` is ``-sqrt(1 + s^2) cos`` of an angle between two circles modulo rotations."""
+
+    def pair(s):
+        cost = Cost(dim=2, columns=2)
+        instance = cost.instance(-cost.gram(0, 1) - cost.det(0, 1) * Fraction(s))
+        return ExpressionProblem(instance=instance, symmetry=SymmetryGroup.rotations(2, reflections=False))
+
+    report = trace_branches(pair, 0.5, 1.0, effort="quick")
+    ends = sorted((b.points[0].cost, b.points[-1].cost) for b in report.branches)
+    assert ends == [pytest.approx((-(1.25**0.5), -(2**0.5))), pytest.approx((1.25**0.5, 2**0.5))]
+    connections = connect_landscape(verify_landscape(pair(1), effort="quick", starts=8)).connections
+    assert {(edge.source, edge.target) for edge in connections.edges} == {(1, 0)}
