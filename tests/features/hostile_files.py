@@ -209,6 +209,14 @@ def bombs():
         + b"h\x00" * 100_000
         + b"e",
         "names": b"(" + (name("torch", "Size") * 100_000) + b"t",
+        "pairs-again": encode([("a", 1)] * 50_000)
+        + b"q\x00"
+        + (name("collections", "OrderedDict") + b"h\x00\x85R0") * 20_000,
+        "arguments-again": b"("
+        + b"N" * 300_000
+        + b"tq\x000"
+        + (name("torch._utils", "_rebuild_parameter") + b"h\x00R0") * 20_000
+        + b"N",
         "long-name": b"](" + encode("x" * 15_000_000) + b"e",
     }
     made = {f"bomb-{key}.pt": torch_zip(b"\x80\x02" + ops + b".") for key, ops in raw.items()}
