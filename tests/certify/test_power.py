@@ -373,8 +373,8 @@ BREAKS = {
         not_of_rank_one,
     ),
     "features may be anywhere": (
-        "return bool(B.less(moved, radius))\n    return False",
-        "return True\n    return False",
+        'if not at.B.less(cap(at.B, moves), at.B.number(claim["radius"])):',
+        "if False:",
         far_from_the_family,
     ),
     "samples may be misclassified": (
@@ -383,8 +383,8 @@ BREAKS = {
         misclassified,
     ),
     "conditions that nothing meets": (
-        "krawczyk(B, ready, F, B.matrix([*gram",
-        "(B.matrix([*gram",
+        "F = [x - c for x, c in zip(sums, goals, strict=True)]",
+        "F = [x - x for x in sums]",
         out_of_reach,
     ),
     "sums not compared": ("if len(set(sums)) > 1:", "if False:", unequal_signs),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,36 @@ from sphereufm.certify.checker.place import Place
 
 # what a group of samples weighs, and its feature
 Members = list[tuple[Any, list[Any]]]
+
+
+def reached(B: Any, members: Members, A: list[list[Any]], goals: list[Any], ready: Witness | None) -> Any:
+    """Lemma 12: unit vectors near the columns of members that meet ``sum w <a_i, h'> = c_i``, in balls."""
+    sums, _, units = moved(B, members, A, [B.number(0)] * len(A))
+    F = [x - c for x, c in zip(sums, goals, strict=True)]
+    if all(B.top(x) == 0 for x in F):
+        return units
+    u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
+    _, J, units = moved(B, members, A, [B.around(B.number(0), u)] * len(A))
+    krawczyk(B, ready, F, B.matrix(J), [u] * len(A))
+    return units
+
+
+def moved(
+    B: Any, members: Members, A: list[list[Any]], t: list[Any]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """``sum w <a_i, h'>`` for ``h' = n(h + sum_i t_i a_i)``, ``n(v) = v / |v|``, its derivatives by t, and all h'."""
+    B.charge(4 * (len(A) + len(members)) * len(A) * (len(A) + len(members[0][1])))
+    gram, units = [[dot(a, b) for b in A] for a in A], []
+    sums, J = [B.number(0)] * len(A), [[B.number(0)] * len(A) for _ in A]
+    for w, h in members:
+        v = [x + dot(t, row) for x, row in zip(h, zip(*A, strict=True), strict=True)]
+        length = B.function("sqrt", dot(v, v))
+        units.append([x / length for x in v])
+        along = [dot(a, units[-1]) for a in A]
+        sums = [s + w * x for s, x in zip(sums, along, strict=True)]
+        for row, g, x in zip(J, gram, along, strict=True):
+            row[:] = [s + w * (c - x * y) / length for s, c, y in zip(row, g, along, strict=True)]
+    return sums, J, units
 
 
 def collapses(p: Any) -> bool:
@@ -40,7 +69,7 @@ def one_classifier(at: Place) -> bool:
 
 
 def collapsed(at: Place, claim: dict[str, Any]) -> list[Any]:
-    """Lemma 10: shifts ``c_k`` with ``sum m omega c bar(n(h + (0, c_k))) = t`` for every class, ``n(v) = v / |v|``.
+    """Lemma 10: ``sum m omega c bar(h') = t`` for every class, where a bar stands for rows 2 .. r.
 
     At equal logits the slopes of a sample's loss are ``c (1, .., 1, -(K - 1), 1, .., 1)``; for cross-entropy
     ``c = tau / K``.  Where the softmax is another ``pi``, that of the offsets or the class masses at the best bias,
@@ -50,10 +79,12 @@ def collapsed(at: Place, claim: dict[str, Any]) -> list[Any]:
     empty = len({y for y, _, _ in at.point.groups}) < p.classes and any(claim["target"])
     if not (p.dim >= 3 and at.point.rank >= 2 and one_classifier(at)) or empty:
         raise Undecided("the hypotheses of the lemma do not hold")
-    radius, target = B.number(claim["radius"]), [B.number(x) for x in claim["target"]]
-    for (k, members), ready in zip(classes_of(at), claim["witness"], strict=True):
-        if not class_fits(B, members, target, radius, ready):
-            raise Undecided(f"class {k} is not proved to have an exact member near by")
+    r = at.point.rank
+    B.charge(r * r)
+    A = [[B.number(i == a) for i in range(r)] for a in range(1, r)]
+    goals = [B.number(x) for x in claim["target"]]
+    for (_, members), ready in zip(classes_of(at), claim["witness"], strict=True):
+        within(at, claim, reached(B, members, A, goals, ready), [h for _, h in members])
     return []
 
 
@@ -91,46 +122,6 @@ def pull(at: Place, sample: int) -> Any:
     if not (B.less(0, slope) or B.less(slope, 0)):
         raise Undecided("the loss is not proved to pull where all logits are equal")
     return B.number(tau) * slope
-
-
-def class_fits(B: Any, members: Members, target: list[Any], radius: Any, ready: Witness | None) -> bool:
-    """Whether some small shift ``c`` of all features of a class meets the target, within the radius."""
-    n = len(target)
-    zero = [B.number(0)] * n
-    value, _, moved = shifted(B, members, zero)
-    residual = [a - t for a, t in zip(value, target, strict=True)]
-    if all(B.top(x) == 0 for x in residual):
-        return bool(B.less(moved, radius))
-    if ready is None:
-        return False
-    step = cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in residual])).entries()])
-    for factor in (2, 8):
-        u = factor * step
-        _, slope, moved = shifted(B, members, [B.around(x, u) for x in zero])
-        with suppress(Undecided):
-            krawczyk(B, ready, residual, B.matrix(slope), [u] * n)
-            return bool(B.less(moved, radius))
-    return False
-
-
-def shifted(B: Any, members: Members, c: list[Any]) -> tuple[list[Any], list[list[Any]], Any]:
-    """``sum w bar(n(h + (0, c)))``, its derivative by c, and a bound of how far any ``n`` is from h in an entry."""
-    n = len(c)
-    B.charge(4 * len(members) * n * n)
-    value, J, moves = [B.number(0)] * n, [[B.number(0)] * n for _ in c], []
-    for w, h in members:
-        moved = [h[0], *(a + b for a, b in zip(h[1:], c, strict=True))]
-        length = B.function("sqrt", dot(moved, moved))
-        if not B.less(0, length):
-            raise Undecided("a feature is not proved nonzero")
-        unit = [x / length for x in moved]
-        moves += [B.top(a - b) for a, b in zip(unit, h, strict=True)]
-        value = [a + w * b for a, b in zip(value, unit[1:], strict=True)]
-        t = w / length
-        for a, x in enumerate(unit[1:]):
-            for b, y in enumerate(unit[1:]):
-                J[a][b] += (t if a == b else 0) - t * x * y
-    return value, J, cap(B, moves)
 
 
 def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
@@ -237,7 +228,9 @@ def equal_features(at: Place, claim: dict[str, Any]) -> list[Any]:
     )
     if not (p.bias and first and alike and fits and len({*p.taus}) == 1):
         raise Undecided("the hypotheses of the lemma do not hold")
-    return within(at, claim, at.around(Fraction(0)).unit.X)
+    box = at.around(Fraction(0))
+    within(at, claim, box.unit.X, box.columns)
+    return []
 
 
 def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
@@ -255,6 +248,7 @@ def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
     theta = p.taus[0] / p.parameters["target"]
     goal = [Fraction(K, r) + (x - sum(mirror) / r) / theta for x in mirror]
     unit = at.around(Fraction(0)).unit.X[:K]
+    B.charge(4 * K * r**3)
     pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
     F = imbalance(B, unit, goal, pairs)
     u = B.number(0)
@@ -262,11 +256,12 @@ def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
         ready = claim["witness"][0]
         u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
         krawczyk(B, ready, F, B.matrix(framed(B, unit, pairs, u)[1]), [u] * len(pairs))
-    moved = framed(B, unit, pairs, u)[0]
+    near = framed(B, unit, pairs, u)[0]
     exact = [
-        [int(sides[y] * a) * b for a, b in zip(mirror, moved[y], strict=True)] for y, _, _ in at.point.groups
+        [int(sides[y] * a) * b for a, b in zip(mirror, near[y], strict=True)] for y, _, _ in at.point.groups
     ]
-    return within(at, claim, [*moved, *exact])
+    within(at, claim, [*near, *exact], at.around(Fraction(0)).columns)
+    return []
 
 
 def lift(t: list[Any], pair: tuple[int, int]) -> list[Any]:
@@ -306,33 +301,23 @@ def framed(
     return moved, J
 
 
-def within(at: Place, claim: dict[str, Any], X: list[list[Any]]) -> list[Any]:
+def within(at: Place, claim: dict[str, Any], X: list[list[Any]], stored: list[list[Any]]) -> None:
     """Whether exact columns lie within the radius of the stored ones."""
-    moves = [
-        at.B.top(a - b)
-        for x, z in zip(X, at.around(Fraction(0)).columns, strict=True)
-        for a, b in zip(x, z, strict=True)
-    ]
+    pairs = zip(X, stored, strict=True)
+    moves = [at.B.top(a - b) for x, z in pairs for a, b in zip(x, z, strict=True)]
     if not at.B.less(cap(at.B, moves), at.B.number(claim["radius"])):
         raise Undecided("the exact point is not proved to lie within the radius")
-    return []
 
 
 def at_floors(at: Place, claim: dict[str, Any]) -> list[Any]:
-    """The classifiers stay, each feature h moves by ``E t``, E the columns of its conditions and h."""
-    B, K, point, box = at.B, at.p.classes, at.point, at.around(Fraction(0))
-    X, moved = box.unit.X, box.unit.X[:K]
-    for (y, _, first), h, ready in zip(point.groups, X[K:], claim["witness"], strict=True):
+    """Lemma 12 for each feature, among the normalised classifiers."""
+    B, K, box = at.B, at.p.classes, at.around(Fraction(0))
+    X = box.unit.X[:K]
+    for (y, _, first), h, ready in zip(at.point.groups, box.columns[K:], claim["witness"], strict=True):
         A, goals = least_logits(at, X[:K], y, at.p.taus[first])
-        E = [*A, h]
-        B.charge(4 * point.rank * len(E) ** 2)
-        gram = [[dot(a, b) for b in E] for a in E]
-        F = [dot(a, h) - c for a, c in zip(A, goals, strict=True)] + [(dot(h, h) - 1) / 2]
-        u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
-        near = [x + sum(B.around(B.number(0), u) * a[i] for a in E) for i, x in enumerate(h)]
-        krawczyk(B, ready, F, B.matrix([*gram[:-1], [dot(near, b) for b in E]]), [u] * len(E))
-        moved = [*moved, near]
-    return within(at, claim, moved)
+        X = X + reached(B, [(B.number(1), h)], A, goals, ready)
+    within(at, claim, X, box.columns)
+    return []
 
 
 FAMILIES: dict[str, Check] = {

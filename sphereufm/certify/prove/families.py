@@ -1,11 +1,7 @@
 """Claims about families: ``collapsed`` and ``least_loss``, an exact member lies near a point (Lemmas 10 and 12).
 
 With all ``w_k = e_1``, the features of each class k must have ``sum m omega c bar(h) = t``, rows 2 .. r, for one t.
-Each class moves by its own shift ``c_k``: ``h_g = n(hhat_g + (0, c_k))``, ``n(v) = v / |v|``; a Krawczyk test in r - 1
-unknowns shows that some small c_k does it exactly.
-
-Where every sample's loss is least the classifiers stay, and each feature moves until it meets the linear conditions of
-its class on the unit sphere.
+Where every sample's loss is least the classifiers stay, and each feature meets the linear conditions of its class.
 """
 
 from __future__ import annotations
@@ -29,7 +25,7 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     SharedLossClaim,
 )
-from sphereufm.certify.checker.families import classes_of, framed, imbalance, lift, pulls, shifted
+from sphereufm.certify.checker.families import Members, classes_of, framed, imbalance, lift, moved, pulls
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
@@ -136,11 +132,12 @@ def _settled(H: Array, mass: Array, labels: NDArray[np.intp], target: Array) -> 
 
 
 def _class_radius(
-    at: Place, members: list[tuple[arb, list[arb]]], target: Sequence[Fraction]
+    at: Place, members: Members, target: Sequence[Fraction]
 ) -> tuple[Fraction, Witness | None] | None:
     """Return how far the features of a class may have to move, and a witness of the test that proves that they can."""
-    zero = [arb(0)] * len(target)
-    value, slope = shifted(at.B, members, zero)[:2]
+    n = len(target)
+    axes = [[arb(i == a) for i in range(n + 1)] for a in range(1, n + 1)]
+    value, slope, _ = moved(at.B, members, axes, [arb(0)] * n)
     residual = arb_mat([[a - at.B.number(t)] for a, t in zip(value, target, strict=True)])
     found = witness_of(arb_mat(slope))
     if found is None:
@@ -148,10 +145,12 @@ def _class_radius(
         return (Fraction(1, 1 << 60), None) if exact else None
     step = max(value.abs_upper() for value in applied(at.B, found[0].exactly, residual).entries())
     reach = (8 * step + arb((1, -60))).upper()
-    _, slope, moved = shifted(at.B, members, [arb(0, reach)] * len(target))
+    _, slope, units = moved(at.B, members, axes, [arb(0, reach)] * n)
     if not contraction(at.B, arb_mat(slope), *found) < 0.5:
         return None
-    mantissa, power = moved.upper().man_exp()
+    pairs = zip(units, members, strict=True)
+    far = max((a - b).abs_upper() for unit, (_, h) in pairs for a, b in zip(unit, h, strict=True))
+    mantissa, power = far.man_exp()
     return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1), found[0]
 
 
@@ -281,7 +280,7 @@ def _spread(X: Array, K: int, shrink: float, dim: int) -> Array:
 
 
 def _moved(conditions: tuple[Array, Array], h: Array, reach: float) -> tuple[Array, Witness] | None:
-    """The feature that meets its conditions nearest to ``h``, and a witness of the Gram matrix of these and itself."""
+    """The feature that meets its conditions nearest to ``h``, and a witness of their Gram matrix across it."""
     (A, goal), start = conditions, h
     for _ in range(_NEWTON_STEPS):
         E = np.column_stack([A, h])
@@ -289,8 +288,8 @@ def _moved(conditions: tuple[Array, Array], h: Array, reach: float) -> tuple[Arr
         if not np.abs(off).max() <= reach:
             return None
         h = h - E @ np.linalg.lstsq(E.T @ E, off, rcond=1e-12)[0]
-    E = np.column_stack([A, h])
-    found = diagonalised(E.T @ E, 0.0)
+    across = A - np.outer(h, h @ A)
+    found = diagonalised(across.T @ across, 0.0)
     off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
     # how far a checker will move it, at most; where conditions are nearly dependent, too far
     settled = found is not None and np.abs(off).max() * found[1] < _SETTLED
