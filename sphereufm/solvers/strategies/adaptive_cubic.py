@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, Rows
 from sphereufm.solvers.strategies.krylov import Krylov
@@ -32,28 +31,20 @@ _MOST_REJECTIONS = 25
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveCubic:
-    """Adaptive cubic regularisation (ARC).
+    """Adaptive cubic regularisation (ARC)."""
 
-    ``first_sigma``: regularisation of the first step, relative to the gradient's norm (``sigma |s|^2`` is a
-    gradient).
-    """
-
-    first_sigma: float = 1.0
     name: str = field(default="adaptive-cubic", init=False)
-
-    def __post_init__(self) -> None:
-        check_positive("first_sigma", self.first_sigma)
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, points, self.first_sigma)
+        return _Run(oracle, points)
 
 
 class _Run:
     """Regularisation (zero: not chosen yet) and Krylov space of each item."""
 
-    def __init__(self, oracle: Oracle, points: Points, first_sigma: float) -> None:
-        self.oracle, self.first_sigma = oracle, first_sigma
+    def __init__(self, oracle: Oracle, points: Points) -> None:
+        self.oracle = oracle
         self.sigma = np.zeros(points.cost.size)
         self.rejections = np.zeros(points.cost.size, dtype=np.intp)
         self.space = Krylov(points.gradient)
@@ -94,7 +85,8 @@ class _Run:
         rows = np.flatnonzero(self.moved)
         if rows.size:
             self.space.begin(rows, points.gradient[rows])
-        first = self.first_sigma * np.maximum(self.space.norm, 1e-300)
+        # sigma |s|^2 is a gradient
+        first = np.maximum(self.space.norm, 1e-300)
         self.sigma = np.where(self.sigma == 0.0, first, self.sigma)
 
     def _model_steps(self, points: Points) -> tuple[Array, Array]:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.solvers.strategy import Step, Strategy
 
+# relative gradient norm below which Newton steps are taken
+_NEAR = 1e-2
 _LONGEST_MOVE = 0.5
 _HALVINGS = 12
 # full reorthogonalisation makes larger spaces dear
@@ -32,26 +33,20 @@ class NewtonPolish:
 
     The steps do not look at the cost and so stay at saddles: run with ``Settings(escape_saddles=False)`` to polish
     one.
-
-    ``switch``: relative gradient norm below which Newton steps are taken.
     """
 
-    switch: float = 1e-2
     name: str = field(default="newton", init=False)
-
-    def __post_init__(self) -> None:
-        check_positive("switch", self.switch)
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, TrustRegion().start(oracle, points), self.switch)
+        return _Run(oracle, TrustRegion().start(oracle, points))
 
 
 class _Run:
     """Newton remembers nothing; the trust region does."""
 
-    def __init__(self, oracle: Oracle, far: Strategy, switch: float) -> None:
-        self.oracle, self.far, self.switch = oracle, far, switch
+    def __init__(self, oracle: Oracle, far: Strategy) -> None:
+        self.oracle, self.far = oracle, far
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the items."""
@@ -63,7 +58,7 @@ class _Run:
 
     def step(self, points: Points) -> Step:
         """One Newton step for each item once all are near, halved until the relative gradient norm falls."""
-        if (points.relative_norm > self.switch).any():
+        if (points.relative_norm > _NEAR).any():
             return self.far.step(points)
         self.far.forget(np.ones(points.cost.size, dtype=bool))
         size = points.cost.size

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategies.line_search import armijo_search
@@ -21,6 +20,8 @@ from sphereufm.solvers.strategy import Step
 
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
+# a step is accepted against the largest of so many last costs
+_WINDOW = 10
 _GROWTH = 2.0
 # steps up to 2 (1 - delta) / L are accepted where the curvature is L: a small delta lets the iterates swing
 _DECREASE = 0.2
@@ -67,30 +68,23 @@ class _Armijo:
 
 @dataclass(frozen=True, kw_only=True)
 class BarzilaiBorwein:
-    """Gradient descent with Barzilai-Borwein steps and a non-monotone line search.
+    """Gradient descent with Barzilai-Borwein steps and a non-monotone line search."""
 
-    ``window``: a step is accepted against the largest of so many last costs.
-    """
-
-    window: int = 10
     name: str = field(default="barzilai-borwein", init=False)
-
-    def __post_init__(self) -> None:
-        check_integer("window", self.window, 1)
 
     def start(self, oracle: Oracle, points: Points) -> _Spectral:
         """Begin a run at ``points``."""
-        return _Spectral(oracle, points, self.window)
+        return _Spectral(oracle, points)
 
 
 class _Spectral:
     """Last step (zero: none yet), gradient and squared gradient norm of each item, and its last costs."""
 
-    def __init__(self, oracle: Oracle, points: Points, window: int) -> None:
+    def __init__(self, oracle: Oracle, points: Points) -> None:
         self.oracle = oracle
         self.t, self.square = np.zeros(points.cost.size), np.zeros(points.cost.size)
         self.gradient = points.gradient
-        self.costs = np.full((points.cost.size, window), -np.inf)
+        self.costs = np.full((points.cost.size, _WINDOW), -np.inf)
         self.place = 0
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
@@ -112,7 +106,7 @@ class _Spectral:
         first = np.minimum(spectral, _LONGEST_MOVE / longest)
         if np.count_nonzero(fresh):
             first[fresh] = _FIRST_MOVE / longest[fresh]
-        self.place = (self.place + 1) % self.costs.shape[1]
+        self.place = (self.place + 1) % _WINDOW
         self.costs[:, self.place] = points.cost
         highest = np.maximum.reduce(self.costs, axis=1)
         found = armijo_search(self.oracle, points, ray, first, highest, _LEAST_DECREASE)

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
@@ -36,31 +35,21 @@ _TRUSTED = 1e3
 
 @dataclass(frozen=True, kw_only=True)
 class TrustRegion:
-    """Trust regions with truncated conjugate gradients.
+    """Trust regions with truncated conjugate gradients."""
 
-    ``max_inner``: Hessian products in one iteration; the dimension of the manifold if not given.  Raises
-    InvalidInputError if ``max_inner`` is below one.
-    """
-
-    max_inner: int | None = None
     name: str = field(default="trust-region", init=False)
-
-    def __post_init__(self) -> None:
-        if self.max_inner is not None:
-            check_integer("max_inner", self.max_inner, 1)
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        most = oracle.problem.spheres.dimension if self.max_inner is None else self.max_inner
-        return _Run(oracle, points, max(most, 1))
+        return _Run(oracle, points)
 
 
 class _Run:
     """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
 
-    def __init__(self, oracle: Oracle, points: Points, max_inner: int) -> None:
+    def __init__(self, oracle: Oracle, points: Points) -> None:
         size = points.cost.size
-        self.oracle, self.max_inner = oracle, max_inner
+        self.oracle = oracle
         # half a turn of every column
         self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
         self.radius = np.full(size, self.largest / 8.0)
@@ -125,7 +114,7 @@ class _Run:
         model = np.zeros_like(square)
         working = square > 0.0
         everyone = None if rows.size == self.radius.size else rows
-        for _ in range(self.max_inner):
+        for _ in range(self.oracle.problem.spheres.dimension):
             # two calls are kept back for the trial
             working &= self.oracle.affordable(3)[rows]
             if not working.any() or self.oracle.expired():
