@@ -11,6 +11,7 @@ import numpy as np
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.complete.check import check_complete_bytes
 from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.notebook import counted
 from sphereufm.progress import Progress
 
@@ -56,6 +57,8 @@ class CompleteList:
         Costs in nats in the same order.
     region : str or None
         Where critical points may still be: where the search was stopped, or next to the collapsed family.
+    symmetry : SymmetryGroup or None
+        What points are counted up to, where that is more than the problem declares.
     left : BoxesLeft or None
         The boxes that a stopped search left over.
     boxes : int
@@ -73,6 +76,7 @@ class CompleteList:
     copies: tuple[int, ...] = ()
     costs: tuple[float, ...] = ()
     region: str | None = None
+    symmetry: SymmetryGroup | None = None
     left: BoxesLeft | None = None
     boxes: int = 0
     collapsed_are_saddles: bool = False

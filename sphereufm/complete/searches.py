@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from sphereufm.complete.outcome import MOST_UNKNOWNS, BoxesLeft, CompleteList, c
 from sphereufm.complete.zeros import Zeros
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
@@ -77,7 +79,8 @@ def search_own_cost(instance: ExpressionInstance, most_boxes: int, advance: Prog
 
     orbits = _gathered(searches, _unit_columns, known)
     certificate = program_certificate(instance, four_charges, searches, [members for members, _ in orbits])
-    return _outcome(searches, len(every), orbits, certificate, advance)
+    found = _outcome(searches, len(every), orbits, certificate, advance)
+    return replace(found, symmetry=SymmetryGroup.full(p.columns)) if four_charges else found
 
 
 def _out_of_reach(p: Program) -> str:

@@ -14,6 +14,7 @@ from sphereufm.complete.outcome import CompleteList
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
 from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.notebook import counted
@@ -33,7 +34,8 @@ def completeness_of(
     notes = []
     if proved.status is ProofStatus.PROVED:
         rows = [entry.X for entry in entries if isinstance(entry, CriticalPoint)]
-        near = [[_same_orbit(problem, X, Y) for Y in proved.points] for X in rows]
+        symmetry = proved.symmetry or problem.symmetry
+        near = [[_same_orbit(symmetry, X, Y) for Y in proved.points] for X in rows]
         # a row beside two orbits, as where a pair is born, would let the proof of one stand for both
         strange = sum(sum(found) != 1 for found in near)
         missing = sum(not any(found) for found in zip(*near, strict=True)) if rows else len(proved.points)
@@ -74,7 +76,7 @@ def is_benign(
     if all(row in proved and row.kind is CriticalPointKind.GLOBAL_MINIMUM for row in others):
         return bool(others)
     flips = _sign_changes(capabilities.exact_instance(problem))
-    return all(any(_same_orbit(problem, row.X * D, others[0].X) for D in flips) for row in others)
+    return all(any(_same_orbit(problem.symmetry, row.X * D, others[0].X) for D in flips) for row in others)
 
 
 def _sign_changes(instance: object) -> list[Array]:
@@ -134,11 +136,11 @@ def keep_certificate(
     return replace(completeness, certificate=name)
 
 
-def _same_orbit(problem: SphereProblem, X: Array, Y: Array) -> bool:
+def _same_orbit(symmetry: SymmetryGroup, X: Array, Y: Array) -> bool:
     """Whether a row and a proved point are one orbit.
 
     Where rotations act, rows are stored with as many entries as they span, proved points with more or fewer.
     """
-    if not problem.symmetry.orthogonal:
-        return align(X, Y, problem.symmetry) is not None
-    return X.shape[0] <= len(Y) and align(embed(X, len(Y)), Y, problem.symmetry) is not None
+    if not symmetry.orthogonal:
+        return align(X, Y, symmetry) is not None
+    return X.shape[0] <= len(Y) and align(embed(X, len(Y)), Y, symmetry) is not None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_prove_complete import status
 
-from sphereufm import prove_complete
+from sphereufm import prove_complete, prove_landscape, verify_landscape
 from sphereufm.certify.complete.arithmetic import Balls, point
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.check import check_complete_bytes
@@ -15,6 +15,8 @@ from sphereufm.certify.complete.programs import ProgramEquations, degrees
 from sphereufm.certify.complete.reading import Program, read_program
 from sphereufm.certify.complete.symmetry import same
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
+from sphereufm.landscape.complete_list import completeness_of, is_benign
+from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 
 def quadratic(n, constant=0, seed=0):
@@ -224,6 +226,15 @@ def test_four_charges_have_a_tetrahedron_and_a_square():
     found = prove_complete(coulomb(2))
     assert found.status.name == "PROVED"
     assert found.costs == pytest.approx([6 / np.sqrt(8 / 3), 4 / np.sqrt(2) + 1])
+    data = json.loads(found.certificate)
+    assert status({**data, "orbits": data["orbits"][1:]}) == "UNDECIDED"
+    assert status({**data, "orbits": [[pair for orbit in data["orbits"] for pair in orbit]]}) == "UNDECIDED"
+    # of labelled points, of which no symmetry was declared, every one is one of these two
+    problem = ExpressionProblem(instance=thomson(4))
+    report = prove_landscape(verify_landscape(problem, starts=8))
+    known, notes = completeness_of(problem, report.critical, found)
+    assert (known.decides, notes) == (True, [])
+    assert is_benign(problem, report.critical, known)
 
 
 @pytest.fixture(scope="module")
