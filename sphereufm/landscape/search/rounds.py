@@ -180,5 +180,5 @@ def merges_samples(problem: SphereProblem, points: Array) -> bool:
     """Whether samples can be merged, and points found at random have few distinct features."""
     if capabilities.merged_at_random(problem, np.random.default_rng(0), 1) is None:
         return False
-    shares = [capabilities.share_of_distinct_samples(problem, X) for X in points]
-    return not shares or float(np.median(shares)) <= _FEW
+    shares = sorted(capabilities.share_of_distinct_samples(problem, X) for X in points)
+    return not shares or shares[len(shares) // 2] <= _FEW
