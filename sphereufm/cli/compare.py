@@ -161,7 +161,7 @@ def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ..
     return (
         Instance(
             name=f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}",
-            make=lambda: problem,
+            make=partial(problem_from_options, **options),
         ),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from sphereufm.problem.ufm import UFMProblem
 class Instance:
     """One benchmark problem; its starts are ``problem.spheres.random_point(seed)``.
 
-    ``make``: builds the problem.
+    ``make``: builds the problem; of a module, so that workers can be told.
     """
 
     name: str
@@ -29,22 +30,16 @@ class Instance:
 
 def _ufm(K: int, n: int, d: int, tau: float) -> Instance:
     """Balanced cross-entropy problem with ``n`` samples a class."""
-
-    def make() -> UFMProblem:
-        return UFMProblem(class_sizes=(n,) * K, dim=d, tau=tau)
-
+    make = partial(UFMProblem, class_sizes=(n,) * K, dim=d, tau=tau)
     return Instance(name=f"K{K}-N{K * n}-d{d}-tau{tau:g}", make=make)
 
 
 def _unbalanced(K: int, N: int, d: int, tau: float) -> Instance:
     """Class sizes that fall geometrically from the first to the last, by a factor of ten in all."""
-
-    def make() -> UFMProblem:
-        shares = 10.0 ** -np.linspace(0.0, 1.0, K)
-        sizes = np.maximum(1, np.floor(N * shares / shares.sum())).astype(int)
-        sizes[0] += N - sizes.sum()
-        return UFMProblem(class_sizes=sizes.tolist(), dim=d, tau=tau)
-
+    shares = 10.0 ** -np.linspace(0.0, 1.0, K)
+    sizes = np.maximum(1, np.floor(N * shares / shares.sum())).astype(int)
+    sizes[0] += N - sizes.sum()
+    make = partial(UFMProblem, class_sizes=tuple(sizes.tolist()), dim=d, tau=tau)
     return Instance(name=f"K{K}-N{N}-d{d}-tau{tau:g}-unbalanced", make=make)
 
 
@@ -68,7 +63,7 @@ LARGE = (_ufm(100, 50, 128, 5.0), _ufm(10, 10_000, 20, 5.0))
 OTHERS = (
     Instance(name="maxcut-rudy-random-800", make=rudy_random),
     Instance(name="maxcut-rudy-toroidal-20x40", make=rudy_toroidal),
-    Instance(name="thomson-100", make=lambda: Thomson(100)),
+    Instance(name="thomson-100", make=partial(Thomson, 100)),
     Instance(name="rayleigh-500", make=rayleigh),
 )
 

@@ -1,6 +1,7 @@
 """Comparisons of solvers: what counts as reached, what is charged, profiles by hand, the command line."""
 
 import json
+import pickle
 import time
 
 import numpy as np
@@ -174,6 +175,11 @@ def test_every_solver_gets_the_same_start():
     assert np.array_equal(starts[0], starts[1])
     assert np.array_equal(starts[2], starts[3])
     assert not np.array_equal(starts[0], starts[2])
+
+
+def test_workers_can_be_told_of_every_suite():
+    for instance in (each for suite in SUITES.values() for each in suite):
+        assert pickle.loads(pickle.dumps(instance)).name == instance.name
 
 
 def test_measurements_do_not_depend_on_the_number_of_workers():
