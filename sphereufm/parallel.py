@@ -34,7 +34,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 # Seconds of work in this process before others are used: small jobs do not wait for them.
-PATIENCE = 0.6
+PATIENCE = 0.5
 # Items sent ahead of the one awaited, for each worker: enough to keep it busy, few enough to bound memory.
 _AHEAD = 4
 # What the usual builds of BLAS and OpenMP read.
@@ -88,7 +88,7 @@ class Workers:
 
     @classmethod
     def of(cls, workers: Workers | int | None) -> AbstractContextManager[Workers]:
-        """The workers as they are, or so many processes once a second of work is done."""
+        """The workers as they are, or so many processes once half a second of work is done."""
         return nullcontext(workers) if isinstance(workers, Workers) else cls(workers or 1, patience=PATIENCE)
 
     def __enter__(self) -> Workers:

@@ -121,8 +121,8 @@ def verify(
                 time_limit=seconds_until(1.0 - _PAGES),
                 workers=pool,
             )
-    if out is not None:
-        _save(report, out)
+        if out is not None:
+            list(pool.map(_save, _FILES[:-1], report, out))
     summary = summarise(report)
     give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))
     if is_interrupted(report):
@@ -130,14 +130,18 @@ def verify(
     return _CODES[report.verdict.name]
 
 
-def _save(report: LandscapeReport, out: Path) -> None:
-    """Write the report as data, picture and page."""
+def _save(name: str, report: LandscapeReport, out: Path) -> None:
+    """Write the report as data, picture or page."""
     from sphereufm.plots import landscape_figure, save_figure
     from sphereufm.report import save_html
 
-    report.save(out / "landscape.json")
-    save_figure(landscape_figure(report), out / "landscape.png")
-    save_html(report, out / "report.html")
+    path = out / name
+    if path.suffix == ".json":
+        report.save(path)
+    elif path.suffix == ".png":
+        save_figure(landscape_figure(report), path)
+    else:
+        save_html(report, path)
 
 
 def _written(report: LandscapeReport) -> tuple[str, ...]:

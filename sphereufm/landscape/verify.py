@@ -89,7 +89,7 @@ def verify_landscape(
         Seconds after which it ends with everything that was found: half of them for the search, where rows are proved,
         and what remains for the proofs.
     workers : Workers or int
-        Processes to use once the search has taken a few seconds; the report does not depend on their number.  A script
+        Processes to use once the search has taken a moment; the report does not depend on their number.  A script
         that asks for more than one keeps its work under ``if __name__ == "__main__":``.
 
     Returns
