@@ -74,6 +74,16 @@ def test_many_columns_are_undecided_and_no_square_matrix_is_built():
     assert status(data) == "UNDECIDED"
 
 
+def test_a_frame_of_many_dimensions_is_undecided_before_its_pairs_are_listed():
+    r = 20_000
+    column = [ONE] + [ZERO] * (r - 1)
+    instance = ufm([1, 1], r) | {"loss": {"name": "squared-error", "own_weight": "1", "target": "1"}}
+    claim = {"type": "frame", "radius": "1", "mirror": ["1"] * r, "sides": ["1", "1"], "witness": []}
+    start = time.process_time()
+    assert status(certificate(instance, point(r, [column] * 4), claim)) == "UNDECIDED"
+    assert time.process_time() - start < 10
+
+
 def test_work_of_an_expression_is_bounded_before_it_is_done():
     d = 5000
     column = [ONE] + [ZERO] * (d - 1)

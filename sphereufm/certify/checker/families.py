@@ -245,10 +245,10 @@ def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
     for (y, _, _), h in zip(at.point.groups, at.point.columns[K:], strict=True):
         if h != [sides[y] * a * b for a, b in zip(mirror, W[y], strict=True)]:
             raise Undecided("a feature is not its classifier mirrored")
-    theta = p.taus[0] / p.parameters["target"]
-    goal = [Fraction(K, r) + (x - sum(mirror) / r) / theta for x in mirror]
-    unit = at.around(Fraction(0)).unit.X[:K]
     B.charge(4 * K * r**3)
+    theta, mean = p.taus[0] / p.parameters["target"], Fraction(sum(mirror)) / r
+    goal = [Fraction(K, r) + (x - mean) / theta for x in mirror]
+    unit = at.around(Fraction(0)).unit.X[:K]
     pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
     F = imbalance(B, unit, goal, pairs)
     u = B.number(0)
