@@ -41,7 +41,6 @@ DROPPED = 1e-7
 SHRINKS = (0.0, 1e-6, 1e-4)
 NEWTON_STEPS = 60
 LARGEST_SHIFT = 0.3
-_NEAR = 1e-6
 _NEWTON_STEPS = 12
 _SETTLED = 1e-10
 
@@ -164,12 +163,12 @@ def prove_equal_features(
     columns: Array, groups: Groups | None, K: int
 ) -> tuple[ExactPoint, EqualFeaturesClaim] | None:
     """The point turned so that its features are the first unit vector; None where columns do not fit."""
-    if np.abs(columns[:, K:] - columns[:, [K]]).max() > _NEAR:
+    if np.abs(columns[:, K:] - columns[:, [K]]).max() > COINCIDENT:
         return None
     W = _rotated(columns[:, K], columns[:, :K])
     along, normal = np.abs(W[0]).mean(), W[1:].mean(axis=1, keepdims=True)
     near = np.vstack([np.where(W[0] < 0, -along, along), normal @ np.ones((1, K))])
-    if len(W) < 2 or np.abs(near - W).max() > _NEAR:
+    if len(W) < 2 or np.abs(near - W).max() > COINCIDENT:
         return None
     near /= np.linalg.norm(near[:, 0])
     exact = exact_columns(np.hstack([near, np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))]))
