@@ -118,11 +118,6 @@ def detail(text: str) -> None:
         click.echo(text, err=True)
 
 
-def is_watched() -> bool:
-    """Whether standard error is read: a terminal, or ``--verbose``."""
-    return _verbosity() == "verbose" or (sys.stderr.isatty() and not is_quiet())
-
-
 def bar() -> Bar:
     """One bar over the whole; lines where standard error is no terminal, with ``--verbose`` only."""
     return Bar(live=not is_quiet(), line=detail)

@@ -21,7 +21,7 @@ from sphereufm.cli.options import (
     starts_option,
     time_limit_option,
 )
-from sphereufm.cli.printing import bar, give, is_watched, remark, table
+from sphereufm.cli.printing import bar, give, is_quiet, remark, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,7 +97,7 @@ def verify(
 
     problem = problem_from_options(**problem_words)
     prepare_output(out, _FILES, force)
-    if is_watched():
+    if not (as_json or is_quiet()):
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
     pool = Workers(workers or processors(), scheduler, patience=PATIENCE)
     with bar() as progress, pool:
