@@ -74,6 +74,16 @@ def test_many_columns_are_undecided_and_no_square_matrix_is_built():
     assert status(data) == "UNDECIDED"
 
 
+def test_logits_of_many_classes_do_not_fill_the_memory():
+    n = 2500
+    data = certificate(
+        ufm([1] * n, 2), point(1, [[ONE]] * (2 * n)), {"type": "rank_one"}, saddle([[ONE]] * (2 * n))
+    )
+    start = time.process_time()
+    assert status(data) == "UNDECIDED"
+    assert time.process_time() - start < 10
+
+
 def test_a_frame_of_many_dimensions_is_undecided_before_its_pairs_are_listed():
     r = 20_000
     column = [ONE] + [ZERO] * (r - 1)

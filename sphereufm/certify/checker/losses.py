@@ -213,7 +213,7 @@ def evaluate(
         fixed = [[zero] * a + [one] + [zero] * (d - 1 - a) for a in range(d)]
         return Evaluated(B, X, fixed, program_jets(B, p.program, X + fixed, len(X)))
     K, loss = p.classes, LOSSES[p.loss]
-    B.charge(len(groups) * K * (2 + len(X[0]) // 4))
+    B.charge(len(groups) * K * (12 + len(X[0]) // 4))
 
     def cost(leaves: list[Jet], bias: list[Jet]) -> Jet:
         parts = []
