@@ -42,6 +42,8 @@ _SEARCH, _CLASSIFY, _LIST = "search", "classify", "complete list"
 _SHARES = {"search": 0.5, "proofs": 0.5}
 # Seconds that proofs have at least.
 _MOMENT = 0.01
+# Seconds of proofs of what was found that an interrupted search is followed by.
+_LAST_PROOFS = 5.0
 
 
 def verify_landscape(
@@ -96,6 +98,7 @@ def verify_landscape(
     -------
     LandscapeReport
         An interruption (KeyboardInterrupt) or the time limit ends the search early; the report notes what was cut.
+        What an interrupted search found is proved for five seconds, or until it is interrupted again.
 
     Raises
     ------
@@ -133,15 +136,26 @@ def verify_landscape(
             return _searched(search, watched, time_limit)
         parts = Parts(watched, _SHARES)
         report = _searched(search, parts.of("search"), time_limit and _SHARES["search"] * time_limit)
-        if is_interrupted(report):
-            return report
+        proofs = parts.of("proofs")
         return prove_landscape(
             report,
             None if prove is True else Path(prove),
-            progress=parts.of("proofs"),
+            progress=_briefly(proofs) if is_interrupted(report) else proofs,
             time_limit=time_limit and max(begun + time_limit - time.monotonic(), _MOMENT),
             workers=busy,
         )
+
+
+def _briefly(progress: Progress) -> Progress:
+    """Reports that are interrupted, too, once an interrupted run has proved for a moment."""
+    end = time.monotonic() + _LAST_PROOFS
+
+    def report(stage: str, done: int, total: int, detail: str = "") -> None:
+        progress(stage, done, total, "interrupted: a few seconds of proofs; Ctrl-C again ends them")
+        if done < total and time.monotonic() >= end:
+            raise KeyboardInterrupt
+
+    return report
 
 
 def is_interrupted(report: LandscapeReport) -> bool:

@@ -287,6 +287,30 @@ def test_interruption_keeps_what_was_found_and_says_what_was_cut():
     assert "interrupted: not searched, or not to the end: rank 2, rank 3" in report.notes
 
 
+@pytest.mark.parametrize(("seconds", "again", "proved"), [(1e9, None, 8), (1e9, 3, 3), (0.0, None, 0)])
+def test_what_an_interrupted_search_found_is_proved_for_a_moment(monkeypatch, seconds, again, proved):
+    """The moment, or a second interruption, ends the proofs."""
+
+    def stop(stage, done, total, detail):
+        heard.append((stage, detail))
+        if stage == "rank 2" or sum(said == "prove" for said, _ in heard) - 1 == again:
+            raise KeyboardInterrupt
+
+    heard = []
+    monkeypatch.setattr("sphereufm.landscape.verify._LAST_PROOFS", seconds)
+    report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), prove=True, progress=stop)
+    assert not report.complete
+    assert (report.proofs.proved, len(report.critical)) == (proved, 8)
+    assert {detail for stage, detail in heard if stage == "prove"} == {
+        "interrupted: a few seconds of proofs; Ctrl-C again ends them"
+    }
+    assert any(note.startswith(f"interrupted: proofs of {proved} of 8") for note in report.notes) == (
+        proved < 8
+    )
+    left = {entry.reason for entry in report.critical if entry.status is not Status.PROVED}
+    assert left == ({"interrupted before its proof"} if proved < 8 else set())
+
+
 def test_a_time_limit_keeps_what_was_found_and_says_what_was_cut():
     """The limit is over before the first batch is: points of rank one and constructed ones are there all the same."""
     report = verify_landscape(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), time_limit=1e-9)
