@@ -9,6 +9,7 @@ import pytest
 from sphereufm import UFMProblem, solve
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.checker import check_bytes
+from sphereufm.certify.checker.kernel import CheckError
 from sphereufm.certify.json_format import certificate_from_json, certificate_to_json
 from sphereufm.certify.prove.attempts import place, precision
 from sphereufm.certify.prove.candidate import exact_columns
@@ -167,3 +168,6 @@ def test_collapsed_classifiers_see_the_class_weights_through_the_bias(sizes):
     assert checked(certificate).status == "PROVED"
     if sizes[0] == 3:
         assert checked(certificate, bias=None).status == "UNDECIDED"
+    # a softmax that no bias reaches: the cost falls without bound
+    with pytest.raises(CheckError, match="smoothing below one"):
+        checked(certificate, loss={"name": "label-smoothing", "smoothing": "2"})

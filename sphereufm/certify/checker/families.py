@@ -252,7 +252,7 @@ def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
     pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
     F = imbalance(B, unit, goal, pairs)
     u = B.number(0)
-    if any(B.top(x) > 0 for x in F):
+    if not all(B.top(x) == 0 for x in F):
         ready = claim["witness"][0]
         u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
         krawczyk(B, ready, F, B.matrix(framed(B, unit, pairs, u)[1]), [u] * len(pairs))
