@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
 _SYMMETRIES = ("none", "columns", "rotations", "rotations and columns")
 _LONGEST = 100_000
 _MOST_TURNS = 100_000
-# bits of a number that a power of numbers may have
+# bits of a number that a power of numbers may have, and the largest decimal exponent
 _MOST_BITS = 10_000
+_MOST_EXPONENT = 3_000
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -71,7 +73,7 @@ def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostF
     ``sqrt``, ``sum``, ``+ - * / **`` and the names of constants and loops.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path} cannot be read as TOML: {error}") from error
     unknown = sorted(set(data) - _KEYS)
@@ -105,25 +107,45 @@ class _Reader:
         self.cost = cost
         self.names = {name: _exact(name, value) for name, value in constants.items()}
         self.turns = 0
+        self.decimals: dict[int, Fraction] = {}
 
     def term(self, text: Any) -> Term:
         """The cost of a text."""
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise InvalidInputError(f"cost must be a text of at most {_LONGEST} characters")
+        # in parentheses a cost may have several lines
+        source = f"(\n{text}\n)".replace("\r", "\n")
         try:
-            # in parentheses a cost may have several lines
-            tree = ast.parse(f"(\n{text}\n)", mode="eval")
+            tree = ast.parse(source, mode="eval")
+            self._read_decimals(tree, source.encode().split(b"\n"))
             value = self.value(tree.body, self.names)
-        except (SyntaxError, ZeroDivisionError, RecursionError, IndexError, TypeError) as error:
+        except InvalidInputError:
+            raise
+        except (
+            ValueError,
+            SyntaxError,
+            ArithmeticError,
+            MemoryError,
+            RecursionError,
+            IndexError,
+            TypeError,
+        ) as error:
             raise InvalidInputError(f"cost={text[:60]!r} cannot be read: {error}") from error
         if not isinstance(value, Term):
             raise InvalidInputError(f"cost={text[:60]!r} is constant; it needs gram(i, j) or x(i, j)")
         return value
 
+    def _read_decimals(self, tree: ast.AST, lines: list[bytes]) -> None:
+        """Keep every decimal number as it is written: the tree holds floats, which are rounded."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and type(node.value) is float:
+                line = lines[node.lineno - 1]
+                self.decimals[id(node)] = _fraction(line[node.col_offset : node.end_col_offset].decode())
+
     def value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
         """Value of a node: a term, a number, or a list of them."""
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return Fraction(repr(node.value))
+            return self.decimals.get(id(node)) or Fraction(str(node.value))
         if isinstance(node, ast.Name) and node.id in names:
             return names[node.id]
         if isinstance(node, ast.BinOp):
@@ -224,9 +246,17 @@ def _exact(name: str, value: Any) -> Any:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return Fraction(repr(value) if isinstance(value, float) else value)
+        return _fraction(str(value))
     except (ValueError, TypeError, ZeroDivisionError):
         raise InvalidInputError(f"constant {name}={value!r} must be a number or text such as '1/3'") from None
+
+
+def _fraction(text: str) -> Fraction:
+    """The number that a text states, exactly; ValueError or ZeroDivisionError if it states none."""
+    exponent = re.search(r"e([+-]?[0-9_]+)", text, re.IGNORECASE)
+    if exponent and abs(int(exponent.group(1))) > _MOST_EXPONENT:
+        raise InvalidInputError(f"{text[:60]} must have a decimal exponent within {_MOST_EXPONENT}")
+    return Fraction(text)
 
 
 def _refused(node: ast.AST) -> InvalidInputError:

@@ -1,8 +1,11 @@
 """Costs in TOML files: what they say is what Python says; everything else gets one sentence, and no code runs."""
 
+from fractions import Fraction
+
 import pytest
 
 from sphereufm.certify.cost_files import read_cost
+from sphereufm.certify.exact import rational_text
 from sphereufm.certify.expressions import fourth_powers, max_cut, thomson
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
@@ -34,9 +37,17 @@ def test_files_say_what_python_says(tmp_path, cost, expected, rest):
     assert read.name == "mine"
 
 
-def test_decimal_numbers_are_exact(tmp_path):
-    program = read_cost(written(tmp_path, "0.1 * gram(0, 1)")).instance.program
-    assert ("const", "1/10") in program
+@pytest.mark.parametrize("number", ["0.1", "12.345678901234567891", "1_0.5e-3", "1e50", "3e-50"])
+@pytest.mark.parametrize("as_constant", [False, True])
+def test_decimal_numbers_are_exact(tmp_path, number, as_constant):
+    rest = f"constants = {{w = {number}}}" if as_constant else ""
+    cost = f"{'w' if as_constant else number} * gram(0, 1)"
+    constants = [
+        step[1]
+        for step in read_cost(written(tmp_path, cost, rest=rest)).instance.program
+        if step[0] == "const"
+    ]
+    assert constants == [rational_text(Fraction(number))]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,10 @@ def test_decimal_numbers_are_exact(tmp_path):
         ("gram(0, 1) +", "cannot be read"),
         ("1 / 0 + gram(0, 1)", "cannot be read"),
         ("3", "is constant"),
+        ("1e999999999 * gram(0, 1)", "decimal exponent within 3000"),
+        ("1e400 * gram(0, 1)", "more digits than a certificate may hold"),
+        ("\0", "cannot be read"),
+        ("-" * 90000 + "gram(0, 1)", "cannot be read"),
         ("[gram(0, 1)]", "not of the language"),
         ("tau * gram(0, 1)", "not of the language"),
         ("gram(0.5, 1)", "must be a whole number"),
@@ -68,6 +83,8 @@ def test_what_is_no_cost_is_refused(tmp_path, cost, message):
         ('symmetry = "all"', "must be one of none, columns, rotations, rotations and columns"),
         ("colour = 3", "are allowed"),
         ('constants = {w = "one"}', "must be a number or text"),
+        ("constants = {w = inf}", "must be a number or text"),
+        ("constants = {w = 1e999999999}", "must be a number or text"),
     ],
 )
 def test_other_keys_are_refused(tmp_path, rest, message):
