@@ -124,7 +124,7 @@ class CriticalPoint:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CriticalFamily:
-    """A connected family of critical points that is no single orbit, as one entry.
+    """Critical points of one cost that are no isolated orbits, as one entry; that they are connected is not claimed.
 
     Attributes
     ----------

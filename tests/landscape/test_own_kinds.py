@@ -26,6 +26,19 @@ def test_a_circle_where_the_whole_hessian_vanishes_is_one_family(constant):
     assert [pole.cost - constant for pole in poles] == pytest.approx([0.5**4, 1.5**4])
 
 
+def test_a_family_is_no_better_than_its_worst_member():
+    """Circles of one cost: minima about one pole, monkey saddles about the other, beside a column that is free."""
+    cost = Cost(dim=3, columns=2)
+    a, b, c = (cost.x(i, 0) for i in range(3))
+    energy = (1 + c) * (a**3 - 3 * a * b**2) + (1 - c) * (a**2 + b**2) + 0 * cost.x(0, 1)
+    poles = np.array([[[0.0, 1.0], [0.0, 0.0], [s, 0.0]] for s in (1.0, -1.0)])
+    report = verify_landscape(cost.instance(energy), effort="quick", starts=1, initial_points=[*poles])
+    row = next(entry for entry in report.critical if abs(entry.cost) < 1e-9)
+    assert isinstance(row, CriticalFamily)
+    assert {member.X[2, 0] for member in row.members} == {-1.0, 1.0}
+    assert row.kind.name == "DEGENERATE"
+
+
 @pytest.mark.parametrize("columns", [1, 3])
 def test_spheres_of_two_points_are_enumerated(columns):
     manifold = pymanopt.manifolds.Oblique(1, columns)

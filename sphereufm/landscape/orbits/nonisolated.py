@@ -10,8 +10,9 @@ the family's local dimension; it is compared with the nullity, which bounds it f
 Points of one cost with such directions are entered as one family.  That they are connected is not claimed.  A family is
 called ``nonisolated-k`` after its local dimension ``k`` modulo the orbit, or ``unresolved-k`` where a column that moves
 freely in floats is known to be pulled by something below rounding: then these may be isolated points of one cost.
-Where ``k`` equals the nullity the family is Morse-Bott: the signs of the other eigenvalues decide what it is, and a
-family without negative ones consists of local minimisers.
+Where ``k`` equals the nullity the family is Morse-Bott: the signs of the other eigenvalues decide what it is, and one
+without negative ones consists of local minimisers.  One member of larger nullity and no negative eigenvalue, and the
+entry stays degenerate.
 """
 
 from __future__ import annotations
@@ -113,10 +114,10 @@ def _family(
     fine = all(capabilities.pulls_are_rounding(problem, member.X) for member in members)
     name = f"{'unresolved' if fine else 'nonisolated'}-{dimension}"
     family = family_of(name, members, sum(member.hits for member in members))
-    regular = [points[i] for i in level if points[i].nullity == dimensions[i]]
-    if all(member.kind is not CriticalPointKind.DEGENERATE for member in regular):
+    degenerate = [i for i in level if points[i].kind is CriticalPointKind.DEGENERATE]
+    if not degenerate or any(points[i].nullity != dimensions[i] for i in degenerate):
         return family
-    # Morse-Bott there: local minimisers
+    # Morse-Bott at each of them: local minimisers
     above = any(member.has_lower for member in members)
     kind = CriticalPointKind.SPURIOUS_LOCAL_MINIMUM if above else CriticalPointKind.LOCAL_MINIMUM
     return replace(family, kind=kind)
