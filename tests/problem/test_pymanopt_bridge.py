@@ -350,7 +350,11 @@ def test_points_and_derivatives_of_the_wrong_shape_are_refused():
     ("cost", "gradient", "message"),
     [
         (lambda x: None, lambda x: x, "the cost returned nothing, but real numbers"),
-        (lambda x: 1j * x[0], lambda x: x, "the cost returned complex of type complex128"),
+        (
+            lambda x: 1j * x[0],
+            lambda x: x,
+            "the cost returned complex of type complex128, .* return its real part",
+        ),
         (lambda x: x[:1], lambda x: x, r"the cost returned an array of shape \(1,\), but one number"),
         (lambda x: x[0], lambda x: None, "the euclidean_gradient returned nothing"),
         (lambda x: x[0], lambda x: x[:1], r"the euclidean_gradient has shape \(1,\), but points .* \(3,\)"),

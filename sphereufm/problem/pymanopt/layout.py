@@ -141,7 +141,6 @@ def real_array(name: str, value: Any) -> Array:
     array = np.asarray(value)
     if value is None or array.dtype.kind not in "biuf":
         what = "nothing" if value is None else f"{type(value).__name__} of type {array.dtype}"
-        raise InvalidInputError(
-            f"the {name} returned {what}, but real numbers are needed; end it with return"
-        )
+        remedy = "end it with return" if value is None else "return its real part, as floats"
+        raise InvalidInputError(f"the {name} returned {what}, but real numbers are needed; {remedy}")
     return array.astype(np.float64, copy=False)
