@@ -49,20 +49,37 @@ def test_automorphisms_are_those_of_brute_force(seed):
     assert len(weight_automorphisms(petersen())) == 120
 
 
-def test_graphs_are_taken_as_generators():
+@pytest.mark.parametrize(
+    ("edges", "directed", "expected"),
+    [
+        ("ab bc", False, ["abc", "cba"]),
+        ("ab ab bc", False, ["abc"]),
+        ("aa ab bc", False, ["abc"]),
+        ("ab bc ca", False, ["abc", "acb", "bac", "bca", "cab", "cba"]),
+        ("ab bc ca", True, ["abc", "bca", "cab"]),
+        ("ba bc", True, ["abc", "cba"]),
+        ("ab bc", True, ["abc"]),
+    ],
+)
+def test_graphs_are_taken_as_generators(edges, directed, expected):
     class Graph:
         nodes = "abc"
 
         def edges(self, data, default):
-            return [("a", "b", default), ("b", "c", default)]
+            return [(u, v, default) for u, v in edges.split()]
 
-    assert sorted(automorphisms(Graph())) == [[0, 1, 2], [2, 1, 0]]
-    assert SymmetryGroup.generated(Graph(), dim=2, columns=3).finite.order == 2
+        def is_directed(self):
+            return directed
+
+    assert sorted("".join("abc"[i] for i in s) for s in automorphisms(Graph())) == expected
+    assert SymmetryGroup.generated(Graph(), dim=2, columns=3).finite.order == len(expected)
 
 
 def test_what_generates_nothing_known_is_refused():
     with pytest.raises(InvalidInputError, match="must be a permutation of 3 columns or an orthogonal matrix"):
         SymmetryGroup.generated([[0, 0, 1]], dim=2, columns=3)
+    with pytest.raises(InvalidInputError, match="must be a list of generators or a networkx graph"):
+        SymmetryGroup.generated(5, dim=2, columns=3)
     with pytest.raises(InvalidInputError, match="more than 20000 elements"):
         SymmetryGroup.generated([[*range(1, 9), 0], [1, 0, *range(2, 9)]], dim=2, columns=9)
     with pytest.raises(InvalidInputError, match="declares every one already"):

@@ -79,20 +79,22 @@ class FiniteGroup:
 
 
 def automorphisms(graph: Any) -> list[list[int]]:
-    """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights count.
+    """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights add up.
 
-    ``graph``: or what has ``nodes`` and ``edges(data="weight", default=1.0)`` like it.  Raises
+    ``graph``: or what has ``nodes`` and ``edges(data="weight", default=1.0)`` and ``is_directed()`` like it.  Raises
     InvalidInputError if there are more than 20,000.
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
     A = np.zeros((len(place), len(place)))
     for u, v, weight in graph.edges(data="weight", default=1.0):
-        A[place[u], place[v]] = A[place[v], place[u]] = weight
+        A[place[u], place[v]] += weight
+        if u != v and not graph.is_directed():
+            A[place[v], place[u]] += weight
     return weight_automorphisms(A)
 
 
 def weight_automorphisms(A: Array) -> list[list[int]]:
-    """Permutations ``s`` with ``A[s][:, s] = A`` of a symmetric matrix of weights, by backtracking."""
+    """Permutations ``s`` with ``A[s][:, s] = A`` of a matrix of weights, by backtracking."""
     n = len(A)
     # a column can only go where the sorted weights agree
     profile = np.sort(A, axis=1)
@@ -109,7 +111,7 @@ def weight_automorphisms(A: Array) -> list[list[int]]:
                 )
             continue
         fits = (profile == profile[k]).all(axis=1) & (np.diag(A) == A[k, k])
-        fits &= (A[:, s] == A[k, :k]).all(axis=1)
+        fits &= (A[:, s] == A[k, :k]).all(axis=1) & (A[:k, k] == A[s].T).all(axis=1)
         fits[s] = False
         begun += [[*s, i] for i in np.flatnonzero(fits).tolist()[::-1]]
     return found

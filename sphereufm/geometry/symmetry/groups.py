@@ -226,7 +226,7 @@ class SymmetryGroup:
         orthogonal: bool = False,
         special_orthogonal: bool = False,
     ) -> SymmetryGroup:
-        """A finite group by generators, or the automorphisms of a networkx graph whose nodes are the columns.
+        """A finite group by generators, or the automorphisms of a networkx graph; its nodes, in order, are the columns.
 
         Parameters
         ----------
@@ -244,6 +244,8 @@ class SymmetryGroup:
         8
         """
         listed = automorphisms(generators) if hasattr(generators, "nodes") else generators
+        if not isinstance(listed, Iterable):
+            raise InvalidInputError(f"generators={listed!r} must be a list of generators or a networkx graph")
         finite = FiniteGroup.generated(listed, dim=dim, columns=columns)
         if orthogonal and not finite.is_permutations:
             raise InvalidInputError(
