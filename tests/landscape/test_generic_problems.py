@@ -187,6 +187,9 @@ def test_report_of_a_users_own_problem(tmp_path):
         UnreadableFileError, match=r"spheres of dimensions \(3,\), but the report is of \[2\]"
     ):
         load_report(path, problem=rayleigh((1.0, 2.0, 3.0)))
+    for another in ((1.0, 2.001), (2.0, 4.0)):
+        with pytest.raises(UnreadableFileError, match="where the report has"):
+            load_report(path, problem=rayleigh(another))
 
 
 def test_products_of_spheres_of_different_size():

@@ -16,6 +16,7 @@ from sphereufm.landscape.points import (
     CriticalPoint,
     CriticalPointKind,
     LandscapeVerdict,
+    embed,
 )
 from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
 from sphereufm.landscape.report.landscape_json import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "sphereufm-landscape/1"
+# a cost further from the stored one, in units of it and of the curvatures there, is of another problem
+_OTHER_COST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +235,8 @@ def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> Landsca
     Raises
     ------
     UnreadableFileError
-        If the file is missing, no JSON, not of this format, or of a problem of one's own that was not handed over.
-    InvalidInputError
-        If the problem that was handed over has other spheres.
+        If the file is missing, no JSON, not of this format, or of a problem of one's own that was not handed over;
+        if the one handed over has other spheres, or other costs at the points of the report.
 
     Examples
     --------
@@ -270,8 +272,22 @@ def _descends(entry: CriticalPoint | CriticalFamily) -> bool:
     )
 
 
+def _refuse_other_costs(problem: SphereProblem, entries: tuple[CriticalPoint | CriticalFamily, ...]) -> None:
+    """Raise InvalidInputError unless the problem has the costs of the report, in the unit of its curvatures."""
+    for entry in entries:
+        point = entry.members[0] if isinstance(entry, CriticalFamily) else entry
+        cost = float(problem.at(embed(point.X, problem.spheres.shape[0])).cost)
+        spectrum = point.spectrum
+        unit = max(map(abs, (point.cost, *spectrum.eigenvalues, *spectrum.normal_eigenvalues)))
+        if not abs(cost - point.cost) <= _OTHER_COST * unit:
+            raise InvalidInputError(
+                f"problem has cost {cost:.9g} where the report has {point.cost:.9g}; give the one it was of"
+            )
+
+
 def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeReport:
     """Inverse of :meth:`LandscapeReport.to_json`; ``problem`` where the data do not contain it."""
+    critical = tuple(entry_from_json(entry) for entry in data["critical"])
     if problem is None:
         problem = problem_from_json(data["problem"])
     elif list((problem := as_problem(problem)).spheres.dims) != data["problem"].get("dims"):
@@ -280,10 +296,12 @@ def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeR
             f"{data['problem'].get('dims', 'a problem that its file contains')}; "
             "leave problem out, or give the one it was of"
         )
+    else:
+        _refuse_other_costs(problem, critical)
     rank_one = data["coverage"]["rank_one"]
     return LandscapeReport(
         problem=problem,
-        critical=tuple(entry_from_json(entry) for entry in data["critical"]),
+        critical=critical,
         verdict=LandscapeVerdict[data["verdict"]],
         basis=data["basis"],
         theorem=capabilities.benign_theorem(problem),
