@@ -179,9 +179,9 @@ class _Inertia:
 _EMPTY = _Inertia(np.empty(0), 0, 0, np.empty(0))
 
 
-def _counted(eigenvalues: Array, scaled: Array) -> _Inertia:
-    """Signs of the scaled eigenvalues, counted against the largest of them."""
-    floor = _floor(scaled)
+def _counted(eigenvalues: Array, scaled: Array, residual: float) -> _Inertia:
+    """Signs of the scaled eigenvalues, counted against the largest of them and what the gradient may feign."""
+    floor = max(_floor(scaled), residual)
     return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()), scaled)
 
 
@@ -256,7 +256,7 @@ def _merged_in_span(parts: EqualSamples) -> _Inertia:
     apart = list(parts.within())
     groups = np.array([g for g, _, _ in apart], dtype=np.intp)
     values = np.array([each for _, each, _ in apart]).reshape(-1, r - 1)
-    return _joined(merged, values, scale[parts.problem.classes + groups], parts.sizes[groups] - 1)
+    return _joined(parts, merged, values, scale[parts.problem.classes + groups], parts.sizes[groups] - 1)
 
 
 def _merged_normal(parts: EqualSamples) -> _Inertia:
@@ -266,14 +266,17 @@ def _merged_normal(parts: EqualSamples) -> _Inertia:
     scale = _column_scale(parts.problem, parts.Y) / np.square(root)
     merged = _inertia(matrix, scale, (parts.Y * root).T, None)
     values = -parts.point.beta[:, None] / parts.sizes[:, None]
-    return _joined(merged, values, scale[K:], parts.sizes - 1)
+    return _joined(parts, merged, values, scale[K:], parts.sizes - 1)
 
 
-def _joined(merged: _Inertia, values: Array, scale: Array, copies: NDArray[np.intp]) -> _Inertia:
+def _joined(
+    parts: EqualSamples, merged: _Inertia, values: Array, scale: Array, copies: NDArray[np.intp]
+) -> _Inertia:
     """Add eigenvalues ``(groups, k)`` of groups, so many copies each, whose columns have a scale."""
     more = np.repeat(values / scale[:, None], copies, axis=0).ravel()
     eigenvalues = np.concatenate([merged.eigenvalues, np.repeat(values, copies, axis=0).ravel()])
-    return _counted(np.sort(eigenvalues), np.concatenate([merged.scaled, more]))
+    residual = _residual(parts.problem, parts.Y) or 0.0
+    return _counted(np.sort(eigenvalues), np.concatenate([merged.scaled, more]), residual)
 
 
 def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
@@ -289,7 +292,8 @@ def _inertia(
 ) -> _Inertia:
     """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel.
 
-    All signs are asked for, or where a residual is given those of eigenvalues that are zero to the eye and above it.
+    All signs are asked for, or where a residual is given those of eigenvalues that are zero to the eye and above it;
+    below it none is known, also where the whole matrix vanishes (where every sample's loss is the least).
     """
     k = kernel.shape[1]
     plain = _complement(kernel)
@@ -299,9 +303,9 @@ def _inertia(
     scaled, vectors = np.linalg.eigh(Q.T @ (matrix / root / root[:, None]) @ Q)
     assert eigenvalues.size == len(matrix) - k
     if signs is None or not scaled.size:
-        return _counted(eigenvalues, scaled)
+        return _counted(eigenvalues, scaled, 0.0)
     size = np.abs(scaled)
-    asked = size <= (np.inf if residual is None else _floor(scaled))
+    asked = size <= (np.inf if residual is None else max(_floor(scaled), residual))
     found = np.where(asked, 0.0, np.sign(scaled)).astype(np.int8)
     asked &= size >= (residual or 0.0)
     if asked.any():

@@ -11,6 +11,7 @@ from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.equal_samples import merged_at_random
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
+from sphereufm.solvers import solve
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import hessian_spectrum, normal_hessian
 
@@ -174,3 +175,23 @@ def test_spectra_of_points_with_equal_samples_are_those_of_the_whole_hessian(siz
             assert spectrum.morse_index + spectrum.nullity <= (whole < 1e-7 * np.abs(whole).max()).sum()
             seen += 1
     assert seen > 10
+
+
+@pytest.mark.parametrize(
+    ("loss", "tau", "n", "rank", "nullity"),
+    [
+        ({"name": "label-smoothing", "smoothing": "0.1"}, 3, 1, 3, 6),
+        ({"name": "label-smoothing", "smoothing": "0.1"}, 3, 1, 4, 6),
+        ({"name": "label-smoothing", "smoothing": "0.1"}, 3, 2, 4, 9),
+        ("squared-error", 2, 1, 4, 3),
+    ],
+)
+def test_rounding_where_every_loss_is_the_least_is_no_curvature(loss, tau, n, rank, nullity):
+    """There the multiplier matrix is zero, and the kernel has ``K (d - 1) + N (d - K)`` dimensions or more."""
+    problem = UFMProblem(class_sizes=(n,) * 3, dim=4, tau=tau, loss=loss)
+    inner = problem.in_dimension(rank)
+    for seed in range(4):
+        X = embed(solve(inner, inner.spheres.random_point(seed)).X, 4)
+        spectrum = hessian_spectrum(problem, X)
+        assert float(problem.at(X).excess) < 1e-12
+        assert (spectrum.morse_index, spectrum.nullity) == (0, nullity)
