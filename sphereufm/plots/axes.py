@@ -7,6 +7,7 @@ a page.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ SIZE = (7.2, 5.2)
 _MARGINS = {"left": 0.15, "right": 0.97, "top": 0.92, "bottom": 0.31}
 FONT = 13
 _NUMBER_FONT = 10
+# letters of a title in one line, and the part of the height that a further line takes
+_TITLE_LETTERS, _TITLE_LINE = 60, 0.05
 # half the width of a mark, in points
 _MARK = 3.0
 # where a text may stand beside its mark, in points: the first place that is free is taken
@@ -44,6 +47,7 @@ _PLACES = (
     *((5, 4, "left"), (-5, 4, "right"), (5, -12, "left"), (-5, -12, "right")),
     *((16, 4, "left"), (16, -12, "left"), (5, 18, "left"), (5, -26, "left")),
 )
+_NEAR = 4
 BELOW = ((0, -14, "center"), (0, -25, "center"))
 
 
@@ -72,6 +76,13 @@ def bare(axes: Axes, grid: bool = False) -> Axes:
     if grid:
         axes.grid(alpha=0.25)
     return axes
+
+
+def title(axes: Axes, text: str) -> None:
+    """Write a title above the only axes of a figure, in as many lines as it takes; the axes make room for them."""
+    lines = textwrap.wrap(text, _TITLE_LETTERS)
+    axes.set_title("\n".join(lines), fontsize=FONT)
+    axes.figure.subplots_adjust(top=_MARGINS["top"] - _TITLE_LINE * max(len(lines) - 1, 0))
 
 
 def legend(figure: Figure, handles: Iterable[Artist] | None = None, where: str = "lower center") -> None:
@@ -173,28 +184,35 @@ def label_marks(
     labels: Iterable[tuple[str, tuple[float, float]]],
     marks: Iterable[tuple[float, float]],
     places: Sequence[tuple[int, int, str]] = _PLACES,
+    heads: Iterable[tuple[float, float]] = (),
 ) -> None:
     """Write texts beside their marks, off other marks and texts and the axis; leave out what has no room.
 
-    To be called when the axes have their limits.
+    To be called when the axes have their limits.  ``heads``: pixels in the heads of arrows, on which as
+    few texts lie as may be.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     scale = figure.dpi / 72.0
     r = _MARK * scale
     taken = [(x - r, y - r, x + r, y + r) for x, y in map(axes.transData.transform, marks)]
+    crossed = [(x - r, y - r, x + r, y + r) for x, y in heads]
     for text, place in labels:
         width, height = 0.62 * _NUMBER_FONT * len(text) * scale, _NUMBER_FONT * scale
         x, y = axes.transData.transform(place)
-        for right, up, side in places:
+        free = []
+        for far, (right, up, side) in enumerate(places):
             left = x + right * scale - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
             box = (left, y + up * scale, left + width, y + up * scale + height)
             inside = box[0] >= axes.bbox.x0 and box[2] <= figure.bbox.width
             if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                style: dict[str, Any] = {"ha": side, "fontsize": _NUMBER_FONT}
-                axes.annotate(text, place, (right, up), textcoords="offset points", **style)
-                break
+                hidden = sum(_overlap(box, other) for other in crossed)
+                free.append((far // _NEAR, hidden, far, box, (right, up), side))
+        if free:
+            *_, box, offset, side = min(free)
+            taken.append(box)
+            style: dict[str, Any] = {"ha": side, "fontsize": _NUMBER_FONT}
+            axes.annotate(text, place, offset, textcoords="offset points", **style)
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

@@ -34,6 +34,10 @@ _MOST_LEAVES = 40
 _VISIBLE = 0.03
 _MOST_TICKS = 14
 _INK = "#7a7a7a"
+# how far an arrow bends, as a part of its length
+_BEND = 0.08
+# points from the end of an arrow that its head reaches
+_HEAD = 16.0
 
 _Merge = tuple[int, float, list[int]]
 
@@ -63,9 +67,22 @@ def connections_figure(report: LandscapeReport) -> Figure:
     axes.set_xlabel("Morse index")
     if len(places) <= _MOST_LEAVES:
         axes.autoscale_view()
-        label_marks(axes, ((str(row + 1), place) for row, place in places.items()), places.values())
+        drawn = {
+            (places[e.source], places[e.target]) for e in edges if e.source in places and e.target in places
+        }
+        pixels = [pixel for ends in drawn for pixel in _head(axes, *ends)]
+        numbers = ((str(row + 1), place) for row, place in places.items())
+        label_marks(axes, numbers, places.values(), heads=pixels)
     kind_legend(figure, (report.critical[row] for row in places))
     return figure
+
+
+def _head(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
+    """Pixels in the head of an arrow: matplotlib's arc leaves its end towards the middle, moved aside by the bend."""
+    a, b = axes.transData.transform([start, end])
+    back = (a - b) / 2.0 + _BEND * (b - a)[::-1] * (1.0, -1.0)
+    steps = np.linspace(0.0, _HEAD, 5)[:, None] * axes.figure.dpi / 72.0
+    return [*map(tuple, b + steps * back / max(float(np.hypot(*back)), 1.0))]
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], share: float) -> Artist:
@@ -77,7 +94,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
         "linewidth": 0.5 + 1.5 * share,
         "shrinkA": 3.0,
         "shrinkB": 4.0,
-        "connectionstyle": "arc3,rad=0.08",
+        "connectionstyle": f"arc3,rad={_BEND}",
     }
     arrow = axes.annotate("", end, start, arrowprops=style).arrow_patch
     assert arrow is not None

@@ -20,6 +20,7 @@ from sphereufm.plots.axes import (
     row_marks,
     scale,
     signed_logarithms,
+    title,
     whole_numbers,
 )
 
@@ -68,8 +69,8 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     axes.set_ylabel(summary.cost_heading)
     whole_numbers(axes.xaxis)
     axes.set_xlabel("Morse index")
-    axes.set_title(f"{summary.title}: {summary.verdict}")
     bare(axes, grid=True)
+    title(axes, f"{summary.title}: {summary.verdict}")
     families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
     kind_legend(figure, report.critical, bool(families))
     axes.autoscale_view()

@@ -16,11 +16,13 @@ from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.summary import KIND_NAMES
+from sphereufm.plots.axes import empty_axes, label_marks
 from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
 from sphereufm.plots.coverage import coverage_figure
 from sphereufm.plots.landscape import landscape_figure, spectra_figure
 from sphereufm.plots.saving import page_svg
+from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +216,31 @@ def test_ticks_are_plain_and_whole_and_numbers_do_not_collide(draw, tau):
             continue
         assert figure.bbox.contains(*box.min), one.get_text()
         assert figure.bbox.contains(*box.max), one.get_text()
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (7, 5, 3, 2, 2, 1, 1, 1, 1), (1234,) * 9])
+@pytest.mark.parametrize("loss", ["cross-entropy", LabelSmoothing(smoothing=0.1234)])
+def test_a_title_of_any_length_is_inside_and_off_the_axes(report, sizes, loss):
+    problem = UFMProblem(class_sizes=sizes, dim=17, tau=0.00123456, loss=loss)
+    # the figure asks the report for its problem's name, and for no point of it
+    figure = landscape_figure(dataclasses.replace(report, problem=problem, critical=(), connections=None))
+    (axes,) = figure.axes
+    box = next(box for one, box in written(figure) if one is axes.title)
+    assert figure.bbox.contains(*box.min)
+    assert figure.bbox.contains(*box.max)
+    assert not box.overlaps(axes.bbox)
+    title = "".join(axes.get_title().split())
+    assert title.endswith(report.verdict.name)
+    assert ",".join(map(str, sizes)) in title
+
+
+def test_a_number_does_not_lie_on_the_heads_of_arrows_where_there_is_another_place():
+    _, axes = empty_axes()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    for place in [(0.2, 0.5), (0.8, 0.5)]:
+        x, y = axes.transData.transform(place)
+        label_marks(axes, [("1", place)], [place], heads=[(x + 15, y + 15)] if place[0] > 0.5 else [])
+    assert [text.get_position()[0] > 0 for text in axes.texts] == [True, False]
 
 
 def test_legends_name_every_kind_and_lie_off_the_data(report):
