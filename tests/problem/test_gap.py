@@ -152,8 +152,10 @@ def test_cost_is_the_best_bound_where_the_minimum_is_negligible():
     assert gap.value == pytest.approx(plain_cost(problem, X), rel=2e-13)
 
 
-def test_underflow_is_not_reported_as_zero():
-    problem = UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=1000)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("tau", [1000, 1e6, 1e300])
+def test_underflow_is_not_reported_as_zero(tau):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=3, tau=tau)
     gap = optimality_gap(problem, collapsed_point(problem))
     assert problem.cost(collapsed_point(problem)) == 0.0
     assert gap.value == np.finfo(float).tiny

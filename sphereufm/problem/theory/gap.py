@@ -113,7 +113,8 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
 def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:
     """``f - f*`` with its rounding allowance."""
     cost = float(problem.cost(X))
-    if cost > 2.0 * least or not isinstance(problem.loss, CrossEntropy):
+    # where least underflows, formula 2 overflows, and no cost of zero is told from it
+    if cost > 2.0 * least or not least or not isinstance(problem.loss, CrossEntropy):
         return max(cost - least, 0.0) + 8.0 * _EPS * (1.0 + problem.tau) * cost
     q = -np.expm1(-least)
     gap = max(_small_difference(problem, normalize(X), q), 0.0)
