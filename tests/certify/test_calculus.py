@@ -151,6 +151,24 @@ def test_float_kernels_agree(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_the_form_is_that_of_the_matrix_also_out_of_the_span(loss):
+    problem = UFMProblem(labels=(1, 0, 2, 1), dim=3, tau="3/2", weights=["1", "2", "1", "3"], loss=loss)
+    X = problem.spheres.random_point(3)
+    e, wide = evaluate(problem, X), problem.in_dimension(4).at(np.vstack([X, np.zeros(X.shape[1])]))
+    U = np.random.default_rng(5).standard_normal((4, X.shape[1]))
+    for last in (0.0, 1.0):
+        # along X, then also in a dimension that X does not use, then there alone
+        for first in (1.0, 0.0)[: 1 + int(last)]:
+            V = U * np.array([[first]] * 3 + [[last]])
+            form = e.form([[e.B.number(x) for x in column[: 3 + int(last)]] for column in V.T.tolist()])
+            # the form takes any V: multipliers as on the tangent space, without its projections
+            expected = (V * wide.euclidean_hessian_product(V)).sum() - (
+                wide.multipliers * (V * V).sum(0)
+            ).sum()
+            assert float(form) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_balls_over_a_box_contain_every_point_of_it(loss):
     problem = UFMProblem(class_sizes=(2, 1, 1), dim=3, tau="3/2", loss=loss)
     X, radius = problem.spheres.random_point(7), 2.0**-8

@@ -172,13 +172,28 @@ class Evaluated:
         return [[b - t * a for a, b in zip(x, g, strict=True)] for x, g, t in parts]
 
     @cached_property
+    def second(self) -> dict[Leaf, Row]:
+        """``d2phi/dq2``."""
+        return [jet.second for jet in self.jets][-1]
+
+    def form(self, V: list[list[Any]]) -> Any:
+        """``Hess[V, V]``; columns of V may have further entries, in which those of X are zero."""
+        r, M, first = self.r, len(self.X), self.first
+        moved = {leaf: sum(dot(x, V[a][:r]) for a, x in self.movers(leaf)) for leaf in first}
+        # out of the span nothing moves
+        second = {} if all(x == 0 for x in moved.values()) else self.second
+        self.B.charge(6 * r * len(first) + sum(map(len, second.values())))
+        bend = [moved[a] * dot(row.values(), [moved[b] for b in row]) for a, row in second.items()]
+        pull = [2 * c * dot(V[i], V[j]) for (i, j), c in first.items() if max(i, j) < M]
+        return sum(bend) + sum(pull) - dot(self.multipliers, [dot(v, v) for v in V])
+
+    @cached_property
     def hessian(self) -> list[list[Any]]:
         """The matrix of ``Hess[V, V]``: entry ``(j r + a, i r + b)`` belongs to ``v_j[a]`` and ``v_i[b]``."""
         r, M = self.r, len(self.X)
-        second = [jet.second for jet in self.jets][-1]
-        self.B.charge((r * M) ** 2 + sum(4 * r * r * len(row) for row in second.values()))
+        self.B.charge((r * M) ** 2 + sum(4 * r * r * len(row) for row in self.second.values()))
         A = [[self.B.number(0)] * (r * M) for _ in range(r * M)]
-        for a, row in second.items():
+        for a, row in self.second.items():
             # sum_b phi''_ab dq_b, and then dq_a times that
             along: dict[int, list[Any]] = {}
             for b, c in row.items():

@@ -107,13 +107,12 @@ def strict_saddle(at: Place, claim: dict[str, Any]) -> list[Any]:
 def rayleigh(at: Place, radius: Fraction, direction: list[list[Fraction]]) -> tuple[Any, Any]:
     """``Hess[V, V]`` and ``|V|^2`` for the tangential part V; columns of r + 1 entries leave the span (Lemma 2)."""
     B, V, e = at.B, [[at.B.number(x) for x in column] for column in direction], at.around(radius).unit
-    if {*map(len, V)} == {at.point.rank + 1} and at.point.rank < at.p.dim and not at.p.program:
-        e = at.evaluate(at.point.groups, [[*x, B.number(0)] for x in e.X])
-    along = [dot(v, x) for x, v in zip(e.X, V, strict=True)]
-    V = [[b - t * a for a, b in zip(x, v, strict=True)] for x, v, t in zip(e.X, V, along, strict=True)]
+    out = {*map(len, V)} == {at.point.rank + 1} and at.point.rank < at.p.dim and not at.p.program
+    X = [[*x, *[B.number(0)] * out] for x in e.X]
+    along = [dot(v, x) for x, v in zip(X, V, strict=True)]
+    V = [[b - t * a for a, b in zip(x, v, strict=True)] for x, v, t in zip(X, V, along, strict=True)]
     sizes = [1] * (at.p.classes + at.p.columns) + [m for _, m, _ in at.point.groups]
-    flat = [t for v in V for t in v]
-    return dot(flat, [dot(row, flat) for row in e.hessian]), dot(sizes, [dot(v, v) for v in V])
+    return e.form(V), dot(sizes, [dot(v, v) for v in V])
 
 
 def spurious(at: Place, claim: dict[str, Any]) -> list[Any]:

@@ -94,8 +94,9 @@ def multiplier_floats(e: Evaluated, size: Any = 1) -> Array:
     """``size S`` in floats."""
     S = np.diag([-float(t * size) for t in e.multipliers])
     for (i, j), slope in e.first.items():
-        S[i, j] += float(slope * size)
-        S[j, i] += float(slope * size)
+        if max(i, j) < len(S):
+            S[i, j] += float(slope * size)
+            S[j, i] += float(slope * size)
     return S
 
 

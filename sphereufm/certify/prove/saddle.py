@@ -12,6 +12,7 @@ from flint import arb_mat
 from numpy.typing import NDArray
 
 from sphereufm.certify.certificate import StrictSaddleClaim
+from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.claims import rayleigh
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
@@ -43,13 +44,25 @@ def _sizes(at: Place) -> list[int]:
 def _tangent(at: Place, radius: Fraction) -> Array:
     """Steepest direction of the merged Hessian, a row for each column of the point."""
     e = at.around(radius).unit
-    H, X = floats(arb_mat(e.hessian)), floats(arb_mat(e.X))
-    r = X.shape[1]
+    X, H, r = floats(arb_mat(e.X)), _hessian_floats(e), e.r
     for j, x in enumerate(X):
         block = slice(j * r, j * r + r)
         H[block] -= np.outer(x, x @ H[block])
         H[:, block] -= np.outer(H[:, block] @ x, x)
     return _steepest(H, np.repeat(_sizes(at), r)).reshape(-1, r)
+
+
+def _hessian_floats(e: Evaluated) -> Array:
+    """The matrix of ``Hess[V, V]`` in floats: a direction need not be exact."""
+    moved, bend = np.zeros((len(e.first), len(e.X), e.r)), np.zeros((len(e.first),) * 2)
+    places = {leaf: n for n, leaf in enumerate(e.first)}
+    for leaf, n in places.items():
+        for a, x in e.movers(leaf):
+            moved[n, a] += [float(t) for t in x]
+        for other, c in e.second.get(leaf, {}).items():
+            bend[n, places[other]] = float(c)
+    flat = moved.reshape(len(places), -1)
+    return flat.T @ bend @ flat + np.kron(multiplier_floats(e), np.eye(e.r))
 
 
 def _normal(at: Place, radius: Fraction) -> Array:
