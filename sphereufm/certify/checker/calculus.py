@@ -198,8 +198,7 @@ class Evaluated:
             along: dict[int, list[Any]] = {}
             for b, c in row.items():
                 for j, x in self.movers(b):
-                    old = along.get(j, [0] * r)
-                    along[j] = [s + c * t for s, t in zip(old, x, strict=True)]
+                    along[j] = [s + c * t for s, t in zip(along.get(j, [0] * r), x, strict=True)]
             for i, x in self.movers(a):
                 for line, t in zip(A[i * r : i * r + r], x, strict=True):
                     for j, y in along.items():
@@ -225,7 +224,6 @@ def program_jets(B: Any, program: list[Any], columns: list[list[Any]], M: int) -
             i, j = words if name == "gram" else (words[1], M + words[0])
             jets.append(Jet(B, (dot(columns[i], columns[j]), [], dict), leaf=(min(i, j), max(i, j))))
         else:
-            arguments, power = (words[:1], words[1]) if name == "pow" else (words, 2)
-            first, *others = (jets[t] for t in arguments)
-            jets.append(first.apply(name, *others, power=power))
+            first, *others = (jets[t] for t in (words[:1] if name == "pow" else words))
+            jets.append(first.apply(name, *others, power=words[-1]))
     return jets
