@@ -101,6 +101,11 @@ def trace_branches(
         raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")
     effort = Effort.named(effort)
     generator = as_generator(rng)
+    if not callable(problem) and not hasattr(problem, "with_tau"):
+        raise InvalidInputError(
+            f"problem={str(problem)[:60]} has no parameter; give a UFMProblem, or a function that makes the problem of "
+            "a value"
+        )
     family: Parametric = OwnFamily(problem) if callable(problem) else problem
     shown = family.with_tau(float(tau_from)) if callable(problem) else problem
     if not shown.spheres.is_oblique:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from sphereufm.certify.certificate import ExpressionInstance
@@ -67,18 +68,26 @@ class Cost:
 
     def constant(self, value: Number) -> Term:
         """Return an exact rational; floats are refused since their digits are rarely meant."""
-        if isinstance(value, bool) or not isinstance(value, int | Fraction | str):
+        try:
+            if isinstance(value, bool) or not isinstance(value, Integral | Fraction | str):
+                raise ValueError
+            exact = Fraction(int(value) if isinstance(value, Integral) else value)
+        except (ValueError, ZeroDivisionError):
             raise InvalidInputError(
                 f"constant={value!r} must be an integer, a Fraction or text such as '1/3'"
-            )
-        return self.record("const", rational_text(Fraction(value)))
+            ) from None
+        return self.record("const", rational_text(exact))
 
     def record(self, *instruction: Any) -> Term:
         """Record an instruction, unless it is there, and return its value."""
+        # NumPy's integers are taken as Python's, which files can hold
+        instruction = tuple(int(part) if isinstance(part, Integral) else part for part in instruction)
         return Term(self, self._numbers.setdefault(instruction, len(self._numbers)))
 
     def instance(self, term: Term) -> ExpressionInstance:
         """Return the instance whose cost is ``term``; instructions that it does not use are left out."""
+        if not isinstance(term, Term) or term.cost is not self:
+            raise InvalidInputError(f"term={term!r} must be made of gram(i, j) and x(i, j) of this Cost")
         recorded = tuple(self._numbers)
         needed = {term.number}
         for number in range(term.number, -1, -1):
@@ -128,7 +137,7 @@ class Term:
         return self._with("mul", other, swapped=True)
 
     def __pow__(self, n: int) -> Term:
-        if not 2 <= n <= 64:
+        if not isinstance(n, Integral) or not 2 <= n <= 64:
             raise InvalidInputError(f"power={n} must be an integer of 2 .. 64")
         return self.cost.record("pow", self.number, n)
 
@@ -136,19 +145,27 @@ class Term:
         return self.cost.record("neg", self.number)
 
 
+def _function(name: str, term: Term) -> Term:
+    if not isinstance(term, Term):
+        raise InvalidInputError(
+            f"{name}({term!r}) must be of a term; write {name}(cost.constant(2)) for a number"
+        )
+    return term.cost.record(name, term.number)
+
+
 def exp(term: Term) -> Term:
     """Return the exponential."""
-    return term.cost.record("exp", term.number)
+    return _function("exp", term)
 
 
 def log(term: Term) -> Term:
     """Return the natural logarithm; a proof needs its argument to be proved positive."""
-    return term.cost.record("log", term.number)
+    return _function("log", term)
 
 
 def sqrt(term: Term) -> Term:
     """Return the square root; a proof needs its argument to be proved positive."""
-    return term.cost.record("sqrt", term.number)
+    return _function("sqrt", term)
 
 
 def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance:

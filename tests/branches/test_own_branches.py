@@ -107,6 +107,13 @@ def test_a_file_is_followed_along_a_constant(tmp_path, capsys):
     assert code_of(words) == 2
 
 
+def test_a_problem_without_a_parameter_is_refused():
+    cost = Cost(dim=2, columns=2)
+    for problem in (cost.instance(cost.gram(0, 1)), 3):
+        with pytest.raises(InvalidInputError, match="has no parameter"):
+            trace_branches(problem, 1.0, 2.0)
+
+
 def test_columns_of_different_lengths_are_refused():
     manifold = pymanopt.manifolds.Product([pymanopt.manifolds.Sphere(2), pymanopt.manifolds.Sphere(3)])
     cost = pymanopt.function.autograd(manifold)(lambda x, y: x[0] * y[0])

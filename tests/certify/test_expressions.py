@@ -224,6 +224,31 @@ def test_terms_of_two_costs_and_floats_are_refused():
         a.gram(0, 1) ** 1
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda c: c.gram(0, 1) ** c.gram(0, 1), "power"),
+        (lambda c: c.gram(0, 1) ** 2.5, "power"),
+        (lambda c: c.gram(0, 1) + "one", "constant='one'"),
+        (lambda c: c.gram(0, 1) + "1/0", "constant='1/0'"),
+        (lambda c: exp(2), r"exp\(2\) must be of a term"),
+        (lambda c: sqrt(np.float64(2)), "must be of a term"),
+        (lambda c: c.instance(3), "term=3 must be made of"),
+        (lambda c: c.instance(Cost(dim=3, columns=3).gram(0, 2)), "of this Cost"),
+    ],
+)
+def test_what_is_no_term_gets_one_sentence(make, message):
+    with pytest.raises(InvalidInputError, match=message):
+        make(Cost(dim=2, columns=2))
+
+
+def test_integers_of_numpy_are_integers():
+    cost, two = Cost(dim=2, columns=2), np.arange(3)[2]
+    theirs = cost.instance(cost.gram(*np.arange(2)) ** two - two)
+    assert theirs == cost.instance(cost.gram(0, 1) ** 2 - 2)
+    assert {type(part) for step in theirs.program for part in step[1:]} <= {int, str}
+
+
 def test_what_a_cost_does_not_use_is_no_part_of_it():
     """Terms recorded for another cost would be evaluated, and undefined where this one is smooth."""
     shared, alone = Cost(dim=3, columns=3), Cost(dim=3, columns=3)
