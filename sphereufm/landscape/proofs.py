@@ -6,6 +6,7 @@ Proofs override floats: the kind of a proved row is read off the sentence that t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -58,7 +59,7 @@ _LARGEST = 600
 
 def prove_landscape(
     report: LandscapeReport,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     *,
     progress: Progress | None = None,
     time_limit: float | None = None,
@@ -69,7 +70,7 @@ def prove_landscape(
     Parameters
     ----------
     report : LandscapeReport
-    folder : Path, optional
+    folder : path, optional
         Where ``certificates/`` is made and filled, one file as soon as it is there; named in the rows.
         Without it certificates are checked in memory and not kept.
     progress : Progress, optional
@@ -110,9 +111,9 @@ def prove_landscape(
         missing = "rotations that are seen in the form of the cost, in gram(i, j), and SO(d) was declared of entries"
     if missing:
         return replace(report, notes=(*report.notes, f"rows are numerical: proofs need {missing}"))
-    watched = until(progress, time_limit)
-    _clear(folder)
-    prover = _Prover(instance, _lowest(report), folder)
+    watched, place = until(progress, time_limit), None if folder is None else Path(folder)
+    _clear(place)
+    prover = _Prover(instance, _lowest(report), place)
     notes, complete = list(report.notes), report.complete
     entries = list(report.critical)
     order = sorted(range(len(entries)), key=lambda row: (_RELEVANCE.get(entries[row].kind, 2), row))

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -139,7 +138,7 @@ def verify_landscape(
         proofs = parts.of("proofs")
         return prove_landscape(
             report,
-            None if prove is True else Path(prove),
+            None if prove is True else prove,
             progress=_briefly(proofs) if is_interrupted(report) else proofs,
             time_limit=time_limit and max(begun + time_limit - time.monotonic(), _MOMENT),
             workers=busy,

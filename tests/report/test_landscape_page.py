@@ -61,7 +61,7 @@ def test_one_row_an_orbit_and_a_small_page(report, page):
 
 def test_a_proved_row_carries_its_claims(tmp_path):
     report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1), starts=10)
-    proved = prove_landscape(report, tmp_path)
+    proved = prove_landscape(report, str(tmp_path))
     data = proved.to_json()
     assert {"critical", "index", "global_minimum"} & set(data["critical"][0]["claims"])
     for entry in data["critical"]:
