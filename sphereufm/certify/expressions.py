@@ -19,6 +19,8 @@ from sphereufm.certify.certificate import ExpressionInstance
 from sphereufm.certify.exact import rational_text
 from sphereufm.errors import InvalidInputError
 
+# 2^d minors of d columns
+_LARGEST_DET = 11
 Number: TypeAlias = int | Fraction | str
 
 
@@ -54,16 +56,22 @@ class Cost:
         """Return the signed volume of d columns, written in entries: rotations leave it alone, reflections do not."""
         if len(columns) != self.dim:
             raise InvalidInputError(f"det has {len(columns)} columns; in R^{self.dim} it needs {self.dim}")
-        return self._minor(0, columns)
+        if len(columns) > _LARGEST_DET:
+            raise InvalidInputError(
+                f"det of {len(columns)} columns must have at most {_LARGEST_DET}: 2^d minors"
+            )
+        # minors of the last rows, each once
+        minors: dict[tuple[int, ...], Term] = {(j,): self.x(self.dim - 1, j) for j in columns}
+        for size in range(2, self.dim + 1):
+            minors = {
+                chosen: self._expanded(self.dim - size, chosen, minors)
+                for chosen in combinations(columns, size)
+            }
+        return minors[columns]
 
-    def _minor(self, row: int, columns: tuple[int, ...]) -> Term:
+    def _expanded(self, row: int, columns: tuple[int, ...], minors: Mapping[tuple[int, ...], Term]) -> Term:
         """Determinant of the rows from ``row`` on, expanded along the first."""
-        if len(columns) == 1:
-            return self.x(row, columns[0])
-        parts = [
-            self.x(row, j) * self._minor(row + 1, columns[:k] + columns[k + 1 :])
-            for k, j in enumerate(columns)
-        ]
+        parts = [self.x(row, j) * minors[columns[:k] + columns[k + 1 :]] for k, j in enumerate(columns)]
         return self.record("add", *(p.number if k % 2 == 0 else (-p).number for k, p in enumerate(parts)))
 
     def constant(self, value: Number) -> Term:

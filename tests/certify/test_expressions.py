@@ -242,6 +242,20 @@ def test_what_is_no_term_gets_one_sentence(make, message):
         make(Cost(dim=2, columns=2))
 
 
+@pytest.mark.parametrize("columns", [(0,), (1, 0), (2, 0, 2), (3, 1, 0, 4, 2), range(9)])
+def test_signed_volumes_are_determinants(columns):
+    d, columns = len(columns), tuple(columns)
+    cost = Cost(dim=d, columns=max(columns) + 1)
+    problem = ExpressionProblem(instance=cost.instance(cost.det(*columns)))
+    X = problem.spheres.random_point(0)
+    assert problem.at(X).cost == pytest.approx(np.linalg.det(X[:, columns]), abs=1e-13)
+
+
+def test_a_volume_of_many_columns_is_refused():
+    with pytest.raises(InvalidInputError, match="at most 11"):
+        Cost(dim=12, columns=12).det(*range(12))
+
+
 def test_integers_of_numpy_are_integers():
     cost, two = Cost(dim=2, columns=2), np.arange(3)[2]
     theirs = cost.instance(cost.gram(*np.arange(2)) ** two - two)
