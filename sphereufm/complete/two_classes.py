@@ -8,6 +8,7 @@ docs/complete.md has the proof.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -18,15 +19,27 @@ from sphereufm.geometry.spheres import Array
 
 def two_class_points(p: Instance) -> list[Array]:
     """Return one point ``[W H]`` of R^2 for each critical orbit with distinct classifiers."""
-    return [_point(p, pattern, float(r)) for pattern, _, w in sign_patterns(p) for r in distances(p, w)]
+    # samples of each label and weight
+    blocks: dict[tuple[int, Fraction], list[int]] = {}
+    for i, key in enumerate(zip(p.labels, p.weights, strict=True)):
+        blocks.setdefault(key, []).append(i)
+    toward = 1.0 - 2 * np.array(p.labels)
+    return [
+        _point(_features(blocks, pattern, toward), float(r))
+        for pattern, _, w in sign_patterns(p)
+        for r in distances(p, w)
+    ]
 
 
-def _point(p: Instance, pattern: Pattern, r: float) -> Array:
-    """The point with given signs and distance of the classifiers."""
+def _features(blocks: dict[tuple[int, Fraction], list[int]], pattern: Pattern, toward: Array) -> Array:
+    """First coordinates of features: the first ones of each block have a positive sign."""
+    signs = np.full(len(toward), -1.0)
+    for key, samples in blocks.items():
+        signs[samples[: pattern[key]]] = 1
+    return signs * toward
+
+
+def _point(features: Array, r: float) -> Array:
+    """The point with given features and distance of the classifiers."""
     half, height = r / 2, math.sqrt(max(1 - r * r / 4, 0.0))
-    columns, positive = [[half, height], [-half, height]], dict(pattern)
-    for y, w in zip(p.labels, p.weights, strict=True):
-        sign = 1 if positive[y, w] > 0 else -1
-        positive[y, w] -= 1
-        columns.append([sign * (1.0 - 2 * y), 0.0])
-    return np.array(columns, dtype=np.float64).T
+    return np.array([[half, -half, *features], [height, height, *np.zeros(len(features))]])
