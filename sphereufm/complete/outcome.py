@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
-from sphereufm.certify.complete.check import check_complete_bytes
+from sphereufm.certify.complete.check import arc, check_complete_bytes
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.notebook import counted
@@ -93,7 +93,7 @@ def checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: Pr
     result = check_complete_bytes(certificate)
     advance("check the complete list", 1, 1)
     accepted = result.status == "PROVED" and len(result.orbits) == len(points)
-    near = f"classifiers that are not all equal, but fit into an arc of {result.outside:.6g} radians"
+    near = f"classifiers that are not all equal, but fit into an arc of {arc(result.outside)} radians"
     return CompleteList(
         status=ProofStatus.PROVED if accepted and not result.outside else ProofStatus.UNDECIDED,
         statement=("PROVED outside of the region: " if result.outside else "") + result.text,

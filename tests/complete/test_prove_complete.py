@@ -19,6 +19,7 @@ from sphereufm.certify.complete.check import CompleteCheckError, check_complete_
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
 from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
+from sphereufm.certify.expressions import fourth_powers
 from sphereufm.complete.circles import closed_neighbourhood
 from sphereufm.complete.searches import search_plane
 from sphereufm.complete.two_classes import two_class_points
@@ -109,7 +110,11 @@ def test_a_neighbourhood_that_no_lemma_closes_is_part_of_the_statement(certifica
     closed = float.fromhex(data["closed"])
     result = check_complete_bytes(json.dumps(data).encode())
     assert (result.status, result.outside, result.saddles) == ("PROVED", closed, False)
-    assert f"fit into no arc of {closed:.6g} radians" in result.text
+    # as it is printed the arc is never smaller than the one that was left out
+    for arc in (closed, closed * 1.0000003, 1.5123444, 1.5):
+        text = check_complete_bytes(json.dumps({**data, "closed": arc.hex()}).encode()).text
+        said = Fraction(text.split("no arc of ")[1].split()[0])
+        assert arc <= said < arc * 1.0001
     assert status({**data, "closed": (1.6).hex()}) == "UNREADABLE"
 
 
@@ -317,6 +322,18 @@ def test_orbits_removed_joined_split_or_exchanged_are_not_accepted(certificate):
     wrong.append(exchanged)
     for groups in wrong:
         assert status({**certificate, "orbits": groups}) != "PROVED"
+
+
+@pytest.mark.parametrize("by", [1e-12, 1e-6, 1e-3, 1e-2])
+def test_costs_of_zeros_that_are_not_where_they_are_said_to_be_are_right_or_not_stated(certificate, by):
+    for data in (certificate, json.loads(prove_complete(fourth_powers(3)).certificate)):
+        changed = json.loads(json.dumps(data))
+        for zero in (zero for search in changed["searches"] for zero in search["zeros"]):
+            zero["point"] = [(float.fromhex(x) + by).hex() for x in zero["point"]]
+        costs = [
+            [o.cost for o in check_complete_bytes(json.dumps(d).encode()).orbits] for d in (data, changed)
+        ]
+        assert costs[1] == pytest.approx(costs[0], abs=2e-6) if costs[1] else by > 1e-9
 
 
 def test_a_zero_exchanged_with_another_is_not_accepted(certificate):

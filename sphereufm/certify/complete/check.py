@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from sphereufm.certify.complete.symmetry import (
     Orbit,
     check_orbits,
     check_orders,
+    cost_at,
     different,
     read_groups,
     same,
@@ -141,7 +143,7 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
             apart = bool((np.abs(off.m) > off.r).any((1, 2)).all())
         if not apart:
             raise NotProvedError("two orbits are not proved to differ")
-    costs = [float(equations.cost(zero.box).m[0]) for equations, zero in firsts]
+    costs = [cost_at(*first) for first in firsts]
     return exactly(costs, ", up to O(2)," if p.invariant else "")
 
 
@@ -150,7 +152,8 @@ def coulomb(p: Program, data: dict[str, Any]) -> CompleteResult:
     if not is_coulomb(p):
         raise NotProvedError("the cost is not recognised as the energy of four charges on a sphere")
     groups = proved_orbits(p, data, [Coulomb()], one_configuration)
-    costs = sorted((equations.cost(zero.box) for (equations, zero), *_ in groups), key=lambda cost: cost.m[0])
+    firsts = sorted((group[0] for group in groups), key=lambda first: cost_at(*first))
+    costs = [equations.cost(zero.box) for equations, zero in firsts]
     if not all(a.high[0] < b.low[0] for a, b in pairwise(costs)):
         raise NotProvedError("two orbits are not proved to differ")
     return exactly([float(cost.m[0]) for cost in costs], ", up to O(3) and permutations,")
@@ -224,13 +227,18 @@ def result_of(p: Instance, orbits: tuple[Orbit, ...], outside: float) -> Complet
     """What is proved of cross-entropy."""
     saddles = not outside and collapsed_are_saddles(p)
     collapsed = " has all classifiers equal" + " and is a strict saddle," * saddles + " or"
-    where = f" whose classifiers fit into no arc of {outside:.6g} radians" if outside else collapsed
+    where = f" whose classifiers fit into no arc of {arc(outside)} radians" if outside else collapsed
     text = (
         f"every critical point{where} is, up to O({p.dim}) and permutations of equal samples and classes, in "
         f"exactly one of these {len(orbits)} critical orbits, and all of them exist; "
         + listed([orbit.cost for orbit in orbits])
     )
     return CompleteResult(status=PROVED, text=text, orbits=orbits, saddles=saddles, outside=outside)
+
+
+def arc(outside: float) -> str:
+    """An arc in words, rounded up: less than was searched must not be said to be known."""
+    return str(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(outside))
 
 
 def listed(costs: list[float]) -> str:

@@ -294,8 +294,12 @@ class Planar:
         J.m[:, :K, : K - 1], J.r[:, :K, : K - 1] = by_gaps.m, by_gaps.r
         return J
 
-    def cost(self, x: Balls) -> float:
-        """The cost in nats, in the middle of one box."""
+    def cost(self, x: Balls) -> Balls:
+        """The cost in nats over one box: in its middle, give or take slopes times the way of any angle."""
+        F = self.evaluate(x, False)[0]
+        # features weigh twice at most, and turn with their classifiers, by K sides at most
+        slopes = (np.abs(F.m) + F.r).sum(1) * 2 * self.tau2.m
         delta = self.half @ x.m[0, : self.K - 1]
         z = self.tau2.m * np.sin(delta) * np.sin(x.m[0, self.K - 1 :, None] - delta)
-        return float(self.omega.m @ np.log1p(np.where(self.own, 0.0, np.exp(z)).sum(1)))
+        middle = np.array([self.omega.m @ np.log1p(np.where(self.own, 0.0, np.exp(z)).sum(1))])
+        return Balls(middle, outward(slopes * self.K * x.r.max(), middle))

@@ -18,6 +18,8 @@ from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.reading import Instance, NotProvedError, refuse_if
 
 LARGEST_GROUP = 50_000
+# how well costs are known that a statement lists, relative to them where they are large
+COST_ROOM = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,14 @@ class Orbit:
 
     cost: float
     copies: int
+
+
+def cost_at(equations: Any, zero: Zero) -> float:
+    """The cost at a zero, if the place of the zero is known well enough for the digits that are printed."""
+    cost = equations.cost(zero.box)
+    if not cost.r[0] <= COST_ROOM * (1 + abs(cost.m[0])):
+        raise NotProvedError(f"the cost near {zero.point.tolist()} is not known to six digits")
+    return float(cost.m[0])
 
 
 def symmetries(p: Instance) -> list[tuple[tuple[int, ...], list[int], int]]:
@@ -135,5 +145,5 @@ def check_orbits(
         if not (fixed | different(own, first)).all():
             raise NotProvedError("a symmetry of a zero is not decided")
         copies = len(group) // 2 // len(np.unique(kinds[fixed], axis=0))
-        orbits.append(Orbit(cost=chart.cost(first.box), copies=copies))
+        orbits.append(Orbit(cost=cost_at(chart, first), copies=copies))
     return tuple(sorted(orbits, key=lambda orbit: orbit.cost))
