@@ -13,7 +13,8 @@ import sphereufm
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for gallery_figures
-from cited import linked, unknown  # noqa: E402 (its folder was not on the path)
+import record  # noqa: E402 (its folder was not on the path)
+from cited import linked, unknown  # noqa: E402
 
 project = "sphereufm"
 author = "the sphereufm developers"
@@ -93,6 +94,22 @@ def _show_as_meant(app, what, name, obj, options, lines):
     lines[:] = marked
 
 
+def _outputs_hold(app, name, source):
+    """Run the commands of a page that is read anew: what stands below them must be what they print."""
+    try:
+        holds = record.recorded(source[0]) == source[0]
+    except SystemExit as error:  # another exit code
+        raise ExtensionError(f"{name}: {error}") from error
+    if not holds:
+        raise ExtensionError(f"{name}: its commands print something else; python docs/record.py records it")
+
+
+def _readme_holds(app, env, docnames):
+    """The same for the README, when the start page is read."""
+    if "index" in docnames:
+        _outputs_hold(app, "README.md", [(record.ROOT / "README.md").read_text(encoding="utf-8")])
+
+
 def _links_in_page(app, name, source):
     """Cited works of a page as links."""
     if titles := unknown(source[0]):
@@ -127,6 +144,8 @@ def setup(app):
     import figures
 
     figures.draw(HERE / "images" / "drawn")
+    app.connect("env-before-read-docs", _readme_holds)
+    app.connect("source-read", _outputs_hold, priority=100)
     app.connect("source-read", _links_in_page)
     app.connect("autodoc-process-docstring", _links_in_docstring, priority=90)
     app.connect("autodoc-process-docstring", _show_as_meant, priority=100)

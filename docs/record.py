@@ -1,4 +1,4 @@
-"""Console blocks of the pages with what their commands print: recorded by this script, compared by the tests.
+"""Console blocks of the pages with what their commands print: recorded by this script, compared by tests and builds.
 
 ``python docs/record.py`` runs the ``$`` lines of every page, a page at a time in a folder that looks like a clone, and
 writes what they print below them; ``python docs/record.py PAGE...`` does some pages only.  An output that still holds
