@@ -87,6 +87,8 @@ def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostF
         raise InvalidInputError(f"symmetry={symmetry!r} must be one of {', '.join(_SYMMETRIES)}")
     cost = Cost(dim=data["dim"], columns=data["columns"])
     known = data.get("constants", {})
+    if not isinstance(known, dict):
+        raise InvalidInputError(f"constants={str(known)[:60]} must be a table of names and numbers")
     if constants and not constants.keys() <= known.keys():
         raise InvalidInputError(
             f"{path} has the constants {', '.join(known) or 'none'}, not {', '.join(constants)}"

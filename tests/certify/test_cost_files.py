@@ -83,6 +83,7 @@ def test_what_is_no_cost_is_refused(tmp_path, cost, message):
         ('symmetry = "all"', "must be one of none, columns, rotations, rotations and columns"),
         ("colour = 3", "are allowed"),
         ('constants = {w = "one"}', "must be a number or text"),
+        ("constants = [1, 2]", "must be a table"),
         ("constants = {w = inf}", "must be a number or text"),
         ("constants = {w = 1e999999999}", "must be a number or text"),
     ],
