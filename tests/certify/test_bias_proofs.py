@@ -168,6 +168,13 @@ def test_collapsed_classifiers_see_the_class_weights_through_the_bias(sizes):
     assert checked(certificate).status == "PROVED"
     if sizes[0] == 3:
         assert checked(certificate, bias=None).status == "UNDECIDED"
+    # exactly as stored, in both arithmetics and without a witness
+    document = json.loads(certificate_to_json(certificate))
+    document["point"]["columns"] = [["1", "0"]] * (3 + len(document["point"]["columns"][3:]))
+    document["point"]["rank"] = 2
+    document["claims"] = [{"type": "collapsed", "radius": "1/8", "target": ["0"], "witness": [None] * 3}]
+    for backend in ("flint", "integers"):
+        assert check_bytes(json.dumps(document).encode(), backend).status == "PROVED"
     # a softmax that no bias reaches: the cost falls without bound
     with pytest.raises(CheckError, match="smoothing below one"):
         checked(certificate, loss={"name": "label-smoothing", "smoothing": "2"})

@@ -19,12 +19,18 @@ def reached(B: Any, members: Members, A: list[list[Any]], goals: list[Any], read
     """Lemma 12: unit vectors near the columns of members that meet ``sum w <a_i, h'> = c_i``, in balls."""
     sums, _, units = moved(B, members, A, [B.number(0)] * len(A))
     F = [x - c for x, c in zip(sums, goals, strict=True)]
-    if all(B.top(x) == 0 for x in F):
+    if vanish(B, F):
         return units
     u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
     _, J, units = moved(B, members, A, [B.around(B.number(0), u)] * len(A))
     krawczyk(B, ready, F, B.matrix(J), [u] * len(A))
     return units
+
+
+def vanish(B: Any, F: list[Any]) -> bool:
+    """Whether all balls are exactly zero; what is not a number is below nothing."""
+    tops = [B.top(x) for x in F]
+    return all(B.less(x, 1) and not B.less(0, x) for x in tops)
 
 
 def moved(
@@ -252,7 +258,7 @@ def frame(at: Place, claim: dict[str, Any]) -> list[Any]:
     pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
     F = imbalance(B, unit, goal, pairs)
     u = B.number(0)
-    if not all(B.top(x) == 0 for x in F):
+    if not vanish(B, F):
         ready = claim["witness"][0]
         u = 4 * cap(B, [B.top(x) for x in applied(B, ready, B.matrix([[x] for x in F])).entries()])
         krawczyk(B, ready, F, B.matrix(framed(B, unit, pairs, u)[1]), [u] * len(pairs))
