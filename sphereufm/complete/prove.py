@@ -12,6 +12,7 @@ from sphereufm.complete.two_classes import two_class_points
 from sphereufm.errors import check_integer
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.progress import Progress, silent
 
 
@@ -45,7 +46,7 @@ def prove_complete(
     Raises
     ------
     InvalidInputError
-        If ``most_boxes`` is below one.
+        If ``most_boxes`` is below one, or it is no problem.
 
     Examples
     --------
@@ -55,9 +56,9 @@ def prove_complete(
     ('PROVED', 3)
     """
     check_integer("most_boxes", most_boxes, 1)
-    advance = progress or silent
+    given, advance = as_problem(problem), progress or silent
     try:
-        return _proved(problem, most_boxes, advance)
+        return _proved(given, most_boxes, advance)
     except NotProvedError as error:
         return undecided(str(error))
     except CompleteCheckError as error:
@@ -65,10 +66,8 @@ def prove_complete(
         return undecided(f"the instance has no certificate of a complete list: {error}")
 
 
-def _proved(problem: SphereProblem | ExpressionInstance, most_boxes: int, advance: Progress) -> CompleteList:
+def _proved(problem: SphereProblem, most_boxes: int, advance: Progress) -> CompleteList:
     """Choose the method."""
-    if isinstance(problem, ExpressionInstance):
-        return search_own_cost(problem, most_boxes, advance)
     instance = capabilities.exact_instance(problem)
     if isinstance(instance, ExpressionInstance):
         return search_own_cost(instance, most_boxes, advance)

@@ -19,10 +19,11 @@ from sphereufm.certify.complete.check import CompleteCheckError, check_complete_
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
 from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
-from sphereufm.certify.expressions import fourth_powers
+from sphereufm.certify.expressions import Cost, fourth_powers
 from sphereufm.complete.circles import closed_neighbourhood
 from sphereufm.complete.searches import search_plane
 from sphereufm.complete.two_classes import two_class_points
+from sphereufm.errors import InvalidInputError
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.progress import silent
 
@@ -156,6 +157,17 @@ def test_what_is_out_of_reach_is_undecided_with_a_reason(problem, reason):
     result = prove_complete(problem)
     assert result.status.name == "UNDECIDED"
     assert reason in result.statement
+
+
+@pytest.mark.parametrize("given", ["pair.toml", None, 3, [1, 2]])
+def test_what_is_no_problem_is_refused(given):
+    with pytest.raises(InvalidInputError, match="is no problem"):
+        prove_complete(given)
+
+
+def test_a_term_is_a_problem_too():
+    cost = Cost(dim=3, columns=1)
+    assert len(prove_complete(cost.x(0, 0) + 2 * cost.x(1, 0)).points) == 2
 
 
 def test_a_search_that_is_stopped_says_where():
