@@ -42,6 +42,8 @@ from sphereufm.tolerances import ZERO_TOLERANCE
 
 # A gradient left in steep directions changes the curvature of soft ones by a multiple of it.
 _FEIGNED = 1e3
+# relative gradient norm from which on a point is not taken for a critical one
+_CRITICAL = 1e-7
 
 # signs of the curvatures along some tangents, in the coordinates of the matrix at hand, shape (k, n)
 _Signs: TypeAlias = Callable[[Array], NDArray[np.int8]]
@@ -239,10 +241,14 @@ def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
 
 
 def _residual(problem: SphereProblem, X: Array) -> float | None:
-    """Curvatures that the gradient left at a point of a well-scaled problem may feign; None for other problems."""
+    """Curvatures that the gradient left at a critical point of a well-scaled problem may feign; None for others.
+
+    Elsewhere the gradient is none that is left over, and signs are those of the matrix.
+    """
     if not capabilities.is_well_scaled(problem):
         return None
-    return _FEIGNED * float(relative_gradient_norm(problem.at(X)))
+    left = float(relative_gradient_norm(problem.at(X)))
+    return _FEIGNED * left if left < _CRITICAL else 0.0
 
 
 def _merged_in_span(parts: EqualSamples) -> _Inertia:

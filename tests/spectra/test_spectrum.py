@@ -195,3 +195,14 @@ def test_rounding_where_every_loss_is_the_least_is_no_curvature(loss, tau, n, ra
         spectrum = hessian_spectrum(problem, X)
         assert float(problem.at(X).excess) < 1e-12
         assert (spectrum.morse_index, spectrum.nullity) == (0, nullity)
+
+
+def test_away_from_critical_points_signs_are_those_of_the_matrix():
+    """A gradient that is more than what rounding leaves feigns nothing."""
+    for seed in range(6):
+        problem = UFMProblem(class_sizes=((1, 1, 1), (2, 1))[seed % 2], dim=4, tau=2)
+        X = problem.spheres.random_point(seed)
+        spectrum = hessian_spectrum(problem, X)
+        # how many are negative hangs on the metric there, since orbits are no kernel
+        assert spectrum.nullity == 0
+        assert spectrum.morse_index > 0
