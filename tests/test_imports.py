@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -218,6 +219,18 @@ def test_circles_are_noticed():
 def test_no_floor_holds_more_than_a_dozen_modules():
     floors = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
     assert {floor.name: n for floor, n in floors.items() if n > 12} == {}
+
+
+ROOM_FILES = {
+    name: path for name, path in MODULES.items() if path.stem == "__init__" and path.parent != PACKAGE
+}
+
+
+@pytest.mark.parametrize("name", sorted(ROOM_FILES))
+def test_rooms_say_what_comes_in_what_goes_out_and_who_calls_them(name):
+    text = ast.get_docstring(ast.parse(ROOM_FILES[name].read_text()))
+    assert text.rpartition("In: ")[2].count("Out: ") == 1
+    assert re.search(r"^Calls .*\bcalls? (it|its)\b", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Certificates in ball arithmetic: exact statements about explicit points, in files that anyone can re-check.
 
 The provers write *candidates*; a claim is PROVED when the independent checker accepts it.
+
+In: exact instances and floating-point candidates.  Out: certificates, files, checked sentences.
+Calls nothing that searches; landscapes, complete lists and the command line call it.
 """
 
 from sphereufm.certify.certificate import (

@@ -2,6 +2,9 @@
 
 Exit codes: 0 the claim holds, 1 it does not, 2 bad input, 3 undecided or not converged, 70 an internal error,
 130 interrupted, 141 the output's reader is gone.
+
+In: words and files.  Out: text, files, an exit code.
+Calls every room; nothing calls it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Solvers compared honestly: fixed problems, equal starts, one stop test, calls counted, failures shown."""
+"""Solvers compared honestly: fixed problems, equal starts, one stop test, calls counted, failures shown.
+
+In: names of solvers, peers and suites.  Out: :class:`Comparison`, and profiles of it.
+Calls ``solvers`` and ``problem``; plots, reports and the command line call it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Saved features of a trained network: torch-free readers, streaming statistics, collapse metrics."""
+"""Saved features of a trained network: torch-free readers, streaming statistics, collapse metrics.
+
+In: files, or arrays.  Out: feature sets read in row blocks, and their metrics.
+Calls the ground only; ``placement``, plots, reports and the command line call it.
+"""
 
 from sphereufm.features.feature_set import FeatureSet, Reading, feature_set_from_arrays
 from sphereufm.features.labels import LabelRules

@@ -2,6 +2,9 @@
 
 One file without any request to a network: the verdict, figures as inline SVG, tables that sort and open row by
 row, and the data as JSON, which :func:`read_data` reads back.
+
+In: reports, sweeps, comparisons, metrics.  Out: the page as text.
+Calls ``plots`` and the rooms that it shows; notebooks and the command line call it.
 """
 
 from sphereufm.report.comparison import comparison_html

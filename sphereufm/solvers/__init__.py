@@ -2,6 +2,9 @@
 
 :func:`solve` runs one start, :func:`solve_batch` many at once.  ``SOLVERS`` names every solver; a configured
 instance (``LBFGS(memory=20)``) can be given instead of a name.
+
+In: a problem and starts.  Out: :class:`~sphereufm.solvers.result.SolverResult`; numerical.
+Calls ``problem`` and ``geometry``; landscapes, ``comparison`` and the command line call it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Sweeps: the landscapes of a whole grid of problems, stored cell by cell, resumable."""
+"""Sweeps: the landscapes of a whole grid of problems, stored cell by cell, resumable.
+
+In: a grid, and a folder.  Out: a report for each cell, in the folder.
+Calls ``landscape``; plots, reports and the command line call it.
+"""
 
 from sphereufm.sweeps.grid import Cell, SweepGrid, read_grid
 from sphereufm.sweeps.run import run_sweep

@@ -11,6 +11,9 @@ proofs are written here from the format's document (docs/certificates.md) and it
 Exit codes: 0 every claim and the row are PROVED, 1 a claim is REFUTED, 2 unreadable, 3 UNDECIDED, 70 a defect here.
 What is trusted: these files, Python's standard library, and the arithmetic of Arb (python-flint), or with the backend
 ``integers`` Python's integers alone.
+
+In: a certificate's text.  Out: for each claim PROVED, REFUTED or UNDECIDED, with its sentence.
+Calls nothing; the rest of ``certify`` and the command line call it.
 """
 
 from sphereufm.certify.checker.face import CheckResult, ClaimResult, check_bytes, check_file, main

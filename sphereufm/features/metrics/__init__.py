@@ -1,4 +1,8 @@
-"""Neural collapse in saved features: streamed statistics, and the measures that rest on them."""
+"""Neural collapse in saved features: streamed statistics, and the measures that rest on them.
+
+In: a :class:`~sphereufm.features.feature_set.FeatureSet`.  Out: :class:`CollapseMetrics`.
+Calls ``features.feature_set`` and below; ``placement`` and the command line call it.
+"""
 
 from sphereufm.features.metrics.collapse import collapse_metrics
 from sphereufm.features.metrics.result import CollapseMetrics

@@ -2,6 +2,9 @@
 
 One module a format; a file is opened by what it contains, never by its name.  Everything is read in row
 blocks (:class:`~sphereufm.features.readers.source.ArraySource`); nothing a file names is ever called.
+
+In: paths and keys.  Out: sources of arrays.
+Calls the ground only; ``features`` calls it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 """Costs written as expressions: evaluated for stacks of points, with exact derivatives, from what is proved.
 
-Nothing is re-exported: take names from the modules.
+In: a :class:`~sphereufm.certify.expressions.Cost`.  Out: a problem.
+Calls ``certify.instances`` and the rest of ``problem``; users and the command line call it.
 """
