@@ -20,8 +20,8 @@ import numpy as np
 
 from sphereufm.branches.parametric import Parametric
 from sphereufm.geometry.spheres import Array, column_norms, retract
-from sphereufm.geometry.symmetry.groups import vertical_basis
-from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.geometry.symmetry.groups import numerical_rank
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
@@ -88,14 +88,11 @@ class Frame:
 
     def tangent_vector(self, eta: Array) -> Array:
         """Tangent vector ``U``, shape (r, M), with coordinates ``eta``."""
-        r, M = self.X.shape
-        xi = (self.basis @ eta).reshape(M, r - 1) / np.sqrt(self.scale)[:, None]
-        return from_coordinates(self.X, np.swapaxes(xi, -1, -2))
+        return from_coordinates(self.X, self.basis @ eta) / np.sqrt(self.scale)
 
     def coordinates(self, U: Array) -> Array:
         """Coordinates of a tangent vector's horizontal part."""
-        xi = np.swapaxes(to_coordinates(self.X, U), -1, -2) * np.sqrt(self.scale)[:, None]
-        return np.asarray(self.basis.T @ xi.reshape(-1))
+        return np.asarray(self.basis.T @ to_coordinates(self.X, U * np.sqrt(self.scale)))
 
 
 def frame_at(problem: Parametric, X: Array, log_tau: float) -> Frame:
@@ -106,7 +103,7 @@ def frame_at(problem: Parametric, X: Array, log_tau: float) -> Frame:
     factors = np.repeat(1.0 / np.sqrt(scale), X.shape[0] - 1)
     basis = np.eye(len(factors))
     if here.symmetry.has_rotations:
-        vertical = np.stack([_flat(X, V) for V in vertical_basis(X)], axis=-1) / factors[:, None]
+        vertical = vertical_coordinates(X, numerical_rank(X)) / factors[:, None]
         basis = np.linalg.svd(vertical, full_matrices=True)[0][:, vertical.shape[1] :]
     scaled = factors[:, None] * hessian_matrix(here, X) * factors
     change = _gradient(problem, X, log_tau + _DIFFERENCE) - _gradient(problem, X, log_tau - _DIFFERENCE)
@@ -116,8 +113,8 @@ def frame_at(problem: Parametric, X: Array, log_tau: float) -> Frame:
         scale=scale,
         basis=basis,
         A=basis.T @ scaled @ basis / unit,
-        b=basis.T @ (factors * _flat(X, change)) / (2.0 * _DIFFERENCE * unit),
-        residual=basis.T @ (factors * _flat(X, point.gradient)) / unit,
+        b=basis.T @ (factors * to_coordinates(X, change)) / (2.0 * _DIFFERENCE * unit),
+        residual=basis.T @ (factors * to_coordinates(X, point.gradient)) / unit,
     )
 
 
@@ -233,8 +230,3 @@ def _gradient(problem: Parametric, X: Array, log_tau: float) -> Array:
 def _relative_norm(problem: Parametric, X: Array, log_tau: float) -> float:
     """Columnwise relative gradient norm at another temperature."""
     return float(relative_gradient_norm(problem.with_tau(math.exp(log_tau)).at(X)))
-
-
-def _flat(X: Array, U: Array) -> Array:
-    """Tangent coordinates as one vector, column by column."""
-    return np.asarray(np.swapaxes(to_coordinates(X, U), -1, -2).reshape(-1))

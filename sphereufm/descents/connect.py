@@ -164,17 +164,12 @@ def _ways_down(
 
 def _unstable_inside(problem: SphereProblem, X: Array) -> list[Array]:
     """Tangents in the point's own span along eigenvectors of negative eigenvalues, lowest first."""
-    r, M = X.shape
-    if r == 1:
+    if len(X) == 1:
         return []
-    inner = capabilities.in_span(problem, r)
-    used = np.swapaxes(inner.spheres.mask[1:], -1, -2).ravel()
-    tangents = []
-    for vector in _negative(hessian_matrix(inner, X)[np.ix_(used, used)]):
-        c = np.zeros(M * (r - 1))
-        c[used] = vector
-        tangents.append(from_coordinates(X, c.reshape(M, r - 1).T))
-    return tangents
+    inner = capabilities.in_span(problem, len(X))
+    used = inner.spheres.used
+    vectors = _negative(hessian_matrix(inner, X)[np.ix_(used, used)])
+    return list(from_coordinates(X, vectors, used))
 
 
 def _negative(matrix: Array) -> Array:

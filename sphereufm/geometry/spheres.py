@@ -183,6 +183,11 @@ class ProductOfSpheres:
         """True on the ``(d, M)`` entries that are in use."""
         return np.arange(self.shape[0])[:, None] < np.array(self.dims)
 
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """Which tangent coordinates are in use, shape ``(M (d - 1),)``."""
+        return self.mask[1:].T.ravel()
+
     def random_point(self, rng: int | np.random.Generator, batch: tuple[int, ...] = ()) -> Array:
         """Draw uniform points, shape ``batch + (d, M)``."""
         return normalize(self._gaussian(rng, batch))

@@ -119,19 +119,14 @@ class HorizontalSpace:
 
     def _from_matrix(self, search: ExtremeSearch) -> RitzPairs:
         """Take the whole Hessian apart, the orbit out of the way."""
-        d, M = self.X.shape
-        used = np.swapaxes(self.problem.spheres.mask[1:], -1, -2).ravel()
-        scale = np.repeat(self.root, d - 1)
+        used = self.problem.spheres.used
+        scale = np.repeat(self.root, len(self.X) - 1)
         matrix = (hessian_matrix(self.problem, self.X) / np.outer(scale, scale))[np.ix_(used, used)]
         vertical = np.empty((len(matrix), 0))
         if self._orbit is not None:
             vertical = scale[:, None] * vertical_coordinates(self.X, self.rank)
         pairs = search.of_matrix(matrix, vertical)
-        c = np.zeros((len(pairs.values), M * (d - 1)))
-        c[:, used] = pairs.vectors[:, 0]
-        c = np.swapaxes(c.reshape(-1, M, d - 1), -1, -2)
-        U = from_coordinates(np.broadcast_to(self.X, (len(c), d, M)), c)
-        return replace(pairs, vectors=U)
+        return replace(pairs, vectors=from_coordinates(self.X, pairs.vectors[:, 0], used))
 
     def _from_block(self, search: ExtremeSearch, known: Array | None) -> RitzPairs:
         """The block method, from random tangent vectors."""

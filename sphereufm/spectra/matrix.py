@@ -82,16 +82,15 @@ def _matrix_from_products(problem: SphereProblem, point: Evaluation) -> Array:
     """Apply the Hessian to every vector of the tangent basis, a stack of items at a time."""
     d, M = problem.spheres.shape
     e = d - 1
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).reshape(M * e)
-    units = np.swapaxes(np.eye(M * e).reshape(M * e, M, e), -1, -2)[used]
+    used = problem.spheres.used
+    units = np.eye(M * e)[used]
     X = point.X.reshape(-1, d, M)
     out = np.zeros((X.shape[0], M * e, M * e))
     stack = max(1, _STACK_BYTES // max(8 * units.size * d, 1))
     for first in range(0, len(X), stack):
         x = X[first : first + stack, None]
         images = problem.at(x).hessian_product(from_coordinates(x, units))
-        rows = np.swapaxes(to_coordinates(x, images), -1, -2)
-        out[first : first + stack, used] = rows.reshape(*rows.shape[:2], M * e)
+        out[first : first + stack, used] = to_coordinates(x, images)
     out += np.swapaxes(out, -1, -2).copy()
     out *= 0.5
     return out.reshape(*point.X.shape[:-2], M * e, M * e)

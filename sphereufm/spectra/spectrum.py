@@ -197,16 +197,10 @@ def _as_a_whole(problem: SphereProblem, X: Array, rank: int) -> HessianSpectrum:
 
     Without reflections the normal part is not the same in every direction: nothing is taken apart.
     """
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
+    used = problem.spheres.used
     matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
     orbit = vertical_coordinates(X, rank) if rank else np.empty((len(matrix), 0))
-
-    def signs(vectors: Array) -> NDArray[np.int8]:
-        c = np.zeros((len(vectors), used.size))
-        c[:, used] = vectors
-        return _signs_of_coordinates(problem, X, c)
-
-    result = _inertia(matrix, np.ones(len(matrix)), orbit, signs)
+    result = _inertia(matrix, np.ones(len(matrix)), orbit, partial(_signs_along, problem, X))
     return HessianSpectrum(
         eigenvalues=result.eigenvalues,
         normal_eigenvalues=np.empty(0),
@@ -221,7 +215,7 @@ def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
     """Spectrum in the span, orbit directions removed."""
     d = X.shape[0]
     vertical = vertical_coordinates(X, d)
-    signs = partial(_signs_of_coordinates, problem, X)
+    signs = partial(_signs_along, problem, X)
     return _inertia(
         hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical, signs, _residual(problem, X)
     )
@@ -285,12 +279,9 @@ def _joined(
     return _counted(np.sort(eigenvalues), np.concatenate([merged.scaled, more]), residual)
 
 
-def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
-    """Decided signs along tangents given by their coordinates, shape ``(k, M (d - 1))``."""
-    d, M = X.shape
-    coordinates = np.swapaxes(c.reshape(-1, M, d - 1), -1, -2)
-    U = from_coordinates(np.broadcast_to(X, (len(c), d, M)), coordinates)
-    return curvature_signs(problem, X, U).signs
+def _signs_along(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
+    """Decided signs along tangents given by their coordinates in use, one a row."""
+    return curvature_signs(problem, X, from_coordinates(X, c, problem.spheres.used)).signs
 
 
 def _inertia(

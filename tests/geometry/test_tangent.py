@@ -49,9 +49,15 @@ def test_coordinates_are_those_of_the_bases(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     T = tangent_bases(X)
     A = rng.standard_normal(X.shape)
-    c = rng.standard_normal((X.shape[0] - 1, X.shape[1]))
-    np.testing.assert_allclose(to_coordinates(X, A), np.einsum("mdc,dm->cm", T, A), rtol=0, atol=2e-13)
-    np.testing.assert_allclose(from_coordinates(X, c), np.einsum("mdc,cm->dm", T, c), rtol=0, atol=2e-13)
+    c = rng.standard_normal((X.shape[1], X.shape[0] - 1))
+    expected = np.einsum("mdc,dm->mc", T, A).ravel()
+    np.testing.assert_allclose(to_coordinates(X, A), expected, rtol=0, atol=2e-13)
+    moved = np.einsum("mdc,mc->dm", T, c)
+    c = c.ravel()
+    np.testing.assert_allclose(from_coordinates(X, c), moved, rtol=0, atol=2e-13)
+    used = rng.random(c.size) < 0.5
+    some = from_coordinates(X, c[used], used)
+    np.testing.assert_allclose(some, from_coordinates(X, c * used), rtol=0, atol=2e-13)
     np.testing.assert_allclose(to_coordinates(X, from_coordinates(X, c)), c, rtol=0, atol=2e-13)
     np.testing.assert_allclose(from_coordinates(X, to_coordinates(X, A)), project(X, A), rtol=0, atol=2e-13)
 

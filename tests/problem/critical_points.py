@@ -59,9 +59,8 @@ def hessian(problem, X):
     """Hessian in tangent coordinates, one Hessian-vector product a column."""
     d, M = X.shape
     size = (d - 1) * M
-    units = np.eye(size).reshape(size, d - 1, M)
-    images = problem.hessian_product(X, np.stack([from_coordinates(X, unit) for unit in units]))
-    matrix = to_coordinates(X, images).reshape(size, size)
+    images = problem.hessian_product(X, from_coordinates(X, np.eye(size)))
+    matrix = to_coordinates(X, images)
     return 0.5 * (matrix + matrix.T)
 
 
@@ -82,8 +81,8 @@ def critical_point(problem, X, steps=100, tolerance=1e-12):
         g = to_coordinates(X, problem.gradient(X))
         A = hessian(problem, X)
         shift = 1j * sigma * np.abs(A).max()
-        step = -np.linalg.solve(A + shift * np.eye(len(A)), g.ravel()).real
-        move = from_coordinates(X, step.reshape(g.shape))
+        step = -np.linalg.solve(A + shift * np.eye(len(A)), g).real
+        move = from_coordinates(X, step)
         moved = retract(X, move * min(1.0, 0.7 / np.abs(move).max()))
         better = np.linalg.norm(problem.gradient(moved)) < np.linalg.norm(g)
         X = moved if better else X

@@ -95,8 +95,8 @@ def newton(problem, X, steps):
         g = to_coordinates(X, problem.gradient(X))
         eigenvalues, vectors = np.linalg.eigh(hessian(problem, X))
         moving = np.abs(eigenvalues) > 1e-9 * eigenvalues[-1]
-        step = -vectors[:, moving] @ ((vectors[:, moving].T @ g.ravel()) / eigenvalues[moving])
-        X = retract(X, from_coordinates(X, step.reshape(g.shape)))
+        step = -vectors[:, moving] @ ((vectors[:, moving].T @ g) / eigenvalues[moving])
+        X = retract(X, from_coordinates(X, step))
     return X
 
 

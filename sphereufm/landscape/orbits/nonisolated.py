@@ -193,23 +193,20 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
 
     ``X``, shape ``(d, M)``; ``rank``: rank of ``X``.
     """
-    d, M = X.shape
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
     matrix = hessian_matrix(problem, X)
-    basis = np.eye(len(matrix))[:, used]
+    basis = np.eye(len(matrix))[:, problem.spheres.used]
     if problem.symmetry.has_rotations:
         flat = vertical_coordinates(X, rank)
         basis = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
     values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
     if not values.size:
-        return np.empty((0, d, M))
+        return np.empty((0, *X.shape))
     size = np.abs(values).max()
     if not capabilities.is_well_scaled(problem):
         # where the whole Hessian vanishes its eigenvalues are no measure of each other
         size = max(size, float(problem.at(X).gradient_scale.max()))
     soft = np.abs(values) <= _SOFT * size
-    c = (basis @ vectors[:, soft]).T.reshape(-1, M, d - 1)
-    return from_coordinates(np.broadcast_to(X, (len(c), d, M)), np.swapaxes(c, -1, -2))
+    return from_coordinates(X, (basis @ vectors[:, soft]).T)
 
 
 def _distance(problem: SphereProblem, X: Array, Y: Array) -> Array:

@@ -84,14 +84,13 @@ def settle(problem: SphereProblem, X: Array) -> Settled | None:
 
 def _step(problem: SphereProblem, X: Array) -> _Newton | None:
     """Newton step off the orbit; None where the Hessian is not finite."""
-    d, M = X.shape
     point = problem.at(X)
     unit = float(point.gradient_scale.max())
     if not 0.0 < unit < np.inf:
         return None
-    root = np.repeat(np.sqrt(np.maximum(point.gradient_scale / unit, _LEAST_SCALE)), d - 1)
+    root = np.repeat(np.sqrt(np.maximum(point.gradient_scale / unit, _LEAST_SCALE)), len(X) - 1)
     matrix = hessian_matrix(problem, X) / unit / root / root[:, None]
-    g = to_coordinates(X, point.gradient / unit).T.ravel() / root
+    g = to_coordinates(X, point.gradient / unit) / root
     if not (np.isfinite(matrix).all() and np.isfinite(g).all()):
         return None
     basis = _off_orbit(problem, X, root)
@@ -100,8 +99,7 @@ def _step(problem: SphereProblem, X: Array) -> _Newton | None:
     # in these coordinates a column's gradient is known to this, root^2 in root's units
     noise = np.abs(vectors).T @ (_ROUNDINGS * root)
     along = vectors.T @ g
-    frames = np.swapaxes((vectors / root[:, None]).T.reshape(-1, M, d - 1), -1, -2)
-    tangents = from_coordinates(np.broadcast_to(X, (len(frames), d, M)), frames)
+    tangents = from_coordinates(X, (vectors / root[:, None]).T)
     # that bound leaves a soft direction open: there the rounding is measured
     soft = np.flatnonzero((np.abs(along) <= noise) & (noise > _SOFT * np.abs(values)) & (values != 0.0))
     if soft.size:
@@ -113,7 +111,7 @@ def _step(problem: SphereProblem, X: Array) -> _Newton | None:
 
 def _off_orbit(problem: SphereProblem, X: Array, root: Array) -> Array:
     """Orthonormal basis of the scaled coordinates in use, normal to the orbit."""
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
+    used = problem.spheres.used
     if not problem.symmetry.has_rotations:
         return np.eye(used.size)[:, used]
     rank = len(X) if problem.symmetry.orthogonal else numerical_rank(X)

@@ -59,19 +59,19 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     scale = np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest + 1e-300, 1.0))
     root = 1.0 / np.sqrt(scale)
     hessian = shifted_hessian(problem, point).scaled(root).dense()
-    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None]
+    g = to_coordinates(X, point.gradient * root[..., None, :])
     # where everything underflows, or is not finite, there is no curvature to follow, and the item stays where it is
-    lost = ~(np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(g).all(axis=(-2, -1)))
+    lost = ~(np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(g).all(axis=-1))
     hessian[lost], g[lost] = 0.0, 0.0
     values, vectors = np.linalg.eigh(hessian)
-    along = np.swapaxes(vectors, -1, -2) @ g.reshape(*g.shape[:-2], -1, 1)
+    along = np.swapaxes(vectors, -1, -2) @ g[..., None]
     uphill = np.arange(values.shape[-1]) < index[:, None]
     stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
     stiffness[stiffness == 0.0] = 1.0
     weights = np.where(uphill, 1.0, -1.0) / stiffness
-    step = (vectors @ (weights[..., None] * along)).reshape(g.shape) * root[..., None]
+    step = (vectors @ (weights[..., None] * along))[..., 0]
     # null directions out of smaller spheres would turn rounding into moves
-    move = from_coordinates(X, np.swapaxes(step, -1, -2)) * problem.spheres.mask
+    move = from_coordinates(X, step) * root[..., None, :] * problem.spheres.mask
     move[~np.isfinite(move).all(axis=(-2, -1))] = 0.0
     longest = column_norms(move).max(axis=-1)
     close = longest < _CLOSE

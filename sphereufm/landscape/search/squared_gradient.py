@@ -142,10 +142,10 @@ def _step(problem: SphereProblem, point: Evaluation, sigma: Array) -> _Step:
     root = 1.0 / np.sqrt(scale)
     unit = _root_unit(scale)
     # in units of the largest scale, so that squares stay within the range of floats
-    g = np.swapaxes(to_coordinates(X, point.gradient), -1, -2) * root[..., None] / unit
+    g = to_coordinates(X, point.gradient * root[..., None, :] / unit).reshape(*root.shape, -1)
     hessian = shifted_hessian(problem, point).scaled(root)
-    c = hessian.damped_newton_step(g, sigma) * root[..., None] * unit
-    move = from_coordinates(X, np.swapaxes(c, -1, -2))
+    c = hessian.damped_newton_step(g, sigma)
+    move = from_coordinates(X, c.reshape(len(c), -1)) * root[..., None, :] * unit
     # where the Hessian is not finite there is no step: such a start is left after a few rejections
     move[~np.isfinite(move).all(axis=(-1, -2))] = 0.0
     longest = column_norms(move).max(axis=-1)

@@ -66,15 +66,12 @@ def _flips(problem: SphereProblem, X: Array) -> Iterator[Array]:
 
 def _steps(problem: SphereProblem, X: Array) -> Iterator[Array]:
     """Steps along the Hessian's eigenvectors at both ends of its spectrum."""
-    d, M = X.shape
-    if M * (d - 1) > _EIGENVECTOR_LIMIT:
+    used = problem.spheres.used
+    if used.size > _EIGENVECTOR_LIMIT:
         return
-    used = np.swapaxes(problem.spheres.mask[1:], -1, -2).ravel()
     values, vectors = np.linalg.eigh(hessian_matrix(problem, X)[np.ix_(used, used)])
     for i in _both_ends(len(values)):
-        c = np.zeros(M * (d - 1))
-        c[used] = vectors[:, i]
-        yield from _along(X, from_coordinates(X, c.reshape(M, d - 1).T))
+        yield from _along(X, from_coordinates(X, vectors[:, i], used))
 
 
 def _lifts(problem: SphereProblem, X: Array) -> Iterator[Array]:

@@ -180,7 +180,7 @@ class BlockEvaluation:
         diagonal = np.arange(M)
         multiples = self._multipliers[..., None, None] * np.eye(e)
         H[..., diagonal, :, diagonal, :] -= np.moveaxis(multiples, -3, 0)
-        used = problem.spheres.mask[1:].T.reshape(-1)
+        used = problem.spheres.used
         return H.reshape(*batch, M * e, M * e) * np.outer(used, used)
 
     @property
