@@ -127,8 +127,12 @@ def drawn(progress: Progress | bool | None) -> AbstractContextManager[Progress]:
 
 def _bar() -> NotebookBar | _TerminalBar | None:
     """A bar for where we are; None where nobody watches."""
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    return notebook_bar() or (_TerminalBar() if watched else None)
+    return notebook_bar() or (_TerminalBar() if is_watched() else None)
+
+
+def is_watched() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class _TerminalBar:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -48,6 +46,8 @@ def doctor(as_json: bool) -> int:
 
 def _packages() -> dict[str, dict[str, str | None]]:
     """Version of each declared dependency, None where it is missing, by extra (core: the empty name)."""
+    from importlib.metadata import requires
+
     found: dict[str, dict[str, str | None]] = {}
     for line in requires("sphereufm") or []:
         requirement, _, marker = line.partition(";")
@@ -59,6 +59,8 @@ def _packages() -> dict[str, dict[str, str | None]]:
 
 def _version(name: str) -> str | None:
     """Version of an installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:
@@ -67,6 +69,8 @@ def _version(name: str) -> str | None:
 
 def _blas() -> str:
     """The linear algebra library that numpy was built with, and its threads where they are known."""
+    from importlib.util import find_spec
+
     import numpy as np
 
     build = np.show_config(mode="dicts")["Build Dependencies"]["blas"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.progress import Bar
+from sphereufm.progress import Bar, is_watched
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -130,13 +130,12 @@ class Live:
     """
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.live import Live as Drawn
+        self._live: Any = None
+        if is_watched() and not is_quiet():
+            from rich.console import Console
+            from rich.live import Live as Drawn
 
-        console = Console(stderr=True)
-        self._live = (
-            Drawn(console=console, transient=True) if console.is_terminal and not is_quiet() else None
-        )
+            self._live = Drawn(console=Console(stderr=True), transient=True)
 
     def __enter__(self) -> Live:
         if self._live is not None:
