@@ -81,7 +81,8 @@ def bare(axes: Axes, grid: bool = False) -> Axes:
 def title(axes: Axes, text: str) -> None:
     """Write a title above the only axes of a figure, in as many lines as it takes; the axes make room for them."""
     lines = textwrap.wrap(text, _TITLE_LETTERS)
-    axes.set_title("\n".join(lines), fontsize=FONT)
+    # a place of its own: finding one off the ticks would lay the axes out once more
+    axes.set_title("\n".join(lines), fontsize=FONT, y=1.0)
     axes.figure.subplots_adjust(top=_MARGINS["top"] - _TITLE_LINE * max(len(lines) - 1, 0))
 
 

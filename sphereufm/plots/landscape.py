@@ -84,29 +84,26 @@ def spectra_figure(report: LandscapeReport) -> Figure:
     Result: not attached to any window; at most 60 orbits.  Of a family every exhibited member is drawn.
     """
     figure, axes = empty_axes()
-    largest = 0.0
-    for row, entry in enumerate(report.critical[:_MOST_SPECTRA], start=1):
-        counts = _eigenvalues(entry)
-        if counts:
-            values, copies = np.array(sorted(counts.items())).T
-            largest = max(largest, float(np.abs(values).max()))
-            axes.scatter(
-                np.full(len(values), row),
-                values,
-                s=np.minimum(_LEAST_MARK * copies, _LARGEST_MARK),
-                marker="_",
-                linewidths=1.4,
-                color=STYLE[entry.kind][0],
-                gid=row_marks([row - 1] * len(values)),
-            )
+    shown = report.critical[:_MOST_SPECTRA]
+    marks = [
+        (row, value, min(_LEAST_MARK * copies, _LARGEST_MARK), STYLE[entry.kind][0])
+        for row, entry in enumerate(shown)
+        for value, copies in sorted(_eigenvalues(entry).items())
+    ]
+    if marks:
+        rows, values, sizes, colours = zip(*marks, strict=True)
+        places = np.add(rows, 1)
+        style: dict[str, Any] = {"marker": "_", "linewidths": 1.4, "gid": row_marks(rows)}
+        axes.scatter(places, values, s=sizes, color=colours, **style)
+    largest = max((abs(value) for _, value, *_ in marks), default=0.0)
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     if largest > 0.0:
         signed_logarithms(axes, largest)
-    axes.set_xlim(0.1, max(len(report.critical[:_MOST_SPECTRA]), 1) + 0.9)
+    axes.set_xlim(0.1, max(len(shown), 1) + 0.9)
     axes.set_xlabel("row of the table (by cost)")
     axes.set_ylabel("Hessian eigenvalue")
     whole_numbers(axes.xaxis)
-    kind_legend(figure, report.critical[:_MOST_SPECTRA])
+    kind_legend(figure, shown)
     return figure
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,18 @@ _INKED = (
 )
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the collector of cycles wait: it would pass again and again over all that matplotlib loads and keeps."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
     """Write a figure, as PNG or SVG, to a temporary name beside ``path``; then rename it.
 
@@ -33,6 +47,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png",
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
 
+@_uncollected()
 def page_svg(draw: Callable[[], Figure], name: str) -> str:
     """Return a figure as an SVG element for a page, on no ground and in the page's own text colour.
 

@@ -71,10 +71,12 @@ def test_an_empty_report_is_drawn():
 
 def test_spectra_have_every_eigenvalue(report):
     (axes,) = spectra_figure(report).axes
-    columns = [collection.get_offsets() for collection in axes.collections]
-    assert len(columns) == len(report.critical)
-    for row, (entry, column) in enumerate(zip(report.critical, columns, strict=True), start=1):
-        assert set(column[:, 0]) == {row}
+    (collection,) = axes.collections
+    drawn = collection.get_offsets()
+    assert set(drawn[:, 0]) == set(range(1, len(report.critical) + 1))
+    assert all(row + 1 == x for row, x in in_order(axes, report))
+    for row, entry in enumerate(report.critical, start=1):
+        column = drawn[drawn[:, 0] == row]
         spectra = [m.spectrum for m in (entry.members if isinstance(entry, CriticalFamily) else (entry,))]
         values = np.concatenate(
             [part for s in spectra for part in (s.eigenvalues, s.normal_eigenvalues[: 999 * s.normal_copies])]
