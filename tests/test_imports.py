@@ -307,6 +307,11 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not loaded & HEAVY
 
 
+def test_reading_features_loads_nothing_heavy():
+    """A child that reads one file loads the same."""
+    assert not loaded_by("import sphereufm.features") & HEAVY
+
+
 def test_problems_and_geometry_need_neither_pymanopt_nor_autograd():
     loaded = loaded_by(
         "from sphereufm import UFMProblem, align; UFMProblem(class_sizes=(1, 1), dim=2, tau=1)"

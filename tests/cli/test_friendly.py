@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import FAST, run, start
 
 from sphereufm.cli import cli
 
 COMMANDS = sorted(cli.commands)
-DIGITS = "tests/data/digits_normalised.npz"
 QUICK = {
     "branches": [
         *["branches", "--classes", "2", "--per-class", "1", "--dim", "2"],
@@ -22,7 +22,7 @@ QUICK = {
     "check": ["check", "tests/data/certificates/sharpness-weighted.json"],
     "compare": ["compare", *FAST, "--solvers", "lbfgs", "--starts", "1", "--repeats", "1"],
     "doctor": ["doctor"],
-    "features": ["features", DIGITS, "--tau", "5"],
+    "features": ["features", "FOLDER/small.npz", "--tau", "5"],
     "solve": ["solve", *FAST],
     "sweep": ["sweep", *FAST, "--starts", "3", "--no-proofs", "--workers", "1"],
     "verify": ["verify", *FAST, "--starts", "5", "--no-proofs"],
@@ -30,7 +30,12 @@ QUICK = {
 
 
 def words_of(command, folder):
-    return [*QUICK[command], *(["--out", str(folder)] if command == "sweep" else [])]
+    if command == "features":
+        rng = np.random.default_rng(0)
+        H, W = rng.standard_normal((12, 4)), rng.standard_normal((3, 4))
+        np.savez(folder / "small.npz", features=H, labels=np.arange(12) % 3, classifier=W)
+    words = [word.replace("FOLDER", str(folder)) for word in QUICK[command]]
+    return [*words, *(["--out", str(folder)] if command == "sweep" else [])]
 
 
 def test_every_command_is_tried():

@@ -136,7 +136,7 @@ def test_bad_words_exit_with_two(capsys, words):
 
 def test_results_are_written_once_and_replaced_only_by_force(capsys, tmp_path):
     out = tmp_path / "results"
-    words = (DATA / "digits_normalised.npz", "--tau", "5", "--out", out)
+    words = (small(tmp_path / "f.npz", classifier=np.eye(3, 4)), "--tau", "5", "--out", out)
     assert run(capsys, *words)[0] == 0
     assert sorted(p.name for p in out.iterdir()) == ["features.json", "features.png", "report.html"]
     assert json.loads((out / "features.json").read_text()).keys() >= KEYS
@@ -232,8 +232,8 @@ def test_several_trainings_are_overlaid(capsys, tmp_path):
     assert str(two) in page
 
 
-def test_several_files_make_a_list(capsys):
-    names = [DATA / "digits_normalised.npz", DATA / "digits_plain.npz"]
+def test_several_files_make_a_list(capsys, tmp_path):
+    names = [small(tmp_path / "f.npz"), DATA / "digits_plain.npz"]
     code, out, _ = run(capsys, *names, "--normalize", "--tau", "5", "--json")
     found = json.loads(out)["files"]
     assert code == 0

@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from sphereufm.features.metrics.statistics import Array
 
@@ -90,6 +89,8 @@ def equiangularity(A: Array) -> float | None:
 
 def uniformity(A: Array) -> tuple[float, float] | None:
     """Mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``; none if directions coincide."""
+    from scipy.spatial.distance import pdist
+
     U = directions(A)
     if U is None:
         return None

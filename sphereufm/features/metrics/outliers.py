@@ -29,7 +29,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
@@ -85,6 +84,8 @@ class Detector:
 
     def scores(self, source: ArraySource) -> dict[str, Array]:
         """Scores of all samples, by name."""
+        from scipy.special import logsumexp
+
         found: dict[str, list[Array]] = {}
         for H in _rows(source, self.middle.size, self.normalize):
             centred = H - self.middle

@@ -29,7 +29,6 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
 
 from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
 
@@ -121,6 +120,8 @@ def _trace_quotient(within: Array, centred: Array) -> float | None:
 
 def _cdnv(places: Array, variances: Array) -> float | None:
     """Class-distance normalised variance; None if two class means coincide."""
+    from scipy.spatial.distance import pdist
+
     squares = pdist(places, "sqeuclidean")
     pairs = np.add.outer(variances, variances)[np.triu_indices(len(places), 1)]
     return float((pairs / (2.0 * squares)).mean()) if (squares > 0.0).all() else None
