@@ -4,6 +4,8 @@ import numpy as np
 
 from sphereufm.geometry.spheres import normalize
 from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.problem.theory.known_points import invertible_branch_point
+from sphereufm.problem.ufm import UFMProblem
 
 
 def rank_one_point(problem, signs):
@@ -11,6 +13,12 @@ def rank_one_point(problem, signs):
     X = np.zeros(problem.shape)
     X[0] = signs
     return X
+
+
+def invertible_branch(tau=1):
+    """The problem and the saddle of the invertible branch."""
+    problem = UFMProblem(class_sizes=(3, 3, 3), dim=3, tau=tau)
+    return problem, invertible_branch_point(problem)
 
 
 def random_collapsed_point(problem, seed):

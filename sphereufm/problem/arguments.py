@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar
@@ -39,59 +39,56 @@ def classes_and_labels(
         K = len(sizes)
     if labels is not None:
         y = check_labels("labels", labels, K)
-        K = K if K is not None else int(y.max(initial=-1)) + 1
     elif sizes is not None:
-        K = len(sizes)
-        y = np.repeat(np.arange(K), sizes).astype(np.intp)
+        y = np.repeat(np.arange(len(sizes)), sizes)
     else:
         raise InvalidInputError(
             "neither class_sizes nor labels was given; give one, e.g. class_sizes=(5, 5, 5)"
         )
     if y.size == 0:
         raise InvalidInputError("there is no sample; at least one class needs a positive size")
-    assert K is not None
+    K = int(y.max()) + 1 if K is None else K
     if K < 2:
         raise InvalidInputError(f"classes={K} must be at least 2; with a single class the cost is constant")
-    if labels is not None and sizes is not None and np.bincount(y, minlength=K).tolist() != sizes:
-        counts = tuple(np.bincount(y, minlength=K).tolist())
-        raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {counts}")
-    return K, y
+    counts = np.bincount(y, minlength=K).tolist()
+    if sizes is not None and sizes != counts:
+        raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {tuple(counts)}")
+    return K, y.astype(np.intp, copy=False)
+
+
+def _rational(value: Number) -> Fraction | None:
+    """The rational that a float, integer, text or fraction stands for; None where it is no finite number."""
+    try:
+        if isinstance(value, bool):
+            return None
+        return Fraction(value if isinstance(value, int | str | Fraction) else float(value))
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
 
 
 def exact_positive(name: str, value: Number, remedy: str) -> Fraction:
-    """Return the exact rational that a float, integer, text or fraction stands for."""
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        exact = Fraction(value if isinstance(value, (int, str, Fraction)) else float(value))
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise InvalidInputError(f"{name}={value!r} must be a finite positive number; {remedy}") from None
-    if exact <= 0:
-        raise InvalidInputError(f"{name}={value!r} must be positive; {remedy}")
+    """The exact positive rational that a value stands for."""
+    exact = _rational(value)
+    if exact is None or exact <= 0:
+        kind = "a finite positive number" if exact is None else "positive"
+        raise InvalidInputError(f"{name}={value!r} must be {kind}; {remedy}")
     return exact
 
 
 def exact_number(name: str, value: Number, low: float | None = None, high: float | None = None) -> Fraction:
-    """Return the rational that a float, integer, text or fraction stands for, if it lies in ``[low, high)``.
-
-    Raises InvalidInputError if it is no finite number, or outside.
+    """The rational that a value stands for, if it lies in ``[low, high)`` and is finite in double precision.
 
     Examples
     --------
     >>> exact_number("smoothing", "0.1", 0, 1)
     Fraction(1, 10)
     """
-    bounds = "finite"
-    if low is not None:
-        bounds = f"at least {low}" if high is None else f"at least {low} and below {high}"
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        exact = Fraction(value if isinstance(value, int | str | Fraction) else float(value))
-        if not math.isfinite(float(exact)):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise InvalidInputError(f"{name}={value!r} must be a number, {bounds}") from None
+    bounds = (
+        "finite" if low is None else f"at least {low}" + (f" and below {high}" if high is not None else "")
+    )
+    exact = _rational(value)
+    if exact is None or abs(exact) > sys.float_info.max:
+        raise InvalidInputError(f"{name}={value!r} must be a number, {bounds}")
     if (low is not None and exact < low) or (high is not None and exact >= high):
         raise InvalidInputError(f"{name}={value!r} must be {bounds}")
     return exact
@@ -122,11 +119,7 @@ def temperatures(
 def exact_temperature(tau: Number) -> Fraction:
     """Exact ``tau``, refused where it is zero or infinite in double precision."""
     exact = exact_positive("tau", tau, _LOGITS)
-    try:
-        value = float(exact)
-    except OverflowError:
-        value = float("inf")
-    if not 0.0 < value < float("inf"):
+    if exact > sys.float_info.max or not float(exact):
         raise InvalidInputError(f"tau={tau!r} is outside the range of double precision; {_LOGITS}")
     return exact
 
@@ -142,7 +135,7 @@ def sample_weights(
     if len(exact) != samples:
         raise InvalidInputError(f"weights has length {len(exact)}, but there are {samples} samples")
     if len(set(exact)) == 1:
-        return None, np.full(samples, 1.0 / samples)
+        return sample_weights(None, samples)
     total = sum(exact)
     return exact, np.array([float(w / total) for w in exact])
 

@@ -1,4 +1,4 @@
-"""What a problem may know beyond its cost, and the one place that asks.
+"""What a problem, or a point, may know beyond its cost, and the one place that asks.
 
 A problem offers a capability by having its method: nothing is registered and no class inherited.  Solvers, spectra,
 landscapes and proofs call the functions below, which answer ``None`` (or the plain default) for all other problems.
@@ -25,25 +25,30 @@ method                                                          what it lights u
 ``is_always_finite()``                                          starts are taken without a look at their cost
 ==============================================================  ======================================================
 
-What a point may know is asked in :mod:`~sphereufm.problem.point_capabilities`.
+A point, as ``problem.at(X)`` makes it, may have ``shifted_hessian()``, whose systems can be solved,
+``tangent_hessian()``, ``normal_hessian()`` in dimensions that it does not use, ``global_minima(shift)`` and
+``approximate_inverse(root)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.interface import Evaluation, SphereProblem
 
 if TYPE_CHECKING:
     from sphereufm.problem.equal_samples import EqualSamples
     from sphereufm.problem.theory.gap import OptimalityGap
     from sphereufm.problem.theory.negative_curvature import DescentDirection
     from sphereufm.problem.theory.theorems import TheoremCheck
+
+Operator: TypeAlias = Callable[[Array], Array]
 
 
 class FixedSpace(Protocol):
@@ -61,19 +66,69 @@ class FixedSpace(Protocol):
         """The point of the whole problem for a point of the space."""
 
 
+class ShiftedHessian(Protocol):
+    """A Hessian in coordinates ``(..., M, e)`` whose shifted systems can be solved."""
+
+    def scaled(self, s: Array) -> ShiftedHessian:
+        """``diag(s) Hess diag(s)``, one factor a column, shape ``(..., M)``."""
+
+    def damped_newton_step(self, g: Array, sigma: Array) -> Array:
+        """``-Re (Hess + i sigma)^{-1} g``, shape ``(..., M, e)``."""
+
+    def dense(self) -> Array:
+        """The whole matrix, shape ``(..., M e, M e)``."""
+
+
+def offers(known: object, method: str) -> bool:
+    """Whether a problem or a point has a method."""
+    return hasattr(known, method)
+
+
 def ask(known: object, method: str, *arguments: Any) -> Any:
-    """What a method that a problem or a point may have answers; None where it has none."""
-    answer = getattr(known, method, None)
-    return None if answer is None else answer(*arguments)
+    """What a method answers; None where there is none."""
+    return getattr(known, method)(*arguments) if offers(known, method) else None
+
+
+def _asking(method: str) -> Callable[..., Any]:
+    """The question by a method's name."""
+    return lambda known, *arguments: ask(known, method, *arguments)
+
+
+# --- what has no default but None
+
+known_minimum: Callable[[SphereProblem], float | None] = _asking("known_minimum")
+#: The bound on ``f(X) - min f``, numerical.
+optimality_gap: Callable[[SphereProblem, Array], OptimalityGap | None] = _asking("optimality_gap")
+benign_theorem: Callable[[SphereProblem], TheoremCheck | None] = _asking("benign_theorem")
+#: Whether a theorem calls a critical point global or a strict saddle.
+point_theorem: Callable[[SphereProblem, Array], TheoremCheck | None] = _asking("point_theorem")
+descent_direction: Callable[[SphereProblem, Array], DescentDirection | None] = _asking("descent_direction")
+#: Name of the family that a critical point of some cost belongs to.
+family_name: Callable[[SphereProblem, Array, float], str | None] = _asking("family_name")
+#: A point of some rank taken apart where columns are equal.
+equal_samples: Callable[[SphereProblem, Array, int], EqualSamples | None] = _asking("equal_samples")
+#: Interchangeable columns merged at random, at most so many groups for each kind.
+merged_at_random: Callable[[SphereProblem, np.random.Generator, int], FixedSpace | None]
+merged_at_random = _asking("merged_at_random")
+#: What a certificate is about.
+exact_instance: Callable[[SphereProblem], Any] = _asking("exact_instance")
+
+shifted_hessian: Callable[[Evaluation], ShiftedHessian | None] = _asking("shifted_hessian")
+#: The whole Hessian, as the point assembles it.
+tangent_hessian: Callable[[Evaluation], Array | None] = _asking("tangent_hessian")
+#: The curvature in unused dimensions.
+normal_hessian: Callable[[Evaluation], Array | None] = _asking("normal_hessian")
+#: An operator near the inverse of the Hessian, in columns scaled by a root.
+approximate_inverse: Callable[[Evaluation, Array], Operator | None] = _asking("approximate_inverse")
+
+
+# --- what has
 
 
 def in_span(problem: SphereProblem, r: int) -> SphereProblem:
     """The problem for columns in ``R^r``; itself where O(d) is no symmetry.
 
-    Raises
-    ------
-    InvalidInputError
-        If the problem declares O(d) a symmetry, but has no ``in_dimension``.
+    Raises InvalidInputError if the problem declares O(d) a symmetry, but has no ``in_dimension``.
     """
     if not problem.symmetry.orthogonal or r == problem.spheres.shape[0]:
         return problem
@@ -92,49 +147,9 @@ def highest_rank(problem: SphereProblem) -> int:
     return min(M, ask(problem, "highest_rank") or M)
 
 
-def known_minimum(problem: SphereProblem) -> float | None:
-    """The global minimum where it is known."""
-    return ask(problem, "known_minimum")
-
-
-def has_gap(problem: SphereProblem) -> bool:
-    """Whether the problem bounds how far a point is from its minimum."""
-    return hasattr(problem, "optimality_gap")
-
-
-def optimality_gap(problem: SphereProblem, X: Array) -> OptimalityGap | None:
-    """The bound on ``f(X) - min f``, numerical."""
-    return ask(problem, "optimality_gap", X)
-
-
-def benign_theorem(problem: SphereProblem) -> TheoremCheck | None:
-    """Whether a theorem calls the problem benign; None where none speaks of it."""
-    return ask(problem, "benign_theorem")
-
-
-def point_theorem(problem: SphereProblem, X: Array) -> TheoremCheck | None:
-    """Whether a theorem calls a critical point global or a strict saddle; None where none speaks of points."""
-    return ask(problem, "point_theorem", X)
-
-
-def descent_direction(problem: SphereProblem, X: Array) -> DescentDirection | None:
-    """The best explicit direction of negative curvature."""
-    return ask(problem, "descent_direction", X)
-
-
-def knows_directions(problem: SphereProblem) -> bool:
-    """Whether there are explicit directions to try."""
-    return hasattr(problem, "descent_direction")
-
-
 def constructed_starts(problem: SphereProblem) -> list[Array]:
     """Starts that theory constructs."""
     return list(ask(problem, "constructed_starts") or ())
-
-
-def family_name(problem: SphereProblem, X: Array, cost: float) -> str | None:
-    """Name of the family that a critical point belongs to."""
-    return ask(problem, "family_name", X, cost)
 
 
 def pulls_are_rounding(problem: SphereProblem, X: Array) -> bool:
@@ -142,24 +157,9 @@ def pulls_are_rounding(problem: SphereProblem, X: Array) -> bool:
     return bool(ask(problem, "pulls_are_rounding", X))
 
 
-def family_names(problem: SphereProblem, points: Iterable[tuple[Array, float]]) -> list[str | None]:
-    """The same of many points with their costs."""
-    return [family_name(problem, X, cost) for X, cost in points]
-
-
 def fixed_point_spaces(problem: SphereProblem) -> Iterable[FixedSpace]:
     """Fixed-point spaces worth a search of their own."""
     return ask(problem, "fixed_point_spaces") or ()
-
-
-def equal_samples(problem: SphereProblem, X: Array, rank: int) -> EqualSamples | None:
-    """The point taken apart where columns are equal."""
-    return ask(problem, "equal_samples", X, rank)
-
-
-def merged_at_random(problem: SphereProblem, rng: np.random.Generator, most: int) -> FixedSpace | None:
-    """The problem with interchangeable columns merged at random, at most ``most`` groups for each kind."""
-    return ask(problem, "merged_at_random", rng, most)
 
 
 def share_of_distinct_samples(problem: SphereProblem, X: Array) -> float:
@@ -172,11 +172,6 @@ def column_factors(problem: SphereProblem) -> Array:
     """Factors of the metric in which solvers measure, shape ``(M,)``; ones for the Frobenius metric."""
     factors: Array | None = ask(problem, "column_factors")
     return np.ones(problem.spheres.shape[1]) if factors is None else factors
-
-
-def exact_instance(problem: SphereProblem) -> Any:
-    """What a certificate is about; None where there are no proofs."""
-    return ask(problem, "exact_instance")
 
 
 def column_labels(problem: SphereProblem) -> tuple[Sequence[int], int]:
@@ -217,3 +212,9 @@ def finite_points(problem: SphereProblem, X: Array) -> Array:
         return X
     with np.errstate(all="ignore"):
         return X[[bool(np.isfinite(problem.at(each).cost)) for each in X]]
+
+
+def global_minima(point: Evaluation, shift: float = 1e-7) -> NDArray[np.bool_]:
+    """Where the points show that they are global minimisers, shape ``(...)``."""
+    shown: NDArray[np.bool_] | None = ask(point, "global_minima", shift)
+    return np.zeros(point.X.shape[:-2], dtype=bool) if shown is None else shown

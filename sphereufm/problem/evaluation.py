@@ -17,16 +17,8 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.problem import arrow_hessian, kernels
 from sphereufm.problem.arrow_hessian import ArrowHessian
 from sphereufm.problem.free_bias import FreeBias, free_bias
-from sphereufm.problem.losses.interface import (
-    BlockTerms,
-    KeptTerms,
-    LogitTerms,
-    SampleBlock,
-    excess,
-    log_cost,
-)
-from sphereufm.problem.multipliers import MultiplierMatrix
-from sphereufm.problem.theory import minimisers
+from sphereufm.problem.losses.interface import BlockTerms, SampleBlock, excess, log_cost
+from sphereufm.problem.multipliers import MultiplierMatrix, global_minima
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -176,8 +168,8 @@ class UFMEvaluation:
             G[..., block.samples] = term.G
         return G
 
-    # What a point knows beyond its derivatives: see sphereufm.problem.point_capabilities.
-    global_minima = minimisers.global_minima
+    # What a point knows beyond its derivatives: see sphereufm.problem.capabilities.
+    global_minima = global_minima
     approximate_inverse = arrow_hessian.approximate_inverse
 
     def shifted_hessian(self) -> ArrowHessian | None:
@@ -216,10 +208,10 @@ class UFMEvaluation:
             return self._kept
         return self._recorded(kernels.forward(*arguments, keep=np.empty(logits), bias=self.bias))
 
-    def _recorded(self, stream: Iterable[LogitTerms]) -> Iterator[BlockTerms]:
+    def _recorded(self, stream: Iterable[BlockTerms]) -> Iterator[BlockTerms]:
         """Pass terms on as they are made, so that each block is used in cache, and keep the complete list."""
         seen = []
         for term in stream:
-            seen.append(KeptTerms(term.cost, term.G, term.state, term.tau_beta))
-            yield seen[-1]
+            seen.append(term)
+            yield term
         self._kept = tuple(seen)

@@ -22,12 +22,13 @@ Temporary arrays are made once and used by all blocks: fresh memory costs more t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.interface import BlockTerms, KeptTerms, LogitTerms, Loss, SampleBlock, magnitude
+from sphereufm.problem.losses.interface import BlockTerms, Loss, SampleBlock, block_from_labels, magnitude
 
 _BLOCK_LOGITS = 1 << 16
 _SMALLEST_BLOCK = 64
@@ -42,25 +43,15 @@ def sample_blocks(
     step = max(_SMALLEST_BLOCK, _BLOCK_LOGITS // classes)
     blocks = []
     for start in range(0, labels.size, step):
-        samples = slice(start, min(start + step, labels.size))
-        columns = slice(classes + samples.start, classes + samples.stop)
-        n = samples.stop - start
-        y, omega = labels[samples], weights[samples]
-        rate = None if rates is None else rates[samples]
-        scale = tau * omega if rate is None else tau * omega * rate
-        flat = y * n + np.arange(n)
-        blocks.append(SampleBlock(samples, columns, y, flat, omega, scale, tau, rate))
+        part = slice(start, start + step)
+        rate = None if rates is None else rates[part]
+        blocks.append(block_from_labels(labels[part], weights[part], tau, rate, start=start, classes=classes))
     return tuple(blocks)
 
 
 def block_of(buffer: Array, shape: tuple[int, ...], samples: slice) -> Array:
-    """Return the block's own part of a flat buffer that holds all blocks one after another, each C-contiguous.
-
-    ``buffer``: at least ``prod(shape) N`` numbers; ``shape``: axes before the samples.
-    """
-    rows = 1
-    for length in shape:
-        rows *= length
+    """A block's own part of a flat buffer of all blocks, each C-contiguous; ``shape``: axes before the samples."""
+    rows = prod(shape)
     part = buffer[rows * samples.start : rows * samples.stop]
     return part.reshape(*shape, samples.stop - samples.start)
 
@@ -74,12 +65,12 @@ def forward(
     *,
     keep: Array | None = None,
     bias: Array | None = None,
-) -> Iterator[LogitTerms]:
+) -> Iterator[BlockTerms]:
     """Yield the forward pass block by block: one matrix product and one exponential.
 
     ``keep``, shape ``(prod(...) K N,)``, receives ``G`` of all blocks, in the layout of :func:`block_of`; ``bias``,
-    shape ``(..., K)``, is added to the logits.  Margins, and ``G`` without ``keep``, share their memory with the next
-    block: use a block before asking for the next one.
+    shape ``(..., K)``, is added to the logits.  Without ``keep``, ``G`` shares its memory with the next block: use a
+    block before asking for the next one.
     """
     tau_Wt = tau * W.mT
     shape = (*W.shape[:-2], W.shape[-1])
@@ -91,17 +82,16 @@ def forward(
         if bias is not None:
             Z += bias[..., :, None]
         G = gradients.get(block.flat.size) if keep is None else block_of(keep, shape, block.samples)
-        yield loss.forward(Z, block, G)
+        cost, G, state, E = loss.forward(Z, block, G)
+        yield BlockTerms(cost, G, state, None if E is None else np.einsum("...kn,...kn->...n", G, E))
 
 
 def forward_one(
     loss: Loss, W: Array, H: Array, blocks: tuple[SampleBlock, ...], bias: Array | None = None
-) -> KeptTerms:
+) -> BlockTerms:
     """Forward pass of a problem with a single block, in memory of its own."""
     (block,) = blocks
-    Z = logits(W, H, block, bias)
-    cost, G, state, _ = loss.forward(Z, block)
-    return KeptTerms(cost, G, state)
+    return BlockTerms(*loss.forward(logits(W, H, block, bias), block)[:3])
 
 
 def logits(W: Array, H: Array, block: SampleBlock, bias: Array | None = None) -> Array:

@@ -21,12 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.interface import BlockTerms, SampleBlock
+
+if TYPE_CHECKING:
+    from sphereufm.problem.evaluation import UFMEvaluation
 
 _DENSE_LIMIT = 600
 _ZERO_SHIFT = 1e-15
@@ -35,10 +40,7 @@ _SHIFT_PRECISION = 1e-3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MultiplierMatrix:
-    """``S`` at one point, as an operator.
-
-    ``alpha``, shape ``(K,)``; ``beta``, shape ``(N,)``: sphere multipliers of classifiers and features.
-    """
+    """``S`` at one point, as an operator; ``alpha``, shape ``(K,)``, and ``beta``, shape ``(N,)``."""
 
     alpha: Array
     beta: Array
@@ -53,46 +55,42 @@ class MultiplierMatrix:
         """``M = K + N``."""
         return int(self.alpha.size + self.beta.size)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether eigenvalues of the whole matrix are worth their time."""
+        return self.size <= _DENSE_LIMIT
+
     def __matmul__(self, c: Array) -> Array:
         """Return ``S c`` for ``c`` of shape ``(M,)`` or ``(M, m)``."""
         K = self.alpha.size
         multipliers = np.concatenate([self.alpha, self.beta])
         out = -(multipliers * c.T).T
         for term, block in zip(self.terms(), self.blocks, strict=True):
-            i = slice(K + block.samples.start, K + block.samples.stop)
-            out[:K] += term.G @ c[i]
-            out[i] += term.G.T @ c[:K]
+            out[:K] += term.G @ c[block.columns]
+            out[block.columns] += term.G.T @ c[:K]
         return out
 
     def dense(self) -> Array:
-        """Return ``S`` as an array, shape ``(M, M)``.
-
-        Raises InvalidInputError if ``M`` exceeds 20,000 (3 GB).
-        """
+        """``S`` as an array, shape ``(M, M)``; refused beyond 20,000 columns (3 GB)."""
         if self.size > 20_000:
             raise InvalidInputError(f"size={self.size} must be at most 20000 for a dense S; use S @ vector")
         K = self.alpha.size
         S = np.diag(-np.concatenate([self.alpha, self.beta]))
         for term, block in zip(self.terms(), self.blocks, strict=True):
-            i = slice(K + block.samples.start, K + block.samples.stop)
-            S[:K, i] = term.G
-            S[i, :K] = term.G.T
+            S[:K, block.columns] = term.G
+            S[block.columns, :K] = term.G.T
         return S
 
     def schur_complement(self, shift: float) -> Array:
-        """Return ``diag(shift - alpha) - G diag(1 / (shift - beta)) G^T``, shape ``(K, K)``.
-
-        ``shift`` must exceed every ``beta``.
-        """
+        """``diag(shift - alpha) - G diag(1 / (shift - beta)) G^T``, shape ``(K, K)``; ``shift`` exceeds ``beta``."""
         C = np.diag(shift - self.alpha)
         for term, block in zip(self.terms(), self.blocks, strict=True):
             C -= (term.G / (shift - self.beta[block.samples])) @ term.G.T
         return C
 
     def shifted_inverse(self, shift: Array) -> Callable[[Array], Array] | None:
-        """Return ``R -> R (S + diag(shift))^{-1}`` for ``R`` of shape ``(..., M)``.
+        """``R -> R (S + diag(shift))^{-1}`` for ``R`` of shape ``(..., M)``; None where that is not definite in floats.
 
-        None where ``S + diag(shift)`` is not positive definite in floating point; ``shift`` has shape ``(M,)``.
         Features are eliminated: one solve costs as much as two matrix products with ``G``.
         """
         K = self.alpha.size
@@ -118,18 +116,33 @@ class MultiplierMatrix:
         Dense up to 600 columns; beyond, by bisection on the sign of the ``K x K`` Schur complement, rounded
         towards minus infinity: to 0.1 percent, or to 1e-15 of a bound of the norm, whichever is larger.
         """
-        if self.size <= _DENSE_LIMIT:
-            return float(np.linalg.eigvalsh(self.dense())[0])
-        return -self._least_shift()
+        return float(np.linalg.eigvalsh(self.dense())[0]) if self.is_small else -self._least_shift()
+
+    def least_eigenvector(self) -> Array:
+        """Unit eigenvector of the least eigenvalue, shape ``(M,)``; beyond 600 columns from the Schur complement."""
+        if self.is_small:
+            return np.asarray(np.linalg.eigh(self.dense())[1][:, 0])
+        K, c, shift = self.alpha.size, np.zeros(self.size), -self.min_eigenvalue()
+        if not shift > self.beta.max():
+            c[K + int(self.beta.argmax())] = 1.0
+            return c
+        c[:K] = np.linalg.eigh(self.schur_complement(shift))[1][:, 0]
+        c[K:] = -(self @ c)[K:] / (shift - self.beta)
+        return np.asarray(c / np.linalg.norm(c))
 
     def guaranteed_decrease(self) -> float:
-        """Upper bound ``-M min(0, lambda_min) / 2`` on ``f(X) - min f``, in floating point.
+        """Upper bound ``-M min(0, lambda_min) / 2`` on ``f(X) - min f``, in floating point: numerical, not proved.
 
-        The least eigenvalue is lowered by its own rounding error (``1e-15 M^(1/2)`` of the norm of ``S``), so
-        the bound is not broken by rounding; it is numerical all the same, not proved.
+        The least eigenvalue is lowered by its own rounding error, ``1e-15 M^(1/2)`` of the norm of ``S``.
         """
         slack = 1e-15 * np.sqrt(self.size) * self._norm_bound()
         return 0.5 * self.size * max(0.0, slack - self.min_eigenvalue())
+
+    def is_psd(self, shift: float) -> bool:
+        """Whether ``S + shift I`` is positive semidefinite in floating point."""
+        if not shift > self.beta.max():
+            return False
+        return bool(np.linalg.eigvalsh(self.schur_complement(shift))[0] >= 0.0)
 
     def _norm_bound(self) -> float:
         """Largest absolute row sum, which bounds the spectral norm."""
@@ -149,15 +162,33 @@ class MultiplierMatrix:
             return _ZERO_SHIFT * norm
         while high > (1.0 + _SHIFT_PRECISION) * low:
             # by the geometric mean, since the least shift may be anywhere between rounding and the norm
-            shift = float(np.sqrt(low * high)) if high > 2.0 * low else 0.5 * (low + high)
-            if self.is_psd(shift):
-                high = shift
-            else:
-                low = shift
+            shift = float(np.sqrt(low * high))
+            low, high = (low, shift) if self.is_psd(shift) else (shift, high)
         return high
 
-    def is_psd(self, shift: float) -> bool:
-        """Whether ``S + shift I`` is positive semidefinite in floating point."""
-        if not shift > self.beta.max():
-            return False
-        return bool(np.linalg.eigvalsh(self.schur_complement(shift))[0] >= 0.0)
+
+def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
+    """Where ``S + shift diag(scale) >= 0`` in floating point, for a convex loss; ``False`` means nothing.
+
+    There ``f(X) - min f <= shift sum(scale) / 2``, numerically, with the gradient scales of the columns.  ``point``:
+    at ``X`` of shape (d, M) or (B, d, M).  Returns an array of shape ``()`` or ``(B,)``.
+    """
+    K = point.problem.classes
+    if not point.problem.loss.facts(K).convex:
+        return np.zeros(point.X.shape[:-2], dtype=bool)
+    scale = point.gradient_scale
+    # in units of the largest scale, so that nothing underflows
+    unit = scale.max(axis=-1, keepdims=True)
+    scale = scale / unit
+    low = shift * scale[..., K:] - point.beta / unit
+    possible = (low > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1)
+    if not possible.any():
+        return np.asarray(possible)
+    low[~possible] = 1.0
+    C = (shift * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
+    for term, block in zip(point.terms(), point.problem.blocks, strict=True):
+        G = term.G / unit[..., None]
+        C -= (G / low[..., None, block.samples]) @ G.mT
+    root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
+    least = np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0]
+    return np.asarray(possible & (least >= 0.0))

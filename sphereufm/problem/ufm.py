@@ -207,10 +207,19 @@ class UFMProblem:
         return SymmetryGroup(True, permutations)
 
     @cached_property
+    def rates(self) -> Array | None:
+        """``tau_i / tau`` in floating point, shape ``(N,)``, where they differ."""
+        return None if self.exact_rates is None else np.array(self.exact_rates, dtype=np.float64)
+
+    @property
+    def temperatures(self) -> Array:
+        """``tau_i`` in floating point, shape ``(N,)``."""
+        return np.full(self.samples, self.tau) if self.rates is None else self.tau * self.rates
+
+    @cached_property
     def blocks(self) -> tuple[SampleBlock, ...]:
         """The samples cut into blocks that stay in cache."""
-        rates = None if self.exact_rates is None else np.array([float(r) for r in self.exact_rates])
-        return sample_blocks(self.labels, self.weights, self.classes, self.tau, rates)
+        return sample_blocks(self.labels, self.weights, self.classes, self.tau, self.rates)
 
     def at(self, X: Array) -> UFMEvaluation:
         """Evaluate at ``X``, shape ``(..., d, K + N)``: all derivatives share one forward pass.
@@ -244,6 +253,13 @@ class UFMProblem:
         off = float(np.abs(np.sqrt((point * point).sum(axis=-2)) - 1.0).max())
         if off > OFF_SPHERE:
             raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
+        return point
+
+    def check_one_point(self, X: ArrayLike) -> Array:
+        """The same for one point, not a stack."""
+        point = self.check_point(X)
+        if point.ndim != 2:
+            raise InvalidInputError(f"X has shape {point.shape}; give one point (d, M) at a time")
         return point
 
     def in_dimension(self, r: int) -> UFMProblem:

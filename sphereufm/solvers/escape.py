@@ -2,7 +2,7 @@ r"""Leaving saddles: negative curvature where the gradient vanishes.
 
 At a point whose gradient meets the tolerance three questions are asked, the cheapest first.
 
-1. Does the point show that it is a global minimiser (:func:`~sphereufm.problem.point_capabilities.global_minima`,
+1. Does the point show that it is a global minimiser (:func:`~sphereufm.problem.capabilities.global_minima`,
    numerical)?  Then there is nothing to leave.
 2. Does an explicit direction of the problem (for the cross-entropy: of Theorem S's proof) have negative curvature?
 3. Does a Lanczos process on the Hessian, started from a random tangent, find a negative Ritz value?
@@ -47,7 +47,9 @@ def negative_curvature(
     * ``rng``: for the first Lanczos vector.
     * ``afford``: called before each Hessian product; false ends the search.
     """
-    if capabilities.knows_directions(problem) and all(afford() for _ in range(_DIRECTION_PRODUCTS)):
+    if capabilities.offers(problem, "descent_direction") and all(
+        afford() for _ in range(_DIRECTION_PRODUCTS)
+    ):
         known = capabilities.descent_direction(problem, point.X)
         if known is not None and known.curvature < -_NEGATIVE * _curvature_scale(point, known.U):
             return known.U, known.curvature

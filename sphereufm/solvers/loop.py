@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem import capabilities, point_capabilities
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.batch import take
 from sphereufm.solvers.escape import negative_curvature, newton_length, slide
@@ -201,7 +201,7 @@ class _Batch:
         self.oracle.charge("cost", rows)
         alone = self.points.evaluation if self.oracle.items.size == 1 else None
         point = self.problem.at(self.points.X[rows]) if alone is None else alone
-        for row in rows[~point_capabilities.global_minima(point).reshape(-1)].tolist():
+        for row in rows[~capabilities.global_minima(point).reshape(-1)].tolist():
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X, strategy)

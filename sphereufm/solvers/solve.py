@@ -158,7 +158,7 @@ def _run(
 ) -> tuple[SolverResult, ...]:
     """Resolve names and defaults."""
     settings = Settings() if settings is None else settings
-    if settings.gap_tolerance is not None and not capabilities.has_gap(problem):
+    if settings.gap_tolerance is not None and not capabilities.offers(problem, "optimality_gap"):
         raise InvalidInputError(
             f"gap_tolerance={settings.gap_tolerance} needs a problem with an optimality gap"
         )

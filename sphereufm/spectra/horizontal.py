@@ -18,7 +18,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.geometry.symmetry.groups import OrbitTangent, orbit_dimension
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
-from sphereufm.problem import point_capabilities
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.spectra.block_method import Operator, RitzPairs, lowest_eigenpairs
 from sphereufm.spectra.matrix import hessian_matrix
@@ -148,7 +148,7 @@ def approximate_inverse(point: Evaluation, root: Array) -> Operator:
 
     ``root``, shape ``(M,)``.  Result: takes and returns vectors of shape ``(..., M)``.
     """
-    inverse = point_capabilities.approximate_inverse(point, root)
+    inverse = capabilities.approximate_inverse(point, root)
     if inverse is not None:
         return inverse
     scale = point.gradient_scale / point.gradient_scale.max()

@@ -12,9 +12,9 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
-from sphereufm.problem import point_capabilities
+from sphereufm.problem import capabilities
+from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
-from sphereufm.problem.point_capabilities import ShiftedHessian
 
 # Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
 _STACK_BYTES = 1 << 24
@@ -46,10 +46,10 @@ class DenseHessian:
 
 def shifted_hessian(problem: SphereProblem, point: Evaluation) -> ShiftedHessian:
     """Return the Hessian at ``point`` in the cheapest form that solves shifted systems."""
-    structured = point_capabilities.shifted_hessian(point)
+    structured = capabilities.shifted_hessian(point)
     if structured is not None:
         return structured
-    matrix = point_capabilities.tangent_hessian(point)
+    matrix = capabilities.tangent_hessian(point)
     return DenseHessian(_matrix_from_products(problem, point) if matrix is None else matrix)
 
 

@@ -32,7 +32,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, principal_frame
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
 from sphereufm.notebook import html_table, shown
-from sphereufm.problem import capabilities, point_capabilities
+from sphereufm.problem import capabilities
 from sphereufm.problem.equal_samples import EqualSamples
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -157,7 +157,7 @@ def normal_hessian(problem: SphereProblem, X: Array) -> Array:
 
     ``problem``: with O(d) among its symmetries; ``X``, shape ``(d, M)``.
     """
-    known = point_capabilities.normal_hessian(problem.at(X))
+    known = capabilities.normal_hessian(problem.at(X))
     if known is not None:
         return known
     d, M = X.shape

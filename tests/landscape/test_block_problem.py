@@ -8,7 +8,6 @@ from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.restriction.spaces import fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.spectra.matrix import _matrix_from_products
 
 PROBLEMS = [
     UFMProblem(class_sizes=(2,) * 5, dim=6, tau=2),
@@ -41,13 +40,6 @@ def test_agrees_with_the_full_problem_pulled_back(problem, space):
     of = space.column_of[space.copies]
     scales = np.bincount(of, weights=full.gradient_scale)
     np.testing.assert_allclose(mine.gradient_scale, scales, rtol=1e-10)
-
-
-def test_whole_hessian_agrees_with_its_products():
-    problem = list(fixed_point_spaces(PROBLEMS[0]))[2].problem
-    point = problem.at(problem.spheres.random_point(0, (2,)))
-    by_products = _matrix_from_products(problem, point)
-    np.testing.assert_allclose(point.tangent_hessian(), by_products, atol=1e-12)
 
 
 def test_small_costs_keep_their_digits():

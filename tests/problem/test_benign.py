@@ -103,7 +103,7 @@ def test_at_the_edge_a_feature_that_is_pushed_away_turns(seed):
         X[:, K] = pull / np.linalg.norm(pull)
     point = problem.at(X)
     assert point.beta[0] > 0.0
-    found = edge_direction(problem, X)
+    found = edge_direction(problem.at(X))
     mean = -point.beta[0] * (K - 2) + problem.tau * float(point.beta[0]) * 2.0
     assert found.curvature <= mean / (K - 2) + 1e-9
     assert np.abs(found.U[:, :K]).max() == 0.0
@@ -115,7 +115,7 @@ def test_a_sample_that_is_not_pushed_turns_where_logits_do_not_see_it(loss):
     X = np.zeros((3, 5))
     X[0, :2], X[1, 2:] = 1.0, 1.0
     assert np.abs(problem.at(X).beta).max() < 1e-15
-    assert turning_direction(problem, X).curvature < -0.05
+    assert turning_direction(problem.at(X)).curvature < -0.05
 
 
 @pytest.mark.parametrize(

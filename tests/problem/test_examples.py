@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from closed_form_points import random_collapsed_point, rank_one_point
+from closed_form_points import invertible_branch, random_collapsed_point, rank_one_point
 from critical_points import critical_point, gradient_norm, hessian, local_minimum, problems, seeds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +12,10 @@ from sphereufm.geometry.spheres import retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.problem.theory.invertible_branch import invertible_branch_point
-from sphereufm.problem.theory.known_points import orthogonal_collapsed_point, turned_sample_point
+from sphereufm.problem.theory.known_points import (
+    orthogonal_collapsed_point,
+    turned_sample_point,
+)
 from sphereufm.problem.theory.theorems import global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
@@ -44,7 +46,7 @@ def test_random_collapsed_points_differ_and_repeat():
 
 @pytest.mark.parametrize(("tau", "inner"), [(1, 0.326580), (2, 0.831645)])
 def test_invertible_branch_is_critical_with_no_pull_on_classifiers(tau, inner):
-    problem, X = invertible_branch_point(tau)
+    problem, X = invertible_branch(tau)
     point = problem.at(X)
     assert gradient_norm(problem, X) < 2e-13
     assert float(point.cost) == pytest.approx(0.988292, abs=5e-7)
@@ -56,8 +58,8 @@ def test_invertible_branch_is_critical_with_no_pull_on_classifiers(tau, inner):
 
 def test_invertible_branch_starts_at_a_temperature():
     with pytest.raises(InvalidInputError, match=r"must exceed 0\.67"):
-        invertible_branch_point("0.67")
-    assert gradient_norm(*invertible_branch_point("0.671")) < 2e-13
+        invertible_branch("0.67")
+    assert gradient_norm(*invertible_branch("0.671")) < 2e-13
 
 
 @given(K=st.integers(2, 5), n=st.integers(1, 3), d=st.integers(2, 4), tau=st.floats(0.1, 50))

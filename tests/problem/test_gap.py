@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-from closed_form_points import rank_one_point
+from closed_form_points import invertible_branch, rank_one_point
 from critical_points import (
     critical_point,
     local_minimum,
@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
 from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
 
@@ -163,7 +162,7 @@ def test_underflow_is_not_reported_as_zero(tau):
 
 
 def test_golden_gap_at_the_invertible_branch():
-    problem, X = invertible_branch_point()
+    problem, X = invertible_branch()
     gap = optimality_gap(problem, X)
     assert (
         gap.value

@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+from closed_form_points import invertible_branch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from solver_problems import Counting, MaxCut, Rayleigh, random_matrix
 
 from sphereufm.geometry.spheres import project, retract
-from sphereufm.problem.capabilities import column_factors
-from sphereufm.problem.point_capabilities import global_minima
-from sphereufm.problem.theory.invertible_branch import invertible_branch_point
+from sphereufm.problem.capabilities import column_factors, global_minima
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import LBFGS, Settings, TrustRegion, solve
@@ -343,7 +342,7 @@ def test_no_negative_curvature_at_a_minimum():
 
 
 def test_slide_descends_as_the_curvature_promises():
-    problem, X = invertible_branch_point()
+    problem, X = invertible_branch()
     point = problem.at(X)
     U, curvature = negative_curvature(problem, point, np.random.default_rng(0), lambda: True)
     lower = slide(problem, point, U, curvature, lambda: True)

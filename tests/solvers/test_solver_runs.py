@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from closed_form_points import random_collapsed_point, rank_one_point
+from closed_form_points import invertible_branch, random_collapsed_point, rank_one_point
 from solver_problems import Breaking, Counting, MaxCut, Rayleigh, odd_cycle, random_matrix
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.theory.invertible_branch import invertible_branch_point
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
@@ -27,7 +26,7 @@ def exact_saddles():
     yield "rank one", problem, rank_one_point(problem, [1, 1, -1, 1, -1, -1, 1, 1, 1])
     yield "collapsed, orthogonal", problem, orthogonal_collapsed_point(problem)
     yield "collapsed, random", problem, random_collapsed_point(problem, 3)
-    yield "invertible", *invertible_branch_point()
+    yield "invertible", *invertible_branch()
     cold = problem.with_tau(40.0)
     yield "rank one, tau = 40", cold, rank_one_point(cold, [1, 1, -1, 1, -1, -1, 1, 1, 1])
 
@@ -60,7 +59,7 @@ def test_every_eigenvector_but_the_last_is_left(column):
 
 
 def test_escape_can_be_switched_off():
-    problem, saddle = invertible_branch_point()
+    problem, saddle = invertible_branch()
     result = solve(problem, saddle, settings=Settings(escape_saddles=False))
     assert result.converged
     assert result.escaped_saddles == 0
@@ -73,7 +72,7 @@ def test_a_minimum_is_not_left():
 
 
 def test_newton_polishes_a_saddle_and_stays_there():
-    problem, saddle = invertible_branch_point()
+    problem, saddle = invertible_branch()
     start = saddle + 1e-4 * np.random.default_rng(0).standard_normal(saddle.shape)
     settings = Settings(tolerance=1e-13, escape_saddles=False)
     result = solve(problem, start / np.linalg.norm(start, axis=0), solver=NewtonPolish(), settings=settings)

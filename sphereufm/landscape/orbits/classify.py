@@ -11,7 +11,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import is_lower
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, embed
-from sphereufm.problem import capabilities, point_capabilities
+from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 from sphereufm.tolerances import ZERO_TOLERANCE
@@ -94,9 +94,7 @@ def _kind(
         and gap <= max(_ZERO_GAP * found.cost, float(np.finfo(np.float64).tiny))
     ):
         return CriticalPointKind.GLOBAL_MINIMUM
-    if point_capabilities.global_minima(
-        capabilities.in_span(problem, found.rank).at(found.X), ZERO_TOLERANCE
-    ):
+    if capabilities.global_minima(capabilities.in_span(problem, found.rank).at(found.X), ZERO_TOLERANCE):
         return CriticalPointKind.GLOBAL_MINIMUM
     if spectrum.morse_index > 0:
         return CriticalPointKind.STRICT_SADDLE

@@ -57,7 +57,7 @@ class Collection:
         # among finitely many points there is no family
         labels: list[str | None] = [None] * len(points)
         if self.problem.spheres.dimension:
-            labels = capabilities.family_names(self.problem, [(found.X, found.cost) for found in points])
+            labels = [capabilities.family_name(self.problem, found.X, found.cost) for found in points]
         isolated = []
         for i, found in enumerate(points):
             name = labels[i]

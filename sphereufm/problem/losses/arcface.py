@@ -18,21 +18,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.arguments import Number, exact_number
+from sphereufm.problem.arguments import Number, exact_number, exact_positive
 from sphereufm.problem.losses.cross_entropy import PLAIN, softmax_curvature
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
-from sphereufm.problem.losses.logits import add_own, get_own, set_own
+from sphereufm.problem.losses.logits import get_own, set_own
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArcFace:
     """Cross-entropy with an angular margin, in nats.
 
-    ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta > 0``: the corner at ``theta = 0``
-    is rounded over about so many radians.  Raises InvalidInputError if ``margin`` is outside its range or
-    ``rounding`` not positive.
+    ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta > 0``, radians over which the corner is
+    rounded.
     """
 
     name = "arcface"
@@ -41,17 +39,15 @@ class ArcFace:
     rounding: Number = Fraction(1, 100)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "margin", exact_number("margin", self.margin, 0, math.pi / 2))
-        object.__setattr__(self, "rounding", exact_number("rounding", self.rounding))
-        if self.rounding <= 0:  # type: ignore[operator]
-            raise InvalidInputError(f"rounding={float(self.rounding)!r} must be positive")
+        margin = exact_number("margin", self.margin, 0, math.pi / 2)
+        self.__dict__.update(margin=margin, rounding=exact_positive("rounding", self.rounding, "in radians"))
 
     def facts(self, classes: int) -> LossFacts:
         """Its floor is zero; nothing else is known."""
         return LossFacts(floor=0.0, unit="nats")
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the terms; ``state`` has rows ``scale p_y``, two derivatives of the own logit, and the pull on it."""
+        """The terms; ``state`` has rows ``scale p_y``, two derivatives of the own logit, and the pull on it."""
         value, slope, bend = self._own(get_own(Z, block.flat), block)
         set_own(Z, block.flat, value)
         cost, G, own, _ = PLAIN.forward(Z, block, out)
@@ -64,13 +60,11 @@ class ArcFace:
         """The chain rule: the softmax's curvature between two slopes, and the own logit's second derivative."""
         assert terms.state is not None
         own, slope, bend, pull = np.moveaxis(terms.state, -2, 0)
-        G = terms.G.copy()
+        G, d = terms.G.copy(), get_own(D, block.flat)
         set_own(G, block.flat, pull)
-        straight = bend * pull * get_own(D, block.flat)
-        set_own(D, block.flat, slope * get_own(D, block.flat))
+        set_own(D, block.flat, slope * d)
         D = softmax_curvature(G, own, D, block)
-        set_own(D, block.flat, slope * get_own(D, block.flat))
-        add_own(D, block.flat, straight)
+        set_own(D, block.flat, slope * get_own(D, block.flat) + bend * pull * d)
         return D
 
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:

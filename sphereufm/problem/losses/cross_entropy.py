@@ -36,8 +36,6 @@ _LARGEST_SAFE_MARGIN = 600.0
 # a minimum below this is the exponential of its logarithm to rounding
 _LOG1P_IS_LINEAR = -36.0
 
-_SHAPES = "offsets must be K numbers, or K rows of K numbers"
-
 _Offsets = tuple[Fraction, ...] | tuple[tuple[Fraction, ...], ...]
 
 
@@ -46,8 +44,7 @@ class CrossEntropy:
     """Cross-entropy of the softmax, ``logsumexp(z) - z_y``, in nats.
 
     ``margin``: ``m``, subtracted from the cosine of the own class; any sign.  ``offsets``, shape ``(K,)`` or
-    ``(K, K)``: added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.  Raises
-    InvalidInputError if a number is not finite, or the offsets are neither a vector nor a square matrix.
+    ``(K, K)``: added to the logits: ``o_k``, or ``o_ky`` in row ``k`` and column ``y``.
     """
 
     name = "cross-entropy"
@@ -56,8 +53,7 @@ class CrossEntropy:
     offsets: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "margin", exact_number("margin", self.margin))
-        object.__setattr__(self, "offsets", _exact_offsets(self.offsets))
+        self.__dict__.update(margin=exact_number("margin", self.margin), offsets=_exact_offsets(self.offsets))
 
     @property
     def is_plain(self) -> bool:
@@ -82,36 +78,33 @@ class CrossEntropy:
         )
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the block's terms; ``Z`` is overwritten by the margins.
-
-        ``Z``, shape ``(..., K, n)``: logits, C-contiguous; ``out``, shape ``(..., K, n)``: C-contiguous array
-        that receives ``G``.
-        """
+        """The block's terms; ``Z`` is overwritten by the margins."""
         flat, scale = block.flat, block.scale
         E = self._margins(Z, block)
         if E.max() > _LARGEST_SAFE_MARGIN:
-            terms = _forward_shifted(E, flat, scale, out)
+            # the largest margin is taken out before exponentials
+            G, miss, own, cost, _ = own_margin(E, flat, out)
+            set_own(E, flat, 0.0)
+            pull = scale * miss
+            G *= pull[..., None, :]
+            set_own(G, flat, -pull)
+            own *= scale
         else:
             G = np.exp(E, out=out)
             set_own(G, flat, 0.0)
             others = np.add.reduce(G, axis=-2)
-            own = scale / (1.0 + others)
+            cost, own = np.log1p(others), scale / (1.0 + others)
             set_own(G, flat, -others)
             G *= own[..., None, :]
-            terms = LogitTerms(np.log1p(others), G, own, E)
         # shifted margins say nothing of <w_k, h_i>
-        return terms if self.is_plain else terms._replace(E=None)
+        return LogitTerms(cost, G, own, E if self.is_plain else None)
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
-        """Return ``tau omega (diag(p) - p p^T) D`` column by column; ``D``, C-contiguous, is overwritten.
-
-        ``D_y`` is subtracted first (the curvature ignores a common shift), so that only the small
-        probabilities ``p_j``, ``j != y``, enter, and nothing cancels.
-        """
+        """``scale (diag(p) - p p^T) D``, column by column."""
         return softmax_curvature(terms.G, terms.state, D, block)
 
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
-        """Return ``log(cost)`` of each sample; ``Z`` is overwritten by the margins."""
+        """``log log(1 + e^s)``."""
         return log_softplus(own_margin(self._margins(Z, block), block.flat).log_odds)
 
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
@@ -154,7 +147,11 @@ class CrossEntropy:
 
 
 def softmax_curvature(G: Array, own: Array | None, D: Array, block: SampleBlock) -> Array:
-    """``scale (diag(p) - p p^T) D`` from ``G = scale (p - e_y)`` and ``own = scale p_y``; overwrites ``D``."""
+    """``scale (diag(p) - p p^T) D`` from ``G = scale (p - e_y)`` and ``own = scale p_y``; overwrites ``D``.
+
+    ``D_y`` is subtracted first (the curvature ignores a common shift), so that only the small
+    probabilities ``p_j``, ``j != y``, enter, and nothing cancels.
+    """
     assert own is not None
     D = subtract_own(D, block.flat)
     mean = np.einsum("...kn,...kn->...n", G, D) / block.scale
@@ -164,36 +161,20 @@ def softmax_curvature(G: Array, own: Array | None, D: Array, block: SampleBlock)
     return D
 
 
-def _forward_shifted(E: Array, flat: NDArray[np.intp], scale: Array, out: Array | None) -> LogitTerms:
-    """Forward pass where ``exp`` of a margin may overflow: the largest margin is taken out first."""
-    top = E.max(axis=-2)
-    G = np.subtract(E, top[..., None, :], out=out)
-    np.exp(G, out=G)
-    set_own(G, flat, 0.0)
-    others = np.add.reduce(G, axis=-2)
-    shifted = np.exp(-top)
-    total = others + shifted
-    set_own(G, flat, -others)
-    G *= (scale / total)[..., None, :]
-    # top = 0 where the own logit is the largest: there log1p keeps the accuracy of small costs
-    cost = np.where(top > 0.0, top + np.log(total), np.log1p(others))
-    return LogitTerms(cost, G, scale * (shifted / total), E)
-
-
 def _exact_offsets(offsets: Iterable[Any] | None) -> _Offsets | None:
     """Offsets as exact rationals."""
     if offsets is None:
         return None
+    refusal = InvalidInputError("offsets must be K numbers, or K rows of K numbers")
     try:
         rows = list(offsets)
-        square = any(not isinstance(row, str) and np.ndim(row) == 1 for row in rows)
-        if not square:
+        if all(isinstance(row, str) or np.ndim(row) != 1 for row in rows):
             return exact_numbers("offsets", rows)
         matrix = tuple(exact_numbers("offsets", row) for row in rows)
     except (TypeError, ValueError):
-        raise InvalidInputError(_SHAPES) from None
+        raise refusal from None
     if any(len(row) != len(matrix) for row in matrix):
-        raise InvalidInputError(_SHAPES)
+        raise refusal
     return matrix
 
 

@@ -30,43 +30,32 @@ from sphereufm.problem.losses.logits import get_own, log_softplus, own_margin, s
 
 @dataclass(frozen=True, kw_only=True)
 class Focal:
-    """Focal loss, in nats.
-
-    ``focusing``: ``gamma >= 0``; with zero the loss is cross-entropy.  Raises InvalidInputError if
-    ``focusing`` is negative.
-    """
+    """Focal loss, in nats; ``focusing``: ``gamma >= 0``, with zero the loss is cross-entropy."""
 
     name = "focal"
 
     focusing: Number = Fraction(2)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "focusing", exact_number("focusing", self.focusing, 0))
+        self.__dict__.update(focusing=exact_number("focusing", self.focusing, 0))
 
     def facts(self, classes: int) -> LossFacts:
         """Blind to shifts, never zero, not convex unless ``gamma = 0``."""
-        plain = self.focusing == 0
+        plain, never = self.focusing == 0, math.inf
         return LossFacts(
-            convex=plain,
-            shift_invariant=True,
-            probability=plain,
-            vanishes_from=math.inf,
-            floor=0.0,
-            unit="nats",
+            convex=plain, shift_invariant=True, probability=plain, vanishes_from=never, floor=0.0, unit="nats"
         )
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the block's terms; ``state`` is ``scale phi''``."""
-        gamma = float(self.focusing)
-        E = subtract_own(Z, block.flat)
-        q, m, p, c, _ = own_margin(E, block.flat, out)
+        """The block's terms; ``state`` is ``scale phi''``."""
+        gamma, E = float(self.focusing), subtract_own(Z, block.flat)
+        G, m, p, c, _ = own_margin(E, block.flat, out)
         set_own(E, block.flat, 0.0)
         power = np.power(m, gamma)
-        first = power * (gamma * p * c + m)
+        pull = block.scale * power * (gamma * p * c + m)
         second = power * p * (gamma**2 * p * c + (2.0 * gamma + 1.0) * m - gamma * m * c)
-        G = q
-        G *= (block.scale * first)[..., None, :]
-        set_own(G, block.flat, -block.scale * first)
+        G *= pull[..., None, :]
+        set_own(G, block.flat, -pull)
         return LogitTerms(power * c, G, block.scale * second, E)
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:

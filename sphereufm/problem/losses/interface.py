@@ -46,8 +46,16 @@ class SampleBlock:
         return self.tau if self.rates is None else self.tau * self.rates
 
 
-def block_from_labels(labels: NDArray[np.intp], weights: Array, tau: float = 1.0) -> SampleBlock:
-    """Return the block of samples that stand alone, with ``tau`` the same for all.
+def block_from_labels(
+    labels: NDArray[np.intp],
+    weights: Array,
+    tau: float = 1.0,
+    rates: Array | None = None,
+    *,
+    start: int = 0,
+    classes: int = 0,
+) -> SampleBlock:
+    """The block of samples that begin at column ``start`` of ``H`` and at ``classes + start`` of ``X``.
 
     Examples
     --------
@@ -55,41 +63,13 @@ def block_from_labels(labels: NDArray[np.intp], weights: Array, tau: float = 1.0
     array([2, 1])
     """
     n = labels.size
-    flat = labels * n + np.arange(n)
-    return SampleBlock(slice(0, n), slice(0, n), labels, flat, weights, tau * weights, tau)
-
-
-class BlockTerms(Protocol):
-    """What derivatives need of a block's forward pass: the attributes of :class:`LogitTerms` but the margins."""
-
-    @property
-    def cost(self) -> Array:
-        """Loss of each sample, shape ``(..., n)``."""
-
-    @property
-    def G(self) -> Array:
-        """Weighted derivative, shape ``(..., K, n)``."""
-
-    @property
-    def state(self) -> Array | None:
-        """What the loss's curvature needs beside ``G``."""
-
-    @property
-    def tau_beta(self) -> Array | None:
-        """``sum_k G_ki Z_ki``, shape ``(..., n)``, if known."""
-
-
-class KeptTerms(NamedTuple):
-    """The part of :class:`LogitTerms` that is worth keeping; ``tau_beta`` only where it will be asked for."""
-
-    cost: Array
-    G: Array
-    state: Array | None
-    tau_beta: Array | None = None
+    samples, columns = slice(start, start + n), slice(classes + start, classes + start + n)
+    scale = tau * weights if rates is None else tau * weights * rates
+    return SampleBlock(samples, columns, labels, labels * n + np.arange(n), weights, scale, tau, rates)
 
 
 class LogitTerms(NamedTuple):
-    """What a loss knows about one block of samples after its forward pass."""
+    """What a loss says of one block of samples."""
 
     cost: Array  #: shape ``(..., n)``: loss of each sample, not weighted
     G: Array  #: shape ``(..., K, n)``: weighted derivative by ``W^T H``
@@ -98,10 +78,14 @@ class LogitTerms(NamedTuple):
     #: ``<G, Z>`` is to be had from the columns of ``X`` alone.
     E: Array | None = None
 
-    @property
-    def tau_beta(self) -> Array | None:
-        """``sum_k G_ki Z_ki``, shape ``(..., n)``, from the margins, if they are there."""
-        return None if self.E is None else np.einsum("...kn,...kn->...n", self.G, self.E)
+
+class BlockTerms(NamedTuple):
+    """The part of :class:`LogitTerms` that is worth keeping."""
+
+    cost: Array
+    G: Array
+    state: Array | None
+    tau_beta: Array | None = None  #: ``sum_k G_ki Z_ki``, shape ``(..., n)``, where it was asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +94,13 @@ class LossFacts:
 
     convex: bool = False  #: in the logits of each sample
     shift_invariant: bool = False  #: blind to a common shift of a sample's logits
-    probability: bool = (
-        False  #: the derivative by a sample's logits is ``p - e_y`` with positive ``p`` of sum one
-    )
+    #: the derivative by a sample's logits is ``p - e_y`` with positive ``p`` of sum one
+    probability: bool = False
     offsets: bool = False  #: the logits are shifted before the loss sees them, by margins or priors
     #: Least ``tau`` at which the derivative by a sample's logits may vanish; infinite where it never does.
     vanishes_from: float = 0.0
-    harmless_to: int = (
-        0  #: up to so many classes Theorem C holds for ``d >= 3`` although the derivative may vanish
-    )
+    #: up to so many classes Theorem C holds for ``d >= 3`` although the derivative may vanish
+    harmless_to: int = 0
     floor: float = -math.inf  #: greatest known lower bound of a sample's loss over all logits
     #: Classes of equal kind may be exchanged without changing the cost; none where all may.
     class_kinds: tuple[Hashable, ...] | None = None
@@ -140,7 +122,7 @@ class Loss(Protocol):
         """What is known of the loss for ``K`` classes; InvalidInputError if the parameters do not fit ``K``."""
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Value and first derivative of one block; ``Z``, C-contiguous, may be overwritten."""
+        """Value and first derivative of one block; ``Z``, C-contiguous, may be overwritten; ``out`` receives ``G``."""
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
         """Derivative of ``G`` along ``D``, shape ``(..., K, n)``; ``D``, C-contiguous, may be overwritten."""
@@ -164,7 +146,5 @@ def excess(loss: Loss, Z: Array, block: SampleBlock) -> Array:
 def log_cost(loss: Loss, Z: Array, block: SampleBlock) -> Array:
     """Logarithm of each sample's loss, shape ``(..., n)``; for some losses finite where the loss itself underflows."""
     known = getattr(loss, "log_cost", None)
-    if known is not None:
-        return np.asarray(known(Z, block))
     with np.errstate(divide="ignore"):
-        return np.log(loss.forward(Z, block).cost)
+        return np.asarray(np.log(loss.forward(Z, block).cost) if known is None else known(Z, block))

@@ -25,17 +25,14 @@ from sphereufm.problem.losses.logits import add_own, exp_remainder, get_own, own
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSmoothing:
-    """Cross-entropy against ``(1 - eps) e_y + eps / K``, in nats.
-
-    ``smoothing``: ``eps`` in ``[0, 1)``.  Raises InvalidInputError if ``smoothing`` is outside ``[0, 1)``.
-    """
+    """Cross-entropy against ``(1 - eps) e_y + eps / K``, in nats; ``smoothing``: ``eps`` in ``[0, 1)``."""
 
     name = "label-smoothing"
 
     smoothing: Number = Fraction(1, 10)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "smoothing", exact_number("smoothing", self.smoothing, 0, 1))
+        self.__dict__.update(smoothing=exact_number("smoothing", self.smoothing, 0, 1))
 
     def facts(self, classes: int) -> LossFacts:
         """Convex and blind to shifts; the derivative may vanish from ``tau = delta / 2`` on."""
@@ -57,20 +54,23 @@ class LabelSmoothing:
         return math.log(own / other) if other else math.inf
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the block's terms; ``Z`` is overwritten by the margins."""
+        """The block's terms; ``Z`` is overwritten by the margins."""
         cost, G, own, E = PLAIN.forward(Z, block, out)
         assert E is not None
-        K = G.shape[-2]
-        other = self._targets(K)[1]
-        G -= other * block.scale
-        add_own(G, block.flat, K * other * block.scale)
-        return LogitTerms(cost - other * E.sum(axis=-2), G, own, E)
+        cost = cost - self._targets(G.shape[-2])[1] * E.sum(axis=-2)
+        return LogitTerms(cost, self._smoothed(G, -1.0, block), own, E)
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
         """That of cross-entropy: targets are constant."""
-        G = terms.G + self._targets(D.shape[-2])[1] * block.scale
-        add_own(G, block.flat, -D.shape[-2] * self._targets(D.shape[-2])[1] * block.scale)
-        return softmax_curvature(G, terms.state, D, block)
+        return softmax_curvature(self._smoothed(terms.G.copy(), 1.0, block), terms.state, D, block)
+
+    def _smoothed(self, G: Array, sign: float, block: SampleBlock) -> Array:
+        """Add ``sign scale (eps / K - eps e_y)`` to ``G``, in place."""
+        K = G.shape[-2]
+        part = sign * self._targets(K)[1] * block.scale
+        G += part
+        add_own(G, block.flat, -K * part)
+        return G
 
     def magnitude(self, terms: BlockTerms, block: SampleBlock) -> Array:
         """``|G|`` and the part of the target that is not subtracted exactly."""
@@ -96,11 +96,10 @@ class LabelSmoothing:
 
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
         """The loss at a collapsed frame up to ``tau K / (K - 1) = delta``; from there the floor, for ``d >= K``."""
-        facts, delta = self.facts(classes), self.least_margin(classes)
         lead = float(tau * Fraction(classes, classes - 1))
-        if lead > delta and dim >= classes:
-            return facts.floor
-        if lead > delta or dim < classes - 1:
+        if lead > self.least_margin(classes):
+            return self.facts(classes).floor if dim >= classes else None
+        if dim < classes - 1:
             return None
         others = (classes - 1) * self._targets(classes)[1]
         return math.log1p((classes - 1) * math.exp(-lead)) + others * lead

@@ -32,7 +32,7 @@ class Logistic:
         return LossFacts(convex=True, vanishes_from=math.inf, floor=0.0, unit="nats")
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the block's terms; ``Z`` is overwritten."""
+        """The block's terms; ``Z`` is overwritten."""
         from scipy.special import expit  # not at the top: other losses start without SciPy
 
         _turn_own(Z, block)
@@ -50,8 +50,7 @@ class Logistic:
         """``scale p (1 - p) D`` for each class by itself."""
         size = np.abs(terms.G)
         D *= size
-        size /= block.scale
-        D *= 1.0 - size
+        D *= 1.0 - size / block.scale
         return D
 
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
@@ -66,17 +65,20 @@ class Logistic:
 
         K, t = classes, float(tau)
 
+        def edge(s: float) -> tuple[float, float]:
+            return -t * (2.0 * (K - 1) * s / K - 1.0), t * ((K - 2) * s / K - 1.0)
+
         def slope(s: float) -> float:
-            b, rest = 2.0 * (K - 1) * s / K - 1.0, (K - 2) * s / K - 1.0
-            return float((K - 2) * expit(t * rest) - 2.0 * expit(-t * b))
+            own, others = edge(s)
+            return float((K - 2) * expit(others) - 2.0 * expit(own))
 
         end = K / (K - 1)
         at_frame = slope(end) <= 0.0
         if dim < K - 1 or (dim == K - 1 and not at_frame):
             return None
         s = end if at_frame else 0.0 if slope(0.0) >= 0.0 else float(brentq(slope, 0.0, end))
-        own, others = t * (2.0 * (K - 1) * s / K - 1.0), t * ((K - 2) * s / K - 1.0)
-        return float(np.logaddexp(0.0, -own) + (K - 1) * np.logaddexp(0.0, others))
+        own, others = edge(s)
+        return float(np.logaddexp(0.0, own) + (K - 1) * np.logaddexp(0.0, others))
 
 
 def _summed(e: Array, top: float) -> Array:

@@ -48,11 +48,10 @@ class OwnMargin(NamedTuple):
     """The other classes against the own one: ``s = log sum_{j != y} exp(z_j - z_y)``, without over- or underflow."""
 
     others: Array  #: shape ``(..., K, n)``: softmax over the other classes; zero at ``y``
-    #: ``miss`` and ``own``, shape ``(..., n)``: ``1 - p_y`` and ``p_y``, each to full relative accuracy.
-    miss: Array
-    own: Array
-    cost: Array  #: shape ``(..., n)``: ``log(1 + e^s)``, the cross-entropy
-    log_odds: Array  #: shape ``(..., n)``: ``s``
+    miss: Array  #: shape ``(..., n)`` as all below: ``1 - p_y`` to full relative accuracy
+    own: Array  #: ``p_y``, likewise
+    cost: Array  #: ``log(1 + e^s)``, the cross-entropy
+    log_odds: Array  #: ``s``
 
 
 def own_margin(E: Array, flat: NDArray[np.intp], out: Array | None = None) -> OwnMargin:

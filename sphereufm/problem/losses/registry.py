@@ -54,9 +54,8 @@ def register_loss(kind: _Class) -> _Class:
         raise InvalidInputError(
             f"kind={kind!r} must be a dataclass with a name and the methods {', '.join(_METHODS)}"
         )
-    name = kind.name
-    if _KNOWN.setdefault(name, kind) is not kind:
-        raise InvalidInputError(f"name={name!r} is taken by another loss; choose another name")
+    if _KNOWN.setdefault(kind.name, kind) is not kind:
+        raise InvalidInputError(f"name={kind.name!r} is taken by another loss; choose another name")
     return kind
 
 
@@ -70,22 +69,17 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
 
     Raises InvalidInputError if there is none of the name, or it has no such parameter.
     """
-    if isinstance(loss, str):
-        loss = {"name": loss}
-    if not isinstance(loss, Mapping):
-        if _is_loss(loss):
-            return loss
-        loss = {"name": loss}
-    name = loss.get("name")
+    if _is_loss(loss):
+        return loss  # type: ignore[return-value]
+    given = dict(loss) if isinstance(loss, Mapping) else {"name": loss}
+    name = given.pop("name", None)
     if not isinstance(name, str) or name not in LOSSES:
         raise InvalidInputError(f"loss={name!r} must be one of {', '.join(LOSSES)}")
     kind = LOSSES[name]
-    given = {key: value for key, value in loss.items() if key != "name"}
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for key in given:
-        if key not in known:
-            allowed = f"its parameters are {', '.join(known)}" if known else "it has none"
-            raise InvalidInputError(f"loss {name!r} has no parameter {key!r}; {allowed}")
+    for key in given.keys() - known:
+        allowed = f"its parameters are {', '.join(known)}" if known else "it has none"
+        raise InvalidInputError(f"loss {name!r} has no parameter {key!r}; {allowed}")
     return kind(**given)
 
 

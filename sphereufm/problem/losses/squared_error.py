@@ -13,9 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.arguments import Number, exact_number
+from sphereufm.problem.arguments import Number, exact_positive
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, get_own, set_own
 
@@ -24,8 +23,7 @@ from sphereufm.problem.losses.logits import add_own, get_own, set_own
 class SquaredError:
     """Squared error of the logits, the own class weighed and scaled.
 
-    ``own_weight``: ``k > 0``.  ``target``: ``M > 0``, what the own logit should be; the others should be
-    zero.  Raises InvalidInputError if one of them is not positive.
+    ``own_weight``: ``k > 0``.  ``target``: ``M > 0``, what the own logit should be; the others should be zero.
     """
 
     name = "squared-error"
@@ -35,17 +33,14 @@ class SquaredError:
 
     def __post_init__(self) -> None:
         for field in ("own_weight", "target"):
-            value = exact_number(field, getattr(self, field))
-            if value <= 0:
-                raise InvalidInputError(f"{field}={getattr(self, field)!r} must be positive")
-            object.__setattr__(self, field, value)
+            self.__dict__[field] = exact_positive(field, getattr(self, field), "both parameters are")
 
     def facts(self, classes: int) -> LossFacts:
         """Convex; the derivative vanishes only where the own logit is ``M``, out of reach below ``tau = M``."""
         return LossFacts(convex=True, vanishes_from=float(self.target), floor=0.0)
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """Return the block's terms; ``Z`` is overwritten."""
+        """The block's terms; ``Z`` is overwritten."""
         k = float(self.own_weight)
         own = get_own(Z, block.flat) - float(self.target)
         set_own(Z, block.flat, own)

@@ -9,19 +9,18 @@ sees ``m + 1`` different logits only,
     t_bb = tau (<c_b, c'_b> - <u_b, u'_b> / (a_b - 1))        other classes of its block, a_b - 1 times,
     t_bl = tau <c_l, c'_b>                                    classes of block l != b, a_l times,
 
-all of the form ``tau y_l^T A_bl y'_b`` with diagonal ``A_bl``, and the cost is ``sum_b omega_b log(1 + sum_l
-mu_bl exp(t_bl - t_b0))`` with the block's whole weight ``omega_b``.  Gradient and Hessian are those of this
-function; they agree with the full problem's, pulled back, at a cost that does not grow with the number of classes or
-samples.
+all of the form ``y_l^T A_lb y'_b`` with diagonal ``A_lb``, and the cost is ``sum_b omega_b log(1 + sum_l mu_bl exp(t_bl
+- t_b0))`` with the block's whole weight ``omega_b``.  Gradient and Hessian are those of this function; they agree with
+the full problem's, pulled back, at a cost that does not grow with the number of classes or samples.
 
-========  ====================  ===============================================================
-symbol    shape                 meaning
-========  ====================  ===============================================================
-``Y``     ``(..., D, m + s)``   classifier columns of ``m`` blocks, feature columns of ``s`` blocks
-``A``     ``(s, m + 1, D)``     diagonals of the forms; ``A[:, 0]`` belongs to the own class
-``mu``    ``(s, m + 1)``        multiplicities; ``mu[:, 0] = 1``
-``P``     ``(..., s, m + 1)``   probabilities, multiplicities included
-========  ====================  ===============================================================
+========  ======================  ===============================================================
+symbol    shape                   meaning
+========  ======================  ===============================================================
+``Y``     ``(..., D, m + s)``     classifier columns of ``m`` blocks, feature columns of ``s`` blocks
+``A``     ``(m, s, m + 1, D)``    ``tau`` times the diagonals of the forms; the first logit is that of the own class
+``mu``    ``(s, m + 1)``          multiplicities; ``mu[:, 0] = 1``
+``P``     ``(..., s, m + 1)``     probabilities, multiplicities included
+========  ======================  ===============================================================
 """
 
 from __future__ import annotations
@@ -30,20 +29,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.geometry.tangent_spaces import tangent_bases
+from sphereufm.geometry.tangent_spaces import from_coordinates, tangent_bases, to_coordinates
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BlockProblem:
-    """The cost on one fixed-point space.
-
-    ``sampled``: blocks whose classes have samples; ``weights``: whole weight of each sampled block.
-    """
+    """The cost on one fixed-point space; ``sampled``: blocks with samples, ``weights``: whole weight of each."""
 
     space: FixedPointSpace
     sampled: tuple[int, ...]
@@ -75,12 +70,6 @@ class BlockProblem:
         return True
 
     @cached_property
-    def classifier_of(self) -> NDArray[np.intp]:
-        """Classifier column of each logit, shape ``(s, m + 1)``."""
-        m = len(self.space.blocks)
-        return np.array([[b, *range(m)] for b in self.sampled], dtype=np.intp)
-
-    @cached_property
     def multiplicities(self) -> Array:
         """``mu``, shape ``(s, m + 1)``."""
         sizes = [len(block) for block in self.space.blocks]
@@ -89,22 +78,15 @@ class BlockProblem:
 
     @cached_property
     def forms(self) -> Array:
-        """``A``, shape ``(s, m + 1, D)``."""
-        p, D = self.space.common, self.spheres.shape[0]
-        forms = np.zeros((len(self.sampled), len(self.space.blocks) + 1, D))
-        forms[:, :, :p] = 1.0
-        forms[:, 0, p:] = 1.0
+        """``A``: the diagonal of each logit at its classifier column, zero at others, shape ``(m, s, m + 1, D)``."""
+        p, blocks = self.space.common, self.space.blocks
+        l = np.arange(len(blocks))
+        forms = np.zeros((l.size, len(self.sampled), l.size + 1, self.spheres.shape[0]))
+        forms[l, :, 1 + l, :p] = 1.0
         for row, b in enumerate(self.sampled):
-            a = len(self.space.blocks[b])
-            if a > 1:
-                forms[row, 1 + b, p:] = -1.0 / (a - 1)
-        return forms
-
-    @cached_property
-    def form_table(self) -> Array:
-        """``A`` of each logit at its classifier column, zero at others, shape ``(s, m + 1, m, D)``."""
-        here = self.classifier_of[..., None] == np.arange(len(self.space.blocks))
-        return here[..., None] * self.forms[:, :, None, :]
+            forms[b, row, 0] = 1.0
+            forms[b, row, 1 + b, p:] = -1.0 / max(len(blocks[b]) - 1, 1)
+        return self.tau * forms
 
 
 class BlockEvaluation:
@@ -112,7 +94,11 @@ class BlockEvaluation:
 
     def __init__(self, problem: BlockProblem, Y: Array) -> None:
         self._problem = problem
+        self._weights = np.array(problem.weights)
         self.X = Y
+        m = len(problem.space.blocks)
+        # rows of classifiers (..., m, D) and of features (..., s, D)
+        self._W, self._H = np.swapaxes(Y[..., :m], -1, -2), np.swapaxes(Y[..., m:], -1, -2)
 
     @property
     def cost(self) -> Array:
@@ -120,128 +106,94 @@ class BlockEvaluation:
         return self._softmax[0] @ self._weights
 
     @cached_property
-    def euclidean_gradient(self) -> Array:
-        """Gradient in the surrounding space, shape ``(..., D, m + s)``."""
-        return self._pulled(self.X)
-
-    @cached_property
     def gradient(self) -> Array:
         """Riemannian gradient, shape ``(..., D, m + s)``."""
-        return project(self.X, self.euclidean_gradient)
+        return project(self.X, self._euclidean_gradient)
 
     @cached_property
     def gradient_scale(self) -> Array:
         """Sums of ``tau |dcost/dt|`` over the logits that each column takes part in, shape ``(..., m + s)``."""
         size = self._problem.tau * np.abs(self.G)
-        columns = self._problem.spheres.shape[1]
-        out = np.zeros((*size.shape[:-2], columns))
-        out[..., columns - size.shape[-2] :] = size.sum(axis=-1)
-        for row, classifiers in enumerate(self._problem.classifier_of):
-            for l, c in enumerate(classifiers):
-                out[..., c] += size[..., row, l]
-        return out
+        classifiers = np.einsum("...rl,crl->...c", size, self._problem.forms[..., 0] > 0.0)
+        return np.concatenate([classifiers, size.sum(axis=-1)], axis=-1)
 
     @cached_property
     def G(self) -> Array:
         """Derivatives of the cost by the logits, shape ``(..., s, m + 1)``."""
-        P = self._softmax[1]
-        G = P * self._weights[:, None]
+        G = self._softmax[1] * self._weights[:, None]
         G[..., 0] = -G[..., 1:].sum(axis=-1)
         return G
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to a tangent ``U``, shape ``(..., D, m + s)``."""
-        change = self._logits(self.X, U) + self._logits(U, self.X)
-        # relative to the own class, whose probability may be all but one
-        change = change - change[..., :1]
-        P = self._softmax[1]
-        change = change - (P * change).sum(axis=-1, keepdims=True)
-        image = self._pulled(U) + self._pulled(self.X, self._pull_of(self._weights[:, None] * P * change))
-        return project(self.X, image - U * self._multipliers[..., None, :])
+        image = self._hessian @ to_coordinates(self.X, U)[..., None]
+        return from_coordinates(self.X, image[..., 0])
 
     def tangent_hessian(self) -> Array:
         """The whole Hessian in tangent coordinates, shape ``(..., n, n)``, ``n = (m + s)(D - 1)``."""
-        problem, m = self._problem, len(self._problem.space.blocks)
-        T = tangent_bases(self.X)
-        *batch, M, _, e = T.shape
-        J = self._logit_derivatives(T)
-        # relative to the own class, whose probability may be all but one
-        J = J - J[..., :1, :]
-        P = self._softmax[1]
-        J = J - P[..., None, :] @ J
-        J *= np.sqrt(P * self._weights[:, None])[..., None]
-        rows = J.reshape(*batch, -1, M * e)
-        H = (np.swapaxes(rows, -1, -2) @ rows).reshape(*batch, M, e, M, e)
-        # bilinear: blocks (..., c, a, r, b) of classifier column c and feature column r
-        cross = np.swapaxes(T[..., None, :m, :, :], -1, -2) @ (self._pull[..., None] * T[..., m:, None, :, :])
-        cross = np.moveaxis(cross, -4, -2)
-        H[..., :m, :, m:, :] += cross
-        H[..., m:, :, :m, :] += np.moveaxis(cross, (-2, -1), (-4, -3))
-        diagonal = np.arange(M)
-        multiples = self._multipliers[..., None, None] * np.eye(e)
-        H[..., diagonal, :, diagonal, :] -= np.moveaxis(multiples, -3, 0)
-        used = problem.spheres.used
-        return H.reshape(*batch, M * e, M * e) * np.outer(used, used)
-
-    @property
-    def _weights(self) -> Array:
-        return np.array(self._problem.weights)
-
-    @cached_property
-    def _multipliers(self) -> Array:
-        return np.einsum("...dm,...dm->...m", self.X, self.euclidean_gradient)
+        return self._hessian.copy()
 
     @cached_property
     def _softmax(self) -> tuple[Array, Array]:
         """Loss of each feature column ``(..., s)`` and probabilities."""
-        problem = self._problem
-        t = self._logits(self.X, self.X)
+        mu = self._problem.multiplicities
+        t = np.einsum("...rld,...rd->...rl", self._by_feature, self._H)
         t = t - t[..., :1]
-        top = np.maximum(t.max(axis=-1, keepdims=True, where=problem.multiplicities > 0, initial=0.0), 0.0)
-        e = problem.multiplicities * np.exp(np.minimum(t - top, 0.0))
+        top = np.maximum(t.max(axis=-1, keepdims=True, where=mu > 0, initial=0.0), 0.0)
+        e = mu * np.exp(np.minimum(t - top, 0.0))
         rest = e[..., 1:].sum(axis=-1)
         # log1p keeps small losses exact; where another logit is larger, the shift by it is added
         loss = np.where(top[..., 0] > 0.0, top[..., 0] + np.log(e[..., 0] + rest), np.log1p(rest))
         return loss, e / (e[..., 0] + rest)[..., None]
 
-    def _logits(self, W: Array, H: Array) -> Array:
-        """Logits of classifier columns of ``W`` and feature columns of ``H``, shape ``(..., s, m + 1)``."""
-        problem, m = self._problem, len(self._problem.space.blocks)
-        columns = np.swapaxes(W, -1, -2)[..., problem.classifier_of, :]
-        features = np.swapaxes(H[..., m:], -1, -2)
-        return np.asarray(problem.tau * (columns * problem.forms * features[..., None, :]).sum(axis=-1))
+    @cached_property
+    def _by_feature(self) -> Array:
+        """Derivative of each logit by its feature column, shape ``(..., s, m + 1, D)``."""
+        return np.einsum("crld,...cd->...rld", self._problem.forms, self._W)
 
     @cached_property
     def _pull(self) -> Array:
-        """Diagonal form through which feature column ``r`` and classifier column ``c`` pull, ``(..., s, m, D)``."""
-        return self._pull_of(self.G)
+        """Diagonal form through which each classifier and feature column pull, shape ``(..., m, s, D)``."""
+        return np.einsum("...rl,crld->...crd", self.G, self._problem.forms)
 
-    def _pull_of(self, G: Array) -> Array:
-        """``tau`` times the forms of all logits of a pair, weighted by ``G`` of shape ``(..., s, m + 1)``."""
-        table = self._problem.form_table
-        flat = G[..., None, :] @ table.reshape(*table.shape[:2], -1)
-        return np.asarray(self._problem.tau * flat.reshape(*G.shape[:-1], *table.shape[2:]))
-
-    def _pulled(self, Y: Array, pull: Array | None = None) -> Array:
-        """What each column of ``Y`` gets from its partners, shape ``(..., D, m + s)``."""
-        m = len(self._problem.space.blocks)
-        pull = self._pull if pull is None else pull
-        columns = np.swapaxes(Y, -1, -2)
-        classifiers = (pull * columns[..., m:, None, :]).sum(axis=-3)
-        features = (pull * columns[..., None, :m, :]).sum(axis=-2)
+    @cached_property
+    def _euclidean_gradient(self) -> Array:
+        """Gradient in the surrounding space, shape ``(..., D, m + s)``."""
+        classifiers = (self._pull * self._H[..., None, :, :]).sum(axis=-2)
+        features = (self._pull * self._W[..., :, None, :]).sum(axis=-3)
         return np.swapaxes(np.concatenate([classifiers, features], axis=-2), -1, -2)
+
+    @cached_property
+    def _hessian(self) -> Array:
+        """Curvature of the loss along the logits' derivatives, the logits' own, and that of the spheres."""
+        T, m = tangent_bases(self.X), self._W.shape[-2]
+        *batch, M, _, e = T.shape
+        n = M * e
+        P = self._softmax[1]
+        J = self._logit_derivatives(T)
+        # relative to the own class, whose probability may be all but one
+        J = J - J[..., :1, :]
+        J = (J - P[..., None, :] @ J) * np.sqrt(P * self._weights[:, None])[..., None]
+        J = J.reshape(*batch, -1, n)
+        # the logits are bilinear in classifier and feature columns
+        cross = np.zeros((*batch, M, e, M, e))
+        pulled = self._pull[..., None] * T[..., None, m:, :, :]
+        cross[..., :m, :, m:, :] = np.moveaxis(np.swapaxes(T[..., :m, None, :, :], -1, -2) @ pulled, -3, -2)
+        cross = cross.reshape(*batch, n, n)
+        H = np.swapaxes(J, -1, -2) @ J + cross + np.swapaxes(cross, -1, -2)
+        multipliers = np.einsum("...dm,...dm->...m", self.X, self._euclidean_gradient)
+        H[..., np.arange(n), np.arange(n)] -= np.repeat(multipliers, e, axis=-1)
+        used = self._problem.spheres.used
+        return H * np.outer(used, used)
 
     def _logit_derivatives(self, T: Array) -> Array:
         """Derivative of each logit in tangent coordinates, shape ``(..., s, m + 1, (m + s) e)``."""
-        problem, m = self._problem, len(self._problem.space.blocks)
         *batch, M, _, e = T.shape
-        Y = np.swapaxes(self.X, -1, -2)
-        place, forms = problem.classifier_of, problem.tau * problem.forms
-        by_classifier = ((forms * Y[..., m:, None, :])[..., None, :] @ T[..., place, :, :])[..., 0, :]
-        by_feature = (forms * Y[..., place, :]) @ T[..., m:, :, :]
-        s, L = place.shape
+        m, (s, L) = self._W.shape[-2], self.G.shape[-2:]
+        by_classifier = self._problem.forms * self._H[..., None, :, None, :]
+        by_classifier = by_classifier.reshape(*batch, m, s * L, -1) @ T[..., :m, :, :]
         J = np.zeros((*batch, s, L, M, e))
-        row, logit = np.arange(s)[:, None], np.arange(L)
-        J[..., row, logit, place, :] = by_classifier
-        J[..., row, logit, m + row, :] = by_feature
+        J[..., :m, :] = np.moveaxis(by_classifier.reshape(*batch, m, s, L, e), -4, -2)
+        row = np.arange(s)[:, None]
+        J[..., row, np.arange(L), m + row, :] = self._by_feature @ T[..., m:, :, :]
         return J.reshape(*batch, s, L, M * e)

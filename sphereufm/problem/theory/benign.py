@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.theory.theorems import TheoremCheck, theorem_s
+from sphereufm.problem.theory.theorems import TheoremCheck, softmax_failures, theorem_s
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -47,11 +47,9 @@ def benign_theorem(problem: UFMProblem) -> TheoremCheck:
     False
     """
     checks = theorem_s(problem), theorem_e(problem), theorem_c(problem)
-    for check in checks:
-        if check.applies:
-            return check
     reasons = tuple(f"{check.name}: {reason}" for check in checks for reason in check.reasons)
-    return TheoremCheck(name="S, E, C", applies=False, reasons=reasons)
+    none = TheoremCheck(name="S, E, C", applies=False, reasons=reasons)
+    return next((check for check in checks if check.applies), none)
 
 
 def theorem_e(problem: UFMProblem) -> TheoremCheck:
@@ -77,29 +75,25 @@ def theorem_e(problem: UFMProblem) -> TheoremCheck:
 
 def theorem_c(problem: UFMProblem) -> TheoremCheck:
     """Hypotheses of Theorem C: a convex loss whose derivative cannot vanish, and ``d`` large enough."""
-    K, d, loss = problem.classes, problem.dim, problem.loss
-    facts = loss.facts(K)
-    failures = []
-    if not facts.convex:
-        failures.append(f"{loss.name} is not known to be convex in the logits")
-    never, one_tau = math.isinf(facts.vanishes_from), len(set(problem.exact_rates or ())) <= 1
-    small = facts.harmless_to >= K and one_tau and not problem.bias
+    K, d, name = problem.classes, problem.dim, problem.loss.name
+    facts = problem.loss.facts(K)
+    failures = [] if facts.convex else [f"{name} is not known to be convex in the logits"]
+    threshold, never = facts.vanishes_from, math.isinf(facts.vanishes_from)
+    small = facts.harmless_to >= K and len(set(problem.exact_rates or ())) <= 1 and not problem.bias
     if problem.bias and not never:
-        failures.append(f"with a free bias the derivative of {loss.name} may vanish")
-    elif not (small or problem.tau < facts.vanishes_from * (1.0 - _CLEARANCE)):
+        failures.append(f"with a free bias the derivative of {name} may vanish")
+    elif not threshold and not small:
+        failures.append(f"the derivative of {name} may vanish")
+    elif not small and problem.tau >= threshold * (1.0 - _CLEARANCE):
         failures.append(
-            f"the derivative of {loss.name} can vanish from tau = {facts.vanishes_from:g} on, for K={K}, "
+            f"the derivative of {name} can vanish from tau = {threshold:g} on, for K={K}, "
             f"and tau={problem.tau:g} is not below"
-            if facts.vanishes_from > 0.0
-            else f"the derivative of {loss.name} may vanish"
         )
-    least = max(K, 3) if facts.shift_invariant else K + 1
-    words = "max(K, 3)" if facts.shift_invariant else "K + 1"
+    least, words = (max(K, 3), "max(K, 3)") if facts.shift_invariant else (K + 1, "K + 1")
     if d < least:
         failures.append(f"d={d} is below {words}={least}")
-    below = "" if never else f", tau < {facts.vanishes_from:g}"
-    cannot = f"with a derivative that cannot vanish{below}"
-    held = (f"{loss.name} is convex, {f'K={K} is at most 3' if small else cannot}", f"d >= {words}")
+    cannot = "with a derivative that cannot vanish" + ("" if never else f", tau < {threshold:g}")
+    held = (f"{name} is convex, {f'K={K} is at most 3' if small else cannot}", f"d >= {words}")
     return TheoremCheck.from_failures("C", held, failures)
 
 
@@ -119,27 +113,21 @@ def theorem_f(problem: UFMProblem, X: Array) -> TheoremCheck:
     failures = _at_the_edge(problem)
     if problem.loss.facts(problem.classes).offsets or problem.bias:
         failures.append("the logits have margins, offsets or a bias")
-    cold = 2.0 * problem.tau * np.array([float(r) for r in problem.exact_rates or [1] * problem.samples])
     cosines = X[:, : problem.classes].T @ X[:, problem.classes :]
     wrong = (cosines > cosines[problem.labels, np.arange(problem.samples)]).any(axis=0)
-    trapped = int((wrong & (cold > problem.classes - 2)).sum())
+    trapped = int((wrong & (2.0 * problem.temperatures > problem.classes - 2)).sum())
     if trapped:
         samples = "1 sample is" if trapped == 1 else f"{trapped} samples are"
         failures.append(f"{samples} misclassified, with 2 tau above K - 2 = {problem.classes - 2}")
-    held = (
-        "cross-entropy without offsets",
-        "d = K - 1 >= 3",
-        "every sample is well classified, or 2 tau <= K - 2",
+    placed = "every sample is well classified, or 2 tau <= K - 2"
+    return TheoremCheck.from_failures(
+        "F", ("cross-entropy without offsets", "d = K - 1 >= 3", placed), failures
     )
-    return TheoremCheck.from_failures("F", held, failures)
 
 
 def _at_the_edge(problem: UFMProblem) -> list[str]:
     """What Theorems E and F fail by, apart from temperatures."""
-    K, d = problem.classes, problem.dim
-    failures = []
-    if not problem.loss.facts(K).probability:
-        failures.append(f"the derivative of {problem.loss.name} is no softmax less the label")
+    K, d, failures = problem.classes, problem.dim, softmax_failures(problem)
     if d != K - 1:
         failures.append(f"d={d} is not K - 1={K - 1}")
     elif d < 3:

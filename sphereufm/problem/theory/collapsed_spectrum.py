@@ -39,11 +39,10 @@ if TYPE_CHECKING:
 
 
 def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
-    """Horizontal eigenvalues of the Hessian at neural collapse, ascending, with their multiplicities.
+    """Horizontal eigenvalues of cross-entropy's Hessian at neural collapse, ascending, with their multiplicities.
 
-    ``problem``: balanced, equal weights, ``d >= K - 1``, cross-entropy.  Result: equal values from different
-    pieces are not joined.  Multiplicities sum to the dimension of the manifold less that of the orbit.
-    Raises InvalidInputError if the problem is not balanced, or ``d < K - 1``.
+    Equal values from different pieces are not joined.  Multiplicities sum to the dimension of the manifold less that of
+    the orbit.  Raises InvalidInputError if the problem is not balanced, or ``d < K - 1``.
     """
     if not problem.is_balanced or problem.dim < problem.classes - 1:
         raise InvalidInputError(
@@ -66,14 +65,10 @@ def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
     ]
     off = kappa * (e - gK) / np.sqrt(n)
     low = kappa * (e + gK) / n
-    pieces += _pair(kappa * (e + gK), off, low, K * (K - 3) // 2)
-    if K > 2:
-        top = kappa * (e + gK - e * p * K * (K - 2) / (K - 1))
-        pieces += _pair(top, off / (K - 1), low, K - 1)
+    standard = kappa * (e + gK - e * p * K * (K - 2) / (K - 1))
+    for top, side, count in (
+        (kappa * (e + gK), off, K * (K - 3) // 2),
+        (standard, off / (K - 1), (K - 1) * (K > 2)),
+    ):
+        pieces += [(value, count) for value in np.linalg.eigvalsh([[top, side], [side, low]])]
     return sorted((float(value), count) for value, count in pieces if count > 0)
-
-
-def _pair(top: float, off: float, low: float, count: int) -> list[tuple[float, int]]:
-    """Both eigenvalues of a symmetric 2 x 2 matrix, each ``count`` times."""
-    values = np.linalg.eigvalsh([[top, off], [off, low]])
-    return [(float(values[0]), count), (float(values[1]), count)]

@@ -14,7 +14,7 @@ smoothing that is ``tau <w_y - w_j, h_i> = delta`` for all ``j != y``; it needs 
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,26 +41,17 @@ _NO_EXCESS = 1e-17
 
 
 def family_name(problem: UFMProblem, X: Array, cost: float) -> str | None:
-    """Name of the family that a critical point belongs to, None for an isolated orbit.
+    """The family of a critical point ``X``, shape ``(r, M)``, to the search's tolerance; None for an isolated orbit.
 
-    ``X``, shape ``(r, M)``: a critical point to the search's tolerance.  Returns ``"collapsed-classifiers"``,
-    or ``"least-loss-k"`` with the family's dimension ``k`` modulo rotations.
-
-    Notes
-    -----
-    The test asks for coincident classifiers and for the family's cost, so that the nearly collapsed points that
-    abound at large ``tau`` (some pairs of columns coincide, not all classifiers) are not taken for members.
+    Returns ``"collapsed-classifiers"``, or ``"least-loss-k"`` with the family's dimension ``k`` modulo rotations.  All
+    classifiers have to coincide, and the cost to be the family's, so that the nearly collapsed points that abound at
+    large ``tau`` are not taken for members.
     """
     facts = problem.loss.facts(problem.classes)
-    reach = math.inf if problem.bias else problem.tau * (1.0 + FAMILY_COST)
-    if (
-        0.0 < facts.vanishes_from <= reach
-        and math.isfinite(facts.vanishes_from)
-        and problem.spheres.dimension
-    ):
-        excess = float(problem.in_dimension(X.shape[0]).at(X).excess)
+    reach = sys.float_info.max if problem.bias else problem.tau * (1.0 + FAMILY_COST)
+    if 0.0 < facts.vanishes_from <= reach and problem.spheres.dimension:
         dimension = _least_loss_dimension(problem, facts)
-        if excess <= _NO_EXCESS and dimension > 0:
+        if dimension > 0 and problem.in_dimension(X.shape[0]).at(X).excess <= _NO_EXCESS:
             return f"{LEAST_LOSS}-{dimension}"
     W = X[:, : problem.classes]
     apart = np.abs(W - W[:, :1]).max()

@@ -40,11 +40,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.problem import kernels
-from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
-from sphereufm.problem.losses.logits import exp_remainder
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.logits import exp_remainder, set_own, subtract_own
 from sphereufm.problem.theory.theorems import global_minimum
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
 _EPS = sys.float_info.epsilon
 # a smaller positive value has lost digits, so nothing below it is claimed
 _SMALLEST = sys.float_info.min
-_DENSE_LIMIT = 600
 # share of |g_i| added to |W g_i| in squares, so that a sample without pull can be divided by
 _LEAST_PULL = 1e-8
 _SERIES_LIMIT = 0.02
@@ -91,9 +89,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     >>> optimality_gap(problem, problem.spheres.random_point(0)).method
     'closed-form'
     """
-    X = problem.check_point(X)
-    if X.ndim != 2:
-        raise InvalidInputError(f"X has shape {X.shape}; the gap is given for one point (d, M) at a time")
+    X = problem.check_one_point(X)
     bounds: dict[str, float] = {}
     facts = problem.loss.facts(problem.classes)
     if math.isfinite(facts.floor):
@@ -128,11 +124,11 @@ def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
     rest = 0.0
     # margins as they are on the logits: a constant added to all of them cancels
     bias = problem.at(X).bias
-    plain = kernels.forward(PLAIN, X[:, :K], X[:, K:], problem.tau, problem.blocks, bias=bias)
-    for term, block in zip(plain, problem.blocks, strict=True):
-        assert term.E is not None
-        x = np.asarray(term.E + K * problem.tau / (K - 1))
-        x.reshape(-1)[block.flat] = 0.0
+    for block in problem.blocks:
+        x = subtract_own(kernels.logits(X[:, :K], X[:, K:], block, bias), block.flat) + K * problem.tau / (
+            K - 1
+        )
+        set_own(x, block.flat, 0.0)
         u = q * np.expm1(x).sum(axis=0) / (K - 1)
         rest += float(block.weights @ (q * exp_remainder(x).sum(axis=0) / (K - 1) + _log_remainder(u)))
     return q * problem.tau * K / (K - 1) * _alignment_defect(problem, X) + rest
@@ -147,12 +143,8 @@ def _alignment_defect(problem: UFMProblem, X: Array) -> float:
     # a classifier at the mean points nowhere; its r = 0 removes it from the sum
     m = centred / np.where(r == 0.0, 1.0, r)
     spread = (float(np.square(mean).sum()) + float(np.square(r - r.mean()).mean())) / (1.0 + float(r.mean()))
-    total = 0.0
-    for block in problem.blocks:
-        y = problem.labels[block.samples]
-        off = np.square(H[:, block.samples] - m[:, y]).sum(axis=0)
-        total += 0.5 * float((block.weights * r[y]) @ off)
-    return spread + total
+    off = np.square(H - m[:, problem.labels]).sum(axis=0)
+    return spread + 0.5 * float((problem.weights * r[problem.labels]) @ off)
 
 
 def _log_remainder(u: Array) -> Array:
@@ -172,10 +164,8 @@ def _multiplier_gap(problem: UFMProblem, X: Array, cost: float) -> float | None:
         # far from a minimiser, or all classifiers equal: the Gram matrix I knows more than theirs
         bound = min(bound, _lifted_gap(point, np.eye(problem.classes)))
     S = point.multiplier_matrix
-    # eigenvalues of the whole matrix are worth their time only where they may say more than the bound
-    if S.size > _DENSE_LIMIT or not S.is_psd(2.0 * bound / S.size):
-        return bound
-    return min(bound, float(S.guaranteed_decrease()))
+    may_say_more = S.is_small and S.is_psd(2.0 * bound / S.size)
+    return min(bound, S.guaranteed_decrease()) if may_say_more else bound
 
 
 def _lifted_gap(point: UFMEvaluation, V: Array) -> float:

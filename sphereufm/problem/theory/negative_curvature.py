@@ -30,10 +30,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array, project, tangent_norm
 from sphereufm.geometry.tangent_spaces import tangent_bases
-from sphereufm.problem.multipliers import MultiplierMatrix
 
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 _Case: TypeAlias = Literal["A", "B", "invertible", "edge", "turning"]
 
 _EPS = sys.float_info.epsilon
-_DENSE_LIMIT = 600
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,111 +68,102 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     >>> found.case, round(found.curvature, 4)
     ('B', -0.5)
     """
-    facts = problem.loss.facts(problem.classes)
+    facts, point = problem.loss.facts(problem.classes), problem.at(problem.check_one_point(X))
     directions = [rank_deficient_direction, collapsed_direction if facts.probability else turning_direction]
     if facts.shift_invariant:
         directions.append(invertible_direction)
     if problem.dim == problem.classes - 1 and facts.probability:
         directions.append(edge_direction)
-    tried = [direction(problem, X) for direction in directions]
+    tried = [direction(point) for direction in directions]
     negative = [found for found in tried if found is not None and found.curvature < -found.rounding]
     return min(negative, key=lambda found: found.curvature, default=None)
 
 
-def collapsed_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Direction of case A, with ``t`` from the least eigenvector of the form in ``(u_k, v_i)``.
+def collapsed_direction(point: UFMEvaluation) -> DescentDirection | None:
+    """Case A, with ``t`` from the least eigenvector of the form in ``(u_k, v_i)``; None for ``d < 3``.
 
-    Defined at every point of ``d >= 3``; its curvature is sure to be negative where all classifiers are equal.
-    Class, sample and ``b`` are chosen to make it so.
-
-    Returns ``None`` for ``d < 3``.
+    Its curvature is sure to be negative where all classifiers are equal; class, sample and ``b`` are chosen to make it
+    so.
     """
-    point = _single_point(problem, X)
+    problem, G = point.problem, point.G
     if problem.dim < 3:
         return None
-    G = point.G
     i = np.abs(G).argmax(axis=1)
     pull = G[np.arange(problem.classes), i]
     # least eigenvalue of [[-alpha_k, G_ki], [G_ki, 0]], the form where b is orthogonal to all features
     k = int(np.argmin(-point.alpha - np.hypot(point.alpha, 2.0 * pull)))
-    b = _flattest_direction(point, G[k], k, problem.classes + int(i[k]))
+    b = _flattest_direction(point, k, problem.classes + int(i[k]))
     pair = np.zeros((2, *problem.shape))
     pair[0, :, k] = pair[1, :, problem.classes + i[k]] = b
     return _direction("A", point, _least_in_plane(point, pair))
 
 
-def rank_deficient_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Direction ``a c^T`` of case B: ``c`` the least eigenvector of ``S``, ``a`` the least singular vector of ``X``.
+def rank_deficient_direction(point: UFMEvaluation) -> DescentDirection | None:
+    """Case B: ``c`` the least eigenvector of ``S``, ``a`` the least singular vector of ``X``; None for ``d = 1``.
 
-    Where the columns of ``X`` span ``R^d``, ``a`` is not orthogonal to them and the tangent part is taken; the
-    curvature is then not ``c^T S c``, but it is still the curvature that is reported.
-
-    Returns ``None`` where the tangent part vanishes (``d = 1``).
+    Where the columns of ``X`` span ``R^d`` the tangent part is taken; the curvature is then not ``c^T S c``.
     """
-    point = _single_point(problem, X)
-    left = np.linalg.svd(point.X, full_matrices=problem.dim > point.X.shape[1])[0]
-    return _direction("B", point, np.outer(left[:, -1], _least_eigenvector(point.multiplier_matrix)))
+    left = np.linalg.svd(point.X, full_matrices=point.problem.dim > point.X.shape[1])[0]
+    c = point.multiplier_matrix.least_eigenvector()
+    return _direction("B", point, np.outer(left[:, -1], c))
 
 
-def invertible_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+def invertible_direction(point: UFMEvaluation) -> DescentDirection | None:
     """The sample with the largest ``beta_i`` moves alone, along ``v_i`` with ``W^T v_i`` a multiple of 1.
 
     In the invertible branch of Theorem S, ``d = K``, that is ``W^{-T} 1``, which is tangent at critical points; where
-    columns of ``W`` are dependent it is normal to their span.  In floats the last singular vector of both conditions.
-    None for ``d < K``, or where the tangent part vanishes.
+    columns of ``W`` are dependent it is normal to their span.  None for ``d < K``.
     """
-    point = _single_point(problem, X)
-    if problem.dim < problem.classes:
-        return None
-    U = np.zeros(problem.shape)
-    column = problem.classes + int(point.beta.argmax())
-    U[:, column] = _unseen(point, X[:, column], point.W.mean(axis=1))
-    return _direction("invertible", point, U)
-
-
-def _unseen(point: UFMEvaluation, h: Array, mean: Array) -> Array:
-    """Unit ``v`` as orthogonal as can be to ``h`` and to all ``w_k - mean``."""
-    conditions = np.concatenate([(point.W - mean[:, None]).T, h[None]])
-    return np.asarray(np.linalg.svd(conditions)[2][-1])
-
-
-def edge_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Direction of Theorem E: the feature with the largest ``beta_i`` moves along its block's least eigenvector.
-
-    For cross-entropy, where ``G`` gives the probabilities; ``None`` for ``d = 1``.
-    """
-    point = _single_point(problem, X)
-    if problem.dim < 2:
+    if point.problem.dim < point.problem.classes:
         return None
     i = int(point.beta.argmax())
-    column = problem.classes + i
-    temperature = problem.tau * float(1 if problem.exact_rates is None else problem.exact_rates[i])
-    p = point.G[:, i] / (temperature * problem.weights[i])
+    return _direction("invertible", point, _moved(point, i, _unseen(point, i, point.W.mean(axis=1))))
+
+
+def edge_direction(point: UFMEvaluation) -> DescentDirection | None:
+    """The feature with the largest ``beta_i`` moves along its block's least eigenvector; None for ``d = 1``.
+
+    For cross-entropy, where ``G`` gives the probabilities.
+    """
+    problem, i = point.problem, int(point.beta.argmax())
+    if problem.dim < 2:
+        return None
+    p = point.G[:, i] / (problem.temperatures[i] * problem.weights[i])
     p[problem.labels[i]] += 1.0
     centred = point.W - (point.W @ p)[:, None]
-    R = tangent_bases(X[:, [column]])[0]
-    U = np.zeros(problem.shape)
-    U[:, column] = R @ np.linalg.eigh(R.T @ (centred * p) @ centred.T @ R)[1][:, 0]
-    return _direction("edge", point, U)
+    R = tangent_bases(point.H[:, [i]])[0]
+    v = R @ np.linalg.eigh(R.T @ (centred * p) @ centred.T @ R)[1][:, 0]
+    return _direction("edge", point, _moved(point, i, v))
 
 
-def turning_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
+def turning_direction(point: UFMEvaluation) -> DescentDirection | None:
     """Direction of Theorem C: the sample of least ``|beta_i|`` for its pull turns unseen by the logits."""
-    point = _single_point(problem, X)
-    pull = np.abs(point.G).max(axis=0)
-    i = int((np.abs(point.beta) / np.maximum(pull, np.finfo(np.float64).tiny)).argmin())
-    k, column = int(np.abs(point.G[:, i]).argmax()), problem.classes + i
-    means = [np.zeros(problem.dim)]
-    if problem.loss.facts(problem.classes).shift_invariant:
+    size = np.abs(point.G)
+    i = int((np.abs(point.beta) / np.maximum(size.max(axis=0), np.finfo(np.float64).tiny)).argmin())
+    k = int(size[:, i].argmax())
+    means = [np.zeros(point.problem.dim)]
+    if point.problem.loss.facts(point.problem.classes).shift_invariant:
         means.append(point.W.mean(axis=1))
     tried = []
     for mean in means:
-        v = _unseen(point, X[:, column], mean)
-        pair = np.zeros((2, *problem.shape))
-        pair[0, :, k] = v - (mean @ v) * X[:, k]
-        pair[1, :, column] = v
-        tried.append(_direction("turning", point, _least_in_plane(point, project(X, pair))))
+        v = _unseen(point, i, mean)
+        pair = np.stack([np.zeros(point.X.shape), _moved(point, i, v)])
+        pair[0, :, k] = v - (mean @ v) * point.X[:, k]
+        tried.append(_direction("turning", point, _least_in_plane(point, project(point.X, pair))))
     return min((found for found in tried if found), key=lambda found: found.curvature, default=None)
+
+
+def _unseen(point: UFMEvaluation, i: int, mean: Array) -> Array:
+    """Unit ``v`` as orthogonal as can be to ``h_i`` and to all ``w_k - mean``: the last singular vector."""
+    conditions = np.concatenate([(point.W - mean[:, None]).T, point.H[:, i][None]])
+    return np.asarray(np.linalg.svd(conditions)[2][-1])
+
+
+def _moved(point: UFMEvaluation, i: int, v: Array) -> Array:
+    """One feature moves alone."""
+    U = np.zeros(point.X.shape)
+    U[:, point.problem.classes + i] = v
+    return U
 
 
 def _least_in_plane(point: UFMEvaluation, pair: Array) -> Array:
@@ -183,14 +171,6 @@ def _least_in_plane(point: UFMEvaluation, pair: Array) -> Array:
     form = np.einsum("pdm,qdm->pq", pair, point.hessian_product(pair))
     weights = np.linalg.eigh(0.5 * (form + form.T))[1][:, 0]
     return np.asarray(np.einsum("p,pdm->dm", weights, pair))
-
-
-def _single_point(problem: UFMProblem, X: Array) -> UFMEvaluation:
-    """Evaluate at one checked point."""
-    X = problem.check_point(X)
-    if X.ndim != 2:
-        raise InvalidInputError(f"X has shape {X.shape}; give one point (d, M) at a time")
-    return problem.at(X)
 
 
 def _direction(case: _Case, point: UFMEvaluation, U: Array) -> DescentDirection | None:
@@ -209,28 +189,10 @@ def _direction(case: _Case, point: UFMEvaluation, U: Array) -> DescentDirection 
     return DescentDirection(case=case, U=tangent, curvature=curvature, rounding=rounding)
 
 
-def _flattest_direction(point: UFMEvaluation, G_k: Array, k: int, column: int) -> Array:
+def _flattest_direction(point: UFMEvaluation, k: int, column: int) -> Array:
     """Unit ``b`` orthogonal to ``w_k`` and to a feature column, with the least loss curvature along ``u_k = b``."""
-    tau = np.concatenate([np.broadcast_to(b.temperatures, b.labels.shape) for b in point.problem.blocks])
-    q = np.abs(G_k) / (tau * point.problem.weights)
+    tau, size = point.problem.temperatures, np.abs(point.G[k])
     # tau^2 omega_i p_k (1 - p_k) is tau |G_ki| (1 - q_i) for the own class and for the others too
-    curved = (point.H * (tau * np.abs(G_k) * (1.0 - q))) @ point.H.T
+    curved = (point.H * (tau * size * (1.0 - size / (tau * point.problem.weights)))) @ point.H.T
     frame = np.linalg.qr(point.X[:, [k, column]], mode="complete")[0][:, 2:]
-    flattest: Array = frame @ np.linalg.eigh(frame.T @ curved @ frame)[1][:, 0]
-    return flattest
-
-
-def _least_eigenvector(S: MultiplierMatrix) -> Array:
-    """Eigenvector of the least eigenvalue of ``S``: dense when small, else from the ``K x K`` Schur complement."""
-    if S.size <= _DENSE_LIMIT:
-        vectors: Array = np.linalg.eigh(S.dense())[1]
-        return vectors[:, 0]
-    c: Array = np.zeros(S.size)
-    shift = -S.min_eigenvalue()
-    if not shift > S.beta.max():
-        c[S.alpha.size + int(S.beta.argmax())] = 1.0
-        return c
-    c[: S.alpha.size] = np.linalg.eigh(S.schur_complement(shift))[1][:, 0]
-    c[S.alpha.size :] = -(S @ c)[S.alpha.size :] / (shift - S.beta)
-    c /= np.linalg.norm(c)
-    return c
+    return np.asarray(frame @ np.linalg.eigh(frame.T @ curved @ frame)[1][:, 0])

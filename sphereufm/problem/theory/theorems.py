@@ -47,12 +47,8 @@ class TheoremCheck:
     @classmethod
     def from_failures(cls, name: str, hypotheses: tuple[str, ...], failures: Sequence[str]) -> TheoremCheck:
         """The check of a theorem that applies unless something fails."""
-        return cls(
-            name=name,
-            applies=not failures,
-            reasons=tuple(failures),
-            hypotheses=() if failures else hypotheses,
-        )
+        held = () if failures else hypotheses
+        return cls(name=name, applies=not failures, reasons=tuple(failures), hypotheses=held)
 
 
 def theorem_s(problem: UFMProblem) -> TheoremCheck:
@@ -69,14 +65,17 @@ def theorem_s(problem: UFMProblem) -> TheoremCheck:
     >>> theorem_s(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)).reasons
     ('d=2 is below max(K, 3)=3',)
     """
-    K, d = problem.classes, problem.dim
-    least = max(K, 3)
-    failures = []
-    if not problem.loss.facts(K).probability:
-        failures.append(f"the derivative of {problem.loss.name} is no softmax less the label")
-    if d < least:
-        failures.append(f"d={d} is below max(K, 3)={least}")
+    failures, least = softmax_failures(problem), max(problem.classes, 3)
+    if problem.dim < least:
+        failures.append(f"d={problem.dim} is below max(K, 3)={least}")
     return TheoremCheck.from_failures("S", ("cross-entropy", "d >= max(K, 3)"), failures)
+
+
+def softmax_failures(problem: UFMProblem) -> list[str]:
+    """What fails where a theorem needs derivatives ``p - e_y``."""
+    if problem.loss.facts(problem.classes).probability:
+        return []
+    return [f"the derivative of {problem.loss.name} is no softmax less the label"]
 
 
 def published_theorem(problem: UFMProblem) -> TheoremCheck:
@@ -94,8 +93,7 @@ def published_theorem(problem: UFMProblem) -> TheoremCheck:
         failures.append(f"d={d} is not above K={K}")
     if problem.exact_tau >= limit:
         failures.append(f"tau={problem.tau} is not below 2 (d - 2) / (1 + (K mod 2) / K) = {limit}")
-    name = "Yaras et al. 2022, as commonly quoted"
-    return TheoremCheck.from_failures(name, (), failures)
+    return TheoremCheck.from_failures("Yaras et al. 2022, as commonly quoted", (), failures)
 
 
 def has_equal_class_weights(problem: UFMProblem) -> bool:
@@ -129,8 +127,7 @@ def global_minimum(problem: UFMProblem) -> float | None:
     known = getattr(problem.loss, "balanced_minimum", None)
     if known is None or not _minimum_may_be_known(problem):
         return None
-    least: float | None = known(problem.classes, problem.dim, problem.exact_tau)
-    return least
+    return known(problem.classes, problem.dim, problem.exact_tau)
 
 
 def log_global_minimum(problem: UFMProblem) -> float | None:
