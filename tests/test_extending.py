@@ -24,8 +24,8 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.problem.losses import registry
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy, softmax_curvature
 from sphereufm.problem.losses.interface import LogitTerms, LossFacts
+from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.line_search import armijo_search
-from sphereufm.solvers.strategy import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class PlainDescent:
 
 @dataclass(eq=False)
 class PlainRun:
-    """Remembers nothing, so there is nothing to keep or to forget."""
+    """Remembers nothing."""
 
     oracle: Any
 
@@ -76,10 +76,6 @@ class PlainRun:
             self.oracle, points, ray, 1.0 / np.maximum(ray.longest, 1e-300), points.cost, 0.2
         )
         return Step(found.points, found.failed, found.non_finite)
-
-    def keep(self, rows): ...
-
-    def forget(self, rows): ...
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from sphereufm.solvers.result import History as History
 from sphereufm.solvers.result import Progress as Progress
 from sphereufm.solvers.result import Settings as Settings
 from sphereufm.solvers.result import SolverResult as SolverResult
+from sphereufm.solvers.result import StopReason as StopReason
 from sphereufm.solvers.solve import DEFAULT_SOLVER as DEFAULT_SOLVER
 from sphereufm.solvers.solve import SOLVERS as SOLVERS
 from sphereufm.solvers.solve import solve as solve
 from sphereufm.solvers.solve import solve_batch as solve_batch
-from sphereufm.solvers.stop import StopReason as StopReason
+from sphereufm.solvers.strategies import Solver as Solver
 from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic as AdaptiveCubic
 from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient as ConjugateGradient
 from sphereufm.solvers.strategies.lbfgs import LBFGS as LBFGS
@@ -26,4 +27,3 @@ from sphereufm.solvers.strategies.newton_polish import NewtonPolish as NewtonPol
 from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein as BarzilaiBorwein
 from sphereufm.solvers.strategies.steepest_descent import SteepestDescent as SteepestDescent
 from sphereufm.solvers.strategies.trust_region import TrustRegion as TrustRegion
-from sphereufm.solvers.strategy import Solver as Solver

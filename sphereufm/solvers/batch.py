@@ -1,11 +1,12 @@
-"""Arrays of a batch in one dataclass, the first axis its items: some of them taken, or put back.
+"""Structs of a batch: dataclasses whose arrays have one row an item; some items are taken, put back or cleared.
 
 Every array field is meant, so that none is forgotten when items stop.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +26,27 @@ def put(struct: _Struct, rows: NDArray[Any], other: _Struct) -> _Struct:
     for name, array in copies.items():
         array[rows] = getattr(other, name)
     return replace(struct, **copies)  # type: ignore[type-var]
+
+
+def keep(struct: Any, rows: NDArray[np.bool_]) -> None:
+    """Go on with some items, in place, in the structs within as well."""
+    _change(struct, lambda array: array[rows])
+
+
+def clear(struct: Any, rows: NDArray[np.bool_]) -> None:
+    """Zeros for some items, in place, in the structs within as well."""
+    _change(
+        struct, lambda array: np.where(rows.reshape(-1, *(1,) * (array.ndim - 1)), array.dtype.type(0), array)
+    )
+
+
+def _change(struct: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    for field in fields(struct):
+        value = getattr(struct, field.name)
+        if isinstance(value, np.ndarray):
+            setattr(struct, field.name, change(value))
+        elif is_dataclass(value):
+            _change(value, change)
 
 
 def _arrays(struct: Any) -> dict[str, NDArray[Any]]:

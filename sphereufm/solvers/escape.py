@@ -105,7 +105,7 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
     scale = point.gradient_scale
     unit = float(scale.max())
     root = np.sqrt(np.maximum(scale / unit, _INVARIANT))
-    space, only = Krylov((point.gradient / unit / root)[None]), np.array([0])
+    space, only = Krylov.of((point.gradient / unit / root)[None]), np.array([0])
 
     product, length = _scaled(point, 1.0 / root, unit), 0.0
     for size in range(1, _LANCZOS_STEPS + 1):
@@ -138,7 +138,7 @@ def _lanczos(
     point: Evaluation, root: Array, start: Array, share: float, afford: Callable[[], bool]
 ) -> Array | None:
     """Ritz vector of the least Ritz value if that is negative by a share of the largest."""
-    space, only = Krylov(start[None]), np.array([0])
+    space, only = Krylov.of(start[None]), np.array([0])
 
     product = _scaled(point, root, 1.0)
     last = bool(space.exhausted[0])

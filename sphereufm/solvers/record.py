@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.spheres import Array, column_lengths
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.oracle import Oracle, Points
 from sphereufm.solvers.result import Calls, History, Progress
 
 Callback = Callable[[Progress], object]
-# an iterate without its point, and its gap
-Entry: TypeAlias = tuple[Progress, float]
 
 
 class Clock:
@@ -44,12 +42,8 @@ class Clock:
 
 def frobenius(U: Array) -> float:
     """Frobenius norm that does not underflow in its squares."""
-    largest = float(np.abs(U).max())
-    if not np.isfinite(largest):
-        return np.inf
-    if largest == 0.0:
-        return 0.0
-    return largest * float(np.linalg.norm(U / largest))
+    norm = float(column_lengths(U.reshape(-1, 1))[0])
+    return norm if np.isfinite(norm) else np.inf
 
 
 def gap_at(problem: SphereProblem, X: Array) -> float:
@@ -67,15 +61,10 @@ class Watch:
     record: bool = False  #: whether to keep a history
     #: Whether Ctrl-C ends the run with its last iterate; else it ends what called, too.
     keeps_interrupted: bool = False
+    #: Iterates of each item without their points, and their gaps.
+    logs: dict[int, list[tuple[Progress, float]]] = field(default_factory=lambda: defaultdict(list))
 
-    def observe(
-        self,
-        oracle: Oracle,
-        points: Points,
-        iteration: int,
-        clock: Clock,
-        logs: list[list[Entry]],
-    ) -> NDArray[np.bool_]:
+    def observe(self, oracle: Oracle, points: Points, iteration: int, clock: Clock) -> NDArray[np.bool_]:
         """Look at every running item; returns where the callback asked to stop."""
         stop = np.zeros(oracle.items.size, dtype=bool)
         if self.callback is None and not self.record:
@@ -86,30 +75,31 @@ class Watch:
             if self.record:
                 gap = gap_at(oracle.problem, progress.X)
                 # iterates would take the memory of the whole way
-                logs[item].append((replace(progress, X=np.empty(0)), gap))
+                self.logs[item].append((replace(progress, X=np.empty(0)), gap))
             if self.callback is not None:
                 stop[row] = bool(self.callback(progress))
         clock.uncharged(now)
         return stop
 
-
-def history(log: list[Entry]) -> History:
-    """Columns of a log as arrays."""
-    seen, gaps = zip(*log, strict=True)
-    own = ("iteration", "cost", "gradient_norm", "relative_gradient_norm", "seconds")
-    columns = {name: np.array([getattr(each, name) for each in seen]) for name in own}
-    for kind in ("cost", "gradient", "hessian"):
-        columns[f"{kind}_calls"] = np.array([getattr(each.calls, kind) for each in seen])
-    return History(gap=np.array(gaps), **columns)
+    def history(self, item: int) -> History | None:
+        """Columns of an item's log as arrays, if there is one."""
+        if not self.record:
+            return None
+        seen, gaps = zip(*self.logs[item], strict=True)
+        own = ("iteration", "cost", "gradient_norm", "relative_gradient_norm", "seconds")
+        columns = {name: np.array([getattr(each, name) for each in seen]) for name in own}
+        for kind in ("cost", "gradient", "hessian"):
+            columns[f"{kind}_calls"] = np.array([getattr(each.calls, kind) for each in seen])
+        return History(gap=np.array(gaps), **columns)
 
 
 def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds: float) -> Progress:
     """One item as the callback sees it: plain units and the plain metric."""
-    item, unit = int(oracle.items[row]), float(oracle.unit[row])
+    unit = float(oracle.unit[row])
     X = points.X[row].view()
     X.flags.writeable = False
     return Progress(
-        item=item,
+        item=int(oracle.items[row]),
         iteration=iteration,
         X=X,
         cost=float(points.cost[row]) * unit,

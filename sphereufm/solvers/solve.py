@@ -16,13 +16,13 @@ from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.solvers.loop import run
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
+from sphereufm.solvers.strategies import Solver
 from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic
 from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient
 from sphereufm.solvers.strategies.lbfgs import LBFGS
 from sphereufm.solvers.strategies.newton_polish import NewtonPolish
 from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein, SteepestDescent
 from sphereufm.solvers.strategies.trust_region import TrustRegion
-from sphereufm.solvers.strategy import Solver
 from sphereufm.tolerances import OFF_SPHERE
 
 # unit to the precision of the starts themselves

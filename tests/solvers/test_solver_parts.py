@@ -197,7 +197,7 @@ def test_a_rejection_spends_no_hessian_product():
     points = oracle.at(problem.spheres.random_point(3, (1,)))
     strategy = TrustRegion().start(oracle, points)
     for _ in range(40):
-        waiting = bool(strategy.path.level[0] < strategy.path.radii.shape[1])
+        waiting = bool(strategy.path.level[0] > 0)
         before = problem.products
         moved = strategy.step(points).points
         if waiting:
@@ -210,26 +210,35 @@ def test_a_rejection_spends_no_hessian_product():
 def test_kept_steps_are_those_of_a_fresh_run_with_the_smaller_radius():
     oracle, points = oracle_at(PROBLEM, size=2)
     strategy = TrustRegion().start(oracle, points)
-    radius = np.full(2, 2.0)
-    rows = np.arange(2)
+    rows, radius = np.arange(2), np.full(2, 1.0)
+    strategy.radius = radius
     path = strategy._truncated_cg(points, rows, radius)
+    assert path.crossed.all()
     for level in range(4):
         fresh = strategy._truncated_cg(points, rows, radius / 4.0**level)
-        path.level[:] = level
-        assert np.allclose(path.current()[0], fresh.current()[0], atol=1e-12)
-        assert np.allclose(path.decrease[:, level], fresh.decrease[:, 0], rtol=1e-10)
+        path.level[:] = level + 1
+        for kept, expected in zip(path.current()[:3], fresh.current()[:3], strict=True):
+            assert np.allclose(kept, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_predicted_decrease_is_that_of_the_model():
+@pytest.mark.parametrize(("start", "radius"), [("random", 0.3), ("minimum", 1e3)])
+def test_predicted_decrease_is_that_of_the_model(start, radius):
     oracle, points = oracle_at(PROBLEM, size=2)
-    path = TrustRegion().start(oracle, points)._truncated_cg(points, np.arange(2), np.array([0.3, 5.0]))
-    for level in range(3):
-        path.level[:] = level
-        U = path.current()[0]
+    if start == "minimum":
+        # where the Hessian has no negative curvature, CG ends inside a large radius
+        points = oracle.at(
+            np.stack([solve(PROBLEM, rng=k, settings=Settings(tolerance=1e-3)).X for k in range(2)])
+        )
+    strategy = TrustRegion().start(oracle, points)
+    path = strategy._truncated_cg(points, np.arange(2), np.full(2, radius))
+    for level in range(3 if start == "random" else 1):
+        path.level[:] = level + 1
+        U, length, decrease, bounded = path.current()
         image = oracle.hessian(points, U, np.ones(2, dtype=bool))
         model = inner(points.gradient, U) + 0.5 * inner(U, image)
-        assert np.allclose(path.decrease[:, level], -model, rtol=1e-10)
-        assert np.allclose(np.sqrt(inner(U, U)), np.sqrt(path.squares[:, level]), rtol=1e-10)
+        assert np.allclose(decrease, -model, rtol=1e-10)
+        assert np.allclose(np.sqrt(inner(U, U)), length, rtol=1e-10)
+        assert (bounded == (start == "random")).all()
 
 
 def test_trust_region_converges_superlinearly():
@@ -252,7 +261,7 @@ def dense_operators(n, seed):
 
 def grown(g, product, sizes):
     """Spaces of the given sizes, grown together."""
-    space, sizes = Krylov(g), np.array(sizes)
+    space, sizes = Krylov.of(g), np.array(sizes)
     while (rows := np.flatnonzero((space.size < sizes) & ~space.exhausted)).size:
         space.grow(rows, product)
     return space

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, Rows
+from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.krylov import Krylov
 from sphereufm.solvers.strategies.trust_region import ACCEPT, try_step
-from sphereufm.solvers.strategy import Step
 
 _GOOD = 0.9
 _SHRINK = 0.1
@@ -37,57 +37,37 @@ class AdaptiveCubic:
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, points)
+        size = points.cost.size
+        never = np.zeros(size, dtype=np.intp)
+        return _Run(oracle, np.zeros(size), never, never > 0, Krylov.of(points.gradient))
 
 
+@dataclass(eq=False)
 class _Run:
-    """Regularisation (zero: not chosen yet) and Krylov space of each item."""
+    """Regularisation (zero: not chosen yet), rejections in a row, and Krylov space of each item."""
 
-    def __init__(self, oracle: Oracle, points: Points) -> None:
-        self.oracle = oracle
-        self.sigma = np.zeros(points.cost.size)
-        self.rejections = np.zeros(points.cost.size, dtype=np.intp)
-        self.space = Krylov(points.gradient)
-        # items that have left the point to which their space belongs
-        self.moved = np.zeros(points.cost.size, dtype=bool)
-        self.most = oracle.problem.spheres.dimension
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.sigma, self.rejections, self.moved = self.sigma[rows], self.rejections[rows], self.moved[rows]
-        self.space.keep(rows)
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.sigma[rows] = 0.0
-        self.rejections[rows] = 0
-        self.moved[rows] = True
+    oracle: Oracle
+    sigma: Array
+    rejections: NDArray[np.intp]
+    stayed: NDArray[np.bool_]  #: whether the item is still at the point to which its space belongs
+    space: Krylov
 
     def step(self, points: Points) -> Step:
         """Minimise each item's cubic model, and try the steps together."""
-        self._renew(points)
+        if (moved := np.flatnonzero(~self.stayed)).size:
+            self.space.begin(moved, points.gradient[moved])
+        # sigma |s|^2 is a gradient
+        self.sigma = np.where(self.sigma == 0.0, np.maximum(self.space.norm, 1e-300), self.sigma)
         U, decrease = self._model_steps(points)
-        tried = try_step(self.oracle, points, U, decrease)
-        if tried is None:
-            none = np.zeros(decrease.size, dtype=bool)
-            return Step(points, none, none)
-        trial, rho = tried
-        self.moved = accepted = rho > ACCEPT
+        trial, rho = try_step(self.oracle, points, U, decrease)
+        accepted = rho > ACCEPT
+        self.stayed = ~accepted
         factor = np.where(rho > _GOOD, _SHRINK, np.where(accepted, 1.0, _GROW))
         felt = np.where(accepted, 0.0, _FELT * self.space.largest(np.arange(decrease.size)))
         self.sigma = np.maximum(self.sigma * factor, np.maximum(felt, 1e-300))
         self.rejections = np.where(accepted, 0, self.rejections + 1)
         stalled = (self.rejections > _MOST_REJECTIONS) | ~(accepted | (decrease > 0.0))
         return Step(points.moved(accepted, trial), stalled, ~trial.finite)
-
-    def _renew(self, points: Points) -> None:
-        """Begin the spaces of items that have moved, and choose the regularisation of new ones."""
-        rows = np.flatnonzero(self.moved)
-        if rows.size:
-            self.space.begin(rows, points.gradient[rows])
-        # sigma |s|^2 is a gradient
-        first = np.maximum(self.space.norm, 1e-300)
-        self.sigma = np.where(self.sigma == 0.0, first, self.sigma)
 
     def _model_steps(self, points: Points) -> tuple[Array, Array]:
         """Approximate minimisers of the cubic models, and the decrease of their quadratic parts."""
@@ -100,7 +80,9 @@ class _Run:
         todo, product = np.flatnonzero(space.size), oracle.products(points)
         while todo.size:
             y, model, residual = space.cubic(todo, self.sigma[todo])
-            able = (space.size < self.most) & ~space.exhausted & oracle.affordable(3)
+            able = (
+                (space.size < self.oracle.problem.spheres.dimension) & ~space.exhausted & oracle.affordable(3)
+            )
             ended = (residual <= self._enough(points, todo, y)) | ~able[todo] | oracle.expired()
             done, todo = todo[ended], todo[~ended]
             if done.size:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.solvers.oracle import Oracle, Points, inner
+from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.line_search import wolfe_search
-from sphereufm.solvers.strategy import Step
 
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
@@ -35,24 +34,16 @@ class ConjugateGradient:
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, points)
+        return _Run(oracle, -points.gradient, np.zeros(points.cost.size))
 
 
+@dataclass(eq=False)
 class _Run:
-    """Direction of each item, and the decrease of its last step to first order (zero: none yet)."""
+    """Direction of each item, and the decrease of its last step to first order (zero: none is known)."""
 
-    def __init__(self, oracle: Oracle, points: Points) -> None:
-        self.oracle = oracle
-        self.direction = -points.gradient
-        self.last = np.zeros(points.cost.size)
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.direction, self.last = self.direction[rows], self.last[rows]
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.last[rows] = 0.0
+    oracle: Oracle
+    direction: Array
+    last: Array
 
     def step(self, points: Points) -> Step:
         """Search along the conjugate direction, then update it."""
@@ -65,10 +56,9 @@ class _Run:
         guess = np.minimum(self.last / np.minimum(ray.slope, -1e-300), _LONGEST_MOVE / longest)
         first = np.where(fresh, _FIRST_MOVE / longest, guess)
         found = wolfe_search(self.oracle, points, ray, first, _SIGMA)
-        failed = found.failed
-        self.last = np.where(failed, 0.0, found.t * ray.slope)
+        self.last = np.where(found.failed, 0.0, found.t * ray.slope)
         self.direction = self._next(points, found.points)
-        return Step(found.points, failed & fresh, found.non_finite)
+        return Step(found.points, found.failed & fresh, found.non_finite)
 
     def _next(self, old: Points, new: Points) -> Array:
         """Hager-Zhang direction, or the negative gradient where that is no descent direction."""

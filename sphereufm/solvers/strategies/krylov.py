@@ -23,7 +23,9 @@ N. Agarwal, N. Boumal, B. Bullins, C. Cartis, *Adaptive regularization with cubi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,27 +39,28 @@ _SECULAR_STEPS = 60
 _FIRST_ROOM = 8
 
 
+@dataclass(slots=True, eq=False)
 class Krylov:
-    """Orthonormal bases that grow by one Hessian product at a time.
+    """Orthonormal bases that grow by one Hessian product at a time."""
 
-    * ``size``, shape ``(B,)``: dimension of each space.
-    * ``norm``, shape ``(B,)``: norm of each gradient.
-    * ``exhausted``, shape ``(B,)``: whether a space is invariant and cannot grow.
-    """
+    basis: Array  #: shape ``(B, room, d M)``
+    #: ``diagonal`` and ``off``, shape ``(B, room)``: entries of ``T``.
+    diagonal: Array
+    off: Array
+    size: NDArray[np.intp]  #: shape ``(B,)``: dimension of each space
+    norm: Array  #: shape ``(B,)``: norm of each gradient
+    exhausted: NDArray[np.bool_]  #: shape ``(B,)``: whether a space is invariant and cannot grow
+    shape: tuple[int, ...]  #: of a tangent vector
 
-    def __init__(self, gradient: Array) -> None:
-        size, *self.shape = gradient.shape
-        length = self.shape[0] * self.shape[1]
-        self.basis = np.zeros((size, _FIRST_ROOM, length))
-        self.diagonal, self.off = np.zeros((size, _FIRST_ROOM)), np.zeros((size, _FIRST_ROOM))
-        self.size, self.norm = np.zeros(size, dtype=np.intp), np.zeros(size)
-        self.exhausted = np.zeros(size, dtype=bool)
-        self.begin(np.arange(size), gradient)
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.basis, self.diagonal, self.off = self.basis[rows], self.diagonal[rows], self.off[rows]
-        self.size, self.norm, self.exhausted = self.size[rows], self.norm[rows], self.exhausted[rows]
+    @classmethod
+    def of(cls, gradient: Array) -> Krylov:
+        """Empty spaces of gradients, shape (B, d, M)."""
+        B, *shape = gradient.shape
+        basis, diagonal, off = (np.zeros((B, _FIRST_ROOM, *each)) for each in ((math.prod(shape),), (), ()))
+        size = np.zeros(B, dtype=np.intp)
+        space = cls(basis, diagonal, off, size, np.zeros(B), size > 0, tuple(shape))
+        space.begin(np.arange(B), gradient)
+        return space
 
     def begin(self, rows: Rows, gradient: Array) -> None:
         """Start the spaces of some items afresh, from their gradients, shape (b, d, M)."""
@@ -73,11 +76,7 @@ class Krylov:
         return np.maximum(np.abs(self.diagonal[rows]).max(axis=1), self.off[rows].max(axis=1))
 
     def grow(self, rows: Rows, product: Callable[[Rows, Array], Array]) -> None:
-        """Add one dimension to the spaces of some items, none of which is exhausted.
-
-        ``rows``, shape ``(b,)``; ``product``: Hessian products ``product(rows, U)``, ``U`` of shape (b, d,
-        M).
-        """
+        """Add one dimension to the spaces of some items, none of which is exhausted, by products with ``(rows, U)``."""
         size = self.size[rows]
         Q = self._vectors(rows, int(size.max()) + 1)
         last = Q[np.arange(rows.size), size]
@@ -148,12 +147,9 @@ class Krylov:
 
     def _make_room(self, count: int) -> None:
         """Double the room for vectors where it is too small."""
-        room = self.basis.shape[1]
-        if count <= room:
-            return
-        self.basis, self.diagonal, self.off = (
-            np.concatenate([old, np.zeros_like(old)], axis=1) for old in (self.basis, self.diagonal, self.off)
-        )
+        if count > self.basis.shape[1]:
+            old = self.basis, self.diagonal, self.off
+            self.basis, self.diagonal, self.off = (np.concatenate([x, np.zeros_like(x)], axis=1) for x in old)
 
 
 def _secular_solution(values: Array, c: Array, sigma: Array) -> Array:

@@ -22,15 +22,16 @@ Math. Program. 1994.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.errors import check_integer
 from sphereufm.geometry.spheres import Array, project
+from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, inner
+from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.line_search import wolfe_search
-from sphereufm.solvers.strategy import Step
 
 # longest move of a column in the first step, and in any first trial, before retraction
 _FIRST_MOVE = 0.3
@@ -53,43 +54,37 @@ class LBFGS:
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, points, self.memory)
+        (B, d, M), m = points.X.shape, self.memory
+        pairs, gram = np.zeros((B, 2 * m, d * M)), np.zeros((B, 2 * m, 2 * m))
+        return _Run(oracle, m, pairs, gram, seen=np.zeros((B, 2 * m, 1)), gamma=np.zeros(B))
 
 
+@dataclass(eq=False)
 class _Run:
     """Pairs of each item in a ring of slots; a slot without a pair holds zeros."""
 
-    def __init__(self, oracle: Oracle, points: Points, memory: int) -> None:
-        B, d, M = points.X.shape
-        self.oracle = oracle
-        self.memory = memory
-        self.pairs = np.zeros((B, 2 * memory, d * M))
-        self.gram = np.zeros((B, 2 * memory, 2 * memory))
-        # pairs times the gradient at the current point
-        self.seen = np.zeros((B, 2 * memory, 1))
-        self.gamma = np.zeros(B)
-        self.slot = 0
-        self.ring = np.arange(memory)
-        # older[slot][i, j]: whether slot i is not younger than slot j when the next pair goes to ``slot``
-        age = (self.ring - self.ring[:, None]) % memory
-        self.older = (age[:, :, None] <= age[:, None, :]).astype(np.float64)
+    oracle: Oracle
+    memory: int
+    pairs: Array
+    gram: Array
+    seen: Array  #: pairs times the gradient at the current point
+    gamma: Array
+    slot: int = 0
 
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        self.pairs, self.gram, self.gamma = self.pairs[rows], self.gram[rows], self.gamma[rows]
-        self.seen = self.seen[rows]
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        self.pairs[rows] = 0.0
-        self.gram[rows] = 0.0
-        self.seen[rows] = 0.0
-        self.gamma[rows] = 0.0
+    @cached_property
+    def older(self) -> Array:
+        """``older[slot][i, j]``: whether slot i is not younger than slot j when the next pair goes to ``slot``."""
+        ring = np.arange(self.memory)
+        age = (ring - ring[:, None]) % self.memory
+        return (age[:, :, None] <= age[:, None, :]).astype(np.float64)
 
     def step(self, points: Points) -> Step:
+        """Search along the quasi-Newton direction, then keep the pair."""
         ray = self.oracle.ray(points, self._direction(points))
         fresh = self.gamma == 0.0
         lost = ~(ray.slope < 0.0) & ~fresh
         if lost.any():
-            self.forget(lost)
+            batch.clear(self, lost)
             return Step(points, np.zeros_like(lost), np.zeros_like(lost))
         longest = np.maximum(ray.longest, 1e-300)
         first = np.where(fresh, _FIRST_MOVE / longest, np.minimum(1.0, _LONGEST_MOVE / longest))
@@ -97,7 +92,7 @@ class _Run:
         failed = found.failed
         self._store(points, found.points)
         if failed.any():
-            self.forget(failed)
+            batch.clear(self, failed)
         return Step(found.points, failed & fresh, found.non_finite)
 
     def _direction(self, points: Points) -> Array:
@@ -117,9 +112,10 @@ class _Run:
         """
         m = self.memory
         R = self.gram[:, :m, m:] * self.older[self.slot]
-        diagonal = R[:, self.ring, self.ring]
+        ring = np.arange(m)
+        diagonal = R[:, ring, ring]
         # an empty slot has no curvature; one on the diagonal keeps R invertible and contributes nothing
-        R[:, self.ring, self.ring] = np.where(diagonal > 0.0, diagonal, 1.0)
+        R[:, ring, ring] = np.where(diagonal > 0.0, diagonal, 1.0)
         inverse = np.linalg.inv(R)
         seen = self.seen
         w = inverse @ seen[:, :m]
@@ -141,10 +137,7 @@ class _Run:
             s[~good] = 0.0
             y[~good] = 0.0
         self.gamma = np.where(good, curvature / np.where(good, square, 1.0), self.gamma)
-        replaced = np.stack(
-            [s.reshape(s.shape[0], -1), y.reshape(s.shape[0], -1), new.gradient.reshape(s.shape[0], -1)],
-            axis=1,
-        )
+        replaced = np.stack([s, y, new.gradient], axis=1).reshape(s.shape[0], 3, -1)
         self.pairs[:, [slot, m + slot]] = replaced[:, :2]
         # one pass over the pairs for all three
         products = self.pairs @ replaced.transpose(0, 2, 1)

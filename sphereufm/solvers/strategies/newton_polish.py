@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points
+from sphereufm.solvers.strategies import Step, Strategy
 from sphereufm.solvers.strategies.krylov import Krylov
+from sphereufm.solvers.strategies.line_search import Search
 from sphereufm.solvers.strategies.trust_region import TrustRegion
-from sphereufm.solvers.strategy import Step, Strategy
 
 # relative gradient norm below which Newton steps are taken
 _NEAR = 1e-2
@@ -42,51 +42,29 @@ class NewtonPolish:
         return _Run(oracle, TrustRegion().start(oracle, points))
 
 
+@dataclass(eq=False)
 class _Run:
     """Newton remembers nothing; the trust region does."""
 
-    def __init__(self, oracle: Oracle, far: Strategy) -> None:
-        self.oracle, self.far = oracle, far
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.far.keep(rows)
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.far.forget(rows)
+    oracle: Oracle
+    far: Strategy
 
     def step(self, points: Points) -> Step:
         """One Newton step for each item once all are near, halved until the relative gradient norm falls."""
         if (points.relative_norm > _NEAR).any():
             return self.far.step(points)
-        self.far.forget(np.ones(points.cost.size, dtype=bool))
-        size = points.cost.size
+        self.far = TrustRegion().start(self.oracle, points)
         ray = self.oracle.ray(points, self._newton_steps(points))
-        t = np.minimum(1.0, _LONGEST_MOVE / np.maximum(ray.longest, 1e-300))
-        current, non_finite = points, np.zeros(size, dtype=bool)
-        todo = np.arange(size)
-        for _ in range(_HALVINGS):
-            todo = todo[self.oracle.affordable(2)[todo]]
-            if not todo.size:
-                break
-            trial = self.oracle.at(ray.take(todo).at(t[todo]), todo)
-            better = trial.finite & (trial.relative_norm < points.relative_norm[todo])
-            non_finite[todo] = ~trial.finite
-            if better.all() and todo.size == size:
-                return Step(trial, ~better, non_finite)
-            accepted = np.flatnonzero(better)
-            if accepted.size:
-                current = current.replace(todo[accepted], trial.take(accepted))
-            todo = todo[~better]
-            t[todo] *= 0.5
-        stalled = np.zeros(size, dtype=bool)
-        stalled[todo] = True
-        return Step(current, stalled, non_finite)
+        first = np.minimum(1.0, _LONGEST_MOVE / np.maximum(ray.longest, 1e-300))
+        search = Search(self.oracle, points, ray, first)
+        search.backtrack(
+            lambda trial: trial.finite & (trial.relative_norm < search.of(points.relative_norm)), _HALVINGS
+        )
+        return Step(search.points, search.failed, search.non_finite)
 
     def _newton_steps(self, points: Points) -> Array:
         """Solve to residuals that give quadratic convergence."""
-        oracle, space = self.oracle, Krylov(points.gradient)
+        oracle, space = self.oracle, Krylov.of(points.gradient)
         target = oracle.forcing(points.relative_norm, 1.0) * space.norm
         most = min(oracle.problem.spheres.dimension, _LARGEST_SPACE)
         product, todo = oracle.products(points), np.arange(target.size)

@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, inner
+from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.line_search import armijo_search
-from sphereufm.solvers.strategy import Step
 
 _FIRST_MOVE = 0.3
 _LONGEST_MOVE = 1.5
@@ -37,23 +36,15 @@ class SteepestDescent:
 
     def start(self, oracle: Oracle, points: Points) -> _Armijo:
         """Begin a run at ``points``."""
-        return _Armijo(oracle, points)
+        return _Armijo(oracle, np.zeros(points.cost.size))
 
 
+@dataclass(eq=False)
 class _Armijo:
-    """Step lengths of each item, zero before the first step."""
+    """Last step of each item, zero where none is known."""
 
-    def __init__(self, oracle: Oracle, points: Points) -> None:
-        self.oracle = oracle
-        self.t = np.zeros(points.cost.size)
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.t = self.t[rows]
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.t[rows] = 0.0
+    oracle: Oracle
+    t: Array
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient."""
@@ -74,28 +65,20 @@ class BarzilaiBorwein:
 
     def start(self, oracle: Oracle, points: Points) -> _Spectral:
         """Begin a run at ``points``."""
-        return _Spectral(oracle, points)
+        t, costs = np.zeros(points.cost.size), np.zeros((points.cost.size, _WINDOW))
+        return _Spectral(oracle, t, costs, points.gradient, t)
 
 
+@dataclass(eq=False)
 class _Spectral:
-    """Last step (zero: none yet), gradient and squared gradient norm of each item, and its last costs."""
+    """Last step (zero: none is known) of each item, its last costs, and gradient and squared gradient norm then."""
 
-    def __init__(self, oracle: Oracle, points: Points) -> None:
-        self.oracle = oracle
-        self.t, self.square = np.zeros(points.cost.size), np.zeros(points.cost.size)
-        self.gradient = points.gradient
-        self.costs = np.full((points.cost.size, _WINDOW), -np.inf)
-        self.place = 0
-
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.t, self.costs = self.t[rows], self.costs[rows]
-        self.gradient, self.square = self.gradient[rows], self.square[rows]
-
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.t[rows] = 0.0
-        self.costs[rows] = -np.inf
+    oracle: Oracle
+    t: Array
+    costs: Array
+    gradient: Array
+    square: Array
+    place: int = 0
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient by the spectral step."""
@@ -106,15 +89,13 @@ class _Spectral:
         first = np.minimum(spectral, _LONGEST_MOVE / longest)
         if np.count_nonzero(fresh):
             first[fresh] = _FIRST_MOVE / longest[fresh]
+            self.costs[self.t == 0.0] = -np.inf
         self.place = (self.place + 1) % _WINDOW
         self.costs[:, self.place] = points.cost
         highest = np.maximum.reduce(self.costs, axis=1)
         found = armijo_search(self.oracle, points, ray, first, highest, _LEAST_DECREASE)
         self.t, self.gradient, self.square = found.t, points.gradient, -ray.slope
-        failed = found.failed
-        if np.count_nonzero(failed):
-            self.forget(failed)
-        return Step(found.points, failed & fresh, found.non_finite)
+        return Step(found.points, found.failed & fresh, found.non_finite)
 
     def _spectral(self, gradient: Array, square: Array) -> Array:
         """Alternate ``<s, s> / <s, y>`` and ``<s, y> / <y, y>``; zero where no step is known or the curvature negative.

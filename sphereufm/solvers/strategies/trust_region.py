@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, Ray, inner
-from sphereufm.solvers.strategies.step_path import LEVELS, SHRINK, StepPath
-from sphereufm.solvers.strategy import Step
+from sphereufm.solvers.strategies import Step
 
 ACCEPT = 0.1
 _GOOD = 0.75
+_LEVELS = 8
+_SHRINK = 0.25
 _LEAST_RADIUS = 1e-14
 # costs that differ by fewer roundings than this are compared by slopes
 _TRUSTED = 1e3
@@ -41,70 +42,119 @@ class TrustRegion:
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
-        return _Run(oracle, points)
-
-
-class _Run:
-    """Radius of each item, and the steps that its last truncated CG left for smaller radii."""
-
-    def __init__(self, oracle: Oracle, points: Points) -> None:
-        size = points.cost.size
-        self.oracle = oracle
         # half a turn of every column
-        self.largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
-        self.radius = np.full(size, self.largest / 8.0)
-        self.path = StepPath.empty(points.X)
+        largest = 0.5 * np.pi * float(np.linalg.norm(oracle.factors))
+        radius = np.zeros(points.cost.size)
+        return _Run(oracle, largest, radius, Path.towards(points.X, radius))
 
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Go on with some of the items."""
-        self.radius, self.path = self.radius[rows], batch.take(self.path, rows)
 
-    def forget(self, rows: NDArray[np.bool_]) -> None:
-        """Start afresh with some items."""
-        self.radius[rows] = self.largest / 8.0
-        self.path.level[rows] = LEVELS
+@dataclass(slots=True, eq=False)
+class Path:
+    """Steps of one truncated CG for a decreasing sequence of radii; the first may end inside its radius."""
+
+    #: ``steps``, shape ``(B, L, d, M)``, ``radii``, ``length`` and (predicted) ``decrease``, shape ``(B, L)``.
+    steps: Array
+    radii: Array
+    length: Array
+    decrease: Array
+    crossed: NDArray[np.bool_]  #: shape ``(B, L)``: whether the step ends on the boundary
+    level: NDArray[np.intp]  #: shape ``(B,)``: which step is in use, counted from one; zero if none is
+
+    @classmethod
+    def towards(cls, X: Array, radius: Array) -> Path:
+        """No steps yet."""
+        radii = radius[:, None] * _SHRINK ** np.arange(_LEVELS)
+        # pages that no level writes to are never touched
+        steps = np.zeros((X.shape[0], _LEVELS, *X.shape[1:]))
+        crossed = np.zeros(radii.shape, dtype=bool)
+        return cls(
+            steps, radii, radii.copy(), np.zeros_like(radii), crossed, np.zeros(radius.size, dtype=np.intp)
+        )
+
+    def cross(
+        self,
+        leaving: NDArray[np.bool_],
+        vectors: tuple[Array, Array],
+        norms: tuple[Array, Array, Array],
+        models: tuple[Array, Array, Array],
+    ) -> None:
+        """Keep ``s + t p`` on the boundary of every level that the next iterate would leave for the first time."""
+        items, levels = np.nonzero(leaving & ~self.crossed)
+        if not items.size:
+            return
+        s, p = vectors
+        ss, sp, pp, model, slope, curvature = (each[items] for each in (*norms, *models))
+        room = np.maximum(self.radii[items, levels] ** 2 - ss, 0.0)
+        # positive root of pp t^2 + 2 sp t = room, in the form that does not cancel
+        t = room / (sp + np.sqrt(sp * sp + pp * room))
+        for k in np.unique(levels):
+            here = items[levels == k]
+            self.steps[here, k] = s[here] + t[levels == k, None, None] * p[here]
+        self.decrease[items, levels] = -(model + t * slope + 0.5 * t * t * curvature)
+        self.crossed[items, levels] = True
+
+    def close(self, s: Array, ss: Array, model: Array) -> None:
+        """The last iterate is the first step where it lies inside the first radius."""
+        self.level[:] = 1
+        inside = ~self.crossed[:, 0]
+        self.steps[inside, 0] = s[inside]
+        self.length[inside, 0], self.decrease[inside, 0] = np.sqrt(ss[inside]), -model[inside]
+
+    def current(self) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+        """Step in use, its length and predicted decrease, and whether it ends on the boundary."""
+        here = np.arange(self.level.size), self.level - 1
+        return self.steps[here], self.length[here], self.decrease[here], self.crossed[here]
+
+    def shorten(self, length: Array) -> NDArray[np.bool_]:
+        """Go to the first level whose radius is below ``length``; False where there is none."""
+        self.level = (self.radii >= 0.999 * length[:, None]).sum(axis=1) + 1
+        self.level[self.level > _LEVELS] = 0
+        return self.level > 0
+
+
+@dataclass(eq=False)
+class _Run:
+    """Radius of each item (zero: none yet), and the steps that its last truncated CG left for smaller radii."""
+
+    oracle: Oracle
+    largest: float
+    radius: Array
+    path: Path
 
     def step(self, points: Points) -> Step:
         """Try the step for the current radius."""
+        self.radius[self.radius == 0.0] = self.largest / 8.0
         self._solve_where_needed(points)
-        U, predicted, boundary = self.path.current()
-        tried = try_step(self.oracle, points, U, predicted)
-        if tried is None:
-            none = np.zeros(self.radius.size, dtype=bool)
-            return Step(points, none, none)
-        trial, rho = tried
+        U, length, predicted, boundary = self.path.current()
+        trial, rho = try_step(self.oracle, points, U, predicted)
         accepted = rho > ACCEPT
-        self._next_radius(rho, accepted, boundary)
+        self._next_radius(rho, length, boundary)
         stalled = (self.radius < _LEAST_RADIUS * self.largest) | ~(predicted > 0.0)
         return Step(points.moved(accepted, trial), stalled & ~accepted, ~trial.finite)
 
     def _solve_where_needed(self, points: Points) -> None:
         """Truncated CG for the items whose kept steps are used up or out of date."""
-        needed = self.path.level >= LEVELS
-        if not needed.any():
-            return
-        if needed.all():
-            self.path = self._truncated_cg(points, np.arange(needed.size), self.radius)
-        else:
-            rows = np.flatnonzero(needed)
-            self.path = batch.put(
-                self.path, rows, self._truncated_cg(points.take(rows), rows, self.radius[rows])
-            )
+        rows = np.flatnonzero(self.path.level == 0)
+        if rows.size == self.radius.size:
+            self.path = self._truncated_cg(points, rows, self.radius)
+        elif rows.size:
+            fresh = self._truncated_cg(points.take(rows), rows, self.radius[rows])
+            self.path = batch.put(self.path, rows, fresh)
 
-    def _next_radius(self, rho: Array, accepted: NDArray[np.bool_], boundary: NDArray[np.bool_]) -> None:
+    def _next_radius(self, rho: Array, length: Array, boundary: NDArray[np.bool_]) -> None:
         """Shrink to the next kept step after a rejection; grow after a good step to the boundary."""
-        length = self.path.length()
+        accepted = rho > ACCEPT
         grown = np.minimum(2.0 * self.radius, self.largest)
-        poor = np.minimum(self.radius, np.maximum(length, 1e-300)) * SHRINK
+        poor = np.minimum(self.radius, np.maximum(length, 1e-300)) * _SHRINK
         after = np.where(rho < 0.25, poor, np.where((rho > _GOOD) & boundary, grown, self.radius))
-        self.path.skip_to_shorter(length)
-        self.radius = np.where(accepted, after, np.where(self.path.level < LEVELS, self.path.radius(), poor))
-        self.path.level[accepted] = LEVELS
+        kept = self.path.shorten(length)
+        shorter = np.where(kept, self.path.radii[np.arange(length.size), self.path.level - 1], poor)
+        self.radius = np.where(accepted, after, shorter)
+        self.path.level[accepted] = 0
 
-    def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> StepPath:
+    def _truncated_cg(self, points: Points, rows: NDArray[np.intp], radius: Array) -> Path:
         """Steihaug's method from zero, keeping the step for every level's radius."""
-        path = StepPath.empty(points.X)
-        path.start(radius)
+        path = Path.towards(points.X, radius)
         r = points.gradient.copy()
         square = inner(r, r)
         target = self.oracle.forcing(points.relative_norm) * np.sqrt(square)
@@ -124,8 +174,9 @@ class _Run:
             alpha = np.divide(square, curvature, out=np.full_like(square, np.inf), where=curvature > 0.0)
             bounded = np.where(np.isfinite(alpha), alpha, 0.0)
             ahead = np.where(curvature > 0.0, ss + 2.0 * bounded * sp + bounded**2 * pp, np.inf)
-            path.cross(working, ahead, (s, p), (ss, sp, pp), (model, slope, curvature))
-            working &= ahead < path.radii[:, 0] ** 2
+            leaving = working[:, None] & (ahead[:, None] >= path.radii**2)
+            path.cross(leaving, (s, p), (ss, sp, pp), (model, slope, curvature))
+            working &= ~leaving[:, 0]
             if not working.any():
                 break
             a = np.where(working, bounded, 0.0)
@@ -151,13 +202,8 @@ def actual_decrease(points: Points, trial: Points, ray: Ray) -> Array:
     return np.where(np.abs(difference) > _TRUSTED * points.noise, difference, slopes)
 
 
-def try_step(oracle: Oracle, points: Points, U: Array, predicted: Array) -> tuple[Points, Array] | None:
-    """Points at the ends of the steps, and actual over predicted decrease, minus infinity where it means nothing.
-
-    None where the budget does not allow it.
-    """
-    if not oracle.affordable(2).all():
-        return None
+def try_step(oracle: Oracle, points: Points, U: Array, predicted: Array) -> tuple[Points, Array]:
+    """Points at the ends of the steps, and actual over predicted decrease, minus infinity where it means nothing."""
     ray = oracle.ray(points, U)
     trial = oracle.at(ray.at(np.ones(predicted.size)))
     ratio = actual_decrease(points, trial, ray) / np.where(predicted > 0.0, predicted, 1.0)
