@@ -14,11 +14,11 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
+from click.exceptions import Exit
+from click.shell_completion import shell_complete
 
 from sphereufm.cli.branches import branches
 from sphereufm.cli.check import check
@@ -34,39 +34,13 @@ from sphereufm.version import __version__
 
 __all__ = ["cli", "main"]
 
+_NAME, _COMPLETION = "sphereufm", "_SPHEREUFM_COMPLETE"
 _BAD_INPUT = 2
 _INTERNAL = 70
 _INTERRUPTED = 130
 # what a shell reports of a program that the signal SIGPIPE ended
 _CLOSED_PIPE = 141
 _DEVICE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class _ClosedPipeError(Exception):
-    """The output's reader is gone: under this name click leaves it to :func:`main`."""
-
-
-class _Group(click.Group):
-    """A group that does not take a broken pipe for a failure of the command."""
-
-    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
-        with _named():
-            return super().make_context(*arguments, **extra)
-
-    def invoke(self, context: click.Context) -> Any:
-        with _named():
-            return super().invoke(context)
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    """Name a broken pipe, if it is that of standard output or standard error."""
-    try:
-        yield
-    except BrokenPipeError as error:
-        if _has_reader(1) and _has_reader(2):
-            raise RuntimeError(f"a pipe to another process broke: {error}") from error
-        raise _ClosedPipeError from error
 
 
 def _has_reader(descriptor: int) -> bool:
@@ -79,11 +53,10 @@ def _has_reader(descriptor: int) -> bool:
 
 
 @click.group(
-    cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="\b\nExample: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
 )
-@click.version_option(__version__, prog_name="sphereufm")
+@click.version_option(__version__, prog_name=_NAME)
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
 def cli(debug: bool) -> None:
     """Landscapes of optimisation problems on products of spheres: find, classify, prove."""
@@ -98,10 +71,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line, by default with the arguments of the process, and exit with its code."""
     argv = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(args=argv, prog_name="sphereufm", standalone_mode=False)
+        code = _run(argv)
         if sys.stdout is not None:
             sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(code)
     except click.ClickException as error:
         error.show()
         sys.exit(_BAD_INPUT)
@@ -109,24 +82,39 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        click.echo("\nInterrupted.", err=True)
         sys.exit(_INTERRUPTED)
-    except (_ClosedPipeError, BrokenPipeError):
-        _give_up(1)
-        _give_up(2)
-        sys.exit(_CLOSED_PIPE)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and not (_has_reader(1) and _has_reader(2)):
+            _give_up(1)
+            _give_up(2)
+            sys.exit(_CLOSED_PIPE)
         if error.errno not in _DEVICE_FULL:
             _internal_error(error, "--debug" in argv)
         _give_up(1)
         place = "the output" if error.filename is None else str(error.filename)
+        reason = os.strerror(error.errno)
         click.echo(
-            f"Error: {place} cannot be written: {os.strerror(error.errno)}; free some space or write elsewhere",
-            err=True,
+            f"Error: {place} cannot be written: {reason}; free some space or write elsewhere", err=True
         )
         sys.exit(_BAD_INPUT)
     except Exception as error:  # the last line of defence: one sentence, not a traceback
         _internal_error(error, "--debug" in argv)
+
+
+def _run(argv: list[str]) -> int:
+    """Exit code of a command, or of the shell's question how a word may end.
+
+    Not by ``cli.main``: click takes every broken pipe, of whatever process, for that of standard output.
+    """
+    if asked := os.environ.get(_COMPLETION):
+        return shell_complete(cli, {}, _NAME, _COMPLETION, asked)
+    try:
+        with cli.make_context(_NAME, list(argv)) as context:
+            code = cli.invoke(context)
+            return code if isinstance(code, int) else 0
+    except Exit as end:
+        return end.exit_code
 
 
 def _internal_error(error: Exception, debug: bool) -> NoReturn:

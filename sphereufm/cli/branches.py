@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +67,9 @@ def branches(
             "--parameter names a constant of COST.toml; give both, or the options of a loss"
         )
     problem: Any = (
-        problem_from_options(tau="1", **sizes) if cost_file is None else _family(cost_file, parameter)
+        problem_from_options(tau="1", **sizes)
+        if cost_file is None or parameter is None
+        else lambda value: problem_from_file(cost_file, {parameter: value})
     )
     prepare_output(out, _FILES, force)
     with bar() as progress:
@@ -93,11 +94,6 @@ def branches(
     return 0 if report.complete else 3
 
 
-def _family(path: Path, parameter: Any) -> Callable[[float], Any]:
-    """The cost of a file by the value of a constant."""
-    return lambda value: problem_from_file(path, {parameter: value})
-
-
 def _table(report: BranchReport) -> Table:
     """One row a branch: where it begins and ends."""
     from sphereufm.problem import capabilities
@@ -119,7 +115,6 @@ def _events(report: BranchReport) -> str:
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]
-    head = f"{report.counts}; numerical, a lower bound on what there is."
-    return "\n".join(
-        [head, *lines, *([] if report.complete else ["  Note: a limit was reached; see the ends above."])]
-    )
+    if not report.complete:
+        lines.append("  Note: a limit was reached; see the ends above.")
+    return "\n".join([f"{report.counts}; numerical, a lower bound on what there is.", *lines])

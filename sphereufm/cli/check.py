@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import json_option
-from sphereufm.cli.printing import detail, say, say_json
+from sphereufm.cli.printing import detail, give
 from sphereufm.notebook import counted
 
 if TYPE_CHECKING:
@@ -50,18 +50,16 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     reports += [wrong for file in files if file.kind == "landscape" for wrong in _mismatches(file, reports)]
     others = [file for file in files if file.kind in ("other", "landscape")]
     _refuse_nothing(paths, reports)
-    if as_json:
-        say_json(reports)
-    else:
-        say(*map(_sentences, reports))
-        if len(reports) > 1:
-            proved = sum(report["status"] == "PROVED" for report in reports)
-            say(f"{proved} of {len(reports)} certificates PROVED")
-        if others:
-            names = ", ".join(f"{file.path} ({file.format})" for file in others[:8])
-            say(
-                f"no certificates: {counted(len(others), 'file')}: {names}{', ...' if len(others) > 8 else ''}"
-            )
+    lines = list(map(_sentences, reports))
+    if len(reports) > 1:
+        proved = sum(report["status"] == "PROVED" for report in reports)
+        lines.append(f"{proved} of {len(reports)} certificates PROVED")
+    if others:
+        names = ", ".join(
+            [f"{file.path} ({file.format})" for file in others[:8]] + ["..."] * (len(others) > 8)
+        )
+        lines.append(f"no certificates: {counted(len(others), 'file')}: {names}")
+    give(as_json, reports, lines)
     codes = {70 if report["status"] == "ERROR" else _CODES.get(report["status"], 2) for report in reports}
     return next(code for code in _WORST_FIRST if code in codes)
 

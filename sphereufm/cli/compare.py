@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sphereufm.cli.options import (
+    COUNT,
+    flag,
     json_option,
     output_options,
     prepare_output,
@@ -34,7 +37,7 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     short_help="Compare solvers from the same starts.",
     epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison",
 )
-@partial(problem_options, needed=False)  # a suite stands in for a problem
+@problem_options
 @click.option(
     "--suite",
     type=click.Choice(["small", "standard", "large", "others"]),
@@ -51,30 +54,18 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     metavar="FILE.py",
     help="Python file with other people's solvers; it is run.",
 )
-@click.option(
-    "--starts", type=int, default=3, show_default=True, metavar="B", help="Starts of each instance."
-)
-@click.option(
-    "--repeats",
-    type=int,
-    default=3,
-    show_default=True,
-    metavar="r",
-    help="Runs of which the quickest counts.",
-)
-@click.option(
-    "--time-limit", type=float, default=60.0, show_default=True, metavar="s", help="Seconds for each run."
-)
+@click.option("--starts", default=3, metavar="B", help="Starts of each instance.")
+@click.option("--repeats", default=3, metavar="r", help="Runs of which the quickest counts.")
+@click.option("--time-limit", "limit", default=60.0, metavar="s", help="Seconds for each run.")
 @click.option(
     "--clock",
     type=click.Choice(["wall", "cpu"]),
     default="wall",
-    show_default=True,
     help="Processor time (cpu) does not see other work on the machine.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=COUNT,
     metavar="P",
     help="Processes; by default one a processor with --clock cpu, else one.",
 )
@@ -86,17 +77,11 @@ def compare(
     suite: str | None,
     solvers: str | None,
     peers: Path | None,
-    starts: int,
-    repeats: int,
-    time_limit: float,
-    clock: str,
     workers: int | None,
-    tolerance: float,
-    seed: int,
     out: Path | None,
     force: bool,
     as_json: bool,
-    **problem_words: Any,
+    **words: Any,
 ) -> int:
     """Compare solvers: the same starts, the same stop measured from outside, calls counted, failures shown.
 
@@ -105,10 +90,8 @@ def compare(
     from sphereufm.comparison import Rules, compare_solvers, load_peers
     from sphereufm.parallel import processors
 
-    rules = Rules(
-        tolerance=tolerance, limit=time_limit, seed=seed, starts=starts, repeats=repeats, clock=clock
-    )
-    instances = _instances(suite, problem_words)
+    rules = Rules(**{field.name: words.pop(field.name) for field in fields(Rules)})
+    instances = _instances(suite, words)
     others = {} if peers is None else load_peers(peers)
     names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
     prepare_output(out, _FILES, force)
@@ -120,7 +103,7 @@ def compare(
             rules=rules,
             curves=out is not None,
             callback=lambda so_far: _show(live, so_far, len(instances)),
-            workers=workers or (processors() if clock == "cpu" else 1),
+            workers=workers or (processors() if rules.clock == "cpu" else 1),
         )
     if not comparison.measurements:
         raise KeyboardInterrupt
@@ -130,8 +113,8 @@ def compare(
         from sphereufm.report import comparison_html
 
         comparison.save(out / _FILES[0])
-        save_figure(convergence_figure(comparison), out / "convergence.png", dpi=120)
-        save_figure(profiles_figure(comparison), out / "profiles.png", dpi=120)
+        for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):
+            save_figure(draw(comparison), out / name, dpi=120)
         write_text(out / "report.html", comparison_html(comparison))
     give(as_json, comparison.to_json(), [_table(comparison)], out, _FILES)
     if comparison.blas_threads is None:
@@ -149,28 +132,15 @@ def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ..
     given = [name for name, value in options.items() if value is not None and name != "loss"]
     if suite is not None:
         if given:
-            option = given[0].replace("_", "-")
-            raise InvalidInputError(f"--suite={suite} and --{option} contradict each other; give one of them")
+            raise InvalidInputError(
+                f"--suite={suite} and {flag(given[0])} contradict each other; give one of them"
+            )
         return SUITES[suite]
-    missing = [name for name in ("dim", "tau") if options[name] is None]
-    if missing:
-        raise InvalidInputError(
-            f"--{missing[0]} is missing; describe a problem, or choose one of {_suites()}"
-        )
-    problem = problem_from_options(**options)
-    return (
-        Instance(
-            name=f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}",
-            make=partial(problem_from_options, **options),
-        ),
-    )
-
-
-def _suites() -> str:
-    """Names of the suites, for messages."""
-    from sphereufm.comparison import SUITES
-
-    return ", ".join(f"--suite {name}" for name in SUITES)
+    suites = ", ".join(f"--suite {name}" for name in SUITES)
+    make = partial(problem_from_options, **options, instead=f"choose one of {suites}")
+    problem = make()
+    name = f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}"
+    return (Instance(name=name, make=make),)
 
 
 def _show(live: Live, comparison: Comparison, instances: int) -> None:

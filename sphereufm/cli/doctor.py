@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from sphereufm.cli.options import json_option
-from sphereufm.cli.printing import say, say_json
+from sphereufm.cli.printing import give
 from sphereufm.version import __version__
+
+_Versions: TypeAlias = dict[str, str | None]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -26,7 +29,7 @@ def doctor(as_json: bool) -> int:
 
     Exit code 0: every core dependency is installed, 1: one is missing.
     """
-    packages = _packages()
+    core, extras = _packages()
     data: dict[str, Any] = {
         "sphereufm": __version__,
         "python": platform.python_version(),
@@ -34,37 +37,29 @@ def doctor(as_json: bool) -> int:
         "processors": os.cpu_count(),
         "blas": _blas(),
         "threads": {name: os.environ.get(name) for name in _THREADS},
-        "core": packages.pop("", {}),
-        "extras": packages,
+        "core": core,
+        "extras": extras,
     }
-    if as_json:
-        say_json(data)
-    else:
-        say(_text(data))
-    return int(None in data["core"].values())
+    give(as_json, data, [_text(data)])
+    return int(None in core.values())
 
 
-def _packages() -> dict[str, dict[str, str | None]]:
-    """Version of each declared dependency, None where it is missing, by extra (core: the empty name)."""
-    from importlib.metadata import requires
+def _packages() -> tuple[_Versions, dict[str, _Versions]]:
+    """Version of each declared dependency, None where it is missing: the core's, and by extra."""
+    from importlib.metadata import PackageNotFoundError, requires, version
 
-    found: dict[str, dict[str, str | None]] = {}
+    core: _Versions = {}
+    extras: dict[str, _Versions] = {}
     for line in requires("sphereufm") or []:
         requirement, _, marker = line.partition(";")
-        name = requirement.split(">")[0].split("<")[0].split("=")[0].split("[")[0].strip()
-        extra = marker.split("==")[1].strip().strip("\"'") if "extra" in marker else ""
-        found.setdefault(extra, {})[name] = _version(name)
-    return found
-
-
-def _version(name: str) -> str | None:
-    """Version of an installed distribution."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+        name = re.split(r"[\s<=>\[]", requirement)[0]
+        extra = re.search(r"extra == .(\w+)", marker)
+        found = extras.setdefault(extra[1], {}) if extra else core
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return core, extras
 
 
 def _blas() -> str:
@@ -100,6 +95,6 @@ def _text(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _list(packages: dict[str, str | None]) -> str:
+def _list(packages: _Versions) -> str:
     """Names with versions."""
     return ", ".join(f"{name} {found or 'MISSING'}" for name, found in packages.items())

@@ -74,6 +74,7 @@ _TRAJECTORY = ("features.json", "trajectory.png", "report.html")
 @click.option(
     "--normalize/--raw",
     default=False,
+    show_default=False,
     help="Divide features and classifier rows by their lengths, leave out the bias; or measure as saved (default).",
 )
 @click.option(

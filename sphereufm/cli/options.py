@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import reduce
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import click
 
@@ -19,191 +21,143 @@ _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
 LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "target", "own_weight", "offsets")
 """Options of a loss that are its parameters."""
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+Decorator: TypeAlias = Callable[[Any], Any]
 
+COUNT = click.IntRange(min=1)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to standard output and nothing else."
 )
-seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.")
 starts_option = click.option(
-    "--starts", type=click.IntRange(min=1), metavar="B", help="Exactly so many starts in each stratum."
+    "--starts", type=COUNT, metavar="B", help="Exactly so many starts in each stratum."
 )
-time_limit_option = click.option(
-    "--time-limit",
-    type=click.FloatRange(0.0, min_open=True),
-    metavar="SECONDS",
-    help="End about then, with all that was found: half for the search, what remains for proofs and descents.",
+workers_option = click.option(
+    "--workers", type=COUNT, metavar="P", help="Processes; by default one a processor."
 )
 no_proofs_option = click.option(
     "--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then."
 )
 tolerance_option = click.option(
-    "--tolerance",
-    type=float,
-    default=1e-9,
-    show_default=True,
-    metavar="g",
-    help="Relative gradient norm to reach.",
+    "--tolerance", default=1e-9, metavar="g", help="Relative gradient norm to reach."
 )
 
 
-def effort_option(default: str, minimisers: bool = True) -> Callable[[_Command], _Command]:
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in their order."""
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
+
+
+output_options = together(
+    click.option(
+        "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results to this folder."
+    ),
+    click.option("--force", is_flag=True, help="Replace results that are already there."),
+)
+
+
+def effort_option(default: str, minimisers: bool = True) -> Decorator:
     """Make the option ``--effort``: how hard to search for critical points, or for minimisers alone."""
-    text = (
-        "When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick)"
-    )
+    alone = "; or descents to minimisers alone, no saddles (minimisers)" if minimisers else ""
     return click.option(
         "--effort",
-        type=click.Choice([*(["minimisers"] if minimisers else []), "quick", "standard", "thorough"]),
+        type=click.Choice([*["minimisers"] * minimisers, "quick", "standard", "thorough"]),
         default=default,
-        show_default=True,
-        help=f"{text}; or descents to minimisers alone, no saddles (minimisers)."
-        if minimisers
-        else f"{text}.",
+        help="When to stop adding starts: unseen mass below 5 % (standard) or 1 % (thorough), or one batch (quick)"
+        f"{alone}.",
     )
 
 
-def one_of(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, str], str]:
-    """Make the check of an option whose values are names; a mistyped one is answered with the nearest."""
+def named_option(flag: str, names: Callable[[], Iterable[str]], **words: Any) -> Decorator:
+    """An option whose value is a name, of those that are loaded when needed; the nearest answers a mistyped one."""
 
     def check(context: click.Context, option: click.Parameter, value: str) -> str:
-        if value in (known := names()):
+        if value in (known := list(names())):
             return value
         near = get_close_matches(value, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise click.BadParameter(f"{value!r} must be one of {', '.join(known)}{hint}", context, option)
 
-    return check
+    def complete(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+        return [name for name in names() if name.startswith(begun)]
+
+    return click.option(flag, callback=check, shell_complete=complete, **words)
 
 
-cost_file_argument: Callable[[_Command], _Command] = click.argument(
+def _loss_names() -> Iterable[str]:
+    """Names of the losses."""
+    from sphereufm.problem.losses.registry import LOSSES
+
+    return LOSSES
+
+
+loss_options = together(
+    named_option("--loss", _loss_names, default="cross-entropy", help="Loss of the logits."),
+    click.option("--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."),
+    click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
+    click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
+    click.option("--target", metavar="M", help="Own logit that squared error asks for."),
+    click.option("--own-weight", metavar="k", help="Weight of the own logit in squared error."),
+    click.option(
+        "--offsets", metavar="FILE", help="K or K x K numbers that cross-entropy adds to the logits."
+    ),
+)
+# of a problem, but for its temperature
+_size_options = together(
+    click.option("--classes", type=int, metavar="K", help="Number of classes."),
+    click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
+    click.option("--class-sizes", metavar="n1,n2,...", help="Samples of each class, where they differ."),
+    click.option(
+        "--weights", metavar="FILE|w1,w2,...", help="Positive sample weights, in the order of the classes."
+    ),
+    click.option("--dim", type=int, metavar="d", help="Feature dimension."),
+    click.option(
+        "--bias", is_flag=True, default=None, help="Add a free bias to the logits, and minimise over it."
+    ),
+    loss_options,
+)
+problem_options = together(
+    _size_options,
+    click.option(
+        "--tau",
+        metavar="t|t1,t2,...",
+        help="Inverse temperature, one or one a class; 0.1 and 1/3 are taken exactly.",
+    ),
+)
+_cost_file = click.argument(
     "cost_file",
     required=False,
     metavar="[COST.toml]",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-
-
-def cost_or_problem_options(command: _Command) -> _Command:
-    """Add the options that describe a problem, or a file with a cost in their place."""
-    return cost_file_argument(problem_options(command, needed=False))
-
-
-def cost_or_size_options(command: _Command) -> _Command:
-    """The same without a temperature."""
-    return cost_file_argument(size_options(command, needed=False))
-
-
-def problem_options(command: _Command, needed: bool = True) -> _Command:
-    """Add the options that describe a problem; see :func:`problem_from_options`."""
-    tau = click.option(
-        "--tau",
-        required=needed,
-        metavar="t|t1,t2,...",
-        help="Inverse temperature, one or one a class; 0.1 and 1/3 are taken exactly.",
-    )
-    decorated: _Command = size_options(tau(command), needed)
-    return decorated
-
-
-def size_options(command: _Command, needed: bool) -> _Command:
-    """Add the options that describe a problem but for its temperature."""
-    options = (
-        click.option("--classes", type=int, metavar="K", help="Number of classes."),
-        click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
-        click.option("--class-sizes", metavar="n1,n2,...", help="Samples of each class, where they differ."),
-        click.option(
-            "--weights",
-            metavar="FILE|w1,w2,...",
-            help="Positive sample weights, in the order of the classes.",
-        ),
-        click.option("--dim", type=int, required=needed, metavar="d", help="Feature dimension."),
-        click.option(
-            "--bias", is_flag=True, default=None, help="Add a free bias to the logits, and minimise over it."
-        ),
-    )
-    return _decorated(loss_options(command), options)
-
-
-def _decorated(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
-    """The command with some options, in their order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def loss_options(command: _Command) -> _Command:
-    """Add the options that describe a loss; see :func:`loss_from_options`."""
-    options = (
-        click.option(
-            "--loss",
-            default="cross-entropy",
-            show_default=True,
-            help="Loss of the logits.",
-            callback=one_of(_loss_names),
-            shell_complete=lambda context, option, begun: [n for n in _loss_names() if n.startswith(begun)],
-        ),
-        click.option(
-            "--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."
-        ),
-        click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
-        click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
-        click.option("--target", metavar="M", help="Own logit that squared error asks for."),
-        click.option("--own-weight", metavar="k", help="Weight of the own logit in squared error."),
-        click.option(
-            "--offsets", metavar="FILE", help="K or K x K numbers that cross-entropy adds to the logits."
-        ),
-    )
-    return _decorated(command, options)
-
-
-def _loss_names() -> list[str]:
-    """Names of the losses, loaded when they are needed."""
-    from sphereufm.problem.losses.registry import LOSSES
-
-    return list(LOSSES)
+cost_or_problem_options = together(_cost_file, problem_options)
+cost_or_size_options = together(_cost_file, _size_options)
 
 
 def problem_from_options(
-    *,
-    classes: int | None,
-    per_class: int | None,
-    class_sizes: str | None,
-    weights: str | None,
-    dim: int | None,
-    tau: str | None,
-    loss: str,
-    bias: bool | None = None,
-    cost_file: Path | None = None,
-    **parameters: str | None,
+    *, loss: str, cost_file: Path | None = None, instead: str = "give a file COST.toml", **words: Any
 ) -> Any:
     """The :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe, or the cost of a file.
 
-    Raises InvalidInputError if the options contradict each other or describe no problem.
+    Raises InvalidInputError if the options contradict each other or describe no problem; ``instead``: what else to do.
     """
     from sphereufm.problem.ufm import UFMProblem
 
-    options = (classes, per_class, class_sizes, weights, dim, tau, bias, *parameters.values())
+    given = {name: value for name, value in words.items() if value is not None}
     if cost_file is not None:
-        if any(value is not None for value in options):
+        if given:
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
         return problem_from_file(cost_file)
-    if dim is None or tau is None:
-        missing = "--dim" if dim is None else "--tau"
-        raise InvalidInputError(
-            f"{missing} is missing; describe a problem by options, or give a file COST.toml"
-        )
-    sizes = _class_sizes(classes, per_class, class_sizes)
-    given = None if weights is None else _weights(weights)
+    for name in ("dim", "tau"):
+        if name not in given:
+            raise InvalidInputError(f"--{name} is missing; describe a problem by options, or {instead}")
+    tau = given["tau"]
     return UFMProblem(
-        class_sizes=sizes,
-        dim=dim,
+        class_sizes=_class_sizes(*map(given.get, ("classes", "per_class", "class_sizes"))),
+        dim=given["dim"],
         tau=tau.split(",") if "," in tau else tau,
-        weights=given,
-        loss=loss_from_options(loss, parameters),
-        bias=bool(bias),
+        weights=_weights(given["weights"]) if "weights" in given else None,
+        loss=loss_from_options(loss, {key: given.get(key) for key in LOSS_PARAMETERS}),
+        bias=given.get("bias", False),
     )
 
 
@@ -214,39 +168,32 @@ def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) 
     from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
     read = read_cost(path, constants)
-    declared = read.symmetry.split()
+    instance, declared = read.instance, read.symmetry.split()
     permuted = ColumnPermutations.all_columns if "columns" in declared else ColumnPermutations.trivial
-    permutations = permuted(read.instance.columns)
-    return ExpressionProblem(
-        instance=read.instance,
-        symmetry=SymmetryGroup(
-            read.instance.is_orthogonally_invariant,
-            permutations,
-            special_orthogonal="rotations" in declared,
-        ),
-        name=read.name,
-        unit=read.unit,
+    symmetry = SymmetryGroup(
+        instance.is_orthogonally_invariant,
+        permuted(instance.columns),
+        special_orthogonal="rotations" in declared,
     )
+    return ExpressionProblem(instance=instance, symmetry=symmetry, name=read.name, unit=read.unit)
 
 
 def loss_from_options(name: str, options: Mapping[str, str | None]) -> dict[str, Any]:
     """The loss with those of its parameters that were given; others are refused by their option's name."""
     from sphereufm.problem.losses.registry import LOSSES
 
-    given = {key: value for key, value in options.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     known = [field.name for field in fields(LOSSES[name])]  # type: ignore[arg-type]
     for key in given:
         if key not in known:
-            has = ", ".join(_option(own) for own in known if own in options)
-            raise InvalidInputError(
-                f"{_option(key)} is no option of --loss {name}, {'which has ' + has if has else 'which has none'}"
-            )
-    if (path := given.get("offsets")) is not None:
-        return {"name": name, **given, "offsets": _numbers_from_file("offsets", path)}
+            has = ", ".join(flag(own) for own in known if own in LOSS_PARAMETERS) or "none"
+            raise InvalidInputError(f"{flag(key)} is no option of --loss {name}, which has {has}")
+    if "offsets" in given:
+        given["offsets"] = _numbers_from_file("offsets", given["offsets"])
     return {"name": name, **given}
 
 
-def _option(parameter: str) -> str:
+def flag(parameter: str) -> str:
     """As it is written on the command line."""
     return f"--{parameter.replace('_', '-')}"
 
@@ -256,7 +203,13 @@ def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | 
     if class_sizes is not None:
         if per_class is not None:
             raise InvalidInputError("--per-class and --class-sizes contradict each other; give one of them")
-        sizes = [_whole("--class-sizes", word) for word in class_sizes.split(",")]
+        words = [word.strip() for word in class_sizes.split(",")]
+        for word in words:
+            if not word.removeprefix("-").isdecimal():
+                raise InvalidInputError(
+                    f"--class-sizes has {word!r}, but whole numbers joined by commas are needed"
+                )
+        sizes = [int(word) for word in words]
         if classes is not None and classes != len(sizes):
             raise InvalidInputError(f"--classes={classes} contradicts --class-sizes of {len(sizes)} entries")
         return sizes
@@ -269,16 +222,6 @@ def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | 
     return [per_class] * classes
 
 
-def _whole(name: str, word: str) -> int:
-    """Read one whole number."""
-    try:
-        return int(word)
-    except ValueError:
-        raise InvalidInputError(
-            f"{name} has {word.strip()!r}, but whole numbers joined by commas are needed"
-        ) from None
-
-
 def _weights(text: str) -> Any:
     """Weights as a list on the command line, or from a file."""
     if not os.path.exists(text):
@@ -289,7 +232,7 @@ def _weights(text: str) -> Any:
             )
         return numbers
     rows = _numbers_from_file("weights", text)
-    return [number for row in rows for number in row] if rows and isinstance(rows[0], list) else rows
+    return list(chain(*rows)) if rows and isinstance(rows[0], list) else rows
 
 
 def _numbers_from_file(option: str, path: str) -> list[Any]:
@@ -306,22 +249,7 @@ def _numbers_from_file(option: str, path: str) -> list[Any]:
         raise UnreadableFileError(f"--{option}={path!r} cannot be read as text: {error}") from error
     rows = [line.split() for line in lines if line.split()]
     # one number a line, or all of them in one
-    if len(rows) == 1 or all(len(row) == 1 for row in rows):
-        return [number for row in rows for number in row]
-    return rows
-
-
-def output_options(command: _Command) -> _Command:
-    """Add ``--out`` and ``--force``."""
-    out = click.option(
-        "--out",
-        type=click.Path(file_okay=True, path_type=Path),
-        metavar="DIR",
-        help="Write results to this folder.",
-    )
-    force = click.option("--force", is_flag=True, help="Replace results that are already there.")
-    decorated: _Command = out(force(command))
-    return decorated
+    return list(chain(*rows)) if len(rows) == 1 or all(len(row) == 1 for row in rows) else rows
 
 
 def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool) -> None:

@@ -30,9 +30,8 @@ def with_verbosity(command: click.Command) -> click.Command:
         ("quiet", "Print nothing but errors (and, with --json, the JSON)."),
         ("verbose", "Say on standard error what is done, also where it is no terminal."),
     ):
-        option = click.Option(
-            [f"-{name[0]}", f"--{name}"], is_flag=True, expose_value=False, callback=_remember, help=text
-        )
+        flags = [f"-{name[0]}", f"--{name}"]
+        option = click.Option(flags, is_flag=True, expose_value=False, callback=_remember, help=text)
         command.params.append(option)
     return command
 
@@ -49,8 +48,7 @@ def _remember(context: click.Context, option: click.Parameter, given: bool) -> N
 def _verbosity() -> str | None:
     """``"quiet"``, ``"verbose"`` or None; None outside of a command."""
     context = click.get_current_context(silent=True)
-    level: str | None = None if context is None else context.meta.get(_KEY)
-    return level
+    return None if context is None else context.meta.get(_KEY)
 
 
 def is_quiet() -> bool:
@@ -65,16 +63,11 @@ def say(*results: object) -> None:
     for result in results:
         if isinstance(result, str):
             click.echo(result)
-        else:
-            from rich.console import Console
+            continue
+        from rich.console import Console
 
-            piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
-            Console(width=_PIPE_WIDTH if piped else None).print(result)
-
-
-def say_json(data: Any) -> None:
-    """Print one JSON object to standard output: it was asked for, so with ``--quiet`` too."""
-    click.echo(json.dumps(data, allow_nan=False))
+        piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+        Console(width=_PIPE_WIDTH if piped else None).print(result)
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str]) -> Table:
@@ -90,20 +83,19 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], le
 
 
 def give(
-    as_json: bool, data: Any, results: Iterable[object], folder: Path | None, names: Sequence[str]
+    as_json: bool,
+    data: Any,
+    results: Iterable[object],
+    folder: Path | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Print JSON data where a command was asked for them, else its results and the files that it wrote."""
     if as_json:
-        say_json(data)
+        # it was asked for, so with --quiet too
+        click.echo(json.dumps(data, allow_nan=False))
     else:
-        say(*results)
-        say_written(folder, names)
-
-
-def say_written(folder: Path | None, names: Sequence[str]) -> None:
-    """Name the files that were written, if any."""
-    if folder is not None:
-        say(f"Written: {', '.join(str(folder / name) for name in names)}")
+        written = [] if folder is None else [f"Written: {', '.join(str(folder / name) for name in names)}"]
+        say(*results, *written)
 
 
 def remark(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from sphereufm.cli.options import (
     cost_or_problem_options,
     json_option,
-    one_of,
+    named_option,
     output_options,
     prepare_output,
     problem_from_options,
@@ -31,11 +32,11 @@ _FILE = "solution.json"
 _INTERRUPTED = "INTERRUPTED"
 
 
-def _solver_names() -> list[str]:
-    """Names of the solvers, loaded when they are needed."""
+def _solver_names() -> Iterable[str]:
+    """Names of the solvers."""
     from sphereufm.solvers import SOLVERS
 
-    return list(SOLVERS)
+    return SOLVERS
 
 
 @click.command(
@@ -43,15 +44,7 @@ def _solver_names() -> list[str]:
     epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5",
 )
 @cost_or_problem_options
-@click.option(
-    "--solver",
-    default="barzilai-borwein",
-    show_default=True,
-    metavar="NAME",
-    help="Which solver.",
-    callback=one_of(_solver_names),
-    shell_complete=lambda context, option, begun: [n for n in _solver_names() if n.startswith(begun)],
-)
+@named_option("--solver", _solver_names, default="barzilai-borwein", metavar="NAME", help="Which solver.")
 @tolerance_option
 @seed_option
 @output_options
@@ -124,13 +117,13 @@ def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, An
     gap = capabilities.optimality_gap(problem, end.X)
     whole = end if isinstance(end, SolverResult) else None
     bias = getattr(problem.at(end.X), "bias", None)
+    norms = {name: _number(getattr(end, name)) for name in ("gradient_norm", "relative_gradient_norm")}
     return {
         "cost": _number(end.cost),
         **({} if bias is None else {"bias": bias.tolist()}),
-        "gradient_norm": _number(end.gradient_norm),
-        "relative_gradient_norm": _number(end.relative_gradient_norm),
-        "optimality_gap": None if gap is None else _number(gap.value),
-        "gap_method": None if gap is None else gap.method,
+        **norms,
+        "optimality_gap": gap and _number(gap.value),
+        "gap_method": gap and gap.method,
         "stop_reason": whole.stop_reason.name if whole else _INTERRUPTED,
         "stopped_because": whole.stop_reason.value if whole else "interrupted; this is the last iterate",
         "converged": whole is not None and whole.converged,
@@ -149,27 +142,21 @@ def _shown(value: float | None, form: str = ".3g") -> str:
     return "unknown" if value is None else format(value, form)
 
 
-def _list(values: list[float]) -> str:
-    """The first few numbers for people."""
-    return ", ".join(f"{value:.4g}" for value in values[:8]) + (", ..." if len(values) > 8 else "")
-
-
 def _text(data: dict[str, Any], unit: str) -> str:
     """The result for people."""
     unit = f" {unit}" if unit else ""
     gap = "no bound is known for this cost"
     if data["optimality_gap"] is not None:
         gap = f"at most {data['optimality_gap']:.3g}{unit} (numerical; {data['gap_method']})"
-    calls = ", ".join(f"{count} {name}" for name, count in data["calls"].items())
-    return "\n".join(
-        [
-            f"cost                      {_shown(data['cost'], '.12g')}{unit}",
-            *([f"bias                      {_list(data['bias'])}"] if "bias" in data else []),
-            f"gradient norm             {_shown(data['gradient_norm'])} "
-            f"(relative {_shown(data['relative_gradient_norm'])})",
-            f"optimality gap            {gap}",
-            f"stop reason               {data['stop_reason']}: {data['stopped_because']}",
-            f"seconds                   {data['seconds']:.3g}",
-            f"calls                     {calls}",
-        ]
-    )
+    bias = [f"{value:.4g}" for value in data.get("bias", ())]
+    norm, relative = (_shown(data[name]) for name in ("gradient_norm", "relative_gradient_norm"))
+    lines = {
+        "cost": f"{_shown(data['cost'], '.12g')}{unit}",
+        **({"bias": ", ".join([*bias[:8], *["..."] * (len(bias) > 8)])} if bias else {}),
+        "gradient norm": f"{norm} (relative {relative})",
+        "optimality gap": gap,
+        "stop reason": f"{data['stop_reason']}: {data['stopped_because']}",
+        "seconds": f"{data['seconds']:.3g}",
+        "calls": ", ".join(f"{count} {name}" for name, count in data["calls"].items()),
+    }
+    return "\n".join(f"{name:<26}{text}" for name, text in lines.items())

@@ -11,13 +11,15 @@ import click
 from sphereufm.cli.options import (
     LOSS_PARAMETERS,
     effort_option,
+    flag,
     loss_from_options,
     loss_options,
     no_proofs_option,
     seed_option,
     starts_option,
+    workers_option,
 )
-from sphereufm.cli.printing import bar, say, say_written
+from sphereufm.cli.printing import bar, give
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -42,9 +44,7 @@ if TYPE_CHECKING:
 @starts_option
 @seed_option
 @no_proofs_option
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="P", help="Processes; by default one a processor."
-)
+@workers_option
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786.")
 def sweep(
     grid_file: str | None,
@@ -78,12 +78,7 @@ def sweep(
     try:
         with bar() as progress:
             index = run_sweep(
-                grid,
-                out,
-                settings,
-                workers=workers or processors(),
-                scheduler=scheduler,
-                progress=progress,
+                grid, out, settings, workers=workers or processors(), scheduler=scheduler, progress=progress
             )
     except KeyboardInterrupt:
         if (out / "index.json").exists():
@@ -103,24 +98,22 @@ def _show(index: list[dict[str, Any]], out: Path) -> None:
     save_cell_pages(index, out)
     write_text(out / "report.html", sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
-    say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-    say_written(out, ("index.json", "phase-diagram.svg", "report.html", "cells"))
+    text = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    give(False, None, [text], out, ("index.json", "phase-diagram.svg", "report.html", "cells"))
 
 
 def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGrid, ...]:
     """The grids of a file, or that of the options."""
     from sphereufm.sweeps.grid import SweepGrid, read_grid
 
-    given = {name: text for name, text in lists.items() if text is not None}
+    given: dict[str, Any] = {name: text for name, text in lists.items() if text is not None}
     if grid_file is not None and given:
         raise InvalidInputError(
             f"GRID.toml and --{', --'.join(given)} contradict each other; give one of them"
         )
     if grid_file is not None:
         return read_grid(grid_file)
-    missing = [f"--{name.replace('_', '-')}" for name, text in lists.items() if text is None]
+    missing = [flag(name) for name in lists if name not in given]
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
-    return (
-        SweepGrid(classes=given["classes"], per_class=given["per_class"], dim=given["dim"], tau=given["tau"]),
-    )
+    return (SweepGrid(**given),)

@@ -19,7 +19,7 @@ from sphereufm.cli.options import (
     problem_from_options,
     seed_option,
     starts_option,
-    time_limit_option,
+    workers_option,
 )
 from sphereufm.cli.printing import bar, give, is_quiet, remark, table
 
@@ -53,10 +53,13 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     is_flag=True,
     help="Prove that the list is complete: K = 2; K = 3 with one sample a class; small instances at d = 2.",
 )
-@time_limit_option
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="P", help="Processes; by default one a processor."
+    "--time-limit",
+    type=click.FloatRange(0.0, min_open=True),
+    metavar="SECONDS",
+    help="End about then, with all that was found: half for the search, what remains for proofs and descents.",
 )
+@workers_option
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers are used instead.")
 @output_options
 @json_option

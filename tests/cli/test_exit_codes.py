@@ -76,7 +76,7 @@ def test_other_errors_of_the_system_are_internal(capsys, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.ENOTTY, "no typewriter")
 
-    monkeypatch.setattr("sphereufm.cli.cli.main", broken)
+    monkeypatch.setattr("sphereufm.cli.cli.invoke", broken)
     code, _, err = run(capsys, "doctor")
     assert code == 70
     assert "no typewriter" in err
