@@ -11,7 +11,7 @@ from typing import Any
 from benchopt import BaseObjective
 
 from sphereufm.comparison import Measurement
-from sphereufm.comparison.measure import Task, not_tried
+from sphereufm.comparison.measure import Rules, Task, not_tried
 from sphereufm.comparison.suites import SMALL
 
 
@@ -39,5 +39,5 @@ class Objective(BaseObjective):
 
     def get_one_result(self) -> dict[str, Any]:
         """A result of the right form, for benchopt's own tests."""
-        task = Task(instance=SMALL[0].name, problem=SMALL[0].make(), seed=0, limit=1.0, tolerance=1e-9)
+        task = Task(instance=SMALL[0], seed=0, rules=Rules(limit=1.0))
         return {"measurement": not_tried(task, "none")}

@@ -7,9 +7,9 @@ Calls ``solvers`` and ``problem``; plots, reports and the command line call it.
 from __future__ import annotations
 
 from sphereufm.comparison.compare import Comparison as Comparison
-from sphereufm.comparison.compare import Rules as Rules
 from sphereufm.comparison.compare import compare_solvers as compare_solvers
 from sphereufm.comparison.measure import Measurement as Measurement
+from sphereufm.comparison.measure import Rules as Rules
 from sphereufm.comparison.peers import Gauge as Gauge
 from sphereufm.comparison.peers import Peer as Peer
 from sphereufm.comparison.peers import Stopped as Stopped

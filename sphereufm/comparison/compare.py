@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.comparison.measure import Measurement, Task, measure, not_tried
-from sphereufm.comparison.peers import CLOCKS, Peer
+from sphereufm.comparison.measure import Measurement, Rules, Task, measure, not_tried
+from sphereufm.comparison.peers import Peer
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
-from sphereufm.errors import InvalidInputError, check_integer, check_positive
+from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_json
 from sphereufm.notebook import counted, html_table
 from sphereufm.parallel import Workers
@@ -27,47 +27,6 @@ from sphereufm.solvers import SOLVERS
 
 FORMAT = "sphereufm-comparison/1"
 _PACKAGES = ("sphereufm", "numpy", "scipy", "pymanopt", "autograd", "geoopt", "torch")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What all solvers are held to.
-
-    Parameters
-    ----------
-    tolerance : float
-        Relative gradient norm to reach, measured anew.
-    limit : float
-        Seconds of a run; charged to failures.
-    seed : int
-        Of the first start; the others follow.
-    starts : int
-        Starts of each instance.
-    repeats : int
-        Runs of each, of which the quickest counts; runs of more than a second are not repeated.
-    clock : str
-        ``wall``, or ``cpu`` for processor time, which does not see what else the machine does.
-
-    Raises
-    ------
-    InvalidInputError
-        If a number is not positive (``seed``: negative), or the clock unknown.
-    """
-
-    tolerance: float = 1e-9
-    limit: float = 60.0
-    seed: int = 0
-    starts: int = 3
-    repeats: int = 3
-    clock: str = "wall"
-
-    def __post_init__(self) -> None:
-        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
-        check_positive("time limit", self.limit, "seconds for each run")
-        for name, least in (("seed", 0), ("starts", 1), ("repeats", 1)):
-            check_integer(name, getattr(self, name), least)
-        if self.clock not in CLOCKS:
-            raise InvalidInputError(f"clock={self.clock!r} must be one of {', '.join(CLOCKS)}")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -155,31 +114,15 @@ def compare_solvers(
 ) -> Comparison:
     """Run every solver from every start of every instance.
 
-    Parameters
-    ----------
-    instances : sequence of Instance
-    solvers : sequence of str
-        Names of ``SOLVERS`` or ``peers``; the first is the yardstick.
-    peers : mapping of str to callable
-        Solvers of others: ``run(problem, start, gauge)``.
-    rules : Rules, optional
-    curves : bool
-        Whether to keep the way down from the first start of each instance.
-    callback : callable, optional
-        Called with the comparison so far after each measurement.
-    workers : Workers or int
-        Processes in which runs are measured; seconds by the wall suffer from one another.
+    * ``solvers``: names of ``SOLVERS`` or ``peers``; the first is the yardstick.
+    * ``peers``: solvers of others, ``run(problem, start, gauge)``.
+    * ``curves``: whether to keep the way down from the first start of each instance.
+    * ``callback``: called with the comparison so far after each measurement.
+    * ``workers``: processes in which runs are measured; seconds by the wall suffer from one another.
 
-    Returns
-    -------
-    Comparison
-        Times depend on the machine and on what else it does; nothing is claimed beyond this run.  An interrupt
-        (``KeyboardInterrupt``) ends the comparison with ``complete=False`` and loses nothing.
-
-    Raises
-    ------
-    InvalidInputError
-        If a solver's name is unknown, or none is given.
+    Times depend on the machine and on what else it does; nothing is claimed beyond this run.  An interrupt
+    (``KeyboardInterrupt``) ends the comparison with ``complete=False`` and loses nothing.  Raises InvalidInputError if
+    a solver's name is unknown, or none is given.
 
     Examples
     --------
@@ -206,16 +149,6 @@ def compare_solvers(
     return comparison
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One solver from one start of an instance."""
-
-    instance: Instance
-    seed: int
-    solver: str
-    is_over: bool = False
-
-
 def _measurements(
     instances: Sequence[Instance],
     solvers: Sequence[str],
@@ -227,13 +160,13 @@ def _measurements(
     Who took the whole limit from the first start of an instance is not tried from the others.
     """
     rules, over = shared[1], set[tuple[str, str]]()
-    firsts = [_Run(instance, rules.seed, name) for instance in instances for name in solvers]
+    firsts = [(instance, rules.seed, name, False) for instance in instances for name in solvers]
     for found in workers.map(_measured, firsts, *shared):
         if not found.reached and found.seconds >= rules.limit:
             over.add((found.instance, found.solver))
         yield found
     others = [
-        _Run(instance, rules.seed + number, name, (instance.name, name) in over)
+        (instance, rules.seed + number, name, (instance.name, name) in over)
         for instance in instances
         for number in range(1, rules.starts)
         for name in solvers
@@ -241,21 +174,16 @@ def _measurements(
     yield from workers.map(_measured, others, *shared)
 
 
-def _measured(run: _Run, peers: Mapping[str, Peer], rules: Rules, curves: bool) -> Measurement:
-    """What one solver does."""
-    task = Task(
-        instance=run.instance.name,
-        problem=run.instance.make(),
-        seed=run.seed,
-        limit=rules.limit,
-        tolerance=rules.tolerance,
-        clock=rules.clock,
-    )
-    if run.is_over:
-        return not_tried(task, run.solver)
-    curve = curves and run.seed == rules.seed
+def _measured(
+    run: tuple[Instance, int, str, bool], peers: Mapping[str, Peer], rules: Rules, curves: bool
+) -> Measurement:
+    """What one solver does from one start of an instance, unless it is over."""
+    instance, seed, solver, is_over = run
+    task = Task(instance=instance, seed=seed, rules=rules)
+    if is_over:
+        return not_tried(task, solver)
     with _one_thread():
-        return measure(task, run.solver, peers, repeats=rules.repeats, curve=curve)
+        return measure(task, solver, peers, curve=curves and seed == rules.seed)
 
 
 def _check_names(solvers: Sequence[str], peers: Mapping[str, Peer]) -> None:

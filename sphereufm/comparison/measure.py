@@ -8,19 +8,49 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from sphereufm.comparison.peers import CLOCKS, Curve, Gauge, Peer, Stopped
+from sphereufm.comparison.suites import Instance
+from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers import SOLVERS, Progress, Settings, solve
 
 # what a solver's own test may miss by: it sees the same number up to rounding
 _SLACK = 1.0 + 1e-6
 # seconds; longer runs are not repeated
 _SHORT_RUN = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What all solvers are held to.
+
+    Raises InvalidInputError if a number is not positive (``seed``: negative), or the clock unknown.
+    """
+
+    tolerance: float = 1e-9  #: relative gradient norm to reach, measured anew
+    limit: float = 60.0  #: seconds of a run; charged to failures
+    seed: int = 0  #: of the first start; the others follow
+    starts: int = 3  #: of each instance
+    repeats: int = (
+        3  #: runs of each, of which the quickest counts; runs of more than a second are not repeated
+    )
+    clock: str = "wall"  #: or ``cpu`` for processor time, which does not see what else the machine does
+
+    def __post_init__(self) -> None:
+        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
+        check_positive("time limit", self.limit, "seconds for each run")
+        for name, least in (("seed", 0), ("starts", 1), ("repeats", 1)):
+            check_integer(name, getattr(self, name), least)
+        if self.clock not in CLOCKS:
+            raise InvalidInputError(f"clock={self.clock!r} must be one of {', '.join(CLOCKS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +65,12 @@ class Measurement:
     charged: float  #: seconds that count: the limit for a failure
     #: ``relative_gradient_norm`` and ``cost_value``: measured anew at the answer; cost in nats for the
     #: cross-entropy problems.
-    relative_gradient_norm: float
-    cost_value: float
+    relative_gradient_norm: float = np.inf
+    cost_value: float = np.nan
     #: ``cost``, ``gradient`` and ``hessian``: calls.
-    cost: int
-    gradient: int
-    hessian: int
+    cost: int = 0
+    gradient: int = 0
+    hessian: int = 0
     note: str  #: why the run ended
     #: Seconds, calls and best relative gradient norm along the way.
     curve: tuple[tuple[float, int, float], ...] | None = None
@@ -55,124 +85,100 @@ class Measurement:
 class Task:
     """One start of one instance, and what a run may take."""
 
-    instance: str
-    problem: SphereProblem
+    instance: Instance
     seed: int
-    limit: float  #: seconds
-    tolerance: float  #: relative gradient norm to reach
-    clock: str = "wall"  #: ``wall`` or ``cpu``
+    rules: Rules
 
-    @property
-    def settings(self) -> Settings:
-        """The same for one of our solvers, which stops by the clock that is charged."""
-        cpu = self.clock == "cpu"
-        return Settings(tolerance=self.tolerance, max_seconds=self.limit, processor_time=cpu)
+    @cached_property
+    def problem(self) -> SphereProblem:
+        """The instance's problem, made once."""
+        return self.instance.make()
 
     @property
     def start(self) -> Array:
         """The start that every solver gets, shape (d, M)."""
         return self.problem.spheres.random_point(self.seed)
 
+    @property
+    def settings(self) -> Settings:
+        """The same for one of our solvers, which stops by the clock that is charged."""
+        cpu = self.rules.clock == "cpu"
+        return Settings(tolerance=self.rules.tolerance, max_seconds=self.rules.limit, processor_time=cpu)
 
-def measure(
-    task: Task, name: str, peers: Mapping[str, Peer], *, repeats: int = 1, curve: bool = False
-) -> Measurement:
+
+def measure(task: Task, name: str, peers: Mapping[str, Peer], *, curve: bool = False) -> Measurement:
     """Least time of a few repeats; long runs and failures are not repeated.
 
-    ``name``: a name of ``SOLVERS`` or of ``peers``.  ``curve``: whether to keep the way down as well.  One of
-    our solvers is run once more for that, untimed.
+    ``name``: a name of ``SOLVERS`` or of ``peers``.  ``curve``: whether to keep the way down as well.  One of our
+    solvers is run once more for that, untimed.
     """
-
-    def once() -> Measurement:
-        return _run_ours(task, name) if name in SOLVERS else _run_peer(task, name, peers[name])
-
-    best = once()
-    for _ in range(repeats - 1):
+    best = _run(task, name, peers)
+    for _ in range(task.rules.repeats - 1):
         if not best.reached or best.seconds > _SHORT_RUN:
             break
-        again = once()
-        best = again if again.seconds < best.seconds else best
-    if not curve:
-        return replace(best, curve=None)
-    return replace(best, curve=_way_down(task, name)) if name in SOLVERS else best
+        best = min(best, _run(task, name, peers), key=lambda found: found.seconds)
+    if curve and name in SOLVERS:
+        way = Curve()
+
+        def look(progress: Progress) -> None:
+            way.add(progress.seconds, progress.calls.total, progress.relative_gradient_norm)
+
+        solve(task.problem, task.start, solver=name, settings=task.settings, callback=look)
+        return replace(best, curve=tuple(way.points))
+    return best if curve else replace(best, curve=None)
 
 
 def not_tried(task: Task, name: str) -> Measurement:
     """A failure without a run, for a solver that took the whole limit from another start of the instance."""
-    return Measurement(
-        instance=task.instance,
-        seed=task.seed,
-        solver=name,
-        reached=False,
-        seconds=task.limit,
-        charged=task.limit,
-        relative_gradient_norm=float("inf"),
-        cost_value=float("nan"),
-        cost=0,
-        gradient=0,
-        hessian=0,
-        note="not tried: took the whole time limit from another start",
-    )
+    note = "not tried: took the whole time limit from another start"
+    return _measurement(task, name, False, task.rules.limit, note=note)
 
 
-def _run_ours(task: Task, name: str) -> Measurement:
-    """Run one of our solvers, and measure its answer anew."""
-    problem, start = task.problem, task.start
-    clock = CLOCKS[task.clock]
-    begun = clock()
-    result = solve(problem, start, solver=name, settings=task.settings)
-    seconds = clock() - begun
-    point = problem.at(result.X)
-    norm = float(relative_gradient_norm(point))
-    reached = norm <= task.tolerance * _SLACK
-    return Measurement(
-        instance=task.instance,
-        seed=task.seed,
-        solver=name,
-        reached=reached,
-        seconds=seconds,
-        charged=seconds if reached else task.limit,
-        relative_gradient_norm=norm,
-        cost_value=float(point.cost),
-        note=result.stop_reason.name,
-        **asdict(result.calls),
-    )
-
-
-def _way_down(task: Task, name: str) -> tuple[tuple[float, int, float], ...]:
-    """Curve of one of our solvers."""
-    curve = Curve()
-
-    def look(progress: Progress) -> None:
-        curve.add(progress.seconds, progress.calls.total, progress.relative_gradient_norm)
-
-    solve(task.problem, task.start, solver=name, settings=task.settings, callback=look)
-    return tuple(curve.points)
-
-
-def _run_peer(task: Task, name: str, peer: Peer) -> Measurement:
-    """Run a peer under the gauge."""
-    gauge = Gauge(task.problem, task.tolerance, task.limit, clock=CLOCKS[task.clock])
-    note = "returned"
+def _run(task: Task, name: str, peers: Mapping[str, Peer]) -> Measurement:
+    """Run a solver under the gauge."""
+    rules, ours = task.rules, name in SOLVERS
+    tolerance = rules.tolerance * (_SLACK if ours else 1.0)
+    gauge = Gauge(task.problem, tolerance, rules.limit, clock=CLOCKS[rules.clock])
+    run = partial(_ours, name, task.settings) if ours else peers[name]
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            peer(task.problem, task.start, gauge)
+            note = run(task.problem, task.start, gauge) or "returned"
     except Stopped:
         note = "reached" if gauge.reached else "time limit"
     except Exception as error:  # a peer's crash is a failure of that peer, and is shown as one
         note = f"{type(error).__name__}: {error}"[:200]
-    seconds = gauge.seconds()
-    return Measurement(
-        instance=task.instance,
-        seed=task.seed,
-        solver=name,
-        reached=gauge.reached,
-        seconds=seconds,
-        charged=seconds if gauge.reached else task.limit,
+    return _measurement(
+        task,
+        name,
+        gauge.reached,
+        gauge.seconds(),
         relative_gradient_norm=gauge.best,
-        cost_value=float("nan") if gauge.X is None else float(task.problem.at(gauge.X).cost),
+        cost_value=np.nan if gauge.X is None else float(task.problem.at(gauge.X).cost),
         note=note,
         curve=tuple(gauge.curve.points),
         **gauge.calls,
+    )
+
+
+def _ours(name: str, settings: Settings, problem: SphereProblem, start: Array, gauge: Gauge) -> str:
+    """One of our solvers as a peer: its stop reason, while the gauge measures where it ended."""
+    gauge.begin()
+    result = solve(problem, start, solver=name, settings=settings)
+    with suppress(Stopped):
+        gauge.take_over(result.X, gauge.seconds(), asdict(result.calls))
+    return result.stop_reason.name
+
+
+def _measurement(task: Task, name: str, reached: bool, seconds: float, **rest: Any) -> Measurement:
+    """Failures are charged the limit."""
+    charged = seconds if reached else task.rules.limit
+    return Measurement(
+        instance=task.instance.name,
+        seed=task.seed,
+        solver=name,
+        reached=reached,
+        seconds=seconds,
+        charged=charged,
+        **rest,
     )

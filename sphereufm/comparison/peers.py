@@ -123,7 +123,8 @@ class Gauge:
             raise Stopped
 
 
-Peer = Callable[[SphereProblem, Array, Gauge], None]
+#: May return why it ended.
+Peer = Callable[[SphereProblem, Array, Gauge], str | None]
 
 
 def load_peers(path: Path) -> Mapping[str, Peer]:

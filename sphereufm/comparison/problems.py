@@ -20,51 +20,38 @@ Math. Program. 2003.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
 
-class QuadraticPoint:
-    """``f = <X, X A> / 2`` or ``<X, A X> / 2``, everything from one product with ``A``."""
+@dataclass(eq=False)
+class EuclideanPoint:
+    """A point of a cost of the surrounding space, seen on the spheres."""
 
-    def __init__(self, problem: Quadratic, X: Array) -> None:
-        self.X = X
-        self._problem = problem
-        self._AX = problem.apply(X)
-        self.multipliers = np.einsum("...dm,...dm->...m", X, self._AX)
+    X: Array
+    cost: Array
+    euclidean_gradient: Array
+    gradient_scale: Array
+    euclidean_hessian_product: Callable[[Array], Array]
 
-    @property
-    def cost(self) -> Array:
-        """Cost, shape (...)."""
-        return 0.5 * self.multipliers.sum(axis=-1)
+    def __post_init__(self) -> None:
+        self.multipliers = np.einsum("...dm,...dm->...m", self.X, self.euclidean_gradient)
 
     @property
     def gradient(self) -> Array:
         """Riemannian gradient."""
-        return self._AX - self.X * self.multipliers[..., None, :]
-
-    @property
-    def euclidean_gradient(self) -> Array:
-        """Gradient in the surrounding space."""
-        return self._AX
-
-    @property
-    def gradient_scale(self) -> Array:
-        """Sum of absolute pulls, a bound for each column."""
-        return np.broadcast_to(self._problem.scale, self.multipliers.shape)
+        return self.euclidean_gradient - self.X * self.multipliers[..., None, :]
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian times ``U``."""
-        return project(self.X, self._problem.apply(U) - U * self.multipliers[..., None, :])
-
-    def euclidean_hessian_product(self, U: Array) -> Array:
-        """Hessian of the surrounding space times ``U``."""
-        return self._problem.apply(U)
+        return project(self.X, self.euclidean_hessian_product(U) - U * self.multipliers[..., None, :])
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +83,12 @@ class Quadratic:
         """Rotations, for max-cut."""
         return SymmetryGroup(not self.left, ColumnPermutations.trivial(self.M))
 
-    def at(self, X: Array) -> QuadraticPoint:
-        """Evaluate at ``X``."""
-        return QuadraticPoint(self, X)
+    def at(self, X: Array) -> EuclideanPoint:
+        """Evaluate at ``X``: everything from one product with ``A``."""
+        AX = self.apply(X)
+        cost = 0.5 * np.einsum("...dm,...dm->...", X, AX)
+        scale = np.broadcast_to(self.scale, (*X.shape[:-2], self.M))
+        return EuclideanPoint(X, cost, AX, scale, self.apply)
 
     def in_dimension(self, r: int) -> Quadratic:
         """The same graph with columns in ``R^r``.
@@ -110,19 +100,17 @@ class Quadratic:
         return replace(self, d=check_integer("r", r, 1))
 
 
-def _rank(n: int) -> int:
-    """A rank at which the relaxation has no spurious local minima: ``r (r + 1) / 2 > n``."""
-    return int(np.ceil((np.sqrt(8.0 * n + 1.0) - 1.0) / 2.0)) + 1
+def _maxcut(i: NDArray[np.intp], j: NDArray[np.intp], w: Array, n: int) -> Quadratic:
+    """Relaxation of a graph with weights ``w`` on its edges ``(i, j)``.
 
-
-def _maxcut(edges: list[tuple[int, int, float]], n: int) -> Quadratic:
-    """Relaxation of a weighted graph."""
+    Its rank, ``r (r + 1) / 2 > n``, leaves no spurious local minima.
+    """
     from scipy.sparse import csr_array
 
-    i, j, w = (np.array(column) for column in zip(*edges, strict=True))
+    rank = int(np.ceil((np.sqrt(8.0 * n + 1.0) - 1.0) / 2.0)) + 1
     A = csr_array((np.r_[w, w], (np.r_[i, j], np.r_[j, i])), shape=(n, n))
     scale = np.asarray(abs(A).sum(axis=0)).ravel()
-    return Quadratic(A, _rank(n), n, False, np.where(scale > 0.0, scale, 1.0))
+    return Quadratic(A, rank, n, False, np.where(scale > 0.0, scale, 1.0))
 
 
 def rudy_random(n: int = 800, density: float = 0.06, seed: int = 1) -> Quadratic:
@@ -130,19 +118,15 @@ def rudy_random(n: int = 800, density: float = 0.06, seed: int = 1) -> Quadratic
     rng = np.random.default_rng(seed)
     i, j = np.triu_indices(n, 1)
     chosen = rng.random(i.size) < density
-    return _maxcut([(int(a), int(b), 1.0) for a, b in zip(i[chosen], j[chosen], strict=True)], n)
+    return _maxcut(i[chosen], j[chosen], np.ones(chosen.sum()), n)
 
 
 def rudy_toroidal(rows: int = 20, columns: int = 40, seed: int = 2) -> Quadratic:
     """Toroidal grid with weights -1 and 1, as the G-set's second family (own seed)."""
-    rng = np.random.default_rng(seed)
-    edges = []
-    for r in range(rows):
-        for c in range(columns):
-            here = r * columns + c
-            for there in (r * columns + (c + 1) % columns, ((r + 1) % rows) * columns + c):
-                edges.append((here, there, float(rng.choice([-1.0, 1.0]))))
-    return _maxcut(edges, rows * columns)
+    grid = np.arange(rows * columns).reshape(rows, columns)
+    ahead = np.stack([np.roll(grid, -1, axis=1), np.roll(grid, -1, axis=0)], axis=-1)
+    weights = np.random.default_rng(seed).choice([-1.0, 1.0], size=ahead.size)
+    return _maxcut(np.repeat(grid.ravel(), 2), ahead.ravel(), weights, grid.size)
 
 
 def rayleigh(n: int = 500, seed: int = 3) -> Quadratic:
@@ -150,47 +134,6 @@ def rayleigh(n: int = 500, seed: int = 3) -> Quadratic:
     A = np.random.default_rng(seed).standard_normal((n, n))
     A = (A + A.T) / np.sqrt(2.0 * n)
     return Quadratic(A, n, 1, True, np.array([2.0]))
-
-
-class ThomsonPoint:
-    """``f = sum_{i < j} 1 / |x_i - x_j|``."""
-
-    def __init__(self, X: Array) -> None:
-        self.X = X
-        gram = np.swapaxes(X, -1, -2) @ X
-        square = np.maximum(2.0 - 2.0 * gram, 0.0)
-        M = X.shape[-1]
-        square[..., np.arange(M), np.arange(M)] = np.inf
-        self._square = square
-        self._cube = square**-1.5
-        # d(1/r)/dx_i = (x_j - x_i) / r^3; the part along x_i is removed by the projection
-        self.euclidean_gradient = X @ self._cube
-        self.multipliers = np.einsum("...dm,...dm->...m", X, self.euclidean_gradient)
-
-    @property
-    def cost(self) -> Array:
-        """Coulomb energy."""
-        return 0.5 * (self._square**-0.5).sum(axis=(-1, -2))
-
-    @property
-    def gradient(self) -> Array:
-        """Riemannian gradient."""
-        return self.euclidean_gradient - self.X * self.multipliers[..., None, :]
-
-    @property
-    def gradient_scale(self) -> Array:
-        """Sum of the forces' sizes."""
-        return (1.0 / self._square).sum(axis=-1)
-
-    def hessian_product(self, U: Array) -> Array:
-        """Riemannian Hessian times ``U``."""
-        return project(self.X, self.euclidean_hessian_product(U) - U * self.multipliers[..., None, :])
-
-    def euclidean_hessian_product(self, U: Array) -> Array:
-        """Hessian of ``sum (2 - 2 <x_i, x_j>)^(-1/2)``, which is the same cost on the spheres."""
-        inner = np.swapaxes(self.X, -1, -2) @ U
-        change = 3.0 * self._square**-2.5 * (inner + np.swapaxes(inner, -1, -2))
-        return U @ self._cube + self.X @ change
 
 
 @dataclass(frozen=True)
@@ -210,9 +153,20 @@ class Thomson:
         """Rotations and all permutations."""
         return SymmetryGroup(True, ColumnPermutations.all_columns(self.electrons))
 
-    def at(self, X: Array) -> ThomsonPoint:
-        """Evaluate at ``X``."""
-        return ThomsonPoint(X)
+    def at(self, X: Array) -> EuclideanPoint:
+        """Evaluate at ``X``, as the same cost ``sum (2 - 2 <x_i, x_j>)^(-1/2)`` of the surrounding space."""
+        square = np.maximum(2.0 - 2.0 * (np.swapaxes(X, -1, -2) @ X), 0.0)
+        self_pairs = np.arange(self.electrons)
+        square[..., self_pairs, self_pairs] = np.inf
+        cube = square**-1.5
+
+        def product(U: Array) -> Array:
+            inner = np.swapaxes(X, -1, -2) @ U
+            return U @ cube + X @ (3.0 * square**-2.5 * (inner + np.swapaxes(inner, -1, -2)))
+
+        # scales are sums of the forces' sizes
+        cost, scale = 0.5 * (square**-0.5).sum(axis=(-1, -2)), (1.0 / square).sum(axis=-1)
+        return EuclideanPoint(X, cost, X @ cube, scale, product)
 
     def in_dimension(self, r: int) -> Thomson:
         """As many electrons on a sphere in ``R^r``."""

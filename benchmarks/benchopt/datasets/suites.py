@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from benchopt import BaseDataset
 
-from sphereufm.comparison.measure import Task
+from sphereufm.comparison.measure import Rules, Task
 from sphereufm.comparison.suites import SUITES
 
 INSTANCES = {
@@ -22,8 +22,5 @@ class Dataset(BaseDataset):
 
     def get_data(self) -> dict[str, Any]:
         """The task of a measurement."""
-        problem = INSTANCES[self.instance].make()
-        task = Task(
-            instance=self.instance, problem=problem, seed=self.start, limit=self.limit, tolerance=1e-9
-        )
-        return {"task": task}
+        rules = Rules(limit=self.limit, repeats=1)
+        return {"task": Task(instance=INSTANCES[self.instance], seed=self.start, rules=rules)}
