@@ -15,9 +15,6 @@ from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.notebook import counted
 from sphereufm.progress import Progress
 
-# unknowns that the format can hold
-MOST_UNKNOWNS = 16
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BoxesLeft:
@@ -107,6 +104,6 @@ def checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: Pr
     )
 
 
-def undecided(reason: str) -> CompleteList:
+def undecided(reason: str, **more: Any) -> CompleteList:
     """Nothing is proved."""
-    return CompleteList(status=ProofStatus.UNDECIDED, statement=reason)
+    return CompleteList(status=ProofStatus.UNDECIDED, statement=reason, **more)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from sphereufm.certify.complete.check import MOST_CLASSES, CompleteCheckError
-from sphereufm.certify.complete.reading import NotProvedError, read_instance
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from sphereufm.certify.complete.check import CompleteCheckError, check_reach, own_charts
+from sphereufm.certify.complete.coulomb import Coulomb
+from sphereufm.certify.complete.reading import (
+    CLOSED_FORM,
+    OWN_COST,
+    Instance,
+    NotProvedError,
+    read_instance,
+    read_program,
+)
+from sphereufm.certify.complete.two_classes import cost, distances, sign_patterns
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
-from sphereufm.complete.certificate import two_class_certificate
-from sphereufm.complete.outcome import MOST_UNKNOWNS, CompleteList, checked, undecided
-from sphereufm.complete.searches import search_own_cost, search_plane
-from sphereufm.complete.two_classes import two_class_points
+from sphereufm.complete.certificate import written
+from sphereufm.complete.outcome import CompleteList, checked, undecided
+from sphereufm.complete.searches import search_charts, search_plane
 from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -56,9 +71,13 @@ def prove_complete(
     ('PROVED', 3)
     """
     check_integer("most_boxes", most_boxes, 1)
-    given, advance = as_problem(problem), progress or silent
+    instance, advance = capabilities.exact_instance(as_problem(problem)), progress or silent
     try:
-        return _proved(given, most_boxes, advance)
+        if isinstance(instance, ExpressionInstance):
+            return _own_cost(instance, most_boxes, advance)
+        if isinstance(instance, ExactInstance):
+            return _cross_entropy(instance, most_boxes, advance)
+        return undecided("complete lists are for cross-entropy and for expressions")
     except NotProvedError as error:
         return undecided(str(error))
     except CompleteCheckError as error:
@@ -66,37 +85,36 @@ def prove_complete(
         return undecided(f"the instance has no certificate of a complete list: {error}")
 
 
-def _proved(problem: SphereProblem, most_boxes: int, advance: Progress) -> CompleteList:
-    """Choose the method."""
-    instance = capabilities.exact_instance(problem)
-    if isinstance(instance, ExpressionInstance):
-        return search_own_cost(instance, most_boxes, advance)
-    plain = isinstance(instance, ExactInstance) and instance.loss == "cross-entropy"
-    if not isinstance(instance, ExactInstance) or not plain or instance.rates or instance.bias:
-        return undecided(
-            "complete lists are for cross-entropy without a bias, of one tau, and for expressions"
-        )
-    if instance.classes == 2 and instance.dim >= 2:
-        return checked(
-            two_class_certificate(instance), two_class_points(read_instance(instance.to_json())), 0, advance
-        )
-    reason = _out_of_reach(instance)
-    if reason:
-        return undecided(reason)
-    return search_plane(problem, most_boxes, advance)
+def _own_cost(instance: ExpressionInstance, most_boxes: int, advance: Progress) -> CompleteList:
+    """Search for the critical points of an expression; four charges are told apart up to O(3) and permutations."""
+    every = own_charts(read_program(instance.to_json()))
+    four_charges = isinstance(every[0], Coulomb)
+    found = search_charts(instance, every, OWN_COST[four_charges], most_boxes, advance)
+    return replace(found, symmetry=SymmetryGroup.full(4)) if four_charges else found
 
 
-def _out_of_reach(instance: ExactInstance) -> str:
-    """Why the search in the plane would not prove completeness, or nothing."""
-    labels = sorted(instance.label(i) for i in range(instance.samples))
-    if not 2 <= instance.classes <= MOST_CLASSES or instance.dim < 2:
-        return f"certificates of complete lists need K between 2 and {MOST_CLASSES}, and d >= 2"
-    if instance.dim > 2 and not (instance.classes == 3 and labels == [0, 1, 2]):
-        return (
-            f"class sizes and d = {instance.dim}: critical points may leave the plane; complete lists reach K = 2, "
-            "K = 3 with one sample a class, and d = 2"
-        )
-    unknowns = instance.classes - 1 + instance.samples
-    if unknowns > MOST_UNKNOWNS:
-        return f"the search has {unknowns} unknown angles, but at most {MOST_UNKNOWNS} are possible"
-    return ""
+def _cross_entropy(instance: ExactInstance, most_boxes: int, advance: Progress) -> CompleteList:
+    """Take the closed form, or search in the plane."""
+    p = read_instance(instance.to_json())
+    if p.classes == 2 and p.dim >= 2:
+        return checked(written(instance, CLOSED_FORM), two_class_points(p), 0, advance)
+    check_reach(p)
+    return search_plane(instance, p, most_boxes, advance)
+
+
+def two_class_points(p: Instance) -> list[Array]:
+    """Return one point ``[W H]`` of R^2 for each critical orbit of two classes with distinct classifiers, by cost.
+
+    Every feature is ``h_i = s_i (w_y - w_j) / r``, a sign s_i and ``r = |w_1 - w_2|``; docs/complete.md, section 1.
+    """
+    found = []
+    for pattern, _, weight in sign_patterns(p):
+        signs = np.full(len(p.labels), -1.0)
+        for key, samples in p.blocks.items():
+            signs[samples[: pattern[key]]] = 1
+        for distance in distances(p, weight):
+            half = float(distance) / 2
+            H = [signs * (1 - 2 * np.array(p.labels)), np.zeros(len(signs))]
+            W = [[half, -half], [math.sqrt(max(1 - half**2, 0.0))] * 2]
+            found.append((cost(p, weight, distance), np.hstack([W, H])))
+    return [X for _, X in sorted(found, key=lambda pair: pair[0])]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.complete.arithmetic import Balls, point
-from sphereufm.certify.complete.boxes import REGULAR, Equations, covering, near_inverse
+from sphereufm.certify.complete.arithmetic import Balls, Mask, point
+from sphereufm.certify.complete.boxes import REGULAR, Equations, near_inverse, within
 from sphereufm.geometry.spheres import Array
 
 _RADII = 0.5 * 0.75 ** np.arange(70)
@@ -27,7 +27,7 @@ class Zeros:
         """Return for each box the number of a zero whose box holds it, or -1."""
         if not len(self.radii):
             return np.full(len(low), -1, dtype=np.int64)
-        inside = covering(self.points, self.radii, self.equations.periodic, low, high)
+        inside = within(self.points, self.radii, self.equations.periodic, low[:, None], high[:, None])
         return np.where(np.any(inside, axis=1), inside.argmax(1), -1)
 
     def enter_near(self, low: Array, high: Array) -> None:
@@ -36,9 +36,7 @@ class Zeros:
         x = self._newton(start)
         if x is None or (np.abs(x - start) > 4 * (high - low)).any():
             return
-        off = self.points - x
-        off -= np.where(self.equations.periodic, 2 * np.pi * np.round(off / (2 * np.pi)), 0.0)
-        if len(self.radii) and np.abs(off).max(1).min() < _SAME:
+        if (apart(self.points, x, self.equations.periodic) < _SAME).any():
             return
         radius = self._radius(x)
         if radius is not None:
@@ -67,3 +65,10 @@ class Zeros:
         off = point(Y) @ self.equations.evaluate(cubes)[1][:, -n:] - np.eye(n)
         fits = (np.abs(off.m) + off.r).sum(2).max(1) < REGULAR
         return float(_RADII[fits].max()) if fits.any() else None
+
+
+def apart(points: Array, x: Array, periodic: Mask) -> Array:
+    """Return the distances of points from x in the maximum norm, of angles modulo ``2 pi``."""
+    off = points - x
+    off -= np.where(periodic, 2 * np.pi * np.round(off / (2 * np.pi)), 0.0)
+    return np.asarray(np.abs(off).max(1))

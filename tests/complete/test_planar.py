@@ -8,7 +8,7 @@ from sphereufm.certify.complete.arithmetic import Balls, point
 from sphereufm.certify.complete.boxes import contract
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.reading import read_instance
-from sphereufm.complete.circles import circle_orders, planar_point
+from sphereufm.certify.complete.symmetry import circle_orders
 
 SHAPES = [((1, 1, 1), 1.0), ((1, 1, 2), 3.5), ((2, 1), 0.4), ((1, 1, 1, 1), 12.0)]
 
@@ -16,8 +16,7 @@ SHAPES = [((1, 1, 1), 1.0), ((1, 1, 2), 3.5), ((2, 1), 0.4), ((1, 1, 1, 1), 12.0
 def plane(sizes, tau, order=None):
     problem = UFMProblem(class_sizes=sizes, dim=2, tau=tau)
     instance = read_instance(problem.exact_instance().to_json())
-    order = order or tuple(range(len(sizes)))
-    return problem, instance, order, Planar(instance, order, 0.0)
+    return problem, instance, Planar(instance, order or range(len(sizes)), 0.0)
 
 
 def values(equations, x):
@@ -26,24 +25,24 @@ def values(equations, x):
 
 @pytest.mark.parametrize(("sizes", "tau"), SHAPES)
 def test_rows_are_the_tangential_parts_of_the_gradient(sizes, tau):
-    problem, instance, order, equations = plane(sizes, tau, tuple(reversed(range(len(sizes)))))
+    problem, _, equations = plane(sizes, tau, tuple(reversed(range(len(sizes)))))
     x = np.random.default_rng(0).uniform(0, 6, (20, equations.variables))
     for row, T in zip(x, values(equations, x), strict=True):
-        X = planar_point(instance, order, row)
+        X = equations.place(row)
         turned = np.array([-X[1], X[0]])
         slopes = (turned * problem.at(X).gradient).sum(0)[: len(sizes)]
         # df/da = -tau T
-        assert -tau * T[: len(sizes)] == pytest.approx(slopes[list(order)], abs=1e-12)
+        assert -tau * T[: len(sizes)] == pytest.approx(slopes[equations.order], abs=1e-12)
 
 
 def test_features_equations_vanish_where_the_gradient_of_the_features_does():
-    problem, instance, order, equations = plane((1, 1, 1), 2.0)
+    problem, _, equations = plane((1, 1, 1), 2.0)
     rng = np.random.default_rng(1)
     x = rng.uniform(0, 6, (200, equations.variables))
     chi = values(equations, x)[:, 3:]
     slopes = []
     for row in x:
-        X = planar_point(instance, order, row)
+        X = equations.place(row)
         slopes.append((np.array([-X[1], X[0]]) * problem.at(X).gradient).sum(0)[3:])
     slopes = np.array(slopes)
     # chi is that slope divided by a positive number, so signs agree throughout
@@ -52,7 +51,7 @@ def test_features_equations_vanish_where_the_gradient_of_the_features_does():
 
 @pytest.mark.parametrize(("sizes", "tau"), SHAPES)
 def test_derivatives_agree_with_differences(sizes, tau):
-    equations = plane(sizes, tau)[3]
+    equations = plane(sizes, tau)[2]
     x = np.random.default_rng(2).uniform(0, 6, (5, equations.variables))
     J = equations.evaluate(point(x))[1].m
 
@@ -68,7 +67,7 @@ def test_derivatives_agree_with_differences(sizes, tau):
 @pytest.mark.parametrize(("sizes", "tau"), SHAPES)
 @pytest.mark.parametrize("radius", [0.02, 0.4, 1.5])
 def test_boxes_hold_the_values_and_derivatives_of_their_points(sizes, tau, radius):
-    equations = plane(sizes, tau)[3]
+    equations = plane(sizes, tau)[2]
     rng = np.random.default_rng(3)
     m = rng.uniform(0, 6, (100, equations.variables))
     r = rng.uniform(0, radius, m.shape)
@@ -81,7 +80,7 @@ def test_boxes_hold_the_values_and_derivatives_of_their_points(sizes, tau, radiu
 
 
 def test_no_pass_loses_a_zero():
-    equations = plane((1, 1, 1), 3.0)[3]
+    equations = plane((1, 1, 1), 3.0)[2]
     frame = np.array([2 * np.pi / 3, 2 * np.pi / 3, 0.0, 0.0, 0.0])
     rng = np.random.default_rng(4)
     r = rng.uniform(0.01, 1, (300, 5))

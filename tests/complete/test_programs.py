@@ -11,7 +11,7 @@ from sphereufm.certify.complete.arithmetic import Balls, point
 from sphereufm.certify.complete.boxes import Zero
 from sphereufm.certify.complete.check import check_complete_bytes
 from sphereufm.certify.complete.coulomb import Coulomb, is_coulomb
-from sphereufm.certify.complete.programs import ProgramEquations, degrees
+from sphereufm.certify.complete.programs import ProgramEquations, is_homogeneous
 from sphereufm.certify.complete.reading import Program, read_program
 from sphereufm.certify.complete.symmetry import same
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, sqrt, thomson
@@ -83,7 +83,7 @@ def test_boxes_hold_the_values_and_derivatives_of_their_points(instance, faces):
 def test_eigenvectors_are_all_critical_points_of_a_quadratic_form(constant):
     instance, A = quadratic(3, constant)
     # homogeneous or not, the points are the same
-    assert (degrees(program(instance)) is None) == bool(constant)
+    assert is_homogeneous(program(instance)) != bool(constant)
     found = prove_complete(instance)
     assert found.status.name == "PROVED"
     vectors = np.linalg.eigh(A)[1].T
@@ -92,6 +92,15 @@ def test_eigenvectors_are_all_critical_points_of_a_quadratic_form(constant):
         np.array(expected), abs=1e-9
     )
     assert found.costs == pytest.approx(np.repeat(np.linalg.eigvalsh(A) + constant, 2), abs=1e-9)
+
+
+def test_degrees_are_not_compared_where_floats_round_them():
+    cost = Cost(dim=3, columns=1)
+    term = cost.x(0, 0)
+    for nested in range(9):
+        assert is_homogeneous(program(cost.instance(term + term * 1))) == (nested < 7)
+        assert not is_homogeneous(program(cost.instance(term + term * cost.x(1, 0))))
+        term = term**64
 
 
 @pytest.mark.slow

@@ -20,9 +20,8 @@ from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
 from sphereufm.certify.complete.reading import FORMAT, NotProvedError, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
 from sphereufm.certify.expressions import Cost, fourth_powers
-from sphereufm.complete.circles import closed_neighbourhood
-from sphereufm.complete.searches import search_plane
-from sphereufm.complete.two_classes import two_class_points
+from sphereufm.complete.prove import two_class_points
+from sphereufm.complete.searches import closed_neighbourhood, search_plane
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.progress import silent
@@ -32,7 +31,7 @@ SIGNS = [(two, one) for two in ((1, 1), (1, -1), (-1, -1)) for one in (1, -1)]
 
 def searched_plane(problem):
     """By the search, where the closed form would do."""
-    return search_plane(problem, 10_000, silent)
+    return search_plane(problem.exact_instance(), read(problem), 10_000, silent)
 
 
 def read(problem):

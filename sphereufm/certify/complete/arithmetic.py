@@ -8,8 +8,9 @@ which nothing is known, but by short Taylor sums from tables that Arb wrote.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,11 +112,25 @@ def applied(how: str, form: Array, x: Balls, terms: int) -> Balls:
     return Balls(np.einsum(how, form, x.m), r * (1 + n * FINE) + LEAST)
 
 
-def squared(x: Balls) -> Balls:
-    """The square, from the least to the largest size."""
-    size = np.abs(x.m)
-    least, most = np.maximum(size - outward(x.r, x.m), 0.0), size + outward(x.r, x.m)
-    return between(least * least * (1 - 4 * FINE), most * most * (1 + 4 * FINE) + LEAST)
+def arranged(how: Callable[..., Array], *balls: Balls) -> Balls:
+    """What a function does to arrays whose entries it only puts elsewhere, done to balls."""
+    return Balls(how(*(x.m for x in balls)), how(*(x.r for x in balls)))
+
+
+def joined(axis: int, *parts: Balls) -> Balls:
+    """Arrays side by side."""
+    return arranged(lambda *arrays: np.concatenate(arrays, axis), *parts)
+
+
+def power(x: Balls, n: int) -> Balls:
+    """``x^n`` for ``n >= 0``: monotone in x, or in its size where n is even."""
+    if n < 2:
+        return x if n else point(np.ones_like(x.m))
+    low, high = x.low, x.high
+    if n % 2 == 0:
+        low, high = np.maximum(np.maximum(low, -high), 0.0), np.maximum(-low, high)
+    a, b = (reduce(np.multiply, [end] * n) for end in (low, high))
+    return between(a - 16 * FINE * np.abs(a), b + 16 * FINE * np.abs(b))
 
 
 @cache

@@ -7,9 +7,9 @@ rows of ``Y F`` with Y near the inverse of the square part of J, its last rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from sphereufm.certify.complete.arithmetic import (
     outward,
     point,
 )
-from sphereufm.certify.complete.reading import CompleteCheckError, NotProvedError, Tree, refuse_if
+from sphereufm.certify.complete.reading import NotProvedError, Tree, refuse_if
 
 # a tree's codes: a leaf without a zero, a leaf inside a zero's box, and from here on a cut (16 passes + axis)
 DEAD, UNIQUE, CUT = 0, 1, 128
@@ -174,108 +174,98 @@ def prove_zero(equations: Equations, centre: Array, radius: float) -> Zero:
     return Zero(point=centre, radius=radius, reach=reach)
 
 
-def covering(points: Array, radii: Array, periodic: Mask, low: Array, high: Array) -> Mask:
-    """Whether boxes lie in cubes around points, turned by multiples of ``2 pi``, shape ``(boxes, points)``."""
-    turns = np.where(periodic, np.rint((0.5 * (low + high)[:, None] - points) / (2 * np.pi)), 0.0)
+def within(points: Array, radii: Array, periodic: Mask, low: Array, high: Array) -> Mask:
+    """Whether boxes lie in cubes around points, turned by multiples of ``2 pi``; the last axis is the unknowns'."""
+    turns = np.where(periodic, np.rint((0.5 * (low + high) - points) / (2 * np.pi)), 0.0)
     middle = points + turns * (2 * np.pi)
     # 2 pi as a double, products and sums are right to 1e-13 for a few turns
-    room = radii[:, None] - 1e-12
-    inside = (np.abs(turns) < 9) & (low[:, None] > middle - room) & (high[:, None] < middle + room)
-    covered: Mask = np.all(inside, axis=2)
-    return covered
+    room = radii[..., None] - 1e-12
+    inside: Mask = np.all((np.abs(turns) < 9) & (low > middle - room) & (high < middle + room), axis=-1)
+    return inside
 
 
-class Walk:
-    """A tree of boxes, proved level by level."""
+def prove_tree(equations: Equations, zeros: list[Zero], tree: Tree) -> None:
+    """Prove, level by level, that a whole box holds no zeros but those of a list."""
+    refuse_if((tree.inside >= len(zeros)).any(), "a tree names a zero that is not listed")
+    cut_axes = tree.nodes[tree.nodes >= CUT] % 16
+    refuse_if((cut_axes >= equations.variables).any(), "a tree cuts an axis that there is not")
+    # at the end, for leaves without a zero, a cube that holds nothing
+    points = np.array([*(zero.point for zero in zeros), np.zeros(equations.variables)])
+    radii = np.array([*(zero.radius for zero in zeros), 0.0])
+    low, high = equations.low[None], equations.high[None]
+    for codes, cuts, inside in levels(tree):
+        for few in batches(codes < CUT):
+            prove_leaves(equations, low[few], high[few], points[inside[few]], radii[inside[few]])
+        parts = [
+            divided(equations, low[few], high[few], codes[few], cuts[few]) for few in batches(codes >= CUT)
+        ]
+        # both parts of a cut side by side, as the tree lists them
+        low, high = (np.concatenate([low[:0], *(part[k] for part in parts)]) for k in (0, 1))
 
-    def __init__(self, equations: Equations, zeros: list[Zero], tree: Tree) -> None:
-        self.equations, self.tree = equations, tree
-        self.points = np.array([zero.point for zero in zeros]).reshape(len(zeros), equations.variables)
-        self.radii = np.array([zero.radius for zero in zeros])
-        refuse_if(bool((tree.inside >= len(zeros)).any()), "a tree names a zero that is not listed")
-        refuse_if(
-            bool(((tree.codes >= CUT) & (tree.codes % 16 >= equations.variables)).any()),
-            "a tree cuts an axis that there is not",
+
+def levels(tree: Tree) -> Iterator[tuple[NDArray[np.uint8], Array, NDArray[np.int64]]]:
+    """Codes of each level, and for every node its cut's place in the whole box and its zero, -1 if it has none."""
+    codes, places, zeros = tree.nodes, tree.cuts, tree.inside
+    count = 1
+    while count:
+        level, codes = codes[:count], codes[count:]
+        split, unique = level >= CUT, level == UNIQUE
+        refuse_if(not (split | unique | (level == DEAD)).all(), "a tree has an unknown code")
+        cuts, inside = np.zeros(len(level)), np.full(len(level), -1)
+        n, z = int(split.sum()), int(unique.sum())
+        refuse_if(len(level) < count or len(places) < n or len(zeros) < z, "a tree ends too early")
+        cuts[split], places = places[:n] / 2.0**32, places[n:]
+        inside[unique], zeros = zeros[:z], zeros[z:]
+        yield level, cuts, inside
+        count = 2 * n
+    refuse_if(len(codes), "a tree goes on after its end")
+
+
+def batches(chosen: Mask) -> list[NDArray[np.int64]]:
+    """The numbers of what is chosen, batch by batch."""
+    numbers = np.flatnonzero(chosen)
+    return [numbers[k : k + BATCH] for k in range(0, len(numbers), BATCH)]
+
+
+def divided(
+    equations: Equations, low: Array, high: Array, codes: NDArray[np.uint8], cuts: Array
+) -> tuple[Array, Array]:
+    """Both parts of boxes, after some passes over them; boxes without a zero become empty."""
+    passes, axis = (codes - CUT) // 16, codes % 16
+    left = np.arange(len(low))
+    for done in range(int(passes.max()) + 1):
+        dead, low[left], high[left] = trimmed(equations, low[left], high[left])
+        high[left[dead]] = -np.inf
+        left = left[~dead & (passes[left] > done)]
+        if len(left):
+            found = contract(equations, low[left], high[left])
+            low[left], high[left] = found.low, found.high
+            high[left[found.dead]] = -np.inf
+            left = left[~found.dead]
+    # exact: the sides of the whole box are short dyadic numbers
+    cut = equations.low[axis] + cuts * (equations.high[axis] - equations.low[axis])
+    k = np.arange(len(low))
+    low, high = np.repeat(low, 2, axis=0), np.repeat(high, 2, axis=0)
+    high[2 * k, axis] = np.minimum(high[2 * k, axis], cut)
+    low[2 * k + 1, axis] = np.maximum(low[2 * k + 1, axis], cut)
+    return low, high
+
+
+def prove_leaves(equations: Equations, low: Array, high: Array, points: Array, radii: Array) -> None:
+    """Prove that boxes hold no zero, but for those in the cubes around their points."""
+    for _ in range(PATIENCE):
+        dead, low, high = trimmed(equations, low, high)
+        low, high, points, radii = (part[~dead] for part in (low, high, points, radii))
+        left = ~within(points, radii, equations.periodic, low, high)
+        if not left.any():
+            return
+        found = contract(equations, low[left], high[left])
+        low, high, points, radii = (
+            part[~found.dead] for part in (found.low, found.high, points[left], radii[left])
         )
-
-    def run(self) -> None:
-        """Prove the tree."""
-        low, high = self.equations.low[None], self.equations.high[None]
-        at = {"node": 0, "cut": 0, "inside": 0}
-        while len(low):
-            codes = self.take(at, "node", self.tree.codes, len(low))
-            kinds = np.where(codes >= CUT, CUT, codes)
-            if not np.isin(kinds, (DEAD, UNIQUE, CUT)).all():
-                raise CompleteCheckError("a tree has an unknown code")
-            cuts = self.take(at, "cut", self.tree.cuts, int((kinds == CUT).sum()))
-            inside = self.take(at, "inside", self.tree.inside, int((kinds == UNIQUE).sum()))
-            leaf = kinds != CUT
-            which = np.full(len(low), -1)
-            which[kinds == UNIQUE] = inside
-            self.each(self.leaves, low[leaf], high[leaf], which[leaf])
-            parts = self.each(self.parts, low[~leaf], high[~leaf], codes[~leaf], cuts)
-            # both parts of a cut side by side, as the tree lists them
-            low, high = (np.concatenate([part[k] for part in parts]) if parts else low[:0] for k in (0, 1))
-        refuse_if(at["node"] != len(self.tree.codes), "a tree goes on after its end")
-
-    @staticmethod
-    def take(at: dict[str, int], name: str, values: NDArray, count: int) -> NDArray:  # type: ignore[type-arg]
-        """The next numbers of a list."""
-        part = values[at[name] : at[name] + count]
-        refuse_if(len(part) < count, "a tree ends too early")
-        at[name] += count
-        return part
-
-    @staticmethod
-    def each(work: Callable[..., Any], *arrays: Any) -> list[Any]:
-        """Do something batch by batch."""
-        return [work(*(a[k : k + BATCH] for a in arrays)) for k in range(0, len(arrays[0]), BATCH)]
-
-    def parts(self, low: Array, high: Array, codes: NDArray[np.uint8], cuts: Array) -> tuple[Array, Array]:
-        """Both parts of boxes, after some passes over them; boxes without a zero become empty."""
-        equations, passes, axis = self.equations, (codes - CUT) // 16, codes % 16
-        low, high = low.copy(), high.copy()
-        left = np.arange(len(low))
-        for done in range(int(passes.max(initial=0)) + 1):
-            dead, low[left], high[left] = trimmed(equations, low[left], high[left])
-            high[left[dead]] = -np.inf
-            left = left[~dead & (passes[left] > done)]
-            if len(left):
-                found = contract(equations, low[left], high[left])
-                low[left], high[left] = found.low, found.high
-                high[left[found.dead]] = -np.inf
-                left = left[~found.dead]
-        # exact: the sides of the whole box are short dyadic numbers
-        cut = equations.low[axis] + cuts / 2.0**32 * (equations.high[axis] - equations.low[axis])
-        k = np.arange(len(low))
-        low, high = np.repeat(low, 2, axis=0), np.repeat(high, 2, axis=0)
-        high[2 * k, axis] = np.minimum(high[2 * k, axis], cut)
-        low[2 * k + 1, axis] = np.maximum(low[2 * k + 1, axis], cut)
-        return low, high
-
-    def leaves(self, low: Array, high: Array, inside: NDArray[np.int64]) -> None:
-        """Prove that boxes hold no zero, or none but one of the list."""
-        for _ in range(PATIENCE):
-            dead, low, high = trimmed(self.equations, low, high)
-            low, high, inside = low[~dead], high[~dead], inside[~dead]
-            settled = np.zeros(len(low), dtype=np.bool_)
-            for z in np.unique(inside[inside >= 0]):
-                mine = inside == z
-                settled[mine] |= covering(
-                    self.points[z : z + 1],
-                    self.radii[z : z + 1],
-                    self.equations.periodic,
-                    low[mine],
-                    high[mine],
-                )[:, 0]
-            low, high, inside = low[~settled], high[~settled], inside[~settled]
-            if not len(low):
-                return
-            found = contract(self.equations, low, high)
-            low, high, inside = found.low[~found.dead], found.high[~found.dead], inside[~found.dead]
-        if len(low):
-            sides = ", ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low[0], high[0], strict=True))
-            raise NotProvedError(f"a box is not proved free of zeros outside of the list: {sides}")
+    if len(low):
+        sides = ", ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low[0], high[0], strict=True))
+        raise NotProvedError(f"a box is not proved free of zeros outside of the list: {sides}")
 
 
 def trimmed(equations: Equations, low: Array, high: Array) -> tuple[Mask, Array, Array]:

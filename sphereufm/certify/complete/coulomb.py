@@ -16,18 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.certify.complete.arithmetic import Array, Balls, Mask, between, point, squared
-from sphereufm.certify.complete.programs import (
-    Jet,
-    constant,
-    multiply,
-    negative,
-    power_of_positive,
-    root,
-    to_power,
-    total,
-    zeros,
-)
+from sphereufm.certify.complete.arithmetic import Array, Balls, Mask, applied, between, point, power
+from sphereufm.certify.complete.programs import Jet, constant, multiply, negative, to_power, total, zeros
 from sphereufm.certify.complete.reading import Program
 
 # room for the rounding of a few products
@@ -61,6 +51,7 @@ class Coulomb:
     """Where the energy is stationary, in the chart."""
 
     variables = 5
+    up_to = ", up to O(3) and permutations,"
     names = ("s", "y_3[0]", "y_3[1]", "y_4[0]", "y_4[1]")
 
     def __init__(self) -> None:
@@ -92,16 +83,25 @@ class Coulomb:
         )
         one, nothing = (constant(point(np.full(boxes, v)), self.variables, order) for v in (1.0, 0.0))
         places = [(s, nothing), (a, b), (c, e)]
-        roots = [root(total(one, *(to_power(v, 2) for v in y))) for y in places]
+        roots = [to_power(total(one, *(to_power(v, 2) for v in y)), 0.5) for y in places]
         terms = list(roots)
         for i, j in combinations(range(3), 2):
             off = [to_power(total(u, negative(v)), 2) for u, v in zip(places[i], places[j], strict=True)]
-            terms.append(multiply(multiply(roots[i], roots[j]), inverse_root(total(*off))))
+            terms.append(multiply(multiply(roots[i], roots[j]), to_power(total(*off), -0.5)))
         return total(*terms)
 
     def cost(self, x: Balls) -> Balls:
         """The energy."""
         return self.energy(x, 0).value * 0.5
+
+    def signature(self, x: Balls) -> Balls:
+        """Configurations are told apart by their energy."""
+        return self.cost(x)[:, None]
+
+    @staticmethod
+    def images(_: Coulomb, x: Balls) -> Balls:
+        """What an exchange and a reflection make of four charges."""
+        return applied("gij,bj->gi", SYMMETRIES, x, 5)
 
     @staticmethod
     def place(x: Array) -> Array:
@@ -113,13 +113,7 @@ class Coulomb:
 
 def squares(x: Balls) -> tuple[list[Balls], list[Balls]]:
     """``1 + |y_i|^2``, and the squared distances of y_2 to y_3 and y_4, and of these."""
-    q = squared(x)
+    q = power(x, 2)
     n = [part + 1.0 for part in (q[:, 0], q[:, 1] + q[:, 2], q[:, 3] + q[:, 4])]
-    near = [squared(x[:, 0] - x[:, k]) + q[:, k + 1] for k in (1, 3)]
-    return n, [*near, squared(x[:, 1] - x[:, 3]) + squared(x[:, 2] - x[:, 4])]
-
-
-def inverse_root(a: Jet) -> Jet:
-    """One divided by the square root."""
-    powers = (power_of_positive(a.value, -k - 0.5) for k in range(3))
-    return a.through(*(y * scale for y, scale in zip(powers, (1.0, -0.5, 0.75), strict=True)))
+    near = [power(x[:, 0] - x[:, k], 2) + q[:, k + 1] for k in (1, 3)]
+    return n, [*near, power(x[:, 1] - x[:, 3], 2) + power(x[:, 2] - x[:, 4], 2)]

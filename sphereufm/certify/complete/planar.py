@@ -14,8 +14,9 @@ vanishes, so the square system leaves ``T_1`` out; the tests use all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,15 +30,18 @@ from sphereufm.certify.complete.arithmetic import (
     Balls,
     Mask,
     applied,
+    arranged,
     between,
     exponential,
+    joined,
     outward,
     point,
+    power,
     rational,
     sine_cosine,
-    squared,
 )
 from sphereufm.certify.complete.reading import Instance, refuse_if
+from sphereufm.certify.complete.symmetry import symmetries
 
 # above 2 pi, with room for the rounding of a sum of floats
 ROUND = 6.283185308
@@ -65,10 +69,10 @@ class Angles(NamedTuple):
         sign = np.sign(rows[np.arange(len(rows)), (rows != 0).argmax(1)])
         forms, which = np.unique(rows * sign[:, None], axis=0, return_inverse=True)
         shapes = [group.shape[:-1] for group in groups]
-        ends = np.cumsum([0, *map(np.prod, shapes)])
+        cuts = np.cumsum([*map(math.prod, shapes)])[:-1]
 
         def parted(values: NDArray) -> list[NDArray]:  # type: ignore[type-arg]
-            return [values.ravel()[a:b].reshape(s) for a, b, s in zip(ends, ends[1:], shapes, strict=False)]
+            return [part.reshape(s) for part, s in zip(np.split(values.ravel(), cuts), shapes, strict=True)]
 
         return Angles(forms, parted(which), parted(sign))
 
@@ -108,18 +112,14 @@ class Planar:
         self.variables = K - 1 + N
         self.low = np.array([GAP_BOX[0]] * (K - 1) + [TURN_BOX[0]] * N)
         self.high = np.array([GAP_BOX[1]] * (K - 1) + [TURN_BOX[1]] * N)
-        self.periodic = np.arange(self.variables) >= K - 1
+        # all equations are, in all unknowns
+        self.periodic = np.ones(self.variables, dtype=np.bool_)
         # the equations of features narrow their angles once the classes' are narrow
-        self.unit = np.where(self.periodic, TURN_UNIT, 1.0)
-        self.all_angles = np.ones(self.variables, dtype=np.bool_)
-        back = [self.order[-1 - i] for i in range(K)]
-        self.mirrored = K > 2 and all(p.like(a, b) for a, b in zip(self.order, back, strict=True))
-        same: dict[tuple[int, Fraction], int] = {}
-        self.equal_samples = []
-        for i, key in enumerate(zip(p.labels, p.weights, strict=True)):
-            if key in same:
-                self.equal_samples.append((same[key], i))
-            same[key] = i
+        self.unit = np.repeat([1.0, TURN_UNIT], [K - 1, N])
+        pattern = [p.kinds[k] for k in self.order]
+        self.mirrored = K > 2 and pattern == pattern[::-1]
+        self.equal_samples = [pair for block in p.blocks.values() for pair in pairwise(block)]
+        self.group = symmetries(p)
         self.forms()
 
     @property
@@ -226,8 +226,7 @@ class Planar:
         f = self.features(x, self.all)
         p, rest = self.softmax(f.ratios)
         weight = Balls(np.where(self.own, -rest.m, p.m), np.where(self.own, rest.r, p.r))
-        T = (weight * f.sq * self.omega[:, None]).sum(1)
-        F = Balls(np.concatenate([T.m, f.chi.m], 1), np.concatenate([T.r, f.chi.r], 1))
+        F = joined(1, (weight * f.sq * self.omega[:, None]).sum(1), f.chi)
         return F, self.derivative(f, p, rest, weight) if derivative else F
 
     def features(self, x: Balls, angles: Angles) -> Features:
@@ -266,7 +265,7 @@ class Planar:
         l, j = self.pairs
         products = f.rho[:, :, l] * f.rho[:, :, j]
         products = between(np.maximum(products.low, 0), np.clip(products.high, 0, 0.25))
-        spread = (products * squared(f.A[:, :, l] - f.A[:, :, j])).sum(2)
+        spread = (products * power(f.A[:, :, l] - f.A[:, :, j], 2)).sum(2)
         # by delta_l: rho_l (z'_l (A_l - chi) + cos q_l), z'_l = -2 tau sin q_l
         by_angles = f.rho * (f.cq - f.sq * self.tau2 * (f.A - f.chi[:, :, None]))
         by_gaps = applied("ilg,bil->big", self.half, by_angles, self.K)
@@ -274,25 +273,19 @@ class Planar:
 
     def derivative(self, f: Features, p: Balls, rest: Balls, weight: Balls) -> Balls:
         """The derivative, shape ``(boxes, K + N, variables)``."""
-        K, N, tau2, omega = self.K, self.N, self.tau2, self.omega[:, None]
-        shape = len(f.chi.m), K + N, self.variables
-        J = Balls(np.zeros(shape), np.zeros(shape))
-        by_own, by_gaps = self.slopes(f)
-        i, k = np.arange(N), np.arange(K)
-        J.m[:, K + i, K - 1 + i], J.r[:, K + i, K - 1 + i] = by_own.m, by_own.r
-        J.m[:, K:, : K - 1], J.r[:, K:, : K - 1] = by_gaps.m, by_gaps.r
+        k, tau2, omega = np.arange(self.K), self.tau2, self.omega[:, None]
         # T_k by b_i
         mean = (p * f.A).sum(2)[:, :, None]
         by_turn = (p * (f.A - mean) * (f.sq * tau2) - weight * f.cq) * omega
-        J.m[:, :K, K - 1 :], J.r[:, :K, K - 1 :] = by_turn.m.transpose(0, 2, 1), by_turn.r.transpose(0, 2, 1)
         # T_k by delta_l: -p_k p_l z'_l ..., and p_k (1 - p_k) z'_k sin q_k + 2 weight_k cos q_k where k = l
         ps = p * f.sq
         cross = ps[:, :, :, None] * (ps * tau2)[:, :, None, :]
-        own = weight * f.cq * 2.0 - p * rest * squared(f.sq) * tau2
+        own = weight * f.cq * 2.0 - p * rest * power(f.sq, 2) * tau2
         cross.m[:, :, k, k], cross.r[:, :, k, k] = own.m, own.r
-        by_gaps = applied("ilg,bikl->bkg", self.half, cross * self.omega[:, None, None], N * K)
-        J.m[:, :K, : K - 1], J.r[:, :K, : K - 1] = by_gaps.m, by_gaps.r
-        return J
+        by_gaps = applied("ilg,bikl->bkg", self.half, cross * omega[:, None], self.N * self.K)
+        chi_by_own, chi_by_gaps = self.slopes(f)
+        T = joined(2, by_gaps, arranged(lambda m: m.transpose(0, 2, 1), by_turn))
+        return joined(1, T, joined(2, chi_by_gaps, chi_by_own[:, :, None] * np.eye(self.N)))
 
     def cost(self, x: Balls) -> Balls:
         """The cost in nats over one box: in its middle, give or take slopes times the way of any angle."""
@@ -303,3 +296,23 @@ class Planar:
         z = self.tau2.m * np.sin(delta) * np.sin(x.m[0, self.K - 1 :, None] - delta)
         middle = np.array([self.omega.m @ np.log1p(np.where(self.own, 0.0, np.exp(z)).sum(1))])
         return Balls(middle, outward(slopes * self.K * x.r.max(), middle))
+
+    def signature(self, x: Balls) -> Balls:
+        """A number by which some orbits are told apart: the cost."""
+        return self.cost(x)[:, None]
+
+    def place(self, x: Array) -> Array:
+        """The point that unknowns stand for, as columns ``[W H]``."""
+        n, angle = self.K - 1, np.zeros(self.K)
+        angle[self.order[1:]] = np.cumsum(x[:n])
+        angles = np.append(angle, x[n:] + angle[self.p.labels])
+        return np.array([np.cos(angles), np.sin(angles)])
+
+    def images(self, source: Planar, x: Balls) -> Balls:
+        """Unknowns here of what each symmetry makes of a point of another order, modulo ``2 pi``."""
+        image, move, sign = self.group
+        before = np.tri(self.K, self.K - 1, -1)[np.argsort(source.order)]
+        angles = applied("kg,bg->bk", before, x[:, : self.K - 1], self.K)
+        W = angles[0, image[:, self.order]]
+        # an angle as seen from the own classifier only changes its sign
+        return joined(1, W[:, 1:] - W[:, :-1], x[0, self.K - 1 + move]) * sign

@@ -13,63 +13,72 @@ factor (docs/complete.md, section 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Callable
+from functools import cache, partial, reduce
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sphereufm.certify.complete.arithmetic import (
     FINE,
     Array,
     Balls,
     Mask,
+    applied,
+    arranged,
     between,
     exponential,
     logarithm,
     point,
+    power,
     rational,
     sine_cosine,
-    squared,
 )
 from sphereufm.certify.complete.planar import TURN_BOX
-from sphereufm.certify.complete.reading import Program
+from sphereufm.certify.complete.reading import NotProvedError, Program, refuse_if
 
 FACE_BOX = (-1 - 1 / 64, 1 + 1 / 64)
+MOST_UNKNOWNS, MOST_CHARTS = 16, 5000
 
 # for each column the row that is fixed and its sign; none in the plane
 Faces = tuple[tuple[int, int], ...]
 
 
-def charts(p: Program) -> list[Faces]:
+def charts(p: Program) -> list[ProgramEquations]:
     """The charts that cover the product of spheres."""
-    if p.dim == 2:
-        return [()]
-    return list(product(product(range(p.dim), (1, -1)), repeat=p.columns))
+    d, M = p.dim, p.columns
+    if d > 2 and p.invariant:
+        raise NotProvedError(
+            "a cost of inner products alone has no isolated critical points in d >= 3; four charges are an exception"
+        )
+    refuse_if(d == 2 and M == 1 and p.invariant, "a cost of one column's length is constant")
+    unknowns, count = (d - 1) * M, (2 * d) ** M if d > 2 else 1
+    far = unknowns > MOST_UNKNOWNS or count > MOST_CHARTS
+    refuse_if(far, f"{unknowns} unknowns in {count} charts are more than can be searched")
+    faces = list(product(range(d), (1, -1)))
+    return [ProgramEquations(p, each) for each in (product(faces, repeat=M) if d > 2 else [()])]
 
 
-def degrees(p: Program) -> list[int] | None:
-    """The degree in each column of a program that is homogeneous in all of them."""
-    done: list[list[int] | None] = []
+def is_homogeneous(p: Program) -> bool:
+    """Whether a program is seen to be homogeneous in every column."""
+    unit, done = np.eye(p.columns), list[Array]()
     for name, *rest in p.program:
-        result: list[int] | None = None
+        degree = np.full(p.columns, np.nan)
         if name == "const":
-            result = [0] * p.columns
+            degree = np.zeros(p.columns)
         elif name in ("x", "gram"):
-            columns = rest[1:] if name == "x" else rest
-            result = [columns.count(j) for j in range(p.columns)]
+            degree = unit[rest[1:] if name == "x" else rest].sum(0)
         elif name == "pow":
-            base = done[rest[0]]
-            result = None if base is None else [rest[1] * n for n in base]
-        elif name in ("add", "sub", "neg"):
-            parts = [done[t] for t in rest]
-            result = parts[0] if all(part == parts[0] for part in parts) else None
+            degree = done[rest[0]] * rest[1]
         elif name == "mul":
-            a, b = done[rest[0]], done[rest[1]]
-            result = None if a is None or b is None else [m + n for m, n in zip(a, b, strict=True)]
-        done.append(result)
-    return done[-1]
+            degree = done[rest[0]] + done[rest[1]]
+        elif name in ("add", "sub", "neg") and all((done[t] == done[rest[0]]).all() for t in rest):
+            degree = done[rest[0]]
+        # larger ones would be rounded
+        done.append(np.where(degree < 2**40, degree, np.nan))
+    return not np.isnan(done[-1]).any()
 
 
 class Jet(NamedTuple):
@@ -81,11 +90,8 @@ class Jet(NamedTuple):
 
     def through(self, value: Balls, first: Balls, second: Balls) -> Jet:
         """A function with these derivatives at the value."""
-        n = self.hessian.m.shape[1]
-        g, k = self.gradient[:, :n], np.arange(n)
-        outer, squares = outer_product(g, g), squared(g)
-        outer.m[:, k, k], outer.r[:, k, k] = squares.m, squares.r
-        hessian = first[:, None, None] * self.hessian + second[:, None, None] * outer
+        n = np.arange(self.hessian.m.shape[1])
+        hessian = first[:, None, None] * self.hessian + second[:, None, None] * products(self.gradient, n, n)
         return Jet(value, first[:, None] * self.gradient, hessian)
 
 
@@ -94,15 +100,25 @@ class ProgramEquations:
 
     def __init__(self, p: Program, faces: Faces) -> None:
         self.p, self.faces = p, faces
+        d, M = p.dim, p.columns
         # a program of inner products alone does not see a rotation of the plane: the first angle is zero
-        self.pinned = int(p.dim == 2 and p.invariant)
-        self.variables = (p.dim - 1) * p.columns - self.pinned
-        self.homogeneous = bool(faces) and degrees(p) is not None
+        self.pinned = int(d == 2 and p.invariant)
+        self.up_to = ", up to O(2)," if self.pinned else ""
+        self.variables = (d - 1) * M - self.pinned
+        self.homogeneous = bool(faces) and is_homogeneous(p)
         # derivatives are carried by angles in the plane, else by entries
-        self.seeds = p.dim * p.columns if faces else self.variables
+        self.seeds = d * M if faces else self.variables
         box = FACE_BOX if faces else TURN_BOX
         self.low, self.high = np.full(self.variables, box[0]), np.full(self.variables, box[1])
         self.periodic, self.unit = np.full(self.variables, not faces), np.ones(self.variables)
+        # in the plane every angle as a linear form in the unknowns
+        self.angles = np.eye(M)[:, self.pinned :]
+        # else of all entries, column by column, those that are fixed, with their signs; the others are the unknowns
+        rows = np.array(faces, dtype=np.int64).reshape(-1, 2)
+        self.fixed, self.sign = d * np.arange(len(faces)) + rows[:, 0], rows[:, 1].astype(np.float64)
+        self.free = np.setdiff1d(np.arange(d * M), self.fixed)
+        self.of = self.free // d
+        self.places = np.argsort(np.append(self.fixed, self.free))
 
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
         """No box is left out."""
@@ -110,175 +126,132 @@ class ProgramEquations:
 
     def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
         """The equations and their derivative."""
-        order = self.seeds if derivative else 0
-        columns = [self.column(j, x, order) for j in range(self.p.columns)]
-        last = self.run(columns, x)
+        X, s = self.entries(x) if self.faces else (x, x)
+        _, g, H = self.run(x, X, self.seeds if derivative else 0)
         if not self.faces:
-            return last.gradient, last.hessian
-        return self.on_faces(last, x) if derivative else (self.residual(last.gradient, x), last.hessian)
-
-    def residual(self, g: Balls, x: Balls) -> Balls:
-        """``E``."""
-        d, k = self.p.dim, 0
-        E = zeros(len(x.m), self.variables)
-        for j, (row, sign) in enumerate(self.faces):
-            for b in (a for a in range(d) if a != row):
-                put(E, (slice(None), k), g[:, j * d + b] - x[:, k] * float(sign) * g[:, j * d + row])
-                k += 1
-        return E
-
-    def on_faces(self, last: Jet, x: Balls) -> tuple[Balls, Balls]:
-        """``E`` and its derivative by t."""
-        n, d, g, H = self.variables, self.p.dim, last.gradient, last.hessian
-        boxes = len(x.m)
-        by_entries, own, slopes = (zeros(boxes, *s) for s in ((n, self.seeds), (n, n), (self.seeds, n)))
-        k = 0
-        for j, (row, sign) in enumerate(self.faces):
-            entries, s = self.entries(j, x)
-            free, f = [a for a in range(d) if a != row], j * d + row
-            for c, b in enumerate(free):
-                t = x[:, k + c] * float(sign)
-                put(by_entries, (slice(None), k + c), H[:, j * d + b] - t[:, None] * H[:, f])
-                put(own, (slice(None), k + c, k + c), g[:, f] * float(-sign))
-                for a in range(d):
-                    put(slopes, (slice(None), j * d + a, k + c), self.slope(entries, s, a, b))
-            k += d - 1
-        return self.residual(g, x), own + by_entries @ slopes
-
-    def slope(self, x: Sequence[Balls], s: Balls, a: int, b: int) -> Balls:
-        """Derivative of an entry by ``t_b``."""
+            return g, H
+        fixed, t = g[:, self.fixed[self.of]], x * self.sign[self.of]
+        E = g[:, self.free] - t * fixed
+        if not derivative:
+            return E, H
+        by_entries = H[:, self.free] - t[:, :, None] * H[:, self.fixed[self.of]]
+        own = (fixed * -self.sign[self.of])[:, :, None] * np.eye(self.variables)
         if self.homogeneous:
-            return s * float(a == b)
-        return s * (-(x[a] * x[b]) if a != b else -squared(x[a]) + 1.0)
+            return E, own + by_entries[:, :, self.free]
+        entry = np.arange(self.seeds)
+        tangent = point(np.equal.outer(entry, self.free)) - products(X, entry, self.free)
+        slopes = tangent * s[:, None, self.of] * np.equal.outer(entry // self.p.dim, self.of)
+        return E, own + by_entries @ slopes
 
-    def entries(self, j: int, x: Balls) -> tuple[list[Balls], Balls]:
-        """Entries of a column (of y itself where the program is homogeneous), and ``1 / |y|``."""
-        d, (row, sign) = self.p.dim, self.faces[j]
-        t = x[:, j * (d - 1) : (j + 1) * (d - 1)]
-        one = point(np.ones(len(x.m)))
-        result = [one * float(sign)] * d
-        free = [a for a in range(d) if a != row]
+    def entries(self, x: Balls) -> tuple[Balls, Balls]:
+        """All entries, column by column (of y itself where the program is homogeneous), and every ``1 / |y|``."""
+        if not self.faces:
+            both = sine_cosine(applied("jv,bv->bj", self.angles, x, self.variables))[::-1]
+            return arranged(lambda *a: np.stack(a, 2).reshape(len(x.m), -1), *both), x
+        ones = point(np.ones((len(x.m), len(self.faces))))
         if self.homogeneous:
-            for c, a in enumerate(free):
-                result[a] = t[:, c]
-            return result, one
-        squares = squared(t)
-        s = power_of_positive(one + squares.sum(1), -0.5)
-        result[row] = s * float(sign)
-        for c, a in enumerate(free):
-            others = squares[:, [e for e in range(d - 1) if e != c]]
-            rest = one + others.sum(1) if d > 2 else one
-            low, high = t.low[:, c], t.high[:, c]
-            # t / sqrt(t^2 + rest): of two rests the one that makes it a bound
-            ends = [
-                v / np.sqrt(v * v + np.where((v > 0) == below, rest.high, rest.low))
-                for v, below in ((low, True), (high, False))
-            ]
-            result[a] = between(ends[0] - 8 * FINE, ends[1] + 8 * FINE)
-        return result, s
+            return self.ordered(ones * self.sign, x), ones
+        squares, own = power(x, 2), np.equal.outer(np.arange(len(self.faces)), self.of).astype(np.float64)
+        s = power_of_positive(applied("jv,bv->bj", own, squares, self.p.dim) + 1.0, -0.5)
+        rest = applied("cv,bv->bc", own.T @ own - np.eye(self.variables), squares, self.p.dim) + 1.0
+        # t / sqrt(t^2 + rest): of two rests the one that makes it a bound
+        low, high = (
+            v / np.sqrt(v * v + np.where((v > 0) == below, rest.high, rest.low))
+            for v, below in ((x.low, True), (x.high, False))
+        )
+        return self.ordered(s * self.sign, between(low - 8 * FINE, high + 8 * FINE)), s
 
-    def column(self, j: int, x: Balls, order: int = 0) -> list[Jet]:
-        """Jets of a column's entries."""
-        n, boxes = self.seeds, len(x.m)
-        if self.faces:
-            entries, unit = self.entries(j, x)[0], np.tile(np.eye(n)[None], (boxes, 1, 1))
-            first = j * self.p.dim
-            return [
-                Jet(v, point(unit[:, first + a]), zeros(boxes, order, order)) for a, v in enumerate(entries)
-            ]
-        k = j - self.pinned
-        if k < 0:
-            return [constant(point(np.full(boxes, v)), n, order) for v in (1.0, 0.0)]
-        return wave(x[:, k], np.eye(n)[k], order)
+    def ordered(self, fixed: Balls, free: Balls) -> Balls:
+        """All entries in their order."""
+        return arranged(lambda a, b: np.concatenate([a, b], 1)[:, self.places], fixed, free)
 
     def point(self, x: Balls) -> Balls:
-        """Unit columns, shape ``(boxes, columns, d)``."""
-        columns = [[jet.value for jet in self.column(j, x)] for j in range(self.p.columns)]
-        X = Balls(*(np.array([[getattr(v, k) for v in c] for c in columns]).transpose(2, 0, 1) for k in "mr"))
+        """All entries of unit columns, column by column, shape ``(boxes, columns d)``."""
+        X = self.entries(x)[0]
         if not self.homogeneous:
             return X
-        return X * power_of_positive(squared(X).sum(2), -0.5)[:, :, None]
+        own = np.equal.outer(np.arange(self.p.columns), np.arange(self.seeds) // self.p.dim)
+        lengths = applied("js,bs->bj", own.astype(np.float64), power(X, 2), self.p.dim)
+        return X * power_of_positive(lengths, -0.5)[:, np.arange(self.seeds) // self.p.dim]
 
-    def coordinates(self, X: Balls) -> Balls | None:
-        """Coordinates of unit columns on these faces, None where they are not proved to lie there."""
-        parts = []
-        for j, (row, sign) in enumerate(self.faces):
-            height = X[:, j, row] * float(sign)
-            if not (height.low > 0).all():
-                return None
-            free = [a for a in range(self.p.dim) if a != row]
-            parts.append(X[:, j, free] * power_of_positive(height, -1)[:, None])
-        return Balls(*(np.concatenate([getattr(part, k) for part in parts], 1) for k in "mr"))
+    def place(self, x: Array) -> Array:
+        """The point that unknowns stand for, as columns."""
+        X = self.point(point(x[None])).m.reshape(self.p.columns, -1).T
+        return np.asarray(X / np.linalg.norm(X, axis=0))
+
+    def images(self, source: ProgramEquations, x: Balls) -> Balls:
+        """Coordinates here of a point of another chart, none if it is not proved to lie on these faces.
+
+        In the plane also of its mirror image, where a rotation is free.
+        """
+        if not self.faces:
+            return applied("g,bv->gv", np.array([1.0, -1.0])[: 1 + self.pinned], x, 1)
+        X = source.point(x)
+        heights = X[:, self.fixed] * self.sign
+        here = (heights.low > 0).all(1)
+        return (X[:, self.free] * power_of_positive(heights, -1)[:, self.of])[here]
+
+    def signature(self, x: Balls) -> Balls:
+        """Numbers that the point determines: of its columns, or of their inner products where a rotation is free."""
+        X = self.point(x)
+        if not self.pinned:
+            return X
+        i, j = np.triu_indices(self.p.columns, 1)
+        return X[:, 2 * i] * X[:, 2 * j] + X[:, 2 * i + 1] * X[:, 2 * j + 1]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The unknowns in words."""
         if not self.faces:
             return tuple(f"angle of x_{j + 1}" for j in range(self.pinned, self.p.columns))
-        columns = enumerate(self.faces)
-        return tuple(
-            f"x_{j + 1}[{a}] / {'-' * (sign < 0)}x_{j + 1}[{row}]"
-            for j, (row, sign) in columns
-            for a in range(self.p.dim)
-            if a != row
-        )
+        of = ((j, entry % self.p.dim, *self.faces[j]) for j, entry in zip(self.of, self.free, strict=True))
+        return tuple(f"x_{j + 1}[{a}] / {'-' * (sign < 0)}x_{j + 1}[{row}]" for j, a, row, sign in of)
 
     def cost(self, x: Balls) -> Balls:
         """The cost."""
-        X = self.point(x)
-        columns = [
-            [constant(X[:, j, a], self.seeds) for a in range(self.p.dim)] for j in range(self.p.columns)
-        ]
-        return self.run(columns, None).value
+        return self.run(x, self.point(x), 0).value
 
-    def run(self, columns: list[list[Jet]], x: Balls | None) -> Jet:
-        """Run the program."""
+    def run(self, x: Balls, X: Balls, order: int) -> Jet:
+        """Run the program at unknowns, and the entries that they stand for."""
         done: list[Jet] = []
-        boxes, order = columns[0][0].hessian.m.shape[:2]
+        leaf = cache(partial(self.leaf, x, X, order))
         for name, *rest in self.p.program:
             if name == "const":
                 value = rational(rest[0])
-                done.append(
-                    constant(Balls(*(np.full(boxes, v) for v in (value.m, value.r))), self.seeds, order)
-                )
+                value = Balls(np.full(len(x.m), value.m), np.full(len(x.m), value.r))
+                done.append(constant(value, self.seeds, order))
             elif name == "x":
-                done.append(columns[rest[1]][rest[0]])
-            elif name == "gram":
-                done.append(self.gram(rest[0], rest[1], columns, x))
+                done.append(leaf(*rest))
             elif name == "pow":
                 done.append(to_power(done[rest[0]], rest[1]))
-            else:
+            elif name != "gram":
                 done.append(OPERATIONS[name](*(done[t] for t in rest)))
+            elif rest[0] == rest[1] and not self.homogeneous:
+                done.append(constant(point(np.ones(len(x.m))), self.seeds, order))
+            elif not self.faces:
+                done.append(wave(x, self.angles[rest[0]] - self.angles[rest[1]], order)[0])
+            else:
+                done.append(total(*(multiply(leaf(a, rest[0]), leaf(a, rest[1])) for a in range(self.p.dim))))
         return done[-1]
 
-    def gram(self, i: int, j: int, columns: list[list[Jet]], x: Balls | None) -> Jet:
-        """``<x_i, x_j>``; in the plane the cosine of a difference."""
-        if i == j and not self.homogeneous:
-            boxes, order = columns[0][0].hessian.m.shape[:2]
-            return constant(point(np.ones(boxes)), self.seeds, order)
-        if self.faces or x is None:
-            return total(*(multiply(a, b) for a, b in zip(columns[i], columns[j], strict=True)))
-        form = np.zeros(self.variables)
-        for column, sign in ((i, 1.0), (j, -1.0)):
-            if column >= self.pinned:
-                form[column - self.pinned] = sign
-        return wave((x * point(form)).sum(1), form, columns[0][0].hessian.m.shape[1])[0]
+    def leaf(self, x: Balls, X: Balls, order: int, a: int, j: int) -> Jet:
+        """Entry a of column j."""
+        if not self.faces:
+            return wave(x, self.angles[j], order)[a]
+        at = j * self.p.dim + a
+        jet = constant(X[:, at], self.seeds, order)
+        jet.gradient.m[:, at] = 1
+        return jet
 
 
-def wave(angle: Balls, form: Array, order: int) -> list[Jet]:
+def wave(x: Balls, form: Array, order: int) -> tuple[Jet, Jet]:
     """Cosine and sine of an angle that is a linear form with coefficients 0 and +-1."""
-    sine, cosine = sine_cosine(angle)
-    both = point(form[:order, None] * form[None, :order])
-    minus = -point(form)
-    return [
-        Jet(cosine, sine[:, None] * minus, -(cosine[:, None, None] * both)),
-        Jet(sine, cosine[:, None] * point(form), -(sine[:, None, None] * both)),
-    ]
-
-
-def put(into: Balls, where: Any, part: Balls) -> None:
-    """Store a part."""
-    into.m[where], into.r[where] = part.m, part.r
+    sine, cosine = sine_cosine((x * form).sum(1))
+    both = np.outer(form, form)[:order, :order]
+    return (
+        Jet(cosine, sine[:, None] * -form, -(cosine[:, None, None] * both)),
+        Jet(sine, cosine[:, None] * form, -(sine[:, None, None] * both)),
+    )
 
 
 def zeros(*shape: int) -> Balls:
@@ -291,9 +264,13 @@ def constant(value: Balls, n: int, order: int = 0) -> Jet:
     return Jet(value, zeros(len(value.m), n), zeros(len(value.m), order, order))
 
 
-def outer_product(a: Balls, b: Balls) -> Balls:
-    """All products of two lists."""
-    return a[:, :, None] * b[:, None, :]
+def products(x: Balls, a: NDArray[np.int64], b: NDArray[np.int64]) -> Balls:
+    """All products of two selections, and squares where an entry meets itself."""
+    result = x[:, a, None] * x[:, None, b]
+    i, j = np.nonzero(np.equal.outer(a, b))
+    squares = power(x[:, a[i]], 2)
+    result.m[:, i, j], result.r[:, i, j] = squares.m, squares.r
+    return result
 
 
 def total(*parts: Jet) -> Jet:
@@ -311,8 +288,8 @@ def multiply(a: Jet, b: Jet) -> Jet:
     if a is b:
         return to_power(a, 2)
     n = a.hessian.m.shape[1]
-    cross = outer_product(a.gradient[:, :n], b.gradient[:, :n])
-    turned = Balls(cross.m.transpose(0, 2, 1), cross.r.transpose(0, 2, 1))
+    cross = a.gradient[:, :n, None] * b.gradient[:, None, :n]
+    turned = arranged(lambda m: m.transpose(0, 2, 1), cross)
     u, v = a.value, b.value
     return Jet(
         u * v,
@@ -321,24 +298,11 @@ def multiply(a: Jet, b: Jet) -> Jet:
     )
 
 
-def power(x: Balls, n: int) -> Balls:
-    """A power, exact at both ends."""
-    if n == 0:
-        return point(np.ones_like(x.m))
-    if n == 1:
-        return x
-    low, high = (reduce(np.multiply, [end] * n) for end in (x.low, x.high))
-    room = 16 * FINE * np.maximum(np.abs(low), np.abs(high))
-    if n % 2:
-        return between(low - room, high + room)
-    across = (x.low < 0) & (x.high > 0)
-    return between(np.where(across, 0.0, np.minimum(low, high) - room), np.maximum(low, high) + room)
-
-
-def to_power(a: Jet, n: int) -> Jet:
-    """A power, 2 or more."""
-    v = a.value
-    return a.through(power(v, n), power(v, n - 1) * float(n), power(v, n - 2) * float(n * (n - 1)))
+def to_power(a: Jet, e: float) -> Jet:
+    """A power with a whole exponent, 2 or more, of any value; or with a small one of a positive value."""
+    raised: Callable[..., Balls] = power if e >= 2 else power_of_positive
+    factors = enumerate((1.0, float(e), float(e * (e - 1))))
+    return a.through(*(raised(a.value, e - k) * factor for k, factor in factors))
 
 
 def monotone(x: Balls, bounds: Callable[[Array], tuple[Array, Array]]) -> Balls:
@@ -349,7 +313,7 @@ def monotone(x: Balls, bounds: Callable[[Array], tuple[Array, Array]]) -> Balls:
 
 
 def power_of_positive(x: Balls, exponent: float) -> Balls:
-    """``x^exponent`` for an exponent 1/2, -1/2, -1, -3/2, -2 or -3; NaN, of which nothing follows, unless x > 0."""
+    """``x^exponent`` for an exponent 1/2 or below, a multiple of 1/2; NaN, of which nothing follows, unless x > 0."""
 
     def bounds(v: Array) -> tuple[Array, Array]:
         v = np.where(v > 0, v, np.nan)
@@ -364,26 +328,14 @@ def power_of_positive(x: Balls, exponent: float) -> Balls:
 def inverse(a: Jet) -> Jet:
     """One divided by a value of one sign."""
     sign = np.where(a.value.high < 0, -1.0, 1.0)
-    y = a.value * point(sign)
-    first, second, third = (power_of_positive(y, n) for n in (-1, -2, -3))
-    return a.through(first * point(sign), -second, third * point(2.0 * sign))
-
-
-def log_bounds(v: Array) -> tuple[Array, Array]:
-    """Bounds on the logarithm, NaN unless ``v > 0``."""
-    return logarithm(np.where(v > 0, v, np.nan))
+    first, second, third = (power_of_positive(a.value * sign, n) for n in (-1, -2, -3))
+    return a.through(first * sign, -second, third * (2 * sign))
 
 
 def logarithm_of(a: Jet) -> Jet:
     """The logarithm."""
-    v = a.value
-    return a.through(monotone(v, log_bounds), power_of_positive(v, -1), -power_of_positive(v, -2))
-
-
-def root(a: Jet) -> Jet:
-    """The square root."""
-    halves = power_of_positive(a.value, -0.5) * 0.5, power_of_positive(a.value, -1.5) * -0.25
-    return a.through(power_of_positive(a.value, 0.5), *halves)
+    value = monotone(a.value, lambda v: logarithm(np.where(v > 0, v, np.nan)))
+    return a.through(value, power_of_positive(a.value, -1), -power_of_positive(a.value, -2))
 
 
 OPERATIONS: dict[str, Callable[..., Jet]] = {
@@ -394,5 +346,5 @@ OPERATIONS: dict[str, Callable[..., Jet]] = {
     "neg": negative,
     "exp": lambda a: a.through(*[monotone(a.value, exponential)] * 3),
     "log": logarithm_of,
-    "sqrt": root,
+    "sqrt": lambda a: to_power(a, 0.5),
 }

@@ -7,7 +7,8 @@ import math
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +34,15 @@ __all__ = ["LARGEST_FILE", "CompleteCheckError", "Program", "refuse_if"]
 FORMAT = "sphereufm-complete/1"
 LARGEST_TREE = 1 << 26
 MOST_BITS = 1 << 14
-# what each method needs besides the head
-METHODS: dict[str, tuple[str, ...]] = {
-    "planar": ("closed", "searches", "orbits"),
-    "planar-outside": ("closed", "searches", "orbits"),
-    "two-classes": (),
-    "charts": ("searches", "orbits"),
-    "coulomb": ("searches", "orbits"),
-}
+# a search in the plane, perhaps outside of a neighbourhood; one of an own cost, perhaps of four charges
+PLANE, OWN_COST, CLOSED_FORM = ("planar", "planar-outside"), ("charts", "coulomb"), "two-classes"
 
 
 class NotProvedError(Exception):
     """A step of the proof does not hold, or balls cannot decide it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Instance:
     """Cross-entropy with exact temperature and weights."""
 
@@ -57,33 +52,41 @@ class Instance:
     tau: Fraction
     weights: list[Fraction]
 
-    def like(self, a: int, b: int) -> bool:
-        """Whether two classes carry the same weights."""
-        return self.weights_of(a) == self.weights_of(b)
+    @cached_property
+    def blocks(self) -> dict[tuple[int, Fraction], list[int]]:
+        """Samples that are equal, by label and weight."""
+        found: dict[tuple[int, Fraction], list[int]] = {}
+        for i, key in enumerate(zip(self.labels, self.weights, strict=True)):
+            found.setdefault(key, []).append(i)
+        return found
 
     def weights_of(self, k: int) -> list[Fraction]:
         """Weights of a class, sorted."""
-        return sorted(w for w, y in zip(self.weights, self.labels, strict=True) if y == k)
+        return sorted(w for (y, w), block in self.blocks.items() if y == k for _ in block)
+
+    @cached_property
+    def kinds(self) -> list[int]:
+        """For each class the first one that carries the same weights."""
+        carried = [self.weights_of(k) for k in range(self.classes)]
+        return [carried.index(weights) for weights in carried]
 
 
 def read_certificate(data: bytes) -> dict[str, Any]:
     """The certificate, its instance yet unread."""
     value = read_json(data)
     refuse_if(not isinstance(value, dict), "the certificate must be an object")
-    method = one_of(*METHODS)(value.get("method"), "method")
-    zero = {"point": listing(real), "radius": real}
-    search: dict[str, Reader] = {"zeros": listing(lambda v, w: record(v, w, zero)), "tree": read_tree}
-    if "closed" in METHODS[method]:
-        search["order"] = listing(integer(0, 100))
-    fields: dict[str, Reader] = {
-        "closed": real,
-        "searches": listing(lambda v, w: record(v, w, search)),
-        "orbits": listing(listing(listing(integer(0, 10_000), 2))),
-    }
+    method = one_of(*PLANE, *OWN_COST, CLOSED_FORM)(value.get("method"), "method")
     producer: dict[str, Reader] = {"name": text(200), "version": text(200)}
-    head: dict[str, Reader] = {"format": one_of(FORMAT), "producer": lambda v, w: record(v, w, producer)}
-    head |= {"instance": anything, "method": anything}
-    return dict(record(value, "certificate", head | {name: fields[name] for name in METHODS[method]}))
+    zero: dict[str, Reader] = {"point": listing(real), "radius": real}
+    search: dict[str, Reader] = {"zeros": listing(lambda v, w: record(v, w, zero)), "tree": read_tree}
+    fields: dict[str, Reader] = {"format": one_of(FORMAT), "instance": anything, "method": anything}
+    fields["producer"] = lambda v, w: record(v, w, producer)
+    if method != CLOSED_FORM:
+        fields["searches"] = listing(lambda v, w: record(v, w, search))
+        fields["orbits"] = listing(listing(listing(integer(0, 10_000), 2)))
+    if method in PLANE:
+        fields["closed"], search["order"] = real, listing(integer(0, 100))
+    return dict(record(value, "certificate", fields))
 
 
 def real(value: Any, where: str) -> float:
@@ -100,7 +103,7 @@ def read_instance(value: Any) -> Instance:
     """Cross-entropy of docs/certificates.md, section 3, with one temperature."""
     p = read_problem(value)
     plain = p.loss == "cross-entropy" and not p.bias and len(set(p.taus)) == 1
-    refuse_if(not plain, "instance must be ufm, cross-entropy, with one tau")
+    refuse_if(not plain, "instance must be cross-entropy without a bias, of one tau, or an expression")
     refuse_if(p.classes > 1000 or len(p.labels) > 10_000, "there are more than 1000 classes or 10000 samples")
     common = 1
     for bottom in {w.denominator for w in p.weights}:
@@ -123,32 +126,33 @@ def read_program(value: Any) -> Program:
     return p
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tree:
-    """Nodes level by level: their codes, the places of all cuts, and the zeros that leaves lie near."""
+class Tree(NamedTuple):
+    """Level by level the codes of nodes, the places of all cuts, and the zeros that leaves lie near."""
 
-    codes: NDArray[np.uint8]
+    nodes: NDArray[np.uint8]
     cuts: NDArray[np.uint32]
     inside: NDArray[np.uint16]
 
 
 def read_tree(value: Any, where: str) -> Tree:
     """A tree: one byte a node, four a cut, two a leaf near a zero, each list packed on its own."""
-    sizes = {"nodes": 1, "cuts": 4, "inside": 2}
-    read: dict[str, Reader] = {name: lambda v, w, n=n: unpacked(v, n) for name, n in sizes.items()}  # type: ignore[misc]
-    nodes, cuts, inside = (record(value, where, read)[name] for name in sizes)
     return Tree(
-        codes=np.frombuffer(nodes, "u1"), cuts=np.frombuffer(cuts, "<u4"), inside=np.frombuffer(inside, "<u2")
+        **record(value, where, {"nodes": packed("u1"), "cuts": packed("<u4"), "inside": packed("<u2")})
     )
 
 
-def unpacked(value: Any, size: int) -> bytes:
-    """Bytes of a list whose entries have some size."""
-    refuse_if(not isinstance(value, str), "tree must hold texts")
-    try:
-        unpacker = zlib.decompressobj()
-        raw = unpacker.decompress(base64.b64decode(value, validate=True), LARGEST_TREE)
-    except (ValueError, zlib.error):
-        raise CompleteCheckError("a tree is damaged") from None
-    refuse_if(not unpacker.eof or unpacker.unused_data or len(raw) % size, "a tree is damaged or too large")
-    return raw
+def packed(kind: str) -> Reader:
+    """A list of numbers of one kind."""
+
+    def read(value: Any, where: str) -> NDArray[Any]:
+        refuse_if(not isinstance(value, str), f"{where} must be a text")
+        try:
+            unpacker = zlib.decompressobj()
+            raw = unpacker.decompress(base64.b64decode(value, validate=True), LARGEST_TREE)
+        except (ValueError, zlib.error):
+            raise CompleteCheckError(f"{where} is damaged") from None
+        whole = unpacker.eof and not unpacker.unused_data and len(raw) % np.dtype(kind).itemsize == 0
+        refuse_if(not whole, f"{where} is damaged or too large")
+        return np.frombuffer(raw, kind)
+
+    return read

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -13,39 +13,46 @@ from flint import arb
 
 from sphereufm.certify.complete.arithmetic import exact
 from sphereufm.certify.complete.reading import Instance, NotProvedError
-from sphereufm.certify.complete.symmetry import Orbit
 
 MOST_PATTERNS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orbit:
+    """One critical orbit: its cost in nats, rounded, and its orbits modulo O(d) alone."""
+
+    cost: float
+    copies: int
+
 
 # how many samples of each label and weight have a positive sign
 Pattern = dict[tuple[int, Fraction], int]
 
 
-def two_class_orbits(p: Instance) -> tuple[Orbit, ...]:
-    """All critical orbits with distinct classifiers, by cost."""
+def two_class_orbits(p: Instance) -> list[Orbit]:
+    """All critical orbits with distinct classifiers."""
     if p.classes != 2 or p.dim < 2:
         raise NotProvedError("the closed form is for K = 2 and d >= 2")
-    orbits = [
+    return [
         Orbit(cost=cost(p, weight, r), copies=copies)
         for _, copies, weight in sign_patterns(p)
         for r in distances(p, weight)
     ]
-    return tuple(sorted(orbits, key=lambda orbit: orbit.cost))
 
 
 def sign_patterns(p: Instance) -> Iterator[tuple[Pattern, int, Fraction]]:
     """Patterns up to equal samples and classes, each with its number of copies and the weight of positive signs."""
-    blocks = Counter(zip(p.labels, p.weights, strict=True))
-    if math.prod(m + 1 for m in blocks.values()) > MOST_PATTERNS:
+    sizes = [len(block) for block in p.blocks.values()]
+    if math.prod(m + 1 for m in sizes) > MOST_PATTERNS:
         raise NotProvedError(f"there are more than {MOST_PATTERNS} sign patterns")
-    swap, seen = p.like(0, 1), set[frozenset[Any]]()
-    for counts in product(*(range(m + 1) for m in blocks.values())):
-        pattern = dict(zip(blocks, counts, strict=True))
+    swap, seen = p.kinds[0] == p.kinds[1], set[frozenset[Any]]()
+    for counts in product(*(range(m + 1) for m in sizes)):
+        pattern = dict(zip(p.blocks, counts, strict=True))
         if frozenset(pattern.items()) in seen:
             continue
         twin = {(1 - y, w): c for (y, w), c in pattern.items()} if swap else pattern
         seen.add(frozenset(twin.items()))
-        copies = math.prod(math.comb(m, c) for m, c in zip(blocks.values(), counts, strict=True))
+        copies = math.prod(math.comb(m, c) for m, c in zip(sizes, counts, strict=True))
         weight = sum((w * c for (_, w), c in pattern.items()), Fraction(0))
         yield pattern, copies if twin == pattern else 2 * copies, weight
 
