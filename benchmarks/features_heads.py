@@ -14,6 +14,7 @@ with one sigmoid a class (torchcrepe), so that no simplex frame is to be expecte
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import zipfile
 from collections.abc import Iterator
@@ -75,22 +76,21 @@ def onnx_head(data: bytes) -> np.ndarray | None:
 def row(name: str, weights: np.ndarray) -> str:
     """One head's measures, as a row of a table."""
     W = weights.astype(np.float64)
-    pairs, uniform = frames.cosines(W), frames.uniformity(W)
+    found = frames.vector_measures(W)
     begin = time.perf_counter()
     hull = one_vs_rest(W)
     seconds = time.perf_counter() - begin
-    assert pairs is not None
-    assert hull is not None
     values = [
-        frames.simplex_distance(W),
+        found["nc2"],
         frames.simplex_distance(W - W.mean(axis=0)),
-        frames.equinorm(W),
-        frames.equiangularity(W),
-        float(pairs.max()),
-        *(uniform or (None, None)),
+        found["equinorm"],
+        found["equiangularity"],
+        float(frames.cosines(W).max()),
+        found["uniformity_log"],
+        found["uniformity_inverse"],
         hull.distance,
     ]
-    cells = " | ".join("-" if value is None else f"{value:.3g}" for value in values)
+    cells = " | ".join(f"{value:.3g}" if math.isfinite(value) else "-" for value in values)
     return f"| {name} | {W.shape[0]} x {W.shape[1]} | {cells} | {hull.gap:.0e} | {seconds:.1f} |"
 
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.cli.printing import bar, remark
+from sphereufm.cli.printing import bar, give, remark
 from sphereufm.errors import InvalidInputError, SphereUFMError
+from sphereufm.features import CollapseMetrics, FeatureSet, LabelRules, Reading, load_features, open_array
+from sphereufm.features.metrics import Streaming
+from sphereufm.features.metrics.collapse import Measuring, begin
+from sphereufm.features.metrics.outliers import Detection, make_detector
+from sphereufm.features.metrics.result import read
+from sphereufm.features.readers.shards import is_data_name, natural
+from sphereufm.files import write_json, write_text
+from sphereufm.placement import LandscapePosition
+from sphereufm.placement.measurement import Placing, measure
+from sphereufm.placement.trajectory import Epoch, Training, epoch_number
+from sphereufm.problem.losses.registry import find_loss
 
 if TYPE_CHECKING:
-    from sphereufm.features import CollapseMetrics, FeatureSet, Reading
-    from sphereufm.features.metrics import Streaming
-    from sphereufm.features.metrics.outliers import Detection
-    from sphereufm.placement import LandscapePosition
-    from sphereufm.placement.trajectory import Epoch, Training
+    from matplotlib.figure import Figure
 
-FORMAT = "sphereufm-features/1"
+_FORMAT = "sphereufm-features/1"
 _HELD_OUT = (
     "these features are held out, and the landscape is that of the training; measure the training file alone"
 )
@@ -36,18 +43,12 @@ class Measured:
 
     def to_json(self) -> dict[str, Any]:
         """All numbers in one object."""
-        return {
-            "format": FORMAT,
-            **self.metrics.to_json(),
-            **self.place.to_json(),
-            "read": list(self.chosen),
-            **({"outliers": [found.to_json() for found in self.outliers]} if self.outliers else {}),
-        }
+        found = {"outliers": [found.to_json() for found in self.outliers]} if self.outliers else {}
+        numbers = {**self.metrics.to_json(), **self.place.to_json()}
+        return {"format": _FORMAT, **numbers, "read": list(self.chosen), **found}
 
     def text(self, titled: bool, everything: bool) -> str:
         """What was read, a reading of the main numbers, and the position; or all that is known."""
-        from sphereufm.features.metrics.result import read
-
         head = [*([f"{self.path}:"] if titled else []), *self.chosen]
         metrics = [str(self.metrics)] if everything else [*read(self.metrics), *self.metrics.notes]
         return "\n".join([*head, *metrics, str(self.place), *map(str, self.outliers)])
@@ -61,116 +62,158 @@ class Run:
     loss: Mapping[str, Any]
     quick: bool
 
-    @property
-    def reading(self) -> Reading:
-        """How arrays are to be taken."""
-        from sphereufm.features import LabelRules, Reading
-
+    def measure(self, path: str) -> Measured:
+        """Read, measure and place one file; held-out features have no position: the landscape is the training's."""
         given = self.options
         rules = LabelRules(ignore=given["ignore_label"], remap=given["remap_labels"])
-        return Reading(pool=given["pool"], transpose=given["transpose"], labels=rules)
-
-    def measure(self, path: str) -> Measured:
-        """Read, measure and place one file."""
-        from sphereufm.features.metrics import Streaming
-
-        data, train = self._read(path)
-        with bar() as progress:
-
-            def advance(stage: str, done: int, total: int, detail: str = "") -> None:
-                progress(f"{os.path.basename(path)}, {stage}", done, total)
-
-            how = {name: self.options[name] for name in ("workers", "scheduler", "checkpoint")}
-            metrics, place = self._measured(data, train, Streaming(progress=advance, **how))
+        reading = Reading(pool=given["pool"], transpose=given["transpose"], labels=rules)
+        rest = (given["classifier"], given["bias"], given["classes"], reading)
+        data, train = load_features(path, given["labels"], *rest), None
+        if given["train"] is not None:
+            train = load_features(given["train"], given["train_labels"], *rest)
+            data = data.with_last_layer_of(train)
+        metrics, place = self._measured(path, data, train)
         said = [*data.chosen, *data.notes]
         if train is not None:
             said += [f"training {line}" for line in train.chosen if not line.startswith("classifier")]
         if data.unused:
             said.append(f"not used: {', '.join(data.unused)}")
-        found = self._outliers(data, train or data)
-        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=found)
-
-    def _read(self, path: str) -> tuple[FeatureSet, FeatureSet | None]:
-        """The features, and the training's; a classifier is taken from either file."""
-        from sphereufm.features import load_features
-
-        given = self.options
-        rest = (given["classifier"], given["bias"], given["classes"], self.reading)
-        data = load_features(path, given["labels"], *rest)
-        if given["train"] is None:
-            return data, None
-        train = load_features(given["train"], given["train_labels"], *rest)
-        return data.with_last_layer_of(train), train
+        outliers: tuple[Detection, ...] = ()
+        if given["ood"]:
+            detector = make_detector((train or data).with_last_layer_of(data), given["normalize"])
+            scores = detector.scores(data.features)
+            unknown = {name: reading.shaped(open_array(name)) for name in given["ood"]}
+            outliers = tuple(detector.detect(name, scores, source) for name, source in unknown.items())
+        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=outliers)
 
     def _measured(
-        self, data: FeatureSet, train: FeatureSet | None, streaming: Streaming
+        self, path: str, data: FeatureSet, train: FeatureSet | None
     ) -> tuple[CollapseMetrics, LandscapePosition]:
-        """Metrics and position; held-out features have no position, since the landscape is the training's."""
-        from sphereufm.features.metrics.collapse import Measuring, measure_collapse
-        from sphereufm.placement import LandscapePosition
-        from sphereufm.placement.measurement import Placing, measure
-        from sphereufm.problem.losses.registry import find_loss
+        """Metrics and position, with a bar of the passes."""
+        given, optional = self.options, False if self.quick else None
+        what = Measuring(normalize=given["normalize"], covariance=optional, one_vs_rest=optional)
+        with bar() as progress:
 
-        optional = False if self.quick else None
-        what = Measuring(normalize=self.options["normalize"], covariance=optional, one_vs_rest=optional)
-        if train is not None:
-            return measure_collapse(data, what, streaming, train=train), LandscapePosition(reason=_HELD_OUT)
-        loss, look = find_loss(self.loss), not self.quick
-        tau, decay = self.options["tau"], self.options["weight_decay"]
-        place = Placing(tau=tau, weight_decay=decay, curvature=look, loss=loss)
-        return measure(data, what, place, streaming)
+            def advance(stage: str, done: int, total: int, detail: str = "") -> None:
+                progress(f"{os.path.basename(path)}, {stage}", done, total)
 
-    def _outliers(self, known: FeatureSet, train: FeatureSet) -> tuple[Detection, ...]:
-        """How well the files of unknown data are distinguished from the known one."""
-        if not self.options["ood"]:
-            return ()
-        from sphereufm.features import open_array
-        from sphereufm.features.metrics.outliers import make_detector
+            how = {name: given[name] for name in ("workers", "scheduler", "checkpoint")}
+            streaming = Streaming(progress=advance, **how)
+            if train is not None:
+                return begin(data, what, streaming, train).measure()[0], LandscapePosition(reason=_HELD_OUT)
+            place = Placing(
+                tau=given["tau"],
+                weight_decay=given["weight_decay"],
+                curvature=not self.quick,
+                loss=find_loss(self.loss),
+            )
+            return measure(data, what, place, streaming)
 
-        detector = make_detector(train.with_last_layer_of(known), self.options["normalize"])
-        scores, shaped = detector.scores(known.features), self.reading.shaped
-        return tuple(detector.detect(path, scores, shaped(open_array(path))) for path in self.options["ood"])
+    def training(self, name: str, files: Sequence[str]) -> tuple[Training, bool]:
+        """The measured training, and whether it got to the end; a file that cannot be measured is marked."""
+        epochs: list[Epoch] = []
+        try:
+            for path in files:
+                epoch = Epoch(path=path, number=epoch_number(path))
+                try:
+                    found = self.measure(path)
+                    epochs.append(replace(epoch, metrics=found.metrics, place=found.place))
+                except SphereUFMError as error:
+                    epochs.append(replace(epoch, error=str(error)))
+        except KeyboardInterrupt:
+            return Training(name=name, epochs=tuple(epochs)), False
+        return Training(name=name, epochs=tuple(epochs)), True
 
 
-def measure_training(run: Run, name: str, files: Sequence[str]) -> tuple[Training, bool]:
-    """The measured training, and whether it got to the end; a file that cannot be measured is marked."""
-    from sphereufm.placement.trajectory import Epoch, Training, epoch_number
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Where results go: data, picture and page into a folder, if one is wanted, and data or lines to the output."""
 
-    epochs: list[Epoch] = []
-    complete = True
+    folder: Path | None
+    names: tuple[str, str, str]
+    as_json: bool
+
+    def give(
+        self, data: dict[str, Any], lines: Sequence[str], draw: Callable[[], tuple[str, Figure]] | None
+    ) -> None:
+        """Write and print them; without a drawing nothing is written."""
+        folder = None if draw is None else self.folder
+        if draw is not None and folder is not None:
+            from sphereufm.plots.saving import save_figure
+
+            page, figure = draw()
+            write_json(folder / self.names[0], data, indent=1)
+            save_figure(figure, folder / self.names[1])
+            write_text(folder / self.names[2], page)
+        give(self.as_json, data, lines, folder, self.names)
+
+
+def show_files(run: Run, paths: Sequence[str], results: Results, everything: bool) -> int:
+    """Measure one file or several, each for itself; an interruption ends it early."""
+    found: list[Measured] = []
     try:
-        for path in files:
-            epoch = Epoch(path=path, number=epoch_number(path))
-            try:
-                found = run.measure(path)
-                epochs.append(replace(epoch, metrics=found.metrics, place=found.place))
-            except SphereUFMError as error:
-                epochs.append(replace(epoch, error=str(error)))
+        for path in paths:
+            found.append(run.measure(path))
     except KeyboardInterrupt:
-        complete = False
-    return Training(name=name, epochs=tuple(epochs)), complete
+        if not found:
+            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
+            raise
+    complete, data = len(found) == len(paths), found[0].to_json()
+    if len(paths) > 1:
+        files = [{"path": m.path, **m.to_json()} for m in found]
+        data = {"format": _FORMAT, "complete": complete, "files": files}
+
+    def draw() -> tuple[str, Figure]:
+        from sphereufm.plots.features import features_figure
+        from sphereufm.report import features_html
+
+        first = found[0]
+        return features_html(first.path, first.metrics, first.place, data), features_figure(first.metrics)
+
+    results.give(data, [m.text(len(paths) > 1, everything) for m in found], draw)
+    if not everything and not results.as_json:
+        remark("Every number with its convention: --all.")
+    if not complete:
+        raise KeyboardInterrupt
+    return 0
 
 
-def trainings_json(trainings: Sequence[Training], complete: bool) -> dict[str, Any]:
-    """One training, or several, in one object."""
+def show_trainings(run: Run, paths: Sequence[str], results: Results) -> int:
+    """Measure one training or several, epoch by epoch; a file that cannot be measured is one marked row."""
+    folders = [os.path.isdir(path) for path in paths]
+    if any(folders) and not all(folders):
+        raise InvalidInputError(
+            "--epochs takes the files of one training, or folders, one a training, but not both"
+        )
+    given = [(p, _epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), paths)]
+    trainings, complete = [], True
+    for name, files in given:
+        training, complete = run.training(name, files)
+        trainings.append(training)
+        if not complete:
+            break
     runs = [{"path": t.name, "epochs": [_epoch_json(epoch) for epoch in t.epochs]} for t in trainings]
     held = {"epochs": runs[0]["epochs"]} if len(runs) == 1 else {"runs": runs}
-    return {"format": FORMAT, "complete": complete, **held}
+    data, epochs = {"format": _FORMAT, "complete": complete, **held}, [e for t in trainings for e in t.epochs]
+
+    def draw() -> tuple[str, Figure]:
+        from sphereufm.plots.features import trajectory_figure
+        from sphereufm.report import trajectory_html
+
+        return trajectory_html(trainings, data), trajectory_figure(trainings)
+
+    lines: list[str] = []
+    for training in trainings:
+        lines += [f"{training.name}:"] if len(trainings) > 1 else []
+        lines += map(_line, training.epochs)
+    results.give(data, lines, draw if any(epoch.metrics is not None for epoch in epochs) else None)
+    if not complete:
+        raise KeyboardInterrupt
+    return 2 if any(epoch.error is not None for epoch in epochs) else 0
 
 
-def _epoch_json(epoch: Epoch) -> dict[str, Any]:
-    """One epoch: all numbers, or the reason why there are none."""
-    head = {"path": epoch.path, "epoch": epoch.number, "format": FORMAT}
-    if epoch.metrics is None or epoch.place is None:
-        return {**head, "error": epoch.error}
-    return {**head, **epoch.metrics.to_json(), **epoch.place.to_json(), "read": []}
-
-
-def epoch_files(path: str) -> list[str]:
+def _epoch_files(path: str) -> list[str]:
     """The files of a folder that may be epochs, in the order of the numbers in their names; at least one."""
-    from sphereufm.features.readers.shards import is_data_name, natural
-    from sphereufm.placement.trajectory import epoch_number
-
     held = [p for p in Path(path).iterdir() if p.is_file() and not p.name.startswith(".")]
     files = [p for p in held if is_data_name(p.name) or (not p.suffix and epoch_number(p.name) is not None)]
     strays = [p.name for p in held if p not in files]
@@ -179,3 +222,20 @@ def epoch_files(path: str) -> list[str]:
     if not files:
         raise InvalidInputError(f"PATH={path!r} holds no data file; --epochs needs one file an epoch")
     return [str(p) for p in sorted(files, key=lambda p: natural(p.name))]
+
+
+def _epoch_json(epoch: Epoch) -> dict[str, Any]:
+    """One epoch: all numbers, or the reason why there are none."""
+    head = {"path": epoch.path, "epoch": epoch.number, "format": _FORMAT}
+    if epoch.metrics is None or epoch.place is None:
+        return {**head, "error": epoch.error}
+    return {**head, **epoch.metrics.to_json(), **epoch.place.to_json(), "read": []}
+
+
+def _line(epoch: Epoch) -> str:
+    """The main numbers of an epoch in one line, or why there are none."""
+    name = os.path.basename(epoch.path)
+    if epoch.error is not None:
+        return f"{name}  not measured: {epoch.error}"
+    shown = (f"{key} {'-' if value is None else format(value, '.4g')}" for key, value in epoch.values.items())
+    return f"{name}  {'  '.join(shown)}"

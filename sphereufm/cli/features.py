@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sphereufm.cli.feature_results import FORMAT, Measured, Run, epoch_files, measure_training, trainings_json
 from sphereufm.cli.options import (
     LOSS_PARAMETERS,
     json_option,
@@ -17,19 +15,7 @@ from sphereufm.cli.options import (
     output_options,
     prepare_output,
 )
-from sphereufm.cli.printing import give, remark
 from sphereufm.errors import InvalidInputError
-from sphereufm.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sphereufm.placement.trajectory import Epoch
-
-
-# what --out holds
-_FILE = ("features.json", "features.png", "report.html")
-_TRAJECTORY = ("features.json", "trajectory.png", "report.html")
 
 
 @click.command(
@@ -129,88 +115,12 @@ def features(
         raise InvalidInputError(
             "--train and --ood are for one state of a network; leave them out with --epochs"
         )
-    prepare_output(out, _TRAJECTORY if epochs else _FILE, force)
+    names = ("features.json", "trajectory.png" if epochs else "features.png", "report.html")
+    prepare_output(out, names, force)
     loss = loss_from_options(given["loss"], {key: given[key] for key in LOSS_PARAMETERS})
+
+    from sphereufm.cli.feature_results import Results, Run, show_files, show_trainings
+
     run = Run(options=given, loss=loss, quick=epochs)
-    if epochs:
-        return _trainings(run, paths, out, as_json)
-    return _files(run, paths, out, as_json, everything)
-
-
-def _files(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool, everything: bool) -> int:
-    """Measure one file or several, each for itself; an interruption ends it early."""
-    found: list[Measured] = []
-    try:
-        for path in paths:
-            found.append(run.measure(path))
-    except KeyboardInterrupt:
-        if not found:
-            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
-            raise
-    complete = len(found) == len(paths)
-    data = found[0].to_json()
-    if len(paths) > 1:
-        files = [{"path": m.path, **m.to_json()} for m in found]
-        data = {"format": FORMAT, "complete": complete, "files": files}
-    if out is not None:
-        from sphereufm.plots.features import features_figure
-        from sphereufm.report import features_html
-
-        page = features_html(found[0].path, found[0].metrics, found[0].place, data)
-        _write(out, _FILE, data, page, features_figure(found[0].metrics))
-    give(as_json, data, [m.text(len(paths) > 1, everything) for m in found], out, _FILE)
-    if not everything and not as_json:
-        remark("Every number with its convention: --all.")
-    if not complete:
-        raise KeyboardInterrupt
-    return 0
-
-
-def _trainings(run: Run, paths: tuple[str, ...], out: Path | None, as_json: bool) -> int:
-    """Measure one training or several, epoch by epoch; a file that cannot be measured is one marked row."""
-    folders = [os.path.isdir(path) for path in paths]
-    if any(folders) and not all(folders):
-        raise InvalidInputError(
-            "--epochs takes the files of one training, or folders, one a training, but not both"
-        )
-    given = [(p, epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), paths)]
-    trainings, complete = [], True
-    for name, files in given:
-        training, complete = measure_training(run, name, files)
-        trainings.append(training)
-        if not complete:
-            break
-    data, epochs = trainings_json(trainings, complete), [e for t in trainings for e in t.epochs]
-    if not any(epoch.metrics is not None for epoch in epochs):
-        out = None
-    if out is not None:
-        from sphereufm.plots.features import trajectory_figure
-        from sphereufm.report import trajectory_html
-
-        _write(out, _TRAJECTORY, data, trajectory_html(trainings, data), trajectory_figure(trainings))
-    titles = [[f"{training.name}:"] if len(trainings) > 1 else [] for training in trainings]
-    lines = [
-        line for title, t in zip(titles, trainings, strict=True) for line in (*title, *map(_line, t.epochs))
-    ]
-    give(as_json, data, lines, out, _TRAJECTORY)
-    if not complete:
-        raise KeyboardInterrupt
-    return 2 if any(epoch.error is not None for epoch in epochs) else 0
-
-
-def _line(epoch: Epoch) -> str:
-    """The main numbers of an epoch in one line, or why there are none."""
-    name = os.path.basename(epoch.path)
-    if epoch.error is not None:
-        return f"{name}  not measured: {epoch.error}"
-    shown = (f"{key} {'-' if value is None else format(value, '.4g')}" for key, value in epoch.values.items())
-    return f"{name}  {'  '.join(shown)}"
-
-
-def _write(out: Path, names: tuple[str, ...], data: dict[str, Any], page: str, figure: Figure) -> None:
-    """Write data, picture and page."""
-    from sphereufm.plots.saving import save_figure
-
-    write_json(out / names[0], data, indent=1)
-    save_figure(figure, out / names[1])
-    write_text(out / names[2], page)
+    results = Results(folder=out, names=names, as_json=as_json)
+    return show_trainings(run, paths, results) if epochs else show_files(run, paths, results, everything)

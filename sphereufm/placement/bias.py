@@ -12,14 +12,14 @@ them by a factor of e only: many steps are made, over samples that are in memory
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import block_from_labels
 
 # how often samples are gone through at most; any bias gives a valid bound
@@ -34,40 +34,17 @@ _SAMPLE = 1 << 22
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Logits:
-    """``W^T H`` of samples, without the bias, in memory or gone through again."""
+    """``tau W^T H`` of samples, without the bias."""
 
-    labels: NDArray[np.intp]  #: shape ``(N,)``
-    bias: Array  #: shape ``(K,)``: where to start
-    #: Yields the logits, ``(K, n)`` at a time; called once for each pass.
-    parts: Callable[[], Iterable[Array]]
-    weights: Array | None = None  #: shape ``(N,)``: how many samples each stands for; None for one
-
-    @property
-    def samples(self) -> int:
-        """N."""
-        return int(self.labels.size)
+    values: Array  #: shape ``(K, n)``
+    labels: NDArray[np.intp]  #: shape ``(n,)``
+    weights: Array  #: shape ``(n,)``: how many samples each stands for
 
     def blocks(self) -> Iterator[tuple[Array, NDArray[np.intp], Array]]:
-        """Yield logits ``(K, n)``, labels and weights, block by block."""
-        start = 0
-        for whole in self.parts():
-            for first in range(0, whole.shape[1], _COLUMNS):
-                A = np.ascontiguousarray(whole[:, first : first + _COLUMNS])
-                run = slice(start, start + A.shape[1])
-                start += A.shape[1]
-                yield A, self.labels[run], np.ones(A.shape[1]) if self.weights is None else self.weights[run]
-
-    def present(self) -> Logits:
-        """The logits without the classes that have no sample; labels are numbered anew."""
-        places, numbers = np.unique(self.labels, return_inverse=True)
-        if places.size == self.bias.size:
-            return self
-        return replace(
-            self,
-            labels=numbers.astype(np.intp),
-            bias=self.bias[places],
-            parts=lambda: (A[places] for A in self.parts()),
-        )
+        """Yield values, C-contiguous, labels and weights, block by block."""
+        for start in range(0, self.labels.size, _COLUMNS):
+            part = slice(start, start + _COLUMNS)
+            yield np.ascontiguousarray(self.values[:, part]), self.labels[part], self.weights[part]
 
 
 def few_of_each(labels: NDArray[np.intp], classes: int) -> NDArray[np.bool_]:
@@ -84,36 +61,36 @@ def few_of_each(labels: NDArray[np.intp], classes: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BestBias:
-    """A bias of mean zero, and the curvature ``C`` there."""
+    """A bias, and the curvature ``C`` there."""
 
     bias: Array
     curvature: Array
 
     def corrected(self, r: Array) -> Array:
         """The bias after a step of Newton's method with the ``r`` of other samples."""
-        b = self.bias - newton(r, self.curvature)
-        return b - b.mean()
+        return self.bias - newton(r, self.curvature)
 
 
-def best_bias(logits: Logits, tau: float, negligible: float = 0.0) -> BestBias:
-    """The bias that minimises the cost of ``tau W^T H + b 1^T``, of logits in memory where every class has a sample.
+def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> BestBias:
+    """The bias that minimises the cost of ``tau W^T H + b 1^T``.
 
-    ``negligible``: a cost that is as good as zero.
+    ``start``, shape ``(K,)``: where to begin; minus infinity for classes without samples.  ``negligible``: a cost that
+    is as good as zero.
     """
-    b = logits.bias.copy()
-    cost, r, C, scale = _moments(logits, tau, b)
+    b = start
+    cost, r, C, scale = _moments(logits, b)
     step, length = newton(r, C), 1.0
     for _ in range(_STEPS):
         if np.abs(r).sum() <= _FLAT * scale or cost <= negligible or length < _SHORTEST:
             break
-        trial = _moments(logits, tau, b - length * step)
+        trial = _moments(logits, b - length * step)
         if trial[0] <= cost:
             b, length = b - length * step, 1.0
             cost, r, C, scale = trial
             step = newton(r, C)
         else:
             length *= 0.25
-    return BestBias(bias=b - b.mean(), curvature=C)
+    return BestBias(bias=b, curvature=C)
 
 
 def newton(r: Array, C: Array) -> Array:
@@ -123,20 +100,19 @@ def newton(r: Array, C: Array) -> Array:
     return np.asarray(np.linalg.lstsq(whole, r, rcond=None)[0])
 
 
-def _moments(logits: Logits, tau: float, b: Array) -> tuple[float, Array, Array, float]:
-    """Cost, ``r``, ``C`` and the mean of ``sum_k |G_ki|``, in one pass."""
-    K, total = len(b), 0.0
-    loss, cost, scale = CrossEntropy(), 0.0, 0.0
-    r, C = np.zeros(K), np.zeros((K, K))
-    for A, y, weights in logits.blocks():
-        terms = loss.forward(tau * A + b[:, None], block_from_labels(y, np.ones(y.size)))
+def _moments(logits: Logits, b: Array) -> tuple[float, Array, Array, float]:
+    """Cost, ``r``, ``C`` and the mean of ``sum_k |G_ki|``."""
+    K = len(b)
+    cost, scale, r, C = 0.0, 0.0, np.zeros(K), np.zeros((K, K))
+    for Z, y, weights in logits.blocks():
+        terms = PLAIN.forward(Z + b[:, None], block_from_labels(y, np.ones(y.size)))
         G = np.asarray(terms.G)
         P = G.copy()
         P[y, np.arange(y.size)] += 1.0
         weighted = P * weights
-        total += float(weights.sum())
         cost += float(np.asarray(terms.cost) @ weights)
         scale += float(np.abs(G).sum(axis=0) @ weights)
         r += G @ weights
         C += np.diag(weighted.sum(axis=1)) - weighted @ P.T
+    total = float(logits.weights.sum())
     return cost / total, r / total, C / total, scale / total

@@ -83,14 +83,12 @@ class LandscapePosition:
             here = "; features and classifier divided by their lengths here" if self.normalized else ""
             over = "" if self.least_cost_range is None else " over all of these norms and this bias"
             unit = f" {self.cost_unit}" if self.cost_unit else ""
-            line = f"cost {self.cost:.6g}{unit}"
-            if self.gradient_norm is not None:
-                line += f", gradient norm {self.gradient_norm:.3g}"
+            steep = "" if self.gradient_norm is None else f", gradient norm {self.gradient_norm:.3g}"
             if self.relative_gradient_norm is not None:
-                line += f" (relative {self.relative_gradient_norm:.3g})"
+                steep += f" (relative {self.relative_gradient_norm:.3g})"
             lines = [
                 f"position on the landscape (tau = {self.tau:.6g}, {source}{here}):",
-                line,
+                f"cost {self.cost:.6g}{unit}{steep}",
                 f"optimality gap at most {self.optimality_gap:.4g}{unit}{over} (numerical; method: {self.gap_method})",
             ]
         known = {name: value for name, value in asdict(self).items() if value is not None}

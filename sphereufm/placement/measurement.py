@@ -11,35 +11,27 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.collapse import Measuring, measure_collapse
-from sphereufm.features.metrics.companion import Companion
+from sphereufm.features.metrics.collapse import Measuring, begin
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.statistics import ClassMoments
 from sphereufm.features.metrics.streaming import Streaming
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import Layer
-from sphereufm.placement.ordinary import ordinary_position
-from sphereufm.placement.ordinary_sums import OrdinarySums
-from sphereufm.placement.sphere import IN_MEMORY, ClassSums, SphereSums, distance_of, sphere_position
-from sphereufm.placement.temperature import Margins, fit_temperature
+from sphereufm.placement.layer import UnitLayer
+from sphereufm.placement.ordinary import OrdinaryNetwork
+from sphereufm.placement.sphere import UnitNetwork
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import UFMProblem
 
+IN_MEMORY = 1 << 25
+"""Unknowns ``d (K + N)`` of a point that is kept in memory, several times over: 256 MB each."""
+
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
-_UNBOUNDED = (
-    "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
-    "and the features do not tell which tau was used; give --tau with the value used in training"
-)
-_NO_BETTER_THAN_CHANCE = (
-    "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
-    "and classifier belong together, or give --tau"
-)
 
 
 def position(
@@ -96,8 +88,8 @@ def position(
     """
     what = Measuring(normalize=normalize, covariance=False, one_vs_rest=False)
     place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature, loss=find_loss(loss))
-    if features.classifier is None or (normalize and not features.classifier.any(axis=1).all()):
-        return _Plan(features, place, normalize).finish()
+    if normalize and features.classifier is not None and not features.classifier.any(axis=1).all():
+        return LandscapePosition(reason=_NO_DIRECTION)
     return measure(features, what, place)[1]
 
 
@@ -119,162 +111,119 @@ def measure(
     One more pass is made where ``tau`` was fitted, or where the point fits the memory and is looked at whole; two where
     the best bias is looked for and the logits of all samples do not fit.
     """
-    plan = _Plan(features, place, what.normalize)
-    metrics = measure_collapse(features, replace(what, identity=repr(place)), streaming, plan.begin)
-    return metrics, plan.finish()
+    if place.tau is not None and place.tau != "fit":
+        _as_float(place.tau)
+    begun = begin(features, replace(what, identity=repr(place)), streaming)
+    plan = _Plan(features=features, moments=begun.frame.moments, place=place, normalize=what.normalize)
+    network = plan.network()
+    if isinstance(network, str):
+        return begun.measure()[0], LandscapePosition(reason=network)
+    metrics, found = begun.measure(network.companion)
+    position = network.position(found, begun.more)
+    return metrics, replace(position, normalized=what.normalize, notes=(*plan.notes, *position.notes))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Plan:
-    """What kind of point it is, after the first pass has measured lengths, and what the second gathers for it."""
+    """What kind of point it is, after the first pass has measured lengths."""
 
-    def __init__(self, features: FeatureSet, place: Placing, normalize: bool) -> None:
-        self.features, self.place, self.normalize = features, place, normalize
-        self.given = None if place.tau is None or place.tau == "fit" else place.tau
-        if self.given is not None:
-            _as_float(self.given)
-        self.tolerance = max(_UNIT_TOLERANCE, 2.0 * features.rounding)
-        self.companion: Companion | None = None
-        self.reason: str | None = None
-        self.layer: Layer | None = None
-        self.common: float | None = None
-        self.tau: Number | None = None
-        if features.classifier is None:
-            self.reason = "no classifier was given; use --classifier FILE or KEY"
-            return
-        self.W = features.classifier.T
-        self.rows = column_norms(self.W)
-        if normalize and not (self.rows > 0.0).all():
-            self.reason = _NO_DIRECTION
+    features: FeatureSet
+    moments: ClassMoments
+    place: Placing
+    normalize: bool
 
-    def begin(self, moments: ClassMoments) -> Companion | None:
-        """Choose the kind of point, and the companion of the second pass."""
-        if self.reason is not None:
-            return None
-        self.squares, self.nonnegative = moments.squares, moments.least_entry >= 0.0
-        if self.normalize and not moments.norms[0] > 0.0:
-            self.reason = _NO_DIRECTION
-            return None
-        self.common = self._common_length(*moments.norms)
-        unit = self.normalize or (self.common is not None and abs(self.common - 1.0) <= self.tolerance)
-        folded = self.common is not None and self.place.tau is None and self.place.weight_decay is None
-        if unit or folded:
-            self.companion = self._on_spheres(unit, moments.base)
-        else:
-            self.companion = self._ordinary()
-        return self.companion
+    def network(self) -> UnitNetwork | OrdinaryNetwork | str:
+        """The network, or why it has no position."""
+        if self.features.classifier is None:
+            return "no classifier was given; use --classifier FILE or KEY"
+        W = self.features.classifier.T
+        if self.normalize and not self.moments.norms[0] > 0.0:
+            return _NO_DIRECTION
+        rows, common = column_norms(W), self._common_length
+        unit = self.normalize or (common is not None and abs(common - 1.0) <= self._tolerance)
+        if unit or (common is not None and self.place.tau is None and self.place.weight_decay is None):
+            return self._on_spheres(W / rows, rows, None if unit else common)
+        return self._ordinary(W)
 
-    def _on_spheres(self, unit: bool, base: Array) -> Companion | None:
-        """Unit features: sums of the position, margins where ``tau`` is not known, nothing where it fits the memory."""
-        decay, loss = self.place.weight_decay, self.place.loss
-        if decay is not None:
+    def _on_spheres(self, W: Array, rows: Array, folded: float | None) -> UnitNetwork | str:
+        """Unit features and classifiers; ``folded``: their length where it stands for ``tau``."""
+        place, (d, K), N = self.place, W.shape, self.features.labels.size
+        if place.weight_decay is not None:
             raise InvalidInputError(
-                f"weight_decay={decay} is for networks that normalise nothing, but these features and classifiers have "
-                "unit length; leave it out"
+                f"weight_decay={place.weight_decay} is for networks that normalise nothing, but these features and "
+                "classifiers have unit length; leave it out"
             )
-        (d, K), N = self.W.shape, self.features.labels.size
-        W = np.ascontiguousarray(self.W / self.rows)
-        self.layer = Layer(features=self.features, W=W, bias=None, unit=True)
-        self.tau, self.source = (self.given, "given") if unit else (self.common, "feature-length")
-        lengths, classes = np.ones(K) if self.normalize else self.rows, ClassSums(base=base)
-        if self.tau is not None and d * (K + N) <= IN_MEMORY:
-            return None
-        if self.tau is not None:
-            tau = _as_float(self.tau)
-            return SphereSums(
-                W=W, row_lengths=lengths, samples=N, tau=tau, classes=classes, loss=loss
-            ).fresh()
-        if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
-            self.reason = f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
-            return None
-        margin = self._margin
-        return Margins(row_lengths=lengths, dim=d, samples=N, classes=classes, margin=margin).fresh()
+        loss, tau = place.loss, folded if place.tau is None else place.tau
+        if tau in (None, "fit") and not (isinstance(loss, CrossEntropy) and loss.offsets is None):
+            return f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
+        lengths = np.ones(K) if self.normalize else rows
+        return UnitNetwork(
+            features=self.features,
+            layer=UnitLayer(
+                W=np.ascontiguousarray(W), row_lengths=lengths, base=self.moments.base, samples=N
+            ),
+            tau=None if tau == "fit" else tau,
+            tau_source="given" if folded is None else "feature-length",
+            loss=loss,
+            whole=d * (K + N) <= IN_MEMORY,
+            curvature=place.curvature,
+            nonnegative=self.moments.least_entry >= 0.0,
+        )
 
-    def _ordinary(self) -> Companion | None:
+    def _ordinary(self, W: Array) -> OrdinaryNetwork | str:
         """A network that normalises nothing."""
-        decay = self.place.weight_decay
-        if self.place.loss != PLAIN:
-            self.reason = (
+        tau, decay, loss = self.place.tau, self.place.weight_decay, self.place.loss
+        if loss != PLAIN:
+            return (
                 f"the position of a network that normalises nothing is known for plain cross-entropy, not "
-                f"{loss_in_words(self.place.loss)}; leave out --loss and its options, or use --normalize"
+                f"{loss_in_words(loss)}; leave out --loss and its options, or use --normalize"
             )
-            return None
-        if self.place.tau == "fit":
-            self.reason = (
+        if tau == "fit":
+            return (
                 "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
                 "leave --tau out, or use --normalize"
             )
-            return None
         if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
             raise InvalidInputError(
                 f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
             )
-        W = np.ascontiguousarray(self.W)
-        self.layer = Layer(features=self.features, W=W, bias=self.features.bias, unit=False)
-        self.tau, self.source = (1.0, "one") if self.given is None else (self.given, "given")
-        return OrdinarySums.of(self.layer, _as_float(self.tau))
-
-    def finish(self) -> LandscapePosition:
-        """The position, when the second pass is over."""
-        layer, tau, sums = self.layer, self.tau, self.companion
-        if self.reason is not None or layer is None:
-            return LandscapePosition(reason=self.reason)
-        known: dict[str, Any] = {"tau_source": self.source, "normalized": self.normalize}
-        if isinstance(sums, OrdinarySums):
-            decay, value = self.place.weight_decay, _as_float(sums.tau)
-            found = ordinary_position(layer, value, self.squares, decay, self.nonnegative, sums)
-            return replace(found, tau=value, **known, notes=self._notes())
-        if isinstance(sums, Margins):
-            fit = fit_temperature(sums)
-            present = np.unique(self.features.labels).size
-            known |= {
-                "tau_source": "fitted",
-                "least_margin": fit.least_margin,
-                "largest_margin": present / (present - 1) - self._margin,
-            }
-            if fit.tau is None:
-                C = sums.classes.total(sums.gathered.added) + layer.W.T
-                return LandscapePosition(
-                    **known | {"tau_source": "unbounded" if fit.unbounded else None},
-                    collapsed_distance=distance_of(C, self.features.labels.size),
-                    reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
-                    notes=self._notes(),
-                )
-            tau = fit.tau
-        assert tau is not None
-        found = sphere_position(
-            layer,
-            tau,
-            self.nonnegative,
-            curvature=self.place.curvature,
-            sums=sums if isinstance(sums, SphereSums) else None,
-            loss=self.place.loss,
+        return OrdinaryNetwork(
+            features=self.features,
+            W=W,
+            tau=1.0 if tau is None else _as_float(tau),
+            tau_source="one" if tau is None else "given",
+            feature_squares=self.moments.squares,
+            nonnegative=self.moments.least_entry >= 0.0,
+            weight_decay=decay,
         )
-        return replace(found, **known, tau=_as_float(tau), notes=(*self._notes(), *found.notes))
 
     @property
-    def _margin(self) -> float:
-        """What the loss takes off the own cosine."""
-        loss = self.place.loss
-        return float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
+    def _tolerance(self) -> float:
+        """Relative differences of lengths that count as none."""
+        return max(_UNIT_TOLERANCE, 2.0 * self.features.rounding)
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def _common_length(self) -> float | None:
+        """The length of all features, where they have one, classifier rows have length one and there is no bias."""
+        W, bias, (low, high) = self.features.classifier, self.features.bias, self.moments.norms
+        middle = 0.5 * (low + high)
+        if W is None or (bias is not None and bias.any()) or not low > 0.0:
+            return None
+        if np.abs(np.linalg.norm(W, axis=1) - 1.0).max() > self._tolerance:
+            return None
+        return middle if high - low <= 2.0 * self._tolerance * middle else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
         """What a reader must know of the loss and of tolerances."""
         loss = self.place.loss
         notes: tuple[str, ...] = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
-        if self.tolerance > _UNIT_TOLERANCE and self.common is not None and not self.normalize:
+        if self._tolerance > _UNIT_TOLERANCE and self._common_length is not None and not self.normalize:
             notes += (
-                f"stored in a short format: lengths that differ by up to {100 * self.tolerance:.2g} % are taken for "
+                f"stored in a short format: lengths that differ by up to {100 * self._tolerance:.2g} % are taken for "
                 "equal, and features and classifier are divided by them",
             )
         return notes
-
-    def _common_length(self, low: float, high: float) -> float | None:
-        """The length of all features, where they have one, classifier rows have length one and there is no bias."""
-        bias, middle = self.features.bias, 0.5 * (low + high)
-        biased = bias is not None and float(np.abs(bias).max()) > 0.0
-        if biased or float(np.abs(self.rows - 1.0).max()) > self.tolerance or not low > 0.0:
-            return None
-        return middle if high - low <= 2.0 * self.tolerance * middle else None
 
 
 def _as_float(tau: Number) -> float:

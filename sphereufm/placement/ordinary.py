@@ -40,21 +40,235 @@ With weight decay, and none on a bias, the bound is ``sum omega Ent`` where ``ta
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from sphereufm.features.feature_set import FeatureSet
+from sphereufm.features.metrics.companion import Companion, Gathered, View
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.bias import Logits, best_bias
+from sphereufm.placement.bias import Logits, best_bias, few_of_each
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import Layer
-from sphereufm.placement.ordinary_sums import BoundTerms, OrdinarySums
+from sphereufm.problem.losses.cross_entropy import PLAIN
+from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.theory.theorems import simplex_etf
 
 # a bias whose cost is this share of the network's is as good as one of cost zero
 _NEGLIGIBLE = 1e-6
+# p log p with p below this is zero to all digits that are printed, and its logarithm stays finite
+_TINY = 1e-300
+# how near the best c is sought: bounds are flat there
+_CLOSE = 1e-10
+# logits that are kept for the best bias, all of them where they take no more than 128 MB
+_MOST_LOGITS = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OrdinaryNetwork:
+    """Features and a classifier as they are, perhaps with a bias: ``tau W^T H + b 1^T``."""
+
+    features: FeatureSet
+    W: Array  #: shape ``(d, K)``
+    tau: float
+    tau_source: str
+    feature_squares: float  #: ``|H|_F^2``
+    nonnegative: bool
+    weight_decay: tuple[float, float] | None
+
+    @cached_property
+    def counts(self) -> NDArray[np.intp]:
+        """Samples of each class."""
+        return np.bincount(self.features.labels, minlength=self.W.shape[1]).astype(np.intp)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether all classes have equally many samples."""
+        return bool((self.counts == self.counts[0]).all())
+
+    @cached_property
+    def companion(self) -> SoftmaxSums:
+        """What the second pass gathers; logits are kept where a better bias will be looked for."""
+        K, labels, kept = self.W.shape[1], self.features.labels, None
+        if self.features.bias is not None and not self.is_balanced:
+            fits = labels.size * K <= _MOST_LOGITS
+            kept = np.ones(labels.size, dtype=bool) if fits else few_of_each(labels, K)
+        bias = np.zeros(K) if self.features.bias is None else self.features.bias
+        return SoftmaxSums(tau=self.tau, bias=bias, kept=kept)
+
+    def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
+        """Bound the cost from below for the network's own norms; ``more`` makes one more pass for a companion."""
+        given, counts = self.features.bias, self.counts
+        own = DualBound.of(found, self.tau)
+        if given is not None:
+            own = replace(own, bias_term=float(found.added["row_sums"] @ given) / own.q.size)
+        squares, cost = (float(np.square(self.W).sum()), self.feature_squares), own.cost
+        norms = math.sqrt(squares[0] * squares[1])
+        bounds: dict[str, DualBound | BalancedNorms] = {"norm-bound": own}
+        over_biases: list[DualBound] | list[BalancedNorms] = [own]
+        balanced = BalancedNorms(classes=counts.size, samples=own.q.size, tau=self.tau)
+        if self.is_balanced:
+            bounds["closed-form"] = balanced
+            over_biases = [balanced]
+        elif given is not None:
+            over_biases = self._at_best_bias(found, cost, more)
+        lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
+        method = max(lows, key=lows.__getitem__)
+        free = max(bound.least_cost(norms) for bound in over_biases)
+        nonnegative_gap = regularised_gap = None
+        if self.nonnegative and self.is_balanced:
+            nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
+        if self.weight_decay is not None:
+            objective = cost + 0.5 * float(np.dot(self.weight_decay, squares))
+            least = max(bound.least_regularised(self.weight_decay) for bound in over_biases)
+            regularised_gap = max(objective - least, 0.0)
+        frame = (
+            frame_cost(counts, norms, self.tau, self.companion.bias)
+            if len(self.W) >= counts.size - 1
+            else cost
+        )
+        return LandscapePosition(
+            tau=self.tau,
+            tau_source=self.tau_source,
+            cost=cost,
+            optimality_gap=max(cost - lows[method], 0.0),
+            gap_method=method,
+            free_bias_gap=None if given is None else max(cost - free, 0.0),
+            least_cost_range=(min(lows[method], cost), min(cost, frame)),
+            nonnegative_gap=nonnegative_gap,
+            regularised_gap=regularised_gap,
+        )
+
+    def _at_best_bias(
+        self, found: Gathered, cost: float, more: Callable[[Companion], Gathered]
+    ) -> list[DualBound]:
+        """Bounds near the bias of least cost, which is minus infinity for classes without samples.
+
+        Where the logits of all samples were kept, at that bias; else at the best one of some samples, which stand for
+        those of their class, and after a step from there: two passes.
+        """
+        counts, kept, values = self.counts, self.companion.kept, found.whole("logits")
+        labels = self.features.labels[kept]
+        weights = counts / np.maximum(np.bincount(labels, minlength=counts.size), 1)
+        logits = Logits(values=values, labels=labels, weights=weights[labels])
+        best = best_bias(logits, np.where(counts > 0, self.companion.bias, -np.inf), _NEGLIGIBLE * cost)
+        sums = SoftmaxSums(tau=self.tau, bias=best.bias)
+        if labels.size == self.features.labels.size:
+            again = [sums.gathered(logits)]
+        else:
+            first = more(sums)
+            step = best.corrected(first.added["row_sums"] / self.features.labels.size)
+            again = [first, more(replace(sums, bias=step))]
+        return [DualBound.over_biases(each, self.tau, counts) for each in again]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DualBound:
+    """A bound by the softmax ``P`` of all samples."""
+
+    cost: float
+    pull: float  #: ``tau |G|_2``
+    q: Array  #: shape ``(N,)``
+    off_label: float  #: mean of ``sum p log p`` off the label
+    bias_term: float = 0.0  #: ``<G, b 1^T>``
+    share: float = 1.0  #: that of ``P`` in a mixture, whose other part's entropy is left out
+
+    @classmethod
+    def of(cls, found: Gathered, tau: float) -> DualBound:
+        """The bound by what :class:`SoftmaxSums` gathered, without the term of a bias."""
+        q, (cost, off_label) = found.whole("q"), found.added["totals"].tolist()
+        largest = max(float(np.linalg.eigvalsh(found.added["gram"])[-1]), 0.0)
+        N = q.size
+        return cls(cost=cost / N, pull=tau * math.sqrt(largest) / N, q=q, off_label=off_label / N)
+
+    @classmethod
+    def over_biases(cls, found: Gathered, tau: float, counts: NDArray[np.intp]) -> DualBound:
+        """The bound over all biases, with ``P`` mixed with a column ``u`` so that rows have the labels' sums.
+
+        With ``r = G 1 / N`` and the classes' shares ``n``: ``P~ = (1 - t) P + t u 1^T``, ``u = n - (1 - t) / t r``;
+        here t is the least that leaves u nonnegative.  Entropy is concave; a sum's norm is at most the sum of norms.
+        """
+        own, N, live = cls.of(found, tau), int(counts.sum()), counts > 0
+        shares, r = counts / N, found.added["row_sums"] / N
+        t = float(np.max((r[live] / (shares + r)[live]), initial=0.0))
+        u = np.maximum(shares - (1.0 - t) / t * r, 0.0) if t > 0.0 else shares
+        extra = tau * (math.sqrt(N) * float(np.linalg.norm(u)) + math.sqrt(counts.max())) / N
+        return replace(own, pull=(1.0 - t) * own.pull + t * extra, share=1.0 - t)
+
+    def bound(self, c: float, price: float) -> float:
+        """Lower bound at ``c``; ``price`` is ``tau |G|_2 |W|_F |H|_F``."""
+        if c <= 0.0:
+            return 0.0
+        rest = 1.0 - c * self.q
+        own = -np.where(rest > 0.0, rest * np.log(np.maximum(rest, _TINY)), 0.0)
+        entropy = float(own.mean()) - c * float(self.q.mean()) * np.log(c) - c * self.off_label
+        return float(self.share * entropy - c * price + c * self.bias_term)
+
+    def least_cost(self, norms: float) -> float:
+        """Lower bound on the cost where ``|W|_F |H|_F`` is at most ``norms``."""
+        return self.best(1.0, self.pull * norms)
+
+    def least_regularised(self, decay: tuple[float, float]) -> float:
+        """Lower bound with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added."""
+        root = float(np.sqrt(decay[0] * decay[1]))
+        return self.best(min(1.0, root / self.pull) if self.pull > 0.0 else 1.0, 0.0)
+
+    def best(self, top: float, price: float) -> float:
+        """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
+        found = minimize_scalar(
+            lambda c: -self.bound(c, price),
+            bounds=(0.0, top),
+            method="bounded",
+            options={"xatol": _CLOSE * top},
+        )
+        # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
+        return max(0.0, self.bound(top, price), -float(found.fun))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoftmaxSums:
+    """What one pass leaves for the bounds: a companion of the metrics' second pass."""
+
+    tau: float
+    bias: Array  #: shape ``(K,)``
+    #: Shape ``(N,)`` or None: which samples' logits are kept, in double precision, for a better bias.
+    kept: NDArray[np.bool_] | None = None
+
+    def begin(self, found: Gathered) -> None:
+        """Nothing yet of ``gram``, ``G G^T``, ``row_sums``, ``G 1``, not divided by N, cost, entropy, q and logits."""
+        K = self.bias.size
+        found.added.update(gram=np.zeros((K, K)), row_sums=np.zeros(K), totals=np.zeros(2))
+        found.joined.update({"q": []} if self.kept is None else {"q": [], "logits": []})
+
+    def add(self, found: Gathered, view: View) -> None:
+        """Gather a block."""
+        Z = self.tau * np.ascontiguousarray(view.products.T)
+        if self.kept is not None:
+            found.joined["logits"].append(Z[:, self.kept[view.rows]])
+        self._add(found, Z, view.labels)
+
+    def gathered(self, logits: Logits) -> Gathered:
+        """The same of logits in memory."""
+        found = Gathered(added={})
+        self.begin(found)
+        for Z, y, _ in logits.blocks():
+            self._add(found, Z, y)
+        return found
+
+    def _add(self, found: Gathered, Z: Array, y: NDArray[np.intp]) -> None:
+        """Gather the logits ``Z = tau W^T H`` of a block."""
+        terms = PLAIN.forward(Z + self.bias[:, None], block_from_labels(y, np.ones(y.size)))
+        P, own = np.array(terms.G), (y, np.arange(y.size))
+        found.added["gram"] += P @ P.T
+        found.added["row_sums"] += P.sum(axis=1)
+        found.joined["q"].append(-P[own])
+        P[own] = 0.0
+        off_label = float((P * np.log(np.maximum(P, _TINY))).sum())
+        found.added["totals"] += np.array([float(terms.cost.sum()), off_label])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,96 +302,10 @@ class BalancedNorms:
 
 
 def frame_cost(counts: NDArray[np.intp], norms: float, tau: float, bias: Array) -> float:
-    """Cost of a simplex frame with ``|W|_F |H|_F = norms``, features of equal length, and this bias.
-
-    ``counts``, shape ``(K,)``: samples of each class; ``bias``, shape ``(K,)``.
-    """
+    """Cost of a simplex frame with ``|W|_F |H|_F = norms``, features of equal length, and this bias."""
     K, N = len(counts), float(counts.sum())
     E = simplex_etf(K, K - 1)
     Z = tau * norms / math.sqrt(K * N) * (E.T @ E) + bias[:, None]
     margins = Z - np.diag(Z)
     np.fill_diagonal(margins, -np.inf)
     return float(counts @ np.log1p(np.exp(logsumexp(margins, axis=0)))) / N
-
-
-def ordinary_position(
-    layer: Layer,
-    tau: float,
-    feature_squares: float,
-    weight_decay: tuple[float, float] | None = None,
-    nonnegative: bool = False,
-    sums: OrdinarySums | None = None,
-) -> LandscapePosition:
-    """Bound the cost of ``tau W^T H + b 1^T`` from below for a layer's own norms; ``feature_squares`` is ``|H|_F^2``.
-
-    ``sums`` were gathered of all features already; without them they are gone through here.  At most two more passes
-    are made, where there is a bias, classes have different numbers of samples, and logits were not kept.
-    """
-    sums = sums or layer.gather(OrdinarySums.of(layer, tau))
-    counts, own = sums.counts, sums.terms(layer.bias)
-    squares = (float(np.square(layer.W).sum()), feature_squares)
-    norms, cost = float(np.sqrt(squares[0] * squares[1])), own.cost
-    bounds: dict[str, BoundTerms | BalancedNorms] = {"norm-bound": own}
-    over_biases: list[BoundTerms] | list[BalancedNorms] = [own]
-    balanced = BalancedNorms(classes=counts.size, samples=int(counts.sum()), tau=tau)
-    is_balanced = bool((counts == counts[0]).all())
-    if is_balanced:
-        bounds["closed-form"] = balanced
-        over_biases = [balanced]
-    elif layer.bias is not None:
-        over_biases = _at_best_bias(layer, sums, cost)
-
-    lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
-    method = max(lows, key=lows.__getitem__)
-    free = max(bound.least_cost(norms) for bound in over_biases)
-    nonnegative_gap = regularised_gap = None
-    if nonnegative and is_balanced:
-        nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
-    if weight_decay is not None:
-        objective = cost + 0.5 * float(np.dot(weight_decay, squares))
-        least = max(bound.least_regularised(weight_decay) for bound in over_biases)
-        regularised_gap = max(objective - least, 0.0)
-    return LandscapePosition(
-        cost=cost,
-        optimality_gap=max(cost - lows[method], 0.0),
-        gap_method=method,
-        free_bias_gap=None if layer.bias is None else max(cost - free, 0.0),
-        least_cost_range=(min(lows[method], cost), _attained(layer, tau, counts, norms, cost)),
-        nonnegative_gap=nonnegative_gap,
-        regularised_gap=regularised_gap,
-    )
-
-
-def _attained(layer: Layer, tau: float, counts: NDArray[np.intp], norms: float, cost: float) -> float:
-    """The lower of the network's cost and that of a simplex frame with its norms and bias, where there is one."""
-    d, K = layer.W.shape
-    if d < K - 1:
-        return cost
-    bias = np.zeros(K) if layer.bias is None else layer.bias
-    return min(cost, frame_cost(counts, norms, tau, bias))
-
-
-def _at_best_bias(layer: Layer, sums: OrdinarySums, cost: float) -> list[BoundTerms]:
-    """Terms near the bias of least cost; classes without samples drop out, as with a bias of minus infinity.
-
-    Where the logits of all samples were kept, at that bias; else at the best one of some samples, and after a step from
-    there: two passes.
-    """
-    kept = sums.sample_logits().present()
-    found = best_bias(kept, sums.tau, _NEGLIGIBLE * cost)
-    if sums.has_all_logits:
-        return [_collect(kept, sums.tau, found.bias).balanced_terms()]
-    whole = Logits(
-        labels=layer.features.labels, bias=sums.bias, parts=lambda: (layer.W.T @ H for H, _ in layer.blocks())
-    ).present()
-    first = _collect(whole, sums.tau, found.bias)
-    second = _collect(whole, sums.tau, found.corrected(first.gathered.added["row_sums"] / whole.samples))
-    return [first.balanced_terms(), second.balanced_terms()]
-
-
-def _collect(logits: Logits, tau: float, bias: Array) -> OrdinarySums:
-    """Sums of logits at another bias."""
-    sums = OrdinarySums(tau=tau, bias=bias, labels=logits.labels).fresh()
-    for A, y, _ in logits.blocks():
-        sums.gather(A, y)
-    return sums

@@ -7,40 +7,37 @@ once: with ``b_i = |W g_i|`` the bound of :mod:`~sphereufm.problem.theory.gap` n
 
 and then ``a_k = sum_l <w_k, w_l> B_lk`` is raised until the ``K x K`` Schur complement ``diag(a) - B`` is positive
 semidefinite.
-
-The nearest collapsed point ``[E E_y]`` turned by ``Q`` in O(d), ``E`` a simplex frame, solves an orthogonal Procrustes
-problem in the class sums: with ``C_k = w_k + sum_{y_i = k} h_i`` its distance is ``sqrt(2 (K + N) - 2 |C E^T|_*)``.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sphereufm.features.metrics.companion import Gathered, View, add_to_classes
+from sphereufm.features.feature_set import FeatureSet
+from sphereufm.features.metrics.companion import Companion, Gathered, View, add_to_classes
+from sphereufm.features.readers import finite_blocks
 from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import Layer
+from sphereufm.placement.layer import UnitLayer, distance_of
+from sphereufm.placement.temperature import Margins, fit_temperature
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.losses.cross_entropy import PLAIN
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.interface import Loss, block_from_labels
 from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, simplex_etf
+from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 
 _EPS = sys.float_info.epsilon
-IN_MEMORY = 1 << 25
-"""Unknowns ``d (K + N)`` of a point that is kept in memory, several times over: 256 MB each."""
-
 # unknowns up to which curvature is looked for, in seconds
 _CURVATURE = 1 << 17
 _CURVATURE_ITERATIONS = 25
@@ -54,60 +51,101 @@ _WELL_CLASSIFIED = (
 )
 # curvature above minus this share of the Hessian's scale is rounding
 _FLAT = 1e-9
+_UNBOUNDED = (
+    "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
+    "and the features do not tell which tau was used; give --tau with the value used in training"
+)
+_NO_BETTER_THAN_CHANCE = (
+    "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
+    "and classifier belong together, or give --tau"
+)
 
 
-def sphere_position(
-    layer: Layer,
-    tau: Number,
-    nonnegative: bool,
-    in_memory: int = IN_MEMORY,
-    curvature: bool = True,
-    sums: SphereSums | None = None,
-    loss: Loss = PLAIN,
-) -> LandscapePosition:
-    """Place a layer of unit features and unit classifiers; a point of at most ``in_memory`` numbers is looked at whole.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitNetwork:
+    """Unit features and classifiers: a point on the landscape, once ``tau`` is known."""
 
-    ``sums`` were gathered of all features already; without them they are gone through here.
-    """
-    d, K = layer.W.shape
-    problem = UFMProblem(labels=layer.features.labels, classes=K, dim=d, tau=tau, loss=loss)
-    if sums is None and d * (K + problem.samples) <= in_memory:
-        found = _evaluate(problem, layer, curvature)
-    else:
-        empty = SphereSums(
-            W=layer.W,
-            row_lengths=np.ones(K),
-            samples=problem.samples,
-            tau=problem.tau,
-            classes=ClassSums(base=None),
-            loss=loss,
-        )
-        found = (sums or layer.gather(empty.fresh())).result(problem)
-    bound = nonnegative_minimum(problem) if nonnegative else None
-    if bound is not None:
-        found["nonnegative_gap"] = max(found["cost"] - bound, 0.0)
-    if not math.isfinite(found["relative_gradient_norm"]):
-        found["relative_gradient_norm"] = None
-    return LandscapePosition(cost_unit=loss.facts(K).unit, **found)
+    features: FeatureSet
+    layer: UnitLayer
+    tau: Number | None  #: None, where it is to be fitted
+    tau_source: str
+    loss: Loss
+    whole: bool  #: whether the point fits the memory, and is looked at whole
+    curvature: bool
+    nonnegative: bool
 
+    @property
+    def companion(self) -> Companion | None:
+        """What the second pass gathers: sums of the position, margins where ``tau`` is not known, or nothing."""
+        if self.tau is None:
+            return Margins(layer=self.layer, margin=self._margin)
+        return None if self.whole else self._sums
 
-def _evaluate(problem: UFMProblem, layer: Layer, curvature: bool) -> dict[str, Any]:
-    """All of it from a point in memory."""
-    H = np.concatenate([block for block, _ in layer.blocks()], axis=1)
-    point = problem.at(normalize(np.concatenate([layer.W, H], axis=1)))
-    gap = optimality_gap(problem, point.X)
-    C = layer.W.T.copy()
-    add_to_classes(C, np.ascontiguousarray(H.T), layer.features.labels)
-    return {
-        "cost": float(point.cost),
-        "gradient_norm": float(tangent_norm(point.gradient)),
-        "relative_gradient_norm": float(relative_gradient_norm(point)),
-        "optimality_gap": gap.value,
-        "gap_method": gap.method,
-        "collapsed_distance": distance_of(C, problem.samples),
-        "negative_curvature": _negative_curvature(problem, point.X) if curvature else None,
-        "notes": (_WELL_CLASSIFIED,) if theorem_f(problem, point.X).applies else (),
-    }
+    def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
+        """Where it stands by what was gathered; ``more`` makes one more pass for a companion."""
+        if self.tau is not None:
+            return self._at_known(found)
+        fit, present = fit_temperature(found), np.unique(self.features.labels).size
+        margins: dict[str, Any] = {
+            "least_margin": fit.least_margin,
+            "largest_margin": present / (present - 1) - self._margin,
+        }
+        if fit.tau is None:
+            return LandscapePosition(
+                tau_source="unbounded" if fit.unbounded else None,
+                collapsed_distance=self.layer.distance(found),
+                reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
+                **margins,
+            )
+        fitted = replace(self, tau=fit.tau, tau_source="fitted")
+        return replace(fitted._at_known(found if self.whole else more(fitted._sums)), **margins)
+
+    @property
+    def _margin(self) -> float:
+        """What the loss takes off the own cosine."""
+        return float(self.loss.margin) if isinstance(self.loss, CrossEntropy) else 0.0
+
+    @cached_property
+    def _problem(self) -> UFMProblem:
+        """The landscape."""
+        assert self.tau is not None
+        d, K = self.layer.W.shape
+        return UFMProblem(labels=self.features.labels, classes=K, dim=d, tau=self.tau, loss=self.loss)
+
+    @property
+    def _sums(self) -> SphereSums:
+        """What a pass has to gather where the point is not looked at whole."""
+        return SphereSums(layer=self.layer, tau=self._problem.tau, loss=self.loss)
+
+    def _at_known(self, found: Gathered) -> LandscapePosition:
+        """The position where ``tau`` is known."""
+        problem = self._problem
+        values = self._evaluate() if self.whole else self._sums.result(problem, found)
+        bound = nonnegative_minimum(problem) if self.nonnegative else None
+        if bound is not None:
+            values["nonnegative_gap"] = max(values["cost"] - bound, 0.0)
+        if not math.isfinite(values["relative_gradient_norm"]):
+            values["relative_gradient_norm"] = None
+        unit = self.loss.facts(problem.classes).unit
+        return LandscapePosition(tau=problem.tau, tau_source=self.tau_source, cost_unit=unit, **values)
+
+    def _evaluate(self) -> dict[str, Any]:
+        """All of it from a point in memory."""
+        problem, data, W = self._problem, self.features, self.layer.W
+        H = np.concatenate([block.astype(np.float64) for block in finite_blocks(data.features, 1 << 12)])
+        point = problem.at(normalize(np.concatenate([W, H.T], axis=1)))
+        gap, C = optimality_gap(problem, point.X), np.zeros_like(W.T)
+        add_to_classes(C, point.X.T, np.concatenate([np.arange(len(C)), data.labels]))
+        return {
+            "cost": float(point.cost),
+            "gradient_norm": float(tangent_norm(point.gradient)),
+            "relative_gradient_norm": float(relative_gradient_norm(point)),
+            "optimality_gap": gap.value,
+            "gap_method": gap.method,
+            "collapsed_distance": distance_of(C, problem.samples),
+            "negative_curvature": _negative_curvature(problem, point.X) if self.curvature else None,
+            "notes": (_WELL_CLASSIFIED,) if theorem_f(problem, point.X).applies else (),
+        }
 
 
 def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
@@ -118,37 +156,6 @@ def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
     value = float(found.eigenvalues[0])
     scale = float(np.abs(problem.at(X).gradient_scale).max()) * max(problem.tau, 1.0)
     return value if value < -_FLAT * scale else None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ClassSums:
-    """Sums of the unit features of each class: of ``r_i / l_i``, and of ``1 / l_i`` for what residuals are about.
-
-    ``base`` are these points, shape ``(K, d)``; None for zero.
-    """
-
-    base: Array | None
-
-    def nothing(self, classes: int, dimension: int) -> dict[str, Array]:
-        """Sums of no samples."""
-        return {"C": np.zeros((classes, dimension)), "class_weights": np.zeros(classes)}
-
-    def add(self, sums: Mapping[str, Array], view: View) -> None:
-        """Gather a block."""
-        y, C = view.labels, sums["C"]
-        if view.lengths is not None:
-            weights = 1.0 / view.lengths
-            for k, row, weight in zip(y.tolist(), view.residuals, weights.tolist(), strict=True):
-                C[k] += weight * row
-            sums["class_weights"][...] += np.bincount(y, weights=weights, minlength=len(C))
-        else:
-            sums["class_weights"][...] += np.bincount(y, minlength=len(C))
-            if not view.centred:
-                add_to_classes(C, view.residuals, y)
-
-    def total(self, sums: Mapping[str, Array]) -> Array:
-        """Sums of the unit features themselves, shape ``(K, d)``."""
-        return sums["C"] if self.base is None else sums["C"] + sums["class_weights"][:, None] * self.base
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,62 +171,49 @@ class SphereSums:
     made in R^d instead, since squares would cancel.
     """
 
-    W: Array  #: shape ``(d, K)``: unit columns
-    row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
-    #: ``samples`` and ``tau``: N and the inverse temperature.
-    samples: int
+    layer: UnitLayer
     tau: float
-    classes: ClassSums
-    loss: Loss = PLAIN
-    #: ``RG`` is ``sum r g'^T`` ``(d, K)``, ``S`` has ``sum_{y = k} g'`` in row k, ``B`` is ``G
-    #: diag(1/b) G^T``, and ``row_scale`` the ``sum |g|`` of each class.
-    gathered: Gathered = field(default_factory=Gathered)
+    loss: Loss
 
     @cached_property
     def seen(self) -> Array:
         """The classifiers as gradients see them: about their mean where a common part does not count in the loss."""
-        shifts = self.loss.facts(self.W.shape[1]).shift_invariant
-        return self.W - self.W.mean(axis=1, keepdims=True) if shifts else self.W
+        W = self.layer.W
+        shifts = self.loss.facts(W.shape[1]).shift_invariant
+        return W - W.mean(axis=1, keepdims=True) if shifts else W
 
     @cached_property
     def gram(self) -> Array:
         """Their inner products, shape ``(K, K)``."""
         return np.asarray(self.seen.T @ self.seen)
 
-    def fresh(self) -> SphereSums:
-        """Sums of nothing, of the same problem."""
-        d, K = self.W.shape
-        sums = {
-            "RG": np.zeros((d, K)),
-            "S": np.zeros((K, K)),
-            "B": np.zeros((K, K)),
-            "row_scale": np.zeros(K),
-            "totals": np.zeros(len(_TOTALS)),
-            **self.classes.nothing(K, d),
-        }
-        return replace(self, gathered=Gathered(added=sums, largest={"relative": 0.0}))
+    def begin(self, found: Gathered) -> None:
+        """Nothing yet: ``RG`` is ``sum r g'^T``, ``S`` has ``sum_{y = k} g'`` in row k, ``row_scale`` ``sum |g|``."""
+        d, K = self.layer.W.shape
+        self.layer.begin(found)
+        found.added.update(RG=np.zeros((d, K)), S=np.zeros((K, K)), B=np.zeros((K, K)))
+        found.added.update(row_scale=np.zeros(K), totals=np.zeros(len(_TOTALS)))
+        found.largest["relative"] = 0.0
 
-    def add(self, view: View) -> None:
+    def add(self, found: Gathered, view: View) -> None:
         """Gather a block."""
-        y, n, found = view.labels, len(view.labels), self.gathered.added
-        inverse = np.ones(n) if view.lengths is None else 1.0 / view.lengths
-        A = np.ascontiguousarray((view.products * inverse[:, None] / self.row_lengths).T)
-        block = block_from_labels(y, np.full(n, 1.0 / self.samples), self.tau)
-        terms = self.loss.forward(self.tau * A, block)
+        y, n, sums, N = view.labels, len(view.labels), found.added, self.layer.samples
+        A, inverse = self.layer.cosines(view)
+        terms = self.loss.forward(self.tau * A, block_from_labels(y, np.full(n, 1.0 / N), self.tau))
         G = np.asarray(terms.G)
         beta = np.einsum("kn,kn->n", G, A)
         sizes = np.abs(G).sum(axis=0)
         live = sizes > 0.0
         pulls, norms = self._pulls(G, beta, view, inverse)
         b = np.sqrt(np.square(pulls) + _LEAST_PULL * np.square(sizes))
-        found["RG"] += view.residuals.T @ (G * inverse).T
-        add_to_classes(found["S"], (G * inverse).T, y)
-        self.classes.add(found, view)
-        found["B"] += (G[:, live] / b[live]) @ G[:, live].T
-        found["row_scale"] += np.abs(G).sum(axis=1)
-        self.gathered.raise_to("relative", (norms[live] / sizes[live]).max(initial=0.0))
-        totals = (terms.cost.sum() / self.samples, norms @ norms, b.sum(), beta.sum(), sizes.sum())
-        found["totals"] += np.array([*map(float, totals)])
+        sums["RG"] += view.residuals.T @ (G * inverse).T
+        add_to_classes(sums["S"], (G * inverse).T, y)
+        self.layer.add(found, view, inverse)
+        sums["B"] += (G[:, live] / b[live]) @ G[:, live].T
+        sums["row_scale"] += np.abs(G).sum(axis=1)
+        found.raise_to("relative", (norms[live] / sizes[live]).max(initial=0.0))
+        totals = (terms.cost.sum() / N, norms @ norms, b.sum(), beta.sum(), sizes.sum())
+        sums["totals"] += np.array([*map(float, totals)])
 
     def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
         """``|W g_i|`` and ``|W g_i - beta_i h_i|`` of a block."""
@@ -227,61 +221,46 @@ class SphereSums:
         rests = squares - np.square(beta)
         close = rests < _CANCELS * squares
         if close.any():
-            base = self.classes.base
-            H = view.residuals[close] if base is None else view.residuals[close] + base[view.labels[close]]
+            H = view.residuals[close] + self.layer.base[view.labels[close]]
             WG = G[:, close].T @ self.seen.T
             squares[close] = np.einsum("nd,nd->n", WG, WG)
             WG -= beta[close, None] * inverse[close, None] * H
             rests[close] = np.einsum("nd,nd->n", WG, WG)
         return np.sqrt(np.maximum(squares, 0.0)), np.sqrt(np.maximum(rests, 0.0))
 
-    def result(self, problem: UFMProblem) -> dict[str, Any]:
+    def result(self, problem: UFMProblem, found: Gathered) -> dict[str, Any]:
         """Position from the sums."""
-        W, found = self.W, self.gathered.added
-        total = dict(zip(_TOTALS, found["totals"].tolist(), strict=True))
-        base, row_scale = self.classes.base, found["row_scale"]
-        HGt = found["RG"] if base is None else found["RG"] + base.T @ found["S"]
+        W, sums, row_scale = self.layer.W, found.added, found.added["row_scale"]
+        total = dict(zip(_TOTALS, sums["totals"].tolist(), strict=True))
+        HGt = sums["RG"] + self.layer.base.T @ sums["S"]
         norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
         live = row_scale > 0.0
-        facts = problem.loss.facts(problem.classes)
+        facts = self.loss.facts(problem.classes)
         rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(total["cost"])
         bounds = {"cost": max(total["cost"] - facts.floor, 0.0) + rounding}
         if facts.convex:
-            bounds["multiplier-bound"] = self._multiplier_bound(problem, total)
+            bounds["multiplier-bound"] = self._multiplier_bound(sums["B"], total)
         least = global_minimum(problem)
         if least is not None:
             slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * total["cost"]
             bounds["closed-form"] = max(total["cost"] - least, 0.0) + slack
         method = min(bounds, key=bounds.__getitem__)
+        relative = (norms[live] / row_scale[live]).max(initial=found.largest["relative"])
         return {
             "cost": total["cost"],
             "gradient_norm": math.sqrt(total["squares"] + float(norms @ norms)),
-            "relative_gradient_norm": float(
-                (norms[live] / row_scale[live]).max(initial=self.gathered.largest["relative"])
-            ),
+            "relative_gradient_norm": float(relative),
             "optimality_gap": bounds[method],
             "gap_method": method,
-            "collapsed_distance": distance_of(self.classes.total(found) + W.T, problem.samples),
+            "collapsed_distance": self.layer.distance(found),
         }
 
-    def _multiplier_bound(self, problem: UFMProblem, total: dict[str, float]) -> float:
+    def _multiplier_bound(self, B: Array, total: dict[str, float]) -> float:
         """``sqrt(sum a sum b) + sum beta`` with an allowance for rounding."""
-        W, K, N, B = self.W, problem.classes, problem.samples, self.gathered.added["B"]
-        slack = _EPS * (4.0 * K + math.sqrt(N))
+        W, K = self.layer.W, len(B)
+        slack = _EPS * (4.0 * K + math.sqrt(self.layer.samples))
         a = np.einsum("kl,lk->k", W.T @ W, B)
         lift = slack * float(np.abs(B).sum(axis=1).max()) - float(np.linalg.eigvalsh(np.diag(a) - B)[0])
         sum_a = float(a.sum()) + K * max(0.0, lift)
         root = math.sqrt(max(sum_a, 0.0) * total["sum_b"])
         return max(0.0, root + total["sum_beta"]) + slack * total["scale"]
-
-
-def distance_of(C: Array, samples: int) -> float | None:
-    """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
-
-    * ``C``, shape ``(K, d)``: each classifier with the sum of the unit features of its class.
-    """
-    K, d = C.shape
-    if d < K - 1:
-        return None
-    nuclear = float(np.linalg.svd(simplex_etf(K, K - 1) @ C, compute_uv=False).sum())
-    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + samples)))

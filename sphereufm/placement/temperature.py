@@ -10,15 +10,14 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from sphereufm.features.metrics.companion import Gathered, View
-from sphereufm.geometry.spheres import Array
-from sphereufm.placement.sphere import ClassSums
+from sphereufm.placement.layer import UnitLayer
 
 _LOW, _HIGH = 1e-4, 1e6
 # kept in memory, in single precision: 128 MB
@@ -38,55 +37,45 @@ class TemperatureFit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Margins:
-    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced ones: a companion of the metrics' second pass."""
+    """``a_ij - a_{y_i i}`` of all samples, or of evenly spaced ones: a companion of the metrics' second pass.
 
-    row_lengths: Array  #: shape ``(K,)``: lengths of the classifiers with which a view's products are made
-    #: ``dim`` and ``samples``: d and N.
-    dim: int
-    samples: int
-    classes: ClassSums  #: for the distance from collapse
+    Those of ``kept``, shape ``(K, n)``, are in single precision, since a fit needs no more.
+    """
+
+    layer: UnitLayer
     margin: float = 0.0  #: what the loss takes off the own cosine
-    #: Margins ``kept`` in single precision, shape ``(K, n)``, since a fit needs no more; and their
-    #: largest.
-    gathered: Gathered = field(default_factory=Gathered)
 
     @property
     def stride(self) -> int:
         """Which sample of how many is kept; the least margin is of all samples."""
-        return 1 + len(self.row_lengths) * self.samples // _MOST_MARGINS
+        return 1 + len(self.layer.base) * self.layer.samples // _MOST_MARGINS
 
-    @property
-    def least(self) -> float:
-        """The least margin of any sample over another class."""
-        return -self.gathered.largest["minus_margin"]
+    def begin(self, found: Gathered) -> None:
+        """Nothing yet."""
+        self.layer.begin(found)
+        found.largest["minus_margin"] = -np.inf
+        found.joined["kept"] = []
 
-    def fresh(self) -> Margins:
-        """Nothing, of the same problem."""
-        sums = self.classes.nothing(len(self.row_lengths), self.dim)
-        empty = Gathered(added=sums, largest={"minus_margin": -np.inf}, joined={"kept": []})
-        return replace(self, gathered=empty)
-
-    def add(self, view: View) -> None:
+    def add(self, found: Gathered, view: View) -> None:
         """Gather a block."""
-        y, columns = view.labels, np.arange(len(view.labels))
-        inverse = np.ones(len(y)) if view.lengths is None else 1.0 / view.lengths
-        A = (view.products * inverse[:, None] / self.row_lengths).T
-        differences = A - A[y, columns] + self.margin
-        differences[y, columns] = 0.0
+        A, inverse = self.layer.cosines(view)
+        own = (view.labels, np.arange(len(view.labels)))
+        differences = A - A[own] + self.margin
+        differences[own] = 0.0
         first = -view.rows.start % self.stride
-        self.gathered.joined["kept"].append(differences[:, first :: self.stride].astype(np.float32))
-        differences[y, columns] = -np.inf
-        self.gathered.raise_to("minus_margin", differences.max())
-        self.classes.add(self.gathered.added, view)
+        found.joined["kept"].append(differences[:, first :: self.stride].astype(np.float32))
+        differences[own] = -np.inf
+        found.raise_to("minus_margin", differences.max())
+        self.layer.add(found, view, inverse)
 
 
-def fit_temperature(margins: Margins) -> TemperatureFit:
+def fit_temperature(found: Gathered) -> TemperatureFit:
     """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
 
     There is no ``tau`` where every sample is classified right (or so nearly that the minimum lies above 1e6), and where
     the classifier is no better than chance, so that the cost is least at ``tau = 0``.
     """
-    blocks, least = margins.gathered.joined["kept"], margins.least
+    blocks, least = found.joined["kept"], -found.largest["minus_margin"]
     unbounded = least >= 0.0 or _slope(math.log(_HIGH), blocks) < 0.0
     if unbounded or _slope(math.log(_LOW), blocks) >= 0.0:
         return TemperatureFit(tau=None, unbounded=unbounded, least_margin=least)

@@ -9,6 +9,17 @@ from dataclasses import dataclass
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.placement.landscape_position import LandscapePosition
 
+SERIES = {
+    "nc1": "NC1",
+    "nc2": "NC2",
+    "nc3": "NC3",
+    "nc4": "NC4",
+    "accuracy": "accuracy of the classifier",
+    "cost": "cost",
+    "gap": "optimality gap (numerical)",
+}
+"""The main numbers of an epoch, in words."""
+
 _NAMED = re.compile(
     r"(?:epochs?|ep|steps?|iter|iteration|checkpoint|ckpt|e)[-_. =]*(\d+)(?!.*\d)", re.IGNORECASE
 )
@@ -29,14 +40,10 @@ class Epoch:
     def values(self) -> dict[str, float | None]:
         """The main numbers, None where they are not known."""
         if self.metrics is None or self.place is None:
-            return dict.fromkeys(("nc1", "nc2", "nc3", "nc4", "accuracy", "cost", "gap"))
+            return dict.fromkeys(SERIES)
         accuracy = self.metrics.variants.get("classifier_accuracy")
-        return {
-            **self.metrics.main,
-            "accuracy": accuracy,
-            "cost": self.place.cost,
-            "gap": self.place.optimality_gap,
-        }
+        known = (*self.metrics.main.values(), accuracy, self.place.cost, self.place.optimality_gap)
+        return dict(zip(SERIES, known, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.trajectory import Training
+from sphereufm.placement.trajectory import SERIES, Training
 from sphereufm.plots.axes import FONT, bare, constrained, legend, row_marks, scale, whole_numbers
 
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ _COLOURS = {
     "nc4": "#000000",
     "gap": "#CC79A7",
     "accuracy": "#E69F00",
-}
-_SERIES = {
-    "nc1": "NC1",
-    "nc2": "NC2",
-    "nc3": "NC3",
-    "nc4": "NC4",
-    "gap": "optimality gap (numerical)",
-    "accuracy": "accuracy of the classifier",
 }
 _LINES = ("-", "--", ":", "-.")
 # series of the lower panel: shares, which may be zero
@@ -132,7 +124,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
     before = 0
     for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
-        for copy, name in enumerate(_SERIES):
+        for copy, name in enumerate(_COLOURS):
             axes = lower if name in _BELOW else upper
             values = [epoch.values[name] for epoch in training.epochs]
             known = [(k, y) for k, y in enumerate(values) if y is not None and (y > 0.0 or axes is lower)]
@@ -143,7 +135,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
                     dashes,
                     marker=".",
                     color=_COLOURS[name],
-                    label=_SERIES[name],
+                    label=SERIES[name],
                     gid=row_marks((before + k for k, _ in known), copy=copy),
                 )
         before += len(training.epochs)

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sphereufm.notebook import counted
-from sphereufm.report.page import figure_html, page_html, section_html, table_html
+from sphereufm.report.page import figure_html, list_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
     from sphereufm.features import CollapseMetrics
@@ -18,31 +18,13 @@ if TYPE_CHECKING:
     from sphereufm.placement.trajectory import Training
     from sphereufm.report.page import Cell
 
-_MEASURES = ("nc1", "nc2", "nc3", "nc4")
 _NUMERICAL = "Every number here is numerical: floating point says so, and no certificate proves it."
-_PLACE = {
-    "cost": "cost",
-    "cost_unit": "unit of costs and gaps",
-    "optimality_gap": "optimality gap: at most so much above the minimum",
-    "gap_method": "how the gap was obtained",
-    "gradient_norm": "Riemannian gradient, Frobenius norm",
-    "relative_gradient_norm": "relative gradient norm",
-    "free_bias_gap": "the same bound over all biases as well",
-    "nonnegative_gap": "gap among nonnegative features",
-    "collapsed_distance": "root mean square distance of a column from the nearest collapsed point",
-    "negative_curvature": "most negative curvature that a short search met",
-    "regularised_gap": "gap of the objective with weight decay",
-    "least_margin": "least margin of a sample over the other classes",
-    "largest_margin": "least margin that no point exceeds",
-    "tau": "inverse temperature",
-    "tau_source": "where the temperature is from",
-    "position_reason": "why there is no position",
-}
 _FIGURE = (
     "Cosines of the centred class means, as a matrix and as a histogram (the line is the simplex frame's); eigenvalues "
     "of the covariances between and within classes; NC1 of each class, and the cosine of its classifier row with its "
     "centred mean."
 )
+_MEASURES = ["measure", "value", "convention, or why undefined"]
 _CLASSES = ["class", "samples", "NC1 of the class", "cosine of classifier and mean"]
 _COSINES = ["from", "to", "pairs of classes"]
 _EIGENVALUES = ["number", "between classes", "within classes"]
@@ -50,15 +32,6 @@ _TRAJECTORY = (
     "NC1 to NC3 and the optimality gap by epoch, and below NC4 with the classifier's accuracy; what is undefined or "
     "zero is left out."
 )
-_COLUMNS = {
-    "nc1": "NC1",
-    "nc2": "NC2",
-    "nc3": "NC3",
-    "nc4": "NC4",
-    "accuracy": "accuracy",
-    "cost": "cost",
-    "gap": "optimality gap",
-}
 _COLOURS = {"near": "near collapse", "half": "half-way", "far": "far from collapse", "unknown": "undefined"}
 
 
@@ -71,12 +44,6 @@ def features_html(
     """
     from sphereufm.plots.features import cosine_bins, features_figure
 
-    remarks = metrics.conventions | metrics.undefined
-    numbers = {name: getattr(metrics, name) for name in _MEASURES} | metrics.variants
-    measures: list[list[Cell]] = [[name, value, remarks.get(name, "")] for name, value in numbers.items()]
-    position: list[list[Cell]] = [
-        [text, data[key]] for key, text in _PLACE.items() if data.get(key) not in (None, "")
-    ]
     known = zip(metrics.class_counts, *data.get("per_class", {}).values(), strict=False)
     samples: list[list[Cell]] = [[k, *values] for k, values in enumerate(known)]
     pairs = itertools.zip_longest(metrics.between_spectrum.tolist(), metrics.within_spectrum.tolist())
@@ -84,13 +51,11 @@ def features_html(
     return page_html(
         title=f"Features: {source}",
         verdict=_verdict(metrics, place),
-        facts=[_NUMERICAL, *data["read"], *metrics.notes, *place.notes],
+        facts=[_NUMERICAL, *data["read"], *metrics.notes],
         body=section_html("Reading", _reading(metrics))
         + figure_html(partial(features_figure, metrics), "features", _FIGURE)
-        + section_html(
-            "Collapse", table_html("measures", ["measure", "value", "convention, or why undefined"], measures)
-        )
-        + section_html("Position on the landscape", table_html("position", ["what", "value"], position))
+        + section_html("Collapse", table_html("measures", _MEASURES, metrics.rows))
+        + section_html("Position on the landscape", list_html(map(str.strip, str(place).splitlines())))
         + _unknown(data)
         + section_html("Classes", table_html("samples", _CLASSES, samples, marks=""))
         + _folded("Cosines of centred class means", "cosines", _COSINES, cosine_bins(metrics))
@@ -105,25 +70,24 @@ def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> s
 
     ``data``: what ``features.json`` holds.
     """
+    from sphereufm.placement.trajectory import SERIES
     from sphereufm.plots.features import trajectory_figure
 
     rows: list[list[Cell]] = [
-        [
-            training.name,
-            epoch.number,
-            os.path.basename(epoch.path),
-            *(epoch.values[name] for name in _COLUMNS),
-            epoch.error or "",
-        ]
-        for training in trainings
-        for epoch in training.epochs
+        [t.name, e.number, os.path.basename(e.path), *e.values.values(), e.error or ""]
+        for t in trainings
+        for e in t.epochs
     ]
-    headings = ["training", "epoch", "file", *_COLUMNS.values(), "why not measured"]
-    last = [e for t in trainings for e in t.epochs if e.metrics is not None and e.place is not None][-1:]
-    verdicts = [_verdict(e.metrics, e.place, "At the last epoch ") for e in last if e.metrics and e.place]
+    headings = ["training", "epoch", "file", *SERIES.values(), "why not measured"]
+    verdicts = [
+        _verdict(e.metrics, e.place, "At the last epoch ")
+        for t in trainings
+        for e in t.epochs
+        if e.metrics is not None and e.place is not None
+    ]
     return page_html(
         title=f"Features over {counted(len(rows), 'epoch')}: {', '.join(t.name for t in trainings)}",
-        verdict=verdicts[0] if verdicts else "No epoch could be measured.",
+        verdict=verdicts[-1] if verdicts else "No epoch could be measured.",
         facts=[_NUMERICAL],
         body=figure_html(partial(trajectory_figure, trainings), "trajectory", _TRAJECTORY)
         + section_html("Epochs", table_html("epochs", headings, rows, marks="")),
@@ -154,18 +118,16 @@ def _reading(metrics: CollapseMetrics) -> str:
     from sphereufm.features.metrics.result import closeness, read
 
     lines = []
-    for name, text in zip(_MEASURES, read(metrics), strict=True):
-        near = closeness(name, getattr(metrics, name))
+    for (name, value), text in zip(metrics.main.items(), read(metrics), strict=True):
+        near = closeness(name, value)
         lines.append(f'<li class="reading {near}">{escape(text)} <em>{_COLOURS[near]}</em></li>')
     return f"<ul>{''.join(lines)}</ul>"
 
 
 def _verdict(metrics: CollapseMetrics, place: LandscapePosition, when: str = "") -> str:
     """The main numbers in one sentence."""
-    parts = []
-    for name in _MEASURES:
-        value = getattr(metrics, name)
-        parts.append(f"{name.upper()} is {'undefined' if value is None else format(value, '.4g')}")
+    known = {name: "undefined" if value is None else f"{value:.4g}" for name, value in metrics.main.items()}
+    parts = (f"{name.upper()} is {value}" for name, value in known.items())
     if place.cost is None or place.optimality_gap is None:
         where = "and the position on the landscape is unknown"
     else:

@@ -10,11 +10,9 @@ from scipy.special import logsumexp
 from sphereufm.cli import main
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
-from sphereufm.features.metrics.collapse import Measuring, measure_collapse
 from sphereufm.features.metrics.outliers import auroc, false_positive_rate, make_detector
 
 mpmath = pytest.importorskip("mpmath")
-QUICK = Measuring(one_vs_rest=False)
 
 
 def network(seed=0, samples=80, classes=4, dim=8, noise=0.6):
@@ -71,7 +69,10 @@ def test_held_out_features_are_measured_by_the_training_means(seed):
 
 def test_the_training_held_out_of_itself_is_itself():
     data = feature_set_from_arrays(*network())
-    whole, held = collapse_metrics(data, one_vs_rest=False), measure_collapse(data, QUICK, train=data)
+    whole, held = (
+        collapse_metrics(data, one_vs_rest=False),
+        collapse_metrics(data, one_vs_rest=False, train=data),
+    )
     assert held.nc1 == pytest.approx(whole.nc1, rel=1e-12)
     for name, value in whole.variants.items():
         assert held.variants[name] == (value and pytest.approx(value, rel=1e-9)), name
@@ -105,7 +106,9 @@ def test_held_out_nc1_agrees_with_fifty_digits_where_it_is_small():
         back = (B.T * (B * B.T) ** -1) * ((C.T * C) ** -1 * C.T)
         R = mpmath.matrix([[Z[i, j] - means[int(z[i]), j] for j in range(4)] for i in range(12)]) * back
         wanted = float(sum(R[i, k] ** 2 for i in range(12) for k in range(3)) / 12)
-    found = measure_collapse(feature_set_from_arrays(T, z), QUICK, train=feature_set_from_arrays(H, y))
+    found = collapse_metrics(
+        feature_set_from_arrays(T, z), one_vs_rest=False, train=feature_set_from_arrays(H, y)
+    )
     assert found.nc1 == pytest.approx(wanted, rel=1e-10)
 
 
@@ -113,9 +116,9 @@ def test_training_features_must_fit():
     H, y, W, b = network()
     data = feature_set_from_arrays(H, y, W, b)
     with pytest.raises(InvalidInputError, match="of the same layer with --train"):
-        measure_collapse(data, QUICK, train=feature_set_from_arrays(H[:, :5], y))
+        collapse_metrics(data, one_vs_rest=False, train=feature_set_from_arrays(H[:, :5], y))
     with pytest.raises(InvalidInputError, match="class 3 has no sample"):
-        measure_collapse(data, QUICK, train=feature_set_from_arrays(H[y < 3], y[y < 3]))
+        collapse_metrics(data, one_vs_rest=False, train=feature_set_from_arrays(H[y < 3], y[y < 3]))
 
 
 def exact_scores(train, X):

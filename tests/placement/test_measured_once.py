@@ -9,10 +9,8 @@ from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
-from sphereufm.placement import bias, measurement, ordinary_sums
-from sphereufm.placement.layer import Layer
+from sphereufm.placement import bias, measurement, ordinary
 from sphereufm.placement.measurement import Placing, measure, position
-from sphereufm.placement.ordinary import ordinary_position
 
 QUICK = Measuring(covariance=False, one_vs_rest=False)
 
@@ -127,7 +125,7 @@ def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
 def test_the_file_is_gone_through_seldom(monkeypatch, kind, passes):
     monkeypatch.setattr(measurement, "IN_MEMORY", 0)
     if kind == "free bias, large":
-        monkeypatch.setattr(ordinary_sums, "_MOST_LOGITS", 0)
+        monkeypatch.setattr(ordinary, "_MOST_LOGITS", 0)
     H, y, W, b = network(samples=3000, counts=[5, 3, 1, 1])
     if kind == "sphere":
         H, W = unit(H), unit(W)
@@ -138,20 +136,15 @@ def test_the_file_is_gone_through_seldom(monkeypatch, kind, passes):
     assert source.rows_read() <= passes + 0.4  # the centre is the mean of the first block
 
 
-def layer(H, y, W, b):
-    data = feature_set_from_arrays(H, y, W, b)
-    return Layer(features=data, W=np.ascontiguousarray(W.T), bias=b, unit=False)
-
-
 @pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])
 def test_the_gap_over_all_biases_needs_no_logits_in_memory(monkeypatch, noise):
     """Two steps from the best bias of some samples give nearly the bound of the best of all, never a smaller gap."""
     H, y, W, b = network(samples=4000, noise=noise, counts=[5, 3, 1, 1])
-    squares = float(np.square(H).sum())
-    best = ordinary_position(layer(H, y, W, b), 1.0, squares, (1e-3, 1e-3))
-    monkeypatch.setattr(ordinary_sums, "_MOST_LOGITS", 0)
+    data = feature_set_from_arrays(H, y, W, b)
+    best = position(data, weight_decay=(1e-3, 1e-3))
+    monkeypatch.setattr(ordinary, "_MOST_LOGITS", 0)
     monkeypatch.setattr(bias, "_SAMPLE", 16 * 200)
-    quick = ordinary_position(layer(H, y, W, b), 1.0, squares, (1e-3, 1e-3))
+    quick = position(data, weight_decay=(1e-3, 1e-3))
     assert quick.cost == best.cost
     for name in ("free_bias_gap", "regularised_gap"):
         assert getattr(best, name) <= getattr(quick, name) * (1 + 1e-9)
@@ -161,7 +154,7 @@ def test_the_gap_over_all_biases_needs_no_logits_in_memory(monkeypatch, noise):
 def test_a_bias_far_from_the_best_still_gives_a_valid_bound():
     """Mixed with a constant column the softmax of any bias bounds the cost of every network of these norms."""
     H, y, W, b = network(samples=200, noise=1.0, counts=[5, 3, 1, 1])
-    whole = layer(H, y, W, b)
+    logits = bias.Logits(values=W @ H.T, labels=y, weights=np.ones(200))
     norms = np.linalg.norm(W) * np.linalg.norm(H)
     costs = []
     rng = np.random.default_rng(1)
@@ -175,9 +168,10 @@ def test_a_bias_far_from_the_best_still_gives_a_valid_bound():
         )
     for scale in (0.0, 0.3, 3.0):
         other = b + scale * rng.standard_normal(4)
-        sums = whole.gather(ordinary_sums.OrdinarySums(tau=1.0, bias=other, labels=y).fresh())
-        terms = sums.balanced_terms()
-        assert 0.0 <= terms.best(1.0, terms.pull * norms) <= min(costs)
+        found = ordinary.SoftmaxSums(tau=1.0, bias=other).gathered(logits)
+        assert (
+            0.0 <= ordinary.DualBound.over_biases(found, 1.0, np.bincount(y)).least_cost(norms) <= min(costs)
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from scipy.optimize import minimize, minimize_scalar
 from sphereufm import UFMProblem, collapsed_point, load_features, position, simplex_etf, solve
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
+from sphereufm.placement import measurement
 from sphereufm.placement.bias import Logits, best_bias
-from sphereufm.placement.layer import Layer
-from sphereufm.placement.ordinary import BalancedNorms, ordinary_position
-from sphereufm.placement.sphere import sphere_position
+from sphereufm.placement.ordinary import BalancedNorms
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
 from sphereufm.solvers import Settings
 
@@ -30,11 +29,6 @@ def network(seed, classes=4, dim=6, per_class=7, noise=0.4):
     W = unit(rng.standard_normal((classes, dim)))
     y = np.repeat(np.arange(classes), per_class)
     return unit(W[y] + noise * rng.standard_normal((y.size, dim))), y, W
-
-
-def layer_of(H, y, W, b=None, on_sphere=True):
-    data = feature_set_from_arrays(H, y, W, b)
-    return Layer(features=data, W=np.ascontiguousarray(np.asarray(W).T), bias=b, unit=on_sphere)
 
 
 def cross_entropy(Z, y):
@@ -56,12 +50,14 @@ def test_cost_and_gradient_are_those_of_the_problem(seed):
 
 @pytest.mark.parametrize(("classes", "dim"), [(4, 6), (6, 3), (3, 2)])
 @pytest.mark.parametrize("unbalanced", [False, True])
-def test_streamed_position_agrees_with_the_one_in_memory(classes, dim, unbalanced):
+def test_streamed_position_agrees_with_the_one_in_memory(monkeypatch, classes, dim, unbalanced):
     H, y, W = network(1, classes=classes, dim=dim)
     if unbalanced:
         H, y = H[3:], y[3:]
-    layer = layer_of(H, y, W)
-    whole, streamed = sphere_position(layer, 3, False), sphere_position(layer, 3, False, in_memory=0)
+    data = feature_set_from_arrays(H, y, W)
+    whole = position(data, 3, curvature=False)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    streamed = position(data, 3)
     for name in ("cost", "gradient_norm", "relative_gradient_norm", "collapsed_distance"):
         expected = getattr(whole, name)
         assert (expected is None) == (name == "collapsed_distance" and dim < classes - 1)
@@ -71,12 +67,13 @@ def test_streamed_position_agrees_with_the_one_in_memory(classes, dim, unbalance
     assert streamed.optimality_gap <= streamed.cost
 
 
-def test_streamed_bound_is_tight_at_a_minimiser_without_closed_form():
+def test_streamed_bound_is_tight_at_a_minimiser_without_closed_form(monkeypatch):
     # unbalanced: no closed form, so the multiplier bound must close the gap itself
     y = np.repeat([0, 1, 2], [5, 3, 2])
     problem = UFMProblem(labels=y, dim=4, tau=2)
     X = solve(problem, settings=Settings(tolerance=1e-11)).X
-    found = sphere_position(layer_of(X[:, 3:].T, y, X[:, :3].T), 2, False, in_memory=0)
+    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    found = position(feature_set_from_arrays(X[:, 3:].T, y, X[:, :3].T), 2)
     assert found.gap_method == "multiplier-bound"
     assert found.optimality_gap < 1e-9
 
@@ -142,14 +139,14 @@ def test_tau_is_fitted_where_samples_are_wrong(tau):
     P /= P.sum(axis=1, keepdims=True)
     y = (P.cumsum(axis=1) < rng.random((4000, 1))).sum(axis=1)
     data = feature_set_from_arrays(H, y, W)
-    place = position(data, "fit")
+    place = position(data, "fit", curvature=False)
     best = minimize_scalar(
         lambda t: cross_entropy(t * W @ H.T, y), bounds=(1e-3, 100), method="bounded", options={"xatol": 1e-9}
     )
     assert place.tau == pytest.approx(best.x, rel=1e-5)
     assert place.tau == pytest.approx(tau, rel=0.2)
     assert place.tau_source == "fitted"
-    assert position(data).tau == place.tau
+    assert position(data, curvature=False).tau == place.tau
 
 
 def test_tau_is_not_invented_where_every_sample_is_right():
@@ -188,7 +185,7 @@ def test_bad_tau_is_refused_on_every_path(tau):
 def test_ordinary_bound_is_tight_at_a_simplex_frame():
     W = simplex_etf(5, 6).T
     y = np.repeat(np.arange(5), 4)
-    found = ordinary_position(layer_of(W[y], y, W, on_sphere=False), 3.0, float(y.size))
+    found = position(feature_set_from_arrays(2 * W[y], y, W), 1.5)
     assert found.cost == pytest.approx(0.0899055862, abs=1e-9)
     assert found.optimality_gap == pytest.approx(0.0, abs=1e-12)
     assert found.least_cost_range == pytest.approx((found.cost, found.cost), rel=1e-12)
@@ -226,7 +223,7 @@ def least_of_these_norms(H, y, W, b, free, nonnegative=False):
 def test_nobody_of_the_same_norms_is_below_the_ordinary_bounds(sizes, free):
     H, y, W, b = ordinary_network(len(set(sizes)), sizes, dim=3)
     H *= 0.5
-    found = ordinary_position(layer_of(H, y, W, b, on_sphere=False), 1.0, float(np.square(H).sum()))
+    found = position(feature_set_from_arrays(H, y, W, b))
     assert found.cost == pytest.approx(cross_entropy(W @ H.T + b[:, None], y), rel=1e-12)
     gap = found.free_bias_gap if free else found.optimality_gap
     best = least_of_these_norms(H, y, W, b, free)
@@ -243,8 +240,7 @@ def test_nobody_of_the_same_norms_is_below_the_ordinary_bounds(sizes, free):
 def test_nonnegative_features_of_the_same_norms_are_not_below_their_bound_and_reach_it():
     H, y, W, b = ordinary_network(3, (2, 2, 2), dim=4)
     H = np.abs(H) * 0.5
-    layer = layer_of(H, y, W, b, on_sphere=False)
-    found = ordinary_position(layer, 1.0, float(np.square(H).sum()), nonnegative=True)
+    found = position(feature_set_from_arrays(H, y, W, b))
     best = least_of_these_norms(H, y, W, b, free=True, nonnegative=True)
     assert found.cost - found.nonnegative_gap <= best + 1e-9
     assert best == pytest.approx(found.cost - found.nonnegative_gap, rel=1e-3)
@@ -267,18 +263,17 @@ def test_the_least_cost_of_norms_is_the_minimum_on_spheres(tau):
 
 def test_the_best_bias_is_that_of_a_descent_and_balances_the_softmax():
     H, y, W, b = ordinary_network(0, (9, 4, 2, 7))
-    logits = Logits(labels=y, bias=b, parts=lambda: (W @ (0.3 * H).T,))
-    found = best_bias(logits, 2.0).bias
     Z = 2.0 * W @ (0.3 * H).T
+    found = best_bias(Logits(values=Z, labels=y, weights=np.ones(y.size)), b).bias
     P = np.exp(Z + found[:, None])
     P /= P.sum(axis=0)
     assert P.sum(axis=1) == pytest.approx(np.bincount(y), rel=1e-10)
-    assert found.sum() == pytest.approx(0.0, abs=1e-12)
+    assert found.sum() == pytest.approx(b.sum(), abs=1e-12)
 
 
 def test_a_class_without_samples_may_have_any_bias():
     H, y, W, b = ordinary_network(1, (6, 0, 3))
-    found = ordinary_position(layer_of(H, y, W, b, on_sphere=False), 1.0, float(np.square(H).sum()))
+    found = position(feature_set_from_arrays(H, y, W, b))
     assert 0.0 <= found.optimality_gap <= found.free_bias_gap <= found.cost
 
 
@@ -299,7 +294,7 @@ def test_regularised_bound_holds_along_the_collapsed_family_and_closes_at_its_be
     gaps = []
     for scale in (best.x, 0.5 * best.x, 2 * best.x):
         value, H, W = objective(scale)
-        found = ordinary_position(layer_of(H, y, W, on_sphere=False), 1.0, float(np.square(H).sum()), mu)
+        found = position(feature_set_from_arrays(H, y, W), weight_decay=mu)
         # never below the distance from the best that is known
         assert found.regularised_gap >= value - best.fun - 1e-9
         gaps.append(found.regularised_gap)

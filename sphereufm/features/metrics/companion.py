@@ -1,7 +1,6 @@
 """What passes over a file gather, and what else is gathered while the metrics' second pass goes through the file.
 
-A companion sees each block as residuals about the class means, with the classifier's products; it adds up what it
-wants.  Chunks are gathered apart and absorbed in their order, by one thread or by several, so the bits are the same.
+Chunks of rows are gathered apart and absorbed in their order, by one thread or by several, so the bits are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Array = NDArray[np.float64]
 class Gathered:
     """What was gathered of a run of rows, by name."""
 
-    added: dict[str, NDArray[Any]] = field(default_factory=dict)  #: sums; they grow in place
+    added: dict[str, NDArray[Any]]  #: sums; they grow in place
     largest: dict[str, float] = field(default_factory=dict)  #: greatest values
     #: Arrays that lie side by side along their last axis.
     joined: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
@@ -59,28 +58,20 @@ class View:
     """A block of samples, ``h_i = r_i + m_{y_i}``."""
 
     rows: slice  #: which samples these are
-    #: Shape ``(n, d)``: ``r_i`` about class means (or any other points), which the companion knows; not
-    #: to be changed.
-    residuals: Array
+    residuals: Array  #: shape ``(n, d)``: ``r_i`` about the class means; not to be changed
     labels: NDArray[np.intp]  #: shape ``(n,)``
     products: Array  #: shape ``(n, K)``: ``<w_k, h_i>``, without bias
     lengths: Array | None  #: shape ``(n,)`` or None: ``|h_i|``; None where all are one
-    centred: bool = True  #: whether residuals of a class have sum zero over all blocks
 
 
 class Companion(Protocol):
-    """Sums that grow block by block; a plain value that pickles."""
+    """Gathers more of each block; a plain value that pickles."""
 
-    @property
-    def gathered(self) -> Gathered:
-        """What was gathered so far."""
+    def begin(self, found: Gathered) -> None:
+        """Put what is gathered of no rows beside what is there."""
         ...
 
-    def fresh(self) -> Companion:
-        """One of the same kind that has gathered nothing, for a run of rows."""
-        ...
-
-    def add(self, view: View) -> None:
+    def add(self, found: Gathered, view: View) -> None:
         """Gather a block."""
         ...
 

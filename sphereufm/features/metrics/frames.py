@@ -14,7 +14,7 @@ symbol          shape        meaning
 * equiangularity: mean of ``|cos + 1 / (K - 1)|`` over pairs;
 * uniformity on the sphere: mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``.
 
-All return None where they are undefined: zero vectors, coincident directions.
+What is undefined (zero vectors, coincident directions) is NaN or infinite, and quiet.
 """
 
 from __future__ import annotations
@@ -23,38 +23,34 @@ import math
 
 import numpy as np
 
-from sphereufm.features.metrics.statistics import Array
+from sphereufm.features.metrics.companion import Array
 
-_SMALLEST = 1e-290
+_quiet = np.errstate(divide="ignore", invalid="ignore")
 
 
-def simplex_distance(A: Array) -> float | None:
+def simplex_distance(A: Array) -> float:
     """NC2 of the rows of ``A``."""
     return duality_distance(A, A)
 
 
-def duality_distance(A: Array, M: Array) -> float | None:
+@_quiet
+def duality_distance(A: Array, M: Array) -> float:
     """NC3 of a classifier and class means, as the released code of Yaras et al. (2022) has it."""
-    product = _unit(A) @ _unit(M).T
-    size = float(np.linalg.norm(product))
-    if not size > _SMALLEST:
-        return None
-    K = A.shape[0]
+    K = len(A)
     frame = (np.eye(K) - 1.0 / K) / math.sqrt(K - 1)
-    return float(np.linalg.norm(product / size - frame))
+    return float(np.linalg.norm(_unit(_unit(A) @ _unit(M).T) - frame))
 
 
-def frame_difference(A: Array, M: Array) -> float | None:
+@_quiet
+def frame_difference(A: Array, M: Array) -> float:
     """``| A / |A|_F - M / |M|_F |_F``."""
-    if not (A.any() and M.any()):
-        return None
     return float(np.linalg.norm(_unit(A) - _unit(M)))
 
 
-def rotated_difference(A: Array, M: Array) -> float | None:
+def rotated_difference(A: Array, M: Array) -> float:
     """The same after the best rotation or reflection of the feature space (Procrustes)."""
     if not (A.any() and M.any()):
-        return None
+        return math.nan
     # in coordinates of both spans, K of each
     a, m = (np.asarray(np.linalg.qr(_unit(X).T, mode="r")) for X in (A, M))
     U, _, Vt = np.linalg.svd(m @ a.T, full_matrices=False)
@@ -62,45 +58,33 @@ def rotated_difference(A: Array, M: Array) -> float | None:
     return float(np.linalg.norm(a.T - m.T @ (U @ Vt)))
 
 
-def equinorm(A: Array) -> float | None:
-    """Population standard deviation of the rows' lengths over their mean."""
-    lengths = np.linalg.norm(A, axis=1)
-    mean = float(lengths.mean())
-    return float(lengths.std()) / mean if mean > _SMALLEST else None
+@_quiet
+def directions(A: Array) -> Array:
+    """Rows of length one."""
+    return A / np.linalg.norm(A, axis=1, keepdims=True)
 
 
-def directions(A: Array) -> Array | None:
-    """Rows of length one; None if one is zero."""
-    lengths = np.linalg.norm(A, axis=1)
-    return A / lengths[:, None] if (lengths > _SMALLEST).all() else None
-
-
-def cosines(A: Array) -> Array | None:
-    """Cosines of all pairs ``k < l``, none if a row is zero."""
+def cosines(A: Array) -> Array:
+    """Cosines of all pairs ``k < l``."""
     U = directions(A)
-    return None if U is None else (U @ U.T)[np.triu_indices(len(U), 1)].clip(-1.0, 1.0)
+    return np.asarray((U @ U.T)[np.triu_indices(len(U), 1)].clip(-1.0, 1.0))
 
 
-def equiangularity(A: Array) -> float | None:
-    """Mean of ``|cos + 1 / (K - 1)|`` over pairs of rows."""
-    pairs = cosines(A)
-    return None if pairs is None else float(np.abs(pairs + 1.0 / (A.shape[0] - 1)).mean())
-
-
-def uniformity(A: Array) -> tuple[float, float] | None:
-    """Mean over pairs of ``-log |u_k - u_l|`` and of ``1 / |u_k - u_l|``; none if directions coincide."""
+@_quiet
+def vector_measures(A: Array) -> dict[str, float]:
+    """Distance of the rows from a simplex frame and from uniform ones, by name."""
     from scipy.spatial.distance import pdist
 
-    U = directions(A)
-    if U is None:
-        return None
-    distances = pdist(U)
-    if not (distances > _SMALLEST).all():
-        return None
-    return -float(np.log(distances).mean()), float((1.0 / distances).mean())
+    lengths, distances = np.linalg.norm(A, axis=1), pdist(directions(A))
+    return {
+        "nc2": simplex_distance(A),
+        "equinorm": float(lengths.std() / lengths.mean()),
+        "equiangularity": float(np.abs(cosines(A) + 1.0 / (len(A) - 1)).mean()),
+        "uniformity_log": -float(np.log(distances).mean()),
+        "uniformity_inverse": float((1.0 / distances).mean()),
+    }
 
 
 def _unit(A: Array) -> Array:
-    """``A / |A|_F``; zero stays zero."""
-    size = float(np.linalg.norm(A))
-    return A / size if size > _SMALLEST else A
+    """``A / |A|_F``."""
+    return np.asarray(A / np.linalg.norm(A))

@@ -32,13 +32,14 @@ Collapse for a Large Number of Classes*, ICML 2024.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.features.metrics.companion import Array
 from sphereufm.features.metrics.frames import directions
-from sphereufm.features.metrics.statistics import Array
 
 _SMALLEST = 1e-290
 # unit vectors that are equal up to rounding
@@ -51,36 +52,35 @@ _ROUNDS = 40
 _CLOSE = 1e-10
 
 
-@dataclass(frozen=True, kw_only=True)
-class OneVsRest:
-    """The least distance of a row from the hull of the others."""
+class OneVsRest(NamedTuple):
+    """The least distance of a row from the hull of the others; NaN where a row is zero."""
 
     distance: float  #: upper bound, attained by a point that was found
     gap: float  #: ``distance - gap`` is a lower bound (numerical)
 
 
-def one_vs_rest(A: Array) -> OneVsRest | None:
-    """One-vs-rest distance of the directions of the rows of ``A``, shape ``(K, d)``; none if a row is zero.
+def one_vs_rest(A: Array) -> OneVsRest:
+    """One-vs-rest distance of the directions of the rows of ``A``, shape ``(K, d)``.
 
     The gap is at most 1e-10 of the distance, or what rounding leaves.
     """
     U = directions(A)
-    if U is None:
-        return None
+    if not np.isfinite(U).all():
+        return OneVsRest(math.nan, math.nan)
     if U.shape[1] > U.shape[0]:
         # only inner products matter: K coordinates are enough
         U = np.asarray(np.linalg.qr(U.T, mode="r")).T
     nearest = _nearest(U)
     least, low = float(nearest.min()), np.inf
     if least <= _COINCIDENT:  # no step can be made on programs of length zero
-        return OneVsRest(distance=least, gap=least)
+        return OneVsRest(least, least)
     order, size = np.argsort(nearest), max(1, _WEIGHTS // len(U))
     step = 1.0 / max(float(np.linalg.norm(U - U.mean(axis=0), 2)) ** 2, _SMALLEST)
     for start in range(0, len(U), size):
         programs = _Programs(U, order[start : start + size], step, least)
         programs.solve()
         least, low = programs.least, min(low, programs.done)
-    return OneVsRest(distance=least, gap=max(0.0, least - low))
+    return OneVsRest(least, max(0.0, least - low))
 
 
 def _nearest(U: Array) -> Array:

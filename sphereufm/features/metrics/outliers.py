@@ -32,8 +32,9 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.statistics import Array
-from sphereufm.features.metrics.streaming import Checkpoint, Streaming, first_pass, last_layer, second_pass
+from sphereufm.features.metrics.companion import Array
+from sphereufm.features.metrics.statistics import make_unit
+from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
 from sphereufm.notebook import counted
@@ -93,17 +94,20 @@ class Detector:
             seen = np.linalg.norm(centred @ self.principal, axis=1)
             found.setdefault("neco", []).append(seen / np.where(lengths > 0.0, lengths, 1.0))
             if self.classifier is not None:
-                energy = np.asarray(logsumexp(H @ self.classifier.T + self.bias, axis=1))
-                residual = np.linalg.norm((H - self.origin) @ self.rest, axis=1)
-                found.setdefault("energy", []).append(energy)
-                found.setdefault("vim", []).append(energy - self.alpha * residual)
+                logits, residual = self._virtual(H)
+                found.setdefault("energy", []).append(np.asarray(logsumexp(logits, axis=1)))
+                found.setdefault("vim", []).append(found["energy"][-1] - self.alpha * residual)
         return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def _virtual(self, H: Array) -> tuple[Array, Array]:
+        """Logits, and ``|R^T (h - c)|``."""
+        assert self.classifier is not None
+        return H @ self.classifier.T + self.bias, np.linalg.norm((H - self.origin) @ self.rest, axis=1)
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
-        scores, mean = self.scores(unknown), np.zeros(self.middle.size)
-        for H in _rows(unknown, mean.size, self.normalize):
-            mean += H.sum(axis=0) / unknown.shape[0]
+        scores, rows = self.scores(unknown), _rows(unknown, self.middle.size, self.normalize)
+        mean = sum((H.sum(axis=0) for H in rows), np.zeros(self.middle.size)) / unknown.shape[0]
         sizes = np.linalg.norm(self.means, axis=1) * np.linalg.norm(mean)
         nc5 = float(np.mean(np.abs(self.means @ mean) / sizes)) if (sizes > 0.0).all() else None
         return Detection(
@@ -126,13 +130,11 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
             f"{train.features.name} has d={d}, but scores of unknown data take the covariance apart, up to "
             f"d={_MOST_DIMENSIONS}; project the features first, or leave out --ood"
         )
-    how, kept = streaming or Streaming(), Checkpoint(None, [])
-    moments = first_pass(train, normalize, how, kept)
-    frame = class_frame(moments, None, None, True)
-    N, middle, means = moments.counts.sum(), moments.mean + moments.centre, moments.base[moments.present]
-    spread = second_pass(train, frame, normalize, how, kept)
-    offsets = np.sqrt(moments.counts / N)[:, None] * (moments.means - moments.mean)
-    covariance = spread.products / N + offsets.T @ offsets
+    passes = Passes(data=train, normalize=normalize, how=streaming or Streaming(), kept=Checkpoint())
+    moments = passes.moments()
+    spread, _ = passes.scatter(class_frame(moments, None, None, True))
+    middle, means = moments.mean + moments.centre, moments.base[moments.present]
+    covariance = spread.products / moments.counts.sum() + moments.weighted.T @ moments.weighted
     W, b = last_layer(train, normalize)
     bias = np.zeros(train.classes) if b is None else b
     origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ bias
@@ -149,7 +151,14 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
         alpha=0.0,
         normalize=normalize,
     )
-    return detector if W is None else _matched(detector, W, train)
+    if W is None:
+        return detector
+    scale = virtual = 0.0
+    for H in _rows(train.features, d, normalize):
+        logits, residual = detector._virtual(H)
+        scale += float(logits.max(axis=1).sum())
+        virtual += float(residual.sum())
+    return replace(detector, alpha=scale / virtual if virtual > 0.0 else 0.0)
 
 
 def auroc(known: Array, unknown: Array) -> float:
@@ -165,15 +174,6 @@ def false_positive_rate(known: Array, unknown: Array) -> float:
     return float(np.mean(unknown >= threshold))
 
 
-def _matched(detector: Detector, W: Array, train: FeatureSet) -> Detector:
-    """The detector with ``alpha``."""
-    logits = residuals = 0.0
-    for H in _rows(train.features, detector.middle.size, detector.normalize):
-        logits += float((H @ W.T + detector.bias).max(axis=1).sum())
-        residuals += float(np.linalg.norm((H - detector.origin) @ detector.rest, axis=1).sum())
-    return replace(detector, alpha=logits / residuals if residuals > 0.0 else 0.0)
-
-
 def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Array]:
     """Blocks of features in double precision, of length one where that is wanted."""
     if source.shape[1:] != (dimension,):
@@ -184,6 +184,5 @@ def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Arra
     for block in finite_blocks(source, _ROWS):
         H = block.astype(np.float64)
         if normalize:
-            lengths = np.linalg.norm(H, axis=1, keepdims=True)
-            H /= np.where(lengths > 0.0, lengths, 1.0)
+            make_unit(H)
         yield H

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sphereufm.features.metrics.statistics import Array
+from sphereufm.features.metrics.companion import Array
 from sphereufm.notebook import counted, html_table, shown
 
 COLLAPSED = {"nc1": 0.0, "nc2": 0.0, "nc3": 0.0, "nc4": 1.0}
@@ -19,8 +20,52 @@ _WORDS = {
     "nc3": "distance of classifier times class means from a simplex frame",
     "nc4": "share of samples whose nearest class mean is {choice}",
 }
+_OWN_LABEL = "that of their label"
 # where a number counts as near to collapse, and as half-way there
 _NEAR, _HALF = 0.1, 0.5
+_HELD_OUT = {
+    "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_B and class means of the training, Sigma_W of these about them",
+    "means": "class means, NC2 and NC3 are those of the training features",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What was given and asked for."""
+
+    normalize: bool
+    classifier: bool
+    held_out: bool
+    full: bool  #: whether the whole covariance is measured
+    hulls: bool  #: whether one-vs-rest distances are
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """Formula and conventions, as printed."""
+        frame = "classifier rows, not centred" if self.classifier else "class means about the sample mean"
+        choice = "the classifier's choice" + (" (bias left out)" if self.normalize else " (with its bias)")
+        said = {
+            "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_W over samples, Sigma_B over classes about the sample mean",
+            "nc2": f"distance of the normalised Gram matrix from a simplex frame's; of the {frame}",
+            "nc3": "the same distance for classifier times class means, not centred",
+            "nc4": f"share of samples whose nearest class mean is {choice if self.classifier else _OWN_LABEL}",
+            "features": "rows divided by their lengths" if self.normalize else "as saved",
+        }
+        return said | (_HELD_OUT if self.held_out else {})
+
+    def why_undefined(self, name: str, has_means: bool) -> str:
+        """Why a number is not known."""
+        if name == "nc3" and not self.classifier:
+            return "no classifier was given"
+        if name.startswith("one_vs_rest") and not self.hulls:
+            return "not computed above 1024 classes unless asked for"
+        if name in ("vci", "effective_rank_within") and not self.full:
+            return "not computed above d=512 unless the covariance is asked for"
+        if not has_means:
+            return "all class means coincide"
+        if name == "vci":
+            return "the scatter is known to rounding only where it counts; rescale or whiten the features"
+        return "two vectors coincide, or one is zero"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,10 +113,34 @@ class CollapseMetrics:
     class_nc1: Array
     class_cosines: Array
 
+    @classmethod
+    def of(
+        cls, values: Mapping[str, float], given: Conditions, has_means: bool, **rest: Any
+    ) -> CollapseMetrics:
+        """The metrics with these values, NC1 to NC4 first; what is not finite is undefined."""
+        known: dict[str, Any] = {
+            name: float(value) if np.isfinite(value) else None for name, value in values.items()
+        }
+        unknown = [name for name, value in known.items() if value is None]
+        return cls(
+            **{name: known.pop(name) for name in COLLAPSED},
+            variants=known,
+            conventions=given.conventions,
+            undefined={name: given.why_undefined(name, has_means) for name in unknown},
+            normalized=given.normalize,
+            **rest,
+        )
+
     @property
     def main(self) -> dict[str, float | None]:
         """NC1 to NC4 by name."""
         return {name: getattr(self, name) for name in COLLAPSED}
+
+    @property
+    def rows(self) -> list[tuple[str, float | None, str]]:
+        """Each number with its convention, or why it is undefined."""
+        remarks = self.conventions | self.undefined
+        return [(name, value, remarks.get(name, "")) for name, value in (self.main | self.variants).items()]
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers and their conventions as JSON data."""
@@ -100,27 +169,25 @@ class CollapseMetrics:
         return "\n".join([*lines, f"samples of the {len(counts)} classes: {shown}", *self.notes])
 
     def _repr_html_(self) -> str:
-        """Return the table that a notebook shows: each number with its convention, and why one is undefined."""
-        numbers = self.main | self.variants
-        remarks = self.conventions | self.undefined
-        rows = [(name, _shown(value), remarks.get(name, "")) for name, value in numbers.items()]
+        """Return the table that a notebook shows: each number with its convention, or why it is undefined."""
         caption = "\n".join([f"Collapse of {counted(sum(self.class_counts), 'sample')}", *self.notes])
+        rows = [(name, _shown(value), remark) for name, value, remark in self.rows]
         return html_table(caption, ("measure", "value", "convention"), rows)
 
 
 def read(metrics: CollapseMetrics) -> list[str]:
     """The four numbers in words, each with what it is at collapse."""
     given = "nc2_classifier" in metrics.variants
-    frame = "classifier" if given else "centred class means"
-    choice = "the classifier's choice" if given else "that of their label"
-    lines = []
-    for name, value in metrics.main.items():
-        if value is None:
-            lines.append(f"{name.upper()} undefined: {metrics.undefined[name]}")
-        else:
-            said = _WORDS[name].format(frame=frame, choice=choice)
-            lines.append(f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {said}")
-    return lines
+    words = {
+        "frame": "classifier" if given else "centred class means",
+        "choice": "the classifier's choice" if given else _OWN_LABEL,
+    }
+    return [
+        f"{name.upper()} undefined: {metrics.undefined[name]}"
+        if value is None
+        else f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {_WORDS[name].format(**words)}"
+        for name, value in metrics.main.items()
+    ]
 
 
 def closeness(name: str, value: float | None) -> str:

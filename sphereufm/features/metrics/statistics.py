@@ -25,16 +25,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.features.metrics.companion import Companion, Gathered, View, add_to_classes
+from sphereufm.features.metrics.companion import Array, Companion, Gathered, View, add_to_classes
 from sphereufm.features.readers import ArraySource, finite_blocks
-
-Array = NDArray[np.float64]
 
 # a block of 512 x 2048 doubles is 8 MB: two of them stay near the processor
 BLOCK_ROWS = 512
 CHUNK_ROWS = 64 * BLOCK_ROWS
 # entries of a chunk, which is held whole where a file cannot be entered in the middle: 64 MB in single precision
 _CHUNK_ENTRIES = 1 << 24
+# entries that stay near the processor while they are gone through several times: a megabyte of doubles
+_NEAR_ENTRIES = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,35 +79,39 @@ class ClassMoments:
         """Which classes have samples."""
         return self.counts > 0
 
+    @property
+    def weighted(self) -> Array:
+        """``A``, ``(K, d)``, with ``A^T A`` the scatter of the class means, each weighted by its samples."""
+        return np.asarray(np.sqrt(self.counts / self.counts.sum())[:, None] * (self.means - self.mean))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """What the second pass looks through."""
 
     moments: ClassMoments
+    basis: Array  #: B, shape ``(d, r)``
     places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
     sizes: Array  #: shape ``(r,)``: singular values of the centred class means, one for each direction
     full: bool  #: whether the scatter is kept in all d directions
-    #: Shape ``(d, r)`` or ``(d, r + K)``: the basis B and, where there is one, the classifier: one product with both.
-    directions: Array
-    #: Shape ``(K, K)`` or None: row k: the classifier's products with the mean of class k.
-    mean_products: Array | None
-    bias: Array | None  #: shape ``(K,)`` or None: added to products for logits
-
-    @property
-    def basis(self) -> Array:
-        """B, shape ``(d, r)``."""
-        return self.directions[:, : self.places.shape[1]]
+    classifier: Array | None  #: rows, shape ``(K, d)``
+    bias: Array | None  #: shape ``(K,)``
+    mean_products: (
+        Array | None
+    )  #: shape ``(K, K)``: row k: the classifier's products with the mean of class k
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scatter:
-    """What the second pass knows."""
+    """What both passes know."""
 
+    frame: Frame
+    counts: NDArray[
+        np.intp
+    ]  #: shape ``(K,)``: samples in the second pass, perhaps not those of the class means
     squares: Array  #: shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class
     products: Array  #: shape ``(r, r)`` or ``(d, d)``: ``S`` of the module
-    #: Shape ``(K, r)``: squared coordinates of residuals in the basis, summed over each class.
-    class_squares: Array
+    class_squares: Array  #: shape ``(K, r)``: squared coordinates of residuals, summed over each class
     #: Numbers of samples whose nearest class mean is that of their label; with a classifier, whose label is its choice;
     #: whose nearest class mean is its choice.
     mean_hits: NDArray[np.intp]
@@ -115,117 +119,105 @@ class Scatter:
     agreements: NDArray[np.intp]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MomentsPass:
+    """The first pass: sums over the classes, about a centre."""
+
+    centre: Array
+    classes: int
+
+    def nothing(self) -> Gathered:
+        """What it gathers of no rows."""
+        sums = {"sums": np.zeros((self.classes, self.centre.size)), "squares": np.zeros(())}
+        largest = dict.fromkeys(("minus_least_entry", "minus_shortest", "longest"), -np.inf)
+        return Gathered(added={**sums, "zero_rows": np.zeros((), dtype=np.intp)}, largest=largest)
+
+    def over(self, rows: Rows) -> Gathered:
+        """Gather a run of rows."""
+        found, at = self.nothing(), 0
+        for block in finite_blocks(rows.source, near_rows(self.centre.size), rows.first_row):
+            H = block.astype(np.float64)
+            lengths = make_unit(H) if rows.normalize else row_lengths(H)
+            found.raise_to("minus_least_entry", -float(block.min()))
+            found.raise_to("minus_shortest", -lengths.min())
+            found.raise_to("longest", lengths.max())
+            found.added["zero_rows"] += np.count_nonzero(lengths == 0.0)
+            with np.errstate(over="ignore"):  # rows of such lengths are refused when all norms are known
+                found.added["squares"] += np.count_nonzero(lengths) if rows.normalize else lengths @ lengths
+            H -= self.centre
+            add_to_classes(found.added["sums"], H, rows.labels[at : at + len(block)])
+            at += len(block)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScatterPass:
+    """The second pass: residuals about the class means, and decisions; a companion gathers more of each block."""
+
+    frame: Frame
+    companion: Companion | None = None
+
+    def nothing(self) -> Gathered:
+        """What it gathers of no rows."""
+        (K, r), d = self.frame.places.shape, self.frame.moments.centre.size
+        size = d if self.frame.full else r
+        hits = ("mean_hits", "classifier_hits", "agreements")
+        sums = {"squares": np.zeros(K), "products": np.zeros((size, size)), "class_squares": np.zeros((K, r))}
+        found = Gathered(added={**sums, **{name: np.zeros((), dtype=np.intp) for name in hits}})
+        if self.companion is not None:
+            self.companion.begin(found)
+        return found
+
+    def over(self, rows: Rows) -> Gathered:
+        """Gather a run of rows."""
+        frame, found, at, W = self.frame, self.nothing(), 0, self.frame.classifier
+        (K, r), moments, sums = frame.places.shape, frame.moments, found.added
+        # one product with the basis and the classifier
+        directions = frame.basis if W is None else np.concatenate([frame.basis, W.T], axis=1)
+        half_squares = 0.5 * np.square(frame.places).sum(axis=1)
+        half_squares[~moments.present] = np.inf
+        for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
+            y = rows.labels[at : at + len(block)]
+            R, squares, lengths = _residuals(block, y, moments, rows.normalize)
+            sums["squares"] += np.bincount(y, weights=squares, minlength=K)
+            seen = R @ directions
+            Y = seen[:, :r]
+            sums["products"] += R.T @ R if frame.full else Y.T @ Y
+            add_to_classes(sums["class_squares"], np.square(Y), y)
+            Y += frame.places[y]
+            nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
+            sums["mean_hits"] += np.count_nonzero(nearest == y)
+            if frame.mean_products is not None:
+                logits = seen[:, r:] + frame.mean_products[y]
+                if self.companion is not None:
+                    run = slice(rows.first_row + at, rows.first_row + at + len(block))
+                    view = View(rows=run, residuals=R, labels=y, products=logits, lengths=lengths)
+                    self.companion.add(found, view)
+                choice = np.argmax(logits if frame.bias is None else logits + frame.bias, axis=1)
+                sums["classifier_hits"] += np.count_nonzero(choice == y)
+                sums["agreements"] += np.count_nonzero(choice == nearest)
+            at += len(block)
+        return found
+
+
 def chunk_rows(dimension: int) -> int:
     """Rows of a chunk, a multiple of those of a block."""
     return BLOCK_ROWS * max(1, min(CHUNK_ROWS, _CHUNK_ENTRIES // dimension) // BLOCK_ROWS)
 
 
-def moments_of_nothing(classes: int, dimension: int) -> Gathered:
-    """What the first pass gathers, of no rows."""
-    return Gathered(
-        added={
-            "sums": np.zeros((classes, dimension)),
-            "squares": np.zeros(()),
-            "zero_rows": np.zeros((), dtype=np.intp),
-        },
-        largest=dict.fromkeys(("minus_least_entry", "minus_shortest", "longest"), -np.inf),
-    )
-
-
-def class_moments(rows: Rows, centre: Array, classes: int) -> list[Gathered]:
-    """First pass over a run of rows."""
-    found, at = moments_of_nothing(classes, centre.size), 0
-    for block in finite_blocks(rows.source, near_rows(centre.size), rows.first_row):
-        H = block.astype(np.float64)
-        lengths = _lengths(H)
-        found.raise_to("minus_least_entry", -float(block.min()))
-        found.raise_to("minus_shortest", -lengths.min())
-        found.raise_to("longest", lengths.max())
-        found.added["zero_rows"] += np.count_nonzero(lengths == 0.0)
-        if rows.normalize:
-            H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
-            lengths = np.minimum(lengths / np.where(lengths == 0.0, 1.0, lengths), 1.0)
-        with np.errstate(over="ignore"):  # rows of such lengths are refused when all norms are known
-            found.added["squares"] += lengths @ lengths
-        H -= centre
-        add_to_classes(found.added["sums"], H, rows.labels[at : at + len(block)])
-        at += len(block)
-    return [found]
-
-
-def scatter_of_nothing(frame: Frame) -> Gathered:
-    """What the second pass gathers, of no rows."""
-    (K, r), d = frame.places.shape, frame.moments.centre.size
-    size = d if frame.full else r
-    sums = {"squares": np.zeros(K), "products": np.zeros((size, size)), "class_squares": np.zeros((K, r))}
-    hits = ("mean_hits", "classifier_hits", "agreements")
-    return Gathered(added={**sums, **{name: np.zeros((), dtype=np.intp) for name in hits}})
-
-
-def scatter(rows: Rows, frame: Frame, like: Companion | None = None) -> list[Gathered]:
-    """Second pass over a run of rows; a companion like the given one gathers what it wants of each block."""
-    (K, r), at, moments = frame.places.shape, 0, frame.moments
-    found, companion = scatter_of_nothing(frame), None if like is None else like.fresh()
-    sums = found.added
-    base_squares, middle = np.einsum("kd,kd->k", moments.base, moments.base), moments.mean + moments.centre
-    half_squares = 0.5 * np.square(frame.places).sum(axis=1)
-    half_squares[~moments.present] = np.inf
-    for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
-        y = rows.labels[at : at + len(block)]
-        R, lengths = _residuals(block, y, moments, rows.normalize)
-        sums["squares"] += np.bincount(y, weights=lengths, minlength=K)
-        seen = R @ frame.directions
-        Y = seen[:, :r]
-        sums["products"] += R.T @ R if frame.full else Y.T @ Y
-        add_to_classes(sums["class_squares"], np.square(Y), y)
-        if companion is not None and not rows.normalize:
-            # |h|^2 = |r|^2 + 2 <r, m> + |m|^2, where m - middle lies in the span of the basis
-            lengths += 2.0 * (np.einsum("nr,nr->n", Y, frame.places[y]) + R @ middle) + base_squares[y]
-        Y += frame.places[y]
-        nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
-        sums["mean_hits"] += np.count_nonzero(nearest == y)
-        if frame.mean_products is not None:
-            logits = seen[:, r:] + frame.mean_products[y]
-            if companion is not None:
-                sizes = None if rows.normalize else np.sqrt(np.maximum(lengths, 0.0))
-                first = rows.first_row + at
-                run = slice(first, first + len(block))
-                companion.add(View(rows=run, residuals=R, labels=y, products=logits, lengths=sizes))
-            choice = np.argmax(logits if frame.bias is None else logits + frame.bias, axis=1)
-            sums["classifier_hits"] += np.count_nonzero(choice == y)
-            sums["agreements"] += np.count_nonzero(choice == nearest)
-        at += len(block)
-    return [found] if companion is None else [found, companion.gathered]
-
-
 def near_rows(dimension: int) -> int:
-    """Rows of which a megabyte of doubles stays near the processor while it is gone through several times."""
-    return max(16, min(BLOCK_ROWS, (1 << 17) // dimension))
+    """Rows that stay near the processor."""
+    return max(16, min(BLOCK_ROWS, _NEAR_ENTRIES // dimension))
 
 
-def _residuals(
-    block: NDArray[np.generic], y: NDArray[np.intp], moments: ClassMoments, normalize: bool
-) -> tuple[Array, Array]:
-    """``h_i - c - m_{y_i}``, the centre first, where the difference is nearly exact; and squared lengths."""
-    R, squares, step = np.empty(block.shape), np.empty(len(block)), near_rows(block.shape[1])
-    for start in range(0, len(block), step):
-        part = slice(start, start + step)
-        H = R[part]
-        if normalize:
-            H[...] = block[part]
-            lengths = _lengths(H)
-            H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
-            H -= moments.centre
-        else:
-            np.subtract(block[part], moments.centre, out=H, dtype=np.float64)
-        # row by row: gathering the means first would write them all to memory
-        for label, row in zip(y[part].tolist(), H, strict=True):
-            row -= moments.means[label]
-        squares[part] = np.einsum("nd,nd->n", H, H)
-    return R, squares
+def make_unit(H: Array) -> Array:
+    """Divide each row by its length, but for zero rows, in place; returns the lengths."""
+    lengths = row_lengths(H)
+    H /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
+    return lengths
 
 
-def _lengths(H: Array) -> Array:
+def row_lengths(H: Array) -> Array:
     """Lengths of rows; scaled where squares would overflow or vanish."""
     lengths = np.sqrt(np.einsum("nd,nd->n", H, H))
     odd = ~((lengths > 1e-140) & (lengths < 1e140))
@@ -234,3 +226,22 @@ def _lengths(H: Array) -> Array:
         scale = np.where(top == 0.0, 1.0, top)
         lengths[odd] = scale * np.sqrt(np.square(H[odd] / scale[:, None]).sum(axis=1))
     return lengths
+
+
+def _residuals(
+    block: NDArray[np.generic], y: NDArray[np.intp], moments: ClassMoments, normalize: bool
+) -> tuple[Array, Array, Array | None]:
+    """``h_i - c - m_{y_i}``, the centre first, where the difference is nearly exact; squared lengths; ``|h_i|``."""
+    R, squares, lengths = np.empty(block.shape), np.empty(len(block)), np.empty(len(block))
+    step = near_rows(block.shape[1])
+    for start in range(0, len(block), step):
+        part = slice(start, start + step)
+        H = R[part]
+        H[...] = block[part]
+        lengths[part] = make_unit(H) if normalize else row_lengths(H)
+        H -= moments.centre
+        # row by row: gathering the means first would write them all to memory
+        for label, row in zip(y[part].tolist(), H, strict=True):
+            row -= moments.means[label]
+        squares[part] = np.einsum("nd,nd->n", H, H)
+    return R, squares, None if normalize else lengths

@@ -14,7 +14,7 @@ With ``K`` classes that have samples, class means ``m_k``, sample mean ``m``, me
 
 ``pinv(Sigma_B)`` lives on the span of the centred class means, so NC1 needs residuals in ``rank <= K - 1`` directions
 only, and no d x d matrix.  Its rank is read from the singular values ``s`` of the centred means, ``s > max(K, d) eps
-s_1``, not from their squares.  All are None where class means coincide: nothing is then known of collapse.
+s_1``, not from their squares.  All are NaN where class means coincide: nothing is then known of collapse.
 
 References
 ----------
@@ -25,12 +25,13 @@ J. Xu, H. Liu, *Quantifying the variability collapse of neural networks*, ICML 2
 
 from __future__ import annotations
 
+import math
 import sys
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sphereufm.features.metrics.statistics import Array, ClassMoments, Frame, Scatter
+from sphereufm.features.metrics.companion import Array
+from sphereufm.features.metrics.statistics import ClassMoments, Frame, Scatter
 
 _EPS = sys.float_info.epsilon
 # means of equal classes, summed in different orders, differ by a few roundings of a feature's length
@@ -40,11 +41,7 @@ _UNCERTAIN = 1e-3
 
 
 def class_frame(moments: ClassMoments, classifier: Array | None, bias: Array | None, full: bool) -> Frame:
-    """Directions of the class means, none where all coincide to rounding, and all else that the second pass needs.
-
-    ``classifier``, shape ``(K, d)``, and ``bias``, shape ``(K,)``; ``full``: whether the scatter is wanted in all
-    directions.
-    """
+    """Directions of the class means, none where all coincide to rounding, and all else that the second pass needs."""
     means = moments.means - moments.mean
     A = means[moments.present]
     _, s, Vt = np.linalg.svd(A, full_matrices=False)
@@ -54,117 +51,81 @@ def class_frame(moments: ClassMoments, classifier: Array | None, bias: Array | N
     basis = Vt[:rank].T
     return Frame(
         moments=moments,
+        basis=basis,
         places=means @ basis,
         sizes=s[:rank],
         full=full,
-        directions=basis if classifier is None else np.concatenate([basis, classifier.T], axis=1),
-        mean_products=None if classifier is None else moments.base @ classifier.T,
+        classifier=classifier,
         bias=bias,
+        mean_products=None if classifier is None else moments.base @ classifier.T,
     )
 
 
-def variability(frame: Frame, spread: Scatter, counts: NDArray[np.intp]) -> dict[str, float | None]:
-    """NC1 and its relatives from both passes, by name; None where undefined or not asked for.
-
-    ``counts``, shape ``(K,)``: samples of each class in the second pass, which may be of other features than the class
-    means.
-    """
-    names = (
-        "nc1",
-        "nc1_undivided",
-        "nc1_class_mean_centred",
-        "nc1_trace_ratio",
-        "nc1_class_averaged",
-        "cdnv",
-    )
-    s, N, present = frame.sizes, int(counts.sum()), frame.moments.present
-    K = int(present.sum())
-    if s.size == 0:
-        return dict.fromkeys((*names, "vci"))
-    S = frame.basis.T @ spread.products @ frame.basis if frame.full else spread.products
-    places, of_classes = frame.places[present], class_nc1(frame, spread, counts)
-    nc1 = float((np.diag(S) / np.square(s)).sum()) / N
-    known = of_classes[np.isfinite(of_classes)]
-    values = (
-        nc1,
-        nc1 * K,
-        _trace_quotient(S / N, places - places.mean(axis=0)),
-        float(spread.squares.sum()) / N / (float(np.square(s).sum()) / K),
-        float(known.mean()) if known.size else None,
-        _cdnv(places, (spread.squares / np.maximum(counts, 1))[present]),
-    )
-    return {
-        **dict(zip(names, values, strict=True)),
-        "vci": _vci(frame, spread, N) if frame.full else None,
-    }
-
-
-def class_nc1(frame: Frame, spread: Scatter, counts: NDArray[np.intp]) -> Array:
-    """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class; NaN for those without samples."""
-    if frame.sizes.size == 0:
-        return np.full(len(counts), np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = (spread.class_squares @ (1.0 / np.square(frame.sizes))) / counts
-    return found
-
-
-def _trace_quotient(within: Array, centred: Array) -> float | None:
-    """``tr(within pinv(between)) / K`` with ``between = centred^T centred / K``."""
-    _, s, Vt = np.linalg.svd(centred, full_matrices=False)
-    rank = min(int(np.count_nonzero(s > max(centred.shape) * _EPS * s[0])), len(centred) - 1)
-    if rank == 0:
-        return None
-    V = Vt[:rank].T
-    return float((np.einsum("rj,rs,sj->j", V, within, V) / np.square(s[:rank])).sum())
-
-
-def _cdnv(places: Array, variances: Array) -> float | None:
-    """Class-distance normalised variance; None if two class means coincide."""
+@np.errstate(divide="ignore", invalid="ignore")
+def variability(spread: Scatter) -> dict[str, float]:
+    """NC1 and its relatives, by name; NaN where undefined or not asked for, infinite where two class means coincide."""
     from scipy.spatial.distance import pdist
 
-    squares = pdist(places, "sqeuclidean")
-    pairs = np.add.outer(variances, variances)[np.triu_indices(len(places), 1)]
-    return float((pairs / (2.0 * squares)).mean()) if (squares > 0.0).all() else None
+    frame, s, N = spread.frame, spread.frame.sizes, int(spread.counts.sum())
+    present, of_classes = frame.moments.present, class_nc1(spread)
+    K, places, B = int(present.sum()), frame.places[present], frame.basis
+    S = B.T @ spread.products @ B if frame.full else spread.products
+    back = np.linalg.pinv(places - places.mean(axis=0), rcond=max(K, s.size) * _EPS)
+    variances = (spread.squares / np.maximum(spread.counts, 1))[present]
+    pairs = np.add.outer(variances, variances)[np.triu_indices(K, 1)]
+    nc1 = float(np.nansum(spread.counts * of_classes)) / N
+    values = {
+        "nc1": nc1,
+        "nc1_undivided": nc1 * K,
+        "nc1_class_mean_centred": float((back * (S @ back)).sum()) / N,
+        "nc1_trace_ratio": float(spread.squares.sum() / N / (np.square(s).sum() / K)),
+        "nc1_class_averaged": float(of_classes[spread.counts > 0].mean()),
+        "cdnv": float((pairs / (2.0 * pdist(places, "sqeuclidean"))).mean()),
+        "vci": _vci(spread, N) if frame.full and s.size else math.nan,
+    }
+    return values if s.size else dict.fromkeys(values, math.nan)
 
 
-def effective_rank(eigenvalues: Array) -> float | None:
-    """Exponential of the entropy of a spectrum: r for r equal eigenvalues and zeros."""
+@np.errstate(divide="ignore", invalid="ignore")
+def class_nc1(spread: Scatter) -> Array:
+    """``tr(Sigma_k pinv(Sigma_B)) / K`` with the scatter of each class; NaN for those without samples."""
+    s = spread.frame.sizes
+    return np.asarray(
+        spread.class_squares @ (1.0 / np.square(s)) / spread.counts if s.size else spread.counts * math.nan
+    )
+
+
+def effective_rank(eigenvalues: Array) -> float:
+    """Exponential of the entropy of a spectrum: r for r equal eigenvalues and zeros; NaN without a positive one."""
     positive = eigenvalues[eigenvalues > 0.0]
-    if not positive.size:
-        return None
     shares = positive / positive.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return float(np.exp(-(shares * np.log(shares)).sum())) if positive.size else math.nan
 
 
-def _vci(frame: Frame, spread: Scatter, N: int) -> float | None:
-    """Variability collapse index, from the whole scatter matrix; None where rounding decides it.
+def _vci(spread: Scatter, N: int) -> float:
+    """Variability collapse index, from the whole scatter matrix; NaN where rounding decides it.
 
     It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_W = R^T R``,
     ``Sigma_B = A^T A`` and ``[R; A] = U S V^T`` the trace is the squared norm of A's rows of U, which lies between 0
     and the rank.  Eigenvalues of Sigma_W below its rounding are taken for zero; where it matters that they are not
     known, nothing is returned.
     """
-    moments = frame.moments
-    A = np.sqrt(moments.counts / moments.counts.sum())[:, None] * (moments.means - moments.mean)
+    A = spread.frame.moments.weighted
     scales = np.sqrt(np.diag(spread.products) / N + np.square(A).sum(axis=0))
     live = scales > 0.0
-    A = A[:, live] / scales[live]
-    values, vectors = np.linalg.eigh(
-        spread.products[np.ix_(live, live)] / N / np.outer(scales[live], scales[live])
-    )
-    s = np.linalg.svd(A, compute_uv=False)
-    rank = min(int(np.count_nonzero(s > max(A.shape) * _EPS * s[0])), int(moments.present.sum()) - 1)
+    A, within = A[:, live] / scales[live], spread.products[np.ix_(live, live)] / N
+    values, vectors = np.linalg.eigh(within / np.outer(scales[live], scales[live]))
+    rank = min(int(np.linalg.matrix_rank(A)), int(spread.frame.moments.present.sum()) - 1)
     noise = len(values) * _EPS * max(float(values[-1]), 0.0)
     low, high = (
         _collapse_index(np.sqrt(np.where(values > noise, values, unknown))[:, None] * vectors.T, A, rank)
         for unknown in (0.0, noise)
     )
-    return low if high - low <= _UNCERTAIN * high + 1e-9 else None
+    return low if high - low <= _UNCERTAIN * high + 1e-9 else math.nan
 
 
 def _collapse_index(R: Array, A: Array, rank: int) -> float:
     """``1 - |A's rows of U|^2 / rank``, in [0, 1]."""
     U, s, _ = np.linalg.svd(np.concatenate([R, A]), full_matrices=False)
     kept = s > max(U.shape) * _EPS * s[0]
-    seen = float(np.square(U[len(R) :, kept]).sum())
-    return min(1.0, max(0.0, 1.0 - seen / rank))
+    return min(1.0, max(0.0, 1.0 - float(np.square(U[len(R) :, kept]).sum()) / rank))
