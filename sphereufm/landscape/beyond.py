@@ -45,7 +45,7 @@ def search_beyond(task: Beyond) -> tuple[int, list[Array]]:
         if parts is not None:
             starts, found = _search(replace(task, problem=parts.problem, points=(parts.Y,), symmetric=()))
             used += starts
-            ends += [parts.spread(Y) for Y in found]
+            ends += [parts.merged.expand(Y) for Y in found]
     return used, ends
 
 

@@ -16,18 +16,15 @@ N. Boumal, *An Introduction to Optimization on Smooth Manifolds*, 2023, sections
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from sphereufm.errors import check_array
 from sphereufm.geometry.spheres import Array, as_generator, exponential, project
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
-
-_Model: TypeAlias = Callable[[Array], Array]
 
 _STEPS = np.logspace(-5.0, -0.5, 28)
 # Points of the stretch over which a slope is fitted: a factor of about ten in the step.
@@ -101,13 +98,10 @@ def check_gradient(
     >>> check.passed, round(check.observed_order, 1)
     (True, 2.0)
     """
-    problem, generator = as_problem(problem), as_generator(rng)
-    X = _point(problem, X, generator)
-    U = problem.spheres.random_tangent(generator, X)
-    point = problem.at(X)
-    slope = float((point.gradient * U).sum())
-    found = _model_errors(problem, X, U, lambda t: t * slope)
-    return _judged(found, 2.0, _relative(point.gradient - project(X, point.gradient), point.gradient))
+    problem, X, (U, _) = _place(problem, X, rng)
+    gradient = problem.at(X).gradient
+    slope = float((gradient * U).sum())
+    return _judged(problem, X, U, _STEPS * slope, _normal_part(X, gradient))
 
 
 def check_hessian(
@@ -126,82 +120,66 @@ def check_hessian(
     >>> check_hessian(UFMProblem(class_sizes=(3, 1), dim=4, tau=5.0), rng=1).passed
     True
     """
-    problem, generator = as_problem(problem), as_generator(rng)
-    X = _point(problem, X, generator)
-    U, V = (problem.spheres.random_tangent(generator, X) for _ in range(2))
+    problem, X, (U, V) = _place(problem, X, rng)
     point = problem.at(X)
     HU, HV, HW = (point.hessian_product(T) for T in (U, V, 0.7 * U - 1.3 * V))
     slope, curvature = float((point.gradient * U).sum()), float((HU * U).sum())
-    found = _model_errors(problem, X, U, lambda t: t * slope + 0.5 * t * t * curvature)
+    model = _STEPS * slope + 0.5 * _STEPS**2 * curvature
     linearity = _relative(HW - 0.7 * HU + 1.3 * HV, HW)
     across = abs(float((HU * V).sum()) - float((HV * U).sum()))
     symmetry = across / max(float(np.linalg.norm(HU)), float(np.linalg.norm(HV)), 1e-300)
-    return _judged(found, 3.0, _relative(HU - project(X, HU), HU), linearity, symmetry)
+    return _judged(problem, X, U, model, _normal_part(X, HU), linearity, symmetry)
 
 
-def _point(problem: SphereProblem, X: Array | None, rng: np.random.Generator) -> Array:
-    """The given point, or a random one."""
-    return problem.spheres.random_point(rng) if X is None else check_array("X", X, problem.spheres.shape)
+def _place(
+    problem: SphereProblem, X: Array | None, rng: int | np.random.Generator
+) -> tuple[SphereProblem, Array, tuple[Array, Array]]:
+    """The problem, the given point or a random one, and two directions."""
+    problem, generator = as_problem(problem), as_generator(rng)
+    spheres = problem.spheres
+    X = spheres.random_point(generator) if X is None else check_array("X", X, spheres.shape)
+    return problem, X, (spheres.random_tangent(generator, X), spheres.random_tangent(generator, X))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Errors:
-    """Errors of a model at each step, the cost's rounding, and the largest change that cost or model show."""
-
-    errors: Array
-    rounding: float
-    change: float
-
-
-def _model_errors(problem: SphereProblem, X: Array, U: Array, model: _Model) -> _Errors:
-    """Errors of a model of ``f(c(t)) - f(X)``."""
+def _judged(
+    problem: SphereProblem, X: Array, U: Array, model: Array, tangency: float, *more: float
+) -> DerivativeCheck:
+    """The outcome for a model of ``f(c(t)) - f(X)``; ``more`` are errors of a Hessian's linearity and symmetry."""
     points = exponential(np.broadcast_to(X, (len(_STEPS), *X.shape)), _STEPS[:, None, None] * U)
     before, after = float(problem.at(X).cost), problem.at(points).cost
-    expected = model(_STEPS)
-    return _Errors(
-        errors=np.abs(after - before - expected),
-        rounding=float(np.finfo(np.float64).eps * np.abs([before, *after]).max()),
-        change=float(np.abs([after - before, expected]).max()),
-    )
-
-
-def _judged(found: _Errors, expected: float, tangency: float, *more: float) -> DerivativeCheck:
-    """The outcome: ``more`` are errors of linearity and symmetry."""
-    order, hidden = _observed_order(found), _is_hidden(found)
+    errors = np.abs(after - before - model)
+    rounding = float(np.finfo(np.float64).eps * np.abs([before, *after]).max())
+    change = float(np.abs([after - before, model]).max())
+    expected = 3.0 if more else 2.0
     linearity, symmetry = more or (None, None)
+    order = _observed_order(errors, rounding)
+    # the model fits to rounding only because the cost hardly changes beside it; no change at all is none
+    hidden = np.isinf(order) and 0.0 < change < _OUT_OF_ROUNDING * rounding
     return DerivativeCheck(
         passed=not hidden and order >= expected - _ORDER_SLACK and max((tangency, *more)) <= _RELATIVE,
-        inconclusive=hidden,
+        inconclusive=bool(hidden),
         observed_order=order,
         expected_order=expected,
         steps=_STEPS,
-        errors=found.errors,
+        errors=errors,
         tangency_error=tangency,
         linearity_error=linearity,
         symmetry_error=symmetry,
     )
 
 
-def _observed_order(found: _Errors) -> float:
+def _observed_order(errors: Array, rounding: float) -> float:
     """Slope over the smallest steps whose errors are all above rounding; infinite where there are none."""
-    stretch = _usable_stretch(found)
-    if stretch is None:
+    usable = sliding_window_view(errors > _ROUNDINGS * rounding, _STRETCH).all(axis=-1)
+    if not usable.any():
         return float("inf")
-    return float(np.polyfit(np.log(_STEPS[stretch]), np.log(found.errors[stretch]), 1)[0])
+    stretch = usable.argmax() + np.arange(_STRETCH)
+    return float(np.polyfit(np.log(_STEPS[stretch]), np.log(errors[stretch]), 1)[0])
 
 
-def _is_hidden(found: _Errors) -> bool:
-    """Whether the model fits to rounding only because the cost hardly changes beside it; no change at all is none."""
-    return _usable_stretch(found) is None and 0.0 < found.change < _OUT_OF_ROUNDING * found.rounding
-
-
-def _usable_stretch(found: _Errors) -> slice | None:
-    """The smallest steps whose errors are all above rounding."""
-    usable = found.errors > _ROUNDINGS * found.rounding
-    for i in range(len(_STEPS) - _STRETCH + 1):
-        if usable[i : i + _STRETCH].all():
-            return slice(i, i + _STRETCH)
-    return None
+def _normal_part(X: Array, U: Array) -> float:
+    """Size of the part of a derivative that is normal to the spheres."""
+    return _relative(U - project(X, U), U)
 
 
 def _relative(part: Array, whole: Array) -> float:

@@ -46,14 +46,46 @@ _SAME_FEATURE = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MergedSpace:
+    """The problem where the samples of each group are equal: one sample a group, of the group's weight."""
+
+    problem: UFMProblem
+    group: NDArray[np.intp]  #: shape ``(N,)``: group of each sample
+
+    @classmethod
+    def of(cls, problem: UFMProblem, group: NDArray[np.intp], dim: int) -> MergedSpace:
+        """Merge the samples of each group, in ``R^dim``."""
+        weights = np.bincount(group, weights=problem.weights)
+        return cls(problem=problem.with_samples(_first(group), weights, dim), group=group)
+
+    @property
+    def name(self) -> str:
+        """What is equal."""
+        return f"{self.problem.samples} groups of equal samples"
+
+    def expand(self, Y: Array) -> Array:
+        """Columns of groups repeated for their samples, shape ``(..., d, K + N)``."""
+        K = self.problem.classes
+        return np.concatenate([Y[..., :K], Y[..., K + self.group]], axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EqualSamples:
     """A point, merged and in its own span."""
 
-    problem: UFMProblem  #: the merged problem in ``R^r``
+    merged: MergedSpace  #: in ``R^r``
     Y: Array  #: shape ``(r, K + m)``
-    group: NDArray[np.intp]  #: shape ``(N,)``: group of each sample
-    sizes: NDArray[np.intp]  #: shape ``(m,)``: samples of each group
     E: Array  #: shape ``(d, d)``
+
+    @property
+    def problem(self) -> UFMProblem:
+        """The merged problem in ``R^r``."""
+        return self.merged.problem
+
+    @cached_property
+    def sizes(self) -> NDArray[np.intp]:
+        """Samples of each group, shape ``(m,)``."""
+        return np.bincount(self.merged.group)
 
     @property
     def rank(self) -> int:
@@ -63,7 +95,7 @@ class EqualSamples:
     @property
     def is_everything(self) -> bool:
         """Whether there is nothing to take apart: full rank, and no two samples equal."""
-        return not self.normal_dimension and self.sizes.size == self.group.size
+        return not self.normal_dimension and self.sizes.max() == 1
 
     @property
     def normal_dimension(self) -> int:
@@ -93,95 +125,49 @@ class EqualSamples:
 
     def lift(self, U: Array) -> Array:
         """Scaled vectors in the span, shape ``(k, r, K + m)``, as vectors ``(k, d, K + N)`` of equal length."""
-        return np.asarray(self.E[:, : self.rank] @ self.spread(U / self.root))
+        return np.asarray(self.E[:, : self.rank] @ self.merged.expand(U / self.root))
 
     def lift_normal(self, c: Array, direction: int) -> Array:
         """Scaled ``c``, shape ``(k, K + m)``, along one normal direction, as vectors ``(k, d, K + N)``."""
         a = self.E[:, self.rank + direction]
-        return np.asarray(a[:, None] * self.spread(c / self.root)[..., None, :])
+        return np.asarray(a[:, None] * self.merged.expand((c / self.root)[..., None, :]))
 
     def lift_within(self, group: int, v: Array, copy: int) -> Array:
         """Unit ``v`` of ``R^d`` in the ``copy``-th of the ``m_g - 1`` orthonormal patterns of sum zero."""
-        members = self.problem.classes + np.flatnonzero(self.group == group)[: copy + 2]
+        K, of = self.problem.classes, self.merged.group
         pattern = np.append(np.ones(copy + 1), -(copy + 1.0))
-        U = np.zeros((len(self.E), self.problem.classes + self.group.size))
-        U[:, members] = v[:, None] * pattern / np.linalg.norm(pattern)
+        U = np.zeros((len(self.E), K + of.size))
+        U[:, K + np.flatnonzero(of == group)[: copy + 2]] = v[:, None] * pattern / np.linalg.norm(pattern)
         return U
-
-    def spread(self, U: Array) -> Array:
-        """Columns of groups repeated for their samples."""
-        return _spread(U, self.problem.classes, self.group)
-
-
-def _spread(U: Array, classes: int, group: NDArray[np.intp]) -> Array:
-    """Columns of groups repeated for their samples."""
-    return np.concatenate([U[..., :classes], U[..., classes + group]], axis=-1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MergedSpace:
-    """The problem where the samples of each group are equal.
-
-    ``problem``: one sample for each group, of the group's weight; ``group``, shape ``(N,)``: group of each
-    sample.
-    """
-
-    problem: UFMProblem
-    group: NDArray[np.intp]
-
-    @property
-    def name(self) -> str:
-        """What is equal."""
-        return f"{self.problem.samples} groups of equal samples"
-
-    def expand(self, Y: Array) -> Array:
-        """Return the point of the original problem, shape ``(..., d, K + N)``."""
-        return _spread(Y, self.problem.classes, self.group)
 
 
 def merged_at_random(problem: UFMProblem, rng: np.random.Generator, most: int) -> MergedSpace | None:
-    """Split the interchangeable samples of each class into a few groups of random sizes.
-
-    ``most``: largest number of groups for each kind of samples.  Result: None where no two samples are
-    interchangeable.
-    """
-    K = problem.classes
+    """Split each kind's interchangeable samples into at most ``most`` groups of random sizes; None where all differ."""
+    K, permutations = problem.classes, problem.symmetry.permutations
     cells = [
-        cell for block in problem.symmetry.permutations.blocks for cell in block if min(cell, default=0) >= K
+        np.array(cell) - K for block in permutations.blocks for cell in block if min(cell, default=0) >= K
     ]
-    if all(len(cell) < 2 for cell in cells):
+    if all(cell.size < 2 for cell in cells):
         return None
     group = np.empty(problem.samples, dtype=np.intp)
     used = 0
     for cell in cells:
-        count = int(rng.integers(1, min(len(cell), most) + 1))
+        count = int(rng.integers(1, min(cell.size, most) + 1))
         # all compositions of the cell's size are equally likely
-        cuts = np.sort(rng.choice(len(cell) - 1, count - 1, replace=False))
-        sizes = np.diff(np.concatenate([[-1], cuts, [len(cell) - 1]]))
-        group[np.array(cell) - K] = used + np.repeat(np.arange(count), sizes)
+        cuts = np.sort(rng.choice(cell.size - 1, count - 1, replace=False))
+        group[cell] = used + np.searchsorted(cuts, np.arange(cell.size))
         used += count
-    first = np.unique(group, return_index=True)[1]
-    weights = np.bincount(group, weights=problem.weights)
-    return MergedSpace(problem=problem.with_samples(first, weights, problem.dim), group=group)
+    return MergedSpace.of(problem, group, problem.dim)
 
 
 def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
-    """Take a point apart.
-
-    ``X``, shape ``(d, K + N)``: any point of the given rank.
-    """
+    """Take a point apart: any point ``X``, shape ``(d, K + N)``, of the given rank."""
     K = problem.classes
     group = sample_groups(problem, X[:, K:])
-    sizes = np.bincount(group)
-    first = np.zeros(len(sizes), dtype=np.intp)
-    first[group[::-1]] = np.arange(group.size)[::-1]
     E = np.linalg.svd(X, full_matrices=X.shape[1] < X.shape[0])[0]
-    columns = np.concatenate([np.arange(K), K + first])
-    weights = np.bincount(group, weights=problem.weights)
-    merged = problem.with_samples(first, weights, rank)
-    return EqualSamples(
-        problem=merged, Y=normalize(E[:, :rank].T @ X[:, columns]), group=group, sizes=sizes, E=E
-    )
+    columns = np.concatenate([np.arange(K), K + _first(group)])
+    Y = normalize(E[:, :rank].T @ X[:, columns])
+    return EqualSamples(merged=MergedSpace.of(problem, group, rank), Y=Y, E=E)
 
 
 def share_of_distinct_samples(problem: UFMProblem, X: Array) -> float:
@@ -190,26 +176,31 @@ def share_of_distinct_samples(problem: UFMProblem, X: Array) -> float:
 
 
 def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
-    """Number the groups of samples with equal label, weight, temperature and feature; features agree within 1e-7.
+    """Groups ``0 .. m - 1`` of samples with equal label, weight, temperature and feature, shape ``(N,)``.
 
-    ``H``, shape ``(d, N)``.  Returns ``0 .. m - 1``.  Equal samples may be left in different groups (never
-    the converse), shape ``(N,)``.
+    Features ``H``, shape ``(d, N)``, agree within 1e-7; equal samples may be left in different groups, never the
+    converse.  Groups are numbered by their first members.
     """
     # features are compared along the order of one generic projection, so that equal ones are neighbours
     direction = np.cos(np.arange(1.0, H.shape[0] + 1.0) ** 2)
-    rates = np.array(problem.exact_rates or np.ones(problem.samples), dtype=np.float64)
-    order = np.lexsort((direction @ H, rates, problem.weights, problem.labels))
-    sorted_H, kind = H[:, order], np.stack([problem.labels, problem.weights, rates])[:, order]
+    kind = np.stack([problem.labels, problem.weights, problem.temperatures])
+    order = np.lexsort((direction @ H, *kind[::-1]))
+    H, kind = H[:, order], kind[:, order]
     starts = np.zeros(order.size, dtype=np.intp)
     begin = 0
     for i in range(1, order.size):
-        if (kind[:, i] != kind[:, begin]).any() or np.abs(
-            sorted_H[:, i] - sorted_H[:, begin]
-        ).max() > _SAME_FEATURE:
+        far = np.abs(H[:, i] - H[:, begin]).max() > _SAME_FEATURE
+        if far or (kind[:, i] != kind[:, begin]).any():
             begin = i
         starts[i] = begin
-    first = np.minimum.reduceat(order, np.unique(starts))
-    # numbered by their first members
-    label = np.empty(order.size, dtype=np.intp)
-    label[order] = np.argsort(np.argsort(first))[np.searchsorted(np.unique(starts), starts)]
-    return label
+    number = np.unique(starts, return_inverse=True)[1]
+    first = np.full(number[-1] + 1, order.size)
+    np.minimum.at(first, number, order)
+    group = np.empty(order.size, dtype=np.intp)
+    group[order] = np.argsort(np.argsort(first))[number]
+    return group
+
+
+def _first(group: NDArray[np.intp]) -> NDArray[np.intp]:
+    """First member of each group."""
+    return np.unique(group, return_index=True)[1]

@@ -9,7 +9,7 @@ from sphereufm.geometry.spheres import project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.derivative_checks import check_gradient, check_hessian
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
-from sphereufm.problem.own_costs.difference_products import difference_product
+from sphereufm.problem.own_costs.differences import difference_product
 
 
 def mixture():

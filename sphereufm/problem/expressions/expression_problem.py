@@ -26,7 +26,7 @@ from sphereufm.geometry.symmetry.finite import FiniteGroup
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.expressions.tape import Tape
 from sphereufm.problem.own_costs.declared_symmetry import check_symmetry
-from sphereufm.problem.own_costs.local_scale import local_scale
+from sphereufm.problem.own_costs.differences import local_scale
 from sphereufm.problem.theory.gap import OptimalityGap
 
 # numbers in one array of a sweep
