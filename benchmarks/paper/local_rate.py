@@ -5,9 +5,8 @@ r"""The local linear rate of Riemannian gradient descent at neural collapse: pre
 With a fixed step ``t``, gradient descent near a nondegenerate minimiser orbit contracts the horizontal error by
 ``max |1 - t lambda|`` over the nonzero Hessian eigenvalues.  With ``t = 2 / (lambda_min + lambda_max)`` that factor is
 ``(kappa - 1) / (kappa + 1)``, ``kappa = lambda_max / lambda_min``; the eigenvalues are those of the closed form
-(:func:`sphereufm.problem.theory.collapsed_spectrum.collapsed_spectrum`).  The measured factor is the geometric
-mean of the ratios of
-successive gradient norms over the last fifth of a run that starts a distance of 1e-3 from the minimiser.
+(``collapsed_spectrum.py``).  The measured factor is the geometric mean of the ratios of successive gradient norms over
+the last fifth of a run that starts a distance of 1e-3 from the minimiser.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from collapsed_spectrum import collapsed_spectrum
 from drawing import axes_of, experiment_parser, save, save_data
 from threadpoolctl import threadpool_limits
 
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.geometry.spheres import Array, retract, tangent_norm
-from sphereufm.problem.theory.collapsed_spectrum import collapsed_spectrum
 
 _TAUS = (0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0)
 _INSTANCES = ((3, 4, 1), (4, 5, 5), (10, 11, 5))

@@ -19,7 +19,7 @@ from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.effort import Effort, SearchSettings
 from sphereufm.landscape.search.stratum import Stratum
 from sphereufm.parallel import Workers
-from sphereufm.problem.restriction.spaces import SymmetricSpace, fixed_point_spaces
+from sphereufm.problem.restriction import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 

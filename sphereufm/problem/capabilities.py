@@ -22,7 +22,6 @@ method                                                          what it lights u
 ``column_labels()``                                             colours of configurations
 ``title()``, ``cost_unit()``, ``to_json()``                     headings, axes, files
 ``is_well_scaled()``                                            small relative gradients, eigenvalues trusted
-``is_always_finite()``                                          starts are taken without a look at their cost
 ==============================================================  ======================================================
 
 A point, as ``problem.at(X)`` makes it, may have ``shifted_hessian()``, whose systems can be solved,
@@ -208,10 +207,8 @@ def hessian_error(problem: SphereProblem) -> float:
 
 def finite_points(problem: SphereProblem, X: Array) -> Array:
     """Those of some points ``(b, d, M)`` at which the cost is finite."""
-    if ask(problem, "is_always_finite"):
-        return X
     with np.errstate(all="ignore"):
-        return X[[bool(np.isfinite(problem.at(each).cost)) for each in X]]
+        return X[np.isfinite(problem.at(X).cost)] if len(X) else X
 
 
 def global_minima(point: Evaluation, shift: float = 1e-7) -> NDArray[np.bool_]:

@@ -46,7 +46,7 @@ from sphereufm.tolerances import OFF_SPHERE
 if TYPE_CHECKING:
     import pymanopt
 
-    from sphereufm.problem.restriction.spaces import SymmetricSpace
+    from sphereufm.problem.restriction import SymmetricSpace
 
 MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
@@ -314,8 +314,8 @@ class UFMProblem:
         return self.classes + 1
 
     def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
-        """See :func:`~sphereufm.problem.restriction.spaces.fixed_point_spaces`; from four classes on."""
-        from sphereufm.problem.restriction.spaces import fixed_point_spaces
+        """See :func:`~sphereufm.problem.restriction.fixed_point_spaces`; from four classes on."""
+        from sphereufm.problem.restriction import fixed_point_spaces
 
         return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
 
@@ -333,10 +333,6 @@ class UFMProblem:
 
     def is_well_scaled(self) -> bool:
         """Whether gradient scales are the sizes of the gradient's own terms: sums of ``|G|``."""
-        return True
-
-    def is_always_finite(self) -> bool:
-        """Losses of bounded logits are finite."""
         return True
 
     def column_labels(self) -> tuple[list[int], int]:

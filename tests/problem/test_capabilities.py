@@ -265,17 +265,6 @@ def test_differences_for_hessians_are_named_in_the_notes():
     assert any("differences" in note for note in verify_landscape(toy, starts=2).notes)
 
 
-def test_a_cost_that_is_always_finite_is_not_tried_at_starts():
-    toy = knowing_points(SMALL)
-    X = SMALL.spheres.random_point(0, (2,))
-    assert len(capabilities.finite_points(toy, X)) == 2
-    tried = len(toy.points)
-    assert tried > 0
-    toy.is_always_finite = SMALL.is_always_finite
-    assert len(capabilities.finite_points(toy, X)) == 2
-    assert len(toy.points) == tried
-
-
 def test_a_theorem_of_single_points_is_noted_where_none_speaks_of_all():
     toy = knowing(TRAP, "benign_theorem")
     assert not any("Theorem F" in note for note in verify_landscape(toy, starts=2).notes)

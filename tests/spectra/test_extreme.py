@@ -1,7 +1,9 @@
 """Extreme eigenvalues without a matrix: against dense spectra and the closed form at neural collapse."""
 
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +14,15 @@ from sphereufm.geometry.spheres import ProductOfSpheres, project, retract
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.equal_samples import equal_samples, sample_groups
 from sphereufm.problem.multipliers import MultiplierMatrix
-from sphereufm.problem.theory.collapsed_spectrum import collapsed_spectrum
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers.solve import solve
 from sphereufm.spectra.extreme import hessian_extreme
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import hessian_spectrum
+
+PAPER = Path(__file__).parents[2] / "benchmarks" / "paper"
+collapsed_spectrum = runpy.run_path(str(PAPER / "collapsed_spectrum.py"))["collapsed_spectrum"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ sizes of basins outside.  No coordinates of that space are needed: a random poin
 its columns are normalised.  Each plane is turned by a multiple of ``2 pi / l``, ``l`` the length of a cycle: columns
 of other cycles have no part in it.
 
-Unlike in the spaces of :mod:`~sphereufm.problem.restriction.spaces`, samples of a class need not be equal, and a
+Unlike in the spaces of :mod:`~sphereufm.problem.restriction`, samples of a class need not be equal, and a
 permutation may move classes and samples together.  What such starts lead to is no sample of the random search, and
 never enters an estimate of coverage.
 

@@ -1,8 +1,11 @@
-r"""The cross-entropy cost on a fixed-point space of block permutations, as a small cost of its own.
+r"""Critical points with prescribed symmetry: the cross-entropy cost on fixed-point spaces of permutation groups.
 
-In the space of :mod:`~sphereufm.geometry.symmetry.fixed_spaces` block ``b`` of ``a_b`` classes has one
-classifier column
-``(c_b, u_b)`` and one feature column ``(c'_b, u'_b)``, common part and spread.  A feature of block ``b`` then
+The groups are products of symmetric groups: classes of one kind (equal multisets of weights) are split into
+blocks, all classes of a block may be permuted, and all samples of a class are equal.  Each space is a small
+product of spheres whatever the number of classes and samples, so instances far too large for sampling are reached.
+
+In the space of :mod:`~sphereufm.geometry.symmetry.fixed_spaces` block ``b`` of ``a_b`` classes has one classifier
+column ``(c_b, u_b)`` and one feature column ``(c'_b, u'_b)``, common part and spread.  A feature of block ``b`` then
 sees ``m + 1`` different logits only,
 
     t_b0 = tau (<c_b, c'_b> + <u_b, u'_b>)                    its own class, once,
@@ -25,15 +28,73 @@ symbol    shape                   meaning
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
-from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace
+from sphereufm.geometry.symmetry.fixed_spaces import FixedPointSpace, block_partitions
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.geometry.tangent_spaces import from_coordinates, tangent_bases, to_coordinates
+
+if TYPE_CHECKING:
+    from sphereufm.problem.ufm import UFMProblem
+
+
+def fixed_point_spaces(problem: UFMProblem, most_blocks: int = 3) -> Iterator[SymmetricSpace]:
+    """The fixed-point spaces of all partitions of each kind of class into at most so many blocks.
+
+    None for other losses, and where samples of one class have different weights.
+    """
+    permutations = problem.symmetry.permutations
+    if not problem.is_plain or any(len(cells) > 2 for cells in permutations.blocks):
+        return
+    kinds: dict[object, list[int]] = {}
+    for k, kind in enumerate(permutations.kinds):
+        kinds.setdefault(kind, []).append(k)
+    choices = [block_partitions(tuple(members), most_blocks) for members in kinds.values()]
+    for parts in product(*choices):
+        yield SymmetricSpace(
+            whole=problem, space=FixedPointSpace(tuple(block for part in parts for block in part))
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SymmetricSpace:
+    """A problem on one fixed-point space, whose points expand by isometries: gradients and Hessians pull back."""
+
+    whole: UFMProblem
+    space: FixedPointSpace
+
+    @property
+    def name(self) -> str:
+        """Group in words, for example ``S_3 x S_2``."""
+        return " x ".join(f"S_{len(block)}" for block in self.space.blocks)
+
+    @cached_property
+    def problem(self) -> BlockProblem:
+        """The cost on the space; blocks with a sample have a feature column, of their classes' whole weight."""
+        whole, blocks = self.whole, self.space.blocks
+        totals = np.bincount(whole.labels, weights=whole.weights, minlength=whole.classes)
+        weights = {
+            b: float(totals[list(block)].sum()) for b, block in enumerate(blocks) if totals[block[0]] > 0.0
+        }
+        return BlockProblem(
+            space=self.space, sampled=tuple(weights), weights=tuple(weights.values()), tau=whole.tau
+        )
+
+    def expand(self, Y: Array) -> Array:
+        """The point of the original problem, shape ``(..., dim, K + N)``, for a small point."""
+        maps, block_of = self.space.maps, np.array(self.space.block_of)
+        sampled, sample = np.unique(self.whole.labels, return_inverse=True)
+        features = len(self.space.blocks) + np.searchsorted(self.problem.sampled, block_of[sampled])
+        W = np.einsum("kde,...ek->...dk", maps, Y[..., block_of])
+        H = np.einsum("kde,...ek->...dk", maps[sampled], Y[..., features])
+        return np.concatenate([W, H[..., sample]], axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,10 +124,6 @@ class BlockProblem:
 
     def is_well_scaled(self) -> bool:
         """Whether gradient scales are the sizes of the gradient's own terms: sums of ``|G|``."""
-        return True
-
-    def is_always_finite(self) -> bool:
-        """Losses of bounded logits are finite."""
         return True
 
     @cached_property

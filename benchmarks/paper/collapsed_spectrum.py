@@ -28,14 +28,10 @@ Hessian is a number or a 2 x 2 matrix:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from sphereufm import UFMProblem
 from sphereufm.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from sphereufm.problem.ufm import UFMProblem
 
 
 def collapsed_spectrum(problem: UFMProblem) -> list[tuple[float, int]]:
