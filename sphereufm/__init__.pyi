@@ -10,9 +10,9 @@ from sphereufm.features import collapse_metrics as collapse_metrics
 from sphereufm.features import load_features as load_features
 from sphereufm.geometry.spheres import ProductOfSpheres as ProductOfSpheres
 from sphereufm.geometry.symmetry.alignment import align as align
-from sphereufm.geometry.symmetry.alignment import canonical_key as canonical_key
 from sphereufm.geometry.symmetry.groups import ColumnPermutations as ColumnPermutations
 from sphereufm.geometry.symmetry.groups import SymmetryGroup as SymmetryGroup
+from sphereufm.geometry.symmetry.invariants import canonical_key as canonical_key
 from sphereufm.landscape.plan import plan_landscape as plan_landscape
 from sphereufm.landscape.points import CriticalFamily as CriticalFamily
 from sphereufm.landscape.points import CriticalPoint as CriticalPoint

@@ -75,10 +75,7 @@ def retract(X: Array, U: Array) -> Array:
 
 
 def exponential(X: Array, U: Array) -> Array:
-    """Exponential map: each column follows its great circle for the length of its tangent.
-
-    The result is renormalised, so that long chains of steps do not drift from the sphere.
-    """
+    """Exponential map, along great circles; renormalised, so that long chains of steps do not drift from the sphere."""
     angle = column_norms(U)[..., None, :]
     moved = np.cos(angle) * X + np.sinc(angle / np.pi) * U
     return moved / column_norms(moved)[..., None, :]

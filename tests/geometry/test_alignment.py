@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres, column_angles, exponential, normalize
-from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align
+from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.geometry.symmetry.invariants import invariants
+from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.testing import brute_force_align, group_elements, points, ufm_problems
 

@@ -31,27 +31,18 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import check_array, check_positive
 from sphereufm.geometry.spheres import Array, column_angles
-from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup, best_rotations
-from sphereufm.geometry.symmetry.invariants import Columns, canonical_key, column_profiles, invariants
+from sphereufm.geometry.symmetry.groups import SymmetryGroup, best_rotations
+from sphereufm.geometry.symmetry.invariants import Columns, column_profiles
 from sphereufm.geometry.symmetry.matching import match_columns, position_labels
 from sphereufm.geometry.symmetry.ordering import is_rotation_of
 from sphereufm.geometry.symmetry.placements import (
     SMALLEST_PIVOT,
-    AlignmentUndecidedError,
     Frame,
     Work,
     choose_frame,
     placements,
 )
 from sphereufm.tolerances import ALIGNMENT_ROUNDING
-
-__all__ = [
-    "Alignment",
-    "AlignmentUndecidedError",
-    "align",
-    "canonical_key",
-    "invariants",
-]
 
 WORK = 20_000
 # A finished frame costs as much as this many columns that are tried.
@@ -116,7 +107,9 @@ def align(
     Y = check_array("Y", Y, X.shape)
     tolerance = check_positive("tolerance", tolerance)
     if not symmetry.has_rotations:
-        return _match_in_place(X, Y, symmetry.permutations, tolerance)
+        # the decision is exact
+        s = match_columns(X, Y, symmetry.permutations, 2.0 * np.sin(min(tolerance, np.pi) / 2.0))
+        return None if s is None else _alignment(X, Y, np.eye(len(X)), s)
     # singular values move by at most the Frobenius distance (Mirsky)
     off = np.linalg.svd(X, compute_uv=False) - np.linalg.svd(Y, compute_uv=False)
     if np.abs(off).max() > np.sqrt(X.shape[1]) * tolerance + ALIGNMENT_ROUNDING:
@@ -146,10 +139,7 @@ def carriers(symmetry: SymmetryGroup, X: Array, Y: Array, tolerance: float) -> N
 def possible_preimages(
     X: Array, Y: Array, symmetry: SymmetryGroup, tolerance: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Which places of ``X`` each column of ``Y`` could come from, and a column at each place.
-
-    Returns ``possible``, shape ``(M, places)``; ``places``, shape ``(places,)``.
-    """
+    """Which places of ``X`` each column of ``Y`` could come from, ``(M, places)``, and a column at each place."""
     permutations = symmetry.permutations
     F, target = column_profiles(X, symmetry), column_profiles(Y, symmetry)
     labels = position_labels(X, permutations, SAME_PLACE * tolerance)
@@ -163,8 +153,7 @@ def possible_preimages(
     j, i = np.nonzero(close)
     possible = np.zeros((theirs.first.size, places.size), dtype=np.bool_)
     possible[j, labels[ours.first[i]]] = True
-    possible = possible[theirs.label]
-    return possible, places
+    return possible[theirs.label], places
 
 
 def search(
@@ -194,27 +183,16 @@ def _polish(
 ) -> Alignment | None:
     """Rotate and match in turns, which lowers the sum of squares, until the tolerance is met or nothing moves."""
     for _ in range(_ROUNDS):
-        Q = best_rotations(Y @ X[:, s].T, symmetry.is_proper)
-        distance = _largest_angle(Q @ X[:, s], Y)
-        if distance <= tolerance:
-            return Alignment(Q=Q, permutation=s, distance=distance)
-        better = match_columns(Q @ X, Y, symmetry.permutations, radius)
+        found = _alignment(X, Y, best_rotations(Y @ X[:, s].T, symmetry.is_proper), s)
+        if found.distance <= tolerance:
+            return found
+        better = match_columns(found.Q @ X, Y, symmetry.permutations, radius)
         if better is None or np.array_equal(better, s):
             return None
         s = better
     return None
 
 
-def _match_in_place(
-    X: Array, Y: Array, permutations: ColumnPermutations, tolerance: float
-) -> Alignment | None:
-    """Alignment by a permutation alone; the decision is exact."""
-    s = match_columns(X, Y, permutations, 2.0 * np.sin(min(tolerance, np.pi) / 2.0))
-    if s is None:
-        return None
-    return Alignment(Q=np.eye(X.shape[0]), permutation=s, distance=_largest_angle(X[:, s], Y))
-
-
-def _largest_angle(X: Array, Y: Array) -> float:
-    """Largest angle between corresponding columns."""
-    return float(column_angles(X, Y).max())
+def _alignment(X: Array, Y: Array, Q: Array, s: NDArray[np.intp]) -> Alignment:
+    """The element, with the distance that it leaves."""
+    return Alignment(Q=Q, permutation=s, distance=float(column_angles(Q @ X[:, s], Y).max()))

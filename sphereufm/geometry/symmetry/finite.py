@@ -39,28 +39,21 @@ class FiniteGroup:
         pair of both.  Raises InvalidInputError if one is neither, or they generate more than 20,000 elements.
         """
         given = tuple(_element(each, dim, columns) for each in generators)
-        found: dict[bytes, Element] = {}
-        identity = (np.eye(dim), np.arange(columns))
-        waiting = [identity]
-        found[_key(identity)] = identity
+        waiting = [(np.eye(dim), np.arange(columns))]
+        found = {_key(waiting[0]): waiting[0]}
         while waiting:
             Q, s = waiting.pop()
-            for R, t in given:
-                # X -> R (Q X[:, s])[:, t]
-                product = (R @ Q, s[t])
-                key = _key(product)
-                if key not in found:
+            # X -> R (Q X[:, s])[:, t]
+            for product in [(R @ Q, s[t]) for R, t in given]:
+                if (key := _key(product)) not in found:
                     found[key] = product
                     waiting.append(product)
             if len(found) > _MOST:
                 raise InvalidInputError(
                     f"the generators give more than {_MOST} elements; declare fewer of them"
                 )
-        return cls(
-            matrices=np.array([Q for Q, _ in found.values()]),
-            permutations=np.array([s for _, s in found.values()], dtype=np.intp),
-            generators=given,
-        )
+        matrices, permutations = map(np.array, zip(*found.values(), strict=True))
+        return cls(matrices, permutations, given)
 
     @property
     def order(self) -> int:
@@ -79,10 +72,9 @@ class FiniteGroup:
 
 
 def automorphisms(graph: Any) -> list[list[int]]:
-    """Automorphisms of a graph as permutations of its nodes, in the order of ``graph.nodes``; weights add up.
+    """Automorphisms of a networkx graph as permutations of its nodes, in the order of ``graph.nodes``; weights add up.
 
-    ``graph``: or what has ``nodes`` and ``edges(data="weight", default=1.0)`` and ``is_directed()`` like it.  Raises
-    InvalidInputError if there are more than 20,000.
+    Raises InvalidInputError if there are more than 20,000.
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
     A = np.zeros((len(place), len(place)))

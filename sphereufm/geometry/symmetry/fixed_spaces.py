@@ -65,16 +65,15 @@ class FixedPointSpace:
     @cached_property
     def maps(self) -> Array:
         """Linear isometries ``(K, dim, reduced d)``: class ``k``'s column is ``maps[k] @ y`` for its block's ``y``."""
+        p = row = self.common
         maps = np.zeros((self.classes, self.dim, self.spheres.shape[0]))
-        row = self.common
+        maps[:, :p, :p] = np.eye(p)
         for block in self.blocks:
-            a = len(block)
-            vertices = simplex_vertices(a)
-            for vertex, k in zip(vertices.T, block, strict=True):
-                maps[k, : self.common, : self.common] = np.eye(self.common)
-                for q in range(2 if a > 1 else 0):
-                    maps[k, row + q * (a - 1) : row + (q + 1) * (a - 1), self.common + q] = vertex
-            row += 2 * (a - 1)
+            size = len(block) - 1
+            for vertex, k in zip(simplex_vertices(len(block)).T, block, strict=True):
+                for q in range(2 if size else 0):
+                    maps[k, row + q * size : row + (q + 1) * size, p + q] = vertex
+            row += 2 * size
         return maps
 
     @cached_property
@@ -86,15 +85,10 @@ class FixedPointSpace:
 
 def simplex_vertices(count: int) -> Array:
     """Vertices of the regular simplex on the unit sphere, shape ``(count - 1, count)``."""
-    if count == 1:
-        return np.zeros((0, 1))
     # rows of the Helmert matrix: orthonormal and orthogonal to the ones
-    rows = np.zeros((count - 1, count))
-    for i in range(1, count):
-        rows[i - 1, :i] = 1.0
-        rows[i - 1, i] = -i
-        rows[i - 1] /= np.sqrt(i * (i + 1.0))
-    return rows * np.sqrt(count / (count - 1.0))
+    i, j = np.arange(1, count)[:, None], np.arange(count)
+    rows = np.where(j < i, 1.0, np.where(j == i, -i, 0.0)) / np.sqrt(i * (i + 1.0))
+    return rows * np.sqrt(count / max(count - 1.0, 1.0))
 
 
 def block_partitions(members: tuple[int, ...], most: int) -> Iterator[tuple[tuple[int, ...], ...]]:

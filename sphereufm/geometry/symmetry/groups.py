@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.spheres import Array, tangent_norm
 from sphereufm.geometry.symmetry.finite import FiniteGroup, automorphisms
 from sphereufm.tolerances import RANK_TOLERANCE
 
@@ -315,47 +315,35 @@ def orbit_dimension(rank: int, d: int) -> int:
 def vertical_basis(X: Array, rank: int | None = None) -> Array:
     """Orthonormal basis of the tangent space of the O(d) orbit, shape ``(orbit_dimension, d, M)``.
 
-    With ``X = L diag(sigma) R^T`` (rank r) it is spanned by ``(l_a r_b^T sigma_b - l_b r_a^T sigma_a)``,
-    ``a < b <= r``, and ``l_a r_b^T`` for ``a > r``, ``b <= r``: these are already orthogonal, so nothing
-    is decided by a threshold but the rank itself.
+    With ``X = L diag(sigma) R^T`` (rank r) it is spanned by ``l_a r_b^T sigma_b - l_b r_a^T sigma_a``, ``b < a`` and
+    ``b < r``: these are orthogonal, so nothing is decided by a threshold but the rank itself.
     """
-    d, M = X.shape
-    left, sigma, right = np.linalg.svd(X, full_matrices=True)
+    left, sigma, right = np.linalg.svd(X)
     r = numerical_rank(X) if rank is None else rank
-    basis = np.zeros((orbit_dimension(r, d), d, M))
-    row = 0
-    for b in range(r):
-        for a in range(b + 1, d):
-            V = sigma[b] * np.outer(left[:, a], right[b])
-            if a < r:
-                V -= sigma[a] * np.outer(left[:, b], right[a])
-            basis[row] = V / np.linalg.norm(V)
-            row += 1
-    return basis
+    rows = np.zeros_like(X)
+    rows[:r] = sigma[:r, None] * right[:r]
+    b, a = np.triu_indices(r, 1, len(X))
+    V = left.T[a, :, None] * rows[b, None, :] - left.T[b, :, None] * rows[a, None, :]
+    return V / tangent_norm(V)[:, None, None]
 
 
 class OrbitTangent:
-    """The vertical space at one point ``X``, shape ``(d, M)``, made once and used for many tangent vectors.
+    """The vertical space at one point ``X``, shape ``(d, M)``, of any size: no basis of the orbit is formed.
 
-    The skew matrix with ``Omega X`` nearest to ``U`` solves ``Omega Q + Q Omega = U X^T - X U^T`` with ``Q = X
-    X^T``: entry by entry in the eigenbasis of ``Q``.  No basis of the orbit is formed, so ``d`` and ``M`` may
-    be large.
+    The skew matrix with ``Omega X`` nearest to ``U`` solves ``Omega Q + Q Omega = U X^T - X U^T`` with ``Q = X X^T``:
+    entry by entry in the eigenbasis of ``Q``.
     """
 
     def __init__(self, X: Array) -> None:
         left, sigma, right = np.linalg.svd(X, full_matrices=False)
-        if len(sigma) < len(left):
-            left = np.linalg.svd(X, full_matrices=True)[0]
-        self.X = X
-        self.rank = int((sigma > RANK_TOLERANCE * sigma[0]).sum())
-        r = self.rank
-        squares = np.zeros(len(left))
-        squares[:r] = np.square(sigma[:r])
-        self._left = left
-        self._total = squares[:, None] + squares
+        self._left = left if len(sigma) == len(left) else np.linalg.svd(X)[0]
+        sigma = np.where(sigma > RANK_TOLERANCE * sigma[0], sigma, 0.0)
+        self.rank = int(np.count_nonzero(sigma))
         # rows of X in the eigenbasis: sigma_a times the right singular vectors
-        self._rows = np.zeros((len(left), X.shape[1]))
-        self._rows[:r] = sigma[:r, None] * right[:r]
+        self._rows = np.zeros_like(X)
+        self._rows[: len(sigma)] = sigma[:, None] * right
+        squares = np.square(self._rows).sum(axis=1)
+        self._total = squares[:, None] + squares
 
     def vertical(self, U: Array) -> Array:
         """Vertical part of ``U``, shape ``(..., d, M)``."""

@@ -47,13 +47,9 @@ GOLDEN = 0.6180339887498949
 def invariants(X: Array, symmetry: SymmetryGroup) -> Array:
     """Numbers that are equal, to rounding, for all points of one orbit.
 
-    They do not depend on the ambient dimension either: rows of zeros change nothing.  Inequivalent points can
-    share them (as graphs can share their degrees); :func:`~sphereufm.geometry.symmetry.alignment.align` decides.
-
-    ``X``, shape ``(..., d, M)``: points, unit columns.  Result: ``n`` depends on the group only, and grows
-    linearly with ``M``.  Each number changes by at most ``t`` when columns move by angles up to ``t``, shape
-    ``(..., n)``.  Raises InvalidInputError if ``X`` is no finite array with as many columns as the group
-    permutes.
+    ``X``, shape ``(..., d, M)``: points, unit columns; result, shape ``(..., n)``.  Each number changes by at most
+    ``t`` when columns move by angles up to ``t``; rows of zeros change nothing.  Inequivalent points can share them (as
+    graphs can share their degrees); :func:`~sphereufm.geometry.symmetry.alignment.align` decides.
     """
     return np.concatenate(_parts(X, symmetry), axis=-1)
 
@@ -121,31 +117,22 @@ def profiles_of(X: Array, columns: Columns, rotated: bool) -> Array:
     return profiles if rotated else np.concatenate([profiles, _directions(X.shape[-2]) @ X], axis=-2)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns that stand for equal ones of their cells.
+    """Columns that stand for equal ones of their cells."""
 
-    ``first``, ``kind``, ``block`` and ``copies``, shape ``(m,)``: number among all columns, cell kind, block,
-    and how many it stands for; ``label``, shape ``(M,)``: which of them stands for each column.
-    """
-
-    first: NDArray[np.intp]
+    first: NDArray[np.intp]  #: shape ``(m,)``: number among all columns
+    #: ``kind`` and ``block``, shape ``(m,)``: of the cell.
     kind: NDArray[np.intp]
     block: NDArray[np.intp]
-    copies: NDArray[np.intp]
-    label: NDArray[np.intp]
+    copies: NDArray[np.intp]  #: shape ``(m,)``: how many it stands for
+    label: NDArray[np.intp]  #: shape ``(M,)``: which of them stands for each column
 
     @classmethod
     def every(cls, permutations: ColumnPermutations) -> Columns:
         """Each for itself."""
         every = np.arange(permutations.columns)
-        return cls(
-            first=every,
-            kind=permutations.cell_kind,
-            block=permutations.block_of,
-            copies=np.ones_like(every),
-            label=every,
-        )
+        return cls(every, permutations.cell_kind, permutations.block_of, np.ones_like(every), every)
 
     @classmethod
     def distinct(cls, X: Array, permutations: ColumnPermutations) -> Columns:
@@ -159,13 +146,8 @@ class Columns:
         _, first, label, copies = np.unique(
             keys, axis=1, return_index=True, return_inverse=True, return_counts=True
         )
-        return cls(
-            first=first,
-            kind=permutations.cell_kind[first],
-            block=permutations.block_of[first],
-            copies=copies,
-            label=label.ravel(),
-        )
+        kind, block = permutations.cell_kind[first], permutations.block_of[first]
+        return cls(first, kind, block, copies, label.ravel())
 
 
 def on_distinct_columns(

@@ -37,16 +37,10 @@ from sphereufm.geometry.symmetry.placements import Frame, Work, choose_frame
 
 
 def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *, work: int = WORK) -> int:
-    """Count the permutations ``s`` of the group with ``X[:, s] = Q X`` for some ``Q``.
+    """Count the permutations ``s`` of the group with ``X[:, s] = Q X`` for some ``Q`` (the identity without rotations).
 
-    * ``X``, shape ``(d, M)``: a point, unit columns.
-    * ``symmetry``: where it has no rotations, ``Q`` is the identity.
-    * ``tolerance``: largest allowed angle of an alignment, in radians; columns within a tenth of it count as
-      equal.
-    * ``work``: steps that each single search may take.
-
-    Result: exact for the configuration seen at this tolerance.  ``symmetry.permutations.order`` divided by it
-    is the number of orbits of O(d) in the orbit of ``X`` under the permutations.  Raises
+    ``tolerance``: largest allowed angle of an alignment, in radians; columns within a tenth of it count as equal, and
+    for the configuration so seen the count is exact.  ``work``: steps that each single search may take.  Raises
     AlignmentUndecidedError if a search was stopped by its work limit.
     """
     permutations = symmetry.permutations
@@ -58,19 +52,12 @@ def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *
         return kernel
     possible, places = possible_preimages(X, X, symmetry, tolerance)
     frame = choose_frame(X, permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
-    chain = _Chain(
-        X=X,
-        symmetry=symmetry,
-        frame=frame,
-        candidates=tuple(places[possible[f]] for f in frame.columns),
-        labels=labels,
-        tolerance=tolerance,
-        work=work,
-    )
+    candidates = tuple(places[possible[f]] for f in frame.columns)
+    chain = _Chain(X, symmetry, frame, candidates, labels, tolerance, work)
     return kernel * prod(chain.orbit_size(level) for level in reversed(range(len(frame.columns))))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Chain:
     """Stabilisers of the first columns of a frame, from the smallest up.
 

@@ -28,12 +28,7 @@ _ROUNDING = 1e-24
 def match_columns(
     X: Array, Y: Array, permutations: ColumnPermutations, radius: float
 ) -> NDArray[np.intp] | None:
-    """Find ``s`` in the group with ``X[:, s]`` near ``Y``.
-
-    ``X`` and ``Y``, shape ``(d, M)``; ``radius``: largest allowed Euclidean distance of a column to its
-    partner.  Result: the permutation of least sum of squared distances among those within the radius, if
-    there is one, shape ``(M,)``, or None.
-    """
+    """The ``s`` of the group with ``X[:, s]`` nearest to ``Y`` among those that keep every column within the radius."""
     s = np.empty(permutations.columns, dtype=np.intp)
     if all(_match_blocks(X, Y, cells, radius, s) for cells in permutations.kind_cells):
         return s
@@ -76,7 +71,7 @@ def _match_blocks(
         return True
     count = len(cells[0])
     # squared distances (block of Y, column, block of X, column), too large where a pair is out of reach
-    out_of_reach = 8.0 * _column_count(cells)
+    out_of_reach = 8.0 * max(sum(cell.size for cell in cells), 1)
     tables = [_squares(X, Y, cell, radius, out_of_reach) for cell in cells]
     cost = np.zeros((count, count))
     for table in tables:
@@ -89,11 +84,6 @@ def _match_blocks(
             order = assigned(table[b, :, image, :]) if cell.shape[1] > 1 else slice(None)
             s[cell[b]] = cell[image][order]
     return True
-
-
-def _column_count(cells: Sequence[NDArray[np.intp]]) -> int:
-    """Number of columns in the cells, at least one."""
-    return max(sum(cell.size for cell in cells), 1)
 
 
 def _squares(X: Array, Y: Array, cell: NDArray[np.intp], radius: float, out_of_reach: float) -> Array:
@@ -118,10 +108,7 @@ def _block_costs(table: Array, out_of_reach: float, wanted: NDArray[np.bool_]) -
 
 def _squared_distances(Y: Array, X: Array) -> Array:
     """From each column of ``Y`` to each of ``X``, by differences, which near places need."""
-    squares = np.zeros((Y.shape[1], X.shape[1]))
-    for y, x in zip(Y, X, strict=True):
-        squares += np.square(np.subtract.outer(y, x))
-    return squares
+    return sum((np.square(np.subtract.outer(y, x)) for y, x in zip(Y, X, strict=True)), np.zeros(()))
 
 
 def assigned(cost: Array) -> NDArray[np.intp]:

@@ -80,7 +80,6 @@ class Frame:
     coordinates: Array  #: shape ``(k, M)``: of all columns
     marks: Array  #: shape ``(k, 3, M)``: of all columns, after each step
     pivots: Array  #: shape ``(k,)``: distance of each frame column from the span of those before
-    basis: Array  #: shape ``(d, k)``: Gram-Schmidt basis
     slack: Array  #: shape ``(k,)``: allowed difference of each coordinate
     mark_slack: Array  #: shape ``(k, 3)``: allowed difference of each mark
 
@@ -130,11 +129,9 @@ class _Branch:
 def choose_frame(
     Y: Array, permutations: ColumnPermutations, choices: NDArray[np.intp], tolerance: float
 ) -> Frame:
-    """Choose columns that span ``Y``, those with few possible preimages first.
+    """Choose columns that span ``Y``, shape ``(d, M)``, those with few possible preimages (``choices``) first.
 
-    * ``Y``, shape ``(d, M)``.
-    * ``choices``, shape ``(M,)``: number of possible preimages of each column.
-    * ``tolerance``: directions in which no column reaches farther than a few tolerances are left out.
+    Directions in which no column reaches farther than a few tolerances are left out.
     """
     branch = _Branch(Y, permutations.block_of)
     columns: list[int] = []
@@ -154,7 +151,6 @@ def choose_frame(
         coordinates=C,
         marks=np.array(branch.marks),
         pivots=np.array(branch.pivots),
-        basis=np.array(branch.basis).T,
         slack=slack,
         # a Gram entry differs by 2 tolerances, phi of it by twice that; |phi| <= 3/2
         mark_slack=np.stack([first, 4.0 * tolerance + 1.5 * np.pi * first, np.pi * first], axis=1),
@@ -168,15 +164,10 @@ def placements(
     candidates: Sequence[NDArray[np.intp]],
     work: Work,
 ) -> Iterator[Array]:
-    """Generate Gram-Schmidt bases ``(d, k)`` of all possible preimages of a frame in ``X``.
+    """Generate Gram-Schmidt bases ``(d, k)`` of all possible preimages in ``X`` of the other configuration's frame.
 
-    * ``X``, shape ``(d, M)``.
-    * ``frame``: of the other configuration.
-    * ``candidates``, length k: columns of ``X`` to try for each frame column; one for each distinct place is
-      enough.
-    * ``work``: one step is taken for each column that is tried.
-
-    Raises AlignmentUndecidedError when the work limit is reached.
+    ``candidates``, length k: columns of ``X`` to try for each frame column; one for each distinct place is enough.
+    Each column that is tried takes a step of ``work``.
     """
     kind = permutations.cell_kind
     wanted = [_sorted_within(marks, kind) for marks in frame.marks]
@@ -215,9 +206,8 @@ def _fitting(frame: Frame, branch: _Branch, columns: NDArray[np.intp]) -> list[i
     off = np.abs(np.array(branch.rows)[:, columns] - frame.coordinates[:k, j, None])
     # the last mark belongs to a column and its block, not to the place that the column stands for
     marks = np.abs(branch.marks[-1][:2, columns] - frame.marks[k - 1, :2, j, None])
-    fits = (off <= frame.slack[:k, None]).all(axis=0) & (marks <= frame.mark_slack[k - 1, :2, None]).all(
-        axis=0
-    )
+    fits = (off <= frame.slack[:k, None]).all(axis=0)
+    fits &= (marks <= frame.mark_slack[k - 1, :2, None]).all(axis=0)
     return columns[fits].tolist()
 
 

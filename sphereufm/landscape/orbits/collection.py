@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, carriers
+from sphereufm.geometry.symmetry.alignment import carriers
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
+from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found, reduced
 from sphereufm.landscape.orbits.nonisolated import family_of, gather_families

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.alignment import AlignmentUndecidedError, align, carriers, invariants
+from sphereufm.geometry.symmetry.alignment import align, carriers
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
+from sphereufm.geometry.symmetry.invariants import invariants
 from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
+from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.landscape.orbits.found import NO_COST, Found
 from sphereufm.tolerances import CANDIDATE_COST
 
