@@ -110,7 +110,7 @@ def compare(
     if out is not None:
         from sphereufm.plots.comparison import convergence_figure, profiles_figure
         from sphereufm.plots.saving import save_figure
-        from sphereufm.report import comparison_html
+        from sphereufm.report.comparison import comparison_html
 
         comparison.save(out / _FILES[0])
         for name, draw in (("convergence.png", convergence_figure), ("profiles.png", profiles_figure)):

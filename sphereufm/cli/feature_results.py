@@ -165,7 +165,7 @@ def show_files(run: Run, paths: Sequence[str], results: Results, everything: boo
 
     def draw() -> tuple[str, Figure]:
         from sphereufm.plots.features import features_figure
-        from sphereufm.report import features_html
+        from sphereufm.report.features import features_html
 
         first = found[0]
         return features_html(first.path, first.metrics, first.place, data), features_figure(first.metrics)
@@ -198,7 +198,7 @@ def show_trainings(run: Run, paths: Sequence[str], results: Results) -> int:
 
     def draw() -> tuple[str, Figure]:
         from sphereufm.plots.features import trajectory_figure
-        from sphereufm.report import trajectory_html
+        from sphereufm.report.features import trajectory_html
 
         return trajectory_html(trainings, data), trajectory_figure(trainings)
 

@@ -10,7 +10,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sphereufm.landscape.points import CriticalPointKind
 from sphereufm.landscape.report.summary import Entry, kind_name
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each kind
+_Place: TypeAlias = tuple[float, float]
+_Box: TypeAlias = tuple[float, float, float, float]
+
+# colour-blind safe (Okabe and Ito, 2008); dashes tell apart what shares a colour
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#999999")
+DASHES = ("-", "--", ":", "-.")
+# a shape of its own for each kind
 STYLE: Mapping[CriticalPointKind, tuple[str, str]] = MappingProxyType(
     {
         CriticalPointKind.GLOBAL_MINIMUM: ("#009E73", "*"),
@@ -37,6 +43,7 @@ _BETWEEN = ((20.0, (1.0, 2.0, 5.0)), (100.0, (1.0, 3.0)))
 SIZE = (7.2, 5.2)
 _MARGINS = {"left": 0.15, "right": 0.97, "top": 0.92, "bottom": 0.31}
 FONT = 13
+COLUMNS = 3
 _NUMBER_FONT = 10
 # letters of a title in one line, and the part of the height that a further line takes
 _TITLE_LETTERS, _TITLE_LINE = 60, 0.05
@@ -51,13 +58,15 @@ _NEAR = 4
 BELOW = ((0, -14, "center"), (0, -25, "center"))
 
 
-def empty_axes() -> tuple[Figure, Axes]:
-    """A figure of the common size with one pair of axes."""
+def empty_axes(x: str, y: str, grid: bool = False) -> tuple[Figure, Axes]:
+    """A figure of the common size with one pair of axes, and what they show."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE)
     figure.subplots_adjust(**_MARGINS)
-    return figure, bare(figure.add_subplot())
+    axes = bare(figure.add_subplot(), grid)
+    axes.set(xlabel=x, ylabel=y)
+    return figure, axes
 
 
 def constrained(width: float, height: float) -> Figure:
@@ -65,6 +74,15 @@ def constrained(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def panels(figure: Figure, number: int) -> list[Axes]:
+    """So many pairs of axes, three in a row."""
+    columns = max(min(COLUMNS, number), 1)
+    listed = figure.subplots(-(-number // columns), columns, squeeze=False).ravel()
+    for axes in listed[number:]:
+        axes.set_visible(False)
+    return list(listed[:number])
 
 
 def bare(axes: Axes, grid: bool = False) -> Axes:
@@ -114,8 +132,8 @@ def row_marks(rows: Iterable[int], table: str = "", copy: int = 0) -> str:
 
 def scale(axes: Axes, values: Iterable[float], ratio: float = 1e3) -> None:
     """Make the vertical axis logarithmic where all values are positive, and further apart than a ratio."""
-    listed = list(values)
-    if listed and min(listed) > 0.0 and max(listed) > ratio * min(listed):
+    low, high = min(listed := [*values], default=0.0), max(listed, default=0.0)
+    if low > 0.0 and high > ratio * low:
         axes.set_yscale("log")
         plain_ticks(axes.yaxis)
 
@@ -136,11 +154,12 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def whole_numbers(axis: Axis) -> None:
+def whole_numbers(*axes: Axis) -> None:
     """Ticks at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def signed_logarithms(axes: Axes, largest: float) -> None:
@@ -182,10 +201,10 @@ def kind_legend(figure: Figure, entries: Iterable[Entry], families: bool = False
 
 def label_marks(
     axes: Axes,
-    labels: Iterable[tuple[str, tuple[float, float]]],
-    marks: Iterable[tuple[float, float]],
+    labels: Iterable[tuple[str, _Place]],
+    marks: Iterable[_Place],
     places: Sequence[tuple[int, int, str]] = _PLACES,
-    heads: Iterable[tuple[float, float]] = (),
+    heads: Iterable[_Place] = (),
 ) -> None:
     """Write texts beside their marks, off other marks and texts and the axis; leave out what has no room.
 
@@ -216,6 +235,6 @@ def label_marks(
             axes.annotate(text, place, offset, textcoords="offset points", **style)
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _overlap(a: _Box, b: _Box) -> bool:
     """Whether two boxes (left, bottom, right, top) overlap."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -38,14 +38,8 @@ def branch_figure(report: BranchReport) -> Figure:
     for kind, mark in _MARKS.items():
         events = [e for e in report.events if e.kind == kind]
         if events:
-            axes.plot(
-                [e.tau for e in events],
-                [e.cost for e in events],
-                mark,
-                color="k",
-                ms=5,
-                label=EVENT_NAMES[kind],
-            )
+            places = zip(*((e.tau, e.cost) for e in events), strict=True)
+            axes.plot(*places, mark, color="k", ms=5, label=EVENT_NAMES[kind])
     axes.autoscale_view()
     costs = [p.cost for b in report.branches for p in b.points]
     scale(axes, costs, 30.0)

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
-from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, row_marks
+from sphereufm.plots.axes import (
+    COLOURS,
+    COLUMNS,
+    DASHES,
+    FONT,
+    bare,
+    constrained,
+    legend,
+    panels,
+    plain_ticks,
+    row_marks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# colour-blind safe (Okabe and Ito, 2008); dashes tell apart what shares a colour
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES = ("-", "--", ":", "-.")
-_COLUMNS = 3
-
 
 def profiles_figure(comparison: Comparison) -> Figure:
-    """Draw the performance profile (seconds) and the data profile (calls), side by side.
-
-    Result: not attached to any window.  A curve that ends below one: the solver failed on the rest.
-    """
+    """Draw performance profile (seconds) and data profile (calls): a curve that ends below one failed on the rest."""
     figure = constrained(9.6, 4.8)
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_steps(left, comparison, performance_profile(comparison.measurements))
-    left.set(
-        title="performance profile", xlabel="time over the quickest solver's", ylabel="share of tasks solved"
-    )
     _draw_steps(right, comparison, data_profile(comparison.measurements), copy=1)
+    left.set(title="performance profile", xlabel="time over the quickest solver's", ylim=(-0.02, 1.02))
+    left.set_ylabel("share of tasks solved")
     right.set(title="data profile", xlabel="calls of cost, gradient and Hessian")
-    left.set_ylim(-0.02, 1.02)
     legend(figure, where="outside upper center")
     return figure
 
 
 def convergence_figure(comparison: Comparison) -> Figure:
-    """Draw the best relative gradient norm so far against seconds, one panel for each instance.
+    """Draw the best relative gradient norm so far against seconds, from the first start of each instance.
 
-    ``comparison``: made with ``curves=True``; the curves are those of the first start.  Result: not attached
-    to any window.
+    ``comparison``: made with ``curves=True``.
     """
-    rows = -(-len(comparison.instances) // _COLUMNS)
-    columns = min(_COLUMNS, len(comparison.instances))
-    figure = constrained(4.0 * columns, 2.6 * rows + 0.6)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, instance in itertools.zip_longest(panels, comparison.instances):
-        if instance is None:
-            axes.set_visible(False)
-            continue
+    number = len(comparison.instances)
+    figure = constrained(4.0 * min(COLUMNS, number), 2.6 * -(-number // COLUMNS) + 0.6)
+    for axes, instance in zip(panels(figure, number), comparison.instances, strict=True):
         _draw_way_down(axes, comparison, instance)
     figure.supxlabel("seconds", fontsize=FONT)
     figure.supylabel("relative gradient norm", fontsize=FONT)
@@ -66,8 +60,8 @@ def _style(comparison: Comparison, solver: str) -> dict[str, Any]:
     place = comparison.solvers.index(solver)
     return {
         "label": solver,
-        "color": _COLOURS[place % len(_COLOURS)],
-        "linestyle": _DASHES[place // len(_COLOURS) % len(_DASHES)],
+        "color": COLOURS[place % len(COLOURS)],
+        "linestyle": DASHES[place // len(COLOURS) % len(DASHES)],
         "linewidth": 1.5,
     }
 
@@ -89,8 +83,7 @@ def _draw_steps(
             gid=row_marks([comparison.solvers.index(solver)], "solvers-", copy),
             **_style(comparison, solver),
         )
-    axes.set_xscale("log")
-    axes.set_xlim(0.9 * least, end)
+    axes.set(xscale="log", xlim=(0.9 * least, end))
     plain_ticks(axes.xaxis)
     bare(axes, grid=True)
 
@@ -104,9 +97,7 @@ def _draw_way_down(axes: Axes, comparison: Comparison, instance: str) -> None:
         # a zero has no place on a logarithmic axis
         axes.plot(np.maximum(seconds, 1e-6), norms, gid=row_marks([row]), **_style(comparison, m.solver))
     axes.axhline(comparison.rules.tolerance, color="#888888", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_title(instance)
+    axes.set(xscale="log", yscale="log", title=instance)
     plain_ticks(axes.xaxis)
     plain_ticks(axes.yaxis)
     bare(axes, grid=True)

@@ -10,7 +10,7 @@ import numpy as np
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.plots.axes import FONT, SIZE, row_marks
+from sphereufm.plots.axes import COLOURS, FONT, SIZE, row_marks
 from sphereufm.problem import capabilities
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ _WIDTH, _HEIGHT, _TITLE = 2.4, 3.2, 1.22
 _BEHIND = 0.35
 # Columns beyond which a panel is a blot.
 _MOST_POINTS = 200
-# colour-blind safe (Okabe and Ito, 2008)
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#999999")
 # A view from the side and from above, as rows of a rotation matrix: right, up, towards the reader.
 _VIEW = np.array([[0.878, 0.0, 0.479], [0.164, 0.940, -0.300], [-0.450, 0.342, 0.825]])
 
@@ -88,7 +86,7 @@ def _draw(axes: Axes, row: int, X: Array, labels: tuple[Sequence[int], int], cen
         flat = np.array([np.cos(turn), np.zeros_like(turn), np.sin(turn)])
         rings += [(_VIEW @ flat)[:2], (_VIEW @ flat[[1, 0, 2]])[:2]]
     colours = [
-        to_rgba(_COLOURS[label % len(_COLOURS)], 1.0 if near else _BEHIND)
+        to_rgba(COLOURS[label % len(COLOURS)], 1.0 if near else _BEHIND)
         for label, near in zip(classes, front, strict=True)
     ]
     rays = [np.column_stack([np.zeros(2), column]) for column in seen.T[:classifiers]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,31 +45,31 @@ _Merge = tuple[int, float, list[int]]
 def connections_figure(report: LandscapeReport) -> Figure:
     """Draw the descents from saddles as arrows between the rows of a report: cost against Morse index.
 
-    ``report``: with ``connections``.  Result: not attached to any window; the lowest 80 rows, numbered from
-    one.  Every mark stands at its index.  An arrow is as wide as the share of its saddle's descents that took
-    this way.
+    ``report``: with ``connections``; its lowest 80 rows, numbered from one, each at its index.  An arrow is as wide as
+    the share of its saddle's descents that took this way.
     """
-    figure, axes = empty_axes()
-    places = _places(report)
+    figure, axes = empty_axes("Morse index", cost_heading(report.problem))
+    # of a family the least index
+    places = {
+        row: (float(np.min(entry.morse_index)), entry.cost)
+        for row, entry in enumerate(report.critical[:_MOST_ROWS])
+    }
     edges = [] if report.connections is None else report.connections.edges
     total: Counter[int] = Counter()
     for edge in edges:
         total[edge.source] += edge.descents
+    drawn = set()
     for number, edge in enumerate(edges, start=1):
         if edge.source in places and edge.target in places:
             ends = places[edge.source], places[edge.target]
+            drawn.add(ends)
             arrow = _arrow(axes, *ends, edge.descents / total[edge.source])
             arrow.set_gid(row_marks([edge.source, edge.target], "arrow-", number))
     draw_kinds(axes, report.critical, places)
     scale(axes, [cost for _, cost in places.values()])
-    axes.set_ylabel(cost_heading(report.problem))
     whole_numbers(axes.xaxis)
-    axes.set_xlabel("Morse index")
     if len(places) <= _MOST_LEAVES:
         axes.autoscale_view()
-        drawn = {
-            (places[e.source], places[e.target]) for e in edges if e.source in places and e.target in places
-        }
         pixels = [pixel for ends in drawn for pixel in _head(axes, *ends)]
         numbers = ((str(row + 1), place) for row, place in places.items())
         label_marks(axes, numbers, places.values(), heads=pixels)
@@ -87,16 +87,9 @@ def _head(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> l
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], share: float) -> Artist:
     """A descent, the wider the larger its share."""
-    style = {
-        "arrowstyle": "-|>",
-        "color": "#888888",
-        "alpha": 0.3 + 0.6 * share,
-        "linewidth": 0.5 + 1.5 * share,
-        "shrinkA": 3.0,
-        "shrinkB": 4.0,
-        "connectionstyle": f"arc3,rad={_BEND}",
-    }
-    arrow = axes.annotate("", end, start, arrowprops=style).arrow_patch
+    style = {"arrowstyle": "-|>", "color": "#888888", "connectionstyle": f"arc3,rad={_BEND}"}
+    size = {"alpha": 0.3 + 0.6 * share, "linewidth": 0.5 + 1.5 * share, "shrinkA": 3.0, "shrinkB": 4.0}
+    arrow = axes.annotate("", end, start, arrowprops=style | size).arrow_patch
     assert arrow is not None
     return arrow
 
@@ -104,31 +97,28 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
     """Draw the basins of minimisers as a tree: branches meet at the cost of the lowest saddle known to join them.
 
-    ``report``: with ``connections``.  Result: not attached to any window; leaves are rows, numbered from one.
-    A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by any
-    descent.  Where a linear scale would hide a barrier, costs stand at equal steps.
+    ``report``: with ``connections``; leaves are rows, numbered from one.  A meeting bounds the barrier from above,
+    numerically; branches that do not meet were not joined by any descent.  Where a linear scale would hide a barrier,
+    costs stand at equal steps.
     """
-    figure, axes = empty_axes()
+    heading = cost_heading(report.problem).replace("cost", "cost above lowest")
+    figure, axes = empty_axes("minimisers, by their row", heading)
     leaves = report.minimisers[:_MOST_LEAVES]
     lowest = min((report.critical[row].cost for row in leaves), default=0.0)
     costs = {row: report.critical[row].cost - lowest for row in leaves}
-    merges = [
-        (merge.row, merge.cost - lowest, [row for row in merge.basins if row in costs])
-        for merge in report.merges
-    ]
+    merges = [(m.row, m.cost - lowest, [row for row in m.basins if row in costs]) for m in report.merges]
     position = {row: float(place) for place, row in enumerate(_order(leaves, merges))}
     stems, bars = _tree(position, costs, merges)
     levels = sorted({0.0, *costs.values(), *(cost for _, cost, _ in merges)})
     top = 1.08 * levels[-1] or 1.0
-    heading = cost_heading(report.problem).replace("cost", "cost above lowest")
-    height = {level: level for level in levels}
+    height = dict(zip(levels, levels, strict=True))
     if any(high is not None and high - low < _VISIBLE * top for _, _, low, high in stems):
         height = {level: float(step) for step, level in enumerate(levels)}
         top = len(levels) - 0.5
         shown = levels[:: -(-len(levels) // _MOST_TICKS)]
         axes.set_yticks([height[level] for level in shown], _told_apart(shown))
         figure.subplots_adjust(left=0.17)
-        heading += ", in equal steps"
+        axes.set_ylabel(f"{heading}, in equal steps")
     line: dict[str, Any] = {"color": _INK, "linewidth": 1.3}
     for copy, (row, x, low, high) in enumerate(stems, start=1):
         end = top if high is None else height[high]
@@ -137,22 +127,12 @@ def disconnectivity_figure(report: LandscapeReport) -> Figure:
         axes.plot(ends, [height[cost]] * 2, gid=row_marks([row]), **line)
     feet = {row: (position[row], height[cost]) for row, cost in costs.items()}
     draw_kinds(axes, report.critical, feet)
-    axes.set_ylabel(heading)
     axes.margins(0.08, 0.12)
     axes.set_xticks([])
-    axes.set_xlabel("minimisers, by their row")
     axes.autoscale_view()
     label_marks(axes, ((str(row + 1), foot) for row, foot in feet.items()), feet.values(), BELOW)
     kind_legend(figure, (report.critical[row] for row in leaves))
     return figure
-
-
-def _places(report: LandscapeReport) -> dict[int, tuple[float, float]]:
-    """Morse index and cost of the lowest rows; of a family the least index."""
-    return {
-        row: (float(np.min(entry.morse_index)), entry.cost)
-        for row, entry in enumerate(report.critical[:_MOST_ROWS])
-    }
 
 
 def _tree(
@@ -179,20 +159,13 @@ def _told_apart(levels: Sequence[float]) -> list[str]:
         texts = [f"{level:.{max(digits, len(str(int(level))))}g}" for level in levels]
         if len(set(texts)) == len(texts):
             break
-    return [text if text != before else "" for before, text in itertools.pairwise(["", *texts])]
+    return [text if text != before else "" for before, text in pairwise(["", *texts])]
 
 
-def _order(leaves: tuple[int, ...], merges: Sequence[_Merge]) -> list[int]:
+def _order(leaves: Iterable[int], merges: Sequence[_Merge]) -> list[int]:
     """Leaves such that no branches cross: those that meet first stand together."""
     groups = {row: [row] for row in leaves}
     for *_, basins in merges:
-        parts: list[list[int]] = []
-        for row in basins:
-            if groups[row] not in parts:
-                parts.append(groups[row])
-        whole = [row for part in parts for row in part]
+        whole = list(dict.fromkeys(chain.from_iterable(groups[row] for row in basins)))
         groups |= dict.fromkeys(whole, whole)
-    order: list[int] = []
-    for row in leaves:
-        order += [other for other in groups[row] if other not in order]
-    return order
+    return list(dict.fromkeys(chain.from_iterable(groups[row] for row in leaves)))

@@ -12,7 +12,6 @@ from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.plots.axes import (
     STYLE,
-    bare,
     draw_kinds,
     empty_axes,
     kind_legend,
@@ -25,7 +24,6 @@ from sphereufm.plots.axes import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_SPECTRA = 60
@@ -54,24 +52,21 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     >>> landscape_figure(report).axes[0].get_xlabel()
     'Morse index'
     """
-    figure, axes = empty_axes()
     summary = summarise(report)
+    figure, axes = empty_axes("Morse index", summary.cost_heading, grid=True)
+    points, families = {}, []
     for row, entry in enumerate(report.critical):
-        if isinstance(entry, CriticalFamily):
-            _draw_family(axes, row, entry)
-    points = {
-        row: (float(entry.morse_index), entry.cost)
-        for row, entry in enumerate(report.critical)
-        if isinstance(entry, CriticalPoint)
-    }
+        if isinstance(entry, CriticalPoint):
+            points[row] = (float(entry.morse_index), entry.cost)
+            continue
+        families.append(entry)
+        low, high = entry.morse_index
+        bar: dict[str, Any] = {"lw": 6, "alpha": 0.4, "color": STYLE[entry.kind][0], "gid": row_marks([row])}
+        axes.plot([low - _BEYOND, high + _BEYOND], [entry.cost] * 2, **bar)
     draw_kinds(axes, report.critical, points)
     scale(axes, [entry.cost for entry in report.critical])
-    axes.set_ylabel(summary.cost_heading)
     whole_numbers(axes.xaxis)
-    axes.set_xlabel("Morse index")
-    bare(axes, grid=True)
     title(axes, f"{summary.title}: {summary.verdict}")
-    families = [entry for entry in report.critical if isinstance(entry, CriticalFamily)]
     kind_legend(figure, report.critical, bool(families))
     axes.autoscale_view()
     label_marks(axes, ((e.name, (e.morse_index[0], e.cost)) for e in families), points.values())
@@ -79,11 +74,11 @@ def landscape_figure(report: LandscapeReport) -> Figure:
 
 
 def spectra_figure(report: LandscapeReport) -> Figure:
-    """Draw the Hessian eigenvalues of the lowest orbits, one column for each; large marks are multiple.
+    """Draw the Hessian eigenvalues of the lowest 60 orbits, one column for each; large marks are multiple.
 
-    Result: not attached to any window; at most 60 orbits.  Of a family every exhibited member is drawn.
+    Of a family every exhibited member is drawn.
     """
-    figure, axes = empty_axes()
+    figure, axes = empty_axes("row of the table (by cost)", "Hessian eigenvalue")
     shown = report.critical[:_MOST_SPECTRA]
     marks = [
         (row, value, min(_LEAST_MARK * copies, _LARGEST_MARK), STYLE[entry.kind][0])
@@ -100,8 +95,6 @@ def spectra_figure(report: LandscapeReport) -> Figure:
     if largest > 0.0:
         signed_logarithms(axes, largest)
     axes.set_xlim(0.1, max(len(shown), 1) + 0.9)
-    axes.set_xlabel("row of the table (by cost)")
-    axes.set_ylabel("Hessian eigenvalue")
     whole_numbers(axes.xaxis)
     kind_legend(figure, shown)
     return figure
@@ -116,10 +109,3 @@ def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:
         for value in point.spectrum.normal_eigenvalues if point.spectrum.normal_copies else ():
             counts[float(f"{value:.10g}")] += point.spectrum.normal_copies
     return counts
-
-
-def _draw_family(axes: Axes, row: int, family: CriticalFamily) -> None:
-    """A bar from the least to the largest index."""
-    low, high = family.morse_index
-    style: dict[str, Any] = {"lw": 6, "alpha": 0.4, "color": STYLE[family.kind][0], "gid": row_marks([row])}
-    axes.plot([low - _BEYOND, high + _BEYOND], [family.cost] * 2, **style)

@@ -7,18 +7,7 @@ In: reports, sweeps, comparisons, metrics.  Out: the page as text.
 Calls ``plots`` and the rooms that it shows; notebooks and the command line call it.
 """
 
-from sphereufm.report.comparison import comparison_html
-from sphereufm.report.features import features_html, trajectory_html
 from sphereufm.report.landscape import landscape_html, save_html
 from sphereufm.report.page import read_data
-from sphereufm.report.sweep import sweep_html
 
-__all__ = [
-    "comparison_html",
-    "features_html",
-    "landscape_html",
-    "read_data",
-    "save_html",
-    "sweep_html",
-    "trajectory_html",
-]
+__all__ = ["landscape_html", "read_data", "save_html"]

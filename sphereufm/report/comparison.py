@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sphereufm.notebook import counted
+from sphereufm.plots.comparison import convergence_figure, profiles_figure
 from sphereufm.report.page import figure_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
@@ -36,25 +37,23 @@ _RUNS = {
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """Return the comparison as an HTML page.
-
-    ``comparison``: with at least one measurement.
-    """
-    from sphereufm.plots.comparison import convergence_figure, profiles_figure
-
+    """Return the comparison, with at least one measurement, as an HTML page."""
     figures = figure_html(partial(profiles_figure, comparison), "profiles", _PROFILES)
     if any(m.curve for m in comparison.measurements):
         figures += figure_html(partial(convergence_figure, comparison), "descent", _WAY_DOWN)
-    runs: list[list[Cell]] = [[_shown(getattr(m, key)) for key in _RUNS] for m in comparison.measurements]
+    truth: dict[Cell, str] = {True: "yes", False: "no"}
+    runs: list[list[Cell]] = [
+        [truth[value] if isinstance(value := getattr(m, key), bool) else value for key in _RUNS]
+        for m in comparison.measurements
+    ]
+    solvers = table_html("solvers", comparison.headings, comparison.rows(), marks="solvers-")
     instances = counted(len(comparison.instances), "instance")
     return page_html(
         title=f"Comparison of {counted(len(comparison.solvers), 'solver')} on {instances}",
         verdict=_verdict(comparison),
         facts=list(_facts(comparison)),
         body=figures
-        + section_html(
-            "Solvers", table_html("solvers", comparison.headings, comparison.rows(), marks="solvers-")
-        )
+        + section_html("Solvers", solvers)
         + section_html("Runs", table_html("runs", list(_RUNS.values()), runs, _FILTERS, marks="")),
         data=comparison.to_json(),
         scripts=("table.js", "filters.js", "marks.js"),
@@ -64,13 +63,12 @@ def comparison_html(comparison: Comparison) -> str:
 def _verdict(comparison: Comparison) -> str:
     """Who reached the tolerance how often: one sentence."""
     counts = []
+    what = f"a relative gradient norm of {comparison.rules.tolerance:g}"
     for solver in comparison.solvers:
-        runs = [m for m in comparison.measurements if m.solver == solver]
-        counts.append(f"{solver} reached it in {sum(m.reached for m in runs)} of {counted(len(runs), 'run')}")
-    first = counts[0].replace(
-        "reached it", f"reached a relative gradient norm of {comparison.rules.tolerance:g}", 1
-    )
-    return "; ".join([first, *counts[1:]]) + "."
+        reached = [m.reached for m in comparison.measurements if m.solver == solver]
+        counts.append(f"{solver} reached {what} in {sum(reached)} of {counted(len(reached), 'run')}")
+        what = "it"
+    return "; ".join(counts) + "."
 
 
 def _facts(comparison: Comparison) -> Iterator[str]:
@@ -86,8 +84,3 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         yield "BLAS was not held to one thread: threadpoolctl is not installed"
     if not comparison.complete:
         yield "interrupted: runs that are not listed were not made"
-
-
-def _shown(value: Cell) -> Cell:
-    """Truth values in words."""
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

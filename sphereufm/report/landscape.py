@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from sphereufm.files import write_text
 from sphereufm.landscape.report.summary import summarise
+from sphereufm.plots.configurations import configurations_figure, drawable_rows
+from sphereufm.plots.connections import connections_figure, disconnectivity_figure
+from sphereufm.plots.landscape import landscape_figure, spectra_figure
+from sphereufm.plots.searched import boxes_left_figure, coverage_figure
 from sphereufm.report.page import Opener, figure_html, list_html, page_html, section_html, table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sphereufm.landscape.report.landscape_report import LandscapeReport
-    from sphereufm.landscape.report.summary import Summary
     from sphereufm.report.page import Cell
 
 _FINGERPRINT = (
@@ -49,24 +52,31 @@ _BOXES_LEFT = (
 _TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
 _HINT = '<p class="hint">Sort by a heading; open a row by its number, or by a mark in a figure.</p>'
 _FILTERS = ("rank", "Morse index", "kind", "status")
-_SCRIPTS = ("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js")
 
 
 def landscape_html(report: LandscapeReport, *, figures: bool = True) -> str:
     """Return the report as one HTML page, with or without figures (which take most of the time)."""
-    data, summary = report.to_json(), summarise(report)
+    summary = summarise(report)
+    rows: list[list[Cell]] = [[Opener(index), *row.values()] for index, row in enumerate(summary.rows)]
+    strata = [table_html("strata", ("stratum", "searches"), summary.strata, marks="strata-")]
+    searched = "".join([*(strata if summary.strata else []), list_html(summary.notes)])
+    pictures = "".join(
+        figure_html(partial(draw, report), f"figure{number}", caption, wide=False)
+        for number, (draw, caption) in enumerate(_pictures(report) if figures else ())
+    )
     return page_html(
         title=f"Landscape: {summary.title}",
         verdict=summary.verdict_line,
         tone=_TONES.get(summary.verdict, ""),
         link=None if summary.row is None else (f"row {summary.row + 1}", f"#row-{summary.row + 1}"),
-        body=section_html("Critical orbits and families", _table(summary))
-        + section_html(
-            "What was searched, and what the list claims", _strata(summary) + list_html(summary.notes)
+        body=section_html(
+            "Critical orbits and families",
+            _HINT + table_html("rows", summary.headings, rows, _FILTERS, marks=""),
         )
-        + (section_html("Figures", f'<div class="figures">{_figures(report)}</div>') if figures else ""),
-        data=data,
-        scripts=_SCRIPTS,
+        + section_html("What was searched, and what the list claims", searched)
+        + (section_html("Figures", f'<div class="figures">{pictures}</div>') if figures else ""),
+        data=report.to_json(),
+        scripts=("table.js", "filters.js", "configuration.js", "landscape.js", "marks.js"),
     )
 
 
@@ -75,22 +85,8 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
     write_text(path, landscape_html(report))
 
 
-def _figures(report: LandscapeReport) -> str:
-    """The pictures of the whole landscape."""
-    return "".join(
-        figure_html(partial(draw, report), f"figure{number}", caption, wide=False)
-        for number, (draw, caption) in enumerate(_pictures(report))
-    )
-
-
 def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeReport], Figure], str]]:
     """What is drawn, each with what it shows and does not claim."""
-    from sphereufm.plots.boxes_left import boxes_left_figure
-    from sphereufm.plots.configurations import configurations_figure, drawable_rows
-    from sphereufm.plots.connections import connections_figure, disconnectivity_figure
-    from sphereufm.plots.coverage import coverage_figure
-    from sphereufm.plots.landscape import landscape_figure, spectra_figure
-
     yield landscape_figure, _FINGERPRINT
     if any(entry.min_eigenvalue is not None for entry in report.critical):
         yield spectra_figure, _SPECTRA
@@ -104,18 +100,3 @@ def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeRepo
         yield coverage_figure, _COVERAGE
     if report.completeness is not None and report.completeness.left:
         yield boxes_left_figure, _BOXES_LEFT
-
-
-def _strata(summary: Summary) -> str:
-    """One row for each stratum that was searched."""
-    return (
-        table_html("strata", ("stratum", "searches"), summary.strata, marks="strata-")
-        if summary.strata
-        else ""
-    )
-
-
-def _table(summary: Summary) -> str:
-    """One row for each entry of the report."""
-    rows: list[list[Cell]] = [[Opener(index), *row.values()] for index, row in enumerate(summary.rows)]
-    return _HINT + table_html("rows", summary.headings, rows, _FILTERS, marks="")

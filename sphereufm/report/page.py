@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.notebook import shown
+from sphereufm.plots.saving import page_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,11 +66,15 @@ def page_html(
     """
     from sphereufm.version import __version__
 
+    sentence = escape(verdict)
+    if link is not None:
+        words, address = map(escape, link)
+        sentence = sentence.replace(words, f'<a href="{address}">{words}</a>', 1)
     return Template(_asset("page.html")).substitute(
         title=escape(title),
         style=_asset("page.css"),
         tone=escape(f" {tone}" if tone else ""),
-        verdict=_linked(escape(verdict), link),
+        verdict=sentence,
         facts=list_html(facts),
         body=body,
         version=escape(__version__),
@@ -110,8 +115,6 @@ def figure_html(draw: Callable[[], Figure], name: str, caption: str, *, wide: bo
 
     ``name``: starts every id in it.
     """
-    from sphereufm.plots.saving import page_svg
-
     named = page_svg(draw, name).replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
     opening = '<figure class="wide">' if wide else "<figure>"
     return f"{opening}{named}<figcaption>{escape(caption)}</figcaption></figure>"
@@ -134,26 +137,15 @@ def table_html(
     head = "".join(
         f'<th scope="col"><button type="button">{escape(heading)}</button></th>' for heading in headings
     )
-    body = "\n".join(_row(number, cells, marks) for number, cells in enumerate(rows, start=1))
+    lines = []
+    for number, cells in enumerate(rows, start=1):
+        place = "" if marks is None else f' id="{marks}row-{number}"'
+        lines.append(f"<tr{place}>{''.join(map(_cell, cells))}</tr>")
     chosen = f' data-filters="{escape(",".join(filters))}"' if filters else ""
     return (
         f'<div class="scroll"><table class="sortable" id="{escape(name)}"{chosen}>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+        "<tbody>\n" + "\n".join(lines) + "\n</tbody>\n</table></div>"
     )
-
-
-def _linked(text: str, link: tuple[str, str] | None) -> str:
-    """Escaped text in which the first of some words lead to an address."""
-    if link is None:
-        return text
-    words, address = map(escape, link)
-    return text.replace(words, f'<a href="{address}">{words}</a>', 1)
-
-
-def _row(number: int, cells: Sequence[Cell], marks: str | None) -> str:
-    """A row; one that has marks has a name by its number."""
-    name = "" if marks is None else f' id="{marks}row-{number}"'
-    return f"<tr{name}>" + "".join(map(_cell, cells)) + "</tr>"
 
 
 def _cell(value: Cell) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sphereufm.files import write_text
 from sphereufm.landscape.report.landscape_report import report_from_json
 from sphereufm.notebook import counted
+from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.report.landscape import landscape_html
 from sphereufm.report.page import Link, figure_html, page_html, section_html, table_html
 from sphereufm.sweeps.grid import Cell as GridCell
@@ -20,22 +21,17 @@ from sphereufm.sweeps.grid import Cell as GridCell
 if TYPE_CHECKING:
     from sphereufm.report.page import Cell
 
-_HEADINGS = (
-    "K",
-    "n",
-    "d",
-    "tau",
-    "verdict",
-    "basis",
-    "counterexample",
-    "orbits",
-    "PROVED rows",
-    "least cost",
-    "seconds",
-    "landscape",
-    "cell",
-    "certificates",
-)
+# what the table says of a cell that was computed, and the key of the index where it stands
+_RESULTS = {
+    "verdict": "verdict",
+    "basis": "basis",
+    "counterexample": "counterexample_status",
+    "orbits": "orbits",
+    "PROVED rows": "proved",
+    "least cost": "least_cost",
+    "seconds": "seconds",
+}
+_HEADINGS = ("K", "n", "d", "tau", *_RESULTS, "landscape", "cell", "certificates")
 _FILES = "Each cell has a page of its landscape, the file with its data, and its certificates, for sphereufm check."
 _FILTERS = ("K", "n", "d", "verdict", "counterexample")
 _PAGE = "report.html"
@@ -46,12 +42,7 @@ _DIAGRAM = (
 
 
 def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
-    """Return the report of a sweep as an HTML page, to lie beside its folder ``cells``.
-
-    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-    """
-    from sphereufm.plots.sweeps import phase_diagram_figure
-
+    """Return the report of a sweep, by the index of its cells, as an HTML page to lie beside its folder ``cells``."""
     return page_html(
         title=f"Sweep of {counted(len(index), 'landscape')}",
         verdict=_verdict(index),
@@ -66,8 +57,7 @@ def sweep_html(index: Sequence[Mapping[str, Any]]) -> str:
 def save_cell_pages(index: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """Write the page of every cell's landscape that is not there yet: ``cells/NAME/report.html``, without figures.
 
-    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it; ``folder``: of the sweep.  Raises
-    UnreadableFileError if a cell's file is damaged; OutputError if a page cannot be written.
+    Raises OutputError if a page cannot be written.
     """
     for line in index:
         name = GridCell(**line["cell"]).name
@@ -99,18 +89,8 @@ def _row(line: Mapping[str, Any]) -> list[Cell]:
     place = Link("file", f"cells/{cell.name}.json")
     head: list[Cell] = [cell.classes, cell.per_class, cell.dim, float(Fraction(cell.tau))]
     if line["status"] != "done":
-        return [*head, f"failed: {line['reason']}", *[None] * 7, place, None]
+        return [*head, f"failed: {line['reason']}", *[None] * len(_RESULTS), place, None]
+    page = Link("page", f"cells/{cell.name}/{_PAGE}")
     proofs = Link("folder", f"cells/{cell.name}/certificates/") if line["proved"] else None
-    return [
-        *head,
-        line["verdict"],
-        line["basis"],
-        line["counterexample_status"],
-        sum(line["kinds"].values()),
-        line["proved"],
-        line["least_cost"],
-        line["seconds"],
-        Link("page", f"cells/{cell.name}/{_PAGE}"),
-        place,
-        proofs,
-    ]
+    known = {**line, "orbits": sum(line["kinds"].values())}
+    return [*head, *(known[key] for key in _RESULTS.values()), page, place, proofs]

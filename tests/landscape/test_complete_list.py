@@ -15,7 +15,7 @@ from sphereufm.landscape.complete_list import _sign_changes, completeness_of, is
 from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Status
 from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.landscape.report.summary import summarise
-from sphereufm.plots.boxes_left import boxes_left_figure
+from sphereufm.plots.searched import boxes_left_figure
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
 

@@ -19,9 +19,9 @@ from sphereufm.landscape.report.summary import KIND_NAMES
 from sphereufm.plots.axes import empty_axes, label_marks
 from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
-from sphereufm.plots.coverage import coverage_figure
 from sphereufm.plots.landscape import landscape_figure, spectra_figure
 from sphereufm.plots.saving import page_svg
+from sphereufm.plots.searched import coverage_figure
 from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 
 
@@ -237,7 +237,7 @@ def test_a_title_of_any_length_is_inside_and_off_the_axes(report, sizes, loss):
 
 
 def test_a_number_does_not_lie_on_the_heads_of_arrows_where_there_is_another_place():
-    _, axes = empty_axes()
+    _, axes = empty_axes("", "")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     for place in [(0.2, 0.5), (0.8, 0.5)]:
         x, y = axes.transData.transform(place)

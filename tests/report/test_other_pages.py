@@ -14,14 +14,10 @@ from sphereufm.descents.connect import connect_landscape
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition, position
 from sphereufm.placement.trajectory import Epoch, Training
-from sphereufm.report import (
-    comparison_html,
-    features_html,
-    landscape_html,
-    read_data,
-    sweep_html,
-    trajectory_html,
-)
+from sphereufm.report import landscape_html, read_data
+from sphereufm.report.comparison import comparison_html
+from sphereufm.report.features import features_html, trajectory_html
+from sphereufm.report.sweep import sweep_html
 
 HARMFUL = "<script>alert(1)</script>&"
 
