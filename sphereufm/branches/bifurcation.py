@@ -8,26 +8,22 @@ starts).  The place is found by bisection.  A crossing branch is met at a fixed 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from sphereufm.branches.continuation import BranchPoint, advance, at_tau, frame_at
-from sphereufm.branches.parametric import Parametric
-from sphereufm.geometry.spheres import Array, normalize, project, retract, tangent_norm
+from sphereufm.branches.continuation import BranchPoint, advance, at_tau, corrected, frame_at
+from sphereufm.branches.parametric import Parametric, inner_at
+from sphereufm.geometry.spheres import Array, retract, tangent_norm
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.landscape.orbits.lower import cost_noise
-from sphereufm.problem import capabilities
-from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import FAMILY_COST
 
 _HALVINGS = 24
 _DELTAS = (0.05, 0.15, 0.4)
 _CORRECTIONS = 20
-_TOLERANCE = 1e-11
 _RANDOM_DIRECTIONS = 4
 _SAME_POINT = 1e-4
 
@@ -48,39 +44,41 @@ def crossing_between(
 
     ``problem``: in ``R^d``; ``first`` and ``second``: ``second`` is ``advance(problem, first, step)``.
     """
-    found = []
     turned = first.tangent[1] * second.tangent[1] < 0.0
-    in_span = second.index_in_span - first.index_in_span
-    if turned:
-        state = _bisect(problem, first, step, lambda s: s.tangent[1] * first.tangent[1] > 0.0)
-        found.append(Crossing(kind="fold", state=state, kernel=1))
-    if abs(in_span) - int(turned) > 0:
-        state = _bisect(problem, first, step, lambda s: s.index_in_span == first.index_in_span)
-        found.append(Crossing(kind="bifurcation", state=state, kernel=abs(in_span) - int(turned)))
-    normal = abs(second.index_normal - first.index_normal)
-    if normal:
-        state = _bisect(problem, first, step, lambda s: s.index_normal == first.index_normal)
-        found.append(Crossing(kind="rank", state=state, kernel=normal))
-    return found
+    found = {
+        "fold": (int(turned), lambda s: s.tangent[1] * first.tangent[1] > 0.0),
+        "bifurcation": (
+            abs(second.index_in_span - first.index_in_span) - int(turned),
+            lambda s: s.index_in_span == first.index_in_span,
+        ),
+        "rank": (
+            abs(second.index_normal - first.index_normal),
+            lambda s: s.index_normal == first.index_normal,
+        ),
+    }
+    return [
+        Crossing(kind=kind, state=_bisect(problem, first, step, before), kernel=kernel)
+        for kind, (kernel, before) in found.items()
+        if kernel > 0
+    ]
 
 
 def switch(
     problem: Parametric, crossing: Crossing, rng: np.random.Generator
-) -> Iterator[tuple[Array, float, Array]]:
-    """Yield points ``(X, log_tau, direction)`` of branches that cross, not yet compared with known ones.
+) -> Iterator[tuple[Array, float]]:
+    """Yield points ``(X, log_tau)`` of branches that cross, not yet compared with known ones.
 
-    * ``problem``: in ``R^d``.
-    * ``crossing``: of kind ``"bifurcation"`` or ``"rank"``.
-    * ``rng``: for directions inside a kernel of more than one dimension.
+    ``crossing``: of kind ``"bifurcation"`` or ``"rank"``; ``rng``: for directions inside a kernel of more than one
+    dimension.
     """
-    X, kernel = (
-        _rank_kernel(problem, crossing) if crossing.kind == "rank" else _span_kernel(problem, crossing)
-    )
+    X, kernel = (_rank_kernel if crossing.kind == "rank" else _span_kernel)(problem, crossing)
     for v in _directions(kernel, rng):
         for delta in _DELTAS:
-            found = _displaced(problem.in_dimension(X.shape[0]), X, crossing.state.log_tau, v, delta)
-            if found is not None:
-                yield *found, v
+            near = retract(X, delta * v)
+            found = corrected(problem, near, crossing.state.log_tau, _CORRECTIONS, held=v)
+            exact = None if found is None else at_tau(problem, *found)
+            if found is not None and exact is not None:
+                yield exact, found[1]
                 break
 
 
@@ -88,7 +86,7 @@ def same_orbit(problem: Parametric, X: Array, Y: Array, log_tau: float) -> bool:
     """Whether two critical points at one temperature lie in one orbit."""
     if X.shape != Y.shape:
         return False
-    inner = problem.in_dimension(X.shape[0]).with_tau(math.exp(log_tau))
+    inner = inner_at(problem, X, log_tau)
     here, there = inner.at(X), inner.at(Y)
     costs = float(here.cost), float(there.cost)
     # a cost of one's own may be zero at a critical point
@@ -112,54 +110,30 @@ def _bisect(
 def _span_kernel(problem: Parametric, crossing: Crossing) -> tuple[Array, list[Array]]:
     """Point, and eigenvectors of the horizontal Hessian nearest to its kernel."""
     X = crossing.state.X
-    frame = frame_at(problem.in_dimension(X.shape[0]), X, crossing.state.log_tau)
-    values, vectors = np.linalg.eigh(frame.A)
-    nearest = np.argsort(np.abs(values))[: crossing.kernel]
-    return X, [frame.tangent_vector(vectors[:, i]) for i in nearest]
+    frame = frame_at(problem, X, crossing.state.log_tau)
+    return X, [frame.tangent_vector(eta) for eta in _near_kernel(frame.A, crossing.kernel)]
 
 
 def _rank_kernel(problem: Parametric, crossing: Crossing) -> tuple[Array, list[Array]]:
     """Point with a row of zeros below, and directions that fill that row."""
-    X, r = crossing.state.X, crossing.state.X.shape[0]
-    here = problem.with_tau(crossing.state.tau)
-    S = normal_hessian(capabilities.in_span(here, r), X)
-    off = np.linalg.svd(X, full_matrices=True)[2][r:].T
-    values, vectors = np.linalg.eigh(off.T @ S @ off)
-    nearest = np.argsort(np.abs(values))[: crossing.kernel]
-    padded = np.concatenate([X, np.zeros((1, X.shape[1]))])
-    return padded, [np.concatenate([np.zeros_like(X), (off @ vectors[:, i])[None]]) for i in nearest]
+    X = crossing.state.X
+    S = normal_hessian(inner_at(problem, X, crossing.state.log_tau), X)
+    off = np.linalg.svd(X, full_matrices=True)[2][X.shape[0] :].T
+    rows = [off @ c for c in _near_kernel(off.T @ S @ off, crossing.kernel)]
+    return np.vstack([X, np.zeros(X.shape[1])]), [np.vstack([np.zeros_like(X), row]) for row in rows]
+
+
+def _near_kernel(A: Array, count: int) -> Array:
+    """Eigenvectors, as rows, of the eigenvalues nearest to zero."""
+    values, vectors = np.linalg.eigh(A)
+    return np.asarray(vectors[:, np.argsort(np.abs(values))[:count]].T)
 
 
 def _directions(kernel: list[Array], rng: np.random.Generator) -> Iterator[Array]:
     """Unit directions in the kernel: its basis, both ways, and random mixtures of it."""
-    for v in kernel:
+    mixed = rng.standard_normal((_RANDOM_DIRECTIONS * (len(kernel) - 1), len(kernel)))
+    for v in [
+        *(sign * v for v in kernel for sign in (1.0, -1.0)),
+        *np.tensordot(mixed, np.array(kernel), axes=1),
+    ]:
         yield v / tangent_norm(v)
-        yield -v / tangent_norm(v)
-    for _ in range(_RANDOM_DIRECTIONS * (len(kernel) - 1)):
-        v = np.tensordot(rng.standard_normal(len(kernel)), np.array(kernel), axes=1)
-        yield v / tangent_norm(v)
-
-
-def _displaced(
-    problem: Parametric, X: Array, log_tau: float, v: Array, delta: float
-) -> tuple[Array, float] | None:
-    """A critical point near ``X + delta v``, its displacement along ``v`` held; ``log_tau`` is free."""
-    Y, here = retract(X, delta * v), problem.with_tau(math.exp(log_tau))
-    for _ in range(_CORRECTIONS):
-        if here.symmetry.orthogonal and np.linalg.svd(Y, compute_uv=False)[-1] < 1e-6:
-            return None
-        frame = frame_at(problem, Y, log_tau)
-        held = frame.coordinates(project(Y, v))
-        system = np.block([[frame.A, frame.b[:, None]], [held[None, :], np.zeros((1, 1))]])
-        change = -np.linalg.lstsq(system, np.append(frame.residual, 0.0), rcond=None)[0]
-        length = float(np.abs(change).max())
-        change *= min(1.0, 0.5 / max(length, 1e-300))
-        Y = normalize(Y + frame.tangent_vector(change[:-1]))
-        log_tau += float(change[-1])
-        if not np.isfinite(Y).all():
-            return None
-        point = problem.with_tau(math.exp(log_tau)).at(Y)
-        if float(relative_gradient_norm(point)) <= _TOLERANCE:
-            exact = at_tau(problem, Y, log_tau)
-            return None if exact is None else (exact, log_tau)
-    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sphereufm.branches.continuation import BranchPoint
@@ -118,13 +118,7 @@ class BranchReport:
         return ("branch", "from", "rank", self.parameter, "cost", "Morse index", "ends")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write :meth:`to_json` to a temporary name beside ``path``, then rename it.
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
+        """Write :meth:`to_json` aside and rename it; raises OutputError if the file cannot be written."""
         write_json(path, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
@@ -139,30 +133,23 @@ class BranchReport:
             "tau_from": self.tau_from,
             "tau_to": self.tau_to,
             "complete": self.complete,
-            "branches": [_branch_json(branch) for branch in self.branches],
-            "events": [
+            "branches": [
                 {
-                    "kind": e.kind,
-                    "tau": e.tau,
-                    "cost": e.cost,
-                    "branch": e.branch,
-                    "kernel": e.kernel,
-                    "meets": list(e.meets),
+                    "number": branch.number,
+                    "parent": branch.parent,
+                    "rank": branch.rank,
+                    "ends": list(branch.ends),
+                    "points": [
+                        {
+                            "tau": p.tau,
+                            "cost": p.cost,
+                            "morse_index": p.spectrum.morse_index,
+                            "X": p.X.tolist(),
+                        }
+                        for p in branch.points
+                    ],
                 }
-                for e in self.events
+                for branch in self.branches
             ],
+            "events": [{**asdict(event), "meets": list(event.meets)} for event in self.events],
         }
-
-
-def _branch_json(branch: Branch) -> dict[str, Any]:
-    """One branch as JSON data."""
-    return {
-        "number": branch.number,
-        "parent": branch.parent,
-        "rank": branch.rank,
-        "ends": list(branch.ends),
-        "points": [
-            {"tau": p.tau, "cost": p.cost, "morse_index": p.spectrum.morse_index, "X": p.X.tolist()}
-            for p in branch.points
-        ],
-    }

@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from sphereufm.branches.bifurcation import Crossing, crossing_between, same_orbit, switch
-from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, family_met, start_state
+from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, start_state
 from sphereufm.branches.parametric import OwnFamily, Parametric
 from sphereufm.branches.report import Branch, BranchEvent, BranchReport
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.search.effort import Effort
+from sphereufm.problem import capabilities
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 
@@ -31,6 +33,8 @@ _SHORTEST_STEP = 1e-7
 _GROWTH = 1.5
 _MOST_POINTS = 2000
 _SAME_TAU = 1e-4
+# the least singular value over the largest below which a branch meets one of lower rank
+_FLAT = 1e-3
 _CLOSED = "returns to itself modulo symmetry"
 # three points in a row whose linearisation is this close to singular are no crossing: see "quasi-collapsed" points
 _IRREGULAR = 1e-6
@@ -100,17 +104,16 @@ def trace_branches(
     if low == high:
         raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")
     effort = Effort.named(effort)
-    generator = as_generator(rng)
     if not callable(problem) and not hasattr(problem, "with_tau"):
         raise InvalidInputError(
             f"problem={str(problem)[:60]} has no parameter; give a UFMProblem, or a function that makes the problem of "
             "a value"
         )
-    family: Parametric = OwnFamily(problem) if callable(problem) else problem
+    family: Parametric = OwnFamily.of(problem) if callable(problem) else problem
     shown = family.with_tau(float(tau_from)) if callable(problem) else problem
     if not shown.spheres.is_oblique:
         raise InvalidInputError(f"dims={shown.spheres.dims} must be equal for branches")
-    diagram = _Diagram(family, (math.log(low), math.log(high)), generator, most_branches)
+    diagram = _Diagram(family, (math.log(low), math.log(high)), as_generator(rng), most_branches)
     interrupted = False
     try:
         diagram.seed(tau_from, effort)
@@ -120,16 +123,14 @@ def trace_branches(
             done = len(diagram.branches)
             progress("branches", done, done + len(diagram.waiting))
     except KeyboardInterrupt:
-        diagram.complete, interrupted = False, True
+        interrupted = True
     return BranchReport(
         problem=shown,
         tau_from=float(tau_from),
         tau_to=float(tau_to),
         branches=tuple(diagram.branches),
-        events=_distinct(
-            diagram.events, max((abs(p.cost) for b in diagram.branches for p in b.points), default=0.0)
-        ),
-        complete=diagram.complete,
+        events=diagram.distinct_events(),
+        complete=diagram.complete and not interrupted,
         interrupted=interrupted,
         parameter=parameter,
     )
@@ -137,7 +138,7 @@ def trace_branches(
 
 @dataclass(eq=False)
 class _Diagram:
-    """Branches while they are found; ``waiting`` holds ``(X, log_tau, parent, event's place)``."""
+    """Branches while they are found; ``waiting`` holds ``(X, log_tau, parent)``."""
 
     problem: Parametric
     span: tuple[float, float]
@@ -155,9 +156,8 @@ class _Diagram:
         report = verify_landscape(self.problem.with_tau(tau), effort=effort, rng=self.rng)
         if not report.complete:  # the search took the interruption for itself
             raise KeyboardInterrupt
-        for entry in report.critical:
-            if not isinstance(entry, CriticalFamily):
-                self.waiting.append((entry.X, math.log(tau), None))
+        isolated = (entry for entry in report.critical if not isinstance(entry, CriticalFamily))
+        self.waiting += [(entry.X, math.log(tau), None) for entry in isolated]
 
     def follow_next(self) -> None:
         """Follow one waiting branch both ways, unless it is known already."""
@@ -168,23 +168,15 @@ class _Diagram:
             self.complete = False
             self.waiting.clear()
             return
-        number = len(self.branches)
-        halves: list[list[BranchPoint]] = []
-        ends: list[str] = []
-        crossings: list[Crossing] = []
-        for forwards in (True, False):
-            if ends and ends[0] == _CLOSED:
-                break
-            points, end, met = self._half(start_state(self.problem, X, log_tau, forwards))
-            halves.append(points)
-            ends.append(end)
-            crossings += met
-        way = halves[0] if len(halves) == 1 else [*reversed(halves[1]), *halves[0][1:]]
-        if len(way) < 2:
+        points, end, crossings = self._half(start_state(self.problem, X, log_tau, forwards=True))
+        ends = (end, end)
+        if end != _CLOSED:
+            back, begin, more = self._half(start_state(self.problem, X, log_tau, forwards=False))
+            points, ends, crossings = [*reversed(back), *points[1:]], (begin, end), crossings + more
+        if len(points) < 2:
             return
-        self.branches.append(
-            Branch(number=number, parent=parent, points=tuple(way), ends=(ends[-1], ends[0]))
-        )
+        number = len(self.branches)
+        self.branches.append(Branch(number=number, parent=parent, points=tuple(points), ends=ends))
         for crossing in crossings:
             self._record(number, crossing)
 
@@ -193,7 +185,7 @@ class _Diagram:
         for branch in self.branches:
             if branch.rank != X.shape[0]:
                 continue
-            for before, after in zip(branch.points, branch.points[1:], strict=False):
+            for before, after in pairwise(branch.points):
                 low, high = sorted((before.log_tau, after.log_tau))
                 if low - 1e-9 <= log_tau <= high + 1e-9:
                     ways = (along(self.problem, point, log_tau) for point in (before, after))
@@ -252,34 +244,36 @@ class _Diagram:
 
     def _end(self, state: BranchPoint) -> str | None:
         """Why a branch is not followed beyond a state, None where it is."""
-        family = family_met(self.problem, state)
-        if family is not None:
+        if (family := self._family(state)) is not None:
             return f"meets the family {family}"
-        if state.is_flat() and self.problem.with_tau(state.tau).symmetry.orthogonal:
+        values = np.linalg.svd(state.X, compute_uv=False)
+        if values[-1] < _FLAT * values[0] and self.problem.with_tau(state.tau).symmetry.orthogonal:
             return "meets a branch of lower rank"
         sigma = state.tangent[1]
         outside = state.log_tau >= self.span[1] if sigma > 0.0 else state.log_tau <= self.span[0]
         return "the range ends" if outside else None
 
+    def _family(self, state: BranchPoint) -> str | None:
+        """Name of the family that a branch has run into, None where it is still an isolated orbit."""
+        return capabilities.family_name(self.problem.with_tau(state.tau), state.X, state.cost)
+
     def _record(self, number: int, crossing: Crossing) -> None:
         """Note a crossing, and put the branches that cross on the waiting list."""
-        meets: list[int] = []
-        if crossing.kind != "fold":
-            for X, log_tau, _ in switch(self.problem, crossing, self.rng):
-                if not self.span[0] <= log_tau <= self.span[1]:
-                    continue
-                there = self.known(X, log_tau)
-                if there == number:
-                    continue
-                if there is None:
-                    self.waiting.insert(0, (X, log_tau, number))
-                    self.follow_next()
-                    there = self.known(X, log_tau)
-                if there is not None and there not in meets:
-                    meets.append(there)
+        meets: dict[int, None] = {}
         state = crossing.state
+        crossed = () if crossing.kind == "fold" else switch(self.problem, crossing, self.rng)
+        for X, log_tau in crossed:
+            if not self.span[0] <= log_tau <= self.span[1]:
+                continue
+            there = self.known(X, log_tau)
+            if there is None:
+                self.waiting.insert(0, (X, log_tau, number))
+                self.follow_next()
+                there = self.known(X, log_tau)
+            if there is not None and there != number:
+                meets[there] = None
         # where a branch is born on a family it turns, modulo symmetry, and is no fold
-        born = crossing.kind == "fold" and family_met(self.problem, state) is not None
+        born = crossing.kind == "fold" and self._family(state) is not None
         self.events.append(
             BranchEvent(
                 kind="family" if born else crossing.kind,
@@ -291,26 +285,26 @@ class _Diagram:
             )
         )
 
+    def distinct_events(self) -> tuple[BranchEvent, ...]:
+        """Events by ``tau``, each once; a branch that leaves a bifurcation both ways has no fold of its own there."""
+        # a cost may be zero at an event
+        unit = max((abs(p.cost) for b in self.branches for p in b.points), default=0.0)
 
-def _distinct(events: list[BranchEvent], unit: float) -> tuple[BranchEvent, ...]:
-    """Events by ``tau``, each once; a branch that leaves a bifurcation both ways turns there: no fold of its own.
+        def same(a: BranchEvent, b: BranchEvent) -> bool:
+            near = _SAME_TAU * max(abs(a.cost), _SAME_TAU * unit)
+            place = abs(a.tau - b.tau) <= _SAME_TAU * a.tau and abs(a.cost - b.cost) <= near
+            one = (
+                a.branch in (*b.meets, b.branch)
+                if a.kind == "fold"
+                else (a.branch, a.kind) == (b.branch, b.kind)
+            )
+            return place and one
 
-    ``unit`` is the largest cost of the diagram: a cost may be zero at an event.
-    """
-
-    def same(a: BranchEvent, b: BranchEvent) -> bool:
-        near = _SAME_TAU * max(abs(a.cost), _SAME_TAU * unit)
-        return abs(a.tau - b.tau) <= _SAME_TAU * a.tau and abs(a.cost - b.cost) <= near
-
-    kept: list[BranchEvent] = []
-    for event in sorted(events, key=lambda e: (e.kind == "fold", e.tau)):
-        if event.kind == "fold":
-            known = any(same(event, e) and event.branch in (*e.meets, e.branch) for e in kept)
-        else:
-            known = any(same(event, e) and (event.branch, event.kind) == (e.branch, e.kind) for e in kept)
-        if not known:
-            kept.append(event)
-    return tuple(sorted(kept, key=lambda e: e.tau))
+        kept: list[BranchEvent] = []
+        for event in sorted(self.events, key=lambda e: (e.kind == "fold", e.tau)):
+            if not any(same(event, e) for e in kept):
+                kept.append(event)
+        return tuple(sorted(kept, key=lambda e: e.tau))
 
 
 def _turned_back(first: BranchPoint, second: BranchPoint) -> bool:
