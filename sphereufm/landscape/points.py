@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 import numpy as np
 
@@ -191,6 +192,10 @@ class CriticalFamily:
         """Range of the least eigenvalue, None where no member has one."""
         values = [m.min_eigenvalue for m in self.members if m.min_eigenvalue is not None]
         return (min(values), max(values)) if values else None
+
+
+Entry: TypeAlias = CriticalPoint | CriticalFamily
+"""One row of a report."""
 
 
 def embed(X: Array, d: int) -> Array:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sphereufm.landscape.points import CriticalPointKind
-from sphereufm.landscape.report.summary import Entry, kind_name
+from sphereufm.landscape.points import CriticalPointKind, Entry
+from sphereufm.landscape.report.summary import kind_name
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, Status
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
@@ -34,9 +34,12 @@ def problem_from_json(data: Mapping[str, Any]) -> UFMProblem | ExpressionProblem
 
 _ABOUT = ("certificate", "sentence", "reason", "optimality_gap", "gap_method")
 _COUNTS = ("rank", "morse_index", "nullity", "orbit_dimension", "min_eigenvalue")
+_LARGE = ("isotropy_order", "permutation_copies")
+_SPECTRA = ("eigenvalues", "normal_eigenvalues")
+_SPECTRAL_COUNTS = ("normal_copies", "orbit_dimension", "morse_index", "nullity")
 
 
-def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
+def entry_to_json(entry: Entry) -> dict[str, Any]:
     """One row of the report."""
     data: dict[str, Any] = {
         "cost": entry.cost,
@@ -53,18 +56,16 @@ def entry_to_json(entry: CriticalPoint | CriticalFamily) -> dict[str, Any]:
     return {
         **data,
         "claims": list(entry.claims),
-        "isotropy_order": _large_to_json(entry.isotropy_order),
-        "permutation_copies": _large_to_json(entry.permutation_copies),
+        **{name: _large_to_json(getattr(entry, name)) for name in _LARGE},
         # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
         "relative_gradient_norm": norm if math.isfinite(norm) else None,
-        "eigenvalues": entry.spectrum.eigenvalues.tolist(),
-        "normal_eigenvalues": entry.spectrum.normal_eigenvalues.tolist(),
+        **{name: getattr(entry.spectrum, name).tolist() for name in _SPECTRA},
         "normal_copies": entry.spectrum.normal_copies,
         "point": entry.X.tolist(),
     }
 
 
-def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
+def entry_from_json(data: Mapping[str, Any]) -> Entry:
     """Inverse of :func:`entry_to_json`."""
     common: dict[str, Any] = {
         "cost": float(data["cost"]),
@@ -76,28 +77,21 @@ def entry_from_json(data: Mapping[str, Any]) -> CriticalPoint | CriticalFamily:
     if data["family"] is not None:
         members = tuple(m for m in map(entry_from_json, data["members"]) if isinstance(m, CriticalPoint))
         return CriticalFamily(name=data["family"], members=members, **common)
-    spectrum = HessianSpectrum(
-        eigenvalues=np.array(data["eigenvalues"], dtype=np.float64),
-        normal_eigenvalues=np.array(data["normal_eigenvalues"], dtype=np.float64),
-        normal_copies=int(data["normal_copies"]),
-        orbit_dimension=int(data["orbit_dimension"]),
-        morse_index=int(data["morse_index"]),
-        nullity=int(data["nullity"]),
-    )
+    spectral: dict[str, Any] = {name: np.array(data[name], dtype=np.float64) for name in _SPECTRA}
+    spectral |= {name: int(data[name]) for name in _SPECTRAL_COUNTS}
     X = np.array(data["point"], dtype=np.float64)
     if X.ndim != 2 or not math.isfinite(float(np.abs(X).max())):
         raise ValueError("a point is no finite matrix")
+    norm = data["relative_gradient_norm"]
+    large: dict[str, Any] = {name: int(data[name]) for name in _LARGE if data.get(name) is not None}
     return CriticalPoint(
         X=X,
         rank=int(data["rank"]),
-        spectrum=spectrum,
-        relative_gradient_norm=math.inf
-        if data["relative_gradient_norm"] is None
-        else float(data["relative_gradient_norm"]),
+        spectrum=HessianSpectrum(**spectral),
+        relative_gradient_norm=math.inf if norm is None else float(norm),
         claims=tuple(data.get("claims", ())),
-        isotropy_order=_large_from_json(data.get("isotropy_order")),
-        permutation_copies=_large_from_json(data.get("permutation_copies")),
         **common,
+        **large,
     )
 
 
@@ -134,8 +128,3 @@ def _large_to_json(number: int | None) -> int | str | None:
     if number is None or number < 2**53:
         return number
     return str(number) if number < 10**4000 else None
-
-
-def _large_from_json(data: int | str | None) -> int | None:
-    """Inverse of :func:`_large_to_json`."""
-    return None if data is None else int(data)

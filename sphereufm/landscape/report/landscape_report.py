@@ -9,15 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import write_json
-from sphereufm.landscape.points import (
-    CriticalFamily,
-    CriticalPoint,
-    CriticalPointKind,
-    LandscapeVerdict,
-    embed,
-)
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, Entry, LandscapeVerdict, embed
 from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
 from sphereufm.landscape.report.landscape_json import (
     connections_from_json,
@@ -130,7 +126,7 @@ class LandscapeReport:
     """
 
     problem: SphereProblem
-    critical: tuple[CriticalPoint | CriticalFamily, ...]
+    critical: tuple[Entry, ...]
     verdict: LandscapeVerdict
     basis: str | None
     theorem: TheoremCheck | None
@@ -144,7 +140,7 @@ class LandscapeReport:
     completeness: Completeness | None = None
 
     def __repr__(self) -> str:
-        basis = "" if self.basis is None else f" ({self.basis})"
+        basis = f" ({self.basis})" if self.basis else ""
         partial = "" if self.complete else ", interrupted"
         rows = counted(len(self.critical), "critical orbit or family", "critical orbits and families")
         return f"<LandscapeReport {self.verdict.name}{basis}: {rows}{partial}, {self.problem!r}>"
@@ -171,11 +167,11 @@ class LandscapeReport:
         """Return the report as JSON data, format ``sphereufm-landscape/1``."""
         from sphereufm.version import __version__
 
-        check = self.theorem
         theorem: dict[str, Any] = {"name": None, "applies": False}
-        if check is not None:
+        if (check := self.theorem) is not None:
             why = check.hypotheses if check.applies else check.reasons
             theorem = {"name": check.name, "applies": check.applies, "reasons": list(why)}
+        links = self.connections and {**asdict(self.connections), "merges": list(map(asdict, self.merges))}
         return {
             "format": FORMAT,
             "version": __version__,
@@ -188,22 +184,24 @@ class LandscapeReport:
                 "strata": [
                     {"stratum": name, **plain(coverage_to_json(c))} for name, c in self.coverage.items()
                 ],
-                "rank_one": None if self.rank_one is None else coverage_to_json(self.rank_one),
+                "rank_one": self.rank_one and coverage_to_json(self.rank_one),
             },
             "notes": list(self.notes),
             "seed": self.seed,
             "finished": self.complete,
-            "complete": None if self.completeness is None else self.completeness.to_json(),
-            "proofs": None if self.proofs is None else asdict(self.proofs),
-            "connections": None
-            if self.connections is None
-            else plain({**asdict(self.connections), "merges": [asdict(merge) for merge in self.merges]}),
+            "complete": self.completeness and self.completeness.to_json(),
+            "proofs": self.proofs and asdict(self.proofs),
+            "connections": plain(links),
         }
 
     @property
     def minimisers(self) -> tuple[int, ...]:
-        """Rows without negative curvature, where descents end; they count from zero."""
-        return tuple(row for row, entry in enumerate(self.critical) if not _descends(entry))
+        """Rows without negative curvature, at any exhibited member, where descents end; they count from zero."""
+        return tuple(
+            row
+            for row, entry in enumerate(self.critical)
+            if entry.kind is not CriticalPointKind.STRICT_SADDLE and np.max(entry.morse_index) == 0
+        )
 
     @property
     def merges(self) -> tuple[BasinMerge, ...]:
@@ -263,16 +261,7 @@ def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> Landsca
         raise UnreadableFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
-def _descends(entry: CriticalPoint | CriticalFamily) -> bool:
-    """Whether there is negative curvature, at some exhibited member of a family."""
-    index = entry.morse_index
-    return (
-        entry.kind is CriticalPointKind.STRICT_SADDLE
-        or (max(index) if isinstance(index, tuple) else index) > 0
-    )
-
-
-def _refuse_other_costs(problem: SphereProblem, entries: tuple[CriticalPoint | CriticalFamily, ...]) -> None:
+def _refuse_other_costs(problem: SphereProblem, entries: tuple[Entry, ...]) -> None:
     """Raise InvalidInputError unless the problem has the costs of the report, in the unit of its curvatures."""
     for entry in entries:
         point = entry.members[0] if isinstance(entry, CriticalFamily) else entry
@@ -298,7 +287,7 @@ def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeR
         )
     else:
         _refuse_other_costs(problem, critical)
-    rank_one = data["coverage"]["rank_one"]
+    one = data["coverage"]["rank_one"]
     return LandscapeReport(
         problem=problem,
         critical=critical,
@@ -306,14 +295,12 @@ def report_from_json(data: Mapping[str, Any], problem: Any = None) -> LandscapeR
         basis=data["basis"],
         theorem=capabilities.benign_theorem(problem),
         coverage={c.pop("stratum"): coverage_from_json(c) for c in map(dict, data["coverage"]["strata"])},
-        rank_one=None
-        if rank_one is None
-        else RankOneCount(orbits=rank_one["classes"], listed=rank_one["listed"]),
+        rank_one=RankOneCount(orbits=one["classes"], listed=one["listed"]) if one is not None else None,
         notes=tuple(data["notes"]),
         seed=data["seed"],
         # files before 0.2.0 say under this key whether the run was finished
         complete=bool(data.get("finished", data["complete"])),
         completeness=Completeness(**data["complete"]) if isinstance(data["complete"], dict) else None,
-        proofs=None if data.get("proofs") is None else ProofSummary(**data["proofs"]),
+        proofs=ProofSummary(**data["proofs"]) if data.get("proofs") is not None else None,
         connections=connections_from_json(data.get("connections"), len(data["critical"])),
     )

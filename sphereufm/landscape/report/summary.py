@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from sphereufm.landscape.points import (
-    CriticalFamily,
-    CriticalPoint,
-    CriticalPointKind,
-    LandscapeVerdict,
-    Status,
-)
+from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, Entry, LandscapeVerdict, Status
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, lies_above
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.notebook import counted, shown
@@ -28,7 +22,6 @@ if TYPE_CHECKING:
     from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.problem.interface import SphereProblem
 
-Entry: TypeAlias = CriticalPoint | CriticalFamily
 Value: TypeAlias = str | float | tuple[float, float] | None
 
 KIND_NAMES = MappingProxyType(
@@ -71,9 +64,7 @@ class Summary:
     cost_heading: str  #: ``"cost (nats)"``, or plain ``"cost"`` where the problem's cost has no unit
     verdict: str  #: the name of a :class:`~sphereufm.landscape.points.LandscapeVerdict`
     sentence: str  #: what the verdict rests on
-    row: (
-        int | None
-    )  #: the row, from zero, that the sentence is about: the counterexample, or the least of all
+    row: int | None  #: from zero, that the sentence is about: the counterexample, or the least of all
     proofs: str  #: how many rows are PROVED
     strata: tuple[tuple[str, str], ...]  #: each stratum that was searched, and what its searches met
     notes: tuple[str, ...]  #: what the list claims, and the report's notes
@@ -109,6 +100,10 @@ def cost_heading(problem: SphereProblem) -> str:
 def summarise(report: LandscapeReport) -> Summary:
     """Put a report into words."""
     row = _counterexample(report)
+    known = capabilities.known_minimum(report.problem)
+    costs = [entry.cost for entry in report.critical]
+    lowest = min(costs if known is None else [*costs, known], default=0.0)
+    complete = report.completeness is not None and report.completeness.status == "PROVED"
     return Summary(
         title=capabilities.title(report.problem),
         cost_heading=cost_heading(report.problem),
@@ -116,27 +111,22 @@ def summarise(report: LandscapeReport) -> Summary:
         sentence=_sentence(report, row),
         row=row,
         proofs=_proofs(report),
-        strata=tuple(_strata(report)),
-        notes=tuple(_notes(report)),
-        rows=tuple(row_values(entry, _lowest(report)) for entry in report.critical),
+        strata=tuple((name, _searched(coverage, complete)) for name, coverage in report.coverage.items()),
+        notes=tuple(_notes(report, complete)),
+        rows=tuple(_row(entry, lowest) for entry in report.critical),
     )
 
 
-def row_values(entry: Entry, lowest: float) -> dict[str, Value]:
-    """Values of one row by the keys of ``COLUMNS``.
-
-    ``lowest``: least cost that is known, found or by theory.
-    """
+def _row(entry: Entry, lowest: float) -> dict[str, Value]:
+    """Values of one row by the keys of ``COLUMNS``; ``lowest``: least cost that is known, found or by theory."""
+    above = entry.cost - lowest
+    kind = entry.sentence or kind_name(entry)
     return {
-        "cost": entry.cost,
-        "above": entry.cost - lowest if entry.cost - lowest > COST_ROUNDING * abs(entry.cost) else 0.0,
-        "rank": entry.rank,
-        "morse_index": entry.morse_index,
-        "nullity": entry.nullity,
-        "min_eigenvalue": entry.min_eigenvalue,
-        "kind": _kind(entry),
+        **{key: getattr(entry, key, None) for key in COLUMNS},
+        "above": above if above > COST_ROUNDING * abs(entry.cost) else 0.0,
+        # the checker's sentence where there is one, else the kind in floating point; with a family's name
+        "kind": f"{kind} ({entry.name.replace('-', ' ')})" if isinstance(entry, CriticalFamily) else kind,
         "status": f"{entry.status.name} ({entry.reason})" if entry.reason else entry.status.name,
-        "hits": entry.hits,
     }
 
 
@@ -144,19 +134,6 @@ def kind_name(entry: Entry) -> str:
     """The kind in words; a point without any way to go is a local minimiser in name only."""
     alone = entry.kind is CriticalPointKind.LOCAL_MINIMUM and entry.min_eigenvalue is None
     return "isolated point" if alone else KIND_NAMES[entry.kind]
-
-
-def _kind(entry: Entry) -> str:
-    """The checker's sentence where there is one, else the kind in floating point; with a family's name."""
-    kind = entry.sentence or kind_name(entry)
-    return f"{kind} ({entry.name.replace('-', ' ')})" if isinstance(entry, CriticalFamily) else kind
-
-
-def _lowest(report: LandscapeReport) -> float:
-    """The least cost that is known."""
-    known = capabilities.known_minimum(report.problem)
-    costs = [entry.cost for entry in report.critical]
-    return min(costs if known is None else [*costs, known], default=0.0)
 
 
 def _counterexample(report: LandscapeReport) -> int | None:
@@ -185,9 +162,7 @@ def _sentence(report: LandscapeReport, row: int | None) -> str:
     if report.basis == "counterexample":
         how = "PROVED" if status == "PROVED" else "numerically"
         if row is None:
-            return (
-                f"a critical point that is neither a global minimiser nor a strict saddle is exhibited, {how}"
-            )
+            return f"{LandscapeVerdict.NOT_BENIGN.value}, {how}"
         entry = report.critical[row]
         what = "a degenerate family" if isinstance(entry, CriticalFamily) else "a degenerate point"
         if entry.kind is not CriticalPointKind.DEGENERATE:
@@ -209,24 +184,11 @@ def _proofs(report: LandscapeReport) -> str:
     proved, undecided = count[Status.PROVED], count[Status.UNDECIDED]
     if proved == rows:
         return "The one row is PROVED." if rows == 1 else f"All {rows} rows are PROVED one by one."
-    open_ = f", {undecided} UNDECIDED" if undecided else ""
-    return (
-        f"Of {counted(rows, 'row')} {proved} PROVED one by one, {rows - proved - undecided} numerical{open_}."
-    )
+    rest = f"{rows - proved - undecided} numerical" + (f", {undecided} UNDECIDED" if undecided else "")
+    return f"Of {counted(rows, 'row')} {proved} PROVED one by one, {rest}."
 
 
-def _strata(report: LandscapeReport) -> Iterator[tuple[str, str]]:
-    """What was searched."""
-    for name, coverage in report.coverage.items():
-        yield name, _searched(coverage, _complete(report))
-
-
-def _complete(report: LandscapeReport) -> bool:
-    """Whether the list was proved complete."""
-    return report.completeness is not None and report.completeness.status == "PROVED"
-
-
-def _notes(report: LandscapeReport) -> Iterator[str]:
+def _notes(report: LandscapeReport, complete: bool) -> Iterator[str]:
     """What the list claims, and what a reader should know."""
     completeness = report.completeness
     if report.rank_one is not None:
@@ -235,7 +197,7 @@ def _notes(report: LandscapeReport) -> Iterator[str]:
         yield f"rank 1: {counted(orbits, 'orbit')}, counted exactly{some}"
     if _counted_whole(report):
         yield _ALL_SIGNS
-    elif not _complete(report):
+    elif not complete:
         yield _LOWER_BOUND
     if completeness is not None:
         where = f"; {completeness.region}" if completeness.region else ""
@@ -246,12 +208,8 @@ def _notes(report: LandscapeReport) -> Iterator[str]:
 
 def _counted_whole(report: LandscapeReport) -> bool:
     """Whether all points are sign patterns, and every orbit of these is listed."""
-    rank_one = report.rank_one
-    return (
-        report.verdict is LandscapeVerdict.FINITE
-        and rank_one is not None
-        and rank_one.listed == rank_one.orbits
-    )
+    one = report.rank_one
+    return report.verdict is LandscapeVerdict.FINITE and one is not None and one.listed == one.orbits
 
 
 def _searched(coverage: Coverage, complete: bool) -> str:
