@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sphereufm.certify.checker.theorems import THEOREMS
+from sphereufm.certify.checker.losses import THEOREMS
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAL = ROOT / "docs" / "formal"

@@ -11,14 +11,14 @@ from pathlib import Path
 MODULES = (
     "kernel",
     "calculus",
+    "programs",
+    "newton",
     "losses",
-    "theorems",
     "reading",
     "place",
     "words",
     "claims",
     "families",
-    "judgement",
     "integers",
     "face",
 )

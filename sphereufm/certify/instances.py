@@ -15,8 +15,8 @@ import numpy as np
 
 from sphereufm.certify.checker.kernel import CheckError
 from sphereufm.certify.checker.losses import LOSSES
+from sphereufm.certify.checker.programs import is_convex_in_gram
 from sphereufm.certify.checker.reading import Problem, read_problem
-from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.checker.words import canonical, fingerprint
 from sphereufm.certify.exact import rational_text
 from sphereufm.errors import InvalidInputError

@@ -196,7 +196,7 @@ def test_a_box_of_many_columns_is_refused_before_its_normals_are_listed():
 def test_all_levels_of_precision_share_one_budget(monkeypatch):
     spent = []
 
-    def statuses(at):
+    def statuses(at, checks):
         spent.append(at.B.spent)
         at.B.charge(8)
         return {"rank_one": ("UNDECIDED", "")}

@@ -20,7 +20,7 @@ from sphereufm.certify import (
     write_certificate,
 )
 from sphereufm.certify.checker.kernel import Arb
-from sphereufm.certify.checker.losses import evaluate as evaluated
+from sphereufm.certify.checker.programs import evaluate_program
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
 from sphereufm.certify.prove.inertia import floats
 from sphereufm.errors import InvalidInputError
@@ -43,7 +43,7 @@ def mixed():
 def balls(B, instance, X, radius=0.0):
     """Everything at balls around columns, as they are."""
     columns = [[B.around(B.number(x), B.number(radius)) for x in column] for column in X.T.tolist()]
-    return evaluated(B, instance.problem, [], [], columns)
+    return evaluate_program(B, instance.problem, columns)
 
 
 def evaluate(instance, X):

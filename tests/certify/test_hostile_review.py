@@ -18,8 +18,8 @@ from test_checker_review import ONE, certificate, point, ufm, unit
 from sphereufm import UFMProblem, collapsed_point
 from sphereufm.certify import prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes, face
+from sphereufm.certify.checker.claims import sentence
 from sphereufm.certify.checker.integers import Integers
-from sphereufm.certify.checker.judgement import sentence
 from sphereufm.certify.checker.reading import CLAIMS
 from sphereufm.certify.checker.words import printed
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance

@@ -10,7 +10,7 @@ import pytest
 from sphereufm import UFMProblem, prove_landscape, verify_landscape
 from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes
-from sphereufm.certify.checker.calculus import Jet
+from sphereufm.certify.checker.calculus import leaf
 from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.kernel import Arb
 from sphereufm.certify.checker.losses import LOSSES as LOSSES_CHECKED
@@ -103,7 +103,7 @@ def derivatives(name, z, y):
 
 def node(name, z, y, B):
     """Value, slopes and curvatures of the checker's program."""
-    leaves = [Jet(B, (v, [], dict), leaf=(k, 0)) for k, v in enumerate(z)]
+    leaves = [leaf(B, v, (k, 0), B.number(1)) for k, v in enumerate(z)]
     jet, K = LOSSES_CHECKED[name].cost(leaves, y, TAU, INSTANCES[name]), len(z)
     zero = B.number(0)
     slopes = [jet.first.get((k, 0), zero) for k in range(K)]

@@ -313,15 +313,15 @@ def mixed_group(true):
 
 
 BREAKS = {
-    "contraction not tested": ("if not B.less(eta + q, 1):", "if False:", no_contraction),
+    "contraction not tested": ("require(B.less(eta + q, 1),", "require(True,", no_contraction),
     "reach not compared": (
-        'if not B.less(B.number(rho) * eta / (1 - q), B.number(claim["radius"])):',
-        "if False:",
+        'B.less(B.number(rho) * eta / (1 - q), B.number(claim["radius"]))',
+        "True",
         too_small_radius,
     ),
     "inertia not proved": (
-        "if not B.less(contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows()), 1):",
-        "if False:",
+        'require(B.less(q, 1), f"the inertia',
+        'require(True, f"the inertia',
         wrong_inertia,
     ),
     "a copy of split blocks more": (
@@ -345,25 +345,25 @@ BREAKS = {
         steeper,
     ),
     "metric without multiplicities": (
-        "dot(sizes, [dot(v, v) for v in V])",
+        "dot(at.point.sizes, [dot(v, v) for v in V])",
         "sum(dot(v, v) for v in V)",
         without_multiplicities,
     ),
-    "gap twice too small": ('> 2 * claim["gap"]:', '> 4 * claim["gap"]:', half_a_gap),
+    "gap twice too small": ('<= 2 * claim["gap"]', '<= 4 * claim["gap"]', half_a_gap),
     "shifts without multiplicities": (
-        'if sum(m * x for m, x in zip(sizes, claim["shifts"], strict=True))',
-        'if sum(x for m, x in zip(sizes, claim["shifts"], strict=True))',
+        "sum(m * x for m, x in zip(at.point.sizes",
+        "sum(x for m, x in zip(at.point.sizes",
         gap_of_merged_samples,
     ),
     "negative diagonal": ("return below + inertia(", "return inertia(", negative_shifts),
     "any inertia is a minimum": (
-        'if multiplier_index(at, at.around(radius_of(at)).unit, claim["witness"][0]) != 0:',
-        "if False:",
+        "require(below == 0,",
+        "require(True,",
         a_saddle_as_minimum,
     ),
     "a loss that is not convex": (
-        "if not (is_convex_in_gram(at.p.program) if at.p.program else LOSSES[at.p.loss].convex):",
-        "if False:",
+        "require(is_convex(at.p),",
+        "require(True,",
         a_gap_of_the_focal_loss,
     ),
     "any expression is convex": ('return "+" in known[-1]', "return True", of_a_concave_cost),
@@ -373,29 +373,29 @@ BREAKS = {
         not_of_rank_one,
     ),
     "features may be anywhere": (
-        'if not at.B.less(cap(at.B, moves), at.B.number(claim["radius"])):',
-        "if False:",
+        'at.B.less(cap(at.B, moves), at.B.number(claim["radius"]))',
+        "True",
         far_from_the_family,
     ),
     "samples may be misclassified": (
-        "if 2 * p.taus[first] > p.classes - 2 and not all(B.less(0, x) for x in leads):",
-        "if False:",
+        "2 * p.taus[first] <= K - 2 or all(B.less(0, x) for x in leads)",
+        "True",
         misclassified,
     ),
     "conditions that nothing meets": (
-        "F = [x - c for x, c in zip(sums, goals, strict=True)]",
-        "F = [x - x for x in sums]",
+        "F = [x + w * y for x, y in zip(F, turned, strict=True)]",
+        "F = [x - x for x in F]",
         out_of_reach,
     ),
-    "sums not compared": ("if len(set(sums)) > 1:", "if False:", unequal_signs),
+    "sums not compared": ("if high != low:", "if False:", unequal_signs),
     "margin forgotten": (
-        'if not B.less(there, here - B.number(claim["margin"])):',
-        "if not B.less(there, here):",
+        'B.less(there, here - B.number(claim["margin"]))',
+        "B.less(there, here)",
         too_large_margin,
     ),
     "spurious without an index": (
-        'if at.claims.get("index", {}).get("index") != 0 or at.status.get("index") != PROVED:',
-        "if False:",
+        "require(minimiser,",
+        "require(True,",
         spurious_saddle,
     ),
     "a dimension too low for Theorem S": (
@@ -409,10 +409,10 @@ BREAKS = {
         'refuse_if(False, "samples of a group',
         mixed_group,
     ),
-    "groups that overlap": ("refuse_if(not tiled or", "refuse_if(", overlapping_groups),
+    "groups that overlap": ("(tiled and all(ranges))", "all(ranges)", overlapping_groups),
     "a radius of nothing": (
-        'if at.status.get("critical") != PROVED:',
-        "if False:",
+        "if at.status.get(kind) == PROVED]",
+        "if kind in at.claims]",
         an_index_without_a_point,
     ),
     "a theorem for any loss": (

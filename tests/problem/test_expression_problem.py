@@ -49,13 +49,13 @@ def test_derivatives_belong_to_the_cost(name, seed):
 @pytest.mark.parametrize("name", INSTANCES)
 def test_values_lie_in_the_balls_of_the_proof(name):
     from sphereufm.certify.checker.kernel import Arb
-    from sphereufm.certify.checker.losses import evaluate
+    from sphereufm.certify.checker.programs import evaluate_program
 
     problem = ExpressionProblem(instance=INSTANCES[name])
     X = problem.spheres.random_point(5)
     B = Arb(53)
     columns = [[B.number(x) for x in column] for column in X.T.tolist()]
-    balls = evaluate(B, INSTANCES[name].problem, [], [], columns)
+    balls = evaluate_program(B, INSTANCES[name].problem, columns)
     point = problem.at(X)
     assert float(point.cost) == pytest.approx(float(balls.cost), rel=1e-13)
     euclidean = np.array([[float(v) for v in column] for column in balls.gradient]).T

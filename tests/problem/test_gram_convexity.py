@@ -10,7 +10,7 @@ import pytest
 from sphereufm import optimality_gap, prove_landscape, solve, verify_landscape
 from sphereufm.certify import GapClaim, prove_gap
 from sphereufm.certify.checker import check_bytes
-from sphereufm.certify.checker.theorems import is_convex_in_gram
+from sphereufm.certify.checker.programs import is_convex_in_gram
 from sphereufm.certify.expressions import Cost, exp, fourth_powers, log, max_cut, sqrt, thomson
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.errors import InvalidInputError

@@ -2,9 +2,10 @@
 
 It imports nothing else of the package and believes nothing that a certificate says.  Reading, cost, derivatives and
 proofs are written here from the format's document (docs/certificates.md) and its lemmas (docs/proofs.md).  The core is
-``kernel``, ``calculus``, ``reading``, ``place`` and ``claims``; ``losses`` (a function each), ``theorems``,
-``families`` and ``judgement`` are trusted too.  Around them stand ``integers`` (a second arithmetic), ``words`` and
-``face``.  :mod:`sphereufm.certify.alone` makes one file of them that runs anywhere:
+``kernel``, ``calculus``, ``reading``, ``place`` and ``claims``, all that a point of cross-entropy needs; other
+``losses`` (a function each) and theorems about them, ``programs`` and ``families`` are trusted where a file has them.
+Around them stand ``integers`` (a second arithmetic), ``newton`` (a guess), ``words`` and ``face``.
+:mod:`sphereufm.certify.alone` makes one file of them that runs anywhere:
 
     python checker.py FILE [--backend flint|integers]
 

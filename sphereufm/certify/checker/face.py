@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sphereufm.certify.checker.claims import CHECKS, sentence, statuses
+from sphereufm.certify.checker.families import FAMILIES
 from sphereufm.certify.checker.integers import Integers
-from sphereufm.certify.checker.judgement import sentence, statuses
 from sphereufm.certify.checker.kernel import Arb, CheckError
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import LARGEST_FILE, Point, read_certificate, refuse_if
@@ -82,7 +83,7 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
     for bits in [b for b in LEVELS if b >= first]:
         arithmetic = BACKENDS[backend](bits, spent)
         with arithmetic:
-            found = statuses(Place(arithmetic, p, point or Point(1, [], [], []), claims))
+            found = statuses(Place(arithmetic, p, point or Point(1, [], [], []), claims), CHECKS | FAMILIES)
         spent = arithmetic.spent
         if all(status != "UNDECIDED" for status, _ in found.values()) or spent > arithmetic.most:
             break

@@ -33,6 +33,12 @@ class Refuted(Exception):
     """The claim is false, and the message says why."""
 
 
+def require(holds: object, why: str) -> None:
+    """Go on only where something is proved to hold."""
+    if not holds:
+        raise Undecided(why)
+
+
 class Arb:
     """Balls of Arb, through python-flint; one unit of work is about a microsecond."""
 
@@ -53,8 +59,7 @@ class Arb:
     def charge(self, work: float) -> None:
         """Count operations before they are done."""
         self.spent += work
-        if self.spent > self.most:
-            raise Undecided("too large for this checker")
+        require(self.spent <= self.most, "too large for this checker")
 
     def dyadic(self, mantissa: int, exponent: int) -> Any:
         """``mantissa 2^exponent``, exactly."""
@@ -100,12 +105,9 @@ class Arb:
         self.charge(A.nrows() * C.ncols() * (A.ncols() * self.product_cost + 3))
         return A * C
 
-    def bound(self, x: Any, up: bool) -> tuple[int, int] | None:
-        """Mantissa and exponent of an end of the ball, None where there is none."""
-        end = x.upper() if up else x.lower()
-        if not end.is_finite():
-            return None
-        mantissa, exponent = end.man_exp()
+    def bound(self, x: Any, up: bool) -> tuple[int, int]:
+        """Mantissa and exponent of an end of the ball."""
+        mantissa, exponent = (x.upper() if up else x.lower()).man_exp()
         return int(mantissa), int(exponent)
 
 
@@ -121,8 +123,7 @@ def dot(a: Iterable[Any], b: Iterable[Any]) -> Any:
 def cap(B: Any, values: list[Any]) -> Any:
     """An exact number that is proved to exceed every value."""
     bound = B.number(max([1e-300, *(1.001 * x for x in map(B.real, values) if x < 1e300)]))
-    if not all(B.less(x, bound) for x in values):
-        raise Undecided("a bound is not finite")
+    require(all(B.less(x, bound) for x in values), "a bound is not finite")
     return bound
 
 
@@ -135,18 +136,18 @@ def on_tangent(B: Any, A: Any, N: Any) -> Any:
     """``P A P + N N^T`` for N of orthonormal columns and ``P = I - N N^T``."""
     NA = B.times(N.transpose(), A)
     C = B.times(NA, N)
-    half = B.matrix(
-        [[B.dyadic(-(i == j), 0) - x for j, x in enumerate(row)] for i, row in enumerate(C.tolist())]
-    )
-    F = B.times(N, NA + B.times(half, N.transpose()) * B.dyadic(1, -1))
+    rows = enumerate(C.tolist())
+    half = [[B.dyadic(-(i == j), -1) - B.dyadic(1, -1) * x for j, x in enumerate(row)] for i, row in rows]
+    F = B.times(N, NA + B.times(B.matrix(half), N.transpose()))
     return A - F - F.transpose()
 
 
 def applied(B: Any, witness: Witness | None, A: Any) -> Any:
     """``Y A = T (E (T^T A))``."""
-    if witness is None or len(witness[1]) != A.nrows():
-        raise Undecided("a witness has another size than its matrix, or there is none")
-    minus, exponents, columns = witness
+    minus, exponents, columns = witness or (0, [], [])
+    require(
+        columns and len(columns) == A.nrows(), "a witness has another size than its matrix, or there is none"
+    )
     B.charge(len(columns) ** 2)
     turned = B.matrix(columns)
     signs = [B.dyadic(-1 if j < minus else 1, 2 * e) for j, e in enumerate(exponents)]
@@ -164,8 +165,8 @@ def contraction(B: Any, YA: list[list[Any]], u: list[Any]) -> Any:
 
 def inertia(B: Any, witness: Any, A: Any, what: str) -> int:
     """Number of negative eigenvalues of every symmetric matrix in ``A``, all proved nonsingular (Lemma 6)."""
-    if not B.less(contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows()), 1):
-        raise Undecided(f"the inertia of {what} is not proved")
+    q = contraction(B, applied(B, witness, A).tolist(), [B.number(1)] * A.nrows())
+    require(B.less(q, 1), f"the inertia of {what} is not proved")
     return int(witness[0])
 
 
@@ -174,6 +175,5 @@ def krawczyk(B: Any, witness: Witness | None, F: list[Any], J: Any, u: list[Any]
     rows = applied(B, witness, B.matrix([[*row, y] for row, y in zip(J.tolist(), F, strict=True)])).tolist()
     eta = cap(B, [B.top(row.pop()) / t for row, t in zip(rows, u, strict=True)])
     q = contraction(B, rows, u)
-    if not B.less(eta + q, 1):
-        raise Undecided(f"Krawczyk's test fails: eta + q is about {B.real(eta + q):.3g}")
+    require(B.less(eta + q, 1), f"Krawczyk's test fails: eta + q is about {B.real(eta + q):.3g}")
     return eta, q

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
-from typing import Any
+from itertools import combinations, product
+from typing import Any, NamedTuple
 
-from sphereufm.certify.checker.calculus import Evaluated
-from sphereufm.certify.checker.kernel import Undecided, dot, on_tangent, scaled
-from sphereufm.certify.checker.losses import evaluate
+from sphereufm.certify.checker.calculus import Evaluated, Jet, combined, leaf
+from sphereufm.certify.checker.kernel import dot, on_tangent, require, scaled
+from sphereufm.certify.checker.losses import LOSSES, at_best_bias
+from sphereufm.certify.checker.programs import evaluate_program
 from sphereufm.certify.checker.reading import Point, Problem
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """All columns near stored ones, their lengths, and everything at the columns divided by these."""
 
     columns: list[list[Any]]
@@ -41,8 +40,23 @@ class Place:
         return [w / total for w in weights]
 
     def evaluate(self, groups: list[tuple[int, int, int]], X: list[list[Any]]) -> Evaluated:
-        """Cost and derivatives at columns of balls."""
-        return evaluate(self.B, self.p, groups, [m * self.shares[first] for _, m, first in groups], X)
+        """Cost and derivatives at columns of balls; groups of label, size and one sample."""
+        B, p, K = self.B, self.p, self.p.classes
+        if p.program:
+            return evaluate_program(B, p, X)
+        B.charge(len(groups) * K * (12 + len(X[0]) // 4))
+        masses, loss, z = [m * self.shares[first] for _, m, first in groups], LOSSES[p.loss], []
+        for g, (_, _, first) in enumerate(groups, K):
+            tau = B.number(p.taus[first])
+            z.append([leaf(B, tau * dot(w, X[g]), (k, g), tau) for k, w in enumerate(X[:K])])
+
+        def cost(z: list[list[Jet]]) -> Jet:
+            samples = zip(z, groups, strict=True)
+            return combined(
+                masses, [loss.cost(row, y, p.taus[i], p.parameters) for row, (y, _, i) in samples]
+            )
+
+        return at_best_bias(B, X, cost, z, K - loss.shifts) if p.bias else Evaluated(B, X, [], [cost(z)])
 
     def box(self, point: Point, radius: Any) -> Box:
         """All columns within ``radius`` of those of a point."""
@@ -50,13 +64,13 @@ class Place:
         B.charge(4 * point.rank * len(point.columns))
         columns = [[B.around(B.number(x), radius) for x in column] for column in point.columns]
         squares = [dot(c, c) for c in columns]
-        if not all(B.less(0.25, x) and B.less(x, 4) for x in squares):
-            raise Undecided("a column is not proved to have a length between 1/2 and 2")
+        inside = all(B.less(0.25, x) and B.less(x, 4) for x in squares)
+        require(inside, "a column is not proved to have a length between 1/2 and 2")
         lengths = [B.function("sqrt", x) for x in squares]
         unit = [[x / t for x in c] for c, t in zip(columns, lengths, strict=True)]
         return Box(columns, lengths, self.evaluate(point.groups, unit))
 
-    def around(self, radius: Fraction) -> Box:
+    def around(self, radius: Any) -> Box:
         """``B(radius)``."""
         if radius not in self.cache:
             self.cache[radius] = self.box(self.point, self.B.number(radius))
@@ -73,19 +87,16 @@ class Place:
 
         ``Phi_j(X) = P_j (grad f(Xt))_j / |x_j| + s_j (|x_j| - 1) xt_j + s_j sum_q gamma_q(X) A_q x_j``
         """
-        box, F = self.around(Fraction(0)), []
-        for x, y, length, k in zip(
-            box.unit.X, box.unit.tangential, box.lengths, self.point.scales, strict=True
-        ):
+        e, F = self.around(0).unit, []
+        for x, y, length, k in zip(e.X, e.tangential, self.around(0).lengths, self.point.scales, strict=True):
             unit, root = self.B.dyadic(1, -k), self.B.dyadic(1, k)
             F += [unit * b / length + root * (length - 1) * a for a, b in zip(x, y, strict=True)]
         return F
 
     def jacobian(self, radius: Fraction) -> Any:
         """Its derivative over a box, both factors of the gauge's term included: so it holds Lemma 6's A too."""
-        box, B = self.around(radius), self.B
-        e = box.unit
-        r, M, zero = e.r, len(e.X), B.number(0)
+        B, box, zero = self.B, self.around(radius), self.B.number(0)
+        e, r, M = box.unit, self.point.rank, len(box.columns)
         B.charge(4 * (r * M) ** 2 + M * r**3)
         units = [B.dyadic(1, -k) / length for k, length in zip(self.point.scales, box.lengths, strict=True)]
         H = B.matrix(scaled(e.hessian, [t for t in units for _ in range(r)]))
@@ -93,23 +104,19 @@ class Place:
         J = on_tangent(B, H, B.matrix(N))
         omega = [[zero] * r for _ in range(r)]
         if self.p.invariant and r > 1:
-            V, Vhat = self.weighted(box.columns), self.weighted(self.around(Fraction(0)).columns)
-            pairs = list(combinations(range(r), 2))
+            V, Vhat = self.weighted(box.columns), self.weighted(self.around(0).columns)
+            pairs = combinations(range(r), 2)
             # rows A_ab V for A_ab = E_ab - E_ba, whose inner products with Vhat are gamma
-            Z = [
-                [v[b] if c == a else -v[a] if c == b else zero for v in V for c in range(r)] for a, b in pairs
-            ]
-            J = J + B.times(B.matrix(Z).transpose(), B.matrix(Z))
-            for a, b in pairs:
-                omega[a][b] = sum(h[b] * v[a] - h[a] * v[b] for h, v in zip(Vhat, V, strict=True))
-                omega[b][a] = -omega[a][b]
+            Z = B.matrix([[{a: v[b], b: -v[a]}.get(c, zero) for v in V for c in range(r)] for a, b in pairs])
+            J = J + B.times(Z.transpose(), Z)
+            turned = B.times(B.matrix(V).transpose(), B.matrix(Vhat))
+            omega = (turned - turned.transpose()).tolist()
         rows = J.tolist()
         for j, (x, y, length, t) in enumerate(zip(e.X, e.tangential, box.lengths, units, strict=True)):
             shrink = 1 - 1 / length
-            for a in range(r):
-                for b in range(r):
-                    bend = t * t * (x[a] * y[b] + y[a] * x[b]) + shrink * x[a] * x[b]
-                    rows[j * r + a][j * r + b] += omega[a][b] - bend + (shrink if a == b else 0)
+            for a, b in product(range(r), repeat=2):
+                bend = t * t * (x[a] * y[b] + y[a] * x[b]) + shrink * x[a] * x[b]
+                rows[j * r + a][j * r + b] += omega[a][b] - bend + (shrink if a == b else 0)
         return B.matrix(rows)
 
     def split_block(self, e: Evaluated, j: int) -> Any:
@@ -130,21 +137,20 @@ class Place:
         samples by Lemma 1).  Without shifts the kernel of T holds the rows of W, and ``T + V V^T``, ``V = D W^T``,
         takes its place (Lemma 6).  T comes in units ``s_k^(1/2)``.  Of an expression T is the whole matrix.
         """
-        B, K = self.B, self.p.classes or self.p.columns
-        sizes = [1] * K + [m for _, m, _ in self.point.groups]
-        given = [B.number(m * x) for m, x in zip(sizes, shifts or [Fraction(0)] * len(sizes), strict=True)]
-        diagonal = [b - a for a, b in zip(e.multipliers, given, strict=True)]
-        if not all(B.less(0, x) or B.less(x, 0) for x in diagonal[K:]):
-            raise Undecided("a diagonal entry of the multiplier matrix is not proved nonzero")
+        B, K, sizes = self.B, self.p.classes or self.p.columns, self.point.sizes
+        moved = zip(e.multipliers, sizes, shifts or [Fraction(0)] * len(sizes), strict=True)
+        diagonal = [B.number(m * x) - a for a, m, x in moved]
+        known = all(B.less(0, x) or B.less(x, 0) for x in diagonal[K:])
+        require(known, "a diagonal entry of the multiplier matrix is not proved nonzero")
         B.charge(K * K)
         rows = [[diagonal[k] if k == l else B.number(0) for l in range(K)] for k in range(K)]
+        for i, j in e.first if self.p.program else ():
+            rows[i][j] += e.first[i, j]
+            rows[j][i] += e.first[i, j]
         if self.p.classes:
             G = [[e.first[k, K + g] for k in range(K)] for g in range(len(sizes) - K)]
             over = B.matrix([[-x / b for x in row] for row, b in zip(G, diagonal[K:], strict=True)])
             rows = (B.matrix(rows) + B.times(over.transpose(), B.matrix(G))).tolist()
-        for i, j in e.first if self.p.program else ():
-            rows[i][j] += e.first[i, j]
-            rows[j][i] += e.first[i, j]
         T = B.matrix(scaled(rows, [B.dyadic(1, -k) for k in self.point.scales[:K]]))
         if shifts is None:
             V = B.matrix(self.weighted(e.X[:K]))

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from sphereufm.certify.checker.calculus import ARITY
 from sphereufm.certify.checker.kernel import CheckError, Witness
-from sphereufm.certify.checker.losses import LOSSES
-from sphereufm.certify.checker.theorems import THEOREMS
+from sphereufm.certify.checker.losses import LOSSES, THEOREMS
+from sphereufm.certify.checker.programs import OPERATIONS
 
 FORMAT = "sphereufm-certificate/2"
+MOST_SAMPLES = 1_000_000
 LARGEST_FILE = 1 << 24
 LARGEST_WITNESS = 1500
-MOST_SAMPLES = 1_000_000
 # a number holds as many bits as its exponent says: 2^30 of them are 128 MiB
 EXPONENTS = re.compile(r"@-?([0-9]{3,5})\"")
 MOST_BITS = 1 << 30
@@ -48,6 +47,7 @@ CLAIMS = {
     "frame": "radius mirror sides witness",
     "benign": "theorem formal",
 }
+OF_EXPRESSIONS = ("critical", "index", "strict_saddle", "spurious", "global_minimum", "gap")
 
 
 def refuse_if(condition: object, message: str) -> None:
@@ -58,8 +58,8 @@ def refuse_if(condition: object, message: str) -> None:
 
 def whole(digits: str) -> int:
     """A JSON integer of few digits; there is no other JSON number."""
-    few = re.fullmatch("-?[0-9]{1,9}", digits)
-    refuse_if(not few, "a JSON number that is not an integer of at most 9 digits; other numbers are text")
+    words = "a JSON number that is not an integer of at most 9 digits; other numbers are text"
+    refuse_if(not re.fullmatch("-?[0-9]{1,9}", digits), words)
     return int(digits)
 
 
@@ -76,16 +76,10 @@ def read_json(data: bytes) -> Any:
         text = data.decode("utf-8")
         refuse_if(ESCAPED.search(text), "digits and @ must not be escaped")
         refuse_if(sum(map(int, EXPONENTS.findall(text))) > MOST_BITS, "exponents that would fill the memory")
-        return json.loads(
-            text, object_pairs_hook=once, parse_int=whole, parse_float=whole, parse_constant=whole
-        )
-    except UnicodeDecodeError:
-        raise CheckError("the file is not UTF-8") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise CheckError(f"not JSON: {error}") from None
-
-
-# --- readers
+        numbers: Any = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), whole)
+        return json.loads(text, object_pairs_hook=once, **numbers)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckError(f"not JSON in UTF-8: {error}") from None
 
 
 def record(value: Any, where: str, fields: dict[str, Reader]) -> Any:
@@ -149,8 +143,8 @@ def number(allowed: str = "-0+") -> Reader:
         if match is None:
             raise CheckError(f"{where} must be an exact number such as 18/5 or 3@-4")
         top, bottom, power = int(match[1]), int(match[2] or "1"), int(match[3] or "0")
-        refuse_if(bottom == 0, f"{where} has the denominator zero")
-        refuse_if(abs(power) > 16000, f"{where} has an exponent beyond 16000")
+        beyond = bottom == 0 or abs(power) > 16000
+        refuse_if(beyond, f"{where} has the denominator zero, or an exponent beyond 16000")
         refuse_if("0+-"[(top > 0) - (top < 0)] not in allowed, f"{where} has the wrong sign")
         return Fraction(top << max(power, 0), bottom << max(-power, 0))
 
@@ -208,6 +202,11 @@ class Point:
     groups: list[tuple[int, int, int]]
     scales: list[int]
 
+    @property
+    def sizes(self) -> list[int]:
+        """How many columns of the full problem each is."""
+        return [1] * (len(self.columns) - len(self.groups)) + [m for _, m, _ in self.groups]
+
 
 def read_problem(value: Any) -> Problem:
     """Sections 3 and 6 of the format."""
@@ -218,27 +217,24 @@ def read_problem(value: Any) -> Problem:
     fields: dict[str, Reader] = {"kind": one_of("ufm"), "classes": anything, "dim": integer(1, 100_000)}
     fields |= {"class_sizes?": listing(integer(0, MOST_SAMPLES), K), "labels?": listing(integer(0, K - 1))}
     fields |= {"loss": lambda loss, where: read_loss(loss, where, K), "weights": maybe(listing(number("+")))}
-    fields["bias?"] = that(lambda x: x is True, "true, or absent")
     fields["tau"] = listing(number("+")) if isinstance(value.get("tau"), list) else number("+")
+    fields["bias?"] = that(lambda x: x is True, "true, or absent")
     refuse_if(("class_sizes" in value) == ("labels" in value), "instance needs one of class_sizes and labels")
     data = record(value, "instance", fields)
     sizes = data.get("class_sizes", [])
     N = sum(sizes) if sizes else len(data["labels"])
     refuse_if(not 0 < N <= MOST_SAMPLES, f"there must be 1 to {MOST_SAMPLES} samples")
-    labels = data["labels"] if "labels" in data else [k for k, n in enumerate(sizes) for _ in range(n)]
-    weights, tau = data["weights"], data["tau"]
-    weights = [Fraction(1)] * N if weights is None else weights
-    taus = tau if isinstance(tau, list) else [tau] * N
+    labels = data.get("labels") or [k for k, n in enumerate(sizes) for _ in range(n)]
+    given = Fraction(1) if data["weights"] is None else data["weights"], data["tau"]
+    weights, taus = (x if isinstance(x, list) else [x] * N for x in given)
     refuse_if(not len(weights) == len(taus) == N, f"weights and tau must have {N} entries")
-    loss, parameters = data["loss"]
-    p = Problem(dim=data["dim"], classes=K, loss=loss, parameters=parameters)
-    p.labels, p.weights, p.taus, p.bias = labels, weights, taus, "bias" in data
+    (loss, parameters), bias = data["loss"], "bias" in data
     # elsewhere the cost may fall without bound as the bias grows
     fits = LOSSES[loss].convex and len({*labels}) == K and parameters.get("smoothing", 0) < 1
-    refuse_if(
-        p.bias and not fits,
-        "a free bias needs a convex loss, smoothing below one, and a sample in every class",
-    )
+    needs = "a free bias needs a convex loss, smoothing below one, and a sample in every class"
+    refuse_if(bias and not fits, needs)
+    p = Problem(dim=data["dim"], classes=K, labels=labels, weights=weights, taus=taus)
+    p.loss, p.parameters, p.bias = loss, parameters, bias
     return p
 
 
@@ -246,80 +242,72 @@ def read_loss(value: Any, where: str, K: int) -> tuple[str, dict[str, Any]]:
     """The name of a loss, or an object with its name and its parameters."""
     data = {"name": value} if isinstance(value, str) else value
     refuse_if(not isinstance(data, dict), f"{where} must be a name or an object")
-    name = one_of(*LOSSES)(data.get("name"), where)
-    signs = LOSSES[name].parameters
+    signs = LOSSES[one_of(*LOSSES)(data.get("name"), where)].parameters
     matrix = listing(listing(number()), K)
     fields = {key: matrix if sign == "matrix" else number(sign) for key, sign in signs.items()}
     found = record(data, where, {"name": anything, **fields})
-    rows = found.get("offsets", [[0]])
-    refuse_if({*map(len, rows)} not in ({1}, {K}), f"{where}.offsets must have rows of one or {K} numbers")
-    return name, {key: found[key] for key in signs}
+    widths = {*map(len, found.get("offsets", [[0]]))}
+    refuse_if(widths not in ({1}, {K}), f"{where}.offsets must have rows of one or {K} numbers")
+    return found["name"], {key: found[key] for key in signs}
 
 
 def read_expression(value: Any) -> Problem:
     """Section 6: instruction t may only use earlier ones."""
     size, steps = integer(1, 10_000), listing(listing(anything))
     data = record(value, "instance", {"kind": anything, "dim": size, "columns": size, "program": steps})
-    d, M, program = data["dim"], data["columns"], data["program"]
+    d, column, program = data["dim"], integer(0, data["columns"] - 1), data["program"]
     refuse_if(not 1 <= len(program) <= 20_000, "program must have 1 to 20000 instructions")
     for t, step in enumerate(program):
-        earlier, column = integer(0, t - 1), integer(0, M - 1)
+        earlier = integer(0, t - 1)
         leaves: dict[str, list[Reader]] = {"const": [number()], "x": [integer(0, d - 1), column]}
         leaves |= {"gram": [column, column], "pow": [earlier, integer(2, 64)]}
         name: Any = step[0] if step else None
-        known = isinstance(name, str) and (name in leaves or name in ARITY)
+        known = isinstance(name, str) and (name in leaves or name in OPERATIONS)
         refuse_if(not known, f"unknown instruction {str(name)[:20]!r}")
-        readers = leaves.get(name, [earlier] * (ARITY.get(name) or max(len(step) - 1, 2)))
+        many = 0 if name in leaves else OPERATIONS[name][0] or max(len(step) - 1, 2)
+        readers = leaves.get(name, [earlier] * many)
         refuse_if(len(step) != len(readers) + 1, f"{name} has a wrong number of arguments")
         program[t] = (name, *(read(a, name) for read, a in zip(readers, step[1:], strict=True)))
-    return Problem(dim=d, columns=M, program=program)
+    return Problem(dim=d, columns=data["columns"], program=program)
 
 
 def read_point(value: Any, p: Problem, where: str) -> Point:
     """Section 4: columns, and groups that hold each sample exactly once."""
-    N = len(p.labels)
-    fields = {"rank": integer(1, p.dim), "columns": listing(listing(number()))}
+    N, scales = len(p.labels), listing(integer(-9000, 9000))
+    fields = {"rank": integer(1, p.dim), "columns": listing(listing(number())), "scales": scales}
     fields["groups"] = maybe(listing(listing(listing(integer(0, N), 2))))
-    fields["scales"] = listing(integer(-9000, 9000))
     data = record(value, where, fields)
-    r, columns, ranges, scales = data["rank"], data["columns"], data["groups"], data["scales"]
+    r, columns, ranges = data["rank"], data["columns"], data["groups"]
     refuse_if(p.program and (ranges is not None or r != p.dim), f"{where} does not fit the expression")
     many = p.columns + p.classes + (N if ranges is None else len(ranges))
-    refuse_if(len(columns) != many, f"{where} must have {many} columns")
+    fits = len(columns) == len(data["scales"]) == many
+    refuse_if(not fits, f"{where} must have {many} columns, and a scale for each column")
     refuse_if({*map(len, columns)} != {r}, f"columns of {where} must have {r} entries")
-    refuse_if(len(scales) != many, f"{where} must have a scale for each column")
-    if ranges is None:
-        return Point(r, columns, [(y, 1, i) for i, y in enumerate(p.labels)], scales)
     # before the samples are looked at one by one: overlapping ranges could name each of them many times
-    pairs = sorted((a, b) for group in ranges for a, b in group)
+    pairs = sorted((a, b) for group in ranges or () for a, b in group)
     tiled = [a for a, _ in pairs] + [N] == [0] + [b for _, b in pairs] and all(a < b for a, b in pairs)
-    refuse_if(not tiled or not all(ranges), "groups must hold each sample exactly once")
-    groups = []
-    for group in ranges:
+    refuse_if(ranges is not None and not (tiled and all(ranges)), "groups must hold each sample exactly once")
+    groups = [(y, 1, i) for i, y in enumerate(p.labels)] if ranges is None else []
+    for group in ranges or ():
         first = group[0][0]
         for values in (p.labels, p.weights, p.taus):
             same = all(values[a:b].count(values[first]) == b - a for a, b in group)
             refuse_if(not same, "samples of a group differ in label, weight or tau")
         groups.append((p.labels[first], sum(b - a for a, b in group), first))
-    return Point(r, columns, groups, scales)
-
-
-# --- the whole file
+    return Point(r, columns, groups, data["scales"])
 
 
 def read_claim(claim: Any, p: Problem, point: Point | None) -> dict[str, Any]:
     """A claim; an expression allows only some, and only a theorem needs no point."""
     kind = claim.get("type") if isinstance(claim, dict) else None
     refuse_if(not isinstance(kind, str) or kind not in CLAIMS, "a claim has an unknown type")
-    allowed = ("critical", "index", "strict_saddle", "spurious", "global_minimum", "gap")
-    refuse_if(p.program and kind not in allowed, "an expression allows other claims")
+    refuse_if(p.program and kind not in OF_EXPRESSIONS, "an expression allows other claims")
     refuse_if(point is None and kind != "benign", "point may be null only beside the claim benign")
     readers: dict[str, Reader] = {"radius": number("0+"), "unique_radius": number("+"), "index": integer(0)}
-    readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+")}
+    readers |= {"curvature": number("-"), "gap": number("0+"), "margin": number("+"), "theorem": text(1)}
     readers |= dict.fromkeys(("shifts", "target", "mirror", "sides"), listing(number()))
     readers |= {"direction": listing(listing(number())), "witness": listing(maybe(witness))}
-    readers |= {"theorem": text(1), "formal": one_of(*THEOREMS)}
-    readers["lower_point"] = lambda value, where: read_point(value, p, where)
+    readers |= {"formal": one_of(*THEOREMS), "lower_point": lambda v, where: read_point(v, p, where)}
     fields = {"type": anything, **{name: readers[name] for name in CLAIMS[str(kind)].split()}}
     found: dict[str, Any] = record(claim, str(kind), fields)
     named = kind == "benign" and THEOREMS[found["formal"]][0] != found["theorem"]
@@ -338,7 +326,6 @@ def read_certificate(data: bytes) -> tuple[dict[str, Any], Problem, Point | None
     p = read_problem(file["instance"])
     point = None if file["point"] is None else read_point(file["point"], p, "point")
     refuse_if(len(file["claims"]) > 16, "more than 16 claims")
-    claims = [read_claim(claim, p, point) for claim in file["claims"]]
-    found = {claim["type"]: claim for claim in claims}
-    refuse_if(len(found) < len(claims), "a type of claim occurs twice")
-    return file, p, point, found
+    claims = {claim["type"]: claim for claim in (read_claim(c, p, point) for c in file["claims"])}
+    refuse_if(len(claims) < len(file["claims"]), "a type of claim occurs twice")
+    return file, p, point, claims

@@ -14,13 +14,11 @@ from itertools import groupby, pairwise
 from typing import Any
 
 # numbers of more bits are distinguished by a hash, which stands after this word
-MOST_BITS, EXTREME = 10_000, "sha256:"
+LONGEST, EXTREME = 10_000, "sha256:"
 
 
-def printed(number: Fraction | tuple[int, int] | None, up: bool) -> str:
+def printed(number: Fraction | tuple[int, int], up: bool) -> str:
     """Six decimal digits of a number, or of mantissa and exponent of two, not below it (``up``) or not above it."""
-    if number is None:
-        return "an unknown number"
     if isinstance(number, tuple):
         if max(number[0].bit_length(), abs(number[1])) > 40000:
             return "an extreme number"
@@ -59,7 +57,7 @@ def plain(value: Any) -> Any:
         return [plain(part) for part in value]
     if not isinstance(value, Fraction):
         return value
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) < MOST_BITS:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) < LONGEST:
         return str(value)
     # Python writes no integer of more than 4300 digits, and a file can hold many of them
     return EXTREME + hashlib.sha256(f"{value.numerator:x}/{value.denominator:x}".encode()).hexdigest()
@@ -132,9 +130,9 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
         what = LOCAL if kind == "spurious" else FLAT
         return f"{what} of cost at least {here}, and a point of cost at most {there}, lower by the margin"
     if kind == "benign":
-        needs = shown[0]
         return (
-            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, {claim['formal']}): {needs}, so every "
+            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, {claim['formal']}): "
+            f"{NEEDS[claim['formal']]}, so every "
             "critical point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
         )
     if kind == "collapsed":
@@ -146,6 +144,16 @@ def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
     return SENTENCES[kind].format(**{**claim, **up})
 
 
+# hypotheses of theorems, by formal statement
+NEEDS = {
+    "benign_S": "cross-entropy, K >= 2 and d >= max(K, 3)",
+    "benign_bias": "cross-entropy with a free bias, K >= 2 and d >= max(K, 3)",
+    "benign_E": "cross-entropy, d = K - 1 >= 3 and tau <= (K - 2) / 2",
+    "benign_smoothed": "label smoothing, d >= max(K, 3) and 2 tau < log(1 + K (1 - eps) / eps)",
+    "benign_smoothed_three": "label smoothing above zero and below one, K <= 3, d >= 3 and one tau",
+    "benign_one_against_all": "the logistic loss, K >= 2 and d >= K + 1",
+    "benign_squared": "squared error, K >= 2, d >= K + 1 and tau < target",
+}
 LOCAL = "a local minimiser"
 FLAT = (
     "exactly critical with a positive semidefinite Hessian, no strict saddle, and no global minimiser: it is"

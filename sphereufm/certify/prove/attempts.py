@@ -66,7 +66,7 @@ def units(e: Evaluated, program: bool = False) -> list[int]:
     """Exponents k_j, ``4^(k_j)`` about ``sum_i |Gamma_ji|``: terms that may cancel in the gradient."""
     sums = [arb(0)] * len(e.X)
     for leaf, slope in e.first.items():
-        for j, _ in e.movers(leaf):
+        for j in e.movers(leaf):
             sums[j] += abs(slope)
     sizes = [_exponent(value) for value in sums]
     least = max(max(sizes), -4000 if program else -17000)

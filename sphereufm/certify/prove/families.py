@@ -25,13 +25,13 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     SharedLossClaim,
 )
-from sphereufm.certify.checker.families import Members, classes_of, framed, imbalance, lift, moved, pulls
+from sphereufm.certify.checker.families import Conditions, framed, of_classes, pulls
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Problem
 from sphereufm.certify.prove.attempts import place
 from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns
-from sphereufm.certify.prove.inertia import contraction, witness_of
+from sphereufm.certify.prove.inertia import contraction, floats, witness_of
 from sphereufm.certify.witness import Witness, diagonalised
 
 Array = NDArray[np.float64]
@@ -82,7 +82,7 @@ def _member_near(
     exact = exact_columns(np.hstack([W, _settled(H, mass, labels, target)]))
     common = tuple(Fraction(float(t)) for t in target)
     at = place(B, instance, exact, groups, [0] * len(exact))
-    reached = [_class_radius(at, members, common) for _, members in classes_of(at)]
+    reached = [_class_radius(B, conditions) for conditions in of_classes(at, common)]
     found = [one for one in reached if one is not None]
     if len(found) < len(reached):
         return None
@@ -130,32 +130,29 @@ def _settled(H: Array, mass: Array, labels: NDArray[np.intp], target: Array) -> 
     return H
 
 
-def _class_radius(
-    at: Place, members: Members, target: Sequence[Fraction]
-) -> tuple[Fraction, Witness | None] | None:
+def _class_radius(B: Any, conditions: Conditions) -> tuple[Fraction, Witness | None] | None:
     """Return how far the features of a class may have to move, and a witness of the test that proves that they can."""
-    n = len(target)
-    axes = [[arb(i == a) for i in range(n + 1)] for a in range(1, n + 1)]
-    value, slope, _ = moved(at.B, members, axes, [arb(0)] * n)
-    residual = arb_mat([[a - at.B.number(t)] for a, t in zip(value, target, strict=True)])
+    n = len(conditions.goals)
+    value, slope, _ = conditions.at(B, [arb(0)] * n)
+    residual = arb_mat([[x] for x in value])
     found = witness_of(arb_mat(slope))
     if found is None:
         exact = all(value == 0 for value in residual.entries())
         return (Fraction(1, 1 << 60), None) if exact else None
-    step = max(value.abs_upper() for value in applied(at.B, found[0].exactly, residual).entries())
+    step = max(value.abs_upper() for value in applied(B, found[0].exactly, residual).entries())
     reach = (8 * step + arb((1, -60))).upper()
-    _, slope, units = moved(at.B, members, axes, [arb(0, reach)] * n)
-    if not contraction(at.B, arb_mat(slope), *found) < 0.5:
+    _, slope, units = conditions.at(B, [arb(0, reach)] * n)
+    if not contraction(B, arb_mat(slope), *found) < 0.5:
         return None
-    pairs = zip(units, members, strict=True)
-    far = max((a - b).abs_upper() for unit, (_, h) in pairs for a, b in zip(unit, h, strict=True))
+    pairs = zip(units, conditions.members, strict=True)
+    far = max((a - b).abs_upper() for unit, h in pairs for a, b in zip(unit, h, strict=True))
     mantissa, power = far.man_exp()
     return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1), found[0]
 
 
 def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | None, ...] | None:
     """Return the witnesses of all classes at a given point; None where a class is not proved to reach the target."""
-    reached = [_class_radius(at, members, target) for _, members in classes_of(at)]
+    reached = [_class_radius(at.B, conditions) for conditions in of_classes(at, target)]
     return tuple(one[1] for one in reached if one) if all(reached) else None
 
 
@@ -196,20 +193,18 @@ def prove_frame(
     W = Q.T @ W
     if len(Q.T) < 2 or np.abs(sides * mirror[:, None] * W - Q.T @ H).max() > COINCIDENT:
         return None
-    pairs = [(a, b) for a in range(len(W)) for b in range(a, len(W))][:-1]
     theta = float(p.taus[0]) / float(p.parameters["target"])
     goal = [Fraction(g) for g in K / len(W) + (mirror - mirror.mean()) / theta]
     for _ in range(_NEWTON_STEPS):
         W = W / np.linalg.norm(W, axis=0)
-        off = np.array([float(x) for x in imbalance(B, exact_balls(B, W), goal, pairs)])
-        J = np.array([[float(x) for x in row] for row in framed(B, exact_balls(B, W), pairs, B.number(0))[1]])
-        step = np.linalg.lstsq(J, -off, rcond=1e-9)[0]
-        W = W + sum(
-            t * np.array([lift(w, pair) for w in W.T.tolist()]).T for t, pair in zip(step, pairs, strict=True)
-        )
+        conditions = framed(B, [[B.number(x) for x in w] for w in W.T.tolist()], goal)
+        F, slopes, _ = conditions.at(B, [arb(0)] * len(conditions.goals))
+        J = floats(arb_mat(slopes))
+        step = np.linalg.lstsq(J, [-float(x) for x in F], rcond=1e-9)[0]
+        W = W + np.array([step @ floats(arb_mat(conditions.maps(w))) for w in conditions.members]).T
     if np.abs(W - np.rint(W)).max() < 10 * COINCIDENT:  # orthogonal pairs, where the derivative is singular
         W = np.rint(W)
-    found = diagonalised(J, 0.0) or diagonalised(np.eye(len(pairs)), 0.0)
+    found = diagonalised(J) or diagonalised(np.eye(len(J)))
     exact = exact_columns(W)
     features = (
         tuple(Fraction(s) * Fraction(m) * x for m, x in zip(mirror, exact[y], strict=True))
@@ -219,11 +214,6 @@ def prove_frame(
     signs = (tuple(map(Fraction, x.tolist())) for x in (mirror, sides))
     assert found is not None
     return point, FrameClaim(radius=SADDLE_RADIUS, mirror=next(signs), sides=next(signs), witness=(found[0],))
-
-
-def exact_balls(B: Any, W: Array) -> list[list[arb]]:
-    """Columns as balls of no radius."""
-    return [[B.number(x) for x in column] for column in W.T.tolist()]
 
 
 def prove_least_loss(

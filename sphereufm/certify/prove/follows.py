@@ -17,11 +17,10 @@ from sphereufm.certify.certificate import (
     SpuriousClaim,
     WellClassifiedClaim,
 )
+from sphereufm.certify.checker.claims import is_convex
 from sphereufm.certify.checker.families import well_classified
-from sphereufm.certify.checker.losses import LOSSES
+from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.reading import Problem
-from sphereufm.certify.checker.theorems import is_convex_in_gram
 from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.prove.attempts import attempt, box_cost, dyadic
 from sphereufm.certify.prove.candidate import Candidate, exact_columns
@@ -62,17 +61,15 @@ def prove_minimum(at: Place, radius: Fraction) -> GlobalMinimumClaim | None:
     return None if found is None else GlobalMinimumClaim(witness=(found,))
 
 
-def is_convex(p: Problem) -> bool:
-    """Whether the cost is known to be convex in the Gram matrix."""
-    return is_convex_in_gram(p.program) if p.program else LOSSES[p.loss].convex
-
-
 def prove_well_classified(at: Place, radius: Fraction) -> WellClassifiedClaim | None:
     """Theorem F at a point, where it has something to say: above the temperatures of Theorem E."""
     if at.p.program or at.p.bias or 2 * max(at.p.taus) <= at.p.classes - 2:
         return None
-    claim = WellClassifiedClaim(radius=radius)
-    return None if attempt(well_classified, at, {"radius": radius}) is None else claim
+    try:
+        well_classified(at, {"radius": radius})
+    except Undecided:
+        return None
+    return WellClassifiedClaim(radius=radius)
 
 
 def prove_spurious(

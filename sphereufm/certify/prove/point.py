@@ -22,10 +22,11 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     RankOneClaim,
 )
+from sphereufm.certify.checker.claims import is_convex
 from sphereufm.certify.checker.families import collapses, lies_flat
 from sphereufm.certify.checker.kernel import Undecided
+from sphereufm.certify.checker.losses import THEOREMS, applies
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.theorems import THEOREMS, applies
 from sphereufm.certify.prove.attempts import attempt, box_cost, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
@@ -45,7 +46,6 @@ from sphereufm.certify.prove.families import (
     prove_least_loss,
 )
 from sphereufm.certify.prove.follows import (
-    is_convex,
     prove_degenerate,
     prove_index,
     prove_minimum,

@@ -57,8 +57,8 @@ def _hessian_floats(e: Evaluated) -> Array:
     moved, bend = np.zeros((len(e.first), len(e.X), e.r)), np.zeros((len(e.first),) * 2)
     places = {leaf: n for n, leaf in enumerate(e.first)}
     for leaf, n in places.items():
-        for a, x in e.movers(leaf):
-            moved[n, a] += [float(t) for t in x]
+        for a, x in e.movers(leaf).items():
+            moved[n, a] = [float(t) for t in x]
         for other, c in e.second.get(leaf, {}).items():
             bend[n, places[other]] = float(c)
     flat = moved.reshape(len(places), -1)

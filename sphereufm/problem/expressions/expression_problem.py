@@ -59,7 +59,7 @@ class ExpressionProblem:
 
     Notes
     -----
-    Where the rules of :mod:`~sphereufm.certify.checker.theorems` show that the cost is convex in the Gram matrix
+    Where the rules of :mod:`~sphereufm.certify.checker.programs` show that the cost is convex in the Gram matrix
     (max-cut, repelling energies, contrastive losses), ``optimality_gap(X)`` bounds how far the global minimum is, and
     proofs have the claims ``global_minimum`` and ``gap``.
 
