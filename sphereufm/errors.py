@@ -38,14 +38,9 @@ class MissingExtraError(SphereUFMError, ImportError):
 
 
 def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> int:
-    """Return ``value`` as an int of at least ``minimum``.
+    """Return ``value`` as an int of at least ``minimum``; booleans and floats with a fraction are refused.
 
-    * ``name``: name shown in the message.
-    * ``value``: what the caller gave; booleans and floats with a fraction are refused.
-    * ``minimum``: least allowed value.
-    * ``remedy``: what to do, appended to the message.
-
-    Raises InvalidInputError if ``value`` is no integer or is below ``minimum``.
+    ``name`` is shown in the message, ``remedy`` (what to do) ends it.
     """
     try:
         number = int(value)  # type: ignore[call-overload]
@@ -58,16 +53,7 @@ def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> i
 
 
 def check_positive(name: str, value: object, remedy: str = "") -> float:
-    """Return ``value`` as a finite float above zero.
-
-    ``name``, ``value`` and ``remedy``: as in :func:`check_integer`.  Raises InvalidInputError if ``value`` is
-    no number, not finite, or not positive.
-
-    Examples
-    --------
-    >>> check_positive("tau", 2)
-    2.0
-    """
+    """Return ``value`` as a finite float above zero."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -80,18 +66,19 @@ def check_positive(name: str, value: object, remedy: str = "") -> float:
 def check_array(
     name: str, value: ArrayLike, shape: Sequence[int | None] | None = None
 ) -> NDArray[np.float64]:
-    """Return ``value`` as a float64 array of the given trailing shape with finite entries.
+    """Return ``value`` as a float64 array of finite entries; itself where it already is one.
 
-    * ``name``: name shown in the message.
-    * ``value``: real numbers.
-    * ``shape``: expected trailing axes; ``None`` stands for any length.  Leading axes are batch axes.
-
-    Result: ``value`` itself where it already is one.  Raises InvalidInputError if the entries are not real
-    numbers, a shape differs, or an entry is NaN or infinite.
+    ``shape``: expected trailing axes, ``None`` for any length; leading axes are batch axes.
     """
     import numpy as np
 
-    array = _real_array(name, value)
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} is not a rectangular array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
+    array = array.astype(np.float64, copy=False)
     if shape is not None:
         tail = array.shape[max(array.ndim - len(shape), 0) :]
         fits = array.ndim >= len(shape) and all(s is None or s == t for s, t in zip(shape, tail, strict=True))
@@ -107,20 +94,7 @@ def check_array(
 def check_labels(
     name: str, value: ArrayLike, classes: int | None = None, length: int | None = None
 ) -> NDArray[np.intp]:
-    """Return ``value`` as a vector of class numbers ``0 .. classes - 1``.
-
-    * ``name``: name shown in the message.
-    * ``value``, shape ``(N,)``: whole numbers (a float array is accepted when every entry is whole).
-    * ``classes``: number of classes; labels must be below it.
-    * ``length``: required length.
-
-    Raises InvalidInputError if the labels are not a vector of whole numbers in range, or of another length.
-
-    Examples
-    --------
-    >>> check_labels("labels", [0, 1, 1], classes=2)
-    array([0, 1, 1])
-    """
+    """Return ``value`` as a vector of class numbers ``0 .. classes - 1``; floats are accepted where all are whole."""
     import numpy as np
 
     array = np.asarray(value)
@@ -138,19 +112,6 @@ def check_labels(
             f"{name} runs from {array.min()} to {array.max()}, but labels must lie in 0 .. {upper}"
         )
     return array.astype(np.intp)
-
-
-def _real_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """Convert to float64, refusing complex numbers, strings and objects."""
-    import numpy as np
-
-    try:
-        array: NDArray[Any] = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} is not a rectangular array of real numbers: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
-    return array.astype(np.float64, copy=False)
 
 
 def _message(fact: str, remedy: str) -> str:

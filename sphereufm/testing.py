@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 from itertools import permutations as orderings
-from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
@@ -57,16 +57,10 @@ def ufm_problems(
     balanced: bool | None = None,
     weighted: bool | None = None,
 ) -> UFMProblem:
-    """Cross-entropy problems, also with empty classes.
+    """Cross-entropy problems, also with empty classes; of two classes and one dimension at least.
 
-    Parameters
-    ----------
-    max_classes, max_per_class, max_dim : int
-        Classes are at least two and dimensions at least one.
-    balanced : bool, optional
-        True for class sizes that are equal; False for such that are not; None for either.
-    weighted : bool, optional
-        True for sample weights (small integers, so that some agree); None for either.
+    ``balanced``: True for class sizes that are equal, False for such that are not, None for either.  ``weighted``: True
+    for sample weights (small integers, so that some agree), False for none, None for either.
     """
     K = draw(st.integers(2, max_classes))
     if balanced is None:
@@ -137,19 +131,13 @@ def group_elements(draw: st.DrawFn, symmetry: SymmetryGroup, d: int) -> tuple[Ar
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GeodesicDifferences:
-    """Central differences of a cost along a geodesic, compared with its derivatives.
+    """Central differences of a cost along a geodesic, compared with its derivatives."""
 
-    Attributes
-    ----------
-    gradient_order, hessian_order : float
-        Observed order in the step: near two where the derivative is right, near zero where it is wrong, and
-        infinite where differences agree with it to rounding at all steps.
-    gradient_error, hessian_error : float
-        Least absolute difference over the steps.
-    """
-
+    #: ``gradient_order`` and ``hessian_order``: observed order in the step, near two where the derivative is right,
+    #: near zero where it is wrong, and infinite where differences agree with it to rounding at all steps.
     gradient_order: float
     hessian_order: float
+    #: ``gradient_error`` and ``hessian_error``: least absolute difference over the steps.
     gradient_error: float
     hessian_error: float
 
@@ -160,11 +148,7 @@ def geodesic_differences(problem: SphereProblem, X: Array, U: Array) -> Geodesic
     With ``phi(t)`` the cost at ``exponential(X, t U)``, ``phi'(0) = <grad, U>`` and ``phi''(0) = <U, Hess U>``;
     central differences approach both with an error of order two in the step.
 
-    Parameters
-    ----------
-    problem : SphereProblem
-    X, U : ndarray, shape (d, M)
-        A point and a tangent at it.
+    ``X`` and ``U``, shape ``(d, M)``: a point and a tangent at it.
 
     Examples
     --------
@@ -194,28 +178,17 @@ def geodesic_differences(problem: SphereProblem, X: Array, U: Array) -> Geodesic
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BruteForceAlignment:
-    """The best of all permutations of a group: ``Q X[:, permutation]`` against ``Y``.
+    """The best of all permutations of a group: ``Q X[:, permutation]`` against ``Y``."""
 
-    Attributes
-    ----------
-    Q : ndarray, shape (d, d)
-    permutation : ndarray of int, shape (M,)
-    distance : float
-        Largest angle in a column, in radians.
-    """
-
-    Q: Array
-    permutation: NDArray[np.intp]
-    distance: float
+    Q: Array  #: shape ``(d, d)``
+    permutation: NDArray[np.intp]  #: shape ``(M,)``
+    distance: float  #: largest angle in a column, in radians
 
 
 def group_permutations(permutations: ColumnPermutations) -> Iterator[NDArray[np.intp]]:
     """Generate all permutations of a group, one by one.
 
-    Raises
-    ------
-    InvalidInputError
-        If there are more than 50,000.
+    Raises InvalidInputError if there are more than 50,000.
 
     Examples
     --------
@@ -226,12 +199,11 @@ def group_permutations(permutations: ColumnPermutations) -> Iterator[NDArray[np.
         raise InvalidInputError(
             f"order={permutations.order} must be at most {_LARGEST_GROUP} to be enumerated"
         )
-    for image_of in _block_images(permutations):
-        cells = [
-            (cell, target)
-            for block, image in zip(permutations.blocks, image_of, strict=True)
-            for cell, target in zip(block, permutations.blocks[image], strict=True)
-        ]
+    blocks, kinds = permutations.blocks, permutations.kinds
+    members = [[b for b, other in enumerate(kinds) if other == kind] for kind in dict.fromkeys(kinds)]
+    for images in product(*map(orderings, members)):
+        pairs = zip(chain(*members), chain(*images), strict=True)
+        cells = [pair for b, image in pairs for pair in zip(blocks[b], blocks[image], strict=True)]
         for targets in product(*(orderings(target) for _, target in cells)):
             s = np.empty(permutations.columns, dtype=np.intp)
             for (cell, _), target in zip(cells, targets, strict=True):
@@ -274,18 +246,6 @@ def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGr
     chords = np.linalg.norm(Q @ X[:, s] - Y, axis=0)
     angle = 2.0 * np.arcsin(np.minimum(chords.max() / 2.0, 1.0))
     return BruteForceAlignment(Q=Q, permutation=s, distance=float(angle))
-
-
-def _block_images(permutations: ColumnPermutations) -> Iterator[list[int]]:
-    """Generate the images of all blocks under permutations within each kind."""
-    kinds = list(dict.fromkeys(permutations.kinds))
-    members = [[b for b, k in enumerate(permutations.kinds) if k == kind] for kind in kinds]
-    for images in product(*(orderings(blocks) for blocks in members)):
-        image_of = [0] * len(permutations.blocks)
-        for blocks, targets in zip(members, images, strict=True):
-            for b, target in zip(blocks, targets, strict=True):
-                image_of[b] = target
-        yield image_of
 
 
 def _observed_order(errors: Array, noise: Array) -> float:

@@ -84,8 +84,6 @@ def exponential(X: Array, U: Array) -> Array:
 def logarithm(X: Array, Y: Array) -> Array:
     """Shortest tangent ``U`` with ``exponential(X, U) = Y``; zero where columns agree.
 
-    The angle is ``2 atan2(|x - y|, |x + y|)``, accurate for near and for opposite columns.
-
     Raises InvalidInputError if two columns are exactly opposite: then the shortest path is not unique.
     """
     angle = column_angles(X, Y)
@@ -123,15 +121,7 @@ def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
 class ProductOfSpheres:
     """A product of unit spheres in one array.
 
-    Parameters
-    ----------
-    dims : tuple of int, length M
-        Column ``j`` lives on the unit sphere of ``R^dims[j]``.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no sphere, or a dimension is below one.
+    Raises InvalidInputError if there is no sphere, or a dimension is below one.
 
     Examples
     --------
@@ -142,7 +132,7 @@ class ProductOfSpheres:
     3
     """
 
-    dims: tuple[int, ...]
+    dims: tuple[int, ...]  #: length ``M``: column ``j`` lives on the unit sphere of ``R^dims[j]``
 
     def __repr__(self) -> str:
         if len(set(self.dims)) == 1:
@@ -190,11 +180,8 @@ class ProductOfSpheres:
         return normalize(self._gaussian(rng, batch))
 
     def random_tangent(self, rng: int | np.random.Generator, X: Array) -> Array:
-        """Draw tangent vectors of unit Frobenius norm at ``X`` (zero where there are none), same shape as ``X``.
-
-        An integer seed starts another stream than in :meth:`random_point`: the Gaussians that a point was made
-        of are normal to the spheres there, and nothing but rounding would be left of them.
-        """
+        """Draw tangent vectors of unit Frobenius norm at ``X`` (zero where there are none), same shape as ``X``."""
+        # a seed starts another stream than in random_point: the Gaussians that a point was made of are normal to it
         if not isinstance(rng, np.random.Generator):
             rng = as_generator(rng).spawn(1)[0]
         # the second projection takes out what rounding left of a nearly normal column

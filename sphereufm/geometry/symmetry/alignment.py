@@ -15,7 +15,7 @@ An alignment that is returned has been checked column by column.  None is the ou
 floating point: no branch is given up unless some quantity differs by more than the tolerance allows.  Between
 the tolerance and a fraction of it (of the order of ``1 / (k sqrt(M))``, ``k`` the rank) either answer may
 come, since Procrustes minimises the sum of squares and not the maximum.  A search that does not end within
-its work limit raises :class:`AlignmentUndecidedError`; it is never taken for None.
+its work limit raises an error; it is never taken for None.
 
 References
 ----------

@@ -34,17 +34,7 @@ from sphereufm.tolerances import RANK_TOLERANCE
 class ColumnPermutations:
     """A wreath product of permutations of columns.
 
-    Parameters
-    ----------
-    blocks : tuple of tuple of tuple of int
-        ``blocks[b][c]`` are the columns of cell ``c`` of block ``b``; every column lies in exactly one cell.
-    kinds : tuple of hashable
-        Blocks of equal kind are interchangeable; their cells have equal sizes, in order.
-
-    Raises
-    ------
-    InvalidInputError
-        If the cells do not partition the columns, or blocks of one kind differ in shape.
+    Raises InvalidInputError if the cells do not partition the columns, or blocks of one kind differ in shape.
 
     Examples
     --------
@@ -54,14 +44,15 @@ class ColumnPermutations:
     8
     """
 
+    #: ``blocks[b][c]`` are the columns of cell ``c`` of block ``b``; every column lies in exactly one cell.
     blocks: tuple[tuple[tuple[int, ...], ...], ...]
+    #: Of each block: those of equal kind are interchangeable, and their cells have equal sizes, in order.
     kinds: tuple[Hashable, ...]
 
     def __repr__(self) -> str:
         blocks, kinds, cells = len(self.blocks), len(set(self.kinds)), sum(map(len, self.blocks))
-        return (
-            f"<ColumnPermutations of {self.columns} columns: {blocks} blocks of {kinds} kinds, {cells} cells>"
-        )
+        of = f"{blocks} blocks of {kinds} kinds, {cells} cells"
+        return f"<ColumnPermutations of {self.columns} columns: {of}>"
 
     def __post_init__(self) -> None:
         columns = sorted(j for block in self.blocks for cell in block for j in cell)
@@ -178,27 +169,19 @@ class ColumnPermutations:
 class SymmetryGroup:
     """A group of maps ``X -> Q X[..., s]`` that leave a cost unchanged.
 
-    Parameters
-    ----------
-    orthogonal : bool
-        Whether every ``Q`` of O(d) belongs to it: rotations and reflections.
-    permutations : ColumnPermutations
-        The column permutations ``s``.
-    finite : FiniteGroup, optional
-        Further elements, listed one by one; own costs are merged by them, too.
-    special_orthogonal : bool
-        Whether every ``Q`` of SO(d) belongs to it, rotations without reflections.  Mirror images are then different
-        orbits, unless another element relates them, and points are not seen in their own span.
-
     Examples
     --------
     >>> SymmetryGroup.none(3).permutations.order
     1
     """
 
-    orthogonal: bool
-    permutations: ColumnPermutations
-    finite: FiniteGroup | None = None
+    orthogonal: bool  #: whether every ``Q`` of O(d) belongs to it: rotations and reflections
+    permutations: ColumnPermutations  #: the column permutations ``s``
+    finite: FiniteGroup | None = (
+        None  #: further elements, listed one by one; own costs are merged by them, too
+    )
+    #: Whether every ``Q`` of SO(d) belongs to it, rotations without reflections.  Mirror images are then different
+    #: orbits, unless another element relates them, and points are not seen in their own span.
     special_orthogonal: bool = False
 
     def __repr__(self) -> str:
@@ -228,15 +211,9 @@ class SymmetryGroup:
     ) -> SymmetryGroup:
         """A finite group by generators, or the automorphisms of a networkx graph; its nodes, in order, are the columns.
 
-        Parameters
-        ----------
-        generators : iterable, or networkx.Graph
-            Permutations of the columns, orthogonal matrices (sign changes, signed permutations), or pairs of both.
-        dim, columns : int
-        orthogonal : bool
-            Whether all of O(d) is a symmetry beside them; then permutations are what is left to give.
-        special_orthogonal : bool
-            Whether all of SO(d) is; a reflection together with a permutation can be given as a pair of both.
+        Generators are permutations of the columns, orthogonal matrices (sign changes, signed permutations), or pairs of
+        both.  Where all of O(d) is a symmetry beside them, permutations are what is left to give; where all of SO(d)
+        is, a reflection together with a permutation can be given as a pair.
 
         Examples
         --------
