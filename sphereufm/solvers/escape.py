@@ -13,7 +13,7 @@ every temperature.  A few dozen Lanczos steps can miss weak negative curvature: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -36,6 +36,8 @@ _NEGATIVE_OWN = 1e-13
 _RESIDUAL = 0.1
 _INVARIANT = 1e-12
 _HALVINGS = 40
+# rows of the one item of a space
+_ONLY = np.array([0])
 
 
 def negative_curvature(
@@ -43,23 +45,23 @@ def negative_curvature(
 ) -> tuple[Array, float] | None:
     """Return a unit tangent and the negative curvature along it, or ``None`` where none was found.
 
-    * ``point``: at one point ``X``, shape (d, M).
-    * ``rng``: for the first Lanczos vector.
-    * ``afford``: called before each Hessian product; false ends the search.
+    ``point``: at one point ``X``, shape (d, M).  ``afford``: called before each Hessian product; false ends the search.
     """
-    if capabilities.offers(problem, "descent_direction") and all(
-        afford() for _ in range(_DIRECTION_PRODUCTS)
-    ):
+    known_ways = capabilities.offers(problem, "descent_direction")
+    if known_ways and all(afford() for _ in range(_DIRECTION_PRODUCTS)):
         known = capabilities.descent_direction(problem, point.X)
-        if known is not None and known.curvature < -_NEGATIVE * _curvature_scale(point, known.U):
-            return known.U, known.curvature
+        if known is not None:
+            # as if every column had the size of its gradient scale
+            largest = float((point.gradient_scale * np.square(known.U).sum(axis=0)).sum())
+            if known.curvature < -_NEGATIVE * largest:
+                return known.U, known.curvature
     scale = point.gradient_scale
     root = 1.0 / np.sqrt(np.where(scale > 0.0, scale, scale.max()))
     if not np.isfinite(root).all():
         return None
     start = project(point.X, problem.spheres.random_tangent(rng, point.X) / root)
     share = _NEGATIVE if capabilities.is_well_scaled(problem) else _NEGATIVE_OWN
-    U = _lanczos(point, root, start, share, afford)
+    U = _lowest(point, root, start, share, afford)
     if U is None or not afford():
         return None
     U = project(point.X, U * (root / root.max()))
@@ -79,17 +81,15 @@ def slide(
     """
     if float(np.vdot(point.gradient, U)) > 0.0:
         U = -U
-    cost = float(point.cost)
-    t = 1.0
-    for _ in range(_HALVINGS):
-        for sign in (1.0, -1.0):
+    for t in 0.5 ** np.arange(_HALVINGS):
+        for step in (t, -t):
             if not afford():
                 return None
-            X = retract(point.X, sign * t * U)
+            X = retract(point.X, step * U)
             there = problem.at(X)
-            if float(there.cost) < cost + 0.125 * t * t * curvature and np.isfinite(there.gradient).all():
+            enough = float(point.cost) + 0.125 * t * t * curvature
+            if float(there.cost) < enough and np.isfinite(there.gradient).all():
                 return X
-        t *= 0.5
     return None
 
 
@@ -98,64 +98,46 @@ def newton_length(point: Evaluation, afford: Callable[[], bool]) -> float:
 
     A gradient of 1e-9 of its scale says little where a curvature is 1e-9 of the largest.  Minimising the residual over
     growing Krylov spaces gives steps of growing length.
-
-    ``point``: at one point ``X``, shape (d, M).  ``afford``: called before each Hessian product; false ends
-    the search.
     """
-    scale = point.gradient_scale
-    unit = float(scale.max())
-    root = np.sqrt(np.maximum(scale / unit, _INVARIANT))
-    space, only = Krylov.of((point.gradient / unit / root)[None]), np.array([0])
-
-    product, length = _scaled(point, 1.0 / root, unit), 0.0
-    for size in range(1, _LANCZOS_STEPS + 1):
-        if space.exhausted[0] or not afford():
+    unit = float(point.gradient_scale.max())
+    root = np.sqrt(np.maximum(point.gradient_scale / unit, _INVARIANT))
+    length, start = 0.0, point.gradient / unit / root
+    for space, _ in _growing(point, 1.0 / root, unit, start, afford):
+        y, residual = space.least_residual(_ONLY)
+        length = float(column_norms(space.combine(_ONLY, y)[0] / root).max())
+        if residual[0] <= _RESIDUAL * space.norm[0]:
             break
-        space.grow(only, product)
-        if size % _RITZ_EVERY == 0 or space.exhausted[0]:
-            y, residual = space.least_residual(only)
-            length = float(column_norms(space.combine(only, y)[0] / root).max())
-            if residual[0] <= _RESIDUAL * space.norm[0]:
-                break
     return length
 
 
-def _scaled(point: Evaluation, root: Array, unit: float) -> Callable[[Rows, Array], Array]:
-    """Products with ``diag(root) Hess diag(root) / unit`` at one point, as a Krylov space asks for them."""
+def _lowest(
+    point: Evaluation, root: Array, start: Array, share: float, afford: Callable[[], bool]
+) -> Array | None:
+    """Ritz vector of the least Ritz value if that is negative by a share of the largest."""
+    for space, last in _growing(point, root, 1.0, start, afford):
+        values, vectors = (part[0] for part in space.ritz(_ONLY))
+        least, largest = float(values[0]), float(np.abs(values).max())
+        accurate = float(space.off[0, values.size - 1]) * abs(vectors[-1, 0]) < _RESIDUAL * -least
+        if least < -share * largest and (accurate or last):
+            return space.combine(_ONLY, vectors[None, :, 0])[0]
+    return None
+
+
+def _growing(
+    point: Evaluation, root: Array, unit: float, start: Array, afford: Callable[[], bool]
+) -> Iterator[tuple[Krylov, bool]]:
+    """Krylov space of ``diag(root) Hess diag(root) / unit``, every few products, and whether it grows no more."""
+    space = Krylov.of(start[None])
 
     def product(_: Rows, V: Array) -> Array:
         return project(point.X, point.hessian_product(V[0] * root) / unit * root)[None]
 
-    return product
-
-
-def _curvature_scale(point: Evaluation, U: Array) -> float:
-    """Curvature that a tangent would have if every column had the size of its gradient scale."""
-    return float((point.gradient_scale * np.square(U).sum(axis=0)).sum())
-
-
-def _lanczos(
-    point: Evaluation, root: Array, start: Array, share: float, afford: Callable[[], bool]
-) -> Array | None:
-    """Ritz vector of the least Ritz value if that is negative by a share of the largest."""
-    space, only = Krylov.of(start[None]), np.array([0])
-
-    product = _scaled(point, root, 1.0)
     last = bool(space.exhausted[0])
-    while not last:
-        if not afford():
-            return None
-        space.grow(only, product)
+    while not last and afford():
+        space.grow(_ONLY, product)
         size = int(space.size[0])
-        beta = float(space.off[0, size - 1])
         # beyond an invariant space there is only noise
-        invariant = bool(space.exhausted[0]) or beta <= _INVARIANT * float(space.largest(only)[0])
-        last = invariant or size == _LANCZOS_STEPS
-        if size % _RITZ_EVERY and not last:
-            continue
-        values, vectors = (part[0] for part in space.ritz(only))
-        least, largest = float(values[0]), float(np.abs(values).max())
-        accurate = beta * abs(vectors[-1, 0]) < _RESIDUAL * -least
-        if least < -share * largest and (accurate or last):
-            return space.combine(only, vectors[None, :, 0])[0]
-    return None
+        invariant = space.off[0, size - 1] <= _INVARIANT * space.largest(_ONLY)[0]
+        last = bool(invariant) or size == _LANCZOS_STEPS
+        if last or size % _RITZ_EVERY == 0:
+            yield space, last

@@ -55,21 +55,16 @@ LEAST_SCALE = 1e-290
 class Points:
     """First-order information at one point of each item."""
 
-    #: ``X`` and ``gradient``, shape ``(B, d, M)``: the gradient is in scaled coordinates.
-    X: Array
-    gradient: Array
-    #: ``cost`` and ``noise``, shape ``(B,)``: cost in units, and the size of its rounding error.
-    cost: Array
+    X: Array  #: shape ``(B, d, M)``
+    gradient: Array  #: shape ``(B, d, M)``: in scaled coordinates
+    cost: Array  #: shape ``(B,)``: in units, with a rounding error of the size of ``noise``
     noise: Array
-    #: Shape ``(B,)``: largest columnwise relative gradient norm (columns that underflow are left out).
-    relative_norm: Array
-    #: ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the columns' gradient scales,
-    #: not in units.
+    relative_norm: Array  #: shape ``(B,)``: the largest of a column (columns that underflow are left out)
+    #: ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the gradient scales, not in units.
     total_scale: Array
     least_scale: Array
     finite: NDArray[np.bool_]  #: shape ``(B,)``: whether cost and gradient are finite
-    #: What the problem knows at ``X`` (at ``X[0]`` for a single item); ``None`` if the points come from
-    #: several evaluations.
+    #: What the problem knows at ``X`` (``X[0]`` of a single item); ``None`` after several evaluations.
     evaluation: Evaluation | None
 
     def take(self, rows: Rows | NDArray[np.bool_]) -> Points:
@@ -93,17 +88,13 @@ def inner(U: Array, V: Array) -> Array:
 
 
 class Oracle:
-    """Evaluates a problem for a batch of items, counts per item, and knows what budget is left.
-
-    * ``size``: number of items.
-    * ``settings``: for the tolerance, and the calls that each item may use.
-    * ``expired``: whether the time is over.
-    """
+    """Evaluates a problem for a batch of items, counts per item, and knows what budget is left."""
 
     def __init__(
         self, problem: SphereProblem, size: int, settings: Settings, expired: Callable[[], bool]
     ) -> None:
-        self.problem = problem
+        self.problem, self.tolerance = problem, settings.tolerance
+        # whether the time is over
         self.expired = expired
         self.factors = capabilities.column_factors(problem)
         self.is_scaled = bool((self.factors != 1.0).any())
@@ -112,7 +103,6 @@ class Oracle:
         self._in_units = False
         # rows: cost, gradient, hessian; of the running items
         self.counts = np.zeros((3, size), dtype=np.intp)
-        self.tolerance = settings.tolerance
         self._budget = settings.max_calls
         self.limited = self._budget is not None
 
@@ -139,19 +129,17 @@ class Oracle:
         """Cost and gradient at one point of each item, or of the items ``rows``."""
         self.counts[:2, slice(None) if rows is None else rows] += 1
         evaluation = self._evaluate(X)
-        shape = X.shape[0], X.shape[2]
         gradient = evaluation.gradient.reshape(X.shape)
-        scale = evaluation.gradient_scale.reshape(shape)
-        cost = np.asarray(evaluation.cost).reshape(shape[:1])
+        scale = evaluation.gradient_scale.reshape(X.shape[0], X.shape[2])
+        cost = np.asarray(evaluation.cost).reshape(X.shape[0])
         least, total = np.minimum.reduce(scale, axis=-1), np.add.reduce(scale, axis=-1)
         noise = _NOISE * (np.abs(cost) + total)
+        unit: Array | float = 1.0
         if self._in_units:
             unit = self.unit if rows is None else self.unit[rows]
             cost, noise = cost / unit, noise / unit
             gradient, scale = gradient / unit[:, None, None], scale / unit[:, None]
-            relative = relative_norms(gradient, scale, unit)
-        else:
-            relative = relative_norms(gradient, scale)
+        relative = relative_norms(gradient, scale, unit)
         if self.is_scaled:
             gradient = gradient / self.factors
         # a sum is finite only if its terms are, and neither of these is near overflow
@@ -202,26 +190,17 @@ class Oracle:
         squares = np.einsum("bdm,bdm->bm", move, move)
         return Ray(points.X, move, squares, inner(points.gradient, U), self.factors)
 
-    def descent(self, points: Points) -> Ray:
-        """The curve along the negative gradient."""
-        move = points.gradient / -self.factors if self.is_scaled else -points.gradient
-        squares = np.einsum("bdm,bdm->bm", move, move)
-        return Ray(points.X, move, squares, -inner(points.gradient, points.gradient), self.factors)
-
     def rescale(self, points: Points) -> NDArray[np.bool_]:
         """Choose new units where gradients have become tiny or huge; returns where that happened."""
-        size = points.total_scale / self.unit
+        total, size = points.total_scale, points.total_scale / self.unit
         far = (size < _LEAST_IN_UNITS) | (size > _LARGEST_IN_UNITS)
         if np.count_nonzero(far):
-            far &= (points.total_scale > _TINY) & (points.total_scale < np.inf)
-            known = np.where(far, points.total_scale, 1.0)
-            unit = np.where(far, np.exp2(np.floor(np.log2(known))), self.unit)
+            far &= (total > _TINY) & (total < np.inf)
+            unit = np.where(far, np.exp2(np.floor(np.log2(np.where(far, total, 1.0)))), self.unit)
             ratio = self.unit / unit
-            points.cost = points.cost * ratio
-            points.noise = points.noise * ratio
+            points.cost, points.noise = points.cost * ratio, points.noise * ratio
             points.gradient = points.gradient * ratio[:, None, None]
-            self.unit = unit
-            self._in_units = True
+            self.unit, self._in_units = unit, True
         return far
 
 
@@ -229,8 +208,8 @@ class Oracle:
 class Ray:
     """Curves ``t -> R(X, t U)`` from one point of each item."""
 
-    X: Array  #: shape ``(B, d, M)``
-    move: Array  #: shape ``(B, d, M)``: ``U`` in plain coordinates, ``U / r``
+    X: Array
+    move: Array  #: ``U`` in plain coordinates, ``U / r``
     squares: Array  #: shape ``(B, M)``: squared length of each column of ``move``
     slope: Array  #: shape ``(B,)``: derivative of the cost at ``t = 0``
     factors: Array  #: shape ``(M,)``: factors ``r`` of the metric

@@ -137,30 +137,6 @@ class History:
 class SolverResult:
     """Where a run ended, re-measured there.
 
-    Attributes
-    ----------
-    X : ndarray, shape (d, M)
-        Last point, unit columns, read-only.
-    cost : float
-        Cost at ``X``; infinite if not even the start had a finite cost.
-    gradient_norm : float
-        Frobenius norm of the Riemannian gradient at ``X``.
-    relative_gradient_norm : float
-        Largest columnwise relative gradient norm at ``X``; infinite where a column's scale has underflown.
-    stop_reason : StopReason
-    iterations : int
-    calls : Calls
-    seconds : float
-        Wall time.  For an item of a batch: until that item stopped.
-    escaped_saddles : int
-        How many times the run left a saddle along negative curvature.
-    solver : str
-        Name of the solver.
-    unit : str
-        Of the cost, where it has one.
-    history : History or None
-        Given if it was asked for.
-
     Examples
     --------
     >>> from sphereufm import UFMProblem, solve
@@ -169,18 +145,20 @@ class SolverResult:
     (True, 0.368981, (4, 9))
     """
 
-    X: Array
-    cost: float
-    gradient_norm: float
-    relative_gradient_norm: float
+    X: Array  #: shape ``(d, M)``: last point, unit columns, read-only
+    cost: float  #: at ``X``; infinite if not even the start had a finite cost
+    gradient_norm: float  #: Frobenius norm of the Riemannian gradient at ``X``
+    relative_gradient_norm: (
+        float  #: largest of a column at ``X``; infinite where a column's scale has underflown
+    )
     stop_reason: StopReason
     iterations: int
     calls: Calls
-    seconds: float
-    escaped_saddles: int
-    solver: str
-    unit: str = ""
-    history: History | None = None
+    seconds: float  #: by the wall, or of the processor; for an item of a batch: until that item stopped
+    escaped_saddles: int  #: how many times the run left a saddle along negative curvature
+    solver: str  #: name of the solver
+    unit: str = ""  #: of the cost, where it has one
+    history: History | None = None  #: given if it was asked for
 
     def __post_init__(self) -> None:
         self.X.flags.writeable = False

@@ -25,7 +25,6 @@ from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein, Steep
 from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.tolerances import OFF_SPHERE
 
-# unit to the precision of the starts themselves
 _OFF_SPHERE_SINGLE = 1e-3
 
 SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType(
@@ -115,21 +114,8 @@ def solve_batch(
 ) -> tuple[SolverResult, ...]:
     """Minimise from many starts at once; each stops on its own.
 
-    Parameters
-    ----------
-    starts : array_like, shape (B, d, M), or int
-        Starting points, or how many to draw with ``rng``.
-    problem, rng, solver, settings, callback, record
-        As for :func:`solve`.  Limits of calls and iterations hold for each start, the time limit for all together.
-
-    Returns
-    -------
-    tuple of SolverResult, length B
-
-    Raises
-    ------
-    InvalidInputError
-        As for :func:`solve`.
+    ``starts``, shape ``(B, d, M)``: or how many to draw with ``rng``.  The rest is as for :func:`solve`; limits of
+    calls and iterations hold for each start, the time limit for all together.
 
     Examples
     --------
@@ -171,7 +157,8 @@ def _run(
 
 def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:
     """Copy of the starting points with columns normalised to rounding."""
-    single = np.asarray(value).dtype in (np.float32, np.float16)
+    # unit to the precision of the starts themselves
+    off_sphere = _OFF_SPHERE_SINGLE if np.asarray(value).dtype in (np.float32, np.float16) else OFF_SPHERE
     X = check_array(name, value, problem.spheres.shape)
     if X.ndim != ndim:
         raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
@@ -181,6 +168,6 @@ def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int
         )
     norms = column_norms(X)
     off = float(np.abs(norms - 1.0).max(initial=0.0))
-    if off > (_OFF_SPHERE_SINGLE if single else OFF_SPHERE):
+    if off > off_sphere:
         raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
     return X / norms[..., None, :]

@@ -48,7 +48,7 @@ class _Armijo:
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient."""
-        ray = self.oracle.descent(points)
+        ray = self.oracle.ray(points, -points.gradient)
         fresh = self.t == 0.0
         longest = np.maximum(ray.longest, 1e-300)
         first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
@@ -82,7 +82,7 @@ class _Spectral:
 
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient by the spectral step."""
-        ray = self.oracle.descent(points)
+        ray = self.oracle.ray(points, -points.gradient)
         longest = np.maximum(ray.longest, 1e-300)
         spectral = self._spectral(points.gradient, -ray.slope)
         fresh = spectral == 0.0
