@@ -115,6 +115,13 @@ def test_bad_blocks_are_refused(tmp_path, line, word):
         read_grid(tmp_path / "grid.toml")
 
 
+@pytest.mark.parametrize("given", ["block = 1", "block = []", "block = [1, 2]"])
+def test_what_is_no_list_of_blocks_is_refused(tmp_path, given):
+    (tmp_path / "grid.toml").write_text(given)
+    with pytest.raises(InvalidInputError, match=r"\[\[block\]\]"):
+        read_grid(tmp_path / "grid.toml")
+
+
 def test_seeds_depend_on_the_cell_alone():
     seeds = [cell.seed(0) for cell in GRID.cells()]
     assert len(set(seeds)) == len(seeds)

@@ -14,19 +14,20 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
+from sphereufm.landscape.search.effort import Effort
 
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
 _KEYS = {"classes", "per_class", "dim", "tau"}
 _CHOICES = {"effort", "starts"}
-EFFORTS = ("minimisers", "quick", "standard", "thorough")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -52,7 +53,7 @@ class Cell:
 class SweepGrid:
     """A product of lists, as words (see the module).
 
-    ``effort``: one of ``EFFORTS``; None leaves it to the sweep.  ``starts``: exactly so many starts in each
+    ``effort``: the name of an ``Effort``; None leaves it to the sweep.  ``starts``: exactly so many starts in each
     stratum; None leaves it to the sweep, or to the effort given here.
     """
 
@@ -64,8 +65,8 @@ class SweepGrid:
     starts: int | None = None
 
     def __post_init__(self) -> None:
-        if self.effort is not None and self.effort not in EFFORTS:
-            raise InvalidInputError(f"effort={self.effort!r} must be one of {', '.join(EFFORTS)}")
+        if self.effort is not None:
+            Effort.named(self.effort)
         if self.starts is not None:
             check_integer("starts", self.starts, 1)
 
@@ -75,21 +76,18 @@ class SweepGrid:
         Raises InvalidInputError if a list cannot be read, or a number is out of range.
         """
         taus = _temperatures(self.tau)
-        for classes in _numbers("classes", self.classes, 2):
-            for per_class in _numbers("per_class", self.per_class, 1):
-                for dim in _numbers("dim", self.dim, 1, classes):
-                    for tau in taus:
-                        yield Cell(classes=classes, per_class=per_class, dim=dim, tau=tau)
+        for K, n in product(_numbers("classes", self.classes, 2), _numbers("per_class", self.per_class, 1)):
+            for dim, tau in product(_numbers("dim", self.dim, 1, K), taus):
+                yield Cell(classes=K, per_class=n, dim=dim, tau=tau)
 
 
 def distinct_cells(grids: Iterable[SweepGrid]) -> Iterator[tuple[Cell, SweepGrid]]:
     """Yield every cell of some grids once, with the first grid that holds it."""
-    seen: set[Cell] = set()
+    first: dict[Cell, SweepGrid] = {}
     for grid in grids:
         for cell in grid.cells():
-            if cell not in seen:
-                seen.add(cell)
-                yield cell, grid
+            first.setdefault(cell, grid)
+    yield from first.items()
 
 
 def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
@@ -105,20 +103,21 @@ def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
     except (OSError, ValueError) as error:
         raise UnreadableFileError(f"{path} cannot be read as a grid: {error}") from error
     blocks = data["block"] if data.keys() == {"block"} else [data]
-    if not isinstance(blocks, list) or not blocks:
+    if not isinstance(blocks, list) or not blocks or not all(isinstance(table, dict) for table in blocks):
         raise InvalidInputError(f"{path} has block={blocks!r}, but [[block]] tables are needed")
-    return tuple(_grid_of(path, block) for block in blocks)
+    for table in blocks:
+        if table.keys() - _CHOICES != _KEYS:
+            raise InvalidInputError(
+                f"{path} has the keys {sorted(table)}, but {sorted(_KEYS)} are needed, and {sorted(_CHOICES)} allowed"
+            )
+    return tuple(SweepGrid(**{k: _word(k, v) for k, v in table.items()}) for table in blocks)
 
 
-def _grid_of(path: str | os.PathLike[str], table: Mapping[str, Any]) -> SweepGrid:
-    """The grid that one table writes."""
-    if table.keys() - _CHOICES != _KEYS:
-        raise InvalidInputError(
-            f"{path} has the keys {sorted(table)}, but {sorted(_KEYS)} are needed, and {sorted(_CHOICES)} allowed"
-        )
-    words = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in table.items()}
-    choices = {k: table[k] for k in table.keys() & _CHOICES}
-    return SweepGrid(**{**words, **choices})
+def _word(key: str, value: Any) -> Any:
+    """A list or number as it is written on the command line; choices stay as they are."""
+    if key in _CHOICES:
+        return value
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _numbers(name: str, text: str, least: int, classes: int | None = None) -> list[int]:

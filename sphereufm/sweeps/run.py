@@ -7,10 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sphereufm.errors import SphereUFMError
+from sphereufm.files import write_json
+from sphereufm.landscape.proofs import prove_landscape
+from sphereufm.landscape.search.effort import Effort
+from sphereufm.landscape.verify import verify_landscape
 from sphereufm.parallel import Workers
+from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
 from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
@@ -45,7 +51,18 @@ class _Task:
 
     cell: Cell
     settings: SweepSettings
-    folder: str
+    folder: Path
+
+    def file(self, status: str, **more: Any) -> dict[str, Any]:
+        """The data of the cell's file."""
+        settings = self.settings
+        search = {"effort": settings.effort, "starts": settings.starts}
+        head = {
+            "format": "sphereufm-cell/1",
+            "cell": asdict(self.cell),
+            "seed": self.cell.seed(settings.seed),
+        }
+        return {**head, **search, "status": status, **more}
 
 
 def run_sweep(
@@ -67,22 +84,22 @@ def run_sweep(
     counts.  Raises OutputError if the folder cannot be written, is in use, or holds a sweep or a cell with
     other settings.
     """
-    settings = settings or SweepSettings()
-    folder = SweepFolder(out)
-    grids = [grid] if isinstance(grid, SweepGrid) else list(grid)
+    settings, folder = settings or SweepSettings(), SweepFolder(out)
+    grids = [grid] if isinstance(grid, SweepGrid) else grid
     wanted = {cell: settings.of(block) for cell, block in distinct_cells(grids)}
     with folder.locked():
-        folder.agree(asdict(settings))
-        folder.agree_on_cells({cell: _search_of(own) for cell, own in wanted.items()})
+        searches = {cell: {"effort": own.effort, "starts": own.starts} for cell, own in wanted.items()}
+        folder.agree(asdict(settings), searches)
         tasks = [
-            _Task(cell=cell, settings=own, folder=str(folder.cells))
+            _Task(cell=cell, settings=own, folder=folder.cells)
             for cell, own in wanted.items()
-            if not folder.has(cell)
+            if not folder.place(cell).exists()
         ]
         try:
             with Workers(workers, scheduler) as busy:
                 for done, (task, data, error) in enumerate(busy.completed(verify_cell, tasks), 1):
-                    folder.store(task.cell, data if data is not None else _failed(task, error or "unknown"))
+                    found = task.file("failed", reason=error or "unknown") if data is None else data
+                    write_json(folder.place(task.cell), found)
                     progress("cells", done, len(tasks))
         finally:
             index = folder.write_index()
@@ -91,13 +108,6 @@ def run_sweep(
 
 def verify_cell(task: _Task) -> dict[str, Any]:
     """Verify one cell; the data of its file."""
-    from pathlib import Path
-
-    from sphereufm.landscape.proofs import prove_landscape
-    from sphereufm.landscape.search.effort import Effort
-    from sphereufm.landscape.verify import verify_landscape
-    from sphereufm.problem.ufm import UFMProblem
-
     cell, settings = task.cell, task.settings
     begun = time.perf_counter()
     try:
@@ -109,58 +119,33 @@ def verify_cell(task: _Task) -> dict[str, Any]:
         )
         report = verify_landscape(
             problem,
-            effort=Effort[settings.effort.upper()],
+            effort=Effort.named(settings.effort),
             starts=settings.starts,
             rng=cell.seed(settings.seed),
         )
         if settings.proofs and report.complete:
-            place = Path(task.folder) / cell.name
+            place = task.folder / cell.name
             place.mkdir(parents=True, exist_ok=True)
             report = prove_landscape(report, place)
     except SphereUFMError as error:
-        return _failed(task, str(error))
+        return task.file("failed", reason=str(error))
     if not report.complete:
         raise KeyboardInterrupt
     landscape = report.to_json()
-    kinds = Counter(entry["kind"] for entry in landscape["critical"])
-    return {
-        **_heading(task, "done"),
-        "seconds": time.perf_counter() - begun,
-        "verdict": landscape["verdict"],
-        "basis": landscape["basis"],
-        "kinds": dict(sorted(kinds.items())),
-        "proved": sum(entry["status"] == "PROVED" for entry in landscape["critical"]),
-        "least_cost": min(entry["cost"] for entry in landscape["critical"]),
-        **_counterexample(landscape),
-        "landscape": landscape,
-    }
-
-
-def _counterexample(landscape: dict[str, Any]) -> dict[str, str | None]:
-    """Status and kind of the best known point that is neither global nor a strict saddle; spurious ones first."""
-    bad = [(e["status"], e["kind"]) for e in landscape["critical"] if e["kind"] in _COUNTEREXAMPLES]
-    status, kind = min(
-        bad, key=lambda row: (_STATUSES.index(row[0]), _COUNTEREXAMPLES.index(row[1])), default=(None, None)
+    rows = landscape["critical"]
+    # the best known point that is neither global nor a strict saddle; spurious ones first
+    bad = [(row["status"], row["kind"]) for row in rows if row["kind"] in _COUNTEREXAMPLES]
+    ranked = sorted(bad, key=lambda row: (_STATUSES.index(row[0]), _COUNTEREXAMPLES.index(row[1])))
+    status, kind = ranked[0] if ranked else (None, None)
+    return task.file(
+        "done",
+        seconds=time.perf_counter() - begun,
+        verdict=landscape["verdict"],
+        basis=landscape["basis"],
+        kinds=dict(sorted(Counter(row["kind"] for row in rows).items())),
+        proved=sum(row["status"] == "PROVED" for row in rows),
+        least_cost=min(row["cost"] for row in rows),
+        counterexample_status=status,
+        counterexample_kind=kind,
+        landscape=landscape,
     )
-    return {"counterexample_status": status, "counterexample_kind": kind}
-
-
-def _search_of(settings: SweepSettings) -> dict[str, Any]:
-    """How a cell is searched."""
-    return {"effort": settings.effort, "starts": settings.starts}
-
-
-def _heading(task: _Task, status: str) -> dict[str, Any]:
-    """What every cell's file begins with."""
-    return {
-        "format": "sphereufm-cell/1",
-        "cell": asdict(task.cell),
-        "seed": task.cell.seed(task.settings.seed),
-        **_search_of(task.settings),
-        "status": status,
-    }
-
-
-def _failed(task: _Task, reason: str) -> dict[str, Any]:
-    """The file of a cell that failed."""
-    return {**_heading(task, "failed"), "reason": reason}

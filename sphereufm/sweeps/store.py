@@ -18,14 +18,9 @@ from sphereufm.errors import OutputError
 from sphereufm.files import write_json
 from sphereufm.sweeps.grid import Cell
 
-_BULKY = "landscape"
-
 
 class SweepFolder:
-    """Reads and writes the files of one sweep.
-
-    ``path``: made where it does not exist.
-    """
+    """Reads and writes the files of one sweep; ``path`` is made where it does not exist."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -51,54 +46,33 @@ class SweepFolder:
                 raise OutputError(f"--out={self.path} is in use by another sweep; wait for it") from error
             yield
 
-    def agree(self, settings: Mapping[str, Any]) -> None:
-        """Record what all cells share, or refuse settings that differ from those of the cells that are there.
-
-        Raises OutputError.
-        """
+    def agree(self, settings: Mapping[str, Any], wanted: Mapping[Cell, Mapping[str, Any]]) -> None:
+        """Record what all cells share; refuse other settings, and another search of a stored cell, by OutputError."""
         place = self.path / "sweep.json"
         if not place.exists():
             write_json(place, {"format": "sphereufm-sweep/1", **settings})
-            return
         there = self.read(place)
-        differ = sorted(k for k, v in settings.items() if there.get(k) != v)
-        if differ:
+        if differ := sorted(k for k, v in settings.items() if there.get(k) != v):
             raise OutputError(
                 f"--out={self.path} holds a sweep with other {', '.join(differ)}; use another folder"
             )
-
-    def agree_on_cells(self, wanted: Mapping[Cell, Mapping[str, Any]]) -> None:
-        """Refuse a search of a stored cell that differs from the one that it was stored after.
-
-        Raises OutputError.
-        """
-        for cell in filter(self.has, wanted):
-            there = self.read(self._place(cell))
-            differ = [f"{k}={there[k]}" for k, v in wanted[cell].items() if k in there and there[k] != v]
-            if differ:
+        for cell in (cell for cell in wanted if self.place(cell).exists()):
+            there = self.read(self.place(cell))
+            if differ := [f"{k}={there[k]}" for k, v in wanted[cell].items() if there.get(k, v) != v]:
                 raise OutputError(
                     f"--out={self.path} holds {cell.name} with {', '.join(differ)}, but the grid says otherwise; "
                     "use another folder, or delete the cell's file"
                 )
 
-    def has(self, cell: Cell) -> bool:
-        """Whether the cell was stored."""
-        return self._place(cell).exists()
-
-    def store(self, cell: Cell, data: Mapping[str, Any]) -> None:
-        """Store one cell."""
-        write_json(self._place(cell), data)
-
-    def _place(self, cell: Cell) -> Path:
+    def place(self, cell: Cell) -> Path:
         """File of one cell."""
         return self.cells / f"{cell.name}.json"
 
     def write_index(self) -> list[dict[str, Any]]:
         """Rebuild ``index.json`` from the cells' files, and return its lines."""
-        lines = []
-        for place in sorted(self.cells.glob("*.json")):
-            data = self.read(place)
-            lines.append({key: value for key, value in data.items() if key != _BULKY})
+        lines = [self.read(place) for place in sorted(self.cells.glob("*.json"))]
+        for line in lines:
+            line.pop("landscape", None)
         write_json(self.path / "index.json", {"format": "sphereufm-sweep-index/1", "cells": lines})
         return lines
 
