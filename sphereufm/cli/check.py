@@ -137,8 +137,6 @@ def _read(path: Path) -> Any:
 def _report(file: _File, backend: str) -> dict[str, Any]:
     """Check one file; what cannot be read is a report too, and so is a defect of the checker."""
     from sphereufm.certify.checker import CheckError
-    from sphereufm.certify.complete.check import CompleteCheckError
-    from sphereufm.certify.large_gap.rows import ArrayFileError
     from sphereufm.errors import InvalidInputError
 
     detail(f"checking {file.path}")
@@ -148,7 +146,7 @@ def _report(file: _File, backend: str) -> dict[str, Any]:
         if file.kind == "complete":
             return _complete(file.path)
         return _as_data(file.path, _checked(file.path, backend))
-    except (CheckError, ArrayFileError, CompleteCheckError, InvalidInputError) as error:
+    except (CheckError, InvalidInputError) as error:
         return _refused(file.path, "UNREADABLE", str(error))
     except Exception as defect:
         return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")

@@ -11,8 +11,9 @@ import mpmath
 import numpy as np
 import pytest
 
+from sphereufm.certify.checker import CheckError
 from sphereufm.certify.large_gap.check import check_large_gap, prove_large_gap
-from sphereufm.certify.large_gap.rows import ArrayFileError, HashedRows
+from sphereufm.certify.large_gap.rows import HashedRows
 from sphereufm.cli import main
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum
@@ -314,7 +315,7 @@ def test_rows_are_read_by_the_header_that_was_hashed(tmp_path):
     (tmp_path / "h.npy").write_bytes(first)
     rows = HashedRows(tmp_path, "features", "h.npy", hashlib.sha256(second).hexdigest())
     (tmp_path / "h.npy").write_bytes(second)
-    with pytest.raises(ArrayFileError, match="was changed while"):
+    with pytest.raises(CheckError, match="was changed while"):
         rows.whole()
 
 
@@ -390,7 +391,7 @@ def survive(folder, seeds):
             replace(folder, key, data[:start] + changed)
         try:
             result = check_large_gap(folder / "gap.json")
-        except ArrayFileError:
+        except CheckError:
             continue
         bounded += 1
         data = json.loads((folder / "gap.json").read_bytes())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sphereufm.certify.checker.claims import CHECKS, sentence, statuses
 from sphereufm.certify.checker.families import FAMILIES
@@ -98,17 +99,25 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
     return CheckResult(status=status, row=row, claims=results, backend=backend, **shown)
 
 
-def read_file(path: str | Path) -> bytes:
-    """Content of a regular file, at most one byte more than is allowed."""
+@contextmanager
+def regular_file(path: str | Path, name: str = "") -> Iterator[BinaryIO]:
+    """A regular file, open, with its name for messages; a pipe to which nobody writes must not keep us waiting."""
     try:
         with open(
             path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
         ) as file:
-            # a pipe to which nobody writes must not keep us waiting
-            refuse_if(not stat.S_ISREG(os.fstat(file.fileno()).st_mode), "cannot be read: not a regular file")
-            return file.read(LARGEST_FILE + 1)
+            refuse_if(
+                not stat.S_ISREG(os.fstat(file.fileno()).st_mode), f"{name}cannot be read: not a regular file"
+            )
+            yield file
     except OSError as error:
-        raise CheckError(f"cannot be read: {error.strerror}") from None
+        raise CheckError(f"{name}cannot be read: {error.strerror}") from None
+
+
+def read_file(path: str | Path) -> bytes:
+    """Content of a regular file, at most one byte more than is allowed."""
+    with regular_file(path) as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def check_file(path: str | Path, backend: str = "flint") -> CheckResult:

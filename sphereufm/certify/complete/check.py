@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from flint import ctx
 
+from sphereufm.certify.checker.face import read_file
 from sphereufm.certify.complete.arithmetic import joined
 from sphereufm.certify.complete.boxes import CUT, Zero, prove_tree, prove_zero
 from sphereufm.certify.complete.coulomb import Coulomb, is_coulomb
@@ -24,7 +25,6 @@ from sphereufm.certify.complete.lemmas import collapsed_are_saddles, lemma_close
 from sphereufm.certify.complete.planar import Planar
 from sphereufm.certify.complete.programs import MOST_UNKNOWNS, ProgramEquations, charts
 from sphereufm.certify.complete.reading import (
-    LARGEST_FILE,
     OWN_COST,
     PLANE,
     CompleteCheckError,
@@ -233,9 +233,4 @@ def check_complete(path: str | Path) -> CompleteResult:
 
     Raises CompleteCheckError if the file cannot be read, or is no certificate of this format.
     """
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise CompleteCheckError(f"cannot be read: {error.strerror}") from None
-    return check_complete_bytes(data)
+    return check_complete_bytes(read_file(path))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.certify.checker.kernel import CheckError as CompleteCheckError
+from sphereufm.certify.checker.reading import Problem as Program
 from sphereufm.certify.checker.reading import (
-    LARGEST_FILE,
     Reader,
     anything,
     integer,
@@ -27,9 +27,8 @@ from sphereufm.certify.checker.reading import (
     refuse_if,
     text,
 )
-from sphereufm.certify.checker.reading import Problem as Program
 
-__all__ = ["LARGEST_FILE", "CompleteCheckError", "Program", "refuse_if"]
+__all__ = ["CompleteCheckError", "Program", "refuse_if"]
 
 FORMAT = "sphereufm-complete/1"
 LARGEST_TREE = 1 << 26

@@ -11,13 +11,8 @@ taken as exact; each entry of it is right to a relative error ``e_G``.  ``mu`` i
 pass suffices; semidefiniteness is that of the ``K x K`` matrix ``diag(nu) - Ghat diag(1/mu) Ghat^T``, shown by a
 Cholesky factorisation that runs to its end (Rump 2006).  Where that says less, ``-<Ghat, A'> <= sum |Ghat|`` is used.
 
-What is trusted, besides this file, Python and numpy:
-
-* IEEE 754 double precision, rounding to nearest, gradual underflow;
-* sums and inner products of ``n`` terms, by BLAS, LAPACK or numpy, in any order, with or without fused multiply-add,
-  err by at most ``gamma(n) sum |terms|``, ``gamma(n) = n u / (1 - n u)``, ``u = 2^-53`` (no Strassen-like products);
-* ``numpy.exp`` errs by at most four units in the last place;
-* the operating system's files, and SHA-256.
+docs/large-gaps.md says what is trusted: IEEE 754, ``gamma(n) = n u / (1 - n u)`` with ``u = 2^-53`` for sums of n terms
+in any order, and four units in the last place of ``numpy.exp``.
 
 References
 ----------
@@ -33,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.large_gap.rows import ArrayFileError
+from sphereufm.certify.checker.reading import refuse_if
 
 Array = NDArray[np.float64]
 
@@ -189,6 +184,6 @@ def unit_rows(rows: Array) -> Array:
     """Rows divided by their lengths."""
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     # outside this range squares could over- or underflow, where the error bounds do not hold
-    if not ((lengths > 1e-100) & (lengths < 1e100)).all():
-        raise ArrayFileError("a row of classifier or features has no length between 1e-100 and 1e100")
+    known = ((lengths > 1e-100) & (lengths < 1e100)).all()
+    refuse_if(not known, "a row of classifier or features has no length between 1e-100 and 1e100")
     return np.asarray(rows / lengths[:, None])

@@ -2,9 +2,8 @@ r"""A checker for optimality gaps at large points, in floating point with a-prio
 
 Ball arithmetic at a thousand classes and a million distinct features would take days.  This file proves the same
 statement with BLAS: *at the stored point, columns divided by their lengths, the cost lies at most* ``gap`` *nats above
-the global minimum over all unit features and classifiers.*  Standard library and numpy only; of the package it uses
-:mod:`~sphereufm.certify.large_gap.rows`, which reads the arrays, and :mod:`~sphereufm.certify.large_gap.bounds`,
-which says how the bound comes about and what is trusted.
+the global minimum over all unit features and classifiers.*  :mod:`~sphereufm.certify.large_gap.rows` reads the arrays,
+the readers of the checker of points the certificate, and :mod:`~sphereufm.certify.large_gap.bounds` has the bound.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import json
 import math
 import os
 import re
-import stat
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
@@ -22,40 +20,44 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sphereufm.certify.checker.face import read_file
+from sphereufm.certify.checker.kernel import CheckError
+from sphereufm.certify.checker.reading import (
+    Reader,
+    anything,
+    maybe,
+    one_of,
+    read_json,
+    record,
+    refuse_if,
+    text,
+    that,
+)
 from sphereufm.certify.large_gap.bounds import (
     BLOCK,
     LARGEST_DUAL,
     LARGEST_TAU,
     LEAST_WEIGHT,
     UNIT,
+    Array,
     Errors,
     Sums,
     unit_rows,
 )
-from sphereufm.certify.large_gap.rows import LARGEST_SIDE, ArrayFileError, HashedRows
+from sphereufm.certify.large_gap.rows import LARGEST_SIDE, HashedRows
 
 FORMAT = "sphereufm-large-gap/1"
 
-Array = NDArray[np.float64]
-
-_LARGEST_FILE = 1 << 16
 _MOST_SAMPLES = 1 << 27
 # a million samples of a thousand classes in R^512 need 4e12 operations; K = 4000 alone nearly the memory
 _MOST_MEMORY = 1 << 30
 _MOST_WORK = 8e12
 # the gap that is claimed, by the bound that was found
 _MARGIN = 1.01
-_TAU = re.compile(r"[0-9]{1,40}(/[0-9]{1,40})?")
+_TAU = re.compile(r"[0-9]{1,40}(/[1-9][0-9]{0,39})?")
 _GAP = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ARRAYS = ("classifier", "features", "labels", "weights", "dual")
-_KEYS = {"format", "producer", "tau", "gap", *_ARRAYS}
-
-
-class LargeGapError(ArrayFileError):
-    """A certificate, or what its arrays hold, is not as the format says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +98,49 @@ def check_large_gap(path: str | os.PathLike[str]) -> LargeGapResult:
 
     Raises
     ------
-    LargeGapError
+    CheckError
         If the file or an array is missing, malformed, or differs from its SHA-256.
     """
-    data = _read_json(Path(path))
-    rows = {key: _entry(Path(path).parent, key, data[key]) for key in _ARRAYS if data[key] is not None}
-    case = _Case(tau=_parse_tau(data["tau"]), rows=rows)
-    gap = _parse_gap(data["gap"])
-    return case.result(gap, case.bound()[0])
+    entry: dict[str, Reader] = {"file": text(1000), "sha256": matching(_SHA256, "64 hexadecimal digits")}
+    arrays: dict[str, Reader] = dict.fromkeys(
+        ("classifier", "features", "labels"), lambda v, w: record(v, w, entry)
+    )
+    arrays |= dict.fromkeys(("weights", "dual"), maybe(arrays["labels"]))
+    fields: dict[str, Reader] = {
+        "format": one_of(FORMAT),
+        "producer": anything,
+        "tau": read_tau,
+        "gap": read_gap,
+    }
+    data = record(read_json(read_file(Path(path))), "certificate", fields | arrays)
+    folder = Path(path).parent
+    named = {key: data[key] for key in arrays if data[key] is not None}
+    rows = {key: HashedRows(folder, key, entry["file"], entry["sha256"]) for key, entry in named.items()}
+    case = _Case(tau=data["tau"], rows=rows)
+    return case.result(data["gap"], case.bound()[0])
+
+
+def matching(pattern: re.Pattern[str], words: str) -> Reader:
+    """A text of some form."""
+    return that(lambda x: isinstance(x, str) and bool(pattern.fullmatch(x)), words)
+
+
+def read_tau(value: Any, where: str) -> Fraction:
+    """Exact positive rational."""
+    tau = Fraction(matching(_TAU, "text such as 5 or 18/5")(value, where))
+    refuse_if(
+        not Fraction(1, 10**6) <= tau <= LARGEST_TAU, f"tau={value} must lie between 1e-6 and {LARGEST_TAU}"
+    )
+    return tau
+
+
+def read_gap(value: Any, where: str) -> float:
+    """Exact nonnegative double."""
+    matching(_GAP, "a nonnegative hexadecimal float such as 0x1.8p-20")(value, where)
+    try:
+        return float.fromhex(value)
+    except OverflowError:
+        raise CheckError(f"gap={value} is no finite double") from None
 
 
 def prove_large_gap(
@@ -139,7 +176,7 @@ def prove_large_gap(
 
     Raises
     ------
-    LargeGapError
+    CheckError
         If an array is missing or malformed, or ``tau`` out of range.
 
     Examples
@@ -158,17 +195,15 @@ def prove_large_gap(
     rows = {
         key: HashedRows(target.parent, key, name, None) for key, name in names.items() if name is not None
     }
-    case = _Case(tau=_parse_tau(str(tau)), rows=rows)
+    case = _Case(tau=read_tau(str(tau), "tau"), rows=rows)
     bound, V = case.bound(refinements)
     # other machines add in another order: their bound may be larger by a rounding or many
     gap = max(bound, 0.0) * _MARGIN
     if math.isfinite(bound):
         rows["dual"] = _store(target.with_suffix(".dual.npy"), V)
         data: dict[str, Any] = {"format": FORMAT, "producer": {"name": "sphereufm"}, "tau": str(case.tau)}
-        data |= dict.fromkeys(_ARRAYS) | {
-            key: {"file": source.name, "sha256": source.digest} for key, source in rows.items()
-        }
-        data["gap"] = gap.hex()
+        data |= {"gap": gap.hex(), "weights": None}
+        data |= {key: {"file": source.name, "sha256": source.digest} for key, source in rows.items()}
         aside = target.with_name("." + target.name)
         aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         aside.replace(target)
@@ -183,17 +218,17 @@ class _Case:
     rows: dict[str, HashedRows]
 
     def __post_init__(self) -> None:
-        if missing := set(_ARRAYS[:3]) - set(self.rows):
-            raise LargeGapError(f"{', '.join(sorted(missing))} must be given")
-        self.classifier, self.features, self.labels = (self.rows[key] for key in _ARRAYS[:3])
-        self.weights = self.rows.get("weights")
+        self.classifier, self.features, self.labels = (
+            self.rows[key] for key in ("classifier", "features", "labels")
+        )
+        self.weights, self.dual = self.rows.get("weights"), self.rows.get("dual")
 
     @property
     def too_large(self) -> str:
         """Say, before any work, what takes more than about a gigabyte or some minutes on two cores; else nothing."""
         (K, d), N = self.classifier.shape, self.features.shape[0]
         # multipliers have columns of their own
-        c = self.rows["dual"].shape[1] if "dual" in self.rows else d
+        c = d if self.dual is None else self.dual.shape[1]
         memory = 8 * (6 * K * K + 4 * BLOCK * (K + max(c, d)) + 3 * N + 3 * K * (c + d))
         work = 2 * N * K * (K + d + c + 20) + 8 * K**3 + 2 * K * K * c
         if memory <= _MOST_MEMORY and work <= _MOST_WORK:
@@ -225,19 +260,16 @@ class _Case:
 
         A pass reads every array once, and hashes it on the way.
         """
-        N = self._check_shapes()
-        K, d = self.classifier.shape
+        self._check_shapes()
+        (K, d), N = self.classifier.shape, self.features.shape[0]
         if self.too_large:
             return math.inf, np.ones((K, 1))
-        W = unit_rows(self.classifier.whole())
-        y = self.labels.whole()
-        if y.min() < 0 or y.max() >= K:
-            raise LargeGapError(f"labels must lie in 0 .. {K - 1}")
+        W, y = unit_rows(self.classifier.whole()), self.labels.whole()
+        refuse_if(y.min() < 0 or y.max() >= K, f"labels must lie in 0 .. {K - 1}")
         omega, e_omega = self._omega(N)
         errors = Errors(K=K, d=d, tau=float(self.tau), e_omega=e_omega)
-        V = W if "dual" not in self.rows else self.rows["dual"].whole()
-        if np.abs(V).max() > LARGEST_DUAL:
-            raise LargeGapError(f"dual must have entries of at most {LARGEST_DUAL}")
+        V = W if self.dual is None else self.dual.whole()
+        refuse_if(np.abs(V).max() > LARGEST_DUAL, f"dual must have entries of at most {LARGEST_DUAL}")
         best, best_V = math.inf, V
         for _ in range(refinements + 1 if errors.e_G < 0.01 else 0):
             sums = Sums(K)
@@ -250,27 +282,20 @@ class _Case:
             V = sums.better(V)
         return best, best_V
 
-    def _check_shapes(self) -> int:
-        """Number of samples, once all shapes and types fit."""
-        W, H = self.classifier, self.features
-        if W.ndim != 2 or H.ndim != 2 or W.shape[0] < 2 or not H.shape[1] == W.shape[1] > 0:
-            raise LargeGapError("classifier must be (K, d) with K >= 2, and features (N, d)")
-        if W.shape[0] > LARGEST_SIDE or H.shape[0] > _MOST_SAMPLES:
-            raise LargeGapError(f"at most {LARGEST_SIDE} classes and {_MOST_SAMPLES} samples are checked")
-        dual = self.rows.get("dual")
-        if dual is not None and (
-            dual.ndim != 2 or dual.shape[0] != W.shape[0] or not dual.shape[1] or dual.dtype.kind != "f"
-        ):
-            raise LargeGapError("dual must be floats with a row for each class")
-        N = self.features.shape[0]
-        for source, kinds in ((self.labels, "iu"), (self.weights, "f")):
-            if source is not None and (
-                source.ndim != 1 or source.shape[0] != N or source.dtype.kind not in kinds
-            ):
-                raise LargeGapError(f"{source.key} must have one entry for each of the {N} samples")
-        if N < 1 or self.classifier.dtype.kind != "f" or self.features.dtype.kind != "f":
-            raise LargeGapError("classifier and features must be floats, and there must be a sample")
-        return N
+    def _check_shapes(self) -> None:
+        """Refuse shapes and types that do not fit."""
+        W, H, y, w, V = self.classifier, self.features, self.labels, self.weights, self.dual
+        floats = all(rows.dtype.kind == "f" for rows in (W, H, w, V) if rows is not None)
+        refuse_if(not floats or y.dtype.kind not in "iu", "labels must be integers, and all else floats")
+        pair = len(W.shape) == len(H.shape) == 2 and W.shape[0] >= 2 and H.shape[1] == W.shape[1] > 0
+        refuse_if(not pair, "classifier must be (K, d) with K >= 2, and features (N, d)")
+        (K, _), N = W.shape, H.shape[0]
+        most = f"1 to {_MOST_SAMPLES} samples of at most {LARGEST_SIDE} classes are checked"
+        refuse_if(K > LARGEST_SIDE or not 1 <= N <= _MOST_SAMPLES, most)
+        fits = V is None or (len(V.shape) == 2 and V.shape[0] == K and V.shape[1] > 0)
+        refuse_if(not fits, "dual must have a row for each class")
+        each = all(rows.shape == (N,) for rows in (y, w) if rows is not None)
+        refuse_if(not each, f"labels and weights must have one entry for each of the {N} samples")
 
     def _omega(self, N: int) -> tuple[Array, float]:
         """Sample weights that sum to one, and their relative error."""
@@ -283,7 +308,7 @@ class _Case:
             omega = w / math.fsum(w.tolist())
             if (omega >= LEAST_WEIGHT).all():
                 return omega, 4 * UNIT
-        raise LargeGapError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
+        raise CheckError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
 
 
 def decimal_above(value: float) -> str:
@@ -301,68 +326,3 @@ def _store(path: Path, V: Array) -> HashedRows:
     rows = HashedRows(path.parent, "dual", path.name, None)
     rows.whole()
     return rows
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Top-level object of a certificate, with exactly the keys of the format."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        data = dict(pairs)
-        if len(data) != len(pairs):
-            raise LargeGapError("a key occurs twice")
-        return data
-
-    try:
-        # a pipe to which nobody writes must not keep us waiting
-        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise LargeGapError(f"{path.name} cannot be read: not a regular file")
-            text = file.read(_LARGEST_FILE + 1)
-        if len(text) > _LARGEST_FILE:
-            raise LargeGapError(f"{path.name} is larger than {_LARGEST_FILE} bytes")
-        data = json.loads(text, object_pairs_hook=once)
-    except OSError as error:
-        raise LargeGapError(f"{path.name} cannot be read: {error.strerror}") from None
-    except LargeGapError:
-        raise
-    except (ValueError, RecursionError):
-        # also integers of more digits than Python reads
-        raise LargeGapError(f"{path.name} is no JSON") from None
-    if not isinstance(data, dict) or set(data) != _KEYS or data["format"] != FORMAT:
-        raise LargeGapError(
-            f"{path.name} must have the format {FORMAT} and the keys {', '.join(sorted(_KEYS))}"
-        )
-    return data
-
-
-def _parse_tau(text: Any) -> Fraction:
-    """Exact positive rational."""
-    if not isinstance(text, str) or not _TAU.fullmatch(text):
-        raise LargeGapError("tau must be text such as 5 or 18/5")
-    numerator, _, denominator = text.partition("/")
-    if int(denominator or "1") == 0 or int(numerator) == 0:
-        raise LargeGapError(f"tau={text} must be positive")
-    tau = Fraction(int(numerator), int(denominator or "1"))
-    if not Fraction(1, 10**6) <= tau <= LARGEST_TAU:
-        raise LargeGapError(f"tau={text} must lie between 1e-6 and {LARGEST_TAU}")
-    return tau
-
-
-def _parse_gap(text: Any) -> float:
-    """Exact nonnegative double."""
-    if not isinstance(text, str) or not _GAP.fullmatch(text):
-        raise LargeGapError("gap must be a nonnegative hexadecimal float such as 0x1.8p-20")
-    try:
-        return float.fromhex(text)
-    except OverflowError:
-        raise LargeGapError(f"gap={text} is no finite double") from None
-
-
-def _entry(folder: Path, key: str, entry: Any) -> HashedRows:
-    """Return the array that a certificate names."""
-    if not isinstance(entry, dict) or set(entry) != {"file", "sha256"}:
-        raise LargeGapError(f"{key} must be an object with the keys file and sha256")
-    name, expected = entry["file"], entry["sha256"]
-    if not isinstance(name, str) or not isinstance(expected, str) or not _SHA256.fullmatch(expected):
-        raise LargeGapError(f"{key}: file must be a name, and sha256 64 hexadecimal digits")
-    return HashedRows(folder, key, name, expected)
