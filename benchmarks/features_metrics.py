@@ -35,7 +35,8 @@ from threadpoolctl import threadpool_limits
 from sphereufm.features import collapse_metrics, load_features
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
-from sphereufm.placement.measurement import Placing, measure
+from sphereufm.placement.layer import Placing
+from sphereufm.placement.measurement import measure
 
 ROWS = 8192
 

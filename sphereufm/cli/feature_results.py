@@ -18,7 +18,8 @@ from sphereufm.features.metrics.result import read
 from sphereufm.features.readers.shards import is_data_name, natural
 from sphereufm.files import write_json, write_text
 from sphereufm.placement import LandscapePosition
-from sphereufm.placement.measurement import Placing, measure
+from sphereufm.placement.layer import Placing
+from sphereufm.placement.measurement import measure
 from sphereufm.placement.trajectory import Epoch, Training, epoch_number
 from sphereufm.problem.losses.registry import find_loss
 

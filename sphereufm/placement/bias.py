@@ -59,20 +59,8 @@ def few_of_each(labels: NDArray[np.intp], classes: int) -> NDArray[np.bool_]:
     return chosen
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BestBias:
-    """A bias, and the curvature ``C`` there."""
-
-    bias: Array
-    curvature: Array
-
-    def corrected(self, r: Array) -> Array:
-        """The bias after a step of Newton's method with the ``r`` of other samples."""
-        return self.bias - newton(r, self.curvature)
-
-
-def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> BestBias:
-    """The bias that minimises the cost of ``tau W^T H + b 1^T``.
+def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> tuple[Array, Array]:
+    """The bias that minimises the cost of ``tau W^T H + b 1^T``, and ``C`` there.
 
     ``start``, shape ``(K,)``: where to begin; minus infinity for classes without samples.  ``negligible``: a cost that
     is as good as zero.
@@ -90,7 +78,7 @@ def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> BestBias
             step = newton(r, C)
         else:
             length *= 0.25
-    return BestBias(bias=b, curvature=C)
+    return b, C
 
 
 def newton(r: Array, C: Array) -> Array:

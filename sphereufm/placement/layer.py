@@ -1,4 +1,4 @@
-"""A network's unit classifiers with its unit features, as both are seen while a file is gone through."""
+"""What is known of a network when the first pass is made, and its unit vectors as the second pass sees them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Gathered, View, add_to_classes
+from sphereufm.features.metrics.statistics import ClassMoments
 from sphereufm.geometry.spheres import Array
+from sphereufm.problem.arguments import Number
+from sphereufm.problem.losses.cross_entropy import PLAIN
+from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.theory.theorems import simplex_etf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """How features are placed: the options of :func:`~sphereufm.placement.measurement.position`."""
+
+    tau: Number | None = None
+    weight_decay: tuple[float, float] | None = None
+    curvature: bool = True
+    loss: Loss = PLAIN
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Given:
+    """Features, what the first pass has measured of them, and how they are to be placed."""
+
+    features: FeatureSet
+    W: Array  #: shape ``(d, K)``: the classifier as it was saved
+    moments: ClassMoments
+    place: Placing
+    normalize: bool
+
+    @property
+    def is_nonnegative(self) -> bool:
+        """Whether features are entrywise nonnegative, as after a ReLU."""
+        return self.moments.least_entry >= 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,20 +69,14 @@ class UnitLayer:
             add_to_classes(found.added["C"], view.residuals * inverse[:, None], view.labels)
 
     def distance(self, found: Gathered) -> float | None:
-        """Distance from the nearest collapsed point."""
-        sums = found.added["C"] + found.added["class_weights"][:, None] * self.base
-        return distance_of(sums + self.W.T, self.samples)
+        """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
 
-
-def distance_of(C: Array, samples: int) -> float | None:
-    """Root mean square distance of a column from that of the nearest collapsed point; None for ``d < K - 1``.
-
-    ``C``, shape ``(K, d)``: each classifier with the sum of the unit features of its class.  The nearest collapsed
-    point ``[E E_y]`` turned by ``Q`` in O(d), ``E`` a simplex frame, solves an orthogonal Procrustes problem in these
-    sums: its distance is ``sqrt(2 (K + N) - 2 |C E^T|_*)``.
-    """
-    K, d = C.shape
-    if d < K - 1:
-        return None
-    nuclear = float(np.linalg.svd(simplex_etf(K, K - 1) @ C, compute_uv=False).sum())
-    return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + samples)))
+        That point ``[E E_y]`` turned by ``Q`` in O(d), ``E`` a simplex frame, solves an orthogonal Procrustes problem:
+        with ``C_k = w_k + sum_{y_i = k} h_i`` its distance is ``sqrt(2 (K + N) - 2 |C E^T|_*)``.
+        """
+        K, d = self.base.shape
+        if d < K - 1:
+            return None
+        C = self.W.T + found.added["C"] + found.added["class_weights"][:, None] * self.base
+        nuclear = float(np.linalg.svd(simplex_etf(K, K - 1) @ C, compute_uv=False).sum())
+        return math.sqrt(max(0.0, 2.0 - 2.0 * nuclear / (K + self.samples)))

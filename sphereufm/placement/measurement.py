@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,10 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.collapse import Measuring, begin
 from sphereufm.features.metrics.result import CollapseMetrics
-from sphereufm.features.metrics.statistics import ClassMoments
 from sphereufm.features.metrics.streaming import Streaming
-from sphereufm.geometry.spheres import Array, column_norms
+from sphereufm.geometry.spheres import column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import UnitLayer
+from sphereufm.placement.layer import Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
 from sphereufm.placement.sphere import UnitNetwork
 from sphereufm.problem.arguments import Number
@@ -25,9 +24,6 @@ from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import UFMProblem
-
-IN_MEMORY = 1 << 25
-"""Unknowns ``d (K + N)`` of a point that is kept in memory, several times over: 256 MB each."""
 
 # norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
 _UNIT_TOLERANCE = 1e-3
@@ -93,16 +89,6 @@ def position(
     return measure(features, what, place)[1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placing:
-    """How features are placed: the options of :func:`position`."""
-
-    tau: Number | None = None
-    weight_decay: tuple[float, float] | None = None
-    curvature: bool = True
-    loss: Loss = PLAIN
-
-
 def measure(
     features: FeatureSet, what: Measuring, place: Placing, streaming: Streaming | None = None
 ) -> tuple[CollapseMetrics, LandscapePosition]:
@@ -114,116 +100,89 @@ def measure(
     if place.tau is not None and place.tau != "fit":
         _as_float(place.tau)
     begun = begin(features, replace(what, identity=repr(place)), streaming)
-    plan = _Plan(features=features, moments=begun.frame.moments, place=place, normalize=what.normalize)
-    network = plan.network()
+    moments, common = begun.frame.moments, None
+    network: UnitNetwork | OrdinaryNetwork | str = "no classifier was given; use --classifier FILE or KEY"
+    if features.classifier is not None:
+        given = Given(
+            features=features, W=features.classifier.T, moments=moments, place=place, normalize=what.normalize
+        )
+        common = _common_length(given)
+        network = _network(given, common)
     if isinstance(network, str):
         return begun.measure()[0], LandscapePosition(reason=network)
     metrics, found = begun.measure(network.companion)
     position = network.position(found, begun.more)
-    return metrics, replace(position, normalized=what.normalize, notes=(*plan.notes, *position.notes))
+    notes = (*_notes(network.given, common), *position.notes)
+    return metrics, replace(position, normalized=what.normalize, notes=notes)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Plan:
-    """What kind of point it is, after the first pass has measured lengths."""
-
-    features: FeatureSet
-    moments: ClassMoments
-    place: Placing
-    normalize: bool
-
-    def network(self) -> UnitNetwork | OrdinaryNetwork | str:
-        """The network, or why it has no position."""
-        if self.features.classifier is None:
-            return "no classifier was given; use --classifier FILE or KEY"
-        W = self.features.classifier.T
-        if self.normalize and not self.moments.norms[0] > 0.0:
-            return _NO_DIRECTION
-        rows, common = column_norms(W), self._common_length
-        unit = self.normalize or (common is not None and abs(common - 1.0) <= self._tolerance)
-        if unit or (common is not None and self.place.tau is None and self.place.weight_decay is None):
-            return self._on_spheres(W / rows, rows, None if unit else common)
-        return self._ordinary(W)
-
-    def _on_spheres(self, W: Array, rows: Array, folded: float | None) -> UnitNetwork | str:
-        """Unit features and classifiers; ``folded``: their length where it stands for ``tau``."""
-        place, (d, K), N = self.place, W.shape, self.features.labels.size
-        if place.weight_decay is not None:
-            raise InvalidInputError(
-                f"weight_decay={place.weight_decay} is for networks that normalise nothing, but these features and "
-                "classifiers have unit length; leave it out"
-            )
-        loss, tau = place.loss, folded if place.tau is None else place.tau
-        if tau in (None, "fit") and not (isinstance(loss, CrossEntropy) and loss.offsets is None):
-            return f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
-        lengths = np.ones(K) if self.normalize else rows
-        return UnitNetwork(
-            features=self.features,
-            layer=UnitLayer(
-                W=np.ascontiguousarray(W), row_lengths=lengths, base=self.moments.base, samples=N
-            ),
-            tau=None if tau == "fit" else tau,
-            tau_source="given" if folded is None else "feature-length",
-            loss=loss,
-            whole=d * (K + N) <= IN_MEMORY,
-            curvature=place.curvature,
-            nonnegative=self.moments.least_entry >= 0.0,
+def _network(given: Given, common: float | None) -> UnitNetwork | OrdinaryNetwork | str:
+    """What kind of network it is, or why it has no position; ``common``: the length of all features, if it is one."""
+    place, loss, tau, decay = given.place, given.place.loss, given.place.tau, given.place.weight_decay
+    if given.normalize and not given.moments.norms[0] > 0.0:
+        return _NO_DIRECTION
+    unit = given.normalize or (common is not None and abs(common - 1.0) <= _tolerance(given.features))
+    if not unit and not (common is not None and tau is None and decay is None):
+        return _ordinary(given)
+    if decay is not None:
+        raise InvalidInputError(
+            f"weight_decay={decay} is for networks that normalise nothing, but these features and classifiers have "
+            "unit length; leave it out"
         )
+    if not unit:  # tau is folded into the features
+        return UnitNetwork(given=given, tau=common, tau_source="feature-length")
+    if tau not in (None, "fit"):
+        return UnitNetwork(given=given, tau=tau, tau_source="given")
+    if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
+        return f"tau is fitted for cross-entropy without offsets alone; give --tau for {place.loss.name}"
+    return UnitNetwork(given=given, tau=None, tau_source="fitted")
 
-    def _ordinary(self, W: Array) -> OrdinaryNetwork | str:
-        """A network that normalises nothing."""
-        tau, decay, loss = self.place.tau, self.place.weight_decay, self.place.loss
-        if loss != PLAIN:
-            return (
-                f"the position of a network that normalises nothing is known for plain cross-entropy, not "
-                f"{loss_in_words(loss)}; leave out --loss and its options, or use --normalize"
-            )
-        if tau == "fit":
-            return (
-                "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
-                "leave --tau out, or use --normalize"
-            )
-        if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
-            raise InvalidInputError(
-                f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
-            )
-        return OrdinaryNetwork(
-            features=self.features,
-            W=W,
-            tau=1.0 if tau is None else _as_float(tau),
-            tau_source="one" if tau is None else "given",
-            feature_squares=self.moments.squares,
-            nonnegative=self.moments.least_entry >= 0.0,
-            weight_decay=decay,
+
+def _ordinary(given: Given) -> OrdinaryNetwork | str:
+    """A network that normalises nothing."""
+    tau, decay, loss = given.place.tau, given.place.weight_decay, given.place.loss
+    if loss != PLAIN:
+        return (
+            f"the position of a network that normalises nothing is known for plain cross-entropy, not "
+            f"{loss_in_words(loss)}; leave out --loss and its options, or use --normalize"
         )
+    if tau == "fit":
+        return (
+            "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
+            "leave --tau out, or use --normalize"
+        )
+    if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
+        raise InvalidInputError(
+            f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
+        )
+    known, source = (1.0, "one") if tau is None else (_as_float(tau), "given")
+    return OrdinaryNetwork(given=given, tau=known, tau_source=source)
 
-    @property
-    def _tolerance(self) -> float:
-        """Relative differences of lengths that count as none."""
-        return max(_UNIT_TOLERANCE, 2.0 * self.features.rounding)
 
-    @property
-    def _common_length(self) -> float | None:
-        """The length of all features, where they have one, classifier rows have length one and there is no bias."""
-        W, bias, (low, high) = self.features.classifier, self.features.bias, self.moments.norms
-        middle = 0.5 * (low + high)
-        if W is None or (bias is not None and bias.any()) or not low > 0.0:
-            return None
-        if np.abs(np.linalg.norm(W, axis=1) - 1.0).max() > self._tolerance:
-            return None
-        return middle if high - low <= 2.0 * self._tolerance * middle else None
+def _tolerance(features: FeatureSet) -> float:
+    """Relative differences of lengths that count as none."""
+    return max(_UNIT_TOLERANCE, 2.0 * features.rounding)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the loss and of tolerances."""
-        loss = self.place.loss
-        notes: tuple[str, ...] = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
-        if self._tolerance > _UNIT_TOLERANCE and self._common_length is not None and not self.normalize:
-            notes += (
-                f"stored in a short format: lengths that differ by up to {100 * self._tolerance:.2g} % are taken for "
-                "equal, and features and classifier are divided by them",
-            )
-        return notes
+
+def _common_length(given: Given) -> float | None:
+    """The length of all features, where they have one, classifier rows have length one and there is no bias."""
+    bias, tolerance, (low, high) = given.features.bias, _tolerance(given.features), given.moments.norms
+    middle, rows = 0.5 * (low + high), column_norms(given.W)
+    if (bias is not None and bias.any()) or not low > 0.0 or np.abs(rows - 1.0).max() > tolerance:
+        return None
+    return middle if high - low <= 2.0 * tolerance * middle else None
+
+
+def _notes(given: Given, common: float | None) -> tuple[str, ...]:
+    """What a reader must know of the loss and of tolerances."""
+    loss, tolerance = given.place.loss, _tolerance(given.features)
+    notes: tuple[str, ...] = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
+    if tolerance > _UNIT_TOLERANCE and common is not None and not given.normalize:
+        notes += (
+            f"stored in a short format: lengths that differ by up to {100 * tolerance:.2g} % are taken for equal, and "
+            "features and classifier are divided by them",
+        )
+    return notes
 
 
 def _as_float(tau: Number) -> float:

@@ -49,11 +49,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Companion, Gathered, View
 from sphereufm.geometry.spheres import Array
-from sphereufm.placement.bias import Logits, best_bias, few_of_each
+from sphereufm.placement.bias import Logits, best_bias, few_of_each, newton
 from sphereufm.placement.landscape_position import LandscapePosition
+from sphereufm.placement.layer import Given
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.theory.theorems import simplex_etf
@@ -72,41 +72,30 @@ _MOST_LOGITS = 1 << 24
 class OrdinaryNetwork:
     """Features and a classifier as they are, perhaps with a bias: ``tau W^T H + b 1^T``."""
 
-    features: FeatureSet
-    W: Array  #: shape ``(d, K)``
+    given: Given
     tau: float
     tau_source: str
-    feature_squares: float  #: ``|H|_F^2``
-    nonnegative: bool
-    weight_decay: tuple[float, float] | None
-
-    @cached_property
-    def counts(self) -> NDArray[np.intp]:
-        """Samples of each class."""
-        return np.bincount(self.features.labels, minlength=self.W.shape[1]).astype(np.intp)
 
     @property
     def is_balanced(self) -> bool:
         """Whether all classes have equally many samples."""
-        return bool((self.counts == self.counts[0]).all())
+        return bool((self.given.moments.counts == self.given.moments.counts[0]).all())
 
     @cached_property
     def companion(self) -> SoftmaxSums:
         """What the second pass gathers; logits are kept where a better bias will be looked for."""
-        K, labels, kept = self.W.shape[1], self.features.labels, None
-        if self.features.bias is not None and not self.is_balanced:
-            fits = labels.size * K <= _MOST_LOGITS
-            kept = np.ones(labels.size, dtype=bool) if fits else few_of_each(labels, K)
-        bias = np.zeros(K) if self.features.bias is None else self.features.bias
-        return SoftmaxSums(tau=self.tau, bias=bias, kept=kept)
+        data, K, kept = self.given.features, self.given.W.shape[1], None
+        if data.bias is not None and not self.is_balanced:
+            fits = data.labels.size * K <= _MOST_LOGITS
+            kept = np.ones(data.labels.size, dtype=bool) if fits else few_of_each(data.labels, K)
+        return SoftmaxSums(tau=self.tau, bias=np.zeros(K) if data.bias is None else data.bias, kept=kept)
 
     def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
         """Bound the cost from below for the network's own norms; ``more`` makes one more pass for a companion."""
-        given, counts = self.features.bias, self.counts
-        own = DualBound.of(found, self.tau)
-        if given is not None:
-            own = replace(own, bias_term=float(found.added["row_sums"] @ given) / own.q.size)
-        squares, cost = (float(np.square(self.W).sum()), self.feature_squares), own.cost
+        given, W, counts, bias = self.given, self.given.W, self.given.moments.counts, self.companion.bias
+        own, decay = DualBound.of(found, self.tau), given.place.weight_decay
+        own = replace(own, bias_term=float(found.added["row_sums"] @ bias) / own.q.size)
+        squares, cost = (float(np.square(W).sum()), given.moments.squares), own.cost
         norms = math.sqrt(squares[0] * squares[1])
         bounds: dict[str, DualBound | BalancedNorms] = {"norm-bound": own}
         over_biases: list[DualBound] | list[BalancedNorms] = [own]
@@ -114,30 +103,26 @@ class OrdinaryNetwork:
         if self.is_balanced:
             bounds["closed-form"] = balanced
             over_biases = [balanced]
-        elif given is not None:
+        elif given.features.bias is not None:
             over_biases = self._at_best_bias(found, cost, more)
         lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
         method = max(lows, key=lows.__getitem__)
         free = max(bound.least_cost(norms) for bound in over_biases)
         nonnegative_gap = regularised_gap = None
-        if self.nonnegative and self.is_balanced:
+        if given.is_nonnegative and self.is_balanced:
             nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
-        if self.weight_decay is not None:
-            objective = cost + 0.5 * float(np.dot(self.weight_decay, squares))
-            least = max(bound.least_regularised(self.weight_decay) for bound in over_biases)
+        if decay is not None:
+            objective = cost + 0.5 * float(np.dot(decay, squares))
+            least = max(bound.least_regularised(decay) for bound in over_biases)
             regularised_gap = max(objective - least, 0.0)
-        frame = (
-            frame_cost(counts, norms, self.tau, self.companion.bias)
-            if len(self.W) >= counts.size - 1
-            else cost
-        )
+        frame = frame_cost(counts, norms, self.tau, bias) if len(W) >= counts.size - 1 else cost
         return LandscapePosition(
             tau=self.tau,
             tau_source=self.tau_source,
             cost=cost,
             optimality_gap=max(cost - lows[method], 0.0),
             gap_method=method,
-            free_bias_gap=None if given is None else max(cost - free, 0.0),
+            free_bias_gap=None if given.features.bias is None else max(cost - free, 0.0),
             least_cost_range=(min(lows[method], cost), min(cost, frame)),
             nonnegative_gap=nonnegative_gap,
             regularised_gap=regularised_gap,
@@ -151,18 +136,19 @@ class OrdinaryNetwork:
         Where the logits of all samples were kept, at that bias; else at the best one of some samples, which stand for
         those of their class, and after a step from there: two passes.
         """
-        counts, kept, values = self.counts, self.companion.kept, found.whole("logits")
-        labels = self.features.labels[kept]
+        counts, values, N = self.given.moments.counts, found.whole("logits"), self.given.features.labels.size
+        labels = self.given.features.labels[self.companion.kept]
         weights = counts / np.maximum(np.bincount(labels, minlength=counts.size), 1)
         logits = Logits(values=values, labels=labels, weights=weights[labels])
-        best = best_bias(logits, np.where(counts > 0, self.companion.bias, -np.inf), _NEGLIGIBLE * cost)
-        sums = SoftmaxSums(tau=self.tau, bias=best.bias)
-        if labels.size == self.features.labels.size:
+        bias = np.where(counts > 0, self.companion.bias, -np.inf)
+        bias, C = best_bias(logits, bias, _NEGLIGIBLE * cost)
+        sums = SoftmaxSums(tau=self.tau, bias=bias)
+        if labels.size == N:
             again = [sums.gathered(logits)]
         else:
             first = more(sums)
-            step = best.corrected(first.added["row_sums"] / self.features.labels.size)
-            again = [first, more(replace(sums, bias=step))]
+            step = newton(first.added["row_sums"] / N, C)
+            again = [first, more(replace(sums, bias=bias - step))]
         return [DualBound.over_biases(each, self.tau, counts) for each in again]
 
 

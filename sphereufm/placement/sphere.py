@@ -1,12 +1,11 @@
 r"""A point of unit features and classifiers on its landscape: cost, gradient, optimality gap, distance from collapse.
 
-Points that fit the memory are evaluated as :class:`~sphereufm.problem.ufm.UFMProblem` does.  Larger ones are streamed
-once: with ``b_i = |W g_i|`` the bound of :mod:`~sphereufm.problem.theory.gap` needs only
+Points are streamed once: with ``b_i = |W g_i|`` the bound of :mod:`~sphereufm.problem.theory.gap` needs only
 
     cost,   H G^T,   sum_i |W g_i - beta_i h_i|^2,   B = G diag(1 / b) G^T,   sum b,   sum beta,
 
 and then ``a_k = sum_l <w_k, w_l> B_lk`` is raised until the ``K x K`` Schur complement ``diag(a) - B`` is positive
-semidefinite.
+semidefinite.  Those that fit the memory get the best bound there is, and are searched for negative curvature.
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Companion, Gathered, View, add_to_classes
 from sphereufm.features.readers import finite_blocks
-from sphereufm.geometry.spheres import Array, column_norms, normalize, tangent_norm
+from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import UnitLayer, distance_of
-from sphereufm.placement.temperature import Margins, fit_temperature
+from sphereufm.placement.layer import Given, UnitLayer
+from sphereufm.placement.temperature import Margins, fit_temperature, own_margin
 from sphereufm.problem.arguments import Number
-from sphereufm.problem.interface import relative_gradient_norm
-from sphereufm.problem.losses.cross_entropy import CrossEntropy
-from sphereufm.problem.losses.interface import Loss, block_from_labels
+from sphereufm.problem.losses.interface import BlockTerms, Loss, block_from_labels, magnitude
 from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 
+IN_MEMORY = 1 << 25
+"""Unknowns ``d (K + N)`` of a point that is looked at whole too, several times over: 256 MB each."""
+
 _EPS = sys.float_info.epsilon
 # unknowns up to which curvature is looked for, in seconds
 _CURVATURE = 1 << 17
 _CURVATURE_ITERATIONS = 25
-_LEAST_PULL = 1e-16
+_LEAST_PULL = 1e-8
 # squares of which less than this share remains are differences of nearly equal numbers
 _CANCELS = 1e-6
 _TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale")
@@ -65,86 +64,78 @@ _NO_BETTER_THAN_CHANCE = (
 class UnitNetwork:
     """Unit features and classifiers: a point on the landscape, once ``tau`` is known."""
 
-    features: FeatureSet
-    layer: UnitLayer
+    given: Given
     tau: Number | None  #: None, where it is to be fitted
     tau_source: str
-    loss: Loss
-    whole: bool  #: whether the point fits the memory, and is looked at whole
-    curvature: bool
-    nonnegative: bool
 
-    @property
-    def companion(self) -> Companion | None:
-        """What the second pass gathers: sums of the position, margins where ``tau`` is not known, or nothing."""
+    @cached_property
+    def layer(self) -> UnitLayer:
+        """The unit vectors."""
+        given, rows = self.given, column_norms(self.given.W)
+        return UnitLayer(
+            W=np.ascontiguousarray(given.W / rows),
+            row_lengths=np.ones(rows.size) if given.normalize else rows,
+            base=given.moments.base,
+            samples=given.features.labels.size,
+        )
+
+    @cached_property
+    def companion(self) -> Margins | SphereSums:
+        """What the second pass gathers: sums of the position, or margins where ``tau`` is not known."""
         if self.tau is None:
-            return Margins(layer=self.layer, margin=self._margin)
-        return None if self.whole else self._sums
+            return Margins(layer=self.layer, margin=own_margin(self.given.place.loss))
+        return SphereSums(layer=self.layer, tau=self._problem.tau, loss=self.given.place.loss)
 
     def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
         """Where it stands by what was gathered; ``more`` makes one more pass for a companion."""
-        if self.tau is not None:
-            return self._at_known(found)
-        fit, present = fit_temperature(found), np.unique(self.features.labels).size
+        if isinstance(self.companion, SphereSums):
+            return self._at_known(self.companion, found)
+        tau, present = fit_temperature(found), int(self.given.moments.present.sum())
         margins: dict[str, Any] = {
-            "least_margin": fit.least_margin,
-            "largest_margin": present / (present - 1) - self._margin,
+            "least_margin": -found.largest["minus_margin"],
+            "largest_margin": present / (present - 1) - self.companion.margin,
         }
-        if fit.tau is None:
+        if tau is None or math.isinf(tau):
             return LandscapePosition(
-                tau_source="unbounded" if fit.unbounded else None,
+                tau_source=None if tau is None else "unbounded",
                 collapsed_distance=self.layer.distance(found),
-                reason=_UNBOUNDED if fit.unbounded else _NO_BETTER_THAN_CHANCE,
+                reason=_NO_BETTER_THAN_CHANCE if tau is None else _UNBOUNDED,
                 **margins,
             )
-        fitted = replace(self, tau=fit.tau, tau_source="fitted")
-        return replace(fitted._at_known(found if self.whole else more(fitted._sums)), **margins)
-
-    @property
-    def _margin(self) -> float:
-        """What the loss takes off the own cosine."""
-        return float(self.loss.margin) if isinstance(self.loss, CrossEntropy) else 0.0
+        fitted = replace(self, tau=tau, tau_source="fitted")
+        return replace(fitted.position(more(fitted.companion), more), **margins)
 
     @cached_property
     def _problem(self) -> UFMProblem:
         """The landscape."""
+        given, (d, K) = self.given, self.given.W.shape
         assert self.tau is not None
-        d, K = self.layer.W.shape
-        return UFMProblem(labels=self.features.labels, classes=K, dim=d, tau=self.tau, loss=self.loss)
+        return UFMProblem(labels=given.features.labels, classes=K, dim=d, tau=self.tau, loss=given.place.loss)
 
-    @property
-    def _sums(self) -> SphereSums:
-        """What a pass has to gather where the point is not looked at whole."""
-        return SphereSums(layer=self.layer, tau=self._problem.tau, loss=self.loss)
-
-    def _at_known(self, found: Gathered) -> LandscapePosition:
+    def _at_known(self, sums: SphereSums, found: Gathered) -> LandscapePosition:
         """The position where ``tau`` is known."""
-        problem = self._problem
-        values = self._evaluate() if self.whole else self._sums.result(problem, found)
-        bound = nonnegative_minimum(problem) if self.nonnegative else None
+        problem, (d, K), loss = self._problem, self.given.W.shape, self.given.place.loss
+        values = sums.result(problem, found)
+        if d * (K + problem.samples) <= IN_MEMORY:
+            values |= self._whole()
+        bound = nonnegative_minimum(problem) if self.given.is_nonnegative else None
         if bound is not None:
             values["nonnegative_gap"] = max(values["cost"] - bound, 0.0)
-        if not math.isfinite(values["relative_gradient_norm"]):
-            values["relative_gradient_norm"] = None
-        unit = self.loss.facts(problem.classes).unit
-        return LandscapePosition(tau=problem.tau, tau_source=self.tau_source, cost_unit=unit, **values)
+        return LandscapePosition(
+            tau=problem.tau, tau_source=self.tau_source, cost_unit=loss.facts(K).unit, **values
+        )
 
-    def _evaluate(self) -> dict[str, Any]:
-        """All of it from a point in memory."""
-        problem, data, W = self._problem, self.features, self.layer.W
-        H = np.concatenate([block.astype(np.float64) for block in finite_blocks(data.features, 1 << 12)])
-        point = problem.at(normalize(np.concatenate([W, H.T], axis=1)))
-        gap, C = optimality_gap(problem, point.X), np.zeros_like(W.T)
-        add_to_classes(C, point.X.T, np.concatenate([np.arange(len(C)), data.labels]))
+    def _whole(self) -> dict[str, Any]:
+        """What is asked of a point in memory."""
+        problem, source = self._problem, self.given.features.features
+        H = np.concatenate([block.astype(np.float64) for block in finite_blocks(source, 1 << 12)])
+        X = normalize(np.concatenate([self.layer.W, H.T], axis=1))
+        gap = optimality_gap(problem, X)
         return {
-            "cost": float(point.cost),
-            "gradient_norm": float(tangent_norm(point.gradient)),
-            "relative_gradient_norm": float(relative_gradient_norm(point)),
             "optimality_gap": gap.value,
             "gap_method": gap.method,
-            "collapsed_distance": distance_of(C, problem.samples),
-            "negative_curvature": _negative_curvature(problem, point.X) if self.curvature else None,
-            "notes": (_WELL_CLASSIFIED,) if theorem_f(problem, point.X).applies else (),
+            "negative_curvature": _negative_curvature(problem, X) if self.given.place.curvature else None,
+            "notes": (_WELL_CLASSIFIED,) if theorem_f(problem, X).applies else (),
         }
 
 
@@ -199,20 +190,31 @@ class SphereSums:
         """Gather a block."""
         y, n, sums, N = view.labels, len(view.labels), found.added, self.layer.samples
         A, inverse = self.layer.cosines(view)
-        terms = self.loss.forward(self.tau * A, block_from_labels(y, np.full(n, 1.0 / N), self.tau))
+        block = block_from_labels(y, np.full(n, 1.0 / N), self.tau)
+        terms = self.loss.forward(self.tau * A, block)
         G = np.asarray(terms.G)
-        beta = np.einsum("kn,kn->n", G, A)
-        sizes = np.abs(G).sum(axis=0)
-        live = sizes > 0.0
-        pulls, norms = self._pulls(G, beta, view, inverse)
-        b = np.sqrt(np.square(pulls) + _LEAST_PULL * np.square(sizes))
+        scales = magnitude(self.loss, BlockTerms(terms.cost, G, terms.state), block)
+        sizes = scales.sum(axis=0)
+        # of columns of size one nothing underflows
+        units = G / np.where(sizes > 0.0, sizes, 1.0)
+        beta = np.einsum("kn,kn->n", units, A)
+        pulls, norms = self._pulls(units, beta, view, inverse)
+        pulls = np.hypot(pulls, _LEAST_PULL)
         sums["RG"] += view.residuals.T @ (G * inverse).T
         add_to_classes(sums["S"], (G * inverse).T, y)
         self.layer.add(found, view, inverse)
-        sums["B"] += (G[:, live] / b[live]) @ G[:, live].T
-        sums["row_scale"] += np.abs(G).sum(axis=1)
-        found.raise_to("relative", (norms[live] / sizes[live]).max(initial=0.0))
-        totals = (terms.cost.sum() / N, norms @ norms, b.sum(), beta.sum(), sizes.sum())
+        sums["B"] += (units / pulls) @ G.T
+        sums["row_scale"] += scales.sum(axis=1)
+        found.raise_to(
+            "relative", np.where(sizes > 0.0, norms, np.inf).max()
+        )  # nothing is known of a zero column
+        totals = (
+            terms.cost.sum() / N,
+            np.square(sizes * norms).sum(),
+            sizes @ pulls,
+            sizes @ beta,
+            sizes.sum(),
+        )
         sums["totals"] += np.array([*map(float, totals)])
 
     def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
@@ -233,8 +235,8 @@ class SphereSums:
         W, sums, row_scale = self.layer.W, found.added, found.added["row_scale"]
         total = dict(zip(_TOTALS, sums["totals"].tolist(), strict=True))
         HGt = sums["RG"] + self.layer.base.T @ sums["S"]
+        HGt /= np.where(row_scale > 0.0, row_scale, 1.0)
         norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
-        live = row_scale > 0.0
         facts = self.loss.facts(problem.classes)
         rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(total["cost"])
         bounds = {"cost": max(total["cost"] - facts.floor, 0.0) + rounding}
@@ -245,11 +247,11 @@ class SphereSums:
             slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * total["cost"]
             bounds["closed-form"] = max(total["cost"] - least, 0.0) + slack
         method = min(bounds, key=bounds.__getitem__)
-        relative = (norms[live] / row_scale[live]).max(initial=found.largest["relative"])
+        relative = max(float(np.where(row_scale > 0.0, norms, np.inf).max()), found.largest["relative"])
         return {
             "cost": total["cost"],
-            "gradient_norm": math.sqrt(total["squares"] + float(norms @ norms)),
-            "relative_gradient_norm": float(relative),
+            "gradient_norm": math.sqrt(total["squares"] + float(np.square(norms * row_scale).sum())),
+            "relative_gradient_norm": relative if math.isfinite(relative) else None,
             "optimality_gap": bounds[method],
             "gap_method": method,
             "collapsed_distance": self.layer.distance(found),

@@ -18,21 +18,13 @@ from scipy.optimize import brentq
 
 from sphereufm.features.metrics.companion import Gathered, View
 from sphereufm.placement.layer import UnitLayer
+from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.interface import Loss
 
 _LOW, _HIGH = 1e-4, 1e6
 # kept in memory, in single precision: 128 MB
 _MOST_MARGINS = 1 << 25
 _COLUMNS = 1 << 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class TemperatureFit:
-    """The ``tau`` that minimises a cost, or why there is none."""
-
-    tau: float | None
-    unbounded: bool  #: whether the cost falls for ever as ``tau`` grows
-    #: By how much the least well classified sample is classified right; negative if it is not.
-    least_margin: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,18 +61,25 @@ class Margins:
         self.layer.add(found, view, inverse)
 
 
-def fit_temperature(found: Gathered) -> TemperatureFit:
-    """Minimise the cost over ``tau``, to about ten digits; a bias is left out.
+def own_margin(loss: Loss) -> float:
+    """What a loss takes off the own cosine."""
+    return float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
 
-    There is no ``tau`` where every sample is classified right (or so nearly that the minimum lies above 1e6), and where
-    the classifier is no better than chance, so that the cost is least at ``tau = 0``.
+
+def fit_temperature(found: Gathered) -> float | None:
+    """The ``tau`` that minimises the cost, to about ten digits; a bias is left out.
+
+    Infinite where every sample is classified right (or so nearly that the minimum lies above 1e6); None where the
+    classifier is no better than chance, so that the cost is least at ``tau = 0``.
     """
-    blocks, least = found.joined["kept"], -found.largest["minus_margin"]
-    unbounded = least >= 0.0 or _slope(math.log(_HIGH), blocks) < 0.0
-    if unbounded or _slope(math.log(_LOW), blocks) >= 0.0:
-        return TemperatureFit(tau=None, unbounded=unbounded, least_margin=least)
-    log_tau = brentq(_slope, math.log(_LOW), math.log(_HIGH), args=(blocks,), xtol=1e-12)
-    return TemperatureFit(tau=math.exp(log_tau), unbounded=False, least_margin=least)
+    blocks, low, high = found.joined["kept"], math.log(_LOW), math.log(_HIGH)
+    if found.largest["minus_margin"] <= 0.0 or _slope(high, blocks) < 0.0:
+        return math.inf
+    return (
+        None
+        if _slope(low, blocks) >= 0.0
+        else math.exp(brentq(_slope, low, high, args=(blocks,), xtol=1e-12))
+    )
 
 
 def _slope(log_tau: float, margins: list[NDArray[np.float32]]) -> float:

@@ -8,6 +8,7 @@ from sphereufm import UFMProblem, optimality_gap
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
 from sphereufm.placement import position
+from sphereufm.problem.interface import relative_gradient_norm
 from sphereufm.problem.theory.theorems import simplex_etf
 
 LOSSES = [
@@ -40,6 +41,8 @@ def test_position_is_that_of_the_problem_with_the_loss(loss):
     problem, X = problem_of(loss, 2.0)
     where = position(network(), 2.0, loss=loss)
     assert where.cost == pytest.approx(float(problem.cost(X)), rel=2e-13)
+    relative = float(relative_gradient_norm(problem.at(X)))
+    assert where.relative_gradient_norm == pytest.approx(relative, rel=1e-9)
     assert where.optimality_gap == pytest.approx(optimality_gap(problem, X).value, rel=1e-9)
     assert any("the loss is" in note for note in where.notes)
 
@@ -47,7 +50,7 @@ def test_position_is_that_of_the_problem_with_the_loss(loss):
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_what_does_not_fit_the_memory_is_streamed_to_the_same_numbers(loss, monkeypatch):
     inside = position(network(), 2.0, loss=loss)
-    monkeypatch.setattr("sphereufm.placement.measurement.IN_MEMORY", 0)
+    monkeypatch.setattr("sphereufm.placement.sphere.IN_MEMORY", 0)
     outside = position(network(), 2.0, loss=loss)
     assert outside.cost == pytest.approx(inside.cost, rel=1e-12)
     assert outside.gradient_norm == pytest.approx(inside.gradient_norm, rel=1e-9)

@@ -5,12 +5,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from sphereufm import simplex_etf
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
-from sphereufm.placement import bias, measurement, ordinary
-from sphereufm.placement.measurement import Placing, measure, position
+from sphereufm.placement import bias, ordinary, sphere
+from sphereufm.placement.layer import Placing
+from sphereufm.placement.measurement import measure, position
 
 QUICK = Measuring(covariance=False, one_vs_rest=False)
 
@@ -65,7 +67,7 @@ def test_streamed_beside_the_metrics_as_in_memory(monkeypatch, normalize, offset
     data = feature_set_from_arrays(H, y, W)
     what = replace(QUICK, normalize=normalize)
     metrics, whole = measure(data, what, Placing(tau=3, curvature=False))
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     again, streamed = measure(data, what, Placing(tau=3, curvature=False))
     assert (
         again.to_json()
@@ -86,16 +88,25 @@ def test_a_small_gradient_is_not_lost_in_squares(monkeypatch):
     problem = UFMProblem(labels=y, dim=4, tau=2)
     X = solve(problem, settings=Settings(tolerance=1e-11)).X
     data = feature_set_from_arrays(X[:, 3:].T, y, X[:, :3].T)
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     found = position(data, 2)
     assert found.relative_gradient_norm < 1e-9
     assert found.optimality_gap < 1e-9
 
 
+@pytest.mark.parametrize(("tau", "known"), [(300, True), (450, True), (2000, False)])
+def test_what_underflows_has_no_relative_gradient_and_no_warning(tau, known):
+    """Warnings are errors in the tests: pulls of 1e-200 have squares of zero, those of zero say nothing."""
+    W, y = simplex_etf(3, 4).T, np.arange(30) % 3
+    place = position(feature_set_from_arrays(W[y], y, W), tau)
+    assert (place.relative_gradient_norm is not None) == known
+    assert not known or place.relative_gradient_norm < 1e-12
+
+
 @pytest.mark.parametrize("kind", ["sphere", "margins", "ordinary"])
 def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
     monkeypatch.setattr("sphereufm.features.metrics.streaming._SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     H, y, W, b = network(samples=2 * CHUNK_ROWS + 70, counts=[3, 1, 1, 1])
     if kind != "ordinary":
         H, W, b = unit(H), unit(W), None
@@ -123,7 +134,7 @@ def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
     [("ordinary", 2), ("balanced", 2), ("free bias", 2), ("free bias, large", 4), ("sphere", 2)],
 )
 def test_the_file_is_gone_through_seldom(monkeypatch, kind, passes):
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     if kind == "free bias, large":
         monkeypatch.setattr(ordinary, "_MOST_LOGITS", 0)
     H, y, W, b = network(samples=3000, counts=[5, 3, 1, 1])

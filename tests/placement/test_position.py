@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 from sphereufm import UFMProblem, collapsed_point, load_features, position, simplex_etf, solve
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import feature_set_from_arrays
-from sphereufm.placement import measurement
+from sphereufm.placement import sphere
 from sphereufm.placement.bias import Logits, best_bias
 from sphereufm.placement.ordinary import BalancedNorms
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
@@ -56,7 +56,7 @@ def test_streamed_position_agrees_with_the_one_in_memory(monkeypatch, classes, d
         H, y = H[3:], y[3:]
     data = feature_set_from_arrays(H, y, W)
     whole = position(data, 3, curvature=False)
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     streamed = position(data, 3)
     for name in ("cost", "gradient_norm", "relative_gradient_norm", "collapsed_distance"):
         expected = getattr(whole, name)
@@ -72,7 +72,7 @@ def test_streamed_bound_is_tight_at_a_minimiser_without_closed_form(monkeypatch)
     y = np.repeat([0, 1, 2], [5, 3, 2])
     problem = UFMProblem(labels=y, dim=4, tau=2)
     X = solve(problem, settings=Settings(tolerance=1e-11)).X
-    monkeypatch.setattr(measurement, "IN_MEMORY", 0)
+    monkeypatch.setattr(sphere, "IN_MEMORY", 0)
     found = position(feature_set_from_arrays(X[:, 3:].T, y, X[:, :3].T), 2)
     assert found.gap_method == "multiplier-bound"
     assert found.optimality_gap < 1e-9
@@ -264,7 +264,7 @@ def test_the_least_cost_of_norms_is_the_minimum_on_spheres(tau):
 def test_the_best_bias_is_that_of_a_descent_and_balances_the_softmax():
     H, y, W, b = ordinary_network(0, (9, 4, 2, 7))
     Z = 2.0 * W @ (0.3 * H).T
-    found = best_bias(Logits(values=Z, labels=y, weights=np.ones(y.size)), b).bias
+    found = best_bias(Logits(values=Z, labels=y, weights=np.ones(y.size)), b)[0]
     P = np.exp(Z + found[:, None])
     P /= P.sum(axis=0)
     assert P.sum(axis=1) == pytest.approx(np.bincount(y), rel=1e-10)
