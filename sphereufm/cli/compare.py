@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import Live, give, remark, table
+from sphereufm.cli.printing import give, live, remark, table
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
 
@@ -95,14 +96,14 @@ def compare(
     others = {} if peers is None else load_peers(peers)
     names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
     prepare_output(out, _FILES, force)
-    with Live() as live:
+    with live() as show:
         comparison = compare_solvers(
             instances,
             names,
             peers=others,
             rules=rules,
             curves=out is not None,
-            callback=lambda so_far: _show(live, so_far, len(instances)),
+            callback=lambda so_far: _show(show, so_far, len(instances)),
             workers=workers or (processors() if rules.clock == "cpu" else 1),
         )
     if not comparison.measurements:
@@ -143,13 +144,13 @@ def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ..
     return (Instance(name=name, make=make),)
 
 
-def _show(live: Live, comparison: Comparison, instances: int) -> None:
+def _show(show: Callable[..., None], comparison: Comparison, instances: int) -> None:
     """Where the comparison is, with the table so far."""
     last = comparison.measurements[-1]
     place = comparison.instances.index(last.instance) + 1
     so_far = _table(comparison)
     so_far.caption = f"instance {place} of {instances}: {last.instance}, {last.solver}"
-    live(so_far.caption, so_far)
+    show(so_far.caption, so_far)
 
 
 def _table(comparison: Comparison) -> Table:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,32 +116,17 @@ def bar() -> Bar:
     return Bar(live=not is_quiet(), line=detail)
 
 
-class Live:
+@contextmanager
+def live() -> Iterator[Callable[..., None]]:
     """Something on standard error that changes, where it is a terminal; with ``--verbose`` lines elsewhere.
 
-    Used as a context manager and called with each new line, and what a terminal shows in its place.
+    Called with each new line, and what a terminal shows in its place.
     """
+    if is_quiet() or not is_watched():
+        yield lambda line, drawn=None: detail(line)
+        return
+    from rich.console import Console
+    from rich.live import Live
 
-    def __init__(self) -> None:
-        self._live: Any = None
-        if is_watched() and not is_quiet():
-            from rich.console import Console
-            from rich.live import Live as Drawn
-
-            self._live = Drawn(console=Console(stderr=True), transient=True)
-
-    def __enter__(self) -> Live:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def __call__(self, line: str, drawn: Any = None) -> None:
-        """Show where things are."""
-        if self._live is None:
-            detail(line)
-        else:
-            self._live.update(drawn or line)
+    with Live(console=Console(stderr=True), transient=True) as shown:
+        yield lambda line, drawn=None: shown.update(drawn or line)

@@ -20,7 +20,7 @@ from sphereufm.cli.options import (
     seed_option,
     tolerance_option,
 )
-from sphereufm.cli.printing import Live, give
+from sphereufm.cli.printing import give, live
 from sphereufm.files import write_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _FORMAT = "sphereufm-solution/1"
 _FILE = "solution.json"
-_INTERRUPTED = "INTERRUPTED"
 
 
 def _solver_names() -> Iterable[str]:
@@ -64,71 +63,54 @@ def solve(
     Exit code 0: converged, 3: not converged.
     """
     from sphereufm.errors import check_positive
-    from sphereufm.problem import capabilities
-    from sphereufm.solvers import Settings
+    from sphereufm.solvers import Settings, StopReason
+    from sphereufm.solvers import solve as run
 
     problem = problem_from_options(**problem_words)
     settings = Settings(tolerance=check_positive("--tolerance", tolerance))
     prepare_output(out, (_FILE,), force)
-    end = _run(problem, solver, seed, settings)
+    with live() as show:
+        result = run(problem, rng=seed, solver=solver, settings=settings, callback=lambda p: show(_line(p)))
     data = {
         "format": _FORMAT,
         "problem": problem.to_json(),
         "solver": solver,
         "seed": seed,
         "tolerance": settings.tolerance,
-        **_measured(problem, end),
+        **_measured(problem, result),
     }
     if out is not None:
-        write_json(out / _FILE, {**data, "X": end.X.tolist()})
-    give(as_json, data, [_text(data, capabilities.cost_unit(problem))], out, (_FILE,))
-    if data["stop_reason"] == _INTERRUPTED:
+        write_json(out / _FILE, {**data, "X": result.X.tolist()})
+    give(as_json, data, [_text(data, result.unit)], out, (_FILE,))
+    if result.stop_reason is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
-    return 0 if data["converged"] else 3
+    return 0 if result.converged else 3
 
 
-def _run(problem: UFMProblem, solver: str, seed: int, settings: Any) -> SolverResult | Progress:
-    """The result, or the last iterate of a run that was interrupted."""
-    from sphereufm.solvers import solve as run
-
-    last: list[Progress] = []
-    with Live() as live:
-
-        def keep(progress: Progress) -> None:
-            last[:] = [progress]
-            live(
-                f"iteration {progress.iteration}: cost {progress.cost:.12g}, "
-                f"relative gradient norm {progress.relative_gradient_norm:.3g}"
-            )
-
-        try:
-            return run(problem, rng=seed, solver=solver, settings=settings, callback=keep)
-        except KeyboardInterrupt:
-            if not last:
-                raise
-            return last[0]
+def _line(progress: Progress) -> str:
+    """Where a run is."""
+    norm = f"relative gradient norm {progress.relative_gradient_norm:.3g}"
+    return f"iteration {progress.iteration}: cost {progress.cost:.12g}, {norm}"
 
 
-def _measured(problem: UFMProblem, end: SolverResult | Progress) -> dict[str, Any]:
+def _measured(problem: UFMProblem, result: SolverResult) -> dict[str, Any]:
     """The numbers at the last point."""
     from sphereufm.problem import capabilities
-    from sphereufm.solvers import SolverResult
 
-    gap = capabilities.optimality_gap(problem, end.X)
-    whole = end if isinstance(end, SolverResult) else None
-    bias = getattr(problem.at(end.X), "bias", None)
-    norms = {name: _number(getattr(end, name)) for name in ("gradient_norm", "relative_gradient_norm")}
+    gap = capabilities.optimality_gap(problem, result.X)
+    bias = getattr(problem.at(result.X), "bias", None)
+    norms = {name: _number(getattr(result, name)) for name in ("gradient_norm", "relative_gradient_norm")}
     return {
-        "cost": _number(end.cost),
+        "cost": _number(result.cost),
         **({} if bias is None else {"bias": bias.tolist()}),
         **norms,
         "optimality_gap": gap and _number(gap.value),
         "gap_method": gap and gap.method,
-        "stop_reason": whole.stop_reason.name if whole else _INTERRUPTED,
-        "stopped_because": whole.stop_reason.value if whole else "interrupted; this is the last iterate",
-        "converged": whole is not None and whole.converged,
-        "seconds": end.seconds,
-        "calls": asdict(end.calls),
+        "stop_reason": result.stop_reason.name,
+        "stopped_because": result.stop_reason.value,
+        "converged": result.converged,
+        "seconds": result.seconds,
+        "calls": asdict(result.calls),
     }
 
 

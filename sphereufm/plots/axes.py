@@ -10,16 +10,17 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from sphereufm.landscape.points import CriticalPointKind, Entry
 from sphereufm.landscape.report.summary import kind_name
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
 _Place: TypeAlias = tuple[float, float]
 _Box: TypeAlias = tuple[float, float, float, float]
@@ -60,8 +61,6 @@ BELOW = ((0, -14, "center"), (0, -25, "center"))
 
 def empty_axes(x: str, y: str, grid: bool = False) -> tuple[Figure, Axes]:
     """A figure of the common size with one pair of axes, and what they show."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=SIZE)
     figure.subplots_adjust(**_MARGINS)
     axes = bare(figure.add_subplot(), grid)
@@ -71,8 +70,6 @@ def empty_axes(x: str, y: str, grid: bool = False) -> tuple[Figure, Axes]:
 
 def constrained(width: float, height: float) -> Figure:
     """An empty figure, in inches, that lays itself out."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -143,8 +140,6 @@ def plain_ticks(axis: Axis) -> None:
 
     To be called when the axis has its limits.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     low, high = axis.get_view_interval()
     for ratio, between in _BETWEEN:
         if low > 0.0 and high <= ratio * low:
@@ -156,16 +151,12 @@ def plain_ticks(axis: Axis) -> None:
 
 def whole_numbers(*axes: Axis) -> None:
     """Ticks at whole numbers only."""
-    from matplotlib.ticker import MaxNLocator
-
     for axis in axes:
         axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def signed_logarithms(axes: Axes, largest: float) -> None:
     """Scale the vertical axis by logarithms of sizes, linear in the last thousandth, with ticks at powers of ten."""
-    from matplotlib.ticker import FixedLocator
-
     high = math.floor(math.log10(largest))
     powers = [10.0**k for k in range(high - 3, high + 1)]
     axes.set_yscale("symlog", linthresh=powers[0])
@@ -185,8 +176,6 @@ def draw_kinds(axes: Axes, entries: Sequence[Entry], places: Mapping[int, tuple[
 
 def kind_legend(figure: Figure, entries: Iterable[Entry], families: bool = False) -> None:
     """Name every kind that is drawn, below the axes and off the data."""
-    from matplotlib.lines import Line2D
-
     drawn = {entry.kind: kind_name(entry) for entry in entries}
     style: dict[str, Any] = {"linestyle": "none", "markersize": 8, "markeredgewidth": 0}
     handles: list[Artist] = [

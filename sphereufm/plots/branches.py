@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
 from sphereufm.branches.report import EVENT_NAMES, BranchReport
 from sphereufm.landscape.report.summary import cost_heading
 from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, scale, whole_numbers
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
 
 
 def branch_figure(report: BranchReport) -> Figure:
     """Draw a bifurcation diagram, not attached to any window; lines are thick where the Morse index is zero."""
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import Normalize
-
     figure = constrained(7.6, 4.8)
     axes = bare(figure.add_subplot())
     highest = max((p.spectrum.morse_index for b in report.branches for p in b.points), default=1)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from sphereufm.comparison import Comparison, data_profile, performance_profile
 from sphereufm.plots.axes import (
@@ -20,11 +23,6 @@ from sphereufm.plots.axes import (
     plain_ticks,
     row_marks,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 
 def profiles_figure(comparison: Comparison) -> Figure:

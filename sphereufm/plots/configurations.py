@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.axes import COLOURS, FONT, SIZE, row_marks
 from sphereufm.problem import capabilities
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _MOST = 8
 _COLUMNS = 4
@@ -47,9 +47,6 @@ def configurations_figure(report: LandscapeReport) -> Figure:
     ``report``: with at least one such row.  Result: not attached to any window.  Lines and large dots are
     classifiers, small dots features, in the colours of their classes; what lies behind the sphere is faint.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
     rows = drawable_rows(report)
     figure = Figure(figsize=SIZE)
     # one pair of axes: one for each configuration took half of the time of a page
@@ -73,9 +70,6 @@ def configurations_figure(report: LandscapeReport) -> Figure:
 
 def _draw(axes: Axes, row: int, X: Array, labels: tuple[Sequence[int], int], centre: Array) -> None:
     """One configuration: lines that are circles and classifiers, and dots that are columns."""
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import to_rgba
-
     classes, classifiers = labels
     turn = np.linspace(0.0, 2.0 * np.pi, 73)
     rings = [np.array([np.cos(turn), np.sin(turn)])]

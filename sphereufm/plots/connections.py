@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import cost_heading
@@ -21,11 +24,6 @@ from sphereufm.plots.axes import (
     scale,
     whole_numbers,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Rows that are drawn, lowest first: more would be a tangle.
 _MOST_ROWS = 80

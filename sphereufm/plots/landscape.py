@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
@@ -22,9 +23,6 @@ from sphereufm.plots.axes import (
     title,
     whole_numbers,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _MOST_SPECTRA = 60
 # areas of marks in square points, the least for a simple eigenvalue

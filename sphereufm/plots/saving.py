@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
+
+import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from sphereufm.files import write_aside
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+Drawing: TypeAlias = Callable[..., Figure]
+"""What makes a figure."""
 
 # A colour that no figure uses: it stands for the page's own text colour until the SVG is written.
 _INK = "#010203"
@@ -27,18 +29,6 @@ _INKED = (
 )
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let the collector of cycles wait: it would pass again and again over all that matplotlib loads and keeps."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
 def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
     """Write a figure, as PNG or SVG, to a temporary name beside ``path``; then rename it.
 
@@ -47,15 +37,11 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png",
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
 
-@_uncollected()
-def page_svg(draw: Callable[[], Figure], name: str) -> str:
+def page_svg(draw: Drawing, name: str) -> str:
     """Return a figure as an SVG element for a page, on no ground and in the page's own text colour.
 
     ``draw``: makes the figure; ``name``: starts every id in it, so that the ids of several figures differ.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     text = BytesIO()
     settings: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(_INKED, _INK)}
     with mpl.rc_context(settings):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.axes import (
@@ -21,9 +22,6 @@ from sphereufm.plots.axes import (
     row_marks,
     whole_numbers,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Strata whose names fit a legend.
 _MOST_NAMES = 12
@@ -57,8 +55,6 @@ def boxes_left_figure(report: LandscapeReport) -> Figure:
 
     ``report``: with ``completeness.left``.  A panel for each two unknowns that follow each other, at most six.
     """
-    from matplotlib.collections import PolyCollection
-
     left = (report.completeness and report.completeness.left) or {"names": ["-"], "low": [[0]], "high": [[0]]}
     names, low, high = left["names"], np.array(left["low"]), np.array(left["high"])
     pairs = list(pairwise(range(len(names))))[:_MOST_PANELS] or [(0, 0)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, row_marks, whole_numbers
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each answer
 _STYLE = {

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
+from sphereufm.comparison import Comparison
 from sphereufm.notebook import counted
 from sphereufm.plots.comparison import convergence_figure, profiles_figure
-from sphereufm.report.page import figure_html, page_html, section_html, table_html
-
-if TYPE_CHECKING:
-    from sphereufm.comparison import Comparison
-    from sphereufm.report.page import Cell
+from sphereufm.report.page import Cell, figure_html, page_html, section_html, table_html
 
 _PROFILES = (
     "Left: share of tasks solved within a multiple of the quickest solver's time. Right: share solved within a number "

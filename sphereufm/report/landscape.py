@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 from sphereufm.files import write_text
+from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.plots.configurations import configurations_figure, drawable_rows
 from sphereufm.plots.connections import connections_figure, disconnectivity_figure
 from sphereufm.plots.landscape import landscape_figure, spectra_figure
+from sphereufm.plots.saving import Drawing
 from sphereufm.plots.searched import boxes_left_figure, coverage_figure
-from sphereufm.report.page import Opener, figure_html, list_html, page_html, section_html, table_html
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sphereufm.landscape.report.landscape_report import LandscapeReport
-    from sphereufm.report.page import Cell
+from sphereufm.report.page import Cell, Opener, figure_html, list_html, page_html, section_html, table_html
 
 _FINGERPRINT = (
     "Cost against Morse index, one mark for each row; a family is a bar from its least to its largest index."
@@ -85,7 +80,7 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
     write_text(path, landscape_html(report))
 
 
-def _pictures(report: LandscapeReport) -> Iterator[tuple[Callable[[LandscapeReport], Figure], str]]:
+def _pictures(report: LandscapeReport) -> Iterator[tuple[Drawing, str]]:
     """What is drawn, each with what it shows and does not claim."""
     yield landscape_figure, _FINGERPRINT
     if any(entry.min_eigenvalue is not None for entry in report.critical):

@@ -10,21 +10,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.notebook import shown
-from sphereufm.plots.saving import page_svg
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from sphereufm.plots.saving import Drawing, page_svg
 
 _ASSETS = "assets"
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -110,7 +107,7 @@ def section_html(heading: str, content: str) -> str:
     return f"<h2>{escape(heading)}</h2>\n{content}\n"
 
 
-def figure_html(draw: Callable[[], Figure], name: str, caption: str, *, wide: bool = True) -> str:
+def figure_html(draw: Drawing, name: str, caption: str, *, wide: bool = True) -> str:
     """Return a figure as an SVG element with a caption, which also names it for screen readers.
 
     ``name``: starts every id in it.

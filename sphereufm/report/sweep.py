@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sphereufm.files import write_text
 from sphereufm.landscape.report.landscape_report import report_from_json
 from sphereufm.notebook import counted
 from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.report.landscape import landscape_html
-from sphereufm.report.page import Link, figure_html, page_html, section_html, table_html
+from sphereufm.report.page import Cell, Link, figure_html, page_html, section_html, table_html
 from sphereufm.sweeps.grid import Cell as GridCell
-
-if TYPE_CHECKING:
-    from sphereufm.report.page import Cell
 
 # what the table says of a cell that was computed, and the key of the index where it stands
 _RESULTS = {

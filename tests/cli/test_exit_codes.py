@@ -14,7 +14,6 @@ import pytest
 from running import FAST, run, start
 
 from sphereufm.cli.feature_results import Run
-from sphereufm.cli.printing import Live
 from sphereufm.progress import Bar
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
@@ -132,7 +131,7 @@ class StopAt:
 
 def test_an_interrupted_solve_answers_for_its_last_iterate(capsys, monkeypatch, tmp_path):
     stop = StopAt(4)
-    monkeypatch.setattr(Live, "__call__", lambda *_: stop())
+    monkeypatch.setattr("sphereufm.cli.printing.detail", lambda *_: stop())
     code, out, err = run(capsys, "solve", *FAST, "--out", str(tmp_path))
     data = json.loads((tmp_path / "solution.json").read_text())
     assert (code, data["stop_reason"], data["converged"]) == (130, "INTERRUPTED", False)
