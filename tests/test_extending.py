@@ -72,9 +72,8 @@ class PlainRun:
 
     def step(self, points):
         ray = self.oracle.ray(points, -points.gradient)
-        found = armijo_search(
-            self.oracle, points, ray, 1.0 / np.maximum(ray.longest, 1e-300), points.cost, 0.2
-        )
+        first = ray.bounded(np.zeros(points.cost.size), 1.0, 1.0)
+        found = armijo_search(self.oracle, points, ray, first, points.cost, 0.2)
         return Step(found.points, found.failed, found.non_finite)
 
 

@@ -21,12 +21,11 @@ Math. Program. 2003.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 
@@ -90,15 +89,6 @@ class Quadratic:
         scale = np.broadcast_to(self.scale, (*X.shape[:-2], self.M))
         return EuclideanPoint(X, cost, AX, scale, self.apply)
 
-    def in_dimension(self, r: int) -> Quadratic:
-        """The same graph with columns in ``R^r``.
-
-        Raises InvalidInputError for a Rayleigh quotient, which rotations do not leave alone.
-        """
-        if self.left:
-            raise InvalidInputError(f"r={r}: a Rayleigh quotient has no other dimension; its matrix fixes it")
-        return replace(self, d=check_integer("r", r, 1))
-
 
 def _maxcut(i: NDArray[np.intp], j: NDArray[np.intp], w: Array, n: int) -> Quadratic:
     """Relaxation of a graph with weights ``w`` on its edges ``(i, j)``.
@@ -141,12 +131,11 @@ class Thomson:
     """Electrons on a sphere."""
 
     electrons: int
-    dimension: int = 3
 
     @property
     def spheres(self) -> ProductOfSpheres:
         """The manifold."""
-        return ProductOfSpheres.oblique(self.dimension, self.electrons)
+        return ProductOfSpheres.oblique(3, self.electrons)
 
     @property
     def symmetry(self) -> SymmetryGroup:
@@ -167,7 +156,3 @@ class Thomson:
         # scales are sums of the forces' sizes
         cost, scale = 0.5 * (square**-0.5).sum(axis=(-1, -2)), (1.0 / square).sum(axis=-1)
         return EuclideanPoint(X, cost, X @ cube, scale, product)
-
-    def in_dimension(self, r: int) -> Thomson:
-        """As many electrons on a sphere in ``R^r``."""
-        return replace(self, dimension=check_integer("r", r, 1))

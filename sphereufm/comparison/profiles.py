@@ -41,26 +41,21 @@ class Ratio:
 
 
 def performance_profile(measurements: Sequence[Measurement]) -> dict[str, Array]:
-    """Sorted ratios ``r_{p,s}`` of each solver; failures are infinite.
+    """Sorted ratios ``r_{p,s}`` of each solver, shape ``(tasks,)``; failures are infinite.
 
-    Result: ``rho_s(theta)`` is the share of entries that are at most ``theta``.  Tasks that no solver solved are
-    infinite for all, shape ``(tasks,)``.
+    ``rho_s(theta)`` is the share of entries that are at most ``theta``.
     """
-    seconds = {s: _by_task(measurements, s, "seconds") for s in _solvers(measurements)}
-    tasks = sorted({task for row in seconds.values() for task in row})
+    seconds = _by_task(measurements, "seconds")
+    tasks = {task for row in seconds.values() for task in row}
     best = {task: min(row.get(task, math.inf) for row in seconds.values()) for task in tasks}
-    return {s: np.sort([_over(row.get(t, math.inf), best[t]) for t in tasks]) for s, row in seconds.items()}
+    ratios = {s: [row[t] / best[t] for t in row if row[t] < math.inf] for s, row in seconds.items()}
+    return {s: np.sort([*found, *[math.inf] * (len(tasks) - len(found))]) for s, found in ratios.items()}
 
 
 def data_profile(measurements: Sequence[Measurement]) -> dict[str, Array]:
-    """Sorted numbers of calls that each solver needed for the tasks; failures are infinite.
-
-    Returns an array of shape ``(tasks,)``.
-    """
-    return {
-        s: np.sort(list(_by_task(measurements, s, "calls").values())).astype(float)
-        for s in _solvers(measurements)
-    }
+    """Sorted numbers of calls that each solver needed for the tasks, shape ``(tasks,)``; failures are infinite."""
+    calls = _by_task(measurements, "calls")
+    return {s: np.sort(list(row.values())).astype(float) for s, row in calls.items()}
 
 
 def geometric_mean_seconds(measurements: Sequence[Measurement], solver: str) -> float:
@@ -69,49 +64,41 @@ def geometric_mean_seconds(measurements: Sequence[Measurement], solver: str) -> 
 
 
 def speed_ratios(measurements: Sequence[Measurement], ours: str) -> dict[str, Ratio]:
-    """Time of every other solver over that of ``ours``: geometric means over starts, then over instances."""
-    logs: dict[tuple[str, str], list[float]] = {}
+    """Time of every other solver over that of ``ours``: geometric means over starts, then over instances.
+
+    Instances that only one of the two was given do not count.
+    """
+    logs: dict[str, dict[str, list[float]]] = {}
     for m in measurements:
-        logs.setdefault((m.solver, m.instance), []).append(math.log(m.charged))
+        logs.setdefault(m.solver, {}).setdefault(m.instance, []).append(math.log(m.charged))
     failed = {(m.solver, m.instance) for m in measurements if not m.reached}
-    means = {key: float(np.mean(values)) for key, values in logs.items()}
-    others = [s for s in _solvers(measurements) if s != ours]
-    return {s: ratio for s in others if (ratio := _ratio(means, failed, ours, s)) is not None}
-
-
-def _ratio(
-    means: Mapping[tuple[str, str], float], failed: set[tuple[str, str]], ours: str, other: str
-) -> Ratio | None:
-    """The two solvers on the instances that both were given; None if there are none."""
-    shared = [i for s, i in means if s == other and (ours, i) in means]
-    if not shared:
-        return None
-    gains = {i: means[other, i] - means[ours, i] for i in shared}
-    fair = [gain for i, gain in gains.items() if (other, i) not in failed]
-    return Ratio(
-        geometric_mean=float(np.exp(np.mean(list(gains.values())))),
-        least=float(np.exp(min(gains.values()))),
-        most=float(np.exp(max(gains.values()))),
-        where_reached=float(np.exp(np.mean(fair))) if fair else None,
-        instances_reached=len(fair),
-        instances=len(gains),
-    )
-
-
-def _solvers(measurements: Sequence[Measurement]) -> list[str]:
-    """Names in the order in which they appear."""
-    return list(dict.fromkeys(m.solver for m in measurements))
-
-
-def _by_task(measurements: Sequence[Measurement], solver: str, what: str) -> dict[tuple[str, int], float]:
-    """Seconds or calls of one solver by instance and seed; infinite for failures."""
+    means = {s: {i: float(np.mean(each)) for i, each in rows.items()} for s, rows in logs.items()}
+    base = means.pop(ours, {})
+    gains = {s: {i: mean - base[i] for i, mean in rows.items() if i in base} for s, rows in means.items()}
     return {
-        (m.instance, m.seed): float(getattr(m, what)) if m.reached else math.inf
-        for m in measurements
-        if m.solver == solver
+        s: _ratio(each, [g for i, g in each.items() if (s, i) not in failed])
+        for s, each in gains.items()
+        if each
     }
 
 
-def _over(value: float, best: float) -> float:
-    """Ratio, infinite for failures (also where none succeeded)."""
-    return value / best if math.isfinite(value) else math.inf
+def _ratio(gains: Mapping[str, float], fair: Sequence[float]) -> Ratio:
+    """Summary of logarithms over the instances, and over those on which the other solver never failed."""
+    values = list(gains.values())
+    return Ratio(
+        geometric_mean=float(np.exp(np.mean(values))),
+        least=float(np.exp(min(values))),
+        most=float(np.exp(max(values))),
+        where_reached=float(np.exp(np.mean(fair))) if fair else None,
+        instances_reached=len(fair),
+        instances=len(values),
+    )
+
+
+def _by_task(measurements: Sequence[Measurement], what: str) -> dict[str, dict[tuple[str, int], float]]:
+    """Seconds or calls of each solver by instance and seed; infinite for failures."""
+    rows: dict[str, dict[tuple[str, int], float]] = {}
+    for m in measurements:
+        value = float(getattr(m, what)) if m.reached else math.inf
+        rows.setdefault(m.solver, {})[m.instance, m.seed] = value
+    return rows

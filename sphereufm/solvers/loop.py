@@ -272,7 +272,7 @@ class _Batch:
             self.ended[int(self.oracle.items[row])] = {
                 "stop_reason": _REASONS[verdict[row]],
                 "iterations": self.iteration,
-                "calls": Calls.of(self.oracle.counts[:, row]),
+                "calls": Calls(*self.oracle.counts[:, row].tolist()),
                 "seconds": self.clock.seconds(),
                 "escaped_saddles": int(self.running.escaped[row]),
             }

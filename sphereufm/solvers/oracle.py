@@ -214,10 +214,10 @@ class Ray:
     slope: Array  #: shape ``(B,)``: derivative of the cost at ``t = 0``
     factors: Array  #: shape ``(M,)``: factors ``r`` of the metric
 
-    @property
-    def longest(self) -> Array:
-        """Length of the longest column of ``move``, shape (B,)."""
-        return np.sqrt(self.squares.max(axis=-1))
+    def bounded(self, t: Array, first: float, most: float) -> Array:
+        """Steps ``t`` by which no column moves more than ``most`` before retraction, ``first`` where they are zero."""
+        longest = np.maximum(np.sqrt(self.squares.max(axis=-1)), 1e-300)
+        return np.where(t == 0.0, first / longest, np.minimum(t, most / longest))
 
     def take(self, rows: Rows) -> Ray:
         """The same for some items."""

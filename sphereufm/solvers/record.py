@@ -106,5 +106,5 @@ def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds:
         gradient_norm=frobenius(points.gradient[row] * oracle.factors) * unit,
         relative_gradient_norm=float(points.relative_norm[row]),
         seconds=seconds,
-        calls=Calls.of(oracle.counts[:, row]),
+        calls=Calls(*oracle.counts[:, row].tolist()),
     )

@@ -73,18 +73,13 @@ class Settings:
                 check_positive(name, value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Calls:
     """How often a run asked for each thing; the final re-measurement is not counted."""
 
     cost: int = 0
     gradient: int = 0
     hessian: int = 0
-
-    @classmethod
-    def of(cls, counts: NDArray[np.intp]) -> Calls:
-        """From costs, gradients and Hessian products, shape ``(3,)``."""
-        return cls(**dict(zip(("cost", "gradient", "hessian"), counts.tolist(), strict=True)))
 
     @property
     def total(self) -> int:

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,46 +84,41 @@ class Frame:
     mark_slack: Array  #: shape ``(k, 3)``: allowed difference of each mark
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Branch:
-    """Columns of ``X`` chosen so far: their Gram-Schmidt basis, and coordinates and marks of all columns."""
+    """Columns of ``X`` chosen so far, and what all columns are seen from them."""
 
     X: Array
-    block_of: NDArray[np.intp]
-    basis: list[Array] = field(default_factory=list)
-    rows: list[Array] = field(default_factory=list)
-    marks: list[Array] = field(default_factory=list)
-    pivots: list[float] = field(default_factory=list)
+    phi: Array  #: shape ``(M, M)``: ``phi(G) / M``
+    in_block: Array  #: shape ``(M, M)``: means over blocks
+    basis: Array  #: shape ``(k, d)``: Gram-Schmidt basis
+    rows: Array  #: shape ``(k, M)``: coordinates
+    marks: Array  #: shape ``(3, M)``
+    pivot: float = 0.0  #: distance of the last column from the span of those before
 
-    def __post_init__(self) -> None:
-        G = self.X.T @ self.X
-        self._phi = (G + G * G / 2.0) / G.shape[0]
-        self._block_sizes = np.bincount(self.block_of)
+    @classmethod
+    def root(cls, X: Array, permutations: ColumnPermutations) -> _Branch:
+        """No column is chosen."""
+        d, M = X.shape
+        G = X.T @ X
+        same = permutations.block_of[:, None] == permutations.block_of
+        phi, in_block = (G + G * G / 2.0) / M, same / same.sum(axis=1, keepdims=True)
+        return cls(X, phi, in_block, np.empty((0, d)), np.empty((0, M)), np.zeros((3, M)))
 
-    def push(self, column: int) -> None:
-        """Add a column."""
-        v = self.X[:, column].copy()
+    def extended(self, column: int) -> _Branch:
+        """With one column more."""
+        v = self.X[:, column]
         # twice is enough to be orthogonal to rounding
         for _ in range(2):
-            for e in self.basis:
-                v -= (e @ v) * e
+            v = v - (self.basis @ v) @ self.basis
         length = float(np.sqrt(v @ v))
         e = v / length if length > 0.0 else v
-        z = _mark_weight(len(self.basis)) * (e @ self.X)
-        if self.marks:
-            z = z + self.marks[-1][0]
-        self.basis.append(e)
-        self.rows.append(e @ self.X)
+        row = e @ self.X
+        z = self.marks[0] + _mark_weight(len(self.basis)) * row
         colour = np.sin(np.pi * z)
-        # a block without columns has no mean, and no column that would ask for it
-        means = np.bincount(self.block_of, weights=colour) / np.maximum(self._block_sizes, 1)
-        self.marks.append(np.array([z, self._phi @ colour, means[self.block_of]]))
-        self.pivots.append(length)
-
-    def pop(self) -> None:
-        """Take the last column back."""
-        for part in (self.basis, self.rows, self.marks, self.pivots):
-            part.pop()
+        marks = np.array([z, self.phi @ colour, self.in_block @ colour])
+        basis, rows = np.vstack([self.basis, e]), np.vstack([self.rows, row])
+        return replace(self, basis=basis, rows=rows, marks=marks, pivot=length)
 
 
 def choose_frame(
@@ -133,24 +128,25 @@ def choose_frame(
 
     Directions in which no column reaches farther than a few tolerances are left out.
     """
-    branch = _Branch(Y, permutations.block_of)
+    branches = [_Branch.root(Y, permutations)]
     columns: list[int] = []
     residual = Y.copy()
     left = [column_norms(residual)]
     while len(columns) < min(Y.shape) and left[-1].max() > SMALLEST_PIVOT * tolerance:
         far = np.flatnonzero(left[-1] >= _PIVOT_RATIO * left[-1].max())
         columns.append(int(far[np.lexsort((-left[-1][far], choices[far]))[0]]))
-        branch.push(columns[-1])
+        branch = branches[-1].extended(columns[-1])
+        branches.append(branch)
         residual = residual - np.outer(branch.basis[-1], branch.rows[-1])
         left.append(column_norms(residual))
-    C = np.array(branch.rows)
+    C = branches[-1].rows
     slack = 2.0 * tolerance * _amplification(C, columns, np.array(left[1:])) + ALIGNMENT_ROUNDING
     first = np.cumsum([_mark_weight(k) * slack[k] for k in range(len(columns))])
     return Frame(
         columns=tuple(columns),
         coordinates=C,
-        marks=np.array(branch.marks),
-        pivots=np.array(branch.pivots),
+        marks=np.array([branch.marks for branch in branches[1:]]),
+        pivots=np.array([branch.pivot for branch in branches[1:]]),
         slack=slack,
         # a Gram entry differs by 2 tolerances, phi of it by twice that; |phi| <= 3/2
         mark_slack=np.stack([first, 4.0 * tolerance + 1.5 * np.pi * first, np.pi * first], axis=1),
@@ -171,31 +167,29 @@ def placements(
     """
     kind = permutations.cell_kind
     wanted = [_sorted_within(marks, kind) for marks in frame.marks]
-    branch = _Branch(X, permutations.block_of)
-    stack = [iter(candidates[0].tolist())]
+    stack = [(_Branch.root(X, permutations), iter(candidates[0].tolist()))]
     while stack:
-        column = next(stack[-1], None)
+        branch, columns = stack[-1]
+        column = next(columns, None)
         if column is None:
             stack.pop()
-            if stack:
-                branch.pop()
             continue
         work.charge(1)
-        branch.push(column)
-        if _agrees(frame, branch, wanted, kind):
-            if len(stack) < len(frame.columns):
-                stack.append(iter(_fitting(frame, branch, candidates[len(stack)])))
-                continue
-            yield np.array(branch.basis).T
-        branch.pop()
+        branch = branch.extended(column)
+        if not _agrees(frame, branch, wanted, kind):
+            continue
+        if len(stack) == len(frame.columns):
+            yield branch.basis.T
+        else:
+            stack.append((branch, iter(_fitting(frame, branch, candidates[len(stack)]))))
 
 
 def _agrees(frame: Frame, branch: _Branch, wanted: list[Array], kind: NDArray[np.intp]) -> bool:
     """Whether the last choice has the right distance from those before, and leaves the right marks."""
     k = len(branch.rows) - 1
-    if abs(branch.pivots[k] - frame.pivots[k]) > frame.slack[k]:
+    if abs(branch.pivot - frame.pivots[k]) > frame.slack[k]:
         return False
-    off = np.abs(_sorted_within(branch.marks[k], kind) - wanted[k])
+    off = np.abs(_sorted_within(branch.marks, kind) - wanted[k])
     return bool((off <= frame.mark_slack[k][:, None]).all())
 
 
@@ -203,9 +197,9 @@ def _fitting(frame: Frame, branch: _Branch, columns: NDArray[np.intp]) -> list[i
     """Columns whose coordinates and first marks so far agree with those of the next frame column."""
     k = len(branch.rows)
     j = frame.columns[k]
-    off = np.abs(np.array(branch.rows)[:, columns] - frame.coordinates[:k, j, None])
+    off = np.abs(branch.rows[:, columns] - frame.coordinates[:k, j, None])
     # the last mark belongs to a column and its block, not to the place that the column stands for
-    marks = np.abs(branch.marks[-1][:2, columns] - frame.marks[k - 1, :2, j, None])
+    marks = np.abs(branch.marks[:2, columns] - frame.marks[k - 1, :2, j, None])
     fits = (off <= frame.slack[:k, None]).all(axis=0)
     fits &= (marks <= frame.mark_slack[k - 1, :2, None]).all(axis=0)
     return columns[fits].tolist()

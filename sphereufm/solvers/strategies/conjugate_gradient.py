@@ -51,10 +51,8 @@ class _Run:
         if fresh.any():
             self.direction = np.where(fresh[:, None, None], -points.gradient, self.direction)
         ray = self.oracle.ray(points, self.direction)
-        longest = np.maximum(ray.longest, 1e-300)
         # the same decrease to first order as in the last step
-        guess = np.minimum(self.last / np.minimum(ray.slope, -1e-300), _LONGEST_MOVE / longest)
-        first = np.where(fresh, _FIRST_MOVE / longest, guess)
+        first = ray.bounded(self.last / np.minimum(ray.slope, -1e-300), _FIRST_MOVE, _LONGEST_MOVE)
         found = wolfe_search(self.oracle, points, ray, first, _SIGMA)
         self.last = np.where(found.failed, 0.0, found.t * ray.slope)
         self.direction = self._next(points, found.points)

@@ -86,8 +86,7 @@ class _Run:
         if lost.any():
             batch.clear(self, lost)
             return Step(points, np.zeros_like(lost), np.zeros_like(lost))
-        longest = np.maximum(ray.longest, 1e-300)
-        first = np.where(fresh, _FIRST_MOVE / longest, np.minimum(1.0, _LONGEST_MOVE / longest))
+        first = ray.bounded(1.0 - fresh, _FIRST_MOVE, _LONGEST_MOVE)
         found = wolfe_search(self.oracle, points, ray, first)
         failed = found.failed
         self._store(points, found.points)

@@ -55,7 +55,7 @@ class _Run:
             return self.far.step(points)
         self.far = TrustRegion().start(self.oracle, points)
         ray = self.oracle.ray(points, self._newton_steps(points))
-        first = np.minimum(1.0, _LONGEST_MOVE / np.maximum(ray.longest, 1e-300))
+        first = ray.bounded(np.ones(points.cost.size), 1.0, _LONGEST_MOVE)
         search = Search(self.oracle, points, ray, first)
         search.backtrack(
             lambda trial: trial.finite & (trial.relative_norm < search.of(points.relative_norm)), _HALVINGS

@@ -50,8 +50,7 @@ class _Armijo:
         """Descend along the negative gradient."""
         ray = self.oracle.ray(points, -points.gradient)
         fresh = self.t == 0.0
-        longest = np.maximum(ray.longest, 1e-300)
-        first = np.where(fresh, _FIRST_MOVE, np.minimum(_GROWTH * self.t * longest, _LONGEST_MOVE)) / longest
+        first = ray.bounded(_GROWTH * self.t, _FIRST_MOVE, _LONGEST_MOVE)
         found = armijo_search(self.oracle, points, ray, first, points.cost, _DECREASE)
         self.t = found.t
         return Step(found.points, found.failed & fresh, found.non_finite)
@@ -83,13 +82,10 @@ class _Spectral:
     def step(self, points: Points) -> Step:
         """Descend along the negative gradient by the spectral step."""
         ray = self.oracle.ray(points, -points.gradient)
-        longest = np.maximum(ray.longest, 1e-300)
         spectral = self._spectral(points.gradient, -ray.slope)
         fresh = spectral == 0.0
-        first = np.minimum(spectral, _LONGEST_MOVE / longest)
-        if np.count_nonzero(fresh):
-            first[fresh] = _FIRST_MOVE / longest[fresh]
-            self.costs[self.t == 0.0] = -np.inf
+        first = ray.bounded(spectral, _FIRST_MOVE, _LONGEST_MOVE)
+        self.costs[self.t == 0.0] = -np.inf
         self.place = (self.place + 1) % _WINDOW
         self.costs[:, self.place] = points.cost
         highest = np.maximum.reduce(self.costs, axis=1)
