@@ -62,14 +62,6 @@ def relative_gradient_norm(point: Evaluation) -> Array:
     scale is the sum of the absolute weights with which other columns pull at column ``j``; it means the same
     at every temperature, where a global scale hides a wrong column behind larger ones.  Where a scale has
     underflown to zero the result is infinite: nothing is known of that column.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0)
-    >>> X = np.array([[1.0, -1.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    >>> float(relative_gradient_norm(problem.at(X)))
-    0.0
     """
     scale = point.gradient_scale
     size = column_lengths(point.gradient)

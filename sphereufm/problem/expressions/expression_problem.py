@@ -44,24 +44,17 @@ class ExpressionProblem:
     instance : ExpressionInstance
         The exact cost, as :class:`~sphereufm.certify.expressions.Cost` records it.
     symmetry : SymmetryGroup, optional
-        A group that leaves the cost unchanged; each generator is tried.  Default: rotations where the program reads
-        Gram entries alone, else nothing.
+        A group that leaves the cost unchanged; each generator is tried unless it ``is_checked``.  Default: rotations
+        where the program reads Gram entries alone, else nothing.  Refused if it has the wrong number of columns or
+        changes the cost, or rotations are declared of a program that reads single entries.
     name, unit : str
         The user's words for headings and axes.
-    is_checked : bool
-        Whether the symmetry has been tried before.
-
-    Raises
-    ------
-    InvalidInputError
-        If the declared symmetry has the wrong number of columns or changes the cost, or rotations are declared of a
-        program that reads single entries (they are symmetries by form or not at all).
 
     Notes
     -----
-    Where the rules of :mod:`~sphereufm.certify.checker.programs` show that the cost is convex in the Gram matrix
-    (max-cut, repelling energies, contrastive losses), ``optimality_gap(X)`` bounds how far the global minimum is, and
-    proofs have the claims ``global_minimum`` and ``gap``.
+    Where the rules of :mod:`~sphereufm.certify.checker.programs` show that the cost is convex in the Gram matrix,
+    ``optimality_gap(X)`` bounds how far the global minimum is, and proofs have the claims ``global_minimum`` and
+    ``gap``.
 
     Examples
     --------
@@ -145,43 +138,32 @@ class ExpressionProblem:
         """Inverse of :meth:`to_json`."""
         from sphereufm.certify.instances import ExpressionInstance
 
-        blocks = tuple(tuple(tuple(cell) for cell in block) for block in data["blocks"])
-        generators = [(np.array(Q), np.array(s)) for Q, s in data["generators"]]
-        finite = None
-        if generators:
-            d = len(generators[0][0])
-            finite = FiniteGroup.generated(generators, dim=d, columns=data["columns"])
+        d, M, finite = data["dim"], data["columns"], None
+        if generators := [(np.array(Q), np.array(s)) for Q, s in data["generators"]]:
+            finite = FiniteGroup.generated(generators, dim=len(generators[0][0]), columns=M)
+        blocks = tuple(tuple(map(tuple, block)) for block in data["blocks"])
+        permutations = ColumnPermutations(blocks, tuple(data["kinds"]))
+        proper = bool(data.get("special_orthogonal", False))
         return cls(
-            instance=ExpressionInstance(
-                dim=data["dim"], columns=data["columns"], program=tuple(map(tuple, data["program"]))
-            ),
-            symmetry=SymmetryGroup(
-                bool(data["orthogonal"]),
-                ColumnPermutations(blocks, tuple(data["kinds"])),
-                finite,
-                bool(data.get("special_orthogonal", False)),
-            ),
+            instance=ExpressionInstance(dim=d, columns=M, program=tuple(map(tuple, data["program"]))),
+            symmetry=SymmetryGroup(bool(data["orthogonal"]), permutations, finite, proper),
             name=data["name"],
             unit=data["unit"],
         )
 
     def to_json(self) -> dict[str, Any]:
         """Everything that is needed to make the problem again."""
-        permutations = self.symmetry.permutations
+        symmetry, instance = self.symmetry, self.instance.to_json()
+        generators = symmetry.finite.generators if symmetry.finite else ()
         return {
             "name": self.name,
             "unit": self.unit,
-            "dim": self.instance.dim,
-            "columns": self.instance.columns,
-            "program": [list(instruction) for instruction in self.instance.program],
-            "blocks": [[list(cell) for cell in block] for block in permutations.blocks],
-            "kinds": [str(kind) for kind in permutations.kinds],
-            "orthogonal": self.symmetry.orthogonal,
-            "special_orthogonal": self.symmetry.is_proper,
-            "generators": [
-                [Q.tolist(), s.tolist()]
-                for Q, s in (() if self.symmetry.finite is None else self.symmetry.finite.generators)
-            ],
+            **{key: instance[key] for key in ("dim", "columns", "program")},
+            "blocks": [[list(cell) for cell in block] for block in symmetry.permutations.blocks],
+            "kinds": [str(kind) for kind in symmetry.permutations.kinds],
+            "orthogonal": symmetry.orthogonal,
+            "special_orthogonal": symmetry.is_proper,
+            "generators": [[Q.tolist(), s.tolist()] for Q, s in generators],
         }
 
 
@@ -231,29 +213,21 @@ class ExpressionEvaluation:
     @cached_property
     def gradient_scale(self) -> Array:
         """Sum of the absolute terms of each column's gradient here, or its change nearby, shape ``(..., M)``."""
-        C, _ = self._first
+        problem, terms = self._problem, (self._first[0], self._entries(self._adjoints.T))
         with np.errstate(all="ignore"):
-            entries = np.abs(self._entries(self._adjoints.T)).sum(axis=-2)
-            own = (np.abs(C).sum(axis=-2) + entries).reshape(*self.X.shape[:-2], -1)
-
-        def gradient(Y: Array) -> Array:
-            return ExpressionEvaluation(self._problem, Y).gradient
-
-        return local_scale(self._problem.spheres, self.X, gradient, self.gradient, own)
+            own = sum(np.abs(term).sum(axis=-2) for term in terms).reshape(*self.X.shape[:-2], -1)
+        return local_scale(problem.spheres, self.X, lambda Y: problem.at(Y).gradient, self.gradient, own)
 
     def hessian_product(self, U: Array) -> Array:
         """Riemannian Hessian applied to ``U``, shape ``(..., d, M)``, batch axes broadcast."""
-        d, M = self.X.shape[-2:]
-        points = lead = self.X.shape[:-2]
-        batch = np.broadcast_shapes(points, U.shape[:-2])
+        shape = np.broadcast_shapes(self.X.shape, U.shape)
+        points = (1,) * (len(shape) - self.X.ndim) + self.X.shape[:-2]
         # on trailing axes of length one the values at one point serve many directions
-        while lead and lead[-1] == 1:
-            lead = lead[:-1]
-        if batch[: len(lead)] != lead or (lead and len(points) != len(batch)):
-            X = np.broadcast_to(self.X, (*batch, d, M))
-            return ExpressionEvaluation(self._problem, X).hessian_product(U)
-        V = np.broadcast_to(U, (*batch, d, M)).reshape(len(self._flat), -1, d, M)
-        return self._products(V).reshape(*batch, d, M)
+        own = max((axis + 1 for axis, n in enumerate(points) if n > 1), default=0)
+        if points[:own] != shape[:own]:
+            return ExpressionEvaluation(self._problem, np.broadcast_to(self.X, shape)).hessian_product(U)
+        V = np.broadcast_to(U, shape).reshape(len(self._flat), -1, *shape[-2:])
+        return self._products(V).reshape(shape)
 
     def normal_hessian(self) -> Array:
         """Curvature along directions that no column uses: ``C - diag(<x_j, egrad_j>)``, shape ``(M, M)``; one point."""

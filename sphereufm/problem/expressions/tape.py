@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import mul, neg, sub, truediv
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,41 +34,41 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 
 Rows: TypeAlias = NDArray[np.intp]
-# values of the arguments -> slopes, and curvatures by pairs of places (one order only)
-_Local: TypeAlias = Callable[..., tuple[list[Any], dict[tuple[int, int], Any]]]
+# slopes by the arguments, and curvatures by pairs of them (one order only)
+_Local: TypeAlias = tuple[list[Any], dict[tuple[int, int], Any]]
 
 LEAVES = ("const", "x", "gram")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Group:
-    """Instructions of one name and depth: their rows, the rows of their arguments place by place, and a power."""
+    """Instructions of one name and depth, and a power; arguments by place, shape ``(places, rows)``."""
 
     name: str
     rows: Rows
-    # shape (places, rows)
     arguments: Rows
     power: int | None
 
-    @property
-    def is_sum(self) -> bool:
-        """Sums may have hundreds of terms, and their slopes are one: they are taken in one operation."""
-        return self.name == "add"
+    def value(self, a: Array) -> Array:
+        """Values from those of the arguments."""
+        if self.name == "add":
+            return a.sum(axis=0)
+        return a[0] ** self.power if self.power is not None else _RULES[self.name][0](*a)
 
-    def local(self, V: Array) -> tuple[list[Any], dict[tuple[int, int], Any]]:
-        """Slopes and curvatures at the values ``V``."""
-        values = [V[a] for a in self.arguments]
-        if self.power is not None:
-            n, v = self.power, values[0]
-            return [n * v ** (n - 1)], {(0, 0): n * (n - 1) * v ** (n - 2)}
-        return _LOCAL[self.name](*values, V[self.rows])
+    def local(self, V: Array) -> _Local | None:
+        """Slopes and curvatures; None for sums, of perhaps hundreds of terms, whose slopes are one."""
+        if self.name == "add":
+            return None
+        values, n = V[self.arguments], self.power
+        if n is not None:
+            return [n * values[0] ** (n - 1)], {(0, 0): n * (n - 1) * values[0] ** (n - 2)}
+        return _RULES[self.name][1](*values, V[self.rows])
 
 
 class Tape:
-    """A program, ready to be swept.
+    """The program of an :class:`~sphereufm.certify.instances.ExpressionInstance`, ready to be swept.
 
-    ``program``: as of :class:`~sphereufm.certify.instances.ExpressionInstance`; the cost is the value of the
-    last one.
+    The cost is the value of the last instruction.
     """
 
     def __init__(self, program: Sequence[tuple[Any, ...]]) -> None:
@@ -90,13 +91,7 @@ class Tape:
         """Fill in the values that follow from the leaves."""
         with np.errstate(all="ignore"):
             for group in self._groups:
-                values = V[group.arguments]
-                if group.is_sum:
-                    V[group.rows] = values.sum(axis=0)
-                elif group.power is not None:
-                    V[group.rows] = values[0] ** group.power
-                else:
-                    V[group.rows] = _VALUES[group.name](*values)
+                V[group.rows] = group.value(V[group.arguments])
         return V
 
     def adjoints(self, V: Array) -> Array:
@@ -105,13 +100,9 @@ class Tape:
         A[-1] = 1.0
         with np.errstate(all="ignore"):
             for group in reversed(self._groups):
-                above = A[group.rows]
-                if group.is_sum:
-                    np.add.at(A, group.arguments, above)
-                    continue
-                slopes, _ = group.local(V)
-                for rows, slope in zip(group.arguments, slopes, strict=True):
-                    np.add.at(A, rows, slope * above)
+                above, local = A[group.rows], group.local(V)
+                changes = above if local is None else [slope * above for slope in local[0]]
+                np.add.at(A, group.arguments, changes)
         return A
 
     def directional(self, V: Array, A: Array, leaves: Array) -> Array:
@@ -120,29 +111,31 @@ class Tape:
         Vd[self.constants] = 0.0
         Ad = np.zeros_like(Vd)
         with np.errstate(all="ignore"):
-            local = [([], {}) if group.is_sum else group.local(V) for group in self._groups]
-            for group, (slopes, _) in zip(self._groups, local, strict=True):
+            locals_ = [group.local(V) for group in self._groups]
+            for group, local in zip(self._groups, locals_, strict=True):
+                inner = Vd[group.arguments]
                 Vd[group.rows] = (
-                    Vd[group.arguments].sum(axis=0)
-                    if group.is_sum
-                    else sum(
-                        _wide(slope) * Vd[rows] for rows, slope in zip(group.arguments, slopes, strict=True)
-                    )
+                    inner.sum(axis=0) if local is None else sum(map(mul, map(_wide, local[0]), inner))
                 )
-            for group, (slopes, curvatures) in zip(reversed(self._groups), reversed(local), strict=True):
-                above, above_d = A[group.rows][..., None], Ad[group.rows]
-                if group.is_sum:
-                    np.add.at(Ad, group.arguments, above_d)
-                    continue
-                for a, rows in enumerate(group.arguments):
-                    change = _wide(slopes[a]) * above_d
-                    for (i, j), value in curvatures.items():
-                        if i == a:
-                            change = change + above * _wide(value) * Vd[group.arguments[j]]
-                        if j == a and i != j:
-                            change = change + above * _wide(value) * Vd[group.arguments[i]]
-                    np.add.at(Ad, rows, change)
+            for group, local in zip(reversed(self._groups), reversed(locals_), strict=True):
+                above_d = Ad[group.rows]
+                changes = (
+                    above_d if local is None else _changes(local, A[group.rows], above_d, Vd[group.arguments])
+                )
+                np.add.at(Ad, group.arguments, changes)
         return Ad
+
+
+def _changes(local: _Local, above: Array, above_d: Array, inner: Array) -> list[Array]:
+    """``s_a Adot_t + A_t sum_b s_ab vdot_b`` for each argument."""
+    slopes, curvatures = local
+    changes = [_wide(slope) * above_d for slope in slopes]
+    for (a, b), value in curvatures.items():
+        bend = _wide(above * value)
+        changes[a] = changes[a] + bend * inner[b]
+        if a != b:
+            changes[b] = changes[b] + bend * inner[a]
+    return changes
 
 
 def _places(program: Sequence[tuple[Any, ...]], names: list[str], name: str) -> tuple[Rows, Rows, Rows]:
@@ -165,10 +158,9 @@ def _grouped(program: Sequence[tuple[Any, ...]]) -> list[_Group]:
         key = (depth[t], name, arguments[1] if name == "pow" else len(inner))
         members.setdefault(key, []).append(t)
     groups = []
-    for (_, name, number), rows in sorted(members.items(), key=lambda item: item[0]):
-        places = 1 if name == "pow" else number
-        table: Rows = np.array([program[t][1 : 1 + places] for t in rows], dtype=np.intp).T
-        power = number if name == "pow" else None
+    for (_, name, number), rows in sorted(members.items()):
+        places, power = (1, number) if name == "pow" else (number, None)
+        table = np.array([program[t][1 : 1 + places] for t in rows], dtype=np.intp).T
         groups.append(_Group(name, np.array(rows, dtype=np.intp), table, power))
     return groups
 
@@ -178,21 +170,16 @@ def _wide(value: Any) -> Any:
     return value[..., None] if isinstance(value, np.ndarray) else value
 
 
-_VALUES: dict[str, Callable[..., Any]] = {
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "neg": lambda a: -a,
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-}
-_LOCAL: dict[str, _Local] = {
-    "sub": lambda a, b, v: ([1.0, -1.0], {}),
-    "mul": lambda a, b, v: ([b, a], {(0, 1): 1.0}),
-    "div": lambda a, b, v: ([1.0 / b, -v / b], {(0, 1): -1.0 / (b * b), (1, 1): 2.0 * v / (b * b)}),
-    "neg": lambda a, v: ([-1.0], {}),
-    "exp": lambda a, v: ([v], {(0, 0): v}),
-    "log": lambda a, v: ([1.0 / a], {(0, 0): -1.0 / (a * a)}),
-    "sqrt": lambda a, v: ([0.5 / v], {(0, 0): -0.25 / (a * v)}),
+# value, and what is local, from the arguments (and the value)
+_RULES: dict[str, tuple[Callable[..., Any], Callable[..., _Local]]] = {
+    "sub": (sub, lambda a, b, v: ([1.0, -1.0], {})),
+    "mul": (mul, lambda a, b, v: ([b, a], {(0, 1): 1.0})),
+    "div": (
+        truediv,
+        lambda a, b, v: ([1.0 / b, -v / b], {(0, 1): -1.0 / (b * b), (1, 1): 2.0 * v / (b * b)}),
+    ),
+    "neg": (neg, lambda a, v: ([-1.0], {})),
+    "exp": (np.exp, lambda a, v: ([v], {(0, 0): v})),
+    "log": (np.log, lambda a, v: ([1.0 / a], {(0, 0): -1.0 / (a * a)})),
+    "sqrt": (np.sqrt, lambda a, v: ([0.5 / v], {(0, 0): -0.25 / (a * v)})),
 }

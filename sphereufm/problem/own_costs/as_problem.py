@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 def as_problem(given: Any) -> SphereProblem:
     """The problem that is meant: itself, an expression's, or a Pymanopt problem behind the interface.
 
-    ``given``: without a declared symmetry but that which an expression's form shows.  Raises
-    InvalidInputError if it is none of these.
+    No symmetry is declared but that which an expression's form shows.
     """
     if hasattr(given, "spheres") and hasattr(given, "at"):
-        problem: SphereProblem = given
-        return problem
+        return given
     if hasattr(given, "number") and hasattr(given, "cost"):
         given = given.cost.instance(given)
     if hasattr(given, "program") and hasattr(given, "columns"):

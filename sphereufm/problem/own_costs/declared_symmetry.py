@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,9 @@ _REMEDIES = {
 def check_symmetry(
     cost: Callable[[Array], Array], spheres: ProductOfSpheres, symmetry: SymmetryGroup
 ) -> None:
-    """Refuse a declared symmetry that changes the cost: rotations, a reflection, and every swap that is declared.
+    """Refuse a group that does not fit the manifold, or an element of which changes the cost at a random point.
 
-    ``cost``: at points of shape ``(B, d, M)``.  Raises InvalidInputError if the group does not fit the
-    manifold, or an element changes the cost at a random point.
+    ``cost``: at points of shape ``(B, d, M)``.
     """
     d, M = spheres.shape
     if symmetry.permutations.columns != M:
@@ -81,21 +80,14 @@ def _elements(
 
 def _swaps(permutations: ColumnPermutations) -> Iterator[NDArray[np.intp]]:
     """Swaps of neighbouring columns of a cell, and of neighbouring blocks of a kind: they generate the group."""
-    columns = np.arange(permutations.columns)
-    for block in permutations.blocks:
-        for cell in block:
-            for i, j in pairwise(cell):
-                yield _swapped(columns, (i,), (j,))
-    last: dict[object, int] = {}
-    for b, kind in enumerate(permutations.kinds):
+    pairs = [([i], [j]) for block in permutations.blocks for cell in block for i, j in pairwise(cell)]
+    last: dict[object, list[int]] = {}
+    for block, kind in zip(permutations.blocks, permutations.kinds, strict=True):
+        here = list(chain.from_iterable(block))
         if kind in last:
-            here, there = (sum(permutations.blocks[k], ()) for k in (last[kind], b))
-            yield _swapped(columns, here, there)
-        last[kind] = b
-
-
-def _swapped(columns: NDArray[np.intp], a: tuple[int, ...], b: tuple[int, ...]) -> NDArray[np.intp]:
-    """The permutation that exchanges two lists of columns."""
-    s = columns.copy()
-    s[list(a)], s[list(b)] = b, a
-    return s
+            pairs.append((last[kind], here))
+        last[kind] = here
+    for a, b in pairs:
+        s = np.arange(permutations.columns)
+        s[a], s[b] = b, a
+        yield s

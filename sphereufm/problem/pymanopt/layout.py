@@ -17,14 +17,13 @@ Parts: TypeAlias = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """One manifold of the product: ``columns`` columns of ``length`` numbers each, in ways that keep lengths.
+    """One manifold of the product: columns of ``length`` numbers each, in ways that keep lengths.
 
     ``kind`` is ``"sphere"`` (one column, entry by entry), ``"oblique"`` (as it is), ``"rows"`` (a transpose) or
     ``"complex"`` (real above imaginary parts, of any of these but rows).
     """
 
-    start: int
-    columns: int
+    where: slice  #: its columns
     length: int
     shape: tuple[int, ...]
     kind: str
@@ -43,36 +42,23 @@ class Factor:
         if self.kind == "rows":
             return np.swapaxes(array, -1, -2)
         rows = self.length // 2 if self.kind == "complex" else self.length
-        columns = array.reshape(*array.shape[: array.ndim - len(self.shape)], rows, self.columns)
+        columns = array.reshape(*array.shape[: array.ndim - len(self.shape)], rows, -1)
         return np.concatenate([columns.real, columns.imag], axis=-2) if self.kind == "complex" else columns
-
-    @property
-    def where(self) -> slice:
-        """Its columns."""
-        return slice(self.start, self.start + self.columns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """All factors of a manifold.
-
-    ``is_product``: whether Pymanopt's points are lists.
-    """
+    """All factors of a manifold."""
 
     factors: tuple[Factor, ...]
-    is_product: bool
+    is_product: bool  #: whether Pymanopt's points are lists
 
     @classmethod
     def of(cls, manifold: Any) -> Layout:
-        """Layout of a Pymanopt manifold.
-
-        Raises InvalidInputError if it is no ``Sphere``, ``Oblique``, ``Elliptope``, ``ComplexCircle``, or
-        ``Product`` of them.
-        """
+        """Layout of a ``Sphere``, ``Oblique``, ``Elliptope``, ``ComplexCircle``, or ``Product`` of them."""
         from pymanopt.manifolds import ComplexCircle, Elliptope, Oblique, Product, Sphere
 
         kinds = {Sphere: "sphere", Oblique: "oblique", Elliptope: "rows", ComplexCircle: "circles"}
-
         is_product = isinstance(manifold, Product)
         factors: list[Factor] = []
         start = 0
@@ -96,14 +82,17 @@ class Layout:
             }[kind]
             if kind == "circles" or np.iscomplexobj(zero):
                 kind, length = "complex", 2 * length
-            factors.append(Factor(start=start, columns=columns, length=length, shape=shape, kind=kind))
-            start += columns
+            where = slice(start, start + columns)
+            factors.append(Factor(where=where, length=length, shape=shape, kind=kind))
+            start = where.stop
         return cls(factors=tuple(factors), is_product=is_product)
 
     @property
     def spheres(self) -> ProductOfSpheres:
         """The manifold as a product of spheres."""
-        return ProductOfSpheres(tuple(f.length for f in self.factors for _ in range(f.columns)))
+        return ProductOfSpheres(
+            tuple(f.length for f in self.factors for _ in range(f.where.start, f.where.stop))
+        )
 
     def part_list(self, X: Array) -> list[Any]:
         """The factors' arrays of points or tangents, shape ``(..., r, M)``; missing rows are zero."""
@@ -117,10 +106,7 @@ class Layout:
         return parts if self.is_product else parts[0]
 
     def joined(self, name: str, parts: list[Any], rows: int, stack: tuple[int, ...] = ()) -> Array:
-        """Back from :meth:`part_list`, shape ``(*stack, rows, M)``; entries need not be finite.
-
-        Raises InvalidInputError if a part has another shape than its factor, or is not real.
-        """
+        """Back from :meth:`part_list`, shape ``(*stack, rows, M)``; parts of other shapes or types are refused."""
         full = np.zeros((*stack, *self.spheres.shape))
         for factor, part in zip(self.factors, parts, strict=True):
             array = np.asarray(part) if factor.kind == "complex" else real_array(name, part)
@@ -134,10 +120,7 @@ class Layout:
 
 
 def real_array(name: str, value: Any) -> Array:
-    """What a user's function returned, as float64; NaN and infinities pass.
-
-    Raises InvalidInputError if it is nothing, complex, or no array of numbers.
-    """
+    """What a user's function returned, as float64; NaN and infinities pass, but nothing that is not real."""
     array = np.asarray(value)
     if value is None or array.dtype.kind not in "biuf":
         what = "nothing" if value is None else f"{type(value).__name__} of type {array.dtype}"

@@ -1,8 +1,4 @@
-"""The cross-entropy problem as a ``pymanopt.Problem``; back: :mod:`sphereufm.problem.pymanopt.from_pymanopt`.
-
-Pymanopt is imported only inside the function: importing it loads torch, jax and tensorflow where they are
-installed.
-"""
+"""A problem of normalised features as a ``pymanopt.Problem``; back: :mod:`.from_pymanopt`."""
 
 from __future__ import annotations
 
@@ -26,16 +22,11 @@ def to_pymanopt(
 ) -> pymanopt.Problem:
     """Return a problem of normalised features as a ``pymanopt.Problem``.
 
-    * ``derivatives``, one of "closed-form", "autograd": closed form: Euclidean gradient and Hessian from our
-      kernels; cost, gradient and Hessian products at one point share one forward pass.  Autograd: the cost
-      alone, differentiated by Pymanopt's autograd backend.
-    * ``manifold``, one of "oblique", "product": one ``Oblique(d, K + N)`` with points ``[W H]``, or
+    * ``derivatives``: "closed-form", Euclidean gradient and Hessian from our kernels, or "autograd": the cost alone,
+      of plain cross-entropy, differentiated by Pymanopt's autograd backend.
+    * ``manifold``: "oblique", one ``Oblique(d, K + N)`` with points ``[W H]``, or "product",
       ``Product([Oblique(d, K), Oblique(d, N)])`` with points ``[W, H]``.
 
-    Raises InvalidInputError if an option is none of the above, or the loss has no autograd cost.
-
-    Notes
-    -----
     Pymanopt draws starting points from NumPy's global generator: pass ``initial_point`` to its solvers.
     """
     import pymanopt
@@ -45,14 +36,13 @@ def to_pymanopt(
         raise InvalidInputError(f"derivatives={derivatives!r} must be 'closed-form' or 'autograd'")
     if manifold not in ("oblique", "product"):
         raise InvalidInputError(f"manifold={manifold!r} must be 'oblique' or 'product'")
-    d, K = problem.dim, problem.classes
     if derivatives == "autograd" and not problem.is_plain:
         raise InvalidInputError(
             "derivatives='autograd' is written for cross-entropy alone, without margin, offsets, bias or several tau; "
             "use 'closed-form'"
         )
-    oblique = manifold == "oblique"
-    space = Oblique(*problem.shape) if oblique else Product([Oblique(d, K), Oblique(d, problem.samples)])
+    oblique, sizes = manifold == "oblique", (problem.classes, problem.samples)
+    space = Oblique(*problem.shape) if oblique else Product([Oblique(problem.dim, n) for n in sizes])
     if derivatives == "autograd":
         return pymanopt.Problem(space, pymanopt.function.autograd(space)(_autograd_cost(problem, oblique)))
     wrap = pymanopt.function.numpy(space)
@@ -60,44 +50,30 @@ def to_pymanopt(
     return pymanopt.Problem(space, **{name: wrap(function) for name, function in functions.items()})
 
 
-class _OnePointStore:
-    """The evaluation at the point asked for last; solvers ask for cost, gradient and Hessian in a row."""
-
-    def __init__(self, problem: UFMProblem) -> None:
-        self._problem = problem
-        self._last: UFMEvaluation | None = None
-
-    def __call__(self, X: Array) -> UFMEvaluation:
-        """Evaluate at ``X``, which the caller may overwrite later."""
-        if self._last is None or not np.array_equal(self._last.X, X):
-            self._last = self._problem.at(np.array(X, dtype=np.float64))
-        return self._last
-
-
 def _closed_forms(problem: UFMProblem, oblique: bool) -> dict[str, Callable[..., Any]]:
-    """Cost and Euclidean derivatives of ``[W H]``, or of ``W`` and ``H``.
+    """Cost and Euclidean derivatives of ``[W H]``, or of ``W`` and ``H``; on products Riemannian ones fail."""
+    # the point asked for last: solvers ask for cost, gradient and Hessian in a row
+    last: list[UFMEvaluation] = []
+    arrays = 1 if oblique else 2
 
-    Riemannian ones fail on products in Pymanopt.
-    """
-    at, arrays = _OnePointStore(problem), 1 if oblique else 2
-
-    def joined(parts: tuple[Array, ...]) -> Array:
-        return parts[0] if oblique else np.concatenate(parts, axis=1)
+    def at(parts: tuple[Array, ...]) -> UFMEvaluation:
+        X = np.concatenate(parts, axis=1)
+        if not last or not np.array_equal(last[0].X, X):
+            last[:] = [problem.at(X)]
+        return last[0]
 
     def split(G: Array) -> Array | list[Array]:
         return G if oblique else np.split(G, [problem.classes], axis=1)
 
-    def cost(*x: Array) -> float:
-        return float(at(joined(x)).cost)
-
-    def euclidean_gradient(*x: Array) -> Array | list[Array]:
-        return split(at(joined(x)).euclidean_gradient)
-
     def euclidean_hessian(*both: Array) -> Array | list[Array]:
-        x, u = joined(both[:arrays]), joined(both[arrays:])
-        return split(at(x).euclidean_hessian_product(u))
+        U = np.concatenate(both[arrays:], axis=1)
+        return split(at(both[:arrays]).euclidean_hessian_product(U))
 
-    return {"cost": cost, "euclidean_gradient": euclidean_gradient, "euclidean_hessian": euclidean_hessian}
+    return {
+        "cost": lambda *x: float(at(x).cost),
+        "euclidean_gradient": lambda *x: split(at(x).euclidean_gradient),
+        "euclidean_hessian": euclidean_hessian,
+    }
 
 
 def _autograd_cost(problem: UFMProblem, oblique: bool) -> Callable[..., Any]:

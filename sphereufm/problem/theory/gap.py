@@ -78,16 +78,6 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below the rounding error ``eps f``
     of the cost.  The multiplier bound cannot resolve less than about ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost
     underflows, the smallest normal number is returned and not zero, and the multiplier bound is left out.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.theory.theorems import collapsed_point
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(2, 2, 2), dim=3, tau=1.0)
-    >>> optimality_gap(problem, collapsed_point(problem)).value < 1e-25
-    True
-    >>> optimality_gap(problem, problem.spheres.random_point(0)).method
-    'closed-form'
     """
     X = problem.check_one_point(X)
     bounds: dict[str, float] = {}
@@ -100,10 +90,8 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     multiplier = _multiplier_gap(problem, X, bounds.get("cost", math.inf)) if facts.convex else None
     if multiplier is not None:
         bounds["multiplier-bound"] = max(float(multiplier), _SMALLEST)
-    if not bounds:
-        return OptimalityGap(value=math.inf, method="none", bounds={})
-    method = min(bounds, key=bounds.__getitem__)
-    return OptimalityGap(value=bounds[method], method=method, bounds=bounds)
+    method = min(bounds, key=bounds.__getitem__, default="none")
+    return OptimalityGap(value=bounds.get(method, math.inf), method=method, bounds=bounds)
 
 
 def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:
@@ -112,10 +100,10 @@ def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:
     # where least underflows, formula 2 overflows, and no cost of zero is told from it
     if cost > 2.0 * least or not least or not isinstance(problem.loss, CrossEntropy):
         return max(cost - least, 0.0) + 8.0 * _EPS * (1.0 + problem.tau) * cost
-    q = -np.expm1(-least)
+    q = -math.expm1(-least)
     gap = max(_small_difference(problem, normalize(X), q), 0.0)
-    rho = 4.0 * _EPS * (1.0 + problem.tau) * np.sqrt(problem.classes + problem.dim)
-    return float((np.sqrt(gap) + np.sqrt(q) * rho) ** 2)
+    rho = 4.0 * _EPS * (1.0 + problem.tau) * math.sqrt(problem.classes + problem.dim)
+    return (math.sqrt(gap) + math.sqrt(q) * rho) ** 2
 
 
 def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
@@ -136,10 +124,9 @@ def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
 
 def _alignment_defect(problem: UFMProblem, X: Array) -> float:
     """``L``: zero exactly when classifiers have mean zero and each feature lies at its own."""
-    W, H = X[:, : problem.classes], X[:, problem.classes :]
+    W, H = np.split(X, [problem.classes], axis=1)
     mean = W.mean(axis=1, keepdims=True)
-    centred = W - mean
-    r = column_norms(centred)
+    centred, r = W - mean, column_norms(W - mean)
     # a classifier at the mean points nowhere; its r = 0 removes it from the sum
     m = centred / np.where(r == 0.0, 1.0, r)
     spread = (float(np.square(mean).sum()) + float(np.square(r - r.mean()).mean())) / (1.0 + float(r.mean()))

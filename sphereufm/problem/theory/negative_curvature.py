@@ -53,20 +53,10 @@ class DescentDirection:
 
 
 def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
-    """Return the most negative curvature among the proof's directions at one point, shape ``(d, K + N)``.
+    """The most negative curvature among the proofs' directions at one point, shape ``(d, K + N)``.
 
-    ``None`` where none is below minus its rounding error: at a critical point within the hypotheses of Theorem S, E or
+    None where none is below minus its rounding error: at a critical point within the hypotheses of Theorem S, E or
     C this suggests a global minimiser; elsewhere it means nothing.
-
-    Examples
-    --------
-    >>> from sphereufm.problem.ufm import UFMProblem
-    >>> problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
-    >>> X = np.zeros((3, 4))
-    >>> X[0] = 1.0  # all columns equal: critical, cost log 2
-    >>> found = descent_direction(problem, X)
-    >>> found.case, round(found.curvature, 4)
-    ('B', -0.5)
     """
     facts, point = problem.loss.facts(problem.classes), problem.at(problem.check_one_point(X))
     directions = [rank_deficient_direction, collapsed_direction if facts.probability else turning_direction]

@@ -79,20 +79,20 @@ def softmax_failures(problem: UFMProblem) -> list[str]:
 
 
 def published_theorem(problem: UFMProblem) -> TheoremCheck:
-    """Check the hypotheses of the theorem of Yaras et al. (2022), as commonly quoted.
+    """Hypotheses of the theorem of Yaras et al. (2022), quoted from secondary sources; Theorem S needs none of them.
 
-    Balanced, ``d > K`` and ``tau < 2 (d - 2) / (1 + (K mod 2) / K)``.  The conditions are quoted from secondary
-    sources and not verified against the paper; Theorem S needs none of the three.
+    Balanced, ``d > K`` and ``tau < 2 (d - 2) / (1 + (K mod 2) / K)``.
     """
     K, d = problem.classes, problem.dim
     limit = Fraction(2 * (d - 2)) / (1 + Fraction(K % 2, K))
-    failures = [] if problem.is_plain else ["the loss is not plain cross-entropy"]
-    if not problem.is_balanced:
-        failures.append("the problem is not balanced with equal weights")
-    if d <= K:
-        failures.append(f"d={d} is not above K={K}")
-    if problem.exact_tau >= limit:
-        failures.append(f"tau={problem.tau} is not below 2 (d - 2) / (1 + (K mod 2) / K) = {limit}")
+    hypotheses = {
+        "the loss is not plain cross-entropy": problem.is_plain,
+        "the problem is not balanced with equal weights": problem.is_balanced,
+        f"d={d} is not above K={K}": d > K,
+        f"tau={problem.tau} is not below 2 (d - 2) / (1 + (K mod 2) / K) = {limit}": problem.exact_tau
+        < limit,
+    }
+    failures = [failure for failure, holds in hypotheses.items() if not holds]
     return TheoremCheck.from_failures("Yaras et al. 2022, as commonly quoted", (), failures)
 
 
@@ -107,22 +107,19 @@ def has_equal_class_weights(problem: UFMProblem) -> bool:
 
 
 def global_minimum(problem: UFMProblem) -> float | None:
-    """Return ``min f = log(1 + (K - 1) exp(-K tau / (K - 1)))`` in nats where it is known in closed form.
+    """Return ``min f`` where it is known in closed form: ``log(1 + (K - 1) exp(-K tau / (K - 1)))`` for cross-entropy.
 
     Returns
     -------
     float or None
-        ``None`` where classes carry different total weights, or ``d < K - 1``.  Accurate to a few ulps for the
-        exact rational ``tau``; zero where it underflows (``tau`` above about 700): see
-        :func:`log_global_minimum`.
+        In the loss's unit; None where classes carry different total weights, or ``d < K - 1``.  Accurate to a few ulps
+        for the exact rational ``tau``; zero where it underflows: see :func:`log_global_minimum`.
 
     Examples
     --------
     >>> from sphereufm.problem.ufm import UFMProblem
     >>> round(global_minimum(UFMProblem(class_sizes=(2, 2, 2, 2), dim=3, tau=1)), 10)
     0.5826576531
-    >>> global_minimum(UFMProblem(class_sizes=(2, 1), dim=3, tau=1)) is None
-    True
     """
     known = getattr(problem.loss, "balanced_minimum", None)
     if known is None or not _minimum_may_be_known(problem):
@@ -139,11 +136,10 @@ def log_global_minimum(problem: UFMProblem) -> float | None:
 
 
 def nonnegative_minimum(problem: UFMProblem) -> float | None:
-    """Return ``min f`` over entrywise nonnegative (ReLU) features, ``log(1 + (K - 1) exp(-tau sqrt(K / (K - 1))))``.
+    """``min f`` over entrywise nonnegative (ReLU) features, ``log(1 + (K - 1) exp(-tau sqrt(K / (K - 1))))``, in nats.
 
-    Attained where the classes have orthonormal features ``h_k`` and ``w_k`` is parallel to ``h_k - mean(h)``.
-
-    Result: nats; ``None`` where classes carry different total weights, or ``d < K``.
+    Attained where the classes have orthonormal features ``h_k`` and ``w_k`` is parallel to ``h_k - mean(h)``.  None
+    where classes carry different total weights, or ``d < K``.
     """
     K, loss = problem.classes, problem.loss
     if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
