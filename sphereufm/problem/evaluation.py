@@ -65,19 +65,15 @@ class UFMEvaluation:
     @cached_property
     def log_cost(self) -> Array:
         """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
-        problem = self.problem
-        parts = [
-            log_cost(problem.loss, self._logits(block), block) + np.log(block.weights)
-            for block in problem.blocks
-        ]
+        loss, blocks = self.problem.loss, self.problem.blocks
+        parts = [log_cost(loss, self._logits(block), block) + np.log(block.weights) for block in blocks]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
 
     @cached_property
     def excess(self) -> Array:
         """Cost above the floor of the loss, shape ``(...)``, without cancellation."""
-        problem = self.problem
-        parts = [excess(problem.loss, self._logits(block), block) @ block.weights for block in problem.blocks]
-        return np.asarray(np.sum(parts, axis=0))
+        loss, blocks = self.problem.loss, self.problem.blocks
+        return np.asarray(sum(excess(loss, self._logits(block), block) @ block.weights for block in blocks))
 
     def _logits(self, block: SampleBlock) -> Array:
         """Logits of one block, in memory of their own."""
@@ -136,16 +132,15 @@ class UFMEvaluation:
 
     def _hessian_product(self, U: Array, multipliers: Array | None) -> Array:
         """Riemannian with the multipliers, Euclidean without."""
-        problem, bias = self.problem, None
-        loss, tau, K, blocks = problem.loss, problem.tau, problem.classes, problem.blocks
+        loss, blocks, bias = self.problem.loss, self.problem.blocks, None
         if self._free_bias is not None:
-            changes = kernels.logit_changes(self.X, U, blocks, (tau, K))
+            changes = kernels.logit_changes(self.X, U, blocks)
             pulls = [
                 (loss.curvature(term, D, block) / block.temperatures).sum(axis=-1)
                 for term, block, D in zip(self.terms(), blocks, changes, strict=True)
             ]
             bias = -self._free_bias.solve(np.sum(pulls, axis=0))
-        return kernels.hessian_product(self.terms(), blocks, self.X, U, multipliers, (loss, tau, K, bias))
+        return kernels.hessian_product(self.terms(), blocks, self.X, U, multipliers, (loss, bias))
 
     @property
     def multiplier_matrix(self) -> MultiplierMatrix:
@@ -200,11 +195,11 @@ class UFMEvaluation:
         problem, X = self.problem, self.X
         points = 1 if X.ndim == 2 else X.size // (X.shape[-2] * X.shape[-1])
         logits = points * problem.classes * problem.labels.size
-        arguments = problem.loss, self.W, self.H, problem.tau, problem.blocks
+        arguments = problem.loss, self.W, self.H, problem.blocks
         if _BYTES * logits > problem.memory_budget:
             return kernels.forward(*arguments, bias=self.bias)
         if len(problem.blocks) == 1:
-            self._kept = (kernels.forward_one(problem.loss, self.W, self.H, problem.blocks, self.bias),)
+            self._kept = (kernels.forward_one(*arguments, self.bias),)
             return self._kept
         return self._recorded(kernels.forward(*arguments, keep=np.empty(logits), bias=self.bias))
 

@@ -74,9 +74,8 @@ def free_bias(point: UFMEvaluation) -> FreeBias:
     blind = loss.facts(K).shift_invariant
     for _ in range(_MOST_STEPS):
         r, B = np.zeros(b.shape), np.zeros((*b.shape, K))
-        for term, block in zip(
-            kernels.forward(loss, point.W, point.H, problem.tau, blocks, bias=b), blocks, strict=True
-        ):
+        terms = kernels.forward(loss, point.W, point.H, blocks, bias=b)
+        for term, block in zip(terms, blocks, strict=True):
             r += (term.G / block.temperatures).sum(axis=-1)
             C = kernels.curvatures(loss, term, block, 1.0 / block.temperatures)
             B += np.moveaxis(C.sum(axis=-1), 0, -1)

@@ -60,7 +60,6 @@ def forward(
     loss: Loss,
     W: Array,
     H: Array,
-    tau: float,
     blocks: tuple[SampleBlock, ...],
     *,
     keep: Array | None = None,
@@ -72,16 +71,17 @@ def forward(
     shape ``(..., K)``, is added to the logits.  Without ``keep``, ``G`` shares its memory with the next block: use a
     block before asking for the next one.
     """
-    tau_Wt = tau * W.mT
+    tau_Wt = blocks[0].tau * W.mT
     shape = (*W.shape[:-2], W.shape[-1])
-    margins, gradients = _Scratch(shape), _Scratch(shape)
+    margins = _room(shape, blocks)
+    gradients = _room(shape, blocks) if keep is None else keep
     for block in blocks:
-        Z = np.matmul(tau_Wt, H[..., block.samples], out=margins.get(block.flat.size))
+        Z = np.matmul(tau_Wt, H[..., block.samples], out=_part(margins, shape, block))
         if block.rates is not None:
             Z *= block.rates
         if bias is not None:
             Z += bias[..., :, None]
-        G = gradients.get(block.flat.size) if keep is None else block_of(keep, shape, block.samples)
+        G = _part(gradients, shape, block) if keep is None else block_of(keep, shape, block.samples)
         cost, G, state, E = loss.forward(Z, block, G)
         yield BlockTerms(cost, G, state, None if E is None else np.einsum("...kn,...kn->...n", G, E))
 
@@ -113,21 +113,15 @@ def curvatures(loss: Loss, term: BlockTerms, block: SampleBlock, change: Array |
 
 def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> Array:
     """Weighted sum of the losses, shape ``(...)``."""
-    cost: Array | float = 0.0
-    for term, block in zip(terms, blocks, strict=True):
-        cost = cost + term.cost @ block.weights
-    return np.asarray(cost)
+    return np.asarray(sum(term.cost @ block.weights for term, block in zip(terms, blocks, strict=True)))
 
 
 def evaluate(
     terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int
 ) -> tuple[Array, Array, Array]:
-    """Cost, Riemannian gradient and multipliers from one pass over the forward terms.
+    """Cost ``(...)``, Riemannian gradient ``(..., d, K + N)`` and multipliers ``(..., K + N)`` from one pass.
 
     ``beta`` is ``sum_k G_ki Z_ki / tau_i`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
-
-    Returns ``cost``, shape ``(...)``; ``gradient``, shape ``(..., d, K + N)``; ``multipliers``, shape ``(...,
-    K + N)``: ``alpha`` and ``beta``.
     """
     W = X[..., :classes]
     if len(blocks) > 1:
@@ -153,17 +147,15 @@ def evaluate(
     return np.asarray(cost), gradient, multipliers
 
 
-def logit_changes(
-    X: Array, U: Array, blocks: tuple[SampleBlock, ...], model: tuple[float, int]
-) -> Iterator[Array]:
-    """Yield the change of each block's logits along ``U``, in memory that the next shares; ``model`` is ``tau, K``."""
-    tau, K = model
+def logit_changes(X: Array, U: Array, blocks: tuple[SampleBlock, ...]) -> Iterator[Array]:
+    """Yield the change of each block's logits along ``U``, in memory that the next shares."""
+    tau, K = blocks[0].tau, blocks[0].columns.start
     tau_Wt, tau_Ut = tau * X[..., :K].mT, tau * U[..., :K].mT
     shape = (*np.broadcast_shapes(X.shape, U.shape)[:-2], K)
-    first, second = _Scratch(shape), _Scratch(shape)
+    first, second = _room(shape, blocks), _room(shape, blocks)
     for block in blocks:
-        D = np.matmul(tau_Ut, X[..., block.columns], out=first.get(block.flat.size))
-        D += np.matmul(tau_Wt, U[..., block.columns], out=second.get(block.flat.size))
+        D = np.matmul(tau_Ut, X[..., block.columns], out=_part(first, shape, block))
+        D += np.matmul(tau_Wt, U[..., block.columns], out=_part(second, shape, block))
         if block.rates is not None:
             D *= block.rates
         yield D
@@ -175,22 +167,21 @@ def hessian_product(
     X: Array,
     U: Array,
     multipliers: Array | None,
-    model: tuple[Loss, float, int, Array | None],
+    model: tuple[Loss, Array | None],
 ) -> Array:
-    """Hessian applied to ``U``, six matrix products a pass.
+    """Hessian at ``X`` applied to ``U``, both ``(..., d, K + N)``, batch axes broadcast; six matrix products a pass.
 
-    * ``terms`` and ``blocks``: forward pass at ``X`` and its blocks.
-    * ``X`` and ``U``, shape ``(..., d, K + N)``: point and tangent vector; batch axes broadcast.
-    * ``multipliers``, shape ``(..., K + N)``, or None: ``alpha`` and ``beta`` for the Riemannian Hessian
-      along a tangent ``U``; none for the Euclidean one.
-    * ``model``: ``(loss, tau, K, bias)``, the last the change of a free bias along ``U``, or none.
+    The Riemannian one along a tangent with ``multipliers``, shape ``(..., K + N)``, else the Euclidean one; ``model``:
+    the loss, and the change of a free bias along ``U``, or none.
     """
-    loss, tau, K, bias = model
+    loss, bias = model
+    K = blocks[0].columns.start
     W, U_W = np.ascontiguousarray(X[..., :K]), np.ascontiguousarray(U[..., :K])
     out = np.empty(np.broadcast_shapes(X.shape, U.shape))
     out_W = np.zeros((*out.shape[:-1], K))
-    column_space = _Scratch(out.shape[:-1])
-    for term, block, D in zip(terms, blocks, logit_changes(X, U, blocks, (tau, K)), strict=True):
+    shape = out.shape[:-1]
+    images = _room(shape, blocks)
+    for term, block, D in zip(terms, blocks, logit_changes(X, U, blocks), strict=True):
         columns = block.columns
         if bias is not None:
             D += bias[..., :, None]
@@ -198,7 +189,7 @@ def hessian_product(
         out_W += U[..., columns] @ term.G.mT
         out_W += X[..., columns] @ G_dot.mT
         change = np.matmul(U_W, term.G, out=out[..., columns])
-        change += np.matmul(W, G_dot, out=column_space.get(block.flat.size))
+        change += np.matmul(W, G_dot, out=_part(images, shape, block))
     out[..., :K] = out_W
     if multipliers is not None:
         _subtract_scaled(out, U, multipliers)
@@ -219,20 +210,14 @@ def gradient_scales(loss: Loss, terms: Iterable[BlockTerms], blocks: Iterable[Sa
     return np.concatenate([rows, *columns], axis=-1)
 
 
-class _Scratch:
-    """Memory of the size of the first, largest block, which later blocks use again."""
+def _room(shape: tuple[int, ...], blocks: tuple[SampleBlock, ...]) -> Array:
+    """Memory of the size of the first, largest block, which all use."""
+    return np.empty(prod(shape) * blocks[0].flat.size)
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-        self._first: Array | None = None
 
-    def get(self, columns: int) -> Array:
-        """C-contiguous array of the given shape and number of columns, with arbitrary content."""
-        if self._first is None:
-            self._first = np.empty((*self._shape, columns))
-        if self._first.shape[-1] == columns:
-            return self._first
-        return block_of(self._first.reshape(-1), self._shape, slice(0, columns))
+def _part(room: Array, shape: tuple[int, ...], block: SampleBlock) -> Array:
+    """As much of it as a block needs, C-contiguous, with arbitrary content."""
+    return block_of(room, shape, slice(0, block.flat.size))
 
 
 def _column_products(X: Array, Y: Array) -> Array:

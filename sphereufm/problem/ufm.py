@@ -40,12 +40,11 @@ from sphereufm.problem.kernels import sample_blocks
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_in_words, loss_to_json
+from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 from sphereufm.problem.theory import benign, families, gap, known_points, negative_curvature, theorems
 from sphereufm.tolerances import OFF_SPHERE
 
 if TYPE_CHECKING:
-    import pymanopt
-
     from sphereufm.problem.restriction import SymmetricSpace
 
 MOST_SIZES_SHOWN = 12
@@ -147,20 +146,22 @@ class UFMProblem:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # what is derived from the fields is made again on the other side
-        return _rebuild, ({field.name: getattr(self, field.name) for field in fields(self)},)
+        return _rebuild, (self._values(),)
+
+    def _values(self) -> dict[str, Any]:
+        """The fields alone: what is derived from them is made again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __repr__(self) -> str:
-        sizes = f"class_sizes={self.class_sizes}"
-        if self.classes > MOST_SIZES_SHOWN:
-            sizes = f"classes={self.classes}, samples={self.samples}"
-        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
-        weights = "" if self.exact_weights is None else f", weights=<{self.samples} values>"
-        rates = "" if self.exact_rates is None else f", rates=<{self.samples} values>"
-        bias = ", bias=True" if self.bias else ""
-        return (
-            f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{rates}{weights}, loss={self.loss.name!r}{bias})"
+        few = self.classes <= MOST_SIZES_SHOWN
+        sizes = (
+            f"class_sizes={self.class_sizes}" if few else f"classes={self.classes}, samples={self.samples}"
         )
+        tau = self.tau if Fraction(self.tau) == self.exact_tau else self.exact_tau
+        given = {"rates": self.exact_rates, "weights": self.exact_weights}
+        more = "".join(f", {name}=<{self.samples} values>" for name, values in given.items() if values)
+        bias = ", bias=True" if self.bias else ""
+        return f"UFMProblem({sizes}, dim={self.dim}, tau={tau}{more}, loss={self.loss.name!r}{bias})"
 
     @cached_property
     def tau(self) -> float:
@@ -222,11 +223,7 @@ class UFMProblem:
         return sample_blocks(self.labels, self.weights, self.classes, self.tau, self.rates)
 
     def at(self, X: Array) -> UFMEvaluation:
-        """Evaluate at ``X``, shape ``(..., d, K + N)``: all derivatives share one forward pass.
-
-        Columns must be of unit length (not checked: see :meth:`check_point`).  Raises InvalidInputError if ``X`` has
-        another shape or type.
-        """
+        """Evaluate at ``X``, shape ``(..., d, K + N)``, of unit columns (not checked: see :meth:`check_point`)."""
         if not isinstance(X, np.ndarray) or X.dtype != np.float64 or X.shape[-2:] != self.shape:
             X = check_array("X", X, self.shape)
         return UFMEvaluation(self, X)
@@ -275,7 +272,7 @@ class UFMProblem:
 
     def _with(self, **changes: Any) -> UFMProblem:
         """A copy with some fields changed, which are right as they are."""
-        return _rebuild({field.name: getattr(self, field.name) for field in fields(self)} | changes)
+        return _rebuild(self._values() | changes)
 
     def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
         """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""
@@ -290,11 +287,7 @@ class UFMProblem:
             bias=self.bias,
         )
 
-    def to_pymanopt(self, *, derivatives: str = "closed-form", manifold: str = "oblique") -> pymanopt.Problem:
-        """Return the problem as a ``pymanopt.Problem``; see :mod:`sphereufm.problem.pymanopt.to_pymanopt`."""
-        from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
-
-        return to_pymanopt(self, derivatives=derivatives, manifold=manifold)
+    to_pymanopt = to_pymanopt
 
     # What the problem knows beyond its cost: see sphereufm.problem.capabilities.
     known_minimum = theorems.global_minimum
@@ -343,11 +336,11 @@ class UFMProblem:
         """Class sizes, dimension and temperature in one line."""
         few = self.classes <= MOST_SIZES_SHOWN
         sizes = ",".join(map(str, self.class_sizes)) if few else f"of {self.classes} classes"
-        weights = "" if self.exact_weights is None else ", weighted samples"
-        loss = "" if self.loss == PLAIN else f", {loss_in_words(self.loss)}"
-        rates = "" if self.exact_rates is None else " at most"
-        bias = ", free bias" if self.bias else ""
-        return f"class sizes {sizes}, d = {self.dim}, tau = {self.tau:g}{rates}{weights}{loss}{bias}"
+        tau = f"tau = {self.tau:g}{' at most' if self.exact_rates else ''}"
+        weights = "weighted samples" if self.exact_weights else ""
+        loss = "" if self.loss == PLAIN else loss_in_words(self.loss)
+        parts = f"class sizes {sizes}", f"d = {self.dim}", tau, weights, loss, "free bias" * self.bias
+        return ", ".join(filter(None, parts))
 
     def cost_unit(self) -> str:
         """Natural logarithms, for losses of a probability."""
@@ -375,11 +368,8 @@ class UFMProblem:
         """Inverse of :meth:`to_json`; reads older files, which name the loss only."""
         tau, rates = Fraction(data["exact_tau"]), data.get("rates")
         return UFMProblem(
-            class_sizes=data["class_sizes"],
-            labels=data["labels"],
-            dim=data["dim"],
+            **{key: data[key] for key in ("class_sizes", "labels", "dim", "weights")},
             tau=tau if rates is None else [tau * Fraction(rate) for rate in rates],
-            weights=data["weights"],
             loss=loss_from_json(data.get("loss")),
             bias=data.get("bias", False),
         )
