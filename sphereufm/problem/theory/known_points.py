@@ -13,62 +13,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, normalize
-from sphereufm.problem.theory.theorems import collapsed_point
+from sphereufm.problem.theory.theorems import collapsed_point, has_equal_class_weights
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
-
-# different signed sums of a class that are kept; equal weights have one more than the class has samples
-_MOST_SUMS = 4096
 
 
 def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
     """``W = e_1 1^T``, ``h_i = s_i e_2``, with signs such that ``sum_i omega_i s_i`` agrees for all classes.
 
     A member of the collapsed family.  At ``d = 2`` its Hessian is positive semidefinite, though the point is no
-    minimiser: Theorem S fails there, and the point is degenerate.  With equal weights such signs exist exactly where
-    all class sizes have the same parity; then all of them but 0 or 1 in each class cancel.  Refused where ``d < 2``, or
-    no such signs were found (of weights with very many different sums not all are tried).
+    minimiser: Theorem S fails there, and the point is degenerate.  Refused where ``d < 2``; and where neither all
+    classes weigh the same nor equal samples make classes whose sizes have one parity, so that pairs of them cancel.
     """
     if problem.dim < 2:
         raise InvalidInputError(f"dim={problem.dim} must be at least 2; a line has no orthogonal directions")
     X = np.zeros(problem.shape)
     X[0, : problem.classes] = 1.0
-    X[1, problem.classes :] = _balancing_signs(problem)
+    X[1, problem.classes :] = 1.0
+    if not has_equal_class_weights(problem):
+        cancel, odd = np.divmod(np.subtract(problem.class_sizes, min(problem.class_sizes)), 2)
+        if odd.any() or problem.exact_weights is not None:
+            raise InvalidInputError("no signs give every class the same weighted sum; this point needs them")
+        for k, number in enumerate(cancel):
+            X[1, problem.classes + np.flatnonzero(problem.labels == k)[:number]] = -1.0
     return X
-
-
-def _balancing_signs(problem: UFMProblem) -> Array:
-    """Signs for which every class has the same weighted sum, the largest that is possible."""
-    weights = problem.exact_weights or [Fraction(1)] * problem.samples
-    members = [np.flatnonzero(problem.labels == k).tolist() for k in range(problem.classes)]
-    steps = [_reachable([weights[i] for i in samples]) for samples in members]
-    common = set.intersection(*(set(levels[-1]) for levels in steps))
-    if not common:
-        raise InvalidInputError("no signs give every class the same weighted sum; this point needs them")
-    signs = np.ones(problem.samples)
-    for samples, levels in zip(members, steps, strict=True):
-        total = max(common)
-        for i, before in zip(reversed(samples), reversed(levels[:-1]), strict=True):
-            signs[i] = 1.0 if total - weights[i] in before else -1.0
-            total -= int(signs[i]) * weights[i]
-    return signs
-
-
-def _reachable(weights: list[Fraction]) -> list[set[Fraction]]:
-    """Signed sums of the first 0, 1, 2, ... weights; of very many only some."""
-    levels = [{Fraction(0)}]
-    for w in weights:
-        sums = {s + w for s in levels[-1]} | {s - w for s in levels[-1]}
-        levels.append(set(sorted(sums, key=abs)[:_MOST_SUMS]))
-    return levels
 
 
 def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array:
