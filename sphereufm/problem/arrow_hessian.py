@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +46,7 @@ class ArrowHessian:
     C: Array  #: shape ``(..., N, e, e)``
 
     def scaled(self, s: Array) -> ArrowHessian:
-        """Return ``diag(s) Hess diag(s)`` for one factor a column, shape ``(..., M)``."""
+        """``diag(s) Hess diag(s)`` for one factor a column, shape ``(..., M)``."""
         e = self.C.shape[-1]
         K = self.A.shape[-1] // e
         s_W, s_H = np.repeat(s[..., :K], e, axis=-1), s[..., K:]
@@ -59,17 +58,12 @@ class ArrowHessian:
         )
 
     def damped_newton_step(self, g: Array, sigma: Array) -> Array:
-        """Return ``-Re (Hess + i sigma)^{-1} g = -Hess (Hess^2 + sigma^2)^{-1} g``, shape ``(..., M, e)``.
+        """``-Re (Hess + i sigma)^{-1} g = -Hess (Hess^2 + sigma^2)^{-1} g``, shape ``(..., M, e)``; ``sigma > 0``.
 
         This is the Levenberg-Marquardt step for ``|g|^2 / 2`` with damping ``sigma^2``, without squaring the
         condition number, and with the arrow's sparsity.
-
-        ``g``, shape ``(..., M, e)``: gradient in coordinates; ``sigma``, shape ``(...)``: positive damping of
-        each item.
         """
-        e = self.C.shape[-1]
-        p = self.A.shape[-1]
-        batch = self.A.shape[:-2]
+        e, p, batch = self.C.shape[-1], self.A.shape[-1], self.A.shape[:-2]
         shift = 1j * sigma[..., None, None]
         inverse = np.linalg.inv(self.C + shift[..., None, :, :] * np.eye(e))
         g_W, g_H = g[..., : p // e, :].reshape(*batch, p), g[..., p // e :, :]
@@ -77,10 +71,10 @@ class ArrowHessian:
         # sum over samples as one product: (p, N e) @ (N e, p)
         wide = BC.swapaxes(-3, -2).reshape(*batch, p, -1)
         wide_B = self.B.swapaxes(-3, -2).reshape(*batch, p, -1)
-        schur = self.A + shift * np.eye(p) - wide @ np.swapaxes(wide_B, -1, -2)
+        schur = self.A + shift * np.eye(p) - wide @ wide_B.mT
         right = g_W - (wide @ g_H.reshape(*batch, -1, 1))[..., 0]
         s_W = np.linalg.solve(schur, right[..., None])
-        coupled = g_H[..., None] - np.swapaxes(self.B, -1, -2) @ s_W[..., None, :, :]
+        coupled = g_H[..., None] - self.B.mT @ s_W[..., None, :, :]
         s_H = (inverse @ coupled)[..., 0]
         return -np.concatenate([s_W[..., 0].reshape(*batch, p // e, e), s_H], axis=-2).real
 
@@ -92,7 +86,7 @@ class ArrowHessian:
         full[..., :p, :p] = self.A
         border = self.B.swapaxes(-3, -2).reshape(*batch, p, N * e)
         full[..., :p, p:] = border
-        full[..., p:, :p] = np.swapaxes(border, -1, -2)
+        full[..., p:, :p] = border.mT
         tail = full[..., p:, p:]
         for i in range(N):
             tail[..., i * e : (i + 1) * e, i * e : (i + 1) * e] = self.C[..., i, :, :]
@@ -100,20 +94,16 @@ class ArrowHessian:
 
 
 def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
-    """Assemble the Hessian's blocks at a point, or at each of a stack of points.
-
-    ``point``: at ``X`` of shape ``(..., d, M)``, ``d >= 2``.
-    """
+    """Assemble the Hessian's blocks at a point, or at each of a stack of points, ``d >= 2``."""
     K, e = point.problem.classes, point.problem.dim - 1
     T = tangent_bases(point.X)
     T_W, R = T[..., :K, :, :], T[..., K:, :, :]
-    H, G = point.H, np.swapaxes(point.G, -1, -2)
+    H, G, curvature = point.H, point.G.mT, _curvature(point)
     batch = H.shape[:-2]
-    curvature = _curvature(point)
-    rows = np.swapaxes(T_W, -1, -2).reshape(*batch, K * e, -1)
+    rows = T_W.mT.reshape(*batch, K * e, -1)
     Th = np.moveaxis((rows @ H).reshape(*batch, K, e, -1), -1, -3)
     A = _sum_classifier_blocks(curvature, Th)
-    A -= _block_diagonal(point.alpha, e)
+    A[..., np.arange(K * e), np.arange(K * e)] -= np.repeat(point.alpha, e, axis=-1)
     curved, C = _seen_by_features(point, curvature, R)
     B = Th[..., :, :, :, None] * curved[..., :, :, None, :]
     frames = rows @ np.moveaxis(R, -3, -2).reshape(*batch, R.shape[-2], -1)
@@ -143,11 +133,11 @@ def mean_curvature(point: UFMEvaluation) -> Array:
 
 def _softmax_parts(point: UFMEvaluation) -> tuple[Array, Array]:
     """Sums over samples and over classes from ``G`` alone."""
-    problem, W = point.problem, point.W
-    gram = np.swapaxes(W, -1, -2) @ W
+    gram = point.W.mT @ point.W
     classifiers: Array | float = 0.0
     features = []
-    for term, block in zip(point.terms(), problem.blocks, strict=True):
+    for term in point.terms():
+        block = term.block
         P = term.G / block.scale
         set_own(P, block.flat, -get_own(P, block.flat))
         squares = 2.0 - 2.0 * gram[..., block.labels]
@@ -161,53 +151,45 @@ def _softmax_parts(point: UFMEvaluation) -> tuple[Array, Array]:
 def _general_parts(point: UFMEvaluation) -> tuple[Array, Array]:
     """The same for any loss, one class at a time: ``O(K^2 N)``."""
     problem, W = point.problem, point.W
-    gram = np.swapaxes(W, -1, -2) @ W
+    gram = W.mT @ W
     classifiers, features = np.zeros(point.alpha.shape), np.zeros(point.beta.shape)
-    for term, block in zip(point.terms(), problem.blocks, strict=True):
+    for term in point.terms():
         for k in range(problem.classes):
             D = np.zeros(term.G.shape)
-            D[..., k, :] = block.temperatures
-            C = problem.loss.curvature(term, D, block)
+            D[..., k, :] = term.block.temperatures
+            C = problem.loss.curvature(term, D, term.block)
             classifiers[..., k] += C[..., k, :].sum(axis=-1)
-            features[..., block.samples] += (gram[..., k, :][..., None, :] @ C)[..., 0, :]
+            features[..., term.block.samples] += (gram[..., k, :][..., None, :] @ C)[..., 0, :]
     return classifiers, features
 
 
 def approximate_inverse(point: UFMEvaluation, root: Array) -> Callable[[Array], Array] | None:
-    """Inverse of the multiplier matrix plus mean curvatures, shifted until it is positive definite.
+    """Inverse of the multiplier matrix plus mean curvatures, shifted until it is positive definite; at one point.
 
-    ``point``: at one point, shape ``(d, M)``; ``root``, shape ``(M,)``: columns are scaled by ``root``, the
-    Hessian by ``1 / root`` on both sides.  Result: takes and returns vectors of shape ``(..., M)``; None
-    where no shift is large enough.
+    Columns are scaled by ``root``, shape ``(M,)``, the Hessian by ``1 / root`` on both sides.  Takes and returns
+    vectors of shape ``(..., M)``; None where no shift is large enough.
     """
     S, t, metric = point.multiplier_matrix, mean_curvature(point), np.square(root)
     shift = _SHIFT * float((np.abs(point.multipliers) / metric).max())
     for _ in range(_DOUBLINGS):
         solve = S.shifted_inverse(t + shift * metric)
         if solve is not None:
-            return partial(_scaled, solve, root)
+            break
         shift *= 2.0
-    return None
-
-
-def _scaled(solve: Callable[[Array], Array], root: Array, R: Array) -> Array:
-    """The inverse in scaled columns."""
-    return solve(R * root) * root
+    return None if solve is None else lambda R: solve(R * root) * root
 
 
 def _curvature(point: UFMEvaluation) -> Array:
     """``tau_i^2 omega_i C_i`` of every sample, shape ``(..., N, K, K)``."""
-    parts = [
-        kernels.curvatures(point.problem.loss, term, block, block.temperatures)
-        for term, block in zip(point.terms(), point.problem.blocks, strict=True)
-    ]
+    loss = point.problem.loss
+    parts = [kernels.curvatures(loss, term, term.block.temperatures) for term in point.terms()]
     return np.moveaxis(np.concatenate(parts, axis=-1), (0, -1), (-1, -3))
 
 
 def _seen_by_features(point: UFMEvaluation, curvature: Array, R: Array) -> tuple[Array, Array]:
     """``tau^2 omega_i C_i W^T R_i``, shape ``(..., N, K, e)``, and the features' blocks."""
-    Rw = np.swapaxes(R, -1, -2) @ point.W[..., None, :, :]
-    curved = curvature @ np.swapaxes(Rw, -1, -2)
+    Rw = R.mT @ point.W[..., None, :, :]
+    curved = curvature @ Rw.mT
     C = Rw @ curved - point.beta[..., None, None] * np.eye(R.shape[-1])
     return curved, C
 
@@ -219,9 +201,3 @@ def _sum_classifier_blocks(curvature: Array, Th: Array) -> Array:
     left = np.moveaxis(Th, -3, -1)
     A = left @ np.moveaxis(right, -3, -2)
     return A.reshape(*batch, K * e, K * e)
-
-
-def _block_diagonal(values: Array, e: int) -> Array:
-    """Diagonal matrices with each value repeated ``e`` times."""
-    repeated = np.repeat(values, e, axis=-1)
-    return repeated[..., :, None] * np.eye(repeated.shape[-1])

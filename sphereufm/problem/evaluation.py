@@ -59,7 +59,7 @@ class UFMEvaluation:
     def cost(self) -> Array:
         """Cost in nats, shape ``(...)``."""
         if self._cost is None:
-            self._cost = kernels.total_cost(self.terms(), self.problem.blocks)
+            self._cost = kernels.total_cost(self.terms())
         return self._cost
 
     @cached_property
@@ -113,7 +113,7 @@ class UFMEvaluation:
     def gradient_scale(self) -> Array:
         """Sums of the size of ``G`` that pull at each column, shape ``(..., K + N)``."""
         if self._scale is None:
-            self._scale = kernels.gradient_scales(self.problem.loss, self.terms(), self.problem.blocks)
+            self._scale = kernels.gradient_scales(self.problem.loss, self.terms())
         return self._scale
 
     @property
@@ -136,31 +136,25 @@ class UFMEvaluation:
         if self._free_bias is not None:
             changes = kernels.logit_changes(self.X, U, blocks)
             pulls = [
-                (loss.curvature(term, D, block) / block.temperatures).sum(axis=-1)
-                for term, block, D in zip(self.terms(), blocks, changes, strict=True)
+                (loss.curvature(term, D, term.block) / term.block.temperatures).sum(axis=-1)
+                for term, D in zip(self.terms(), changes, strict=True)
             ]
             bias = -self._free_bias.solve(np.sum(pulls, axis=0))
         return kernels.hessian_product(self.terms(), blocks, self.X, U, multipliers, (loss, bias))
 
     @property
     def multiplier_matrix(self) -> MultiplierMatrix:
-        """``S`` as an operator.
-
-        Raises InvalidInputError if ``X`` is a stack of points: take one with ``problem.at(X[i])``.
-        """
+        """``S`` as an operator, at one point."""
         if self.X.ndim != 2:
             raise InvalidInputError(f"X has shape {self.X.shape}; S is given for one point (d, M) at a time")
-        return MultiplierMatrix(
-            alpha=self.alpha, beta=self.beta, terms=self.terms, blocks=self.problem.blocks
-        )
+        return MultiplierMatrix(alpha=self.alpha, beta=self.beta, terms=self.terms)
 
     @property
     def G(self) -> Array:
         """Derivative by ``W^T H``, assembled, shape ``(..., K, N)``; for cross-entropy ``tau (P - Y) diag(omega)``."""
-        problem = self.problem
-        G = np.empty((*self.X.shape[:-2], problem.classes, problem.samples))
-        for term, block in zip(self.terms(), problem.blocks, strict=True):
-            G[..., block.samples] = term.G
+        G = np.empty((*self.X.shape[:-2], self.problem.classes, self.problem.samples))
+        for term in self.terms():
+            G[..., term.block.samples] = term.G
         return G
 
     # What a point knows beyond its derivatives: see sphereufm.problem.capabilities.
@@ -179,13 +173,10 @@ class UFMEvaluation:
     def _first_order(self) -> tuple[Array, Array]:
         """Gradient and multipliers; the cost comes with them."""
         if self._derivatives is None:
-            problem = self.problem
-            cost, gradient, multipliers = kernels.evaluate(
-                self.terms(), problem.blocks, self.X, problem.classes
-            )
+            cost, *derivatives = kernels.evaluate(self.terms(), self.X, self.problem.classes)
             if self._cost is None:
                 self._cost = cost
-            self._derivatives = gradient, multipliers
+            self._derivatives = derivatives[0], derivatives[1]
         return self._derivatives
 
     def terms(self) -> Iterable[BlockTerms]:

@@ -74,10 +74,9 @@ def free_bias(point: UFMEvaluation) -> FreeBias:
     blind = loss.facts(K).shift_invariant
     for _ in range(_MOST_STEPS):
         r, B = np.zeros(b.shape), np.zeros((*b.shape, K))
-        terms = kernels.forward(loss, point.W, point.H, blocks, bias=b)
-        for term, block in zip(terms, blocks, strict=True):
-            r += (term.G / block.temperatures).sum(axis=-1)
-            C = kernels.curvatures(loss, term, block, 1.0 / block.temperatures)
+        for term in kernels.forward(loss, point.W, point.H, blocks, bias=b):
+            r += (term.G / term.block.temperatures).sum(axis=-1)
+            C = kernels.curvatures(loss, term, 1.0 / term.block.temperatures)
             B += np.moveaxis(C.sum(axis=-1), 0, -1)
         found = FreeBias(b, B + _PULL * np.abs(r)[..., :, None] * np.eye(K), blind)
         step = found.solve(-r)

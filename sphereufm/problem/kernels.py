@@ -83,7 +83,7 @@ def forward(
             Z += bias[..., :, None]
         G = _part(gradients, shape, block) if keep is None else block_of(keep, shape, block.samples)
         cost, G, state, E = loss.forward(Z, block, G)
-        yield BlockTerms(cost, G, state, None if E is None else np.einsum("...kn,...kn->...n", G, E))
+        yield BlockTerms(block, cost, G, state, None if E is None else np.einsum("...kn,...kn->...n", G, E))
 
 
 def forward_one(
@@ -91,7 +91,7 @@ def forward_one(
 ) -> BlockTerms:
     """Forward pass of a problem with a single block, in memory of its own."""
     (block,) = blocks
-    return BlockTerms(*loss.forward(logits(W, H, block, bias), block)[:3])
+    return BlockTerms(block, *loss.forward(logits(W, H, block, bias), block)[:3])
 
 
 def logits(W: Array, H: Array, block: SampleBlock, bias: Array | None = None) -> Array:
@@ -103,34 +103,31 @@ def logits(W: Array, H: Array, block: SampleBlock, bias: Array | None = None) ->
     return Z
 
 
-def curvatures(loss: Loss, term: BlockTerms, block: SampleBlock, change: Array | float) -> Array:
+def curvatures(loss: Loss, term: BlockTerms, change: Array | float) -> Array:
     """Derivatives of ``G`` as one logit of each sample moves at the rate ``change``, shape ``(K, ..., K, n)``."""
     K = term.G.shape[-2]
     D = np.zeros((K, *term.G.shape))
     D[np.arange(K), ..., np.arange(K), :] = change
-    return loss.curvature(term, D, block)
+    return loss.curvature(term, D, term.block)
 
 
-def total_cost(terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...]) -> Array:
+def total_cost(terms: Iterable[BlockTerms]) -> Array:
     """Weighted sum of the losses, shape ``(...)``."""
-    return np.asarray(sum(term.cost @ block.weights for term, block in zip(terms, blocks, strict=True)))
+    return np.asarray(sum(term.cost @ term.block.weights for term in terms))
 
 
-def evaluate(
-    terms: Iterable[BlockTerms], blocks: tuple[SampleBlock, ...], X: Array, classes: int
-) -> tuple[Array, Array, Array]:
+def evaluate(terms: Iterable[BlockTerms], X: Array, classes: int) -> tuple[Array, Array, Array]:
     """Cost ``(...)``, Riemannian gradient ``(..., d, K + N)`` and multipliers ``(..., K + N)`` from one pass.
 
     ``beta`` is ``sum_k G_ki Z_ki / tau_i`` where the terms know that sum: ``K N`` multiplications, not ``d N``.
     """
-    W = X[..., :classes]
-    if len(blocks) > 1:
-        W = np.ascontiguousarray(W)
+    W = np.ascontiguousarray(X[..., :classes])
     cost: Array | float = 0.0
     gradient = np.empty(X.shape)
     gradient_W = None
     betas = []
-    for term, block in zip(terms, blocks, strict=True):
+    for term in terms:
+        block = term.block
         cost = cost + term.cost @ block.weights
         pull = X[..., block.columns] @ term.G.mT
         gradient_W = pull if gradient_W is None else np.add(gradient_W, pull, out=gradient_W)
@@ -181,8 +178,8 @@ def hessian_product(
     out_W = np.zeros((*out.shape[:-1], K))
     shape = out.shape[:-1]
     images = _room(shape, blocks)
-    for term, block, D in zip(terms, blocks, logit_changes(X, U, blocks), strict=True):
-        columns = block.columns
+    for term, D in zip(terms, logit_changes(X, U, blocks), strict=True):
+        block, columns = term.block, term.block.columns
         if bias is not None:
             D += bias[..., :, None]
         G_dot = loss.curvature(term, D, block)
@@ -197,17 +194,15 @@ def hessian_product(
     return out
 
 
-def gradient_scales(loss: Loss, terms: Iterable[BlockTerms], blocks: Iterable[SampleBlock]) -> Array:
+def gradient_scales(loss: Loss, terms: Iterable[BlockTerms]) -> Array:
     """Sums of the size of ``G`` over samples (one for each ``w_k``) and over classes (for each ``h_i``)."""
-    rows: Array | None = None
+    rows: Array | float = 0.0
     columns = []
-    for term, block in zip(terms, blocks, strict=True):
-        size = magnitude(loss, term, block)
-        total = np.add.reduce(size, axis=-1)
-        rows = total if rows is None else rows + total
+    for term in terms:
+        size = magnitude(loss, term, term.block)
+        rows = rows + np.add.reduce(size, axis=-1)
         columns.append(np.add.reduce(size, axis=-2))
-    assert rows is not None
-    return np.concatenate([rows, *columns], axis=-1)
+    return np.concatenate([np.asarray(rows), *columns], axis=-1)
 
 
 def _room(shape: tuple[int, ...], blocks: tuple[SampleBlock, ...]) -> Array:

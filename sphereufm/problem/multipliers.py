@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.losses.interface import BlockTerms, SampleBlock
+from sphereufm.problem.losses.interface import BlockTerms
 
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
@@ -45,7 +45,6 @@ class MultiplierMatrix:
     alpha: Array
     beta: Array
     terms: Callable[[], Iterable[BlockTerms]]
-    blocks: tuple[SampleBlock, ...]
 
     def __repr__(self) -> str:
         return f"<MultiplierMatrix ({self.size}, {self.size}), as an operator>"
@@ -65,9 +64,9 @@ class MultiplierMatrix:
         K = self.alpha.size
         multipliers = np.concatenate([self.alpha, self.beta])
         out = -(multipliers * c.T).T
-        for term, block in zip(self.terms(), self.blocks, strict=True):
-            out[:K] += term.G @ c[block.columns]
-            out[block.columns] += term.G.T @ c[:K]
+        for term in self.terms():
+            out[:K] += term.G @ c[term.block.columns]
+            out[term.block.columns] += term.G.T @ c[:K]
         return out
 
     def dense(self) -> Array:
@@ -76,16 +75,16 @@ class MultiplierMatrix:
             raise InvalidInputError(f"size={self.size} must be at most 20000 for a dense S; use S @ vector")
         K = self.alpha.size
         S = np.diag(-np.concatenate([self.alpha, self.beta]))
-        for term, block in zip(self.terms(), self.blocks, strict=True):
-            S[:K, block.columns] = term.G
-            S[block.columns, :K] = term.G.T
+        for term in self.terms():
+            S[:K, term.block.columns] = term.G
+            S[term.block.columns, :K] = term.G.T
         return S
 
     def schur_complement(self, shift: float) -> Array:
         """``diag(shift - alpha) - G diag(1 / (shift - beta)) G^T``, shape ``(K, K)``; ``shift`` exceeds ``beta``."""
         C = np.diag(shift - self.alpha)
-        for term, block in zip(self.terms(), self.blocks, strict=True):
-            C -= (term.G / (shift - self.beta[block.samples])) @ term.G.T
+        for term in self.terms():
+            C -= (term.G / (shift - self.beta[term.block.samples])) @ term.G.T
         return C
 
     def shifted_inverse(self, shift: Array) -> Callable[[Array], Array] | None:
@@ -148,10 +147,10 @@ class MultiplierMatrix:
         """Largest absolute row sum, which bounds the spectral norm."""
         rows = np.abs(self.alpha)
         top = 0.0
-        for term, block in zip(self.terms(), self.blocks, strict=True):
+        for term in self.terms():
             size = np.abs(term.G)
             rows = rows + size.sum(axis=1)
-            top = max(top, float((size.sum(axis=0) + np.abs(self.beta[block.samples])).max()))
+            top = max(top, float((size.sum(axis=0) + np.abs(self.beta[term.block.samples])).max()))
         return max(top, float(rows.max()))
 
     def _least_shift(self) -> float:
@@ -186,9 +185,9 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
         return np.asarray(possible)
     low[~possible] = 1.0
     C = (shift * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
-    for term, block in zip(point.terms(), point.problem.blocks, strict=True):
+    for term in point.terms():
         G = term.G / unit[..., None]
-        C -= (G / low[..., None, block.samples]) @ G.mT
+        C -= (G / low[..., None, term.block.samples]) @ G.mT
     root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
     least = np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0]
     return np.asarray(possible & (least >= 0.0))

@@ -80,8 +80,9 @@ class LogitTerms(NamedTuple):
 
 
 class BlockTerms(NamedTuple):
-    """The part of :class:`LogitTerms` that is worth keeping."""
+    """The part of :class:`LogitTerms` that is worth keeping, with its block."""
 
+    block: SampleBlock
     cost: Array
     G: Array
     state: Array | None

@@ -181,10 +181,9 @@ def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
 
 def _pulls(point: UFMEvaluation, V: Array) -> tuple[Array, float]:
     """``B = G diag(1 / b) G^T`` and ``sum b`` for ``b_i = |V g_i|``, which is kept above zero."""
-    S = point.multiplier_matrix
     B = np.zeros((V.shape[1], V.shape[1]))
     sum_b = 0.0
-    for term, _ in zip(S.terms(), S.blocks, strict=True):
+    for term in point.terms():
         # a sample that reached the minimum of its loss pulls at nothing
         scale = np.maximum(np.abs(term.G).max(axis=0), _SMALLEST)
         g = term.G / scale
