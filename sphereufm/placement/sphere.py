@@ -193,7 +193,7 @@ class SphereSums:
         block = block_from_labels(y, np.full(n, 1.0 / N), self.tau)
         terms = self.loss.forward(self.tau * A, block)
         G = np.asarray(terms.G)
-        scales = magnitude(self.loss, BlockTerms(terms.cost, G, terms.state), block)
+        scales = magnitude(self.loss, BlockTerms(block, terms.cost, G, terms.state), block)
         sizes = scales.sum(axis=0)
         # of columns of size one nothing underflows
         units = G / np.where(sizes > 0.0, sizes, 1.0)
