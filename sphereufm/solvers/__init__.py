@@ -20,10 +20,10 @@ from sphereufm.solvers.solve import SOLVERS as SOLVERS
 from sphereufm.solvers.solve import solve as solve
 from sphereufm.solvers.solve import solve_batch as solve_batch
 from sphereufm.solvers.strategies import Solver as Solver
-from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic as AdaptiveCubic
-from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient as ConjugateGradient
+from sphereufm.solvers.strategies.descent import BarzilaiBorwein as BarzilaiBorwein
+from sphereufm.solvers.strategies.descent import ConjugateGradient as ConjugateGradient
+from sphereufm.solvers.strategies.descent import SteepestDescent as SteepestDescent
 from sphereufm.solvers.strategies.lbfgs import LBFGS as LBFGS
-from sphereufm.solvers.strategies.newton_polish import NewtonPolish as NewtonPolish
-from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein as BarzilaiBorwein
-from sphereufm.solvers.strategies.steepest_descent import SteepestDescent as SteepestDescent
+from sphereufm.solvers.strategies.second_order import AdaptiveCubic as AdaptiveCubic
+from sphereufm.solvers.strategies.second_order import NewtonPolish as NewtonPolish
 from sphereufm.solvers.strategies.trust_region import TrustRegion as TrustRegion

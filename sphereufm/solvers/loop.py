@@ -37,32 +37,6 @@ _GAP_EVERY = 5
 _REASONS = list(StopReason)
 
 
-def run(
-    problem: SphereProblem,
-    starts: Array,
-    solver: Solver,
-    settings: Settings,
-    rng: np.random.Generator,
-    watch: Watch,
-) -> tuple[SolverResult, ...]:
-    """Run the solver from each of the starts, shape (B, d, M), and return one result for each."""
-    items = _Batch(problem, starts, solver, settings, rng, watch)
-    try:
-        items.observe()
-        while True:
-            items.leave_saddles()
-            if items.some_may_stop():
-                items.retire(items.verdicts())
-            if not items.running.settled.size:
-                break
-            items.advance()
-    except KeyboardInterrupt:
-        if not watch.keeps_interrupted:
-            raise
-        items.retire(np.full(items.running.settled.size, _REASONS.index(StopReason.INTERRUPTED)))
-    return items.results()
-
-
 @dataclass(slots=True, eq=False)
 class _Running:
     """What is known of each running item, shape (B,) each."""
@@ -94,8 +68,8 @@ class _Running:
         return cls(best, norm, gained, high, lowered, tolerances, settled, stuck, interrupted, escaped)
 
 
-class _Batch:
-    """All items, and the points of those that still run."""
+class Batch:
+    """All items, from starts of shape (B, d, M), and the points of those that still run."""
 
     def __init__(
         self,
@@ -120,6 +94,23 @@ class _Batch:
         self.moving = True
         self.X = starts.copy()
         self.ended: dict[int, dict[str, Any]] = {}
+
+    def run(self) -> tuple[SolverResult, ...]:
+        """Go on until every item has stopped; one result for each."""
+        try:
+            self.observe()
+            while True:
+                self.leave_saddles()
+                if self.some_may_stop():
+                    self.retire(self.verdicts())
+                if not self.running.settled.size:
+                    break
+                self.advance()
+        except KeyboardInterrupt:
+            if not self.watch.keeps_interrupted:
+                raise
+            self.retire(np.full(self.running.settled.size, _REASONS.index(StopReason.INTERRUPTED)))
+        return self.results()
 
     def observe(self) -> None:
         """Show the points to callback and recorder."""

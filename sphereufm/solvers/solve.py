@@ -13,15 +13,13 @@ from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
-from sphereufm.solvers.loop import run
+from sphereufm.solvers.loop import Batch
 from sphereufm.solvers.record import Callback, Watch
 from sphereufm.solvers.result import Settings, SolverResult
 from sphereufm.solvers.strategies import Solver
-from sphereufm.solvers.strategies.adaptive_cubic import AdaptiveCubic
-from sphereufm.solvers.strategies.conjugate_gradient import ConjugateGradient
+from sphereufm.solvers.strategies.descent import BarzilaiBorwein, ConjugateGradient, SteepestDescent
 from sphereufm.solvers.strategies.lbfgs import LBFGS
-from sphereufm.solvers.strategies.newton_polish import NewtonPolish
-from sphereufm.solvers.strategies.steepest_descent import BarzilaiBorwein, SteepestDescent
+from sphereufm.solvers.strategies.second_order import AdaptiveCubic, NewtonPolish
 from sphereufm.solvers.strategies.trust_region import TrustRegion
 from sphereufm.tolerances import OFF_SPHERE
 
@@ -152,7 +150,7 @@ def _run(
         if solver not in SOLVERS:
             raise InvalidInputError(f"solver={solver!r} must be one of {', '.join(SOLVERS)}, or an instance")
         solver = SOLVERS[solver]()
-    return run(problem, starts, solver, settings, rng, watch)
+    return Batch(problem, starts, solver, settings, rng, watch).run()
 
 
 def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:

@@ -31,11 +31,8 @@ from sphereufm.geometry.spheres import Array, project
 from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, inner
 from sphereufm.solvers.strategies import Step
-from sphereufm.solvers.strategies.line_search import wolfe_search
+from sphereufm.solvers.strategies.line_search import FIRST_MOVE, LONGEST_MOVE, wolfe_search
 
-# longest move of a column in the first step, and in any first trial, before retraction
-_FIRST_MOVE = 0.3
-_LONGEST_MOVE = 1.5
 _LEAST_CURVATURE = 1e-12
 
 
@@ -86,7 +83,7 @@ class _Run:
         if lost.any():
             batch.clear(self, lost)
             return Step(points, np.zeros_like(lost), np.zeros_like(lost))
-        first = ray.bounded(1.0 - fresh, _FIRST_MOVE, _LONGEST_MOVE)
+        first = ray.bounded(1.0 - fresh, FIRST_MOVE, LONGEST_MOVE)
         found = wolfe_search(self.oracle, points, ray, first)
         failed = found.failed
         self._store(points, found.points)

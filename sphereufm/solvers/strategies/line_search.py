@@ -25,6 +25,9 @@ from numpy.typing import NDArray
 from sphereufm.geometry.spheres import Array
 from sphereufm.solvers.oracle import Oracle, Points, Ray, Rows
 
+# longest move of a column in the first step, and in any first trial, before retraction
+FIRST_MOVE = 0.3
+LONGEST_MOVE = 1.5
 # delta of Hager and Zhang; sufficient decrease as usual for quasi-Newton methods
 _APPROXIMATE = 0.1
 _DECREASE = 1e-4
