@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import (
-    cost_or_size_options,
-    effort_option,
-    json_option,
-    output_options,
-    prepare_output,
-    problem_from_file,
-    problem_from_options,
-    seed_option,
-)
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import bar, give, table
 
 if TYPE_CHECKING:
@@ -31,16 +22,16 @@ _FILES = ("branches.json", "branches.png")
     short_help="Follow critical points along tau.",
     epilog="Example: sphereufm branches --classes 3 --per-class 1 --dim 2 --tau-from 1 --tau-to 12 --out branches",
 )
-@cost_or_size_options
+@options.cost_or_sizes
 @click.option("--parameter", metavar="NAME", help="The constant of COST.toml that is followed.")
 @click.option("--tau-from", type=float, required=True, metavar="a", help="Where to begin.")
 @click.option(
     "--tau-to", type=float, required=True, metavar="b", help="Where to end; may be below the beginning."
 )
-@effort_option("standard", minimisers=False)
-@seed_option
-@output_options
-@json_option
+@options.effort("standard", minimisers=False)
+@options.seed
+@options.output
+@options.as_json
 def branches(
     tau_from: float,
     tau_to: float,
@@ -67,11 +58,11 @@ def branches(
             "--parameter names a constant of COST.toml; give both, or the options of a loss"
         )
     problem: Any = (
-        problem_from_options(tau="1", **sizes)
+        options.problem_from_options(tau="1", **sizes)
         if cost_file is None or parameter is None
-        else lambda value: problem_from_file(cost_file, {parameter: value})
+        else lambda value: options.problem_from_file(cost_file, {parameter: value})
     )
-    prepare_output(out, _FILES, force)
+    options.prepare_output(out, _FILES, force)
     with bar() as progress:
         progress("branches", 0, 1)  # the search for starts comes first
         report = trace_branches(

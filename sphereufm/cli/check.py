@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import json_option
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import detail, give
 from sphereufm.notebook import counted
 
@@ -37,7 +37,7 @@ _LANDSCAPE = "sphereufm-landscape/"
     show_default=True,
     help="Interval arithmetic; integers is slow and for small instances: no library's error passes silently.",
 )
-@json_option
+@options.as_json
 def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     """Re-check certificates: every claim in words, with the constants that were verified.
 

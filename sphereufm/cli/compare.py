@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import (
-    COUNT,
-    flag,
-    json_option,
-    output_options,
-    prepare_output,
-    problem_from_options,
-    problem_options,
-    seed_option,
-    tolerance_option,
-)
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import give, live, remark, table
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
@@ -38,7 +28,7 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     short_help="Compare solvers from the same starts.",
     epilog="Example: sphereufm compare --suite small --solvers lbfgs,trust-region --out comparison",
 )
-@problem_options
+@options.problem
 @click.option(
     "--suite",
     type=click.Choice(["small", "standard", "large", "others"]),
@@ -66,14 +56,14 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
 )
 @click.option(
     "--workers",
-    type=COUNT,
+    type=options.COUNT,
     metavar="P",
     help="Processes; by default one a processor with --clock cpu, else one.",
 )
-@tolerance_option
-@seed_option
-@output_options
-@json_option
+@options.tolerance
+@options.seed
+@options.output
+@options.as_json
 def compare(
     suite: str | None,
     solvers: str | None,
@@ -95,7 +85,7 @@ def compare(
     instances = _instances(suite, words)
     others = {} if peers is None else load_peers(peers)
     names = [*_DEFAULT, *others] if solvers is None else [word.strip() for word in solvers.split(",")]
-    prepare_output(out, _FILES, force)
+    options.prepare_output(out, _FILES, force)
     with live() as show:
         comparison = compare_solvers(
             instances,
@@ -126,19 +116,19 @@ def compare(
     return 0 if all(first) else 3
 
 
-def _instances(suite: str | None, options: dict[str, Any]) -> tuple[Instance, ...]:
+def _instances(suite: str | None, words: dict[str, Any]) -> tuple[Instance, ...]:
     """The suite, or the one problem that the options describe."""
     from sphereufm.comparison import SUITES, Instance
 
-    given = [name for name, value in options.items() if value is not None and name != "loss"]
+    given = [name for name, value in words.items() if value is not None and name != "loss"]
     if suite is not None:
         if given:
             raise InvalidInputError(
-                f"--suite={suite} and {flag(given[0])} contradict each other; give one of them"
+                f"--suite={suite} and {options.flag(given[0])} contradict each other; give one of them"
             )
         return SUITES[suite]
     suites = ", ".join(f"--suite {name}" for name in SUITES)
-    make = partial(problem_from_options, **options, instead=f"choose one of {suites}")
+    make = partial(options.problem_from_options, **words, instead=f"choose one of {suites}")
     problem = make()
     name = f"K{problem.classes}-N{problem.samples}-d{problem.dim}-tau{problem.tau:g}"
     return (Instance(name=name, make=make),)

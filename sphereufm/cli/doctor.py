@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from sphereufm.cli.options import json_option
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import give
 from sphereufm.version import __version__
 
@@ -23,7 +23,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     short_help="Print what is installed, and what is missing.",
     epilog="Example: sphereufm doctor",
 )
-@json_option
+@options.as_json
 def doctor(as_json: bool) -> int:
     """Print versions, the linear algebra library, and which optional extras are present.
 

@@ -7,14 +7,7 @@ from typing import Any
 
 import click
 
-from sphereufm.cli.options import (
-    LOSS_PARAMETERS,
-    json_option,
-    loss_from_options,
-    loss_options,
-    output_options,
-    prepare_output,
-)
+import sphereufm.cli.options as options
 from sphereufm.errors import InvalidInputError
 
 
@@ -49,7 +42,7 @@ from sphereufm.errors import InvalidInputError
 @click.option(
     "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or fit."
 )
-@loss_options
+@options.loss
 @click.option(
     "--weight-decay",
     type=float,
@@ -88,8 +81,8 @@ from sphereufm.errors import InvalidInputError
 @click.option(
     "--checkpoint", metavar="FILE", help="Keep what was done in FILE; an interrupted run resumes from it."
 )
-@output_options
-@json_option
+@options.output
+@options.as_json
 def features(
     paths: tuple[str, ...],
     epochs: bool,
@@ -116,8 +109,8 @@ def features(
             "--train and --ood are for one state of a network; leave them out with --epochs"
         )
     names = ("features.json", "trajectory.png" if epochs else "features.png", "report.html")
-    prepare_output(out, names, force)
-    loss = loss_from_options(given["loss"], {key: given[key] for key in LOSS_PARAMETERS})
+    options.prepare_output(out, names, force)
+    loss = options.loss_from_options(given["loss"], {key: given[key] for key in options.LOSS_PARAMETERS})
 
     from sphereufm.cli.feature_results import Results, Run, show_files, show_trainings
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: the problem, and where results go."""
+"""Options that several commands share, by their names, and what is made of them: a problem, a loss, a folder."""
 
 from __future__ import annotations
 
@@ -24,22 +24,14 @@ LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "target", "own_weight", "o
 Decorator: TypeAlias = Callable[[Any], Any]
 
 COUNT = click.IntRange(min=1)
-json_option = click.option(
+as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to standard output and nothing else."
 )
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.")
-starts_option = click.option(
-    "--starts", type=COUNT, metavar="B", help="Exactly so many starts in each stratum."
-)
-workers_option = click.option(
-    "--workers", type=COUNT, metavar="P", help="Processes; by default one a processor."
-)
-no_proofs_option = click.option(
-    "--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then."
-)
-tolerance_option = click.option(
-    "--tolerance", default=1e-9, metavar="g", help="Relative gradient norm to reach."
-)
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.")
+starts = click.option("--starts", type=COUNT, metavar="B", help="Exactly so many starts in each stratum.")
+workers = click.option("--workers", type=COUNT, metavar="P", help="Processes; by default one a processor.")
+no_proofs = click.option("--no-proofs", is_flag=True, help="Skip the certificates; rows are numerical then.")
+tolerance = click.option("--tolerance", default=1e-9, metavar="g", help="Relative gradient norm to reach.")
 
 
 def together(*options: Decorator) -> Decorator:
@@ -47,7 +39,7 @@ def together(*options: Decorator) -> Decorator:
     return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
 
 
-output_options = together(
+output = together(
     click.option(
         "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results to this folder."
     ),
@@ -55,7 +47,7 @@ output_options = together(
 )
 
 
-def effort_option(default: str, minimisers: bool = True) -> Decorator:
+def effort(default: str, minimisers: bool = True) -> Decorator:
     """Make the option ``--effort``: how hard to search for critical points, or for minimisers alone."""
     alone = "; or descents to minimisers alone, no saddles (minimisers)" if minimisers else ""
     return click.option(
@@ -67,7 +59,7 @@ def effort_option(default: str, minimisers: bool = True) -> Decorator:
     )
 
 
-def named_option(flag: str, names: Callable[[], Iterable[str]], **words: Any) -> Decorator:
+def named(flag: str, names: Callable[[], Iterable[str]], **words: Any) -> Decorator:
     """An option whose value is a name, of those that are loaded when needed; the nearest answers a mistyped one."""
 
     def check(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -90,8 +82,8 @@ def _loss_names() -> Iterable[str]:
     return LOSSES
 
 
-loss_options = together(
-    named_option("--loss", _loss_names, default="cross-entropy", help="Loss of the logits."),
+loss = together(
+    named("--loss", _loss_names, default="cross-entropy", help="Loss of the logits."),
     click.option("--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."),
     click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
     click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
@@ -102,7 +94,7 @@ loss_options = together(
     ),
 )
 # of a problem, but for its temperature
-_size_options = together(
+_sizes = together(
     click.option("--classes", type=int, metavar="K", help="Number of classes."),
     click.option("--per-class", type=int, metavar="n", help="Samples of each class."),
     click.option("--class-sizes", metavar="n1,n2,...", help="Samples of each class, where they differ."),
@@ -113,10 +105,10 @@ _size_options = together(
     click.option(
         "--bias", is_flag=True, default=None, help="Add a free bias to the logits, and minimise over it."
     ),
-    loss_options,
+    loss,
 )
-problem_options = together(
-    _size_options,
+problem = together(
+    _sizes,
     click.option(
         "--tau",
         metavar="t|t1,t2,...",
@@ -129,8 +121,8 @@ _cost_file = click.argument(
     metavar="[COST.toml]",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-cost_or_problem_options = together(_cost_file, problem_options)
-cost_or_size_options = together(_cost_file, _size_options)
+cost_or_problem = together(_cost_file, problem)
+cost_or_sizes = together(_cost_file, _sizes)
 
 
 def problem_from_options(

@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import (
-    cost_or_problem_options,
-    json_option,
-    named_option,
-    output_options,
-    prepare_output,
-    problem_from_options,
-    seed_option,
-    tolerance_option,
-)
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import give, live
 from sphereufm.files import write_json
 
@@ -42,12 +33,12 @@ def _solver_names() -> Iterable[str]:
     short_help="Minimise from a random start, and bound the gap.",
     epilog="Example: sphereufm solve --classes 10 --per-class 10 --dim 16 --tau 5",
 )
-@cost_or_problem_options
-@named_option("--solver", _solver_names, default="barzilai-borwein", metavar="NAME", help="Which solver.")
-@tolerance_option
-@seed_option
-@output_options
-@json_option
+@options.cost_or_problem
+@options.named("--solver", _solver_names, default="barzilai-borwein", metavar="NAME", help="Which solver.")
+@options.tolerance
+@options.seed
+@options.output
+@options.as_json
 def solve(
     solver: str,
     tolerance: float,
@@ -66,9 +57,9 @@ def solve(
     from sphereufm.solvers import Settings, StopReason
     from sphereufm.solvers import solve as run
 
-    problem = problem_from_options(**problem_words)
+    problem = options.problem_from_options(**problem_words)
     settings = Settings(tolerance=check_positive("--tolerance", tolerance))
-    prepare_output(out, (_FILE,), force)
+    options.prepare_output(out, (_FILE,), force)
     with live() as show:
         result = run(problem, rng=seed, solver=solver, settings=settings, callback=lambda p: show(_line(p)))
     data = {

@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import (
-    LOSS_PARAMETERS,
-    effort_option,
-    flag,
-    loss_from_options,
-    loss_options,
-    no_proofs_option,
-    seed_option,
-    starts_option,
-    workers_option,
-)
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import bar, give
 from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_text
@@ -39,12 +29,12 @@ if TYPE_CHECKING:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Resumed if it exists."
 )
-@loss_options
-@effort_option("quick")
-@starts_option
-@seed_option
-@no_proofs_option
-@workers_option
+@options.loss
+@options.effort("quick")
+@options.starts
+@options.seed
+@options.no_proofs
+@options.workers
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, for example tcp://10.0.0.1:8786.")
 def sweep(
     grid_file: str | None,
@@ -66,7 +56,7 @@ def sweep(
     from sphereufm.sweeps import SweepFolder, run_sweep
     from sphereufm.sweeps.run import SweepSettings
 
-    chosen = loss_from_options(loss, {key: lists.pop(key) for key in LOSS_PARAMETERS})
+    chosen = options.loss_from_options(loss, {key: lists.pop(key) for key in options.LOSS_PARAMETERS})
     grid = _grid(grid_file, lists)
     settings = SweepSettings(
         effort=effort,
@@ -113,7 +103,7 @@ def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGri
         )
     if grid_file is not None:
         return read_grid(grid_file)
-    missing = [flag(name) for name in lists if name not in given]
+    missing = [options.flag(name) for name in lists if name not in given]
     if missing:
         raise InvalidInputError(f"{', '.join(missing)} must be given, or a file GRID.toml")
     return (SweepGrid(**given),)

@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sphereufm.cli.options import (
-    cost_or_problem_options,
-    effort_option,
-    json_option,
-    no_proofs_option,
-    output_options,
-    prepare_output,
-    problem_from_options,
-    seed_option,
-    starts_option,
-    workers_option,
-)
+import sphereufm.cli.options as options
 from sphereufm.cli.printing import bar, give, is_quiet, remark, table
 
 if TYPE_CHECKING:
@@ -43,11 +32,11 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     short_help="Find, classify and prove critical points; give a verdict.",
     epilog="Example: sphereufm verify --classes 3 --per-class 1 --dim 4 --tau 1 --out landscape",
 )
-@cost_or_problem_options
-@effort_option("standard")
-@starts_option
-@seed_option
-@no_proofs_option
+@options.cost_or_problem
+@options.effort("standard")
+@options.starts
+@options.seed
+@options.no_proofs
 @click.option(
     "--complete",
     is_flag=True,
@@ -59,10 +48,10 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
     metavar="SECONDS",
     help="End about then, with all that was found: half for the search, what remains for proofs and descents.",
 )
-@workers_option
+@options.workers
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers are used instead.")
-@output_options
-@json_option
+@options.output
+@options.as_json
 def verify(
     effort: str,
     starts: int | None,
@@ -98,8 +87,8 @@ def verify(
         """Seconds until so much of the limit is over, at least a moment."""
         return time_limit and max(share * time_limit - (time.monotonic() - begun), _MOMENT)
 
-    problem = problem_from_options(**problem_words)
-    prepare_output(out, _FILES, force)
+    problem = options.problem_from_options(**problem_words)
+    options.prepare_output(out, _FILES, force)
     if not (as_json or is_quiet()):
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
     pool = Workers(workers or processors(), scheduler, patience=PATIENCE)
