@@ -13,9 +13,7 @@ from sphereufm.certify.certificate import (
     CollapsedClaim,
     CriticalClaim,
     DegenerateClaim,
-    ExactInstance,
     ExactPoint,
-    ExpressionInstance,
     GapClaim,
     GlobalMinimumClaim,
     IndexClaim,
@@ -24,6 +22,7 @@ from sphereufm.certify.certificate import (
     SpuriousClaim,
     StrictSaddleClaim,
 )
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.json_format import read_certificate, write_certificate
 from sphereufm.certify.prove import prove_benign, prove_gap, prove_point
 

@@ -8,6 +8,7 @@ status: whether a claim is PROVED is for the independent checker to say.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,34 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.instances import ExactInstance, ExpressionInstance, Instance
+from sphereufm.certify.instances import Instance
 from sphereufm.certify.witness import Witness
-
-__all__ = [
-    "BenignClaim",
-    "Certificate",
-    "Claim",
-    "CollapsedClaim",
-    "CriticalClaim",
-    "DegenerateClaim",
-    "EqualFeaturesClaim",
-    "ExactInstance",
-    "ExactPoint",
-    "ExpressionInstance",
-    "FrameClaim",
-    "GapClaim",
-    "GlobalMinimumClaim",
-    "IndexClaim",
-    "Instance",
-    "LeastLossClaim",
-    "ProofStatus",
-    "RankOneClaim",
-    "SharedLossClaim",
-    "SpuriousClaim",
-    "StrictSaddleClaim",
-    "WellClassifiedClaim",
-    "Witness",
-]
 
 Groups = tuple[tuple[tuple[int, int], ...], ...]
 
@@ -163,7 +138,7 @@ class LeastLossClaim:
     """Within ``radius`` lies an exact point at which every sample's loss is the least for any logits."""
 
     radius: Fraction
-    witness: tuple[Witness, ...] = ()
+    witness: tuple[Witness | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +146,7 @@ class SharedLossClaim:
     """An exact critical point lies within ``radius``: its losses are least where classes of one classifier are one."""
 
     radius: Fraction
-    witness: tuple[Witness, ...] = ()
+    witness: tuple[Witness | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +163,7 @@ class FrameClaim:
     radius: Fraction
     mirror: tuple[Fraction, ...]
     sides: tuple[Fraction, ...]
-    witness: tuple[Witness, ...] = ()
+    witness: tuple[Witness | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +194,11 @@ Claim = (
     | FrameClaim
     | BenignClaim
 )
+
+
+def claim_name(kind: type[Any]) -> str:
+    """Return the name of a type of claims in files."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Claim")).lower()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ A file whose witnesses cannot be found cannot be converted, and proves nothing.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -15,9 +16,11 @@ from typing import Any
 
 from sphereufm.certify import certificate as c
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.exact import parse_dyadic, parse_rational
-from sphereufm.certify.json_format import CLAIMS, FORMAT
+from sphereufm.certify.checker.reading import CLAIMS, FORMAT, LARGEST_FILE
+from sphereufm.certify.exact import exact_text
+from sphereufm.certify.json_format import certificate_from_json
 from sphereufm.certify.prove.attempts import place, precision
+from sphereufm.certify.prove.candidate import LEVELS
 from sphereufm.certify.prove.critical import existence_witness
 from sphereufm.certify.prove.families import class_witnesses
 from sphereufm.certify.prove.follows import prove_index
@@ -25,11 +28,11 @@ from sphereufm.certify.prove.gap import positive
 from sphereufm.errors import InvalidInputError
 
 FORMAT_1 = FORMAT.replace("/2", "/1")
-_LARGEST_FILE = 1 << 24
-_LEVELS = (128, 256, 512)
 # entries of a point and instructions of a program for which witnesses are a matter of seconds
 _MOST_ENTRIES = 4000
 _MOST_INSTRUCTIONS = 4000
+# a number of format 1
+_HEXADECIMAL = re.compile(r"(-?)0x([0-9a-f])(?:\.([0-9a-f]{1,130}))?p([+-][0-9]{1,5})", re.ASCII)
 
 
 def convert(data: bytes) -> c.Certificate:
@@ -39,19 +42,18 @@ def convert(data: bytes) -> c.Certificate:
     found.
     """
     try:
-        if len(data) > _LARGEST_FILE:
+        if len(data) > LARGEST_FILE:
             raise ValueError("larger than a certificate may be")
         old = json.loads(data)
         if old["format"] != FORMAT_1:
             raise ValueError(f"format={str(old['format'])[:60]!r} is not {FORMAT_1}")
-        certificate = _stated(old)
-        hint = int(old.get("hints", {}).get("precision", _LEVELS[0]))
+        certificate = certificate_from_json(json.dumps(_stated(old)))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise InvalidInputError(
             f"no certificate of format 1: {type(error).__name__}: {str(error)[:200]}"
         ) from error
     _check_size(certificate)
-    for bits in [b for b in _LEVELS if b >= min(hint, _LEVELS[-1])]:
+    for bits in [bits for bits, _ in LEVELS if bits >= min(certificate.precision or 0, LEVELS[-1][0])]:
         with precision(bits) as B, suppress(ArithmeticError, ValueError, LookupError):
             found = _witnessed(B, certificate)
             if found is not None:
@@ -70,81 +72,70 @@ def _check_size(certificate: c.Certificate) -> None:
         )
 
 
-def _stated(old: dict[str, Any]) -> c.Certificate:
-    """The statements, without witnesses."""
-    instance = _instance(old["instance"])
-    point = None if old["point"] is None else _point(old["point"])
-    return c.Certificate(
-        instance=instance,
-        point=point,
-        claims=tuple(_claim(claim, point, instance) for claim in old["claims"]),
-        reason=str(old.get("reason", "")),
-        producer=(str(old["producer"]["name"]), str(old["producer"]["version"])),
-    )
+def _stated(old: dict[str, Any]) -> dict[str, Any]:
+    """The same statements in format 2, without witnesses."""
+    old = numbers(old)
+    instance, point = old["instance"], old["point"]
+    kept = {key: old[key] for key in ("producer", "hints", "reason") if key in old}
+    claims = [_claim(claim, point, instance) for claim in old["claims"]]
+    stated = {"format": FORMAT, "instance": instance, "point": point and _point(point), "claims": claims}
+    return stated | kept
 
 
-def _instance(entry: dict[str, Any]) -> c.Instance:
-    """The instance, whose form did not change."""
-    if entry["kind"] == "expression":
-        program = tuple(tuple(step) for step in entry["program"])
-        return c.ExpressionInstance(dim=entry["dim"], columns=entry["columns"], program=program)
-    weights = entry["weights"]
-    return c.ExactInstance(
-        classes=entry["classes"],
-        dim=entry["dim"],
-        class_sizes=tuple(entry["class_sizes"]) if "class_sizes" in entry else None,
-        labels=tuple(entry["labels"]) if "labels" in entry else None,
-        tau=parse_rational(entry["tau"]),
-        weights=None if weights is None else tuple(map(parse_rational, weights)),
-        loss=entry["loss"],
-    )
+def numbers(value: Any) -> Any:
+    """JSON with its hexadecimal numbers written as format 2 has them."""
+    if isinstance(value, dict):
+        return {key: numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numbers(item) for item in value]
+    match = _HEXADECIMAL.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    sign, head, tail, exponent = match.groups("")
+    power = int(exponent) - 4 * len(tail)
+    return exact_text(int(sign + head + tail, 16) * Fraction(2) ** power)
 
 
-def _point(entry: dict[str, Any]) -> c.ExactPoint:
-    """A point, whose numbers are hexadecimal."""
-    groups = entry["groups"]
-    return c.ExactPoint(
-        columns=tuple(tuple(map(parse_dyadic, column)) for column in entry["columns"]),
-        groups=None if groups is None else tuple(tuple((a, b) for a, b in group) for group in groups),
-    )
+def _point(entry: dict[str, Any]) -> dict[str, Any]:
+    """A point, whose units are found later."""
+    return {**entry, "scales": [0] * len(entry["columns"])}
 
 
-def _claim(old: dict[str, Any], point: c.ExactPoint | None, instance: c.Instance) -> c.Claim:
+def _claim(old: dict[str, Any], point: dict[str, Any], instance: dict[str, Any]) -> dict[str, Any]:
     """A claim without its witnesses."""
-    kind, fields = CLAIMS[old["type"]]
-    if kind is c.StrictSaddleClaim and point is not None:
-        return _saddle(old, point, instance.problem.classes)
-    values: dict[str, Any] = {}
-    for name in fields:
-        if name == "lower_point":
-            values[name] = _point(old[name])
-        elif name == "index":
-            values[name] = old[name]
-        elif name in old and name != "theorem":
-            given = old[name]
-            values[name] = tuple(map(parse_dyadic, given)) if isinstance(given, list) else parse_dyadic(given)
-    if kind is c.CollapsedClaim:
+    names = CLAIMS[old["type"]].split()
+    new = {name: old[name] for name in names if name in old}
+    defaults = {"witness": [], "theorem": "S", "formal": "benign_S"}
+    new |= {"type": old["type"]} | {name: defaults[name] for name in names if name in defaults}
+    if "direction" in names:
+        new["direction"] = _direction(old, point, instance.get("classes", 0))
+    if "lower_point" in names:
+        new["lower_point"] = _point(old["lower_point"])
+    if "target" in names:
         # sums are weighed by the slopes tau / K now
-        p = instance.problem
-        values["target"] = tuple(t * p.taus[0] / p.classes for t in values["target"])
-    claim: c.Claim = kind(**values)
-    return claim
+        slope = Fraction(instance["tau"]) / instance["classes"]
+        new["target"] = [exact_text(_exact(t) * slope) for t in old["target"]]
+    return new
 
 
-def _saddle(old: dict[str, Any], point: c.ExactPoint, K: int) -> c.StrictSaddleClaim:
+def _exact(text: str) -> Fraction:
+    """A number of format 2."""
+    mantissa, _, power = text.partition("@")
+    return Fraction(mantissa) * Fraction(2) ** int(power or 0)
+
+
+def _direction(old: dict[str, Any], point: dict[str, Any], K: int) -> list[list[str]]:
     """One form for four: a row more off the span; of a group all samples move, with the same quotient (Lemma 1)."""
-    r, zero, form = point.rank, Fraction(0), old["form"]
-    columns = [(zero,) * r] * len(point.columns)
+    r, form, given = point["rank"], old["form"], old.get("direction", [])
+    columns = [["0"] * r for _ in point["columns"]]
     if form == "tangent":
-        columns = [tuple(map(parse_dyadic, column)) for column in old["direction"]]
-    elif form == "normal":
-        columns = [(*(zero,) * r, parse_dyadic(x)) for x in old["direction"]]
-    elif form == "split_tangent":
-        columns[K + old["group"]] = tuple(map(parse_dyadic, old["direction"]))
-    else:
-        columns = [(*column, Fraction(j == K + old["group"])) for j, column in enumerate(columns)]
-    numbers = {name: parse_dyadic(old[name]) for name in ("radius", "curvature")}
-    return c.StrictSaddleClaim(**numbers, direction=tuple(columns))
+        return list(given)
+    if form == "normal":
+        return [[*column, x] for column, x in zip(columns, given, strict=True)]
+    if form == "split_tangent":
+        columns[K + old["group"]] = given
+        return columns
+    return [[*column, str(int(j == K + old["group"]))] for j, column in enumerate(columns)]
 
 
 def _witnessed(B: Any, certificate: c.Certificate) -> c.Certificate | None:

@@ -15,8 +15,8 @@ from itertools import combinations
 from numbers import Integral
 from typing import Any, TypeAlias
 
-from sphereufm.certify.certificate import ExpressionInstance
 from sphereufm.certify.exact import rational_text
+from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.errors import InvalidInputError
 
 # 2^d minors of d columns

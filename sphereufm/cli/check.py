@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ _CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 _WORST_FIRST = (70, 2, 1, 3, 0)
 # a landscape of thousands of rows is larger than any certificate; beyond, parsing would take gigabytes
 _LARGEST_OTHER = 1 << 25
-_LANDSCAPE = "sphereufm-landscape/"
+_KINDS = ("large-gap", "complete", "landscape", "certificate")
 
 
 @click.command(
@@ -49,7 +49,12 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     reports = [_report(file, backend) for file in files if file.kind not in ("other", "landscape")]
     reports += [wrong for file in files if file.kind == "landscape" for wrong in _mismatches(file, reports)]
     others = [file for file in files if file.kind in ("other", "landscape")]
-    _refuse_nothing(paths, reports)
+    if not reports:
+        from sphereufm.errors import InvalidInputError
+
+        raise InvalidInputError(
+            f"{paths[0]} holds no certificate; certificates are .json files written by verify --out"
+        )
     lines = list(map(_sentences, reports))
     if len(reports) > 1:
         proved = sum(report["status"] == "PROVED" for report in reports)
@@ -66,27 +71,12 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """A file and what its content says it is: ``certificate``, ``large-gap``, ``landscape`` or ``other``."""
+    """A file and what its content says it is: one of ``_KINDS``, or ``other``."""
 
     path: Path
     kind: str
     format: str = ""
     data: Any = None
-
-
-def _refuse_nothing(paths: tuple[Path, ...], reports: list[dict[str, Any]]) -> None:
-    """Refuse folders without any certificate.
-
-    Raises
-    ------
-    InvalidInputError
-    """
-    from sphereufm.errors import InvalidInputError
-
-    if not reports:
-        raise InvalidInputError(
-            f"{paths[0]} holds no certificate; certificates are .json files written by verify --out"
-        )
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[_File]:
@@ -105,33 +95,21 @@ def _files(paths: tuple[Path, ...]) -> Iterator[_File]:
 def _opened(path: Path) -> _File:
     """Read a file as JSON and look at its format; what is damaged is left to the checker to refuse."""
     try:
-        if path.is_file() and path.stat().st_size > _LARGEST_OTHER:
+        if not path.is_file():  # a pipe, to which nobody may write
+            return _File(path=path, kind="certificate")
+        if path.stat().st_size > _LARGEST_OTHER:
             return _File(path=path, kind="other", format="larger than any certificate may be")
-        data = _read(path)
+        data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return _File(path=path, kind="certificate")
     form = data.get("format") if isinstance(data, dict) else None
-    if isinstance(form, str) and form.startswith("sphereufm-large-gap/"):
-        return _File(path=path, kind="large-gap")
-    if isinstance(form, str) and form.startswith("sphereufm-complete/"):
-        return _File(path=path, kind="complete")
-    if isinstance(form, str) and form.startswith(_LANDSCAPE):
-        return _File(path=path, kind="landscape", format=form[:60], data=data)
-    if isinstance(data, dict) and ("claims" in data or str(form).startswith("sphereufm-certificate")):
-        return _File(path=path, kind="certificate")
-    return _File(path=path, kind="other", format=str(form)[:60] if form else "no format named")
-
-
-def _read(path: Path) -> Any:
-    """JSON of a regular file.
-
-    Raises
-    ------
-    OSError, ValueError
-    """
-    if not path.is_file():
-        raise ValueError("not a regular file")
-    return json.loads(path.read_bytes())
+    form = form[:60] if isinstance(form, str) else ""
+    kinds = (kind for kind in _KINDS if form.startswith(f"sphereufm-{kind}"))
+    plain = "certificate" if isinstance(data, dict) and "claims" in data else "other"
+    kind = next(kinds, plain)
+    return _File(
+        path=path, kind=kind, format=form or "no format named", data=data if kind == "landscape" else None
+    )
 
 
 def _report(file: _File, backend: str) -> dict[str, Any]:
@@ -145,34 +123,27 @@ def _report(file: _File, backend: str) -> dict[str, Any]:
             return _large_gap(file.path)
         if file.kind == "complete":
             return _complete(file.path)
-        return _as_data(file.path, _checked(file.path, backend))
+        found = asdict(_checked(file, backend))
+        del found["reason"]
+        return {"file": str(file.path), **found}
     except (CheckError, InvalidInputError) as error:
         return _refused(file.path, "UNREADABLE", str(error))
     except Exception as defect:
         return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
 
 
-def _checked(path: Path, backend: str) -> CheckResult:
+def _checked(file: _File, backend: str) -> CheckResult:
     """Check a certificate; one of format 1 is converted first, and what comes out is checked."""
     from sphereufm.certify.checker import check_bytes
     from sphereufm.certify.checker.face import read_file
     from sphereufm.certify.convert import FORMAT_1, convert
     from sphereufm.certify.json_format import certificate_to_json
 
-    data = read_file(path)
-    if _format(data) != FORMAT_1:
+    data = read_file(file.path)
+    if file.format != FORMAT_1:
         return check_bytes(data, backend)
     result = check_bytes(certificate_to_json(convert(data)).encode(), backend)
     return replace(result, row=f"{result.row} (converted from format 1)")
-
-
-def _format(data: bytes) -> object:
-    """The format that a file names."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return found.get("format") if isinstance(found, dict) else None
 
 
 def _refused(path: Path, status: str, row: str) -> dict[str, Any]:
@@ -202,7 +173,7 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
 
 def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
     """The hash that a landscape names, and the one of the problem that it states."""
-    from sphereufm.certify.certificate import ExactInstance
+    from sphereufm.certify.instances import ExactInstance
     from sphereufm.landscape.report.landscape_json import problem_from_json
 
     proofs = data.get("proofs")
@@ -247,20 +218,6 @@ def _complete(path: Path) -> dict[str, Any]:
     claim = {"type": "complete", "status": result.status, "text": result.text}
     row = "complete list of critical points" if result.status == "PROVED" else "not every box is settled"
     return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}
-
-
-def _as_data(path: Path, result: CheckResult) -> dict[str, Any]:
-    """One result as JSON data."""
-    claims = [{"type": c.type, "status": c.status, "text": c.text} for c in result.claims]
-    return {
-        "file": str(path),
-        "status": result.status,
-        "row": result.row,
-        "instance": result.instance,
-        "sha256": result.sha256,
-        "claims": claims,
-        "backend": result.backend,
-    }
 
 
 def _sentences(report: dict[str, Any]) -> str:

@@ -11,14 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from sphereufm.certify.certificate import (
-    BenignClaim,
-    Certificate,
-    ExactInstance,
-    ExpressionInstance,
-)
+from sphereufm.certify.certificate import BenignClaim, Certificate, claim_name
 from sphereufm.certify.checker import CheckError, check_bytes
-from sphereufm.certify.json_format import certificate_to_json, claim_name, write_certificate
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance
+from sphereufm.certify.json_format import certificate_to_json, write_certificate
 from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
@@ -196,7 +192,7 @@ class _Prover:
             kind=kind,
             status=Status.PROVED,
             certificate=self._keep(certificate, name),
-            claims=tuple(map(claim_name, certificate.claims)),
+            claims=tuple(claim_name(type(claim)) for claim in certificate.claims),
             sentence=sentence,
             reason="",
         )

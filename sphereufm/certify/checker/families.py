@@ -214,14 +214,20 @@ def least_logits(at: Place, W: Columns, y: int, tau: Fraction) -> tuple[Columns,
     return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]
 
 
-def at_floors(at: Place, claim: dict[str, Any]) -> None:
-    """Lemma 12 for each feature, among the normalised classifiers."""
-    B, K, one = at.B, at.p.classes, at.B.number(1)
-    W, H, X = at.around(0).unit.X[:K], at.around(0).columns[K:], at.around(0).unit.X[:K]
-    for (y, _, first), h, ready in zip(at.point.groups, H, claim["witness"], strict=True):
+def floors(at: Place) -> list[Conditions]:
+    """Where the losses of the groups are least, among the normalised classifiers: conditions on each feature."""
+    W, H = at.around(0).unit.X[: at.p.classes], at.around(0).columns[at.p.classes :]
+    found = []
+    for (y, _, first), h in zip(at.point.groups, H, strict=True):
         A, goals = least_logits(at, W, y, at.p.taus[first])
-        X = X + Conditions([h], [one], constant(A), goals).met(B, ready)
-    within(at, claim, X)
+        found.append(Conditions([h], [at.B.number(1)], constant(A), goals))
+    return found
+
+
+def at_floors(at: Place, claim: dict[str, Any]) -> None:
+    """Lemma 12 for each feature."""
+    met = [one.met(at.B, ready) for one, ready in zip(floors(at), claim["witness"], strict=True)]
+    within(at, claim, at.around(0).unit.X[: at.p.classes] + [h for (h,) in met])
 
 
 def least_loss(at: Place, claim: dict[str, Any]) -> None:
@@ -268,7 +274,7 @@ def frame(at: Place, claim: dict[str, Any]) -> None:
 
     A is symmetric without trace: conditions are ``<W W^T, E_q> = <diag(m), E_q>`` for a basis E_q of such matrices.
     """
-    B, p, K, r, W = at.B, at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
+    p, K, r, W = at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
     mirror, sides = claim["mirror"], claim["sides"]
     assume(p.loss == "squared-error", p.parameters.get("own_weight") == 1, p.parameters.get("target", 0) > 0)
     assume(one_each(at), len({*class_masses(at)}) == 1, r > 1, len(mirror) == r, len(sides) == K)
@@ -276,18 +282,17 @@ def frame(at: Place, claim: dict[str, Any]) -> None:
     labels = [y for y, _, _ in at.point.groups]
     images = [[sides[y] * a * b for a, b in zip(mirror, W[y], strict=True)] for y in labels]
     require(at.point.columns[K:] == images, "a feature is not its classifier mirrored")
-    theta, mean = p.taus[0] / p.parameters["target"], Fraction(sum(mirror)) / r
-    goal = [Fraction(K, r) + (x - mean) / theta for x in mirror]
-    conditions = framed(B, at.around(0).unit.X[:K], goal)
-    near = conditions.met(B, (claim["witness"] or [None])[0])
+    near = framed(at, mirror).met(at.B, (claim["witness"] or [None])[0])
     exact = [[int(sides[y] * a) * b for a, b in zip(mirror, near[y], strict=True)] for y in labels]
     within(at, claim, [*near, *exact])
 
 
-def framed(B: Any, W: Columns, goal: list[Fraction]) -> Conditions:
-    """``<W W^T - diag(goal), E_q> = 0`` for all ``E_ab + E_ba``, and ``E_aa - E_rr``."""
-    r = len(goal)
-    B.charge(4 * len(W) * r**3)
+def framed(at: Place, mirror: Sequence[Fraction]) -> Conditions:
+    """``<W W^T - diag(m), E_q> = 0`` at the normalised classifiers, for all ``E_ab + E_ba`` and ``E_aa - E_rr``."""
+    B, K, r = at.B, at.p.classes, len(mirror)
+    B.charge(4 * K * r**3)
+    theta, mean = at.p.taus[0] / at.p.parameters["target"], Fraction(sum(mirror)) / r
+    goal = [Fraction(K, r) + (x - mean) / theta for x in mirror]
     pairs = [(a, b) for a in range(r) for b in range(a, r)][:-1]
 
     def lifts(x: list[Any]) -> Columns:
@@ -296,7 +301,7 @@ def framed(B: Any, W: Columns, goal: list[Fraction]) -> Conditions:
         return [[line.get(i, B.number(0)) for i in range(r)] for line in moved]
 
     goals = [B.number(goal[a] - goal[-1] if a == b else 0) for a, b in pairs]
-    return Conditions(W, [B.number(1)] * len(W), lifts, goals, degree=1)
+    return Conditions(at.around(0).unit.X[:K], [B.number(1)] * K, lifts, goals, degree=1)
 
 
 FAMILIES: dict[str, Check] = {

@@ -10,11 +10,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from flint import arb
 
-from sphereufm.certify.certificate import ExactPoint, Groups, Instance
+from sphereufm.certify.certificate import ExactPoint, Groups
 from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.kernel import Arb, Undecided
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import Point
+from sphereufm.certify.instances import Instance
 
 Found = TypeVar("Found")
 Columns: TypeAlias = tuple[tuple[Fraction, ...], ...]

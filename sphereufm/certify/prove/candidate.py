@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.certify.certificate import ExactPoint, Groups, Instance
+from sphereufm.certify.certificate import ExactPoint, Groups
+from sphereufm.certify.instances import Instance
 from sphereufm.certify.prove.attempts import Columns
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.version import __version__

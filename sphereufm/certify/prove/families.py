@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb_mat
 from numpy.typing import NDArray
 
 from sphereufm.certify.certificate import (
@@ -21,28 +23,81 @@ from sphereufm.certify.certificate import (
     ExactPoint,
     FrameClaim,
     Groups,
-    Instance,
     LeastLossClaim,
     SharedLossClaim,
 )
-from sphereufm.certify.checker.families import Conditions, framed, of_classes, pulls
+from sphereufm.certify.checker.families import Conditions, floors, framed, of_classes
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.reading import Problem
-from sphereufm.certify.prove.attempts import place
+from sphereufm.certify.instances import Instance
+from sphereufm.certify.prove.attempts import attempt, dyadic, place
 from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns
 from sphereufm.certify.prove.inertia import contraction, floats, witness_of
-from sphereufm.certify.witness import Witness, diagonalised
+from sphereufm.certify.witness import Witness
 
 Array = NDArray[np.float64]
 COINCIDENT = 1e-4
 DROPPED = 1e-7
 # Where a class has one feature, orthogonal to w, the target is the most that it can reach: aim a little lower.
 SHRINKS = (0.0, 1e-6, 1e-4)
-NEWTON_STEPS = 60
+NEWTON_STEPS = 20
 LARGEST_SHIFT = 0.3
-_NEWTON_STEPS = 12
-_SETTLED = 1e-10
+# shifts of floats' own rounding
+_SETTLED = 2e-15
+
+
+def settled(
+    B: Any, conditions: Conditions, farthest: float = np.inf
+) -> tuple[Array, Fraction, Witness | None] | None:
+    """Float columns near the members that meet the conditions as floats can, how far they move, and a witness.
+
+    None where the conditions are dependent, or off by more than ``farthest``.
+    """
+    n, last = len(conditions.goals), np.inf
+    for _ in range(NEWTON_STEPS):
+        F, J, _ = conditions.at(B, [B.number(0)] * n)
+        off = np.array([float(x) for x in F])
+        if not np.abs(off).max() <= farthest:
+            return None
+        t = np.linalg.lstsq(floats(arb_mat(J)), -off, rcond=1e-12)[0]
+        size = np.abs(t).max()
+        if size < _SETTLED or not size < last:
+            break
+        last = size
+        t /= max(size / LARGEST_SHIFT, 1.0)
+        moved = [
+            floats(arb_mat([h]))[0] + t @ floats(arb_mat(conditions.maps(h))) for h in conditions.members
+        ]
+        members = [[B.number(x) for x in (v / np.linalg.norm(v)).tolist()] for v in moved]
+        conditions = replace(conditions, members=members)
+    found = reached(B, conditions)
+    return None if found is None else (floats(arb_mat(conditions.members)).T, *found)
+
+
+def reached(B: Any, conditions: Conditions) -> tuple[Fraction, Witness | None] | None:
+    """How far members may have to move, and a witness of the test that proves that they can."""
+    n, zero = len(conditions.goals), B.number(0)
+    F, J, _ = conditions.at(B, [zero] * n)
+    found = witness_of(arb_mat(J))
+    if all(x == 0 for x in F):
+        return Fraction(1, 1 << 60), found[0] if found else None
+    if found is None:
+        return None
+    step = max(abs(x).upper() for x in applied(B, found[0].exactly, arb_mat([[x] for x in F])).entries())
+    if not step < LARGEST_SHIFT:
+        return None
+    _, J, units = conditions.at(B, [B.around(zero, 8 * step + B.dyadic(1, -60))] * n)
+    if not contraction(B, arb_mat(J), *found) < 0.5:
+        return None
+    pairs = zip(units, conditions.members, strict=True)
+    far = dyadic(max(abs(a - b).upper() for unit, h in pairs for a, b in zip(unit, h, strict=True)))
+    return Fraction(2) ** (far.numerator.bit_length() - far.denominator.bit_length() + 2), found[0]
+
+
+def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | None, ...] | None:
+    """Return the witnesses of all classes at a given point; None where a class is not proved to reach the target."""
+    found = [reached(at.B, conditions) for conditions in of_classes(at, target)]
+    return tuple(one[1] for one in found if one) if all(found) else None
 
 
 def prove_collapsed(
@@ -56,40 +111,37 @@ def prove_collapsed(
     if K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > COINCIDENT:
         return None
     given = _rotated(columns[:, :K].mean(axis=1), columns[:, K:])
-    if given.shape[0] < 2:
-        return None
-    for shrink in SHRINKS:
+    for shrink in SHRINKS if len(given) > 1 else ():
         H = given.copy()
         if shrink:
             H[0] = np.where(H[0] < 0, -1.0, 1.0) * np.maximum(np.abs(H[0]), np.sqrt(2 * shrink))
             H /= np.linalg.norm(H, axis=0)
-        member = _member_near(B, instance, H, groups, 1 - shrink)
-        moved = None if member is None else member[0].array[:, K:] - given
-        if moved is not None and np.abs(moved).max() <= max(COINCIDENT, 2 * np.sqrt(2 * shrink)):
-            return member
+        W = np.eye(len(H), 1) @ np.ones((1, K))
+        at = place(B, instance, exact_columns(np.hstack([W, H])), groups, [])
+        zero = [Fraction(0)] * (len(H) - 1)
+        sums = [[float(x) for x in one.at(B, [B.number(0)] * len(zero))[0]] for one in of_classes(at, zero)]
+        common = (1 - shrink) * np.mean(sums, axis=0) * (len(sums) == K)
+        target = tuple(map(Fraction, common.tolist()))
+        found = [settled(B, conditions) for conditions in of_classes(at, target)]
+        done = [one for one in found if one is not None]
+        if len(done) < len(found):
+            continue
+        labels = [y for y, _, _ in at.point.groups]
+        for k, (members, _, _) in zip(sorted({*labels}), done, strict=True):
+            H[:, np.array(labels) == k] = members
+        if np.abs(H - given).max() <= max(COINCIDENT, 2 * np.sqrt(2 * shrink)):
+            claim = CollapsedClaim(
+                radius=max(radius for _, radius, _ in done),
+                target=target,
+                witness=tuple(w for _, _, w in done),
+            )
+            return _point(np.hstack([W, H]), groups), claim
     return None
 
 
-def _member_near(
-    B: Any, instance: Instance, H: Array, groups: Groups | None, factor: float
-) -> tuple[ExactPoint, CollapsedClaim] | None:
-    """Return the point and the claim for one target, where every class is proved to reach it."""
-    W = np.eye(H.shape[0], 1) @ np.ones((1, instance.problem.classes))
-    start = place(B, instance, exact_columns(np.hstack([W, H])), groups, [])
-    mass = np.array([float(x) for x in pulls(start)])
-    labels = np.array([y for y, _, _ in start.point.groups])
-    target = factor * _common_target(H, mass, labels, instance.problem.classes)
-    exact = exact_columns(np.hstack([W, _settled(H, mass, labels, target)]))
-    common = tuple(Fraction(float(t)) for t in target)
-    at = place(B, instance, exact, groups, [0] * len(exact))
-    reached = [_class_radius(B, conditions) for conditions in of_classes(at, common)]
-    found = [one for one in reached if one is not None]
-    if len(found) < len(reached):
-        return None
-    claim = CollapsedClaim(
-        radius=max(radius for radius, _ in found), target=common, witness=tuple(w for _, w in found)
-    )
-    return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
+def _point(columns: Array, groups: Groups | None) -> ExactPoint:
+    """A point in units of one."""
+    return ExactPoint(columns=exact_columns(columns), groups=groups, scales=(0,) * columns.shape[1])
 
 
 def _rotated(w: Array, H: Array) -> Array:
@@ -104,58 +156,6 @@ def _rotated(w: Array, H: Array) -> Array:
     return unit
 
 
-def _common_target(H: Array, mass: Array, labels: NDArray[np.intp], K: int) -> Array:
-    """Return the float mean of the classes' sums, or zero where a class is empty."""
-    present = set(labels.tolist())
-    sums = [(H[1:, labels == k] * mass[labels == k]).sum(axis=1) for k in present]
-    mean: Array = np.mean(sums, axis=0) * (len(present) == K)
-    return mean
-
-
-def _settled(H: Array, mass: Array, labels: NDArray[np.intp], target: Array) -> Array:
-    """Return H after a few float Newton steps in the shifts, so that the claimed radius is tiny."""
-    H = H.copy()
-    for k in set(labels.tolist()):
-        members = labels == k
-        for _ in range(NEWTON_STEPS):
-            part, weight = H[:, members], mass[members]
-            gap = target - (part[1:] * weight).sum(axis=1)
-            slope = weight.sum() * np.eye(len(target)) - (part[1:] * weight) @ part[1:].T
-            shift = np.linalg.lstsq(slope, gap, rcond=1e-12)[0]
-            if np.abs(shift).max() < 1e-17:
-                break
-            shift /= max(np.abs(shift).max() / LARGEST_SHIFT, 1.0)
-            part[1:] += shift[:, None]
-            H[:, members] = part / np.linalg.norm(part, axis=0)
-    return H
-
-
-def _class_radius(B: Any, conditions: Conditions) -> tuple[Fraction, Witness | None] | None:
-    """Return how far the features of a class may have to move, and a witness of the test that proves that they can."""
-    n = len(conditions.goals)
-    value, slope, _ = conditions.at(B, [arb(0)] * n)
-    residual = arb_mat([[x] for x in value])
-    found = witness_of(arb_mat(slope))
-    if found is None:
-        exact = all(value == 0 for value in residual.entries())
-        return (Fraction(1, 1 << 60), None) if exact else None
-    step = max(value.abs_upper() for value in applied(B, found[0].exactly, residual).entries())
-    reach = (8 * step + arb((1, -60))).upper()
-    _, slope, units = conditions.at(B, [arb(0, reach)] * n)
-    if not contraction(B, arb_mat(slope), *found) < 0.5:
-        return None
-    pairs = zip(units, conditions.members, strict=True)
-    far = max((a - b).abs_upper() for unit, h in pairs for a, b in zip(unit, h, strict=True))
-    mantissa, power = far.man_exp()
-    return Fraction(2) ** (int(power) + int(mantissa).bit_length() + 1), found[0]
-
-
-def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | None, ...] | None:
-    """Return the witnesses of all classes at a given point; None where a class is not proved to reach the target."""
-    reached = [_class_radius(at.B, conditions) for conditions in of_classes(at, target)]
-    return tuple(one[1] for one in reached if one) if all(reached) else None
-
-
 def prove_equal_features(
     columns: Array, groups: Groups | None, K: int
 ) -> tuple[ExactPoint, EqualFeaturesClaim] | None:
@@ -168,9 +168,8 @@ def prove_equal_features(
     if len(W) < 2 or np.abs(near - W).max() > COINCIDENT:
         return None
     near /= np.linalg.norm(near[:, 0])
-    exact = exact_columns(np.hstack([near, np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))]))
-    point = ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact))
-    return point, EqualFeaturesClaim(radius=SADDLE_RADIUS)
+    H = np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))
+    return _point(np.hstack([near, H]), groups), EqualFeaturesClaim(radius=SADDLE_RADIUS)
 
 
 def prove_frame(
@@ -193,31 +192,22 @@ def prove_frame(
     W = Q.T @ W
     if len(Q.T) < 2 or np.abs(sides * mirror[:, None] * W - Q.T @ H).max() > COINCIDENT:
         return None
-    theta = float(p.taus[0]) / float(p.parameters["target"])
-    goal = [Fraction(g) for g in K / len(W) + (mirror - mirror.mean()) / theta]
-    for _ in range(_NEWTON_STEPS):
-        W = W / np.linalg.norm(W, axis=0)
-        conditions = framed(B, [[B.number(x) for x in w] for w in W.T.tolist()], goal)
-        F, slopes, _ = conditions.at(B, [arb(0)] * len(conditions.goals))
-        J = floats(arb_mat(slopes))
-        step = np.linalg.lstsq(J, [-float(x) for x in F], rcond=1e-9)[0]
-        W = W + np.array([step @ floats(arb_mat(conditions.maps(w))) for w in conditions.members]).T
+    signs = tuple(tuple(map(Fraction, x.tolist())) for x in (mirror, sides))
     if np.abs(W - np.rint(W)).max() < 10 * COINCIDENT:  # orthogonal pairs, where the derivative is singular
         W = np.rint(W)
-    found = diagonalised(J) or diagonalised(np.eye(len(J)))
-    exact = exact_columns(W)
-    features = (
-        tuple(Fraction(s) * Fraction(m) * x for m, x in zip(mirror, exact[y], strict=True))
-        for y, s in ((y, sides[y]) for y in labels)
+    at = place(
+        B, instance, exact_columns(np.hstack([W, (sides * mirror[:, None] * W)[:, labels]])), groups, []
     )
-    point = ExactPoint(columns=(*exact, *features), groups=groups, scales=(0,) * columns.shape[1])
-    signs = (tuple(map(Fraction, x.tolist())) for x in (mirror, sides))
-    assert found is not None
-    return point, FrameClaim(radius=SADDLE_RADIUS, mirror=next(signs), sides=next(signs), witness=(found[0],))
+    found = settled(B, framed(at, signs[0]))
+    if found is None or found[1] > SADDLE_RADIUS:
+        return None
+    W, _, witness = found
+    claim = FrameClaim(radius=SADDLE_RADIUS, mirror=signs[0], sides=signs[1], witness=(witness,))
+    return _point(np.hstack([W, (sides * mirror[:, None] * W)[:, labels]]), groups), claim
 
 
 def prove_least_loss(
-    instance: Instance, columns: Array, groups: Groups | None
+    B: Any, instance: Instance, columns: Array, groups: Groups | None
 ) -> tuple[ExactPoint, LeastLossClaim | SharedLossClaim] | None:
     """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent.
 
@@ -243,15 +233,13 @@ def prove_least_loss(
     kind = LeastLossClaim if len(set(parts)) == K else SharedLossClaim
     for shrink in SHRINKS:
         near, reach = _spread(X, K, shrink, p.dim), max(COINCIDENT, 3 * math.sqrt(2 * shrink))
-        found = [
-            _moved(_conditions(p, near[:, :K], y, float(p.taus[first]), parts), h, reach)
-            for y, first, h in zip(labels, starts, near[:, K:].T, strict=True)
-        ]
-        ready = [one for one in found if one is not None]
-        if len(ready) == len(found):
-            exact = exact_columns(np.column_stack([near[:, :K], *(h for h, _ in ready)]))
-            claim = kind(radius=SADDLE_RADIUS, witness=tuple(witness for _, witness in ready))
-            return ExactPoint(columns=exact, groups=groups, scales=(0,) * len(exact)), claim
+        at = place(B, instance, exact_columns(near), groups, [])
+        found = (settled(B, conditions, reach) for conditions in attempt(floors, at) or ())
+        done = list(takewhile(lambda one: one is not None and one[1] < SADDLE_RADIUS, found))
+        H = np.hstack([np.zeros((len(near), 0)), *(one[0] for one in done if one)])
+        if H.shape[1] == near.shape[1] - K and np.abs(H - near[:, K:]).max() <= reach:
+            claim = kind(radius=SADDLE_RADIUS, witness=tuple(one[2] for one in done if one))
+            return _point(np.hstack([near[:, :K], H]), groups), claim
     return None
 
 
@@ -266,32 +254,3 @@ def _spread(X: Array, K: int, shrink: float, dim: int) -> Array:
     Y = np.vstack([np.hstack(parts), np.hstack(out)]) if len(X) < dim else np.hstack(parts)
     unit: Array = Y / np.linalg.norm(Y, axis=0)
     return unit
-
-
-def _moved(conditions: tuple[Array, Array], h: Array, reach: float) -> tuple[Array, Witness] | None:
-    """The feature that meets its conditions nearest to ``h``, and a witness of their Gram matrix across it."""
-    (A, goal), start = conditions, h
-    for _ in range(_NEWTON_STEPS):
-        E = np.column_stack([A, h])
-        off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
-        if not np.abs(off).max() <= reach:
-            return None
-        h = h - E @ np.linalg.lstsq(E.T @ E, off, rcond=1e-12)[0]
-    across = A - np.outer(h, h @ A)
-    found = diagonalised(across.T @ across, 0.0)
-    off = np.append(A.T @ h - goal, (h @ h - 1.0) / 2.0)
-    # how far a checker will move it, at most; where conditions are nearly dependent, too far
-    settled = found is not None and np.abs(off).max() * found[1] < _SETTLED
-    return (h, found[0]) if found and settled and np.abs(h - start).max() <= reach else None
-
-
-def _conditions(p: Problem, W: Array, y: int, tau: float, parts: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Columns ``a`` and values ``c`` of ``<a, h> = c``."""
-    firsts, own, s = np.unique(parts), parts[y], int((parts == parts[y]).sum())
-    if p.loss == "squared-error":
-        k = float(p.parameters["own_weight"])
-        return W[:, firsts], (firsts == own) * k * float(p.parameters["target"]) / ((k + s - 1) * tau)
-    eps = p.parameters["smoothing"]
-    others = W[:, firsts[firsts != own]]
-    lead = math.inf if not 0 < eps < 1 else math.log(1 + p.classes * (1 - eps) / (s * eps)) / tau
-    return W[:, [y]] - others, np.full(others.shape[1], lead)

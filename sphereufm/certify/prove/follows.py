@@ -13,7 +13,6 @@ from sphereufm.certify.certificate import (
     ExactPoint,
     GlobalMinimumClaim,
     IndexClaim,
-    Instance,
     SpuriousClaim,
     WellClassifiedClaim,
 )
@@ -22,6 +21,7 @@ from sphereufm.certify.checker.families import well_classified
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
+from sphereufm.certify.instances import Instance
 from sphereufm.certify.prove.attempts import attempt, box_cost, dyadic
 from sphereufm.certify.prove.candidate import Candidate, exact_columns
 from sphereufm.certify.prove.gap import positive

@@ -18,7 +18,6 @@ from sphereufm.certify.certificate import (
     CriticalClaim,
     ExactPoint,
     Groups,
-    Instance,
     LeastLossClaim,
     RankOneClaim,
 )
@@ -27,6 +26,7 @@ from sphereufm.certify.checker.families import collapses, lies_flat
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.losses import THEOREMS, applies
 from sphereufm.certify.checker.place import Place
+from sphereufm.certify.instances import Instance
 from sphereufm.certify.prove.attempts import attempt, box_cost, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
@@ -227,7 +227,7 @@ def _families(
         if flat is not None:
             yield _certificate(B, instance, flat[0], (flat[1],), float(box_cost(B, instance, flat[0])))
     alike = prove_equal_features(version.columns, version.groups, p.classes) if p.bias else None
-    for found in (prove_least_loss(instance, version.columns, version.groups), alike):
+    for found in (prove_least_loss(B, instance, version.columns, version.groups), alike):
         if found is not None:
             yield from _member(B, instance, *found)
     if collapses(p) and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
