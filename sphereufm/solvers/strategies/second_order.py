@@ -12,7 +12,9 @@ N. Agarwal, N. Boumal, B. Bullins, C. Cartis, *Adaptive regularization with cubi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +72,15 @@ class _Cubic:
             self.space.begin(moved, points.gradient[moved])
         # sigma |s|^2 is a gradient
         self.sigma = np.where(self.sigma == 0.0, np.maximum(self.space.norm, 1e-300), self.sigma)
-        U, decrease = self._model_steps(points)
+        U, model = _in_space(
+            self.oracle,
+            points,
+            self.space,
+            lambda rows: self.space.cubic(rows, self.sigma[rows]),
+            partial(self._enough, points),
+            self.oracle.problem.spheres.dimension,
+        )
+        decrease = -model
         trial, rho = try_step(self.oracle, points, U, decrease)
         accepted = rho > ACCEPT
         self.stayed = ~accepted
@@ -80,28 +90,6 @@ class _Cubic:
         self.rejections = np.where(accepted, 0, self.rejections + 1)
         stalled = (self.rejections > _MOST_REJECTIONS) | ~(accepted | (decrease > 0.0))
         return Step(points.moved(accepted, trial), stalled, ~trial.finite)
-
-    def _model_steps(self, points: Points) -> tuple[Array, Array]:
-        """Approximate minimisers of the cubic models, and the decrease of their quadratic parts."""
-        space, oracle = self.space, self.oracle
-        U, decrease = np.zeros_like(points.X), np.zeros(self.sigma.size)
-        # two calls are kept back for the trial
-        new = np.flatnonzero((space.size == 0) & ~space.exhausted & oracle.affordable(3))
-        if new.size:
-            space.grow(new, oracle.products(points))
-        todo, product = np.flatnonzero(space.size), oracle.products(points)
-        while todo.size:
-            y, model, residual = space.cubic(todo, self.sigma[todo])
-            able = (
-                (space.size < self.oracle.problem.spheres.dimension) & ~space.exhausted & oracle.affordable(3)
-            )
-            ended = (residual <= self._enough(points, todo, y)) | ~able[todo] | oracle.expired()
-            done, todo = todo[ended], todo[~ended]
-            if done.size:
-                U[done], decrease[done] = space.combine(done, y[ended]), -model[ended]
-            if todo.size:
-                space.grow(todo, product)
-        return U, decrease
 
     def _enough(self, points: Points, rows: Rows, y: Array) -> Array:
         """Residual at which a minimiser is good enough."""
@@ -136,7 +124,11 @@ class _Newton:
         if (points.relative_norm > _NEAR).any():
             return self.far.step(points)
         self.far = TrustRegion().start(self.oracle, points)
-        ray = self.oracle.ray(points, self._newton_steps(points))
+        space, most = Krylov.of(points.gradient), min(self.oracle.problem.spheres.dimension, _LARGEST_SPACE)
+        # residuals that give quadratic convergence
+        target = self.oracle.forcing(points.relative_norm, 1.0) * space.norm
+        U, _ = _in_space(self.oracle, points, space, space.least_residual, lambda rows, _: target[rows], most)
+        ray = self.oracle.ray(points, U)
         first = ray.bounded(np.ones(points.cost.size), 1.0, _LONGEST_MOVE)
         search = Search(self.oracle, points, ray, first)
         search.backtrack(
@@ -144,23 +136,30 @@ class _Newton:
         )
         return Step(search.points, search.failed, search.non_finite)
 
-    def _newton_steps(self, points: Points) -> Array:
-        """Solve to residuals that give quadratic convergence."""
-        oracle, space = self.oracle, Krylov.of(points.gradient)
-        target = oracle.forcing(points.relative_norm, 1.0) * space.norm
-        most = min(oracle.problem.spheres.dimension, _LARGEST_SPACE)
-        product, todo = oracle.products(points), np.arange(target.size)
-        while True:
-            # two calls are kept back for the trial
-            able = (space.size < most) & ~space.exhausted & oracle.affordable(3)
-            if oracle.expired():
-                able &= space.size == 0
-            todo = todo[able[todo]]
-            if not todo.size:
-                break
+
+def _in_space(
+    oracle: Oracle,
+    points: Points,
+    space: Krylov,
+    small: Callable[[Rows], tuple[Array, ...]],
+    enough: Callable[[Rows, Array], Array],
+    most: int,
+) -> tuple[Array, Array]:
+    """Solutions ``U`` of small problems, and their values; spaces grow until residuals, the last answer, will do."""
+    U, values = np.zeros_like(points.X), np.zeros(space.size.size)
+    # two calls are kept back for the trial
+    new = np.flatnonzero((space.size == 0) & ~space.exhausted & oracle.affordable(3))
+    if new.size:
+        space.grow(new, oracle.products(points))
+    todo, product = np.flatnonzero(space.size), oracle.products(points)
+    while todo.size:
+        found = small(todo)
+        y, value, residual = found[0], found[1], found[-1]
+        able = (space.size < most) & ~space.exhausted & oracle.affordable(3)
+        ended = (residual <= enough(todo, y)) | ~able[todo] | oracle.expired()
+        done, todo = todo[ended], todo[~ended]
+        if done.size:
+            U[done], values[done] = space.combine(done, y[ended]), value[ended]
+        if todo.size:
             space.grow(todo, product)
-            todo = todo[space.least_residual(todo)[1] > target[todo]]
-        U, rows = np.zeros_like(points.X), np.flatnonzero(space.size)
-        if rows.size:
-            U[rows] = space.combine(rows, space.least_residual(rows)[0])
-        return U
+    return U, values
