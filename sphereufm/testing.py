@@ -2,7 +2,8 @@ r"""Hypothesis strategies and oracles for tests of costs on products of spheres.
 
 The strategies draw problems, points, tangents and group elements, structured ones among them: low rank,
 coinciding columns, columns along axes.  The oracles are slow and simple, and share no code with what they
-check: finite differences along geodesics, and enumeration of a permutation group.
+check: they enumerate a permutation group.  (Derivatives are compared with differences along geodesics by
+:func:`~sphereufm.problem.derivative_checks.check_hessian`.)
 
     from hypothesis import given
     from sphereufm.testing import group_elements, points, ufm_problems
@@ -20,16 +21,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.spheres import Array, exponential
+from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
 
 _LARGEST_GROUP = 50_000
-_EPS = float(np.finfo(float).eps)
-# Errors below this many times the rounding error of a difference say nothing of its order.
-_ABOVE_NOISE = 100.0
-_STEPS = 2.0 ** -np.arange(2, 20)
 
 _seeds = st.integers(0, 2**32 - 1)
 
@@ -130,53 +127,6 @@ def group_elements(draw: st.DrawFn, symmetry: SymmetryGroup, d: int) -> tuple[Ar
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GeodesicDifferences:
-    """Central differences of a cost along a geodesic, compared with its derivatives."""
-
-    #: ``gradient_order`` and ``hessian_order``: observed order in the step, near two where the derivative is right,
-    #: near zero where it is wrong, and infinite where differences agree with it to rounding at all steps.
-    gradient_order: float
-    hessian_order: float
-    #: ``gradient_error`` and ``hessian_error``: least absolute difference over the steps.
-    gradient_error: float
-    hessian_error: float
-
-
-def geodesic_differences(problem: SphereProblem, X: Array, U: Array) -> GeodesicDifferences:
-    """Compare gradient and Hessian at ``X`` along ``U`` with differences of the cost on a geodesic.
-
-    With ``phi(t)`` the cost at ``exponential(X, t U)``, ``phi'(0) = <grad, U>`` and ``phi''(0) = <U, Hess U>``;
-    central differences approach both with an error of order two in the step.
-
-    ``X`` and ``U``, shape ``(d, M)``: a point and a tangent at it.
-
-    Examples
-    --------
-    >>> problem = UFMProblem(class_sizes=(2, 1), dim=3, tau=1.0)
-    >>> X = problem.spheres.random_point(0)
-    >>> found = geodesic_differences(problem, X, problem.spheres.random_tangent(1, X))
-    >>> round(found.gradient_order, 1), round(found.hessian_order, 1)
-    (2.0, 2.0)
-    """
-    point = problem.at(X)
-    steps = _STEPS[:, None, None]
-    ahead, here, behind = (
-        np.asarray(problem.at(exponential(np.broadcast_to(X, (_STEPS.size, *X.shape)), t * U)).cost)
-        for t in (steps, 0.0 * steps, -steps)
-    )
-    slope, bend = float((point.gradient * U).sum()), float((U * point.hessian_product(U)).sum())
-    size = np.abs([ahead, here, behind]).max(axis=0) * _EPS
-    first = np.abs((ahead - behind) / (2.0 * _STEPS) - slope)
-    second = np.abs((ahead - 2.0 * here + behind) / _STEPS**2 - bend)
-    return GeodesicDifferences(
-        gradient_order=_observed_order(first, size / _STEPS),
-        hessian_order=_observed_order(second, 4.0 * size / _STEPS**2),
-        gradient_error=float(first.min()),
-        hessian_error=float(second.min()),
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class BruteForceAlignment:
     """The best of all permutations of a group: ``Q X[:, permutation]`` against ``Y``."""
 
@@ -246,16 +196,6 @@ def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGr
     chords = np.linalg.norm(Q @ X[:, s] - Y, axis=0)
     angle = 2.0 * np.arcsin(np.minimum(chords.max() / 2.0, 1.0))
     return BruteForceAlignment(Q=Q, permutation=s, distance=float(angle))
-
-
-def _observed_order(errors: Array, noise: Array) -> float:
-    """Median slope of the three smallest halvings of the step whose errors stand above the noise."""
-    clear = errors > _ABOVE_NOISE * noise
-    halvings = np.flatnonzero(clear[:-1] & clear[1:])
-    if not halvings.size:
-        return float(np.inf)
-    smallest = halvings[-3:]
-    return float(np.median(np.log2(errors[smallest] / errors[smallest + 1])))
 
 
 def _haar(rng: np.random.Generator, d: int) -> Array:
