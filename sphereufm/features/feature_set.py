@@ -14,6 +14,7 @@ symbol    shape       meaning
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
 from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
-from sphereufm.features.readers.views import KeptRows, pooled, stored_rounding, transposed
+from sphereufm.features.readers.views import kept_rows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
 
 Transposed: TypeAlias = Literal["features", "classifier"]
@@ -60,10 +61,8 @@ class FeatureSet:
         Class numbers, read-only.
     classes : int
         Number of classes K, at least 2; some may have no sample.
-    classifier : ndarray of float64, shape (K, d), or None
-        Weights of the last layer, read-only.
-    bias : ndarray of float64, shape (K,), or None
-        Its bias, read-only.
+    classifier, bias : ndarrays of float64, shapes (K, d) and (K,), or None
+        Weights of the last layer and its bias, read-only.
     chosen : tuple of str
         What was read for which role, to be printed: ``"features: f.npz:feats (60000, 512) float32"``.
     class_names : tuple of str or None
@@ -104,25 +103,8 @@ class FeatureSet:
         if self.classifier is not None or other.classifier is None:
             return self
         lines = [f"{line}, of the training file" for line in other.chosen if line.startswith("classifier")]
-        return replace(
-            self,
-            classifier=other.classifier,
-            bias=other.bias,
-            classes=other.classes,
-            chosen=(*self.chosen, *lines),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
-    """Arrays that were found for the roles; ``labels_named`` where the caller named the labels' array."""
-
-    features: ArraySource
-    labels: ArraySource | None
-    classifier: ArraySource | None
-    bias: ArraySource | None
-    labels_named: bool = True
-    unused: tuple[str, ...] = ()
+        own: dict[str, Any] = {"classifier": other.classifier, "bias": other.bias, "classes": other.classes}
+        return replace(self, chosen=(*self.chosen, *lines), **own)
 
 
 def feature_set_from_arrays(
@@ -141,10 +123,8 @@ def feature_set_from_arrays(
         Real numbers, one row a sample; not copied if it is an array.
     labels : array_like, shape (N,)
         Class numbers from 0, or names of classes, or one-hot rows ``(N, K)``.
-    classifier : array_like, shape (K, d), optional
-        Weights of the last layer.
-    bias : array_like, shape (K,), optional
-        Its bias.
+    classifier, bias : array_like, shapes (K, d) and (K,), optional
+        Weights of the last layer and its bias.
     classes : int, optional
         Number of classes; else the classifier's rows, else the largest label plus one.
     reading : Reading, optional
@@ -163,45 +143,52 @@ def feature_set_from_arrays(
     how = reading or Reading()
     if features is None or labels is None:
         raise InvalidInputError("features and labels must both be given")
-    parts = Parts(
-        features=how.shaped(in_memory("features", features)),
-        labels=in_memory("labels", labels),
-        classifier=None if classifier is None else in_memory("classifier", classifier),
-        bias=None if bias is None else in_memory("bias", bias),
-    )
-    return assemble(parts, classes, how)
+    given = {"labels": labels, "classifier": classifier, "bias": bias}
+    sources = {role: None if array is None else in_memory(role, array) for role, array in given.items()}
+    return assemble(how.shaped(in_memory("features", features)), sources, classes, how)
 
 
 def assemble(
-    parts: Parts, classes: int | None, reading: Reading, decoded: Decoded | None = None
+    features: ArraySource,
+    others: Mapping[str, ArraySource | None],
+    classes: int | None,
+    reading: Reading,
+    named: bool = True,
+    decoded: Decoded | None = None,
 ) -> FeatureSet:
-    """Check that the parts fit, cheap facts first, and read the small ones; ``decoded`` are labels read before."""
-    dimension = features_shape(parts.features)[1]
-    head = parts.classifier
+    """Check that the arrays of the four roles fit, cheap facts first, and read the small ones.
+
+    ``named``: the caller named the labels' array; ``decoded``: labels that were read before.
+    """
+    truth, head, shift = (others[role] for role in ("labels", "classifier", "bias"))
+    for source in (truth, head, shift):
+        if isinstance(source, RefusedSource):
+            source.refuse()
+    dimension = features_shape(features)[1]
     if head is not None and "classifier" in reading.transpose:
         head = transposed(head)
     weights = None if head is None else _small("classifier", head, (classes, dimension))
-    if weights is None and parts.bias is not None:
+    if weights is None and shift is not None:
         raise InvalidInputError(
-            f"{parts.bias.name} is given as bias, but there is no classifier that it belongs to; give --classifier too"
+            f"{shift.name} is given as bias, but there is no classifier that it belongs to; give --classifier too"
         )
     count = classes if weights is None else weights.shape[0]
-    offsets = None if parts.bias is None else _small("bias", parts.bias, (count,))
+    offsets = None if shift is None else _small("bias", shift, (count,))
     if count is not None:
         check_integer("classes", count, 2, "collapse compares classes, so two are needed")
-    truth = "the classifier's choice" if parts.labels is None else parts.labels.name
-    if parts.labels is None:
-        decoded = _chosen_by_classifier(parts.features, weights, offsets)
+    name = "the classifier's choice" if truth is None else truth.name
+    if truth is None:
+        decoded = _chosen_by_classifier(features, weights, offsets)
     elif decoded is None:
-        decoded = read_labels(parts.labels, parts.features.shape, reading.labels)
+        decoded = read_labels(truth, features.shape, reading.labels)
     if decoded.names is not None and count is not None and len(decoded.names) > count:
         raise InvalidInputError(
-            f"{truth} has {len(decoded.names)} different labels, but there are {count} classes; name other "
+            f"{name} has {len(decoded.names)} different labels, but there are {count} classes; name other "
             "--labels, or another --classifier"
         )
-    found = check_decoded(truth, decoded, count, parts.labels_named)
-    features = parts.features if found.keep is None else KeptRows(source=parts.features, keep=found.keep)
-    used = {"features": features, "labels": parts.labels, "classifier": head, "bias": parts.bias}
+    found = check_decoded(name, decoded, count, named)
+    features = features if found.keep is None else kept_rows(features, found.keep)
+    used = {"features": features, "labels": truth, "classifier": head, "bias": shift}
     return FeatureSet(
         features=features,
         labels=found.labels,
@@ -210,7 +197,6 @@ def assemble(
         bias=offsets,
         chosen=tuple(_line(role, source) for role, source in used.items() if source is not None),
         class_names=found.names,
-        unused=parts.unused,
         notes=found.notes,
         rounding=max(stored_rounding(s) for s in (features, head) if s is not None),
     )
@@ -241,8 +227,6 @@ def _line(role: str, source: ArraySource) -> str:
 
 def features_shape(features: ArraySource) -> tuple[int, int]:
     """N and d of the features."""
-    if isinstance(features, RefusedSource):
-        features.refuse()
     if len(features.shape) != 2 or 0 in features.shape:
         raise InvalidInputError(
             f"{features.name} has shape {features.shape}, but features must be (N, d), one row a sample; flatten them, "
@@ -257,8 +241,6 @@ def features_shape(features: ArraySource) -> tuple[int, int]:
 
 def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Read and check the classifier or its bias; the shape is checked before anything is read."""
-    if isinstance(source, RefusedSource):
-        source.refuse()
     held = source.shape
     while len(held) > len(shape) and held[-1] == 1:  # a convolution of one place is a linear layer
         held = held[:-1]

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.features.feature_set import FeatureSet, Parts, Reading, assemble, features_shape, in_memory
+from sphereufm.features.feature_set import FeatureSet, Reading, assemble, features_shape, in_memory
 from sphereufm.features.labels import Decoded, read_labels
 from sphereufm.features.readers import ArraySource, RefusedSource, is_path, open_arrays, split_spec
 from sphereufm.features.readers.keys import (
     Role,
+    bias_beside,
     choose_key,
     describe,
     find_labels,
@@ -28,8 +28,8 @@ from sphereufm.features.readers.keys import (
     is_numbered,
     named_classifiers,
     role_and_stem,
-    sibling_bias,
 )
+from sphereufm.features.readers.views import without
 
 Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
 
@@ -54,10 +54,9 @@ def load_features(
     path : str or path
         ``"FILE"`` or ``"FILE:KEY"`` with the features, see :func:`~sphereufm.features.readers.open_arrays`.
     labels, classifier, bias : str, path or array_like, optional
-        A key in the same file, another ``"FILE"`` or ``"FILE:KEY"``, or the numbers themselves. Without them the keys
-        of the file tell: labels by the words they share with the features' key and by their length, a classifier by
-        its name and shape, a bias as lying beside the classifier. ``"none"`` leaves the classifier out, or takes the
-        classifier's choices for labels.
+        A key in the same file, another ``"FILE"`` or ``"FILE:KEY"``, or the numbers themselves; else labels are found
+        by the words they share with the features' key and by length, a classifier by name and shape, a bias beside
+        it. ``"none"`` leaves the classifier out, or takes the classifier's choices for labels.
     classes : int, optional
         Number of classes; else the classifier's rows, else the largest label plus one.
     reading : Reading, optional
@@ -73,7 +72,8 @@ def load_features(
 
     Examples
     --------
-    >>> import tempfile, os
+    >>> import os, tempfile
+    >>> import numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "f.npz")
     ...     np.savez(path, feat_list=np.ones((4, 2)), label_list=np.array([0, 1, 0, 1]))
@@ -86,27 +86,24 @@ def load_features(
     key = choose_key(arrays, "features", named)
     features = how.shaped(arrays.pop(key))
     samples = features_shape(features)[0]
-    shelf = _Shelf(file=os.path.basename(place), key=key, arrays=arrays, samples=samples)
-    truth = shelf.labels(labels)
-    if truth.key is not None and hasattr(features, "without"):
-        features = features.without({truth.key})
+    shelf = _Shelf(file=os.path.basename(place), arrays=arrays)
+    # of a file of one array the name tells
+    stem = key if key != "array" else os.path.splitext(shelf.file)[0]
+    truth = shelf.find("labels", labels, lambda found: _labels(found, stem, samples))
+    if truth.array is None and labels is None:
+        raise InvalidInputError(f"{shelf.held} and no labels by name; give --labels FILE or KEY")
+    features = without(features, {truth.key})
     decoded = None if truth.array is None else read_labels(truth.array, features.shape, how.labels)
-    wanted = _Wanted(
-        width=features.shape[-1], classes=classes or _count(decoded), turned="classifier" in how.transpose
-    )
-    head = shelf.classifier(classifier, wanted)
-    offsets = head.beside if bias is None else shelf.given("bias", bias).array
+    turned, count = "classifier" in how.transpose, classes or _count(decoded)
+    wanted = _Wanted(width=features.shape[-1], classes=count, turned=turned)
+    told = classifier is not None
+    head = shelf.find("classifier", classifier, lambda found: _classifier(found, wanted, told))
+    offsets = head.beside if bias is None else shelf.find("bias", bias, lambda _: None).array
     taken = {truth.key, head.key, bias if isinstance(bias, str) else None, *getattr(features, "columns", ())}
     left = {k: a for k, a in arrays.items() if k not in taken and a is not offsets}
-    parts = Parts(
-        features=features,
-        labels=truth.array,
-        classifier=head.array,
-        bias=offsets,
-        labels_named=labels is not None,
-        unused=_unused(left, samples, wanted),
-    )
-    return assemble(parts, classes, how, decoded)
+    others = {"labels": truth.array, "classifier": head.array, "bias": offsets}
+    found = assemble(features, others, classes, how, labels is not None, decoded)
+    return replace(found, unused=_unused(left, samples, wanted))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,82 +136,62 @@ class _Shelf:
     """The arrays of the features' file but the features."""
 
     file: str
-    key: str
     arrays: Mapping[str, ArraySource]
-    samples: int
 
-    def labels(self, given: Given) -> _Found:
-        """The labels."""
-        # of a file of one array the name tells
-        stem = self.key if self.key != "array" else os.path.splitext(self.file)[0]
-        if given is not None:
-            return self.given("labels", given, lambda found: find_labels(found, stem, self.samples))
-        key = find_labels(self.arrays, stem, self.samples) or _only(
-            k
-            for k, a in self.arrays.items()
-            if a.shape == (self.samples,) and a.dtype.kind in "iub" and not is_index(k)
-        )
-        if key is None:
-            raise InvalidInputError(
-                f"labels=None, but {self._held} and no labels by name; give --labels FILE or KEY"
-            )
-        return _Found(array=self.arrays[key], key=key)
-
-    def classifier(self, given: Given, wanted: _Wanted) -> _Found:
-        """The classifier."""
+    def find(self, role: Role, given: Given, search: _Search) -> _Found:
+        """The array for a role: found, or named as a key of this file, none, another file and a key there, numbers."""
         if given is None:
-            key = _fitting_classifier(self.arrays, wanted)
-            return _Found() if key is None else self.given("classifier", key)
-        return self.given(
-            "classifier",
-            given,
-            lambda found: (
-                _fitting_classifier(found, wanted)
-                or _only(k for k in found if wanted.rows(found[k]) is not None)
-            ),
-        )
-
-    def given(self, role: Role, given: Given, search: _Search | None = None) -> _Found:
-        """What was named for a role: a key of the same file, none, another file and perhaps a key there, or numbers."""
-        if given is None or not isinstance(given, (str, os.PathLike)):
+            given = search(self.arrays)
+            if given is None:
+                return _Found()
+        if not isinstance(given, (str, os.PathLike)):
             return _Found(array=in_memory(role, given))
         if isinstance(given, str) and given in self.arrays:
-            return _Found(array=self.arrays[given], key=given, beside=_beside(self.arrays, given))
+            return _Found(array=self.arrays[given], key=given, beside=bias_beside(self.arrays, given))
         if given == _NONE and role != "bias":
             return _Found()
         place, key = split_spec(given)
         if isinstance(given, str) and role != "classifier" and not is_path(place):
             raise InvalidInputError(
-                f"{role}={given!r} is no file, and no key of the features' file; {self._held}; "
+                f"{role}={given!r} is no file, and no key of the features' file; {self.held}; "
                 f"give --{role} FILE or KEY"
             )
         found = open_arrays(place)
-        if key is None and search is not None:
-            key = search(found)
-        key = choose_key(found, role, key)
-        return _Found(array=found[key], beside=_beside(found, key))
+        key = choose_key(found, role, search(found) if key is None else key)
+        return _Found(array=found[key], beside=bias_beside(found, key))
 
     @property
-    def _held(self) -> str:
+    def held(self) -> str:
         """What else there is to name."""
         return f"beside the features {self.file} holds {describe(self.arrays) or 'nothing'}"
 
 
-def _fitting_classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted) -> str | None:
-    """The key of the last layer among those of its names: exact in classes, then whole in name, else a question."""
-    named = named_classifiers(arrays)
+def _labels(arrays: Mapping[str, ArraySource], stem: str, samples: int) -> str | None:
+    """The key of the labels: by its name, else that of the only vector of as many integers."""
+    return find_labels(arrays, stem, samples) or _only(
+        k for k, a in arrays.items() if a.shape == (samples,) and a.dtype.kind in "iub" and not is_index(k)
+    )
+
+
+def _classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted, named: bool) -> str | None:
+    """The key of the last layer among those of its names: exact in classes, then whole in name, else a question.
+
+    In a file that was ``named`` for it the only array of its shape is enough.
+    """
+    names = named_classifiers(arrays)
     # a numbered layer of more rows than there are classes is as well a hidden one
     fitting = [
         k
-        for k in named
+        for k in names
         if (rows := wanted.rows(arrays[k])) is not None
         and (rows == wanted.classes or wanted.classes is None or not is_numbered(k))
     ]
     if not fitting:
         # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
-        return next((key for key, whole in named.items() if whole and len(arrays[key].shape) == 2), None)
+        whole = next((k for k, whole in names.items() if whole and len(arrays[k].shape) == 2), None)
+        return whole or (_only(k for k in arrays if wanted.rows(arrays[k]) is not None) if named else None)
     best = [k for k in fitting if wanted.rows(arrays[k]) == wanted.classes] or fitting
-    best = [k for k in best if named[k]] or best
+    best = [k for k in best if names[k]] or best
     if len(best) > 1:
         raise InvalidInputError(
             f"classifier: {', '.join(map(repr, best[:4]))} fit these features; name one with --classifier KEY, or "
@@ -229,12 +206,6 @@ def _only(keys: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _beside(arrays: Mapping[str, ArraySource], key: str) -> ArraySource | None:
-    """The bias that belongs to a classifier's key."""
-    names = [sibling_bias(key)] if "." in key else [sibling_bias(key), "bias"]
-    return next((arrays[k] for k in names if k in arrays and k != key), None)
-
-
 def _unused(left: Mapping[str, ArraySource], samples: int, wanted: _Wanted) -> tuple[str, ...]:
     """Arrays that look like one of the four roles and were not taken."""
     found = [f"{key!r} {a.shape}" for key, a in left.items() if _looks_used(key, a, samples, wanted)]
@@ -247,7 +218,7 @@ def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> 
     shape = array.shape
     if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
         return role_and_stem(key).role is not None
-    named = not is_numbered(key) and key in named_classifiers({key: array})
+    named = not is_numbered(key) and key in named_classifiers([key])
     if named or (len(shape) == 2 and wanted.rows(array) is not None):
         return True
     if key.lower().endswith("bias") and shape == (wanted.classes,):
@@ -259,5 +230,4 @@ def _count(decoded: Decoded | None) -> int | None:
     """Number of classes that the labels need, where they are numbers."""
     if decoded is None or not decoded.labels.size or decoded.labels.dtype.kind not in "iuf":
         return None
-    top = float(decoded.labels.max())
-    return int(top) + 1 if np.isfinite(top) else None
+    return int(decoded.labels.max()) + 1

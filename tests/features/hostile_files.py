@@ -217,6 +217,11 @@ def bombs():
         + b"tq\x000"
         + (name("torch._utils", "_rebuild_parameter") + b"h\x00R0") * 20_000
         + b"N",
+        "dictionary-again": b"}q\x00("
+        + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(50_000))
+        + b"u0]("
+        + b"h\x00" * 300_000
+        + b"e",
         "long-name": b"](" + encode("x" * 15_000_000) + b"e",
     }
     made = {f"bomb-{key}.pt": torch_zip(b"\x80\x02" + ops + b".") for key, ops in raw.items()}
@@ -381,7 +386,6 @@ def npzs():
         "npz-long-stream.npz": _packed(
             _npy(np.arange(1000.0)) + bytes(2**24), claimed=_npy(np.arange(1000.0))
         ),
-        "npz-endless-stream.npz": _packed(_npy(np.arange(1000.0)), finish=False),
         "npz-escape.npz": archive({"\x1b[2J\nx" * 50 + ".npy": _npy(descr="'|O'")}),
         "npz-nothing.npz": archive({"readme.txt": b"x"}),
         "npz-empty.npz": archive({}),
@@ -390,11 +394,10 @@ def npzs():
     }
 
 
-def _packed(content, claimed=None, finish=True):
+def _packed(content, claimed):
     """A deflated entry whose directory claims other contents than the stream has."""
-    claimed = content if claimed is None else claimed
     machine = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = machine.compress(content) + machine.flush(zlib.Z_FINISH if finish else zlib.Z_SYNC_FLUSH)
+    packed = machine.compress(content) + machine.flush()
     numbers = (zlib.crc32(claimed), len(packed), len(claimed))
     local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 8, 0, 0, *numbers, 5, 0) + b"x.npy"
     central = (
@@ -523,6 +526,7 @@ def others():
     return {
         "empty": b"",
         "text.txt": b"features\n",
+        "text-long-cell.csv": b"label,name\n" + b"1,a\n" * 100_000 + b"1," + b"b" * 100_000 + b"\n",
         "plain.pkl": pickled({"x": [1.0]}),
         "elf": b"\x7fELF" + bytes(100),
         "feather-1.feather": b"FEA1" + bytes(100) + b"FEA1",

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import sphereufm
-from sphereufm.errors import SphereUFMError
+from sphereufm.errors import SphereUFMError, UnreadableFileError
 from sphereufm.features.readers import open_arrays
-from sphereufm.features.readers.isolated import arrow, hdf5
 from sphereufm.features.readers.isolated import parent as isolated
+from sphereufm.features.readers.isolated.child import reader_of, reason
+from sphereufm.features.readers.source import RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 
 SECONDS = 5
@@ -41,6 +42,8 @@ FORBIDDEN = (
     "urllib.",
     "webbrowser.",
 )
+# what libraries raise on damaged files
+FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError)
 HARMLESS = ("os.listdir", "os.scandir")
 
 
@@ -58,14 +61,14 @@ def read_everything_here(path):
     if form is None:
         read_everything(path)
         return
-    module = hdf5 if form == "hdf5" else arrow
-    library, file = module.load(), StoredFile.at(VARIANT)
-    for listed in module.describe(library, file, form):
-        source = isolated._source(file, form, {**vars(listed)})
-        if listed.refused:
-            source.read()
-        for block in module.blocks(library, file, form, listed, 4096):
-            np.isfinite(block)
+    file = StoredFile.at(VARIANT)
+    try:
+        reader = reader_of(file, form)
+        for array in isolated.listed(file, form, reader.describe()).values():
+            for block in array.read() if isinstance(array, RefusedSource) else reader.blocks(array, 4096):
+                np.isfinite(block)
+    except FAILURES as error:
+        raise UnreadableFileError(reason(file, error)) from error
 
 
 def attempt(path, read=read_everything):

@@ -19,8 +19,7 @@ from sphereufm.features.readers import (
     open_arrays,
     split_spec,
 )
-from sphereufm.features.readers.plain.stored_array import StoredArray
-from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 
 def gather(source, rows):

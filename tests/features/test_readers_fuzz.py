@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers import open_array, open_arrays, split_spec
-from sphereufm.features.readers.pickle.torch_values import TorchUnpickler
+from sphereufm.features.readers.pickle.unpickler import TorchUnpickler
 
 SEEDS = seeds()
 CODES = bytes(range(256))
@@ -145,7 +145,7 @@ def test_plain_values_agree_with_pickle(value, protocol):
     import pickle
 
     stream = io.BytesIO(pickle.dumps(value, protocol) + b"behind")
-    assert TorchUnpickler(stream, "x").load() == value
+    assert TorchUnpickler(stream, "x", None).load() == value
     assert stream.read() == b"behind"
 
 

@@ -228,7 +228,7 @@ def test_only_the_wanted_bytes_are_read(tmp_path, monkeypatch):
     )
     source = open_arrays(path)["array"]
     taken = []
-    import sphereufm.features.readers.plain.stored_array as stored
+    import sphereufm.features.readers.stored as stored
 
     original = stored.read_exactly
     monkeypatch.setattr(

@@ -13,18 +13,12 @@ import glob
 import os
 from pathlib import Path
 
-from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.columns import with_matrix
 from sphereufm.features.readers.isolated.parent import Format, open_isolated
-from sphereufm.features.readers.keys import Role, choose_key
-from sphereufm.features.readers.pickle.torch_files import (
-    LEGACY_MAGIC,
-    is_torch_zip,
-    open_torch_legacy,
-    open_torch_zip,
-)
-from sphereufm.features.readers.plain.npy import NPY_MAGIC, open_npy, open_npz
-from sphereufm.features.readers.plain.safetensors_files import looks_like_safetensors, open_safetensors
+from sphereufm.features.readers.keys import Role, choose_key, feature_columns
+from sphereufm.features.readers.limits import refused
+from sphereufm.features.readers.pickle.torch_files import LEGACY_MAGIC, open_torch_legacy, open_torch_zip
+from sphereufm.features.readers.plain.npy import open_npy, open_npz
+from sphereufm.features.readers.plain.safetensors_files import open_safetensors
 from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory
 from sphereufm.features.readers.shards import is_data_name, is_pattern, open_shards
@@ -36,7 +30,7 @@ from sphereufm.features.readers.source import (
     finite_blocks,
 )
 from sphereufm.features.readers.stored import StoredFile
-from sphereufm.features.readers.views import row_range
+from sphereufm.features.readers.views import matrix, row_range
 
 __all__ = [
     "ArraySource",
@@ -53,7 +47,13 @@ __all__ = [
 
 _MAGIC_BYTES = 32
 _MAX_SCHEMA = 2**24
-_TABLES: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1\0\0": "feather"}
+_TABLES: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1\0\0": "feather", b"\xff\xff\xff\xff": "stream"}
+_NOT_READ = {
+    b"\x80": "it is a pickle, which is never loaded; save plain arrays, for example with numpy.savez",
+    b"FEA1": "it is a Feather file of the first version; write it again with a recent pyarrow",
+}
+_UNKNOWN = "it is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet, Feather, Arrow and CSV"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
@@ -109,45 +109,32 @@ def is_path(path: str) -> bool:
 
 def _open_file(file: StoredFile) -> dict[str, ArraySource]:
     """Choose the reader by the first bytes."""
-    name = file.name
-    magic = file.read_at(0, _MAGIC_BYTES)
-    for start, form in _TABLES.items():
-        if magic.startswith(start):
-            return with_matrix(name, open_isolated(file, form))
-    if magic.startswith(NPY_MAGIC):
-        return open_npy(file, name)
+    name, magic = file.name, file.read_at(0, _MAGIC_BYTES)
+    form = next((form for start, form in _TABLES.items() if magic.startswith(start)), None)
+    if form and (form != "stream" or 0 < int.from_bytes(magic[4:8], "little") < _MAX_SCHEMA):
+        return _table(name, open_isolated(file, form))
+    if magic.startswith(b"\x93NUMPY"):
+        return {"array": open_npy(file, name)}
     if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        entries = read_zip_directory(file)
-        return (open_torch_zip if is_torch_zip(entries) else open_npz)(file, name, entries)
+        members = read_zip_directory(file)
+        is_torch = any(f"/{member}".endswith("/data.pkl") for member in members)
+        return open_torch_zip(file, members) if is_torch else open_npz(name, members)
     if magic.startswith(b"\x80") and LEGACY_MAGIC in magic:
-        return open_torch_legacy(file, name)
-    if magic.startswith(b"\xff\xff\xff\xff") and 0 < int.from_bytes(magic[4:8], "little") < _MAX_SCHEMA:
-        return with_matrix(name, open_isolated(file, "stream"))
-    if looks_like_safetensors(magic):
-        return open_safetensors(file, name)
-    if _holds_hdf5(file):
+        return open_torch_legacy(file)
+    if magic[8:9] == b"{" and int.from_bytes(magic[:8], "little") < 2**40:  # a length and a brace
+        return open_safetensors(file)
+    # the signature may stand behind a block of the user's
+    if any(file.read_at(at, 8) == _HDF5 for at in (0, *(2**n for n in range(9, 20))) if at < file.size):
         return open_isolated(file, "hdf5")
     if looks_like_text(file):
-        return with_matrix(name, open_text(file, name))
-    raise UnreadableFileError(f"{name} {_unknown(magic)}")
+        return _table(name, open_text(file))
+    seen = next((text for start, text in _NOT_READ.items() if magic.startswith(start)), _UNKNOWN)
+    raise refused(name, seen if magic else "it is empty; give a file of saved arrays")
 
 
-def _holds_hdf5(file: StoredFile) -> bool:
-    """Whether the signature stands at byte 0, 512, 1024, 2048 ..., where a user block may put it."""
-    at = 0
-    while at + 8 <= min(file.size, 2**20):
-        if file.read_at(at, 8) == b"\x89HDF\r\n\x1a\n":
-            return True
-        at = 2 * at or 512
-    return False
-
-
-def _unknown(magic: bytes) -> str:
-    """What a file that no reader takes seems to be."""
-    if not magic:
-        return "is empty; give a file of saved arrays"
-    if magic.startswith(b"\x80"):
-        return "is a pickle, which is never loaded; save plain arrays, for example with numpy.savez"
-    if magic.startswith(b"FEA1"):
-        return "is a Feather file of the first version; write it again with a recent pyarrow"
-    return "is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet, Feather, Arrow and CSV"
+def _table(name: str, arrays: dict[str, ArraySource]) -> dict[str, ArraySource]:
+    """The columns of a table, and ``"columns"``, the matrix of those that are features."""
+    chosen = feature_columns(arrays)
+    if len(chosen) < 2 or "columns" in arrays:
+        return arrays
+    return {**arrays, "columns": matrix(f"{name}:columns", chosen, arrays)}

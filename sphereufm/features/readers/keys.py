@@ -4,14 +4,15 @@ A key is cut into words at separators, at capitals and at words that are known (
 ``val/labelList``).  One of them tells the role, the others are its *stem*: ``test_features`` and ``labels.test``
 have the stem ``test`` in common, so they belong together.  Two stems that name different splits never do.
 
-Classifiers go by whole names before the ends of names (``module.fc.weight``), and only where their shape fits the
-features and the labels.  Where several arrays remain, nothing is guessed: the user is asked.
+Classifiers go by whole names before the ends of names (``module.fc.weight``), and only where their shape fits.  Where
+several arrays remain, nothing is guessed: the user is asked.  Columns of a table are features unless their names make
+them labels, indices or a network's outputs; those of a common name and a running number (``f0 f1 ...``) before others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -24,8 +25,6 @@ _ROLE_WORDS: dict[Role, str] = {
     "features": "features feature feats feat embeddings embedding embeds emb penultimate representations "
     "representation reps activations activation acts hidden h x",
     "labels": "labels label lbls lbl targets target y gt truth category cls",
-    "classifier": "classifier classifier_weight classifier.weight fc.weight head.weight head.fc.weight "
-    "heads.head.weight last_linear.weight linear.weight output.weight _fc.weight fc_weight fc_w weight w",
 }
 _SPLIT_WORDS = {
     "train": "train training tr",
@@ -37,18 +36,23 @@ _OTHER_WORDS = {
     "weak": "hidden h x activations activation acts",
     "noise": "list array arr data all tensor tensors vec vecs set np ground saved",
     "index": "index indices idx id ids uid uuid rowid unnamed",
+    "output": "confidence conf score scores prob probs proba probability pred preds prediction predicted loss weight "
+    "weights fold split epoch logit logits entropy margin time timestamp",
 }
 
-_ROLES: dict[str, Role] = {
-    word: role for role, words in _ROLE_WORDS.items() if role != "classifier" for word in words.split()
-}
+# names of the last layer's weights
+_LAST_LAYERS = (
+    "classifier classifier_weight classifier.weight fc.weight head.weight head.fc.weight heads.head.weight "
+    "last_linear.weight linear.weight output.weight _fc.weight fc_weight fc_w weight w"
+)
+
+_ROLES: dict[str, Role] = {word: role for role, words in _ROLE_WORDS.items() for word in words.split()}
 _SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in (words or split).split()}
-_WEAK, _NOISE, _INDEX = (frozenset(words.split()) for words in _OTHER_WORDS.values())
+_WEAK, _NOISE, _INDEX, _OUTPUTS = (frozenset(words.split()) for words in _OTHER_WORDS.values())
 
-CLASSIFIERS = tuple(_ROLE_WORDS["classifier"].split())
-"""Names of the last layer's weights; those that are whole names only stand last."""
-
-_WHOLE_ONLY = frozenset({"weight", "w", "bias", "b"})
+_CLASSIFIERS = frozenset(_LAST_LAYERS.split())
+_WHOLE_ONLY = frozenset({"weight", "w"})
+_NUMBERED = re.compile(r"^(.*?)[^0-9A-Za-z]*(\d+)$")
 _LAYER_NUMBER = re.compile(r"\.?\d+(?=\.weight$)")  # of torch's Sequential, or of ``fc2``
 _AXES: dict[Role, int] = {"features": 2, "labels": 1, "classifier": 2, "bias": 1}
 
@@ -61,14 +65,10 @@ class KeyRole:
     stem: frozenset[str]
     weak: bool = False
 
-    @property
-    def splits(self) -> frozenset[str]:
-        """The splits of a data set that the stem names."""
-        return self.stem.intersection(_SPLITS.values())
-
     def distance(self, other: KeyRole) -> int | None:
         """0 for equal stems, 1 where one holds the other, 2 for unlike ones; None for two different splits."""
-        if self.splits and other.splits and self.splits != other.splits:
+        mine, theirs = (key.stem.intersection(_SPLITS.values()) for key in (self, other))
+        if mine and theirs and mine != theirs:
             return None
         if self.stem == other.stem:
             return 0
@@ -90,11 +90,11 @@ def role_and_stem(key: str) -> KeyRole:
 
 def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
     """The key that its name makes the features: whole names first, then those with a stem; None without one."""
-    said = {key: role_and_stem(key) for key in arrays}
     # a vector is no features; a refused entry has no shape
-    named = {key: r for key, r in said.items() if r.role == "features" and len(arrays[key].shape) != 1}
-    ranks = {key: (r.weak, bool(r.stem)) for key, r in named.items()}
-    return _one(arrays, "features", [k for k, rank in ranks.items() if rank == min(ranks.values())], "fit")
+    said = {key: role_and_stem(key) for key, array in arrays.items() if len(array.shape) != 1}
+    ranks = {key: (r.weak, bool(r.stem)) for key, r in said.items() if r.role == "features"}
+    least = min(ranks.values(), default=None)
+    return _one(arrays, "features", [key for key, rank in ranks.items() if rank == least], "fit")
 
 
 def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples: int | None) -> str | None:
@@ -115,19 +115,31 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
     # one entry, or one row of a code, for each sample
     starts = {key: arrays[key].shape[:1] if len(arrays[key].shape) <= 2 else () for key in related}
     fitting = {k: d for k, d in related.items() if samples is None or starts[k] == (samples,)} or related
-    best = [key for key, d in fitting.items() if d == min(fitting.values())]
-    return _one(arrays, "labels", best, "fit equally well")
+    least = min(fitting.values(), default=None)
+    return _one(arrays, "labels", [key for key, d in fitting.items() if d == least], "fit equally well")
 
 
-def named_classifiers(arrays: Mapping[str, ArraySource]) -> dict[str, bool]:
+def feature_columns(arrays: Mapping[str, ArraySource]) -> tuple[str, ...]:
+    """Names of the columns of a table that are features."""
+    vectors = [key for key, a in arrays.items() if len(a.shape) == 1 and a.dtype.kind in "fiu"]
+    vectors = [key for key in vectors if not _is_something_else(key)]
+    floats = [key for key in vectors if arrays[key].dtype.kind == "f"]
+    families: dict[str, list[str]] = {}
+    for key in vectors:
+        if match := _NUMBERED.match(key):
+            families.setdefault(match.group(1), []).append(key)
+    largest = max(families.values(), key=len, default=[])
+    return tuple(largest if len(largest) >= max(4, 0.75 * len(floats)) else floats)
+
+
+def named_classifiers(arrays: Iterable[str]) -> dict[str, bool]:
     """Keys with a name of a last layer; True for whole names, False for the ends of longer or numbered ones."""
     found = {}
     for key in arrays:
-        name = key.lower()
-        plain = _LAYER_NUMBER.sub("", name)
-        if name in CLASSIFIERS:
+        end = re.sub(r"[./]", ".", "." + _LAYER_NUMBER.sub("", key.lower()))
+        if key.lower() in _CLASSIFIERS:
             found[key] = True
-        elif any(("." + plain).endswith(("." + w, "/" + w)) for w in CLASSIFIERS if w not in _WHOLE_ONLY):
+        elif any(end.endswith("." + name) for name in _CLASSIFIERS - _WHOLE_ONLY):
             found[key] = False
     return found
 
@@ -154,11 +166,12 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
         found = _one(arrays, role, [key for key, whole in named.items() if whole] or list(named), "fit")
     if found is not None:
         return found
-    readable = {k: a for k, a in arrays.items() if not isinstance(a, RefusedSource)}
     fitting = [
         k
-        for k, a in readable.items()
-        if len(a.shape) == _AXES[role] and (role != "labels" or a.dtype.kind in "iub")
+        for k, a in arrays.items()
+        if not isinstance(a, RefusedSource)
+        and len(a.shape) == _AXES[role]
+        and (role != "labels" or a.dtype.kind in "iub")
     ]
     for few in (fitting, list(arrays)):
         if len(few) == 1:
@@ -166,26 +179,35 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
     raise InvalidInputError(_ask(arrays, role, f"{len(fitting) or 'no'} arrays could be the {role}"))
 
 
+def _is_something_else(key: str) -> bool:
+    """Whether a column's name says that it is no feature."""
+    said = role_and_stem(key)
+    words = said.stem | {re.sub(r"\d+$", "", word) for word in said.stem}
+    return said.role == "labels" or is_index(key) or not _OUTPUTS.isdisjoint(words)
+
+
 def is_index(key: str) -> bool:
     """Whether a key names an index or sample numbers, which are neither features nor labels."""
     return not _INDEX.isdisjoint(_tokens(key))
 
 
-def sibling_bias(key: str) -> str:
-    """The name of the bias that belongs to a classifier's key."""
+def bias_beside(arrays: Mapping[str, ArraySource], key: str) -> ArraySource | None:
+    """The bias that belongs to a classifier's key."""
     if key.lower() in ("w", "fc_w"):
-        return key[:-1] + "b"
-    return key.removesuffix("weight") + "bias" if key.endswith("weight") else key + "_bias"
+        name = key[:-1] + "b"
+    else:
+        name = key.removesuffix("weight") + "bias" if key.endswith("weight") else key + "_bias"
+    names = (name,) if "." in key else (name, "bias")
+    return next((arrays[k] for k in names if k in arrays and k != key), None)
 
 
 def describe(arrays: Mapping[str, ArraySource], limit: int = 8) -> str:
     """The arrays of a file in a few words."""
-    shown = []
-    for key, array in list(arrays.items())[:limit]:
-        what = "refused" if isinstance(array, RefusedSource) else f"{array.shape} {array.dtype}"
-        shown.append(f"{key[:80]!r} {what}")
-    more = len(arrays) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    kinds = {
+        k: "refused" if isinstance(a, RefusedSource) else f"{a.shape} {a.dtype}" for k, a in arrays.items()
+    }
+    shown = ", ".join(f"{key[:80]!r} {kind}" for key, kind in list(kinds.items())[:limit])
+    return f"{shown} and {len(kinds) - limit} more" if len(kinds) > limit else shown
 
 
 def _one(arrays: Mapping[str, ArraySource], role: Role, fitting: list[str], fact: str) -> str | None:

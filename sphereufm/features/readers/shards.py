@@ -1,10 +1,9 @@
 """Directories and patterns of files that hold one data set in pieces.
 
 Files are taken in natural order (``part-2`` before ``part-10``).  Arrays are joined by their keys; an array
-without a key (``.npy``, a bare tensor) goes by its file's name without the running number, so that
-``feats_000.npy feats_001.npy labels_000.npy labels_001.npy`` gives ``feats`` and ``labels``.  A missing
-number, or a shard without one of the arrays, is an error: rows would slip against labels.  So is one array in
-files of different names (``train_0.npz``, ``test_0.npz``): two data sets are never silently joined.
+without a key (``.npy``, a bare tensor) goes by its file's name without the running number: ``feats_000.npy
+feats_001.npy`` give ``feats``.  A missing number, or a shard without one of the arrays, is an error: rows would slip
+against labels.  So is one array in files of different names: two data sets are never silently joined.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import MAX_ENTRIES, printable
+from sphereufm.features.readers.limits import MAX_ENTRIES, printable, refused
 from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
 from sphereufm.notebook import counted
@@ -32,8 +30,6 @@ _SPARK = re.compile(
     r"^(part)(?:-[rm])?-(\d+)(?:-tid-\d+)?-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-\d+-\d+)?(?:[-.]c\d+)?(?:\.\w+)?()$"
 )
 
-Opener = Callable[[StoredFile], dict[str, ArraySource]]
-
 
 def is_data_name(path: str | os.PathLike[str]) -> bool:
     """Whether a name ends as those of data files do."""
@@ -45,7 +41,9 @@ def is_pattern(path: str) -> bool:
     return glob.has_magic(path) and not os.path.lexists(path)
 
 
-def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
+def open_shards(
+    path: str, open_file: Callable[[StoredFile], dict[str, ArraySource]]
+) -> dict[str, ArraySource]:
     """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows."""
     title = os.path.basename(path.rstrip("/\\")) or path
     grouped: dict[str, list[tuple[str, ArraySource]]] = {}
@@ -56,11 +54,9 @@ def open_shards(path: str, open_file: Opener) -> dict[str, ArraySource]:
         if not bare:
             keyed.add(frozenset(arrays))
         for key, array in arrays.items():
-            grouped.setdefault(_stem(where.name) if bare else key, []).append((where.name, array))
+            grouped.setdefault(_shard(where.name)[0] if bare else key, []).append((where.name, array))
     if len(keyed) > 1:
-        raise UnreadableFileError(f"{title}: its files hold different arrays; name one file, or a pattern")
-    for key, parts in grouped.items():
-        _check_complete(f"{title}:{printable(key)}", [name for name, _ in parts])
+        raise refused(title, "its files hold different arrays; name one file, or a pattern")
     return {key: _join(f"{title}:{printable(key)}", parts) for key, parts in grouped.items()}
 
 
@@ -69,9 +65,7 @@ def _files(path: str) -> list[Path]:
     places = map(Path, glob.iglob(path)) if is_pattern(path) else filter(is_data_name, Path(path).iterdir())
     chosen = [place for place in places if place.is_file()]
     if not chosen or len(chosen) > MAX_ENTRIES:
-        raise UnreadableFileError(
-            f"path={path!r} holds {len(chosen)} data files; give a file or a folder of files"
-        )
+        raise refused(f"path={path!r}", f"it holds {len(chosen)} data files; give one or a folder of them")
     return sorted(chosen, key=lambda p: natural(p.name))
 
 
@@ -85,53 +79,48 @@ def _within(where: Path, path: str) -> StoredFile:
     """A file of the directory; a link that leads out of it is refused."""
     folder = Path(os.path.realpath(where.parent))
     if where.is_symlink() and folder not in Path(os.path.realpath(where)).parents:
-        raise UnreadableFileError(
-            f"{where.name} in {os.path.basename(path) or path} is a link to another folder; name that folder instead"
-        )
+        place = f"{where.name} in {os.path.basename(path) or path}"
+        raise refused(place, "it is a link to another folder; name that folder instead")
     return StoredFile.at(where)
 
 
-def _stem(name: str) -> str:
-    """The name of a file without suffix and running number."""
-    match = _numbered(name)
-    return (match.group(1) if match else Path(name).stem) or "array"
-
-
-def _numbered(name: str) -> re.Match[str] | None:
-    """Name, running number and total of a shard, where it has a number."""
+def _shard(name: str) -> tuple[str, int | None, int | None]:
+    """Name, running number and total of a shard, where it has them."""
     stem = Path(name).stem
-    return _SPARK.match(stem) or _NUMBER.match(stem)
+    match = _SPARK.match(stem) or _NUMBER.match(stem)
+    if match is None:
+        return stem, None, None
+    words, number, total = match.groups()
+    return words or "array", int(number), int(total) if total else None
 
 
 def _check_complete(title: str, names: list[str]) -> None:
     """The files of one array must have one name and all numbers between the first and the last."""
     if len(names) == 1:
         return
-    stems = sorted({_stem(name) for name in names})
-    matches = [match for name in names if (match := _numbered(name))]
+    shards = [_shard(name) for name in names]
+    stems = sorted({stem for stem, _, _ in shards})
+    numbers = {number for _, number, _ in shards if number is not None}
     if stems[0].lower().endswith(_SERIES):
-        raise UnreadableFileError(
-            f"{title} lies in files that look like epochs of one training ({names[0]}, ...), not like shards; name one"
-        )
-    if len(stems) > 1 or len(matches) != len(names):
-        raise UnreadableFileError(
-            f"{title} lies in files of different names {stems[:4]}; name one, or a pattern"
-        )
-    numbers = {int(match.group(2)) for match in matches}
-    missing = sorted(set(range(min(numbers), min(max(numbers), min(numbers) + MAX_ENTRIES))) - numbers)[:3]
-    totals = {int(match.group(3)) for match in matches if match.group(3)} or {len(names)}
+        seem = f"its files look like epochs of one training ({names[0]}, ...), not like shards"
+        raise refused(title, f"{seem}; name one")
+    if len(stems) > 1 or any(number is None for _, number, _ in shards):
+        raise refused(title, f"it lies in files of different names {stems[:4]}; name one, or a pattern")
+    top = min(max(numbers), min(numbers) + MAX_ENTRIES)
+    missing = sorted(set(range(min(numbers), top)) - numbers)[:3]
+    totals = {total for _, _, total in shards if total} or {len(names)}
     if missing or len(numbers) != len(names) or totals != {len(names)}:
-        raise UnreadableFileError(
-            f"{title} has {len(names)} shards, but their numbers say that some are missing: {missing or totals}; "
-            "put them there, or name the files with a pattern"
-        )
+        fact = f"the numbers of its {len(names)} shards say that some are missing: {missing or totals}"
+        raise refused(title, f"{fact}; put them there, or name the files with a pattern")
 
 
-def _join(title: str, parts: list[tuple[str, ArraySource]]) -> ArraySource:
+def _join(title: str, named: list[tuple[str, ArraySource]]) -> ArraySource:
     """One array of all shards."""
-    refused = [part for _, part in parts if isinstance(part, RefusedSource)]
-    if refused or len(parts) == 1:
-        return refused[0] if refused else parts[0][1]
-    if any(not part.shape for _, part in parts):
+    _check_complete(title, [name for name, _ in named])
+    parts = [part for _, part in named]
+    closed = [part for part in parts if isinstance(part, RefusedSource)]
+    if closed or len(parts) == 1:
+        return [*closed, *parts][0]
+    if not all(part.shape for part in parts):
         return RefusedSource(name=title, reason="it has no rows to join over the shards")
-    return JoinedSource.of(f"{title} ({counted(len(parts), 'file')})", tuple(part for _, part in parts))
+    return JoinedSource.of(f"{title} ({counted(len(parts), 'file')})", tuple(parts))

@@ -7,45 +7,43 @@ classifiers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
+from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.features.readers.limits import NOT_LABELS, few_texts, refused, text_places
 
 AnyArray: TypeAlias = NDArray[Any]
 
-_ROWS = 2**14
-
 
 class ArraySource(Protocol):
-    """One array in a file, in several shards or in memory, never wholly loaded unless asked."""
+    """One array in a file, in several shards or in memory, never wholly loaded unless asked.
+
+    Some have more: ``stored``, the type on the disk; ``columns``, names of the columns of a table; ``categories``, the
+    texts that the numbers stand for.
+    """
 
     @property
     def name(self) -> str:
         """What was chosen, for people: ``"file.npz:feats"``."""
-        ...
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows first."""
-        ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the blocks, in native byte order; bfloat16 and float8 arrive as float32."""
-        ...
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Consecutive contiguous blocks of at most ``rows`` rows; one block may reuse the memory of the last."""
-        ...
 
     def read(self) -> AnyArray:
         """Return the whole array (labels, classifiers)."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,8 +52,8 @@ class MemorySource:
 
     name: str
     array: AnyArray
-    categories: tuple[str, ...] = ()  #: texts that its numbers stand for
-    columns: tuple[str, ...] = ()  #: names of the columns, where it comes from a table
+    categories: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,14 +75,6 @@ class MemorySource:
         """Return the array itself."""
         return self.array
 
-    def without(self, names: set[str]) -> MemorySource:
-        """The same without some of its columns."""
-        kept = [i for i, column in enumerate(self.columns) if column not in names]
-        if len(kept) == len(self.columns):
-            return self
-        columns = tuple(self.columns[i] for i in kept)
-        return replace(self, array=self.array[:, kept], columns=columns)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RefusedSource:
@@ -93,16 +83,11 @@ class RefusedSource:
     name: str
     reason: str
     shape: tuple[int, ...] = ()
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Object: nothing that can be computed with."""
-        return np.dtype(object)
+    dtype: np.dtype[Any] = np.dtype(object)  # noqa: RUF009  (nothing that can be computed with)
 
     def refuse(self, *_: object) -> NoReturn:
         """Raise UnreadableFileError with the reason."""
-        repair = "" if ";" in self.reason else "; name another array, or save this one as plain numbers"
-        raise UnreadableFileError(f"{self.name} is refused: {self.reason}{repair}")
+        raise refused(self.name, self.reason, "name another array, or save this one as plain numbers")
 
     blocks = read = refuse
 
@@ -115,38 +100,25 @@ class JoinedSource:
     parts: tuple[ArraySource, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    columns: tuple[str, ...]
 
     @classmethod
     def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
         """Join ``parts``; raises UnreadableFileError if they differ in the shape of a row, or in columns."""
-        tails = {part.shape[1:] for part in parts}
-        if not parts or len(tails) != 1 or not all(part.shape for part in parts):
+        tails, columns = (
+            {part.shape[1:] for part in parts},
+            {getattr(part, "columns", ()) for part in parts},
+        )
+        if len(tails) != 1 or len(columns) != 1 or not all(part.shape for part in parts):
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
-            raise UnreadableFileError(
-                f"{name} cannot be joined, its parts differ in row shape: {shapes}; name one file"
-            )
-        if len({getattr(part, "columns", ()) for part in parts}) > 1:
-            raise UnreadableFileError(
-                f"{name} cannot be joined, its parts have other columns or another order of them; name one file"
-            )
+            raise refused(name, f"its parts differ in row shape or columns: {shapes}; name one file")
         shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
         dtype = np.result_type(*(part.dtype for part in parts))
-        return cls(name=name, parts=parts, shape=shape, dtype=dtype)
+        return cls(name=name, parts=parts, shape=shape, dtype=dtype, columns=columns.pop())
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks; small parts are gathered, so that blocks are full but for the last."""
         return full_blocks((block for part in self.parts for block in part.blocks(rows)), self, rows)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of a table that its rows are made of, if they are."""
-        return getattr(self.parts[0], "columns", ())
-
-    def without(self, names: set[str]) -> JoinedSource:
-        """The same without some columns, where the parts have them."""
-        if not self.columns:
-            return self
-        return JoinedSource.of(self.name, tuple(part.without(names) for part in self.parts))  # type: ignore[attr-defined]
 
     def read(self) -> AnyArray:
         """Return all parts in one array; texts as such, since each part numbers its own."""
@@ -156,7 +128,15 @@ class JoinedSource:
         return np.concatenate([nothing, *(part.read() for part in self.parts)])
 
 
-def full_blocks(pieces: Iterable[AnyArray], like: Any, rows: int) -> Iterator[AnyArray]:
+def text_source(name: str, texts: Sequence[str]) -> ArraySource:
+    """Texts as their places in the alphabet; too long or too many different ones are no labels, and refused."""
+    kinds = few_texts([texts])
+    if kinds is None:
+        return RefusedSource(name=name, reason=NOT_LABELS)
+    return MemorySource(name=name, array=text_places(texts, kinds), categories=kinds)
+
+
+def full_blocks(pieces: Iterable[AnyArray], like: ArraySource, rows: int) -> Iterator[AnyArray]:
     """Gather pieces of any height to the row blocks of a source, full but for the last, in the same memory."""
     step = check_integer("rows", rows, 1)
     buffer = np.empty((min(step, like.shape[0]), *like.shape[1:]), like.dtype)
@@ -172,15 +152,6 @@ def full_blocks(pieces: Iterable[AnyArray], like: Any, rows: int) -> Iterator[An
                 filled = 0
     if filled:
         yield buffer[:filled]
-
-
-def read_blocks(source: ArraySource) -> AnyArray:
-    """A whole array from its blocks."""
-    whole, at = np.empty(source.shape, source.dtype), 0
-    for block in source.blocks(_ROWS):
-        whole[at : at + len(block)] = block
-        at += len(block)
-    return whole
 
 
 def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterator[AnyArray]:

@@ -1,4 +1,4 @@
-"""Sources that show another source in another form: pooled, transposed, some of its rows.
+"""Sources that show others in another form: pooled, transposed, some of their rows or columns.
 
 Uncompressed arrays, arrays in memory and shards of them start at any row in no time; others read and drop what comes
 before.  Sources are plain values that pickle, so a worker gets its range, not its rows.
@@ -6,7 +6,7 @@ before.  Sources are plain values that pickle, so a worker gets its range, not i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,93 +14,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_integer
-from sphereufm.features.readers.plain.narrow import unit_roundoff
-from sphereufm.features.readers.plain.stored_array import StoredArray
-from sphereufm.features.readers.source import (
-    AnyArray,
-    ArraySource,
-    JoinedSource,
-    MemorySource,
-    full_blocks,
-    read_blocks,
-)
+from sphereufm.features.readers.isolated.parent import IsolatedArray
+from sphereufm.features.readers.source import AnyArray, ArraySource, JoinedSource, MemorySource, full_blocks
+from sphereufm.features.readers.stored import StoredArray, unit_roundoff
+
+_ROWS = 2**14
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PooledSource:
-    """``(N, C, H, W)`` as ``(N, C)``: means over all axes behind the second; a single place is taken as it is."""
+class View:
+    """Another source block by block: all of its rows or those that a mask keeps, in means over further axes or not."""
 
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     source: ArraySource
-
-    @property
-    def name(self) -> str:
-        """What is pooled."""
-        return self.source.name
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and channels."""
-        return self.source.shape[:2]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Double where means are taken."""
-        return self.source.dtype if self._single else np.dtype(np.float64)
-
-    @property
-    def _single(self) -> bool:
-        """Whether there is one place."""
-        return all(n == 1 for n in self.source.shape[2:])
-
-    def blocks(self, rows: int) -> Iterator[AnyArray]:
-        """Pooled row blocks."""
-        for block in self.source.blocks(rows):
-            flat = block.reshape(len(block), block.shape[1], -1)
-            yield flat[:, :, 0] if self._single else flat.mean(axis=2, dtype=np.float64)
-
-    def read(self) -> AnyArray:
-        """Return all rows, pooled."""
-        return read_blocks(self)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class KeptRows:
-    """The rows of a source that a mask keeps."""
-
-    source: ArraySource
-    keep: NDArray[np.bool_]
-
-    @property
-    def name(self) -> str:
-        """What the rows are of."""
-        return self.source.name
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Kept rows first."""
-        return (int(np.count_nonzero(self.keep)), *self.source.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks."""
-        return self.source.dtype
+    keep: NDArray[np.bool_] | None = None
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks, full but for the last."""
         return full_blocks(self._pieces(rows), self, rows)
 
     def read(self) -> AnyArray:
-        """Return the kept rows."""
-        return read_blocks(self)
+        """Return all rows."""
+        nothing = np.empty((0, *self.shape[1:]), self.dtype)
+        return np.concatenate([nothing, *(block.copy() for block in self.blocks(_ROWS))])
 
     def _pieces(self, rows: int) -> Iterator[AnyArray]:
-        """Kept rows of each block, up to the last of them."""
-        at, stop = 0, int(np.flatnonzero(self.keep)[-1]) + 1 if self.keep.any() else 0
+        """The rows of each block of the source, up to the last that is kept."""
+        keep = self.keep if self.keep is not None else np.ones(self.source.shape[0], bool)
+        at, stop = 0, int(keep.nonzero()[0].max(initial=-1)) + 1
         for block in self.source.blocks(rows) if stop else ():
-            yield block[self.keep[at : at + len(block)]]
+            part = block if self.keep is None else block[keep[at : at + len(block)]]
+            if part.ndim > len(self.shape):
+                part = part.reshape(*part.shape[:2], -1)
+                part = part[:, :, 0] if part.shape[2] == 1 else part.mean(axis=2, dtype=np.float64)
+            yield part
             at += len(block)
             if at >= stop:
                 break
+
+
+def kept_rows(source: ArraySource, keep: NDArray[np.bool_]) -> View:
+    """The rows of a source that a mask keeps."""
+    shape = (int(np.count_nonzero(keep)), *source.shape[1:])
+    return View(name=source.name, shape=shape, dtype=source.dtype, source=source, keep=keep)
 
 
 def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
@@ -109,30 +67,37 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
     count = source.shape[0] if source.shape else 0
     if not low <= high <= count:
         raise InvalidInputError(f"rows {low}:{high} do not lie in {source.name}, which has {count} rows")
+    shape = (high - low, *source.shape[1:])
     if isinstance(source, JoinedSource):
-        return _range_of_parts(source, low, high)
-    if isinstance(source, PooledSource):
-        return replace(source, source=row_range(source.source, low, high))
-    if isinstance(source, KeptRows):
+        starts = np.cumsum([0, *(part.shape[0] for part in source.parts)]).tolist()
+        pieces = [
+            row_range(part, max(low - at, 0), min(high - at, part.shape[0]))
+            for at, part in zip(starts, source.parts, strict=False)
+            if max(low, at) < min(high, at + part.shape[0])
+        ]
+        return replace(source, parts=tuple(pieces), shape=shape)
+    if isinstance(source, View):
+        if source.keep is None:
+            return replace(source, source=row_range(source.source, low, high), shape=shape)
         places = np.flatnonzero(source.keep)[low:high]
         first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
-        return KeptRows(source=row_range(source.source, first, last), keep=source.keep[first:last])
+        return kept_rows(row_range(source.source, first, last), source.keep[first:last])
     if isinstance(source, MemorySource):
         return replace(source, array=source.array[low:high])
     if isinstance(source, StoredArray) and starts_anywhere(source):
         offset = source.offset + low * source.strides[0] * source.stored.itemsize
-        return replace(source, offset=offset, shape=(high - low, *source.shape[1:]))
+        return replace(source, offset=offset, shape=shape)
     places = np.arange(count)
-    return KeptRows(source=source, keep=(places >= low) & (places < high))
+    return kept_rows(source, (places >= low) & (places < high))
 
 
 def starts_anywhere(source: ArraySource) -> bool:
     """Whether a run of rows can be reached without those before it."""
-    if isinstance(source, (PooledSource, KeptRows)):
+    if isinstance(source, View):
         return starts_anywhere(source.source)
     if isinstance(source, JoinedSource):
         return all(map(starts_anywhere, source.parts))
-    return isinstance(source, MemorySource) or (isinstance(source, StoredArray) and source.entry is None)
+    return isinstance(source, MemorySource) or (isinstance(source, StoredArray) and not source.file.deflated)
 
 
 def pooled(source: ArraySource, pool: str | None) -> ArraySource:
@@ -141,17 +106,16 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     if len(shape) <= 2:
         return source
     if len(shape) == 3 and shape[1] == 1:  # one token of a sequence
-        return PooledSource(source=_turned(source, (0, 2, 1)))
-    if all(n == 1 for n in shape[2:]) or (len(shape) == 4 and pool == "mean"):
-        return PooledSource(source=source)
+        return pooled(_turned(source, (0, 2, 1)), pool)
+    single = all(n == 1 for n in shape[2:])
+    if single or (len(shape) == 4 and pool == "mean"):
+        dtype = source.dtype if single else np.dtype(np.float64)
+        return View(name=source.name, shape=shape[:2], dtype=dtype, source=source)
     if len(shape) == 4:
         raise InvalidInputError(
             f"{source.name} has shape {shape}, channels by places; average over the places with --pool mean"
         )
-    raise InvalidInputError(
-        f"{source.name} has shape {shape}, but features must be (N, d), one row a sample; flatten or pool it first, or "
-        "name others as FILE:KEY"
-    )
+    return source
 
 
 def transposed(source: ArraySource) -> ArraySource:
@@ -161,11 +125,35 @@ def transposed(source: ArraySource) -> ArraySource:
     return _turned(source, (1, 0))
 
 
+def matrix(name: str, columns: tuple[str, ...], arrays: Mapping[str, ArraySource]) -> ArraySource:
+    """Columns of a table side by side; those of one library's file are read together."""
+    parts = [arrays[key] for key in columns]
+    first, dtype = parts[0], np.result_type(*(part.dtype for part in parts))
+    if isinstance(first, IsolatedArray):
+        return first.matrix(name, columns, dtype)
+    held = np.stack([part.read() for part in parts], axis=1, dtype=dtype)
+    return MemorySource(name=name, array=held, columns=columns)
+
+
+def without(source: ArraySource, names: Collection[str | None]) -> ArraySource:
+    """A matrix of a table's columns without some of them; other arrays as they are."""
+    columns: tuple[str, ...] = getattr(source, "columns", ())
+    kept = [i for i, column in enumerate(columns) if column not in names]
+    few = tuple(columns[i] for i in kept)
+    if few == columns:
+        return source
+    if isinstance(source, JoinedSource):
+        return JoinedSource.of(source.name, tuple(without(part, names) for part in source.parts))
+    if isinstance(source, IsolatedArray):
+        return source.matrix(source.name, few, source.dtype)
+    return MemorySource(name=source.name, array=source.read()[:, kept], columns=few)
+
+
 def stored_rounding(source: ArraySource) -> float:
     """Relative rounding of the numbers as they were saved: the coarsest type among all parts."""
     if isinstance(source, JoinedSource):
         return max(map(stored_rounding, source.parts))
-    if isinstance(source, (PooledSource, KeptRows)):
+    if isinstance(source, View):
         return stored_rounding(source.source)
     return unit_roundoff(getattr(source, "stored", source.dtype))
 
@@ -176,14 +164,3 @@ def _turned(source: ArraySource, axes: tuple[int, ...]) -> ArraySource:
         shape, strides = (tuple(lengths[a] for a in axes) for lengths in (source.shape, source.strides))
         return replace(source, shape=shape, strides=strides)
     return MemorySource(name=source.name, array=source.read().transpose(axes))
-
-
-def _range_of_parts(source: JoinedSource, low: int, high: int) -> ArraySource:
-    """The parts that a range touches, the outer ones cut."""
-    parts, at = [], 0
-    for part in source.parts:
-        first, last = max(low - at, 0), min(high - at, part.shape[0])
-        if first < last:
-            parts.append(row_range(part, first, last))
-        at += part.shape[0]
-    return replace(source, parts=tuple(parts), shape=(high - low, *source.shape[1:]))

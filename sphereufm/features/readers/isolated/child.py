@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sphereufm.errors import SphereUFMError
-from sphereufm.features.readers.isolated.parent import READY, Listed
-from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.isolated.parent import READY, IsolatedArray
+from sphereufm.features.readers.stored import StoredFile, words_of
 
 _ROOM = 2**29
 """Bytes that a library may use beyond four times the file and what it needs to start."""
@@ -33,39 +34,44 @@ def main() -> None:
         file = StoredFile(path=Path(order["path"]), size=order["size"], stamp=tuple(order["stamp"]))
         try:
             _work(order, file, answer)
-        except SphereUFMError as error:
-            _send(answer, {"error": str(error)})
-        except MemoryError:
-            _send(answer, {"error": f"{file.name} claims more memory than it should need"})
         except Exception as error:
             # The last stop before the process ends: the parent must learn of it, or it would blame the file.
-            fact = f"{type(error).__name__}: {error}"[:120]
-            _send(answer, {"error": f"{file.name} cannot be read, its library failed with {fact}"})
+            _send(answer, {"error": reason(file, error)})
     os._exit(0)  # without the libraries' own ends, which may crash on what they have read
+
+
+def reason(file: StoredFile, error: Exception) -> str:
+    """What went wrong, in one sentence; whatever a library raises is the fault of a damaged file."""
+    if isinstance(error, SphereUFMError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{file.name} claims more memory than it should need"
+    return f"{file.name} is damaged ({words_of(error)}); save it again"
+
+
+def reader_of(file: StoredFile, form: str) -> Any:
+    """The reader of a format, with its library loaded."""
+    from sphereufm.features.readers.isolated.arrow import TableReader
+    from sphereufm.features.readers.isolated.hdf5 import HDF5Reader
+
+    return HDF5Reader(file) if form == "hdf5" else TableReader(file, form)
 
 
 def _work(order: dict[str, Any], file: StoredFile, answer: BinaryIO) -> None:
     """List the arrays, or send the blocks of one."""
-    from sphereufm.features.readers.isolated import arrow, hdf5
-
-    form, rows = order["format"], order.get("rows")
-    module: Any = hdf5 if form == "hdf5" else arrow
-    library = module.load()
-    _limit(file.size, 0 if rows is None else 2 * _block_bytes(order["listed"], rows))
+    reader, rows = reader_of(file, order["format"]), order.get("rows")
     if rows is None:
-        _send(answer, {"arrays": [vars(item) for item in module.describe(library, file, form)]})
+        _limit(file.size)
+        _send(answer, {"arrays": reader.describe()})
         return
-    for block in module.blocks(library, file, form, Listed.of(order["listed"]), rows):
+    array = IsolatedArray.of(file, order["format"], order["key"], order["array"])
+    height = min(rows, array.shape[0]) if array.shape else 1
+    _limit(file.size, 2 * height * math.prod(array.shape[1:]) * array.dtype.itemsize)
+    for block in reader.blocks(array, rows):
         _send(answer, {"rows": len(block) if block.ndim else 1})
         answer.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         answer.flush()
     _send(answer, {"end": True})
-
-
-def _block_bytes(listed: dict[str, Any], rows: int) -> int:
-    """Bytes of the largest block that was asked for."""
-    shape = listed["shape"] or [1]
-    return int(np.prod([min(rows, shape[0]), *shape[1:]], dtype=object)) * np.dtype(listed["dtype"]).itemsize
 
 
 def _send(answer: BinaryIO, message: dict[str, Any]) -> None:
@@ -74,7 +80,7 @@ def _send(answer: BinaryIO, message: dict[str, Any]) -> None:
     answer.flush()
 
 
-def _limit(size: int, blocks: int) -> None:
+def _limit(size: int, blocks: int = 0) -> None:
     """Forbid writing files, and bound memory, where the system can."""
     try:
         import resource

@@ -8,176 +8,171 @@ texts one of their places in the alphabet.  What is foreign is listed and refuse
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers.keys import role_and_stem
-from sphereufm.features.readers.limits import NOT_LABELS, check_expansion, few_texts, printable
-from sphereufm.features.readers.pickle.torch_values import TensorRef, tensor_dtype, why_foreign
+from sphereufm.features.readers.limits import check_expansion, printable, refused
 from sphereufm.features.readers.pickle.unpickler import Foreign
-from sphereufm.features.readers.source import ArraySource, JoinedSource, MemorySource, RefusedSource
+from sphereufm.features.readers.source import (
+    ArraySource,
+    JoinedSource,
+    MemorySource,
+    RefusedSource,
+    text_source,
+)
+from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 _MAX_VALUES = 2_000_000
 _MAX_DEPTH = 20
 _MOST_REFUSED = 1000
 
+_Path: TypeAlias = tuple[str, ...]
 
-def named_arrays(
-    value: Any, file: str, size: int, open_tensor: Callable[[str, TensorRef], ArraySource]
-) -> dict[str, ArraySource]:
-    """Return the arrays inside an interpreted pickle.
 
-    ``size``: bytes of the file; joined batches may not grow out of proportion to it.
-    """
-    walk = _Walk(file, size, open_tensor)
-    walk.visit((), value, 0)
-    readable = [source for source in walk.found.values() if not isinstance(source, RefusedSource)]
-    if walk.found and not readable:
-        next(iter(walk.found.values())).read()  # raises its reason
-    if not readable:
-        raise UnreadableFileError(f"{file} holds no dense tensors; save features and labels as tensors")
+def named_arrays(value: Any, file: StoredFile) -> dict[str, ArraySource]:
+    """Return the arrays inside the interpreted pickle of a file."""
+    walk = _Walk(file)
+    walk.visit((), value)
+    if all(isinstance(source, RefusedSource) for source in walk.found.values()):
+        for source in walk.found.values():
+            source.read()  # raises its reason
+        raise refused(file.name, "it holds no dense tensors; save features and labels as tensors")
     return walk.found
 
 
 class _Walk:
     """The arrays found so far, and how much has been looked at."""
 
-    def __init__(self, file: str, size: int, open_tensor: Callable[[str, TensorRef], ArraySource]) -> None:
-        self.file, self.size, self.open_tensor = file, size, open_tensor
+    def __init__(self, file: StoredFile) -> None:
+        self.file = file
         self.found: dict[str, ArraySource] = {}
         self.count = self.refused = 0
         self.samples: list[Any] = []
 
-    def visit(self, path: tuple[str, ...], value: Any, depth: int) -> None:
+    def visit(self, path: _Path, value: Any) -> None:
         """Add the arrays below a value."""
         self.tick()
-        if depth > _MAX_DEPTH:
-            raise UnreadableFileError(f"{self.file} is refused: it nests deeper than {_MAX_DEPTH} levels")
+        if len(path) > _MAX_DEPTH:
+            raise refused(self.file.name, f"it nests deeper than {_MAX_DEPTH} levels")
         items: Iterable[tuple[Any, Any]] = ()
-        if isinstance(value, TensorRef):
-            self.add(path, self.open_tensor(self.title(path), value))
+        if isinstance(value, StoredArray):
+            self.add(path, replace(value, name=self.title(path)))
         elif isinstance(value, Foreign):
-            self.refuse(path, why_foreign(value))
+            self.refuse(path, value.reason)
         elif isinstance(value, dict):
-            items = value.items() if not self.by_sample(path, value, depth) else ()
-        elif isinstance(value, (list, tuple)) and value and not self.sequence(path, value, depth):
+            items = value.items() if not self.by_sample(path, value) else ()
+        elif isinstance(value, (list, tuple)) and value and not self.sequence(path, value):
             items = enumerate(value)
         for key, item in items:
-            self.visit((*path, str(key)), item, depth + 1)
+            self.visit((*path, str(key)), item)
 
-    def by_sample(self, path: tuple[str, ...], value: dict[Any, Any], depth: int) -> bool:
+    def by_sample(self, path: _Path, value: dict[Any, Any]) -> bool:
         """Take a dictionary called features or labels as a list by sample, if it is one, in the first one's order."""
-        if len(value) < 2 or not _is_data(path):
+        if len(value) < 2 or _role(path) not in ("features", "labels"):
             return False
         self.tick(len(value))
         kinds = {type(item) for item in value.values()}
-        if not (kinds <= {int, float} or kinds in ({str}, {bool}, {TensorRef})):
+        if _number_type(kinds) is None and kinds not in ({str}, {StoredArray}):
             return False
         self.samples = self.samples or list(value)
         if set(value) == set(self.samples):
-            self.visit(path, [value[key] for key in self.samples], depth + 1)
+            self.visit(path, [value[key] for key in self.samples])
         else:
-            self.refuse(
-                path, "its samples are not those of the dictionary before it; save lists in one order"
-            )
+            self.refuse(path, "its samples are not those of the dictionary before it; save lists in order")
         return True
 
-    def sequence(self, path: tuple[str, ...], value: list[Any] | tuple[Any, ...], depth: int) -> bool:
+    def sequence(self, path: _Path, value: Sequence[Any]) -> bool:
         """Take a list as a vector or as batches, if it is one."""
         self.tick(len(value))
         kinds = {type(item) for item in value}
-        if kinds <= {int, float} or kinds == {bool}:
-            self.numbers(path, value, kinds)
+        if (dtype := _number_type(kinds)) is not None:
+            self.numbers(path, value, dtype)
         elif kinds == {str}:
-            self.texts(path, value)
-        elif kinds <= {list, tuple} and self.rows(path, value):
-            pass
-        elif kinds == {Foreign} and path and role_and_stem(path[-1]).role is not None:
-            why = why_foreign(value[0])
+            self.add(path, text_source(self.title(path), value))
+        elif kinds == {Foreign} and _role(path) is not None:
+            why = value[0].reason
             self.refuse(path, f"it is a list of {len(value)} items, of which the first cannot be read: {why}")
-        elif isinstance(value, list) and kinds == {TensorRef}:
+        elif kinds == {StoredArray} and isinstance(value, list):
             return self.tensors(path, value)
-        elif isinstance(value, list) and (columns := _columns(value)) is not None:
-            firsts = [column[0] for column in columns.values() if isinstance(column[0], TensorRef)]
-            heights = {first.shape[0] for first in firsts if len(first.shape) > 1}
-            for key, column in columns.items():
-                self.tick(len(column))
-                # as long as the batch beside it is high
-                if isinstance(column[0], TensorRef) and column[0].shape in {(n,) for n in heights}:
-                    self.tensors((*path, key), column, batches=True)
-                else:
-                    self.visit((*path, key), column, depth + 1)
+        elif isinstance(value[0], (list, tuple, dict)):
+            self.tick(sum(len(item) for item in value if isinstance(item, (list, tuple, dict))))
+            rows = kinds <= {list, tuple} and self.rows(path, value)
+            return rows or (isinstance(value, list) and len(kinds) == 1 and self.columns(path, value))
         else:
             return False
         return True
 
-    def rows(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> bool:
+    def rows(self, path: _Path, items: Sequence[Any]) -> bool:
         """Take a list of lists of numbers as rows, where its name (or there being nothing else) says it is data."""
-        self.tick(sum(map(len, items)))
-        kinds = {type(entry) for item in items for entry in item}
-        data = not path or (len(path) == 1 and path[0].isdigit()) or _is_data(path)
-        if not data or not kinds or not (kinds <= {int, float} or kinds == {bool}):
+        dtype = _number_type({type(entry) for item in items for entry in item})
+        named = not path or (len(path) == 1 and path[0].isdigit()) or _role(path) in ("features", "labels")
+        if dtype is None or not named:
             return False
         widths = sorted(set(map(len, items)))
         if len(widths) == 1:
-            self.numbers(path, items, kinds)
+            self.numbers(path, items, dtype)
         elif path:
             self.refuse(path, f"it is a list of lists of unlike lengths {widths[:4]}; pad them to one length")
         return len(widths) == 1 or bool(path)
 
-    def numbers(
-        self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...], kinds: set[type[Any]]
-    ) -> None:
+    def columns(self, path: _Path, items: list[Any]) -> bool:
+        """Take a list of equal tuples or dictionaries of tensors and numbers apart, into lists by part."""
+        parts = [item if isinstance(item, dict) else dict(enumerate(item)) for item in items]
+        lists: dict[str, list[Any]] = {str(key): [part.get(key) for part in parts] for key in parts[0]}
+        kinds = [{type(entry) for entry in column} for column in lists.values()]
+        like = all(part.keys() == parts[0].keys() for part in parts) and len(lists) == len(parts[0])
+        if not like or {StoredArray} not in kinds or any(kind not in _COLUMN_KINDS for kind in kinds):
+            return False
+        firsts = [column[0] for column in lists.values() if isinstance(column[0], StoredArray)]
+        heights = {first.shape[0] for first in firsts if len(first.shape) > 1}
+        for key, column in lists.items():
+            # a vector as long as the batch beside it is high
+            if isinstance(column[0], StoredArray) and column[0].shape in {(n,) for n in heights}:
+                self.tensors((*path, key), column, batches=True)
+            else:
+                self.visit((*path, key), column)
+        return True
+
+    def numbers(self, path: _Path, items: Sequence[Any], dtype: type[Any]) -> None:
         """A list of numbers, or of rows of numbers."""
-        dtype: type[Any] = np.bool_ if kinds == {bool} else np.int64 if kinds == {int} else np.float64
         try:
             self.add(path, MemorySource(name=self.title(path), array=np.array(items, dtype=dtype)))
         except OverflowError:
             self.refuse(path, "it holds integers of more than 64 bits")
 
-    def texts(self, path: tuple[str, ...], items: list[Any] | tuple[Any, ...]) -> None:
-        """A list of texts, numbered in alphabetical order; labels are short and not all different."""
-        kinds = few_texts([items])
-        if kinds is None:
-            self.refuse(path, NOT_LABELS)
-            return
-        places = {text: place for place, text in enumerate(kinds)}
-        array = np.array([places[item] for item in items], dtype=np.int32)
-        self.add(path, MemorySource(name=self.title(path), array=array, categories=kinds))
-
-    def tensors(self, path: tuple[str, ...], items: list[TensorRef], batches: bool = False) -> bool:
+    def tensors(self, path: _Path, items: list[StoredArray], batches: bool = False) -> bool:
         """One array of a list of tensors; where they do not fit together their list is refused, alone."""
         title = self.title(path)
         if len(items) == 1:
-            self.add(path, self.open_tensor(title, items[0]))
+            self.add(path, replace(items[0], name=title))
             return True
-        rows = as_rows(items, batches or (bool(path) and role_and_stem(".".join(path)).role == "labels"))
+        rows = _as_rows(items, batches or role_and_stem(".".join(path)).role == "labels")
         if isinstance(rows, str):
             if path:
                 self.refuse(path, rows)
             return False
-        sources = tuple(self.open_tensor(f"{title}[{i}]", part) for i, part in enumerate(rows))
+        sources = tuple(replace(part, name=f"{title}[{i}]") for i, part in enumerate(rows))
         whole = JoinedSource.of(f"{title} ({len(rows)} batches)", sources)
-        check_expansion(title, math.prod(whole.shape) * whole.dtype.itemsize, self.size)
+        check_expansion(title, math.prod(whole.shape) * whole.dtype.itemsize, self.file.size)
         self.add(path, whole)
         return True
 
-    def title(self, path: tuple[str, ...]) -> str:
+    def title(self, path: _Path) -> str:
         """Name of an array for messages."""
-        return f"{self.file}:{printable('.'.join(path))}" if path else self.file
+        return f"{self.file.name}:{printable('.'.join(path))}" if path else self.file.name
 
-    def add(self, path: tuple[str, ...], source: ArraySource) -> None:
+    def add(self, path: _Path, source: ArraySource) -> None:
         """Keep an array under its joined name."""
         key = ".".join(path) or "array"
         if key in self.found:
-            raise UnreadableFileError(f"{self.file} is refused: two of its arrays are called {key[:80]!r}")
+            raise refused(self.file.name, f"two of its arrays are called {key[:80]!r}")
         self.found[key] = source
 
-    def refuse(self, path: tuple[str, ...], reason: str) -> None:
+    def refuse(self, path: _Path, reason: str) -> None:
         """List something that is not read; a thousand of them are enough to be named."""
         key = ".".join(path) or "array"
         self.refused += 1
@@ -188,59 +183,46 @@ class _Walk:
         """Count what is looked at: shared values can make a small file endless."""
         self.count += count
         if self.count > _MAX_VALUES:
-            raise UnreadableFileError(f"{self.file} is refused: it describes more than {_MAX_VALUES} values")
+            raise refused(self.file.name, f"it describes more than {_MAX_VALUES} values")
 
 
-def _is_data(path: tuple[str, ...]) -> bool:
-    """Whether a name is one of features or labels."""
-    return bool(path) and role_and_stem(path[-1]).role in ("features", "labels")
+_COLUMN_KINDS: tuple[set[type[Any]], ...] = ({StoredArray}, {int}, {float}, {str})
 
 
-def as_rows(items: list[TensorRef], batches: bool) -> list[TensorRef] | str:
+def _role(path: _Path) -> str | None:
+    """What the last word of a name says it is."""
+    return role_and_stem(path[-1]).role if path else None
+
+
+def _number_type(kinds: set[type[Any]]) -> type[Any] | None:
+    """The type of an array of such values, where they are numbers."""
+    if kinds == {bool} or kinds == {int}:
+        return np.bool_ if bool in kinds else np.int64
+    return np.float64 if kinds and kinds <= {int, float} else None
+
+
+def _as_rows(items: list[StoredArray], batches: bool) -> list[StoredArray] | str:
     """Tensors of a list as pieces of one array with rows first, or in words why they are none.
 
     A last batch whose axis of length one was squeezed away gets it back; numbers without an axis are one row each.
     Vectors of one length are samples, ``(d,)`` each, unless they are integers or known to be batches of numbers.
     """
     count, shapes = f"it is a list of {len(items)} tensors", {item.shape for item in items}
-    types = {item.dtype for item in items}
-    kinds = {"f" if (kind := tensor_dtype(name).kind) == "V" else kind for name in types}
+    kinds = {item.dtype.kind for item in items}
     if len(kinds) > 1:
-        return f"{count} of unlike types: {', '.join(sorted(types)[:4])}; save one type"
+        types = sorted({item.stored.name for item in items})
+        return f"{count} of unlike types: {', '.join(types[:4])}; save one type"
     tallest = max(map(len, shapes))
-    tails = {shape[1:] for shape in shapes if len(shape) == tallest}
     samples = len(shapes) == 1 and tallest == 1 and not batches and kinds == {"f"}
-    if not (tallest == 0 or samples):
-        tail = next(iter(tails))
-        if len(tails) > 1 or any(shape != tail for shape in shapes if len(shape) < tallest):
-            few = ", ".join(map(str, sorted(shapes, key=str)[:4]))
-            return f"{count} whose shapes do not fit together: {few}; pad or pool them"
-    return [
-        replace(item, shape=(1, *item.shape), strides=(0, *item.strides))
-        if tallest == 0 or samples or len(item.shape) < tallest
-        else item
-        for item in items
-    ]
+    if tallest == 0 or samples:
+        return [_as_row(item) for item in items]
+    # the shapes of a row: those of full batches without their height, and those of squeezed ones
+    if len({shape[1:] if len(shape) == tallest else shape for shape in shapes}) > 1:
+        few = ", ".join(map(str, sorted(shapes, key=str)[:4]))
+        return f"{count} whose shapes do not fit together: {few}; pad or pool them"
+    return [item if len(item.shape) == tallest else _as_row(item) for item in items]
 
 
-def _columns(items: list[Any]) -> dict[str, list[Any]] | None:
-    """Turn a list of equal tuples or dictionaries of tensors and numbers into lists by part, or return None."""
-    first = items[0]
-    if not isinstance(first, (dict, list, tuple)) or any(type(item) is not type(first) for item in items):
-        return None
-    if isinstance(first, dict):
-        names = [str(key) for key in first]
-        equal = all(item.keys() == first.keys() for item in items)
-        items = [list(item.values()) for item in items]
-    else:
-        names = [str(i) for i in range(len(first))]
-        equal = all(len(item) == len(first) for item in items)
-    if not names or not equal or len(set(names)) != len(names):
-        return None
-    columns = [list(column) for column in zip(*items, strict=True)]
-    kinds = [{type(item) for item in column} for column in columns]
-    if {TensorRef} not in kinds or not all(
-        len(kind) == 1 and kind <= {TensorRef, int, float, str} for kind in kinds
-    ):
-        return None
-    return dict(zip(names, columns, strict=True))
+def _as_row(item: StoredArray) -> StoredArray:
+    """A batch of one sample."""
+    return replace(item, shape=(1, *item.shape), strides=(0, *item.strides))

@@ -15,9 +15,8 @@ import io
 
 import numpy as np
 
-from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import MAX_ENTRIES, printable
-from sphereufm.features.readers.source import AnyArray, ArraySource, MemorySource
+from sphereufm.features.readers.limits import MAX_ENTRIES, printable, refused
+from sphereufm.features.readers.source import ArraySource, MemorySource, text_source
 from sphereufm.features.readers.stored import StoredFile
 
 _MOST_BYTES = 2**24
@@ -29,52 +28,45 @@ _SEPARATORS = ",;\t "
 def looks_like_text(file: StoredFile) -> bool:
     """Whether the beginning is printable text with a digit or a letter in it."""
     head = file.read_at(0, _LOOKED_AT)
-    text = head.decode("utf-8", "ignore").removeprefix(_MARK)
-    whole = (
-        len(head) - len(head.decode("utf-8", "ignore").encode()) <= 3
-    )  # a letter may be cut in two at the end
-    return whole and any(map(str.isalnum, text)) and all(c.isprintable() or c in "\r\n\t" for c in text)
+    text = head.decode("utf-8", "ignore")
+    whole = len(head) - len(text.encode()) <= 3  # a letter may be cut in two at the end
+    shown = text.removeprefix(_MARK)
+    return whole and any(map(str.isalnum, shown)) and all(c.isprintable() or c in "\r\n\t" for c in shown)
 
 
-def open_text(file: StoredFile, name: str) -> dict[str, ArraySource]:
+def open_text(file: StoredFile) -> dict[str, ArraySource]:
     """Return the columns of a table by the names of its header, else by their numbers; a lone one is ``"array"``."""
+    name = file.name
     if file.size > _MOST_BYTES:
-        raise UnreadableFileError(
-            f"{name} is a text of {file.size} bytes; save so many numbers with numpy.save"
-        )
+        raise refused(name, f"it is a text of {file.size} bytes; save numbers with numpy.save")
     rows = _rows(name, file.read_at(0, file.size))
     header = _header(rows)
     body = rows[1:] if header else rows
     if len(body) < 2:
-        raise UnreadableFileError(f"{name} is a text without rows of values; give a table with rows")
+        raise refused(name, "it is a text without rows of values; give a table with rows")
     keys = header or [str(i) for i in range(len(rows[0]))]
     if len(set(keys)) != len(keys):
-        raise UnreadableFileError(f"{name} has two columns of one name; rename one")
-    columns = {key: _column([row[i] for row in body]) for i, key in enumerate(keys)}
-    if len(columns) == 1:
-        columns = {"array": next(iter(columns.values()))}
-    return {key: MemorySource(name=f"{name}:{printable(key)}", array=array) for key, array in columns.items()}
+        raise refused(name, "it has two columns of one name; rename one")
+    keys = keys if len(keys) > 1 else ["array"]
+    columns = zip(keys, zip(*body, strict=True), strict=True)
+    return {key: _column(f"{name}:{printable(key)}", cells) for key, cells in columns}
 
 
 def _rows(name: str, content: bytes) -> list[list[str]]:
     """The cells of all rows that are not empty."""
     try:
         text = content.decode("utf-8").removeprefix(_MARK)
-    except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"{name} is a text that is not in UTF-8; save it again") from error
-    first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
-    separator = max(_SEPARATORS, key=lambda s: (first.count(s), -_SEPARATORS.index(s)))
-    lines = io.StringIO(text, newline="")
-    try:
-        cells = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+        separator = max(_SEPARATORS, key=lambda s: (first.count(s), -_SEPARATORS.index(s)))
+        cells = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in cells if row and not row[0].startswith("#")]
+    except UnicodeDecodeError as error:
+        raise refused(name, "it is a text that is not in UTF-8") from error
     except csv.Error as error:
-        raise UnreadableFileError(f"{name} is no table of text: {error}") from error
+        raise refused(name, f"it is no table of text: {error}") from error
     rows = [row for row in rows if any(row)]
     if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > MAX_ENTRIES:
-        raise UnreadableFileError(
-            f"{name} is a text whose rows have different numbers of values, or none; save it again as a table"
-        )
+        raise refused(name, "it is a text whose rows have different numbers of values, or none")
     return rows
 
 
@@ -83,17 +75,18 @@ def _header(rows: list[list[str]]) -> list[str] | None:
     if len(rows) < 2:
         return None
     named = [not _is_number(top) and _is_number(below) for top, below in zip(rows[0], rows[1], strict=True)]
-    all_words = not any(map(_is_number, rows[0])) and (
-        len(rows[0]) > 1 or rows[0][0].lower() in ("label", "labels")
-    )
+    lone = len(rows[0]) == 1 and rows[0][0].lower() not in ("label", "labels")
+    all_words = not lone and not any(map(_is_number, rows[0]))
     return rows[0] if any(named) or all_words else None
 
 
-def _column(cells: list[str]) -> AnyArray:
+def _column(name: str, cells: tuple[str, ...]) -> ArraySource:
     """Numbers where all cells are numbers, else texts."""
-    if all(cell.lstrip("+-").isdecimal() and len(cell) < 18 and _is_number(cell) for cell in cells):
-        return np.array([int(cell) for cell in cells], dtype=np.int64)
-    return np.array(cells, dtype=np.float64) if all(map(_is_number, cells)) else np.array(cells)
+    if not all(map(_is_number, cells)):
+        return text_source(name, cells)
+    whole = all(cell.lstrip("+-").isdecimal() and len(cell) < 18 for cell in cells)
+    kind = int if whole else float
+    return MemorySource(name=name, array=np.array([kind(cell) for cell in cells]))
 
 
 def _is_number(cell: str) -> bool:
