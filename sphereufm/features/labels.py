@@ -45,11 +45,10 @@ def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRule
     ``features``: their shape, samples first.  Raises InvalidInputError if there is not one label for each sample.
     """
     values, notes = _vector(source, features)
-    categories = getattr(source, "categories", None)
-    if categories:
+    if categories := getattr(source, "categories", None):
         values = np.array(categories)[values]
-    keep, values, ignored = _kept(source.name, values, rules)
-    labels, names = _numbered(source.name, values, rules)
+    keep, ignored = _kept(source.name, values, rules.ignore)
+    labels, names = _numbered(source.name, values if keep is None else values[keep], rules.remap)
     if names is not None:
         shown = ", ".join(f"{k} is {name}" for k, name in enumerate(names[:10]))
         notes.append(f"classes are numbered anew: {shown}{', ...' if len(names) > 10 else ''}")
@@ -58,7 +57,8 @@ def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRule
 
 def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -> Decoded:
     """Check that labels are class numbers of at least two classes; ``named``: the caller chose this array."""
-    _check_range(name, found.labels, classes)
+    if found.labels.dtype.kind in "iuf" and found.labels.size:
+        _check_range(name, found.labels, classes)
     labels = check_labels(name, found.labels, classes)
     kinds = len(np.unique(labels))
     if not named and kinds > 2 and 2 * kinds > len(labels):  # hardly two samples a class
@@ -82,104 +82,78 @@ def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any
     shape, samples = source.shape, features[0]
     if shape in ((samples,), (samples, 1), (1, samples)):
         return np.asarray(source.read()).reshape(-1), []
-    if len(shape) == 2 and shape[0] == samples and shape[1] > 1:
-        return _from_one_hot(source), [f"{source.name} is one-hot: the column of the one is the class"]
     repair = "name others with --labels"
     if shape[:1] == features[1:] != features[:1]:
         repair = "if the features lie in columns, say so with --transpose features"
-    raise InvalidInputError(
-        f"{source.name} has shape {shape}, but labels must be ({samples},), one for each feature; {repair}"
-    )
+    if len(shape) == 2 and shape[0] == samples and shape[1] > 1:
+        rows = np.asarray(source.read())
+        plain = rows.dtype.kind in "biuf" and ((rows == 0) | (rows == 1)).all()
+        if plain and (np.count_nonzero(rows, axis=1) == 1).all():
+            return rows.argmax(axis=1), [f"{source.name} is one-hot: the column of the one is the class"]
+        repair = f"it is not one-hot (one 1 in each row, else 0); {repair}"
+    wanted = f"labels must be ({samples},), one for each feature"
+    raise InvalidInputError(f"{source.name} has shape {shape}, but {wanted}; {repair}")
 
 
-def _from_one_hot(source: ArraySource) -> NDArray[np.intp]:
-    """The place of the one in each row."""
-    rows = np.asarray(source.read())
-    numbers = rows.dtype.kind in "biuf"
-    if not numbers or ((rows != 0) & (rows != 1)).any() or (np.count_nonzero(rows, axis=1) != 1).any():
-        raise InvalidInputError(
-            f"{source.name} has shape {rows.shape} and is not one-hot (one 1 in each row, else 0); labels must be "
-            f"({len(rows)},), one for each feature; name others with --labels"
-        )
-    return np.asarray(rows.argmax(axis=1))
-
-
-def _kept(name: str, values: NDArray[Any], rules: LabelRules) -> tuple[Any, NDArray[Any], tuple[str, ...]]:
-    """The samples whose labels are not ignored."""
-    if not rules.ignore:
-        return None, values, ()
+def _kept(
+    name: str, values: NDArray[Any], ignore: tuple[int | str, ...]
+) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    """The samples whose labels are not ignored, None for all."""
+    if not ignore:
+        return None, ()
     try:
-        unwanted = [str(v) if values.dtype.kind in "US" else int(v) for v in rules.ignore]
+        unwanted = [str(v) if values.dtype.kind in "US" else int(v) for v in ignore]
     except ValueError as error:
         raise InvalidInputError(
-            f"--ignore-label {', '.join(map(str, rules.ignore))} is no number, but these labels are numbers; give "
+            f"--ignore-label {', '.join(map(str, ignore))} is no number, but these labels are numbers; give "
             "--ignore-label NUMBER"
         ) from error
     keep = ~np.isin(values, np.array(unwanted))
     if not keep.any():
-        raise InvalidInputError(
-            f"{name} has no other labels than {rules.ignore}; ignore fewer with --ignore-label"
-        )
+        raise InvalidInputError(f"{name} has no other labels than {ignore}; ignore fewer with --ignore-label")
     left = counted(int(np.count_nonzero(~keep)), "sample is", "samples are")
-    return keep, values[keep], (f"{left} left out, of labels {list(rules.ignore)}",)
+    return keep, (f"{left} left out, of labels {list(ignore)}",)
 
 
-def _numbered(
-    name: str, values: NDArray[Any], rules: LabelRules
-) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Numbers from 0, and names where they are not the file's own numbers."""
     if values.dtype.kind == "O" and all(isinstance(v, str) for v in values):
         values = values.astype(str)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    if values.dtype.kind == "U" and not rules.remap:
-        # texts that are all whole numbers have an order of their own
-        kinds = np.unique(values)
-        if len(kinds) <= _MOST_NAMES and all(
-            v.lstrip("-").isdecimal() and len(v) < 16 for v in kinds.tolist()
-        ):
-            values = values.astype(np.int64)
     if values.dtype.kind == "b":
         return values.astype(np.intp), None
-    if values.dtype.kind == "U" or (rules.remap and values.dtype.kind in "iuf"):
-        if values.dtype.kind == "f" and not (values == np.floor(values)).all():
-            raise _fractions(name)
-        kinds, labels = np.unique(values, return_inverse=True)
-        if len(kinds) > _MOST_NAMES:
-            raise InvalidInputError(
-                f"{name} has {len(kinds)} different labels, more than {_MOST_NAMES}; name others with --labels"
-            )
-        shown = kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds
-        return labels.reshape(-1).astype(np.intp), tuple(printable(str(v)) for v in shown.tolist())
-    return values, None
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
+        raise InvalidInputError(
+            f"{name} has entries that are not whole numbers, which are no labels; name others with --labels"
+        )
+    if values.dtype.kind != "U" and not (remap and values.dtype.kind in "iuf"):
+        return values, None
+    kinds, labels = np.unique(values, return_inverse=True)
+    if len(kinds) > _MOST_NAMES:
+        fact = f"{len(kinds)} different labels, more than {_MOST_NAMES}"
+        raise InvalidInputError(f"{name} has {fact}; name others with --labels")
+    shown = (kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds).tolist()
+    # texts that are all whole numbers have an order of their own
+    if not remap and all(text.lstrip("-").isdecimal() and len(text) < 16 for text in shown):
+        return values.astype(np.int64), None
+    return labels.reshape(-1).astype(np.intp), tuple(printable(str(v)) for v in shown)
 
 
 def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
     """Numbers that are out of range, with the options that may mend them."""
-    if labels.dtype.kind not in "iuf" or labels.size == 0 or not np.isfinite(labels).all():
-        return  # the general check says what is wrong
-    if not (labels == np.floor(labels)).all():
-        raise _fractions(name)
     low, high = int(labels.min()), int(labels.max())
-    top = "K - 1" if classes is None else classes - 1
-    wrong = f"{name} runs from {low} to {high}, but labels must lie in 0 .. {top}"
+    repair = ""
     if low < 0:
-        raise InvalidInputError(
-            f"{wrong}; leave samples out with --ignore-label {low}, or number the labels anew with --remap-labels"
-        )
-    if classes is not None and high >= classes:
-        raise InvalidInputError(
-            f"{wrong}; number them anew with --remap-labels, or choose another --classifier"
-        )
+        repair = f"leave samples out with --ignore-label {low}, or number the labels anew with --remap-labels"
+    elif classes is not None and high >= classes:
+        repair = "number them anew with --remap-labels, or choose another --classifier"
+    if repair:
+        top = "K - 1" if classes is None else classes - 1
+        wrong = f"{name} runs from {low} to {high}, but labels must lie in 0 .. {top}"
+        raise InvalidInputError(f"{wrong}; {repair}")
     if classes is None and high >= max(labels.size, 2):
         raise InvalidInputError(
             f"{name} runs to {high} with {labels.size} samples; give classes=K (--classes) if that is meant, or number "
             "them anew with --remap-labels"
         )
-
-
-def _fractions(name: str) -> InvalidInputError:
-    """Numbers that count nothing."""
-    return InvalidInputError(
-        f"{name} has entries that are not whole numbers, which are no labels; name others with --labels"
-    )
