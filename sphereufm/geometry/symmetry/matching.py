@@ -36,21 +36,12 @@ def match_columns(
 
 
 def position_labels(X: Array, permutations: ColumnPermutations, gap: float) -> NDArray[np.intp]:
-    """Number the distinct places of columns, cell kind by cell kind, shape ``(M,)``.
-
-    Columns of one cell kind share a number when they are joined by steps of at most ``gap``.
-    """
+    """Number the places of columns, shape ``(M,)``: one for those of a cell kind that steps of at most ``gap`` join."""
     columns = Columns.distinct(X, permutations)
-    labels = np.empty(columns.first.size, dtype=np.intp)
-    used = 0
-    for kind in np.unique(columns.kind):
-        members = np.flatnonzero(columns.kind == kind)
-        places = X[:, columns.first[members]]
-        near = _squared_distances(places, places) <= gap * gap
-        names, found = np.unique(_smallest_reachable(near), return_inverse=True)
-        labels[members] = used + found
-        used += names.size
-    return labels[columns.label]
+    places = X[:, columns.first]
+    near = (_squared_distances(places, places) <= gap * gap) & (columns.kind[:, None] == columns.kind)
+    names = columns.kind * len(near) + _smallest_reachable(near)
+    return np.unique(names, return_inverse=True)[1][columns.label]
 
 
 def _smallest_reachable(near: NDArray[np.bool_]) -> NDArray[np.intp]:
