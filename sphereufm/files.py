@@ -6,8 +6,9 @@ What was there before stays whole until the new file is; an error or an interrup
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], data: Any, indent: int | None = None) -> None:
     """Write JSON data, finite or null, as :func:`write_aside` does."""
     write_text(path, json.dumps(data, allow_nan=False, indent=indent) + "\n")
+
+
+def json_data(data: Any) -> Any:
+    """The same with what JSON has: lists for tuples, null for numbers that are not finite."""
+    if isinstance(data, Mapping):
+        return {key: json_data(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [json_data(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

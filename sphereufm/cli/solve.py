@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 import sphereufm.cli.options as options
 from sphereufm.cli.printing import give, live
-from sphereufm.files import write_json
+from sphereufm.files import json_data, write_json
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -62,14 +61,8 @@ def solve(
     options.prepare_output(out, (_FILE,), force)
     with live() as show:
         result = run(problem, rng=seed, solver=solver, settings=settings, callback=lambda p: show(_line(p)))
-    data = {
-        "format": _FORMAT,
-        "problem": problem.to_json(),
-        "solver": solver,
-        "seed": seed,
-        "tolerance": settings.tolerance,
-        **_measured(problem, result),
-    }
+    asked = {"problem": problem.to_json(), "solver": solver, "seed": seed, "tolerance": settings.tolerance}
+    data = json_data({"format": _FORMAT, **asked, **_measured(problem, result)})
     if out is not None:
         write_json(out / _FILE, {**data, "X": result.X.tolist()})
     give(as_json, data, [_text(data, result.unit)], out, (_FILE,))
@@ -90,12 +83,12 @@ def _measured(problem: UFMProblem, result: SolverResult) -> dict[str, Any]:
 
     gap = capabilities.optimality_gap(problem, result.X)
     bias = getattr(problem.at(result.X), "bias", None)
-    norms = {name: _number(getattr(result, name)) for name in ("gradient_norm", "relative_gradient_norm")}
     return {
-        "cost": _number(result.cost),
+        "cost": result.cost,
         **({} if bias is None else {"bias": bias.tolist()}),
-        **norms,
-        "optimality_gap": gap and _number(gap.value),
+        "gradient_norm": result.gradient_norm,
+        "relative_gradient_norm": result.relative_gradient_norm,
+        "optimality_gap": gap and gap.value,
         "gap_method": gap and gap.method,
         "stop_reason": result.stop_reason.name,
         "stopped_because": result.stop_reason.value,
@@ -103,11 +96,6 @@ def _measured(problem: UFMProblem, result: SolverResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "calls": asdict(result.calls),
     }
-
-
-def _number(value: float) -> float | None:
-    """A number for JSON, which has no infinity: nothing is known then."""
-    return value if math.isfinite(value) else None
 
 
 def _shown(value: float | None, form: str = ".3g") -> str:

@@ -13,14 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from sphereufm.comparison.measure import Measurement, Rules, Task, measure, not_tried
 from sphereufm.comparison.peers import Peer
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError
-from sphereufm.files import write_json
+from sphereufm.files import json_data, write_json
 from sphereufm.notebook import counted, html_table
 from sphereufm.parallel import Workers
 from sphereufm.solvers import SOLVERS
@@ -55,7 +53,7 @@ class Comparison:
             "rules": asdict(self.rules),
             "machine": {**_machine(), "blas_threads": self.blas_threads},
             "ratios": {"to": self.solvers[0], "of": {s: asdict(r) for s, r in ratios.items()}},
-            "measurements": [_plain(asdict(m)) for m in self.measurements],
+            "measurements": json_data([asdict(m) for m in self.measurements]),
         }
 
     @property
@@ -240,11 +238,3 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinities."""
-    return {
-        name: None if isinstance(value, float) and not np.isfinite(value) else value
-        for name, value in row.items()
-    }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.errors import InvalidInputError
+from sphereufm.files import json_data
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, Status
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.search.coverage import Coverage
@@ -48,17 +49,16 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         "hits": entry.hits,
         **{name: getattr(entry, name) for name in _ABOUT},
         "family": entry.name if isinstance(entry, CriticalFamily) else None,
-        **{name: plain(getattr(entry, name)) for name in _COUNTS},
+        **{name: json_data(getattr(entry, name)) for name in _COUNTS},
     }
     if isinstance(entry, CriticalFamily):
         return {**data, "members": [entry_to_json(member) for member in entry.members]}
-    norm = entry.relative_gradient_norm
     return {
         **data,
         "claims": list(entry.claims),
         **{name: _large_to_json(getattr(entry, name)) for name in _LARGE},
         # infinite where a column's scale has underflown: nothing is known of it, and JSON has no such number
-        "relative_gradient_norm": norm if math.isfinite(norm) else None,
+        "relative_gradient_norm": json_data(entry.relative_gradient_norm),
         **{name: getattr(entry.spectrum, name).tolist() for name in _SPECTRA},
         "normal_copies": entry.spectrum.normal_copies,
         "point": entry.X.tolist(),
@@ -97,7 +97,8 @@ def entry_from_json(data: Mapping[str, Any]) -> Entry:
 
 def coverage_to_json(coverage: Any) -> dict[str, Any]:
     """Fields of a coverage or of a count at rank one; the format calls orbits classes."""
-    return {"classes" if key == "orbits" else key: value for key, value in asdict(coverage).items()}
+    fields = json_data(asdict(coverage))
+    return {"classes" if key == "orbits" else key: value for key, value in fields.items()}
 
 
 def coverage_from_json(data: Mapping[str, Any]) -> Coverage:
@@ -114,13 +115,6 @@ def connections_from_json(data: Mapping[str, Any] | None, rows: int) -> Connecti
     if not all(0 <= end < rows for edge in edges for end in (edge.source, edge.target)):
         raise ValueError("a connection leads to a row that is not there")
     return Connections(**{**{key: data[key] for key in data if key != "merges"}, "edges": edges})
-
-
-def plain(data: Any) -> Any:
-    """Data with lists for tuples, as JSON readers return them."""
-    if isinstance(data, dict):
-        return {key: plain(value) for key, value in data.items()}
-    return [plain(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _large_to_json(number: int | None) -> int | str | None:

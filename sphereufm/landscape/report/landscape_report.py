@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.files import write_json
+from sphereufm.files import json_data, write_json
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, Entry, LandscapeVerdict, embed
 from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
 from sphereufm.landscape.report.landscape_json import (
@@ -21,7 +21,6 @@ from sphereufm.landscape.report.landscape_json import (
     coverage_to_json,
     entry_from_json,
     entry_to_json,
-    plain,
     problem_from_json,
 )
 from sphereufm.landscape.report.summary import summarise
@@ -181,9 +180,7 @@ class LandscapeReport:
             "basis": self.basis,
             "critical": [entry_to_json(entry) for entry in self.critical],
             "coverage": {
-                "strata": [
-                    {"stratum": name, **plain(coverage_to_json(c))} for name, c in self.coverage.items()
-                ],
+                "strata": [{"stratum": name, **coverage_to_json(c)} for name, c in self.coverage.items()],
                 "rank_one": self.rank_one and coverage_to_json(self.rank_one),
             },
             "notes": list(self.notes),
@@ -191,7 +188,7 @@ class LandscapeReport:
             "finished": self.complete,
             "complete": self.completeness and self.completeness.to_json(),
             "proofs": self.proofs and asdict(self.proofs),
-            "connections": plain(links),
+            "connections": json_data(links),
         }
 
     @property
