@@ -7,11 +7,10 @@ from geometry_examples import SMALL_GROUPS
 import sphereufm.geometry.symmetry.invariants as module
 from sphereufm.geometry.spheres import ProductOfSpheres
 from sphereufm.geometry.symmetry.alignment import align
-from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.geometry.symmetry.invariants import Columns, column_profiles, invariants
+from sphereufm.geometry.symmetry.groups import SymmetryGroup, is_rotation_of
+from sphereufm.geometry.symmetry.invariants import Columns, canonical_orders, column_profiles, invariants
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.geometry.symmetry.matching import assigned, position_labels
-from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
 from sphereufm.problem.ufm import UFMProblem
 
 GROUPS = {

@@ -5,8 +5,8 @@ import pytest
 from geometry_examples import SMALL_GROUPS, collapsed, eigenspace_points, rook_graph
 
 from sphereufm.geometry.spheres import ProductOfSpheres
-from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
+from sphereufm.geometry.symmetry.groups import SymmetryGroup, is_rotation_of
+from sphereufm.geometry.symmetry.invariants import canonical_orders
 
 groups = pytest.mark.parametrize("group", SMALL_GROUPS.values(), ids=SMALL_GROUPS.keys())
 

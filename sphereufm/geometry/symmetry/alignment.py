@@ -31,10 +31,9 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import check_array, check_positive
 from sphereufm.geometry.spheres import Array, column_angles
-from sphereufm.geometry.symmetry.groups import SymmetryGroup, best_rotations
+from sphereufm.geometry.symmetry.groups import SymmetryGroup, best_rotations, is_rotation_of
 from sphereufm.geometry.symmetry.invariants import Columns, column_profiles
 from sphereufm.geometry.symmetry.matching import match_columns, position_labels
-from sphereufm.geometry.symmetry.ordering import is_rotation_of
 from sphereufm.geometry.symmetry.placements import (
     SMALLEST_PIVOT,
     Frame,

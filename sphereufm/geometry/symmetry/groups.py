@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.spheres import Array, tangent_norm
+from sphereufm.geometry.spheres import Array, column_norms, tangent_norm
 from sphereufm.geometry.symmetry.finite import FiniteGroup, automorphisms
 from sphereufm.tolerances import RANK_TOLERANCE
 
@@ -259,6 +259,14 @@ def best_rotations(C: Array, proper: bool) -> Array:
     if proper:
         left[..., -1] *= np.sign(np.linalg.det(left @ right))[..., None]
     return np.asarray(left @ right)
+
+
+def is_rotation_of(X: Array, Y: Array, tolerance: float, *, proper: bool = False) -> bool:
+    """Whether ``|Q x_j - y_j| <= tolerance`` for every column and the ``Q`` that is best in the mean.
+
+    ``X`` and ``Y``, shape ``(d, M)``; ``proper``: ``Q`` is of SO(d), else of O(d).
+    """
+    return bool(column_norms(best_rotations(Y @ X.T, proper) @ X - Y).max() <= tolerance)
 
 
 def numerical_ranks(X: Array, tolerance: float = RANK_TOLERANCE) -> NDArray[np.intp]:

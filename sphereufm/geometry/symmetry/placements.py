@@ -34,7 +34,6 @@ symbol    shape         meaning
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,7 +43,7 @@ from numpy.typing import NDArray
 from sphereufm.errors import SphereUFMError
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
-from sphereufm.geometry.symmetry.invariants import GOLDEN
+from sphereufm.geometry.symmetry.invariants import golden_weights
 from sphereufm.tolerances import ALIGNMENT_ROUNDING
 
 # A frame column may be this much shorter, seen from those before, than the best, if it has fewer candidates.
@@ -114,7 +113,7 @@ class _Branch:
         length = float(np.sqrt(v @ v))
         e = v / length if length > 0.0 else v
         row = e @ self.X
-        z = self.marks[0] + _mark_weight(len(self.basis)) * row
+        z = self.marks[0] + golden_weights(len(self.basis)) * row
         colour = np.sin(np.pi * z)
         marks = np.array([z, self.phi @ colour, self.in_block @ colour])
         basis, rows = np.vstack([self.basis, e]), np.vstack([self.rows, row])
@@ -141,7 +140,7 @@ def choose_frame(
         left.append(column_norms(residual))
     C = branches[-1].rows
     slack = 2.0 * tolerance * _amplification(C, columns, np.array(left[1:])) + ALIGNMENT_ROUNDING
-    first = np.cumsum([_mark_weight(k) * slack[k] for k in range(len(columns))])
+    first = np.cumsum(golden_weights(np.arange(len(columns))) * slack)
     return Frame(
         columns=tuple(columns),
         coordinates=C,
@@ -208,11 +207,6 @@ def _fitting(frame: Frame, branch: _Branch, columns: NDArray[np.intp]) -> list[i
 def _sorted_within(marks: Array, kind: NDArray[np.intp]) -> Array:
     """Sort each row within each cell kind."""
     return np.array([row[np.lexsort((row, kind))] for row in marks])
-
-
-def _mark_weight(k: int) -> float:
-    """Weight in (1/2, 1] of coordinate ``k``: multiples of the golden ratio modulo one."""
-    return 1.0 - math.fmod(k * GOLDEN, 1.0) / 2.0
 
 
 def _amplification(C: Array, columns: list[int], left: Array) -> Array:

@@ -2,7 +2,7 @@
 
 Candidates are those of one rank whose cost and invariants agree, to a tolerance.  Two of them are one orbit only when
 an explicit group element that maps one to the other has been found: nearly always both, each in its canonical order
-(:mod:`~sphereufm.geometry.symmetry.ordering`), differ by a rotation; else an alignment is sought.  The tolerance is
+(:mod:`~sphereufm.geometry.symmetry.invariants`), differ by a rotation; else an alignment is sought.  The tolerance is
 1e-5 radians and what is not known of degenerate points.
 """
 
@@ -16,9 +16,8 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align, carriers
-from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.geometry.symmetry.invariants import invariants
-from sphereufm.geometry.symmetry.ordering import canonical_orders, is_rotation_of
+from sphereufm.geometry.symmetry.groups import SymmetryGroup, is_rotation_of
+from sphereufm.geometry.symmetry.invariants import canonical_orders, invariants
 from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.landscape.orbits.found import NO_COST, Found
 from sphereufm.tolerances import CANDIDATE_COST
