@@ -100,10 +100,16 @@ def pytorch_ood_rows(data: FeatureSet) -> Iterator[Row]:
     known, unknown = (-their.predict(torch.from_numpy(A).float()).numpy() for A in (H, O))
     detector = make_detector(data)
     outcome = detector.detect("noise", detector.scores(data.features), _source(O))
-    yield "pytorch_ood", "ViM, AUROC", _auroc(known, unknown), "vim", outcome.auroc["vim"]
+    yield "pytorch_ood", "ViM, AUROC", _auroc(known, unknown), "vim", outcome.scores["vim"]["auroc"]
     energy = detectors.EnergyBased(lambda x: x @ torch.from_numpy(W).float().T + torch.from_numpy(b).float())
     known, unknown = (-energy.predict(torch.from_numpy(A).float()).numpy() for A in (H, O))
-    yield "pytorch_ood", "EnergyBased, AUROC", _auroc(known, unknown), "energy", outcome.auroc["energy"]
+    yield (
+        "pytorch_ood",
+        "EnergyBased, AUROC",
+        _auroc(known, unknown),
+        "energy",
+        outcome.scores["energy"]["auroc"],
+    )
     if hasattr(detectors, "NECO"):
         scaled = (H - H.mean(axis=0)) / H.std(axis=0)
         other = (O - H.mean(axis=0)) / H.std(axis=0)
@@ -117,7 +123,7 @@ def pytorch_ood_rows(data: FeatureSet) -> Iterator[Row]:
             "NECO of standardised features, AUROC",
             _auroc(known, unknown),
             "neco",
-            found.auroc["neco"],
+            found.scores["neco"]["auroc"],
         )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphereufm.cli.printing import bar, give, remark
+from sphereufm.cli.printing import bar, remark
 from sphereufm.errors import InvalidInputError, SphereUFMError
 from sphereufm.features import CollapseMetrics, FeatureSet, LabelRules, Reading, load_features, open_array
 from sphereufm.features.metrics import Streaming
@@ -16,7 +17,6 @@ from sphereufm.features.metrics.collapse import Measuring, begin
 from sphereufm.features.metrics.outliers import Detection, make_detector
 from sphereufm.features.metrics.result import read
 from sphereufm.features.readers.shards import is_data_name, natural
-from sphereufm.files import write_json, write_text
 from sphereufm.placement import LandscapePosition
 from sphereufm.placement.layer import Placing
 from sphereufm.placement.measurement import measure
@@ -45,14 +45,25 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """All numbers in one object."""
         found = {"outliers": [found.to_json() for found in self.outliers]} if self.outliers else {}
-        numbers = {**self.metrics.to_json(), **self.place.to_json()}
-        return {"format": _FORMAT, **numbers, "read": list(self.chosen), **found}
+        return {**_numbers(self.metrics, self.place), "read": list(self.chosen), **found}
 
     def text(self, titled: bool, everything: bool) -> str:
         """What was read, a reading of the main numbers, and the position; or all that is known."""
         head = [*([f"{self.path}:"] if titled else []), *self.chosen]
         metrics = [str(self.metrics)] if everything else [*read(self.metrics), *self.metrics.notes]
         return "\n".join([*head, *metrics, str(self.place), *map(str, self.outliers)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What a command has to show."""
+
+    data: dict[str, Any]
+    lines: list[str]
+    draw: Callable[[], tuple[str, Figure]]  #: makes page and picture
+    complete: bool  #: false if an interruption ended it early
+    measured: bool = True  #: whether there is anything to draw
+    failed: bool = False  #: whether a file could not be measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,44 +124,20 @@ class Run:
     def training(self, name: str, files: Sequence[str]) -> tuple[Training, bool]:
         """The measured training, and whether it got to the end; a file that cannot be measured is marked."""
         epochs: list[Epoch] = []
-        try:
+        with suppress(KeyboardInterrupt):
             for path in files:
-                epoch = Epoch(path=path, number=epoch_number(path))
+                known: dict[str, Any]
                 try:
                     found = self.measure(path)
-                    epochs.append(replace(epoch, metrics=found.metrics, place=found.place))
+                    known = {"metrics": found.metrics, "place": found.place}
                 except SphereUFMError as error:
-                    epochs.append(replace(epoch, error=str(error)))
-        except KeyboardInterrupt:
-            return Training(name=name, epochs=tuple(epochs)), False
-        return Training(name=name, epochs=tuple(epochs)), True
+                    known = {"error": str(error)}
+                epochs.append(Epoch(path=path, number=epoch_number(path), **known))
+        return Training(name=name, epochs=tuple(epochs)), len(epochs) == len(files)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """Where results go: data, picture and page into a folder, if one is wanted, and data or lines to the output."""
-
-    folder: Path | None
-    names: tuple[str, str, str]
-    as_json: bool
-
-    def give(
-        self, data: dict[str, Any], lines: Sequence[str], draw: Callable[[], tuple[str, Figure]] | None
-    ) -> None:
-        """Write and print them; without a drawing nothing is written."""
-        folder = None if draw is None else self.folder
-        if draw is not None and folder is not None:
-            from sphereufm.plots.saving import save_figure
-
-            page, figure = draw()
-            write_json(folder / self.names[0], data, indent=1)
-            save_figure(figure, folder / self.names[1])
-            write_text(folder / self.names[2], page)
-        give(self.as_json, data, lines, folder, self.names)
-
-
-def show_files(run: Run, paths: Sequence[str], results: Results, everything: bool) -> int:
-    """Measure one file or several, each for itself; an interruption ends it early."""
+def measure_files(run: Run, paths: Sequence[str], everything: bool) -> Outcome:
+    """Measure one file or several, each for itself."""
     found: list[Measured] = []
     try:
         for path in paths:
@@ -159,27 +146,21 @@ def show_files(run: Run, paths: Sequence[str], results: Results, everything: boo
         if not found:
             remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
             raise
-    complete, data = len(found) == len(paths), found[0].to_json()
-    if len(paths) > 1:
-        files = [{"path": m.path, **m.to_json()} for m in found]
-        data = {"format": _FORMAT, "complete": complete, "files": files}
+    first, complete, several = found[0], len(found) == len(paths), len(paths) > 1
+    files = [{"path": m.path, **m.to_json()} for m in found]
+    data = {"format": _FORMAT, "complete": complete, "files": files} if several else first.to_json()
 
     def draw() -> tuple[str, Figure]:
         from sphereufm.plots.features import features_figure
         from sphereufm.report.features import features_html
 
-        first = found[0]
         return features_html(first.path, first.metrics, first.place, data), features_figure(first.metrics)
 
-    results.give(data, [m.text(len(paths) > 1, everything) for m in found], draw)
-    if not everything and not results.as_json:
-        remark("Every number with its convention: --all.")
-    if not complete:
-        raise KeyboardInterrupt
-    return 0
+    lines = [m.text(several, everything) for m in found]
+    return Outcome(data=data, lines=lines, draw=draw, complete=complete)
 
 
-def show_trainings(run: Run, paths: Sequence[str], results: Results) -> int:
+def measure_trainings(run: Run, paths: Sequence[str]) -> Outcome:
     """Measure one training or several, epoch by epoch; a file that cannot be measured is one marked row."""
     folders = [os.path.isdir(path) for path in paths]
     if any(folders) and not all(folders):
@@ -189,13 +170,15 @@ def show_trainings(run: Run, paths: Sequence[str], results: Results) -> int:
     given = [(p, _epoch_files(p)) for p in paths] if all(folders) else [(os.path.dirname(paths[0]), paths)]
     trainings, complete = [], True
     for name, files in given:
-        training, complete = run.training(name, files)
-        trainings.append(training)
-        if not complete:
-            break
-    runs = [{"path": t.name, "epochs": [_epoch_json(epoch) for epoch in t.epochs]} for t in trainings]
+        if complete:
+            training, complete = run.training(name, files)
+            trainings.append(training)
+    runs = [{"path": t.name, "epochs": list(map(_epoch_json, t.epochs))} for t in trainings]
     held = {"epochs": runs[0]["epochs"]} if len(runs) == 1 else {"runs": runs}
-    data, epochs = {"format": _FORMAT, "complete": complete, **held}, [e for t in trainings for e in t.epochs]
+    data, lines = {"format": _FORMAT, "complete": complete, **held}, []
+    for training in trainings:
+        lines += [f"{training.name}:"] if len(trainings) > 1 else []
+        lines += map(_line, training.epochs)
 
     def draw() -> tuple[str, Figure]:
         from sphereufm.plots.features import trajectory_figure
@@ -203,14 +186,14 @@ def show_trainings(run: Run, paths: Sequence[str], results: Results) -> int:
 
         return trajectory_html(trainings, data), trajectory_figure(trainings)
 
-    lines: list[str] = []
-    for training in trainings:
-        lines += [f"{training.name}:"] if len(trainings) > 1 else []
-        lines += map(_line, training.epochs)
-    results.give(data, lines, draw if any(epoch.metrics is not None for epoch in epochs) else None)
-    if not complete:
-        raise KeyboardInterrupt
-    return 2 if any(epoch.error is not None for epoch in epochs) else 0
+    errors = [epoch.error for t in trainings for epoch in t.epochs]
+    outcome = Outcome(data=data, lines=lines, draw=draw, complete=complete)
+    return replace(outcome, measured=None in errors, failed=any(errors))
+
+
+def _numbers(metrics: CollapseMetrics, place: LandscapePosition) -> dict[str, Any]:
+    """What is known of a file."""
+    return {"format": _FORMAT, **metrics.to_json(), **place.to_json()}
 
 
 def _epoch_files(path: str) -> list[str]:
@@ -230,7 +213,7 @@ def _epoch_json(epoch: Epoch) -> dict[str, Any]:
     head = {"path": epoch.path, "epoch": epoch.number, "format": _FORMAT}
     if epoch.metrics is None or epoch.place is None:
         return {**head, "error": epoch.error}
-    return {**head, **epoch.metrics.to_json(), **epoch.place.to_json(), "read": []}
+    return {**head, **_numbers(epoch.metrics, epoch.place), "read": []}
 
 
 def _line(epoch: Epoch) -> str:

@@ -8,7 +8,32 @@ from typing import Any
 import click
 
 import sphereufm.cli.options as options
+from sphereufm.cli.printing import give, remark
 from sphereufm.errors import InvalidInputError
+from sphereufm.files import write_json, write_text
+
+_SOURCES = {
+    "--labels FILE|KEY|none": "Labels: another file (CSV too), a key in PATH, or none: the classifier's choices.",
+    "--classifier FILE|KEY|none": "Last layer's weights: another file, a key in PATH, or none.",
+    "--bias FILE|KEY": "Last layer's bias: another file, or a key in PATH.",
+    "--train FILE": "Training features: PATH is held out, and measured by the class means of FILE.",
+    "--train-labels FILE|KEY": "Labels of the training features, where they do not tell.",
+    "--tau t|fit": "Inverse temperature that multiplied the logits in training, or fit.",
+    "--scheduler ADDRESS": "Dask scheduler whose workers share the file.",
+    "--checkpoint FILE": "Keep what was done in FILE; an interrupted run resumes from it.",
+}
+_REPEATED = {
+    "--ignore-label LABEL": "Leave out samples of this label (repeatable).",
+    "--ood FILE": "Features of unknown data: how well they are distinguished from PATH (repeatable).",
+}
+
+
+def _named(words: dict[str, str], **settings: Any) -> options.Decorator:
+    """Options by their flag, with what stands for a value behind it, and what they are for."""
+    split = [(*flag.split(), text) for flag, text in words.items()]
+    return options.together(
+        *(click.option(flag, metavar=value, help=text, **settings) for flag, value, text in split)
+    )
 
 
 @click.command(
@@ -16,17 +41,14 @@ from sphereufm.errors import InvalidInputError
     epilog="Example: sphereufm features features.npz --tau 5",
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@_named(_SOURCES)
+@_named(_REPEATED, multiple=True)
+@click.option("--remap-labels", is_flag=True, help="Number the labels that occur from 0.")
 @click.option(
-    "--labels",
-    metavar="FILE|KEY|none",
-    help="Labels: another file (CSV too), a key in PATH, or none: the classifier's choices.",
+    "--epochs",
+    is_flag=True,
+    help="PATH is a folder with one file an epoch (or the files; several folders are several trainings).",
 )
-@click.option(
-    "--classifier",
-    metavar="FILE|KEY|none",
-    help="Last layer's weights: another file, a key in PATH, or none.",
-)
-@click.option("--bias", metavar="FILE|KEY", help="Last layer's bias: another file, or a key in PATH.")
 @click.option("--classes", type=int, metavar="K", help="Number of classes, where labels do not tell.")
 @click.option("--pool", type=click.Choice(["mean"]), help="Average features (N, C, H, W) over places.")
 @click.option(
@@ -34,13 +56,6 @@ from sphereufm.errors import InvalidInputError
     type=click.Choice(["features", "classifier"]),
     multiple=True,
     help="These lie in columns: (d, N) or (d, K).",
-)
-@click.option(
-    "--ignore-label", multiple=True, metavar="LABEL", help="Leave out samples of this label (repeatable)."
-)
-@click.option("--remap-labels", is_flag=True, help="Number the labels that occur from 0.")
-@click.option(
-    "--tau", metavar="t|fit", help="Inverse temperature that multiplied the logits in training, or fit."
 )
 @options.loss
 @click.option(
@@ -56,31 +71,8 @@ from sphereufm.errors import InvalidInputError
     show_default=False,
     help="Divide features and classifier rows by their lengths, leave out the bias; or measure as saved (default).",
 )
-@click.option(
-    "--epochs",
-    is_flag=True,
-    help="PATH is a folder with one file an epoch (or the files; several folders are several trainings).",
-)
-@click.option(
-    "--train",
-    metavar="FILE",
-    help="Training features: PATH is held out, and measured by the class means of FILE.",
-)
-@click.option(
-    "--train-labels", metavar="FILE|KEY", help="Labels of the training features, where they do not tell."
-)
-@click.option(
-    "--ood",
-    metavar="FILE",
-    multiple=True,
-    help="Features of unknown data: how well they are distinguished from PATH (repeatable).",
-)
 @click.option("--all", "everything", is_flag=True, help="Print every number with its convention.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Threads that share the work.")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers share the file.")
-@click.option(
-    "--checkpoint", metavar="FILE", help="Keep what was done in FILE; an interrupted run resumes from it."
-)
 @options.output
 @options.as_json
 def features(
@@ -112,8 +104,22 @@ def features(
     options.prepare_output(out, names, force)
     loss = options.loss_from_options(given["loss"], {key: given[key] for key in options.LOSS_PARAMETERS})
 
-    from sphereufm.cli.feature_results import Results, Run, show_files, show_trainings
+    from sphereufm.cli.feature_results import Run, measure_files, measure_trainings
 
     run = Run(options=given, loss=loss, quick=epochs)
-    results = Results(folder=out, names=names, as_json=as_json)
-    return show_trainings(run, paths, results) if epochs else show_files(run, paths, results, everything)
+    found = measure_trainings(run, paths) if epochs else measure_files(run, paths, everything)
+    if not found.measured:
+        out = None
+    if out is not None:
+        from sphereufm.plots.saving import save_figure
+
+        page, figure = found.draw()
+        write_json(out / names[0], found.data, indent=1)
+        save_figure(figure, out / names[1])
+        write_text(out / names[2], page)
+    give(as_json, found.data, found.lines, out, names)
+    if not (epochs or everything or as_json):
+        remark("Every number with its convention: --all.")
+    if not found.complete:
+        raise KeyboardInterrupt
+    return 2 if found.failed else 0

@@ -23,46 +23,44 @@ _LINES = {
 class LandscapePosition:
     """Cost, gradient and optimality gap of a network's features and classifier."""
 
-    #: ``cost``, ``gradient_norm`` and ``relative_gradient_norm``: in its unit; Riemannian, Frobenius norm; the
-    #: gradient is None for ordinary networks.
     cost: float | None = None
-    gradient_norm: float | None = None
+    gradient_norm: float | None = (
+        None  #: Riemannian, Frobenius norm, in the cost's unit; None for ordinary networks
+    )
     relative_gradient_norm: float | None = None
-    #: Upper bound on the distance of the cost from the global minimum (numerical): over all unit
-    #: features and unit classifiers, or, for an ordinary network, over all with its Frobenius norms and its
-    #: bias.
+    #: Upper bound on the distance of the cost from the global minimum (numerical): over all unit features and unit
+    #: classifiers, or, for an ordinary network, over all with its Frobenius norms and its bias.
     optimality_gap: float | None = None
-    #: What gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"`` or, for an
-    #: ordinary network, ``"norm-bound"``.
+    #: What gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"`` or, for an ordinary
+    #: network, ``"norm-bound"``.
     gap_method: str | None = None
-    #: For an ordinary network with a bias: the same bound over all biases as well.
-    free_bias_gap: float | None = None
-    #: For an ordinary network: between which numbers the least cost for these norms and this bias lies; the
-    #: upper one is attained, so their distance says how tight the gap can be.
+    free_bias_gap: float | None = (
+        None  #: for an ordinary network with a bias: the same over all biases as well
+    )
+    #: For an ordinary network: between which numbers the least cost for these norms and this bias lies; the upper one
+    #: is attained, so their distance says how tight the gap can be.
     least_cost_range: tuple[float, float] | None = None
-    #: For entrywise nonnegative (ReLU) features and balanced classes: bound on the distance from the best
-    #: cost that such features can have, of unit length or, for an ordinary network, of these norms and with
-    #: any bias.
+    #: For entrywise nonnegative (ReLU) features and balanced classes: bound on the distance from the best cost that
+    #: they can have, of unit length or, for an ordinary network, of these norms and with any bias.
     nonnegative_gap: float | None = None
     #: Root mean square distance of a column (feature or classifier row) from the nearest collapsed point.
     collapsed_distance: float | None = None
-    #: The most negative curvature that a short search met; None where it met none or the point is too large
-    #: for a search, which shows nothing.
+    #: The most negative curvature that a short search met; None, which shows nothing, where it met none or the point is
+    #: too large for a search.
     negative_curvature: float | None = None
-    #: With weight decay on classifier and features: bound for the regularised objective, over all biases
-    #: where the network has one.
+    #: With weight decay: bound for the regularised objective, over all biases where the network has one.
     regularised_gap: float | None = None
-    #: ``least_margin`` and ``largest_margin``: for unit features whose ``tau`` was to be fitted: the least of
-    #: ``<w_y - w_j, h>`` over samples and other classes, and what no point exceeds, ``K / (K - 1)``.
+    #: For unit features whose ``tau`` was to be fitted: the least of ``<w_y - w_j, h>`` over samples and other classes,
+    #: and what no point exceeds, ``K / (K - 1)``.
     least_margin: float | None = None
     largest_margin: float | None = None
     tau: float | None = None  #: inverse temperature that was used
-    #: ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for ordinary networks
-    #: ``"one"``, or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no ``tau`` is fitted
-    #: and there is no cost.
+    #: ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for ordinary networks ``"one"``,
+    #: or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
     tau_source: str | None = None
-    #: Whether features and classifier were divided by their lengths here (and a bias left out).
-    normalized: bool = False
+    normalized: bool = (
+        False  #: whether features and classifier were divided by their lengths here (a bias left out)
+    )
     cost_unit: str = "nats"  #: unit of costs and gaps; empty where the loss has none
     reason: str | None = None  #: why there is no position
     notes: tuple[str, ...] = ()  #: what a reader must know

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,8 @@ def position(
     ----------
     features : FeatureSet
     tau : number, ``"fit"`` or None
-        Inverse temperature of the network's logits.  For unit features ``"fit"`` and None fit it by the cost; where
-        every sample is classified right the fit is unbounded, and there is no cost.  An ordinary network has
-        ``tau = 1`` unless given.
+        Inverse temperature of the logits.  For unit features ``"fit"`` and None fit it by the cost; where every sample
+        is classified right the fit is unbounded, and there is no cost.  An ordinary network has 1 unless given.
     normalize : bool
         Divide features and classifier rows by their lengths, leave out the bias, and place that.
     weight_decay : (float, float), optional
@@ -111,7 +111,7 @@ def measure(
     if isinstance(network, str):
         return begun.measure()[0], LandscapePosition(reason=network)
     metrics, found = begun.measure(network.companion)
-    position = network.position(found, begun.more)
+    position = network.position(found, partial(begun.passes.more, begun.frame))
     notes = (*_notes(network.given, common), *position.notes)
     return metrics, replace(position, normalized=what.normalize, notes=notes)
 

@@ -14,33 +14,31 @@ Over *all* biases the bound holds where ``G~ 1 = 0``.  That is nearly so for the
 minimises the cost for these ``W`` and ``H`` (:mod:`~sphereufm.placement.bias`), and what is missing is mended by mixing
 in a little of a constant column; the term with ``b`` is then zero.
 
-Where all classes have equally many samples the least cost over all biases is known in closed form, which is never below
-these bounds; it holds for the given bias as well.  For ``N = n K`` samples, any bias and any dimension, Jensen's
-inequality and then Cauchy's give, with ``w = |W|_F`` and ``h = |H|_F``,
+Where all classes have equally many samples the least cost over all biases is known in closed form, never below these
+bounds; it holds for the given bias as well.  For ``N = n K`` samples, any bias and any dimension, Jensen's inequality
+and then Cauchy's give, with ``w = |W|_F`` and ``h = |H|_F``,
 
     f >= log(1 + (K - 1) exp(-t)),    t = tau w h / sqrt(K N) * K / (K - 1),
 
 since ``-(K - 1) t`` bounds the mean over samples of ``tau sum_j <w_j - w_y, h>`` from below and the bias drops out of
 that mean.  A simplex frame with features of equal length and equal biases attains it (``d >= K - 1``).  For entrywise
 nonnegative features ``sum_k |mu_k - mubar|^2 <= (1 - 1/K) sum_k |mu_k|^2``, so there ``t`` carries a factor
-``sqrt(1 - 1/K)``; orthogonal class features attain that (``d >= K``).  For unit features and classifiers these are the
-minima on spheres.
+``sqrt(1 - 1/K)``; orthogonal class features attain that (``d >= K``).
 
-With weight decay ``mu_W w^2 / 2 + mu_H h^2 / 2 >= sqrt(mu_W mu_H) w h`` the minimum over the norms is, for
-``p = sqrt(mu_W mu_H) w h / t`` below ``(K - 1) / K`` (else the minimum is ``log K``, at zero),
+With weight decay ``mu_W w^2 / 2 + mu_H h^2 / 2 >= sqrt(mu_W mu_H) w h``, and none on a bias, the bound is ``sum omega
+Ent`` where ``tau c |G|_2 <= sqrt(mu_W mu_H)``; the closed form over the norms is, for ``p = sqrt(mu_W mu_H) w h / t``
+below ``(K - 1) / K`` (else it is ``log K``, at zero),
 
     -p log p - (1 - p) log(1 - p) + p log(K - 1).
 
-Otherwise the bounds are tight at a simplex frame and weak far from it.  How weak they may be is shown by the cost of a
-simplex frame with these norms and this bias: the least cost lies between both.
-
-With weight decay, and none on a bias, the bound is ``sum omega Ent`` where ``tau c |G|_2 <= sqrt(mu_W mu_H)``.
+The bounds are tight at a simplex frame and may be weak far from it: the least cost lies between them and the cost of a
+simplex frame with these norms and this bias.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -97,24 +95,23 @@ class OrdinaryNetwork:
         own = replace(own, bias_term=float(found.added["row_sums"] @ bias) / own.q.size)
         squares, cost = (float(np.square(W).sum()), given.moments.squares), own.cost
         norms = math.sqrt(squares[0] * squares[1])
-        bounds: dict[str, DualBound | BalancedNorms] = {"norm-bound": own}
-        over_biases: list[DualBound] | list[BalancedNorms] = [own]
         balanced = BalancedNorms(classes=counts.size, samples=own.q.size, tau=self.tau)
+        bounds: dict[str, DualBound | BalancedNorms] = {"norm-bound": own}
+        over_biases: Sequence[DualBound | BalancedNorms] = [own]
+        nonnegative_gap = regularised_gap = None
         if self.is_balanced:
             bounds["closed-form"] = balanced
             over_biases = [balanced]
+            if given.is_nonnegative:
+                nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
         elif given.features.bias is not None:
             over_biases = self._at_best_bias(found, cost, more)
         lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
         method = max(lows, key=lows.__getitem__)
         free = max(bound.least_cost(norms) for bound in over_biases)
-        nonnegative_gap = regularised_gap = None
-        if given.is_nonnegative and self.is_balanced:
-            nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
         if decay is not None:
-            objective = cost + 0.5 * float(np.dot(decay, squares))
             least = max(bound.least_regularised(decay) for bound in over_biases)
-            regularised_gap = max(objective - least, 0.0)
+            regularised_gap = max(cost + 0.5 * float(np.dot(decay, squares)) - least, 0.0)
         frame = frame_cost(counts, norms, self.tau, bias) if len(W) >= counts.size - 1 else cost
         return LandscapePosition(
             tau=self.tau,
@@ -200,18 +197,15 @@ class DualBound:
 
     def least_regularised(self, decay: tuple[float, float]) -> float:
         """Lower bound with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added."""
-        root = float(np.sqrt(decay[0] * decay[1]))
+        root = math.sqrt(decay[0] * decay[1])
         return self.best(min(1.0, root / self.pull) if self.pull > 0.0 else 1.0, 0.0)
 
     def best(self, top: float, price: float) -> float:
-        """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, and any ``c`` gives a valid one."""
+        """Largest bound for ``c`` in ``[0, top]``; it is concave in ``c``, any ``c`` is valid, and c = 0 gives zero."""
+        options = {"xatol": _CLOSE * top}
         found = minimize_scalar(
-            lambda c: -self.bound(c, price),
-            bounds=(0.0, top),
-            method="bounded",
-            options={"xatol": _CLOSE * top},
+            lambda c: -self.bound(c, price), bounds=(0.0, top), method="bounded", options=options
         )
-        # entropies cannot be negative, so neither can the best bound: c = 0 gives zero
         return max(0.0, self.bound(top, price), -float(found.fun))
 
 

@@ -154,7 +154,9 @@ def test_scores_are_those_of_the_papers():
     unknown = exact_scores(train, O)
     for name in wanted:
         pairs = wanted[name][:, None] - unknown[name]
-        assert outcome.auroc[name] == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)), rel=1e-9)
+        assert outcome.scores[name]["auroc"] == pytest.approx(
+            np.mean((pairs > 0) + 0.5 * (pairs == 0)), rel=1e-9
+        )
 
 
 def test_auroc_and_fpr95_by_hand():
@@ -182,8 +184,8 @@ def test_a_collapsed_network_has_orthogonal_unknown_data():
         feature_set_from_arrays(O, np.arange(30) % 2).features,
     )
     assert found.nc5 < 0.01
-    assert found.auroc["neco"] > 0.999
-    assert set(found.auroc) == {"neco"}
+    assert found.scores["neco"]["auroc"] > 0.999
+    assert set(found.scores) == {"neco"}
 
 
 def run(capsys, *words):

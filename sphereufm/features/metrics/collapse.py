@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,22 @@ from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics import frames
 from sphereufm.features.metrics.companion import Array, Companion, Gathered
 from sphereufm.features.metrics.one_vs_rest import one_vs_rest as hull_distance
-from sphereufm.features.metrics.result import CollapseMetrics, Conditions
+from sphereufm.features.metrics.result import (
+    COLLAPSED,
+    COVARIANCE_DIMENSION,
+    ONE_VS_REST_CLASSES,
+    CollapseMetrics,
+    conventions,
+    why_undefined,
+)
 from sphereufm.features.metrics.statistics import Frame, Scatter
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame, class_nc1, effective_rank, variability
 
 __all__ = ["Measuring", "begin", "collapse_metrics"]
 
-# the whole covariance costs d^2 a sample: up to this dimension it is cheap
-_COVARIANCE_DIMENSION = 512
 # singular values of the class means this much smaller than the largest carry NC1 by themselves
 _SINGULAR = 1e-4
-# K programs of K variables each: seconds up to here
-_ONE_VS_REST_CLASSES = 1024
 
 
 def collapse_metrics(
@@ -97,7 +101,8 @@ class Begun:
 
     passes: Passes
     frame: Frame
-    conditions: Conditions
+    hulls: bool  #: whether one-vs-rest distances are wanted
+    held_out: bool
 
     def measure(self, companion: Companion | None = None) -> tuple[CollapseMetrics, Gathered]:
         """Make the second pass; what a companion gathers of it is returned beside the measures."""
@@ -107,11 +112,67 @@ class Begun:
             raise InvalidInputError(
                 f"{self.passes.data.features.name} has rows whose squares overflow; rescale the features"
             )
-        return _metrics(spread, self.conditions), found
+        return self._metrics(spread), found
 
-    def more(self, companion: Companion) -> Gathered:
-        """What another companion gathers in one more pass."""
-        return self.passes.more(self.frame, companion)
+    def _metrics(self, spread: Scatter) -> CollapseMetrics:
+        """Put what both passes found under the names of the literature."""
+        frame, N, present = spread.frame, int(spread.counts.sum()), spread.frame.moments.present
+        W, has_means = frame.classifier, frame.sizes.size > 0
+        # exact differences; coincident means are zero, not rounding noise
+        centred = (frame.moments.means - frame.moments.mean)[present] * has_means
+        base, own = frame.moments.base[present], None if W is None else W[present]
+        spreads, hits = variability(spread), spread.mean_hits if W is None else spread.agreements
+        within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
+        between = np.square(frame.sizes) / len(centred)
+        pairs = frames.cosines(base)
+        values = {
+            "nc1": spreads.pop("nc1"),
+            "nc2": frames.simplex_distance(centred if W is None else W),
+            "nc3": np.nan if own is None else frames.duality_distance(own, base),
+            "nc4": hits / N if has_means else np.nan,
+            **spreads,
+            "nc4_labels": spread.mean_hits / N if has_means else np.nan,
+            **_vector_measures("means", centred, self.hulls),
+            "nc2_means_class_centred": frames.simplex_distance(centred - centred.mean(axis=0)),
+            "uncentred_cosine_mean": pairs.mean(),
+            "uncentred_cosine_min": pairs.min(),
+            "uncentred_cosine_max": pairs.max(),
+        }
+        if W is not None and own is not None:
+            values |= {
+                "ncc_mismatch": 1.0 - hits / N if has_means else np.nan,
+                **_vector_measures("classifier", W, self.hulls),
+                "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
+                "nc3_centred": frames.duality_distance(own, centred),
+                "nc3_difference": frames.frame_difference(own, centred),
+                "nc3_rotated": frames.rotated_difference(own, centred),
+                "classifier_accuracy": spread.classifier_hits / N,
+            }
+        values |= {
+            "effective_rank_between": effective_rank(between),
+            "effective_rank_within": effective_rank(within) if frame.full else np.nan,
+        }
+        cosines = np.full(len(present), np.nan)
+        if own is not None:
+            cosines[present] = (
+                (frames.directions(own) * frames.directions(centred)).sum(axis=1).clip(-1.0, 1.0)
+            )
+        known: dict[str, Any] = {name: float(v) if np.isfinite(v) else None for name, v in values.items()}
+        undefined = [name for name, value in known.items() if value is None]
+        return CollapseMetrics(
+            **{name: known.pop(name) for name in COLLAPSED},
+            variants=known,
+            undefined={name: why_undefined(name, frame, self.hulls) for name in undefined},
+            conventions=conventions(W is not None, self.passes.normalize, self.held_out),
+            normalized=self.passes.normalize,
+            class_counts=tuple(spread.counts.tolist()),
+            notes=_notes(frame, self.passes.normalize),
+            means=frame.places[present],
+            within_spectrum=within,
+            between_spectrum=between,
+            class_nc1=class_nc1(spread),
+            class_cosines=cosines,
+        )
 
 
 def begin(
@@ -119,8 +180,8 @@ def begin(
 ) -> Begun:
     """Make the first pass: over the training features, where ``features`` are held out."""
     how, (_, d) = streaming or Streaming(), features.features.shape
-    full = d <= _COVARIANCE_DIMENSION if what.covariance is None else what.covariance
-    hulls = features.classes <= _ONE_VS_REST_CLASSES if what.one_vs_rest is None else what.one_vs_rest
+    full = d <= COVARIANCE_DIMENSION if what.covariance is None else what.covariance
+    hulls = features.classes <= ONE_VS_REST_CLASSES if what.one_vs_rest is None else what.one_vs_rest
     if train is not None:
         features = features.with_last_layer_of(train)
         train = _fitting(train, features)
@@ -129,65 +190,8 @@ def begin(
     kept = Checkpoint(how.checkpoint, (part for data in measured for part in _identity(data, what, full)))
     passes = Passes(data=features, normalize=what.normalize, how=how, kept=kept)
     moments = (passes if train is None else replace(passes, data=train)).moments()
-    conditions = Conditions(
-        normalize=what.normalize, classifier=W is not None, held_out=train is not None, full=full, hulls=hulls
-    )
-    return Begun(passes=passes, frame=class_frame(moments, W, bias, full), conditions=conditions)
-
-
-def _metrics(spread: Scatter, given: Conditions) -> CollapseMetrics:
-    """Put what both passes found under the names of the literature."""
-    frame, N, present = spread.frame, int(spread.counts.sum()), spread.frame.moments.present
-    W, has_means = frame.classifier, frame.sizes.size > 0
-    # exact differences; coincident means are zero, not rounding noise
-    centred = (frame.moments.means - frame.moments.mean)[present] * has_means
-    base, own = frame.moments.base[present], None if W is None else W[present]
-    spreads, hits = variability(spread), spread.mean_hits if W is None else spread.agreements
-    within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
-    between = np.square(frame.sizes) / len(centred)
-    pairs = frames.cosines(base)
-    values = {
-        "nc1": spreads.pop("nc1"),
-        "nc2": frames.simplex_distance(centred if W is None else W),
-        "nc3": np.nan if own is None else frames.duality_distance(own, base),
-        "nc4": hits / N if has_means else np.nan,
-        **spreads,
-        "nc4_labels": spread.mean_hits / N if has_means else np.nan,
-        **_vector_measures("means", centred, given.hulls),
-        "nc2_means_class_centred": frames.simplex_distance(centred - centred.mean(axis=0)),
-        "uncentred_cosine_mean": pairs.mean(),
-        "uncentred_cosine_min": pairs.min(),
-        "uncentred_cosine_max": pairs.max(),
-    }
-    if W is not None and own is not None:
-        values |= {
-            "ncc_mismatch": 1.0 - hits / N if has_means else np.nan,
-            **_vector_measures("classifier", W, given.hulls),
-            "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
-            "nc3_centred": frames.duality_distance(own, centred),
-            "nc3_difference": frames.frame_difference(own, centred),
-            "nc3_rotated": frames.rotated_difference(own, centred),
-            "classifier_accuracy": spread.classifier_hits / N,
-        }
-    values |= {
-        "effective_rank_between": effective_rank(between),
-        "effective_rank_within": effective_rank(within) if given.full else np.nan,
-    }
-    cosines = np.full(len(present), np.nan)
-    if own is not None:
-        cosines[present] = (frames.directions(own) * frames.directions(centred)).sum(axis=1).clip(-1.0, 1.0)
-    return CollapseMetrics.of(
-        values,
-        given,
-        has_means,
-        class_counts=tuple(spread.counts.tolist()),
-        notes=_notes(frame, given.normalize),
-        means=frame.places[present],
-        within_spectrum=within,
-        between_spectrum=between,
-        class_nc1=class_nc1(spread),
-        class_cosines=cosines,
-    )
+    frame = class_frame(moments, W, bias, full)
+    return Begun(passes=passes, frame=frame, hulls=hulls, held_out=train is not None)
 
 
 def _vector_measures(of: str, A: Array, hulls: bool) -> dict[str, float]:

@@ -8,11 +8,11 @@ quadratic program.  With ``p_j = u_j - u_k`` it asks for the point of least leng
 
 and both sides meet at the solution: their difference is the duality gap.
 
-Only the smallest of the K distances is asked for: the one-vs-rest distance of generalised neural collapse.  For a
-simplex frame it is ``K / (K - 1)``, for a subset of a cross-polytope it is 1.  So the K programs are not all solved:
-accelerated projected gradient steps, for many of them at once, raise the lower bounds; a program whose lower bound has
-reached the least distance known is done with, and the most promising one is solved by non-negative least squares,
-``min | [P; 1^T] u - (0, 1) |``, ``u >= 0``, ``x = P u / sum u`` (least distance programming).  At K = 1000 few are.
+Only the smallest of the K distances is asked for: the one-vs-rest distance of generalised neural collapse, ``K / (K -
+1)`` for a simplex frame, 1 for a subset of a cross-polytope.  So the K programs are not all solved: accelerated
+projected gradient steps, for many of them at once, raise the lower bounds; a program whose lower bound has reached the
+least distance known is done with, and the most promising one is solved by non-negative least squares, ``min | [P; 1^T]
+u - (0, 1) |``, ``u >= 0``, ``x = P u / sum u`` (least distance programming).  At K = 1000 few are.
 
 ==========  ===========  ======================================================
 symbol      shape        meaning
@@ -32,6 +32,7 @@ Collapse for a Large Number of Classes*, ICML 2024.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -70,7 +71,10 @@ def one_vs_rest(A: Array) -> OneVsRest:
     if U.shape[1] > U.shape[0]:
         # only inner products matter: K coordinates are enough
         U = np.asarray(np.linalg.qr(U.T, mode="r")).T
-    nearest = _nearest(U)
+    cosines = U @ U.T
+    np.fill_diagonal(cosines, -np.inf)
+    # as lengths of differences: nothing cancels for rows that nearly coincide
+    nearest = np.linalg.norm(U - U[np.argmax(cosines, axis=1)], axis=1)
     least, low = float(nearest.min()), np.inf
     if least <= _COINCIDENT:  # no step can be made on programs of length zero
         return OneVsRest(least, least)
@@ -83,17 +87,6 @@ def one_vs_rest(A: Array) -> OneVsRest:
     return OneVsRest(least, max(0.0, least - low))
 
 
-def _nearest(U: Array) -> Array:
-    """Distance of each row from the nearest other one."""
-    found = np.empty(len(U))
-    for k, u in enumerate(U):
-        products = U @ u
-        products[k] = -np.inf
-        # once more as a difference: nothing cancels for rows that nearly coincide
-        found[k] = np.linalg.norm(U[int(np.argmax(products))] - u)
-    return found
-
-
 class _Programs:
     """Several of the K programs: one row of each array for each that is not done with.
 
@@ -102,31 +95,26 @@ class _Programs:
 
     def __init__(self, U: Array, rows: NDArray[np.intp], step: float, least: float) -> None:
         self.U, self.step, self.least, self.done = U, step, least, np.inf
-        L = np.full((len(rows), len(U)), 1.0 / (len(U) - 1))
-        L[np.arange(len(rows)), rows] = 0.0
-        X = L @ U - U[rows]
         self.rows, self.momentum, self.low = rows, np.ones(len(rows)), np.zeros(len(rows))
-        self.L = self.L_before = L
-        self.X = self.X_before = X
-        self.high = np.linalg.norm(X, axis=1)
+        self.L = np.full((len(rows), len(U)), 1.0 / (len(U) - 1))
+        self.L[np.arange(len(rows)), rows] = 0.0
+        self.X = self.L @ U - U[rows]
+        self.L_before, self.X_before = self.L, self.X
+        self.high = np.linalg.norm(self.X, axis=1)
 
     def solve(self) -> None:
         """Steps for all, and the most promising solved, in turns; at last those that are left, one by one."""
         self._bound(self.X)
-        self._drop()
-        for _ in range(_ROUNDS):
+        for turn in itertools.count():
+            self._drop()
             if not self.rows.size:
                 return
-            self._solve_one(int(np.argmin(self.high)))
-            for _ in range(_STEPS):
+            self._solve_one(int(np.argmin(self.high if turn < _ROUNDS else self.low)))
+            for _ in range(_STEPS if turn < _ROUNDS else 0):
                 self._descend()
-            self._drop()
-        while self.rows.size:
-            self._solve_one(int(np.argmin(self.low)))
-            self._drop()
 
     def _solve_one(self, place: int) -> None:
-        """Solve one program and drop it."""
+        """Solve one program, which is done with then."""
         k = int(self.rows[place])
         low, high = _bounds(np.delete(self.U, k, axis=0) - self.U[k])
         self.least = min(self.least, high, float(self.high[place]))
@@ -150,9 +138,8 @@ class _Programs:
         """One accelerated step of every program, with a restart where it goes uphill."""
         t = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * np.square(self.momentum)))
         ahead = ((self.momentum - 1.0) / t)[:, None]
-        Y = self.L + ahead * (self.L - self.L_before)
         slope = self._bound(self.X + ahead * (self.X - self.X_before))
-        L = _onto_simplex(Y - self.step * slope, self.rows)
+        L = _onto_simplex(self.L + ahead * (self.L - self.L_before) - self.step * slope, self.rows)
         uphill = np.einsum("nk,nk->n", slope, L - self.L) > 0.0
         self.momentum = np.where(uphill, 1.0, t)
         self.L_before, self.X_before = self.L, self.X
@@ -165,8 +152,7 @@ class _Programs:
         places = (np.arange(self.rows.size), self.rows)
         own = products[places].copy()
         products[places] = np.inf
-        lengths = np.linalg.norm(X, axis=1)
-        bounds = (products.min(axis=1) - own) / np.maximum(lengths, _SMALLEST)
+        bounds = (products.min(axis=1) - own) / np.maximum(np.linalg.norm(X, axis=1), _SMALLEST)
         self.low = np.maximum(self.low, np.minimum(bounds, self.high))
         products[places] = 0.0
         return products

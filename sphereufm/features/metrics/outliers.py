@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Array
-from sphereufm.features.metrics.statistics import make_unit
+from sphereufm.features.metrics.statistics import ClassMoments, make_unit
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers import ArraySource, finite_blocks
@@ -52,70 +52,85 @@ class Detection:
     name: str  #: of the unknown data
     samples: int
     nc5: float | None  #: None where a mean is zero
-    #: ``auroc`` and ``fpr95``: by score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
-    auroc: Mapping[str, float]
-    fpr95: Mapping[str, float]
+    #: ``"auroc"`` and ``"fpr95"`` by score: ``"neco"`` and, with a classifier, ``"energy"`` and ``"vim"``.
+    scores: Mapping[str, Mapping[str, float]]
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as JSON data."""
-        scores = {name: {"auroc": self.auroc[name], "fpr95": self.fpr95[name]} for name in self.auroc}
-        return {"name": self.name, "samples": self.samples, "nc5": self.nc5, "scores": scores}
+        return asdict(self)
 
     def __str__(self) -> str:
         far = "0 where it is orthogonal to all class means"
         nc5 = "undefined" if self.nc5 is None else f"{self.nc5:.4g} ({far})"
         head = f"unknown data {self.name}, {counted(self.samples, 'sample')}: NC5 {nc5}"
-        scores = (f"{s.upper()} AUROC {self.auroc[s]:.4f}, FPR95 {self.fpr95[s]:.4f}" for s in self.auroc)
-        return "\n  ".join([head, *scores])
+        shown = (
+            f"{s.upper()} AUROC {v['auroc']:.4f}, FPR95 {v['fpr95']:.4f}" for s, v in self.scores.items()
+        )
+        return "\n  ".join([head, *shown])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
     """Scores by the statistics of training features; see the module for the symbols."""
 
-    middle: Array  #: shape ``(d,)``
-    means: Array  #: shape ``(K, d)``: of classes that have samples
+    moments: ClassMoments
     principal: Array  #: shape ``(d, K - 1)``
     classifier: Array | None
     bias: Array
     origin: Array  #: shape ``(d,)``
     rest: Array  #: shape ``(d, d - D)``
-    alpha: float
     normalize: bool  #: whether features are divided by their lengths first
+    alpha: float = 0.0
 
     def scores(self, source: ArraySource) -> dict[str, Array]:
         """Scores of all samples, by name."""
+        found = [self._scores(H) for H in self.rows(source)]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def _scores(self, H: Array) -> dict[str, Array]:
+        """Scores of a block."""
         from scipy.special import logsumexp
 
-        found: dict[str, list[Array]] = {}
-        for H in _rows(source, self.middle.size, self.normalize):
-            centred = H - self.middle
-            lengths = np.linalg.norm(centred, axis=1)
-            seen = np.linalg.norm(centred @ self.principal, axis=1)
-            found.setdefault("neco", []).append(seen / np.where(lengths > 0.0, lengths, 1.0))
-            if self.classifier is not None:
-                logits, residual = self._virtual(H)
-                found.setdefault("energy", []).append(np.asarray(logsumexp(logits, axis=1)))
-                found.setdefault("vim", []).append(found["energy"][-1] - self.alpha * residual)
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+        centred = H - (self.moments.mean + self.moments.centre)
+        lengths = np.linalg.norm(centred, axis=1)
+        neco = np.linalg.norm(centred @ self.principal, axis=1) / np.where(lengths > 0.0, lengths, 1.0)
+        if self.classifier is None:
+            return {"neco": neco}
+        logits, residual = self.virtual(H, self.classifier)
+        energy = np.asarray(logsumexp(logits, axis=1))
+        return {"neco": neco, "energy": energy, "vim": energy - self.alpha * residual}
 
-    def _virtual(self, H: Array) -> tuple[Array, Array]:
+    def virtual(self, H: Array, W: Array) -> tuple[Array, Array]:
         """Logits, and ``|R^T (h - c)|``."""
-        assert self.classifier is not None
-        return H @ self.classifier.T + self.bias, np.linalg.norm((H - self.origin) @ self.rest, axis=1)
+        return H @ W.T + self.bias, np.linalg.norm((H - self.origin) @ self.rest, axis=1)
+
+    def rows(self, source: ArraySource) -> Iterator[Array]:
+        """Blocks of features in double precision, of length one where that is wanted."""
+        d = self.origin.size
+        if source.shape[1:] != (d,):
+            raise InvalidInputError(
+                f"{source.name} has shape {source.shape}, but the others have d={d}; give those of the same layer with "
+                "--ood"
+            )
+        for block in finite_blocks(source, _ROWS):
+            H = block.astype(np.float64)
+            if self.normalize:
+                make_unit(H)
+            yield H
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
-        scores, rows = self.scores(unknown), _rows(unknown, self.middle.size, self.normalize)
-        mean = sum((H.sum(axis=0) for H in rows), np.zeros(self.middle.size)) / unknown.shape[0]
-        sizes = np.linalg.norm(self.means, axis=1) * np.linalg.norm(mean)
-        nc5 = float(np.mean(np.abs(self.means @ mean) / sizes)) if (sizes > 0.0).all() else None
+        scores, means = self.scores(unknown), self.moments.base[self.moments.present]
+        mean = sum((H.sum(axis=0) for H in self.rows(unknown)), np.zeros(self.origin.size)) / unknown.shape[0]
+        sizes = np.linalg.norm(means, axis=1) * np.linalg.norm(mean)
         return Detection(
             name=name,
             samples=unknown.shape[0],
-            nc5=nc5,
-            auroc={s: auroc(known[s], scores[s]) for s in scores},
-            fpr95={s: false_positive_rate(known[s], scores[s]) for s in scores},
+            nc5=float(np.mean(np.abs(means @ mean) / sizes)) if (sizes > 0.0).all() else None,
+            scores={
+                s: {"auroc": auroc(known[s], scores[s]), "fpr95": false_positive_rate(known[s], scores[s])}
+                for s in scores
+            },
         )
 
 
@@ -133,32 +148,28 @@ def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streami
     passes = Passes(data=train, normalize=normalize, how=streaming or Streaming(), kept=Checkpoint())
     moments = passes.moments()
     spread, _ = passes.scatter(class_frame(moments, None, None, True))
-    middle, means = moments.mean + moments.centre, moments.base[moments.present]
     covariance = spread.products / moments.counts.sum() + moments.weighted.T @ moments.weighted
     W, b = last_layer(train, normalize)
     bias = np.zeros(train.classes) if b is None else b
     origin = np.zeros(d) if W is None else -np.linalg.pinv(W) @ bias
-    away = middle - origin
+    away = moments.mean + moments.centre - origin
     principal = 1000 if d >= 2048 else 512 if d >= 768 else d // 2  # the rule of ViM's authors
     detector = Detector(
-        middle=middle,
-        means=means,
-        principal=np.linalg.eigh(covariance)[1][:, ::-1][:, : min(len(means) - 1, d)],
+        moments=moments,
+        principal=np.linalg.eigh(covariance)[1][:, ::-1][:, : min(int(moments.present.sum()) - 1, d)],
         classifier=W,
         bias=bias,
         origin=origin,
         rest=np.linalg.eigh(covariance + np.outer(away, away))[1][:, : d - principal],
-        alpha=0.0,
         normalize=normalize,
     )
     if W is None:
         return detector
-    scale = virtual = 0.0
-    for H in _rows(train.features, d, normalize):
-        logits, residual = detector._virtual(H)
-        scale += float(logits.max(axis=1).sum())
-        virtual += float(residual.sum())
-    return replace(detector, alpha=scale / virtual if virtual > 0.0 else 0.0)
+    largest = residuals = 0.0
+    for logits, residual in (detector.virtual(H, W) for H in detector.rows(train.features)):
+        largest += float(logits.max(axis=1).sum())
+        residuals += float(residual.sum())
+    return replace(detector, alpha=largest / residuals if residuals > 0.0 else 0.0)
 
 
 def auroc(known: Array, unknown: Array) -> float:
@@ -172,17 +183,3 @@ def false_positive_rate(known: Array, unknown: Array) -> float:
     """Share of unknown scores at or above the threshold that keeps 95 % of the known ones."""
     threshold = np.sort(known)[::-1][math.ceil(_KEPT * len(known)) - 1]
     return float(np.mean(unknown >= threshold))
-
-
-def _rows(source: ArraySource, dimension: int, normalize: bool) -> Iterator[Array]:
-    """Blocks of features in double precision, of length one where that is wanted."""
-    if source.shape[1:] != (dimension,):
-        raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but the others have d={dimension}; give those of the same layer "
-            "with --ood"
-        )
-    for block in finite_blocks(source, _ROWS):
-        H = block.astype(np.float64)
-        if normalize:
-            make_unit(H)
-        yield H

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sphereufm.features.metrics.companion import Array
+from sphereufm.features.metrics.statistics import Frame
 from sphereufm.notebook import counted, html_table, shown
 
 COLLAPSED = {"nc1": 0.0, "nc2": 0.0, "nc3": 0.0, "nc4": 1.0}
 """What each number is where features have collapsed."""
+
+COVARIANCE_DIMENSION = 512
+"""The whole covariance costs d^2 a sample: up to this dimension it is cheap."""
+ONE_VS_REST_CLASSES = 1024
+"""One-vs-rest distances are K programs of K variables each: seconds up to here."""
 
 _WORDS = {
     "nc1": "spread of the samples about their class means, beside that of the class means",
@@ -29,45 +34,6 @@ _HELD_OUT = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
-    """What was given and asked for."""
-
-    normalize: bool
-    classifier: bool
-    held_out: bool
-    full: bool  #: whether the whole covariance is measured
-    hulls: bool  #: whether one-vs-rest distances are
-
-    @property
-    def conventions(self) -> dict[str, str]:
-        """Formula and conventions, as printed."""
-        frame = "classifier rows, not centred" if self.classifier else "class means about the sample mean"
-        choice = "the classifier's choice" + (" (bias left out)" if self.normalize else " (with its bias)")
-        said = {
-            "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_W over samples, Sigma_B over classes about the sample mean",
-            "nc2": f"distance of the normalised Gram matrix from a simplex frame's; of the {frame}",
-            "nc3": "the same distance for classifier times class means, not centred",
-            "nc4": f"share of samples whose nearest class mean is {choice if self.classifier else _OWN_LABEL}",
-            "features": "rows divided by their lengths" if self.normalize else "as saved",
-        }
-        return said | (_HELD_OUT if self.held_out else {})
-
-    def why_undefined(self, name: str, has_means: bool) -> str:
-        """Why a number is not known."""
-        if name == "nc3" and not self.classifier:
-            return "no classifier was given"
-        if name.startswith("one_vs_rest") and not self.hulls:
-            return "not computed above 1024 classes unless asked for"
-        if name in ("vci", "effective_rank_within") and not self.full:
-            return "not computed above d=512 unless the covariance is asked for"
-        if not has_means:
-            return "all class means coincide"
-        if name == "vci":
-            return "the scatter is known to rounding only where it counts; rescale or whiten the features"
-        return "two vectors coincide, or one is zero"
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CollapseMetrics:
     """How collapsed features are, with the conventions of each number.
@@ -80,18 +46,15 @@ class CollapseMetrics:
         Samples of each class.
     variants : dict of str to float or None
         The same ideas by other conventions.
-    conventions : dict of str to str
-        Formula and convention of each number that needs one.
-    undefined : dict of str to str
-        Reason for each None.
+    conventions, undefined : dict of str to str
+        Formula and convention of each number that needs one, and the reason for each None.
     notes : tuple of str
         What a reader must know: empty classes, zero features, a frame that cannot exist.
     normalized : bool
         Whether rows were divided by their lengths before anything was measured.
     means, within_spectrum, between_spectrum : ndarray
-        For figures: class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the
-        covariance within and between classes, descending (the former on the span of the class means, or in all
-        directions where the whole covariance was measured).
+        Class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the covariance within
+        and between classes, descending (the former on that span, unless the whole covariance was measured).
     class_nc1, class_cosines : ndarray, shape (K,)
         NC1 with the scatter of each class alone, and the cosine of each classifier row with the centred mean of its
         class; NaN where there is none.
@@ -112,24 +75,6 @@ class CollapseMetrics:
     between_spectrum: Array
     class_nc1: Array
     class_cosines: Array
-
-    @classmethod
-    def of(
-        cls, values: Mapping[str, float], given: Conditions, has_means: bool, **rest: Any
-    ) -> CollapseMetrics:
-        """The metrics with these values, NC1 to NC4 first; what is not finite is undefined."""
-        known: dict[str, Any] = {
-            name: float(value) if np.isfinite(value) else None for name, value in values.items()
-        }
-        unknown = [name for name, value in known.items() if value is None]
-        return cls(
-            **{name: known.pop(name) for name in COLLAPSED},
-            variants=known,
-            conventions=given.conventions,
-            undefined={name: given.why_undefined(name, has_means) for name in unknown},
-            normalized=given.normalize,
-            **rest,
-        )
 
     @property
     def main(self) -> dict[str, float | None]:
@@ -188,6 +133,35 @@ def read(metrics: CollapseMetrics) -> list[str]:
         else f"{name.upper()} {value:.4g} ({COLLAPSED[name]:g} at collapse): {_WORDS[name].format(**words)}"
         for name, value in metrics.main.items()
     ]
+
+
+def conventions(given: bool, normalize: bool, held_out: bool) -> dict[str, str]:
+    """Formula and conventions, as printed; ``given``: whether there is a classifier."""
+    frame = "classifier rows, not centred" if given else "class means about the sample mean"
+    choice = "the classifier's choice" + (" (bias left out)" if normalize else " (with its bias)")
+    said = {
+        "nc1": "tr(Sigma_W pinv(Sigma_B)) / K; Sigma_W over samples, Sigma_B over classes about the sample mean",
+        "nc2": f"distance of the normalised Gram matrix from a simplex frame's; of the {frame}",
+        "nc3": "the same distance for classifier times class means, not centred",
+        "nc4": f"share of samples whose nearest class mean is {choice if given else _OWN_LABEL}",
+        "features": "rows divided by their lengths" if normalize else "as saved",
+    }
+    return said | (_HELD_OUT if held_out else {})
+
+
+def why_undefined(name: str, frame: Frame, hulls: bool) -> str:
+    """Why a number is not known; ``hulls``: whether one-vs-rest distances were computed."""
+    if name == "nc3" and frame.classifier is None:
+        return "no classifier was given"
+    if name.startswith("one_vs_rest") and not hulls:
+        return f"not computed above {ONE_VS_REST_CLASSES} classes unless asked for"
+    if name in ("vci", "effective_rank_within") and not frame.full:
+        return f"not computed above d={COVARIANCE_DIMENSION} unless the covariance is asked for"
+    if not frame.sizes.size:
+        return "all class means coincide"
+    if name == "vci":
+        return "the scatter is known to rounding only where it counts; rescale or whiten the features"
+    return "two vectors coincide, or one is zero"
 
 
 def closeness(name: str, value: float | None) -> str:

@@ -19,8 +19,10 @@ whoever works on them: results do not depend on the number of workers, to the la
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,14 @@ class Rows:
     first_row: int  #: number of its first row in the whole, for messages
     normalize: bool  #: whether each row is divided by its length; zero rows stay zero
 
+    def blocks(self, rows: int) -> Iterator[tuple[slice, NDArray[Any], NDArray[np.intp]]]:
+        """Yield blocks of finite rows: which of the whole they are, features, labels."""
+        at = 0
+        for block in finite_blocks(self.source, rows, self.first_row):
+            run = slice(self.first_row + at, self.first_row + at + len(block))
+            yield run, block, self.labels[at : at + len(block)]
+            at += len(block)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassMoments:
@@ -53,26 +63,17 @@ class ClassMoments:
 
     centre: Array  #: shape ``(d,)``
     counts: NDArray[np.intp]  #: shape ``(K,)``
-    sums: Array  #: shape ``(K, d)``: sums of ``h_i - centre`` over each class
+    means: Array  #: shape ``(K, d)``: class means relative to the centre; zero where a class is empty
+    mean: Array  #: shape ``(d,)``: the sample mean relative to the centre
     squares: float  #: ``sum_i |h_i|^2``
     least_entry: float  #: smallest entry of all features; nonnegative after a ReLU
     norms: tuple[float, float]  #: smallest and largest length of a row as it was saved
     zero_rows: int  #: rows without direction
 
     @cached_property
-    def means(self) -> Array:
-        """Class means relative to the centre, ``(K, d)``; zero where a class is empty."""
-        return self.sums / np.maximum(self.counts, 1)[:, None]
-
-    @cached_property
     def base(self) -> Array:
         """The class means themselves, ``(K, d)``."""
         return self.means + self.centre
-
-    @cached_property
-    def mean(self) -> Array:
-        """The sample mean relative to the centre."""
-        return np.asarray(self.sums.sum(axis=0) / self.counts.sum())
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -83,40 +84,6 @@ class ClassMoments:
     def weighted(self) -> Array:
         """``A``, ``(K, d)``, with ``A^T A`` the scatter of the class means, each weighted by its samples."""
         return np.asarray(np.sqrt(self.counts / self.counts.sum())[:, None] * (self.means - self.mean))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Frame:
-    """What the second pass looks through."""
-
-    moments: ClassMoments
-    basis: Array  #: B, shape ``(d, r)``
-    places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
-    sizes: Array  #: shape ``(r,)``: singular values of the centred class means, one for each direction
-    full: bool  #: whether the scatter is kept in all d directions
-    classifier: Array | None  #: rows, shape ``(K, d)``
-    bias: Array | None  #: shape ``(K,)``
-    mean_products: (
-        Array | None
-    )  #: shape ``(K, K)``: row k: the classifier's products with the mean of class k
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scatter:
-    """What both passes know."""
-
-    frame: Frame
-    counts: NDArray[
-        np.intp
-    ]  #: shape ``(K,)``: samples in the second pass, perhaps not those of the class means
-    squares: Array  #: shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class
-    products: Array  #: shape ``(r, r)`` or ``(d, d)``: ``S`` of the module
-    class_squares: Array  #: shape ``(K, r)``: squared coordinates of residuals, summed over each class
-    #: Numbers of samples whose nearest class mean is that of their label; with a classifier, whose label is its choice;
-    #: whose nearest class mean is its choice.
-    mean_hits: NDArray[np.intp]
-    classifier_hits: NDArray[np.intp]
-    agreements: NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,8 +101,8 @@ class MomentsPass:
 
     def over(self, rows: Rows) -> Gathered:
         """Gather a run of rows."""
-        found, at = self.nothing(), 0
-        for block in finite_blocks(rows.source, near_rows(self.centre.size), rows.first_row):
+        found = self.nothing()
+        for _, block, y in rows.blocks(near_rows(self.centre.size)):
             H = block.astype(np.float64)
             lengths = make_unit(H) if rows.normalize else row_lengths(H)
             found.raise_to("minus_least_entry", -float(block.min()))
@@ -145,22 +112,30 @@ class MomentsPass:
             with np.errstate(over="ignore"):  # rows of such lengths are refused when all norms are known
                 found.added["squares"] += np.count_nonzero(lengths) if rows.normalize else lengths @ lengths
             H -= self.centre
-            add_to_classes(found.added["sums"], H, rows.labels[at : at + len(block)])
-            at += len(block)
+            add_to_classes(found.added["sums"], H, y)
         return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScatterPass:
+class Frame:
     """The second pass: residuals about the class means, and decisions; a companion gathers more of each block."""
 
-    frame: Frame
+    moments: ClassMoments
+    basis: Array  #: B, shape ``(d, r)``
+    places: Array  #: shape ``(K, r)``: class means in the basis, about the sample mean
+    sizes: Array  #: shape ``(r,)``: singular values of the centred class means, one for each direction
+    full: bool  #: whether the scatter is kept in all d directions
+    classifier: Array | None  #: rows, shape ``(K, d)``
+    bias: Array | None  #: shape ``(K,)``
+    mean_products: (
+        Array | None
+    )  #: shape ``(K, K)``: in row k those of the classifier with the mean of class k
     companion: Companion | None = None
 
     def nothing(self) -> Gathered:
         """What it gathers of no rows."""
-        (K, r), d = self.frame.places.shape, self.frame.moments.centre.size
-        size = d if self.frame.full else r
+        (K, r), d = self.places.shape, self.moments.centre.size
+        size = d if self.full else r
         hits = ("mean_hits", "classifier_hits", "agreements")
         sums = {"squares": np.zeros(K), "products": np.zeros((size, size)), "class_squares": np.zeros((K, r))}
         found = Gathered(added={**sums, **{name: np.zeros((), dtype=np.intp) for name in hits}})
@@ -170,34 +145,47 @@ class ScatterPass:
 
     def over(self, rows: Rows) -> Gathered:
         """Gather a run of rows."""
-        frame, found, at, W = self.frame, self.nothing(), 0, self.frame.classifier
-        (K, r), moments, sums = frame.places.shape, frame.moments, found.added
+        found, moments, W, (K, r) = self.nothing(), self.moments, self.classifier, self.places.shape
+        sums = found.added
         # one product with the basis and the classifier
-        directions = frame.basis if W is None else np.concatenate([frame.basis, W.T], axis=1)
-        half_squares = 0.5 * np.square(frame.places).sum(axis=1)
+        directions = self.basis if W is None else np.concatenate([self.basis, W.T], axis=1)
+        half_squares = 0.5 * np.square(self.places).sum(axis=1)
         half_squares[~moments.present] = np.inf
-        for block in finite_blocks(rows.source, BLOCK_ROWS, rows.first_row):
-            y = rows.labels[at : at + len(block)]
+        for run, block, y in rows.blocks(BLOCK_ROWS):
             R, squares, lengths = _residuals(block, y, moments, rows.normalize)
             sums["squares"] += np.bincount(y, weights=squares, minlength=K)
             seen = R @ directions
             Y = seen[:, :r]
-            sums["products"] += R.T @ R if frame.full else Y.T @ Y
+            sums["products"] += R.T @ R if self.full else Y.T @ Y
             add_to_classes(sums["class_squares"], np.square(Y), y)
-            Y += frame.places[y]
-            nearest = np.argmax(Y @ frame.places.T - half_squares, axis=1)
+            Y += self.places[y]
+            nearest = np.argmax(Y @ self.places.T - half_squares, axis=1)
             sums["mean_hits"] += np.count_nonzero(nearest == y)
-            if frame.mean_products is not None:
-                logits = seen[:, r:] + frame.mean_products[y]
+            if self.mean_products is not None:
+                logits = seen[:, r:] + self.mean_products[y]
                 if self.companion is not None:
-                    run = slice(rows.first_row + at, rows.first_row + at + len(block))
                     view = View(rows=run, residuals=R, labels=y, products=logits, lengths=lengths)
                     self.companion.add(found, view)
-                choice = np.argmax(logits if frame.bias is None else logits + frame.bias, axis=1)
+                choice = np.argmax(logits if self.bias is None else logits + self.bias, axis=1)
                 sums["classifier_hits"] += np.count_nonzero(choice == y)
                 sums["agreements"] += np.count_nonzero(choice == nearest)
-            at += len(block)
         return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scatter:
+    """What both passes know."""
+
+    frame: Frame
+    counts: NDArray[np.intp]  #: shape ``(K,)``: samples of the second pass, which may be held out
+    squares: Array  #: shape ``(K,)``: ``sum |h_i - m_k|^2`` over each class
+    products: Array  #: shape ``(r, r)`` or ``(d, d)``: ``S`` of the module
+    class_squares: Array  #: shape ``(K, r)``: squared coordinates of residuals, summed over each class
+    #: Numbers of samples whose nearest class mean is that of their label; with a classifier, whose label is its choice;
+    #: whose nearest class mean is its choice.
+    mean_hits: NDArray[np.intp]
+    classifier_hits: NDArray[np.intp]
+    agreements: NDArray[np.intp]
 
 
 def chunk_rows(dimension: int) -> int:

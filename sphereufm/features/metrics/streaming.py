@@ -11,7 +11,6 @@ checkpoint of something else is refused, not overwritten.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Array, Companion, Gathered
 from sphereufm.features.metrics.statistics import (
@@ -31,12 +30,12 @@ from sphereufm.features.metrics.statistics import (
     MomentsPass,
     Rows,
     Scatter,
-    ScatterPass,
     chunk_rows,
     make_unit,
 )
 from sphereufm.features.readers import ArraySource, MemorySource, finite_blocks, open_arrays, row_range
 from sphereufm.features.readers.views import starts_anywhere
+from sphereufm.files import write_aside
 from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent
 
@@ -99,20 +98,18 @@ class Checkpoint:
         return int(held.get("done", 0))
 
     def save(self, stage: str, done: int, total: Gathered, at_once: bool = False) -> None:
-        """Remember a stage, at most every five seconds unless ``at_once``: written aside, then renamed."""
+        """Remember a stage, at most every five seconds unless ``at_once``."""
         path = self._path
         if path is None or not (at_once or time.monotonic() - self._written >= _SECONDS_BETWEEN):
             return
         self._arrays |= {f"{stage}/{name}": np.asarray(a) for name, a in total.arrays().items()}
         self._arrays[f"{stage}/done"] = np.asarray(done)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+
+        def write(aside: Path) -> None:
             with open(aside, "wb") as handle:
                 np.savez(handle, allow_pickle=False, **self._arrays)
-            os.replace(aside, path)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise OutputError(f"checkpoint={str(path)!r} cannot be written: {error.strerror}") from error
+
+        write_aside(path, write)
         self._written = time.monotonic()
 
     def remove(self) -> None:
@@ -140,7 +137,7 @@ class Passes:
         data = self.data
         centre = _centre(data, self.normalize)  # the same whether the pass was begun before or not
         found = self._through("moments", MomentsPass(centre=centre, classes=data.classes))
-        most = found.largest
+        most, sums = found.largest, found.added["sums"]
         low, high = -most["minus_shortest"], most["longest"]
         if high > _LONGEST or 0.0 < high < _SHORTEST:
             raise InvalidInputError(
@@ -150,7 +147,8 @@ class Passes:
         return ClassMoments(
             centre=centre,
             counts=self.counts,
-            sums=found.added["sums"],
+            means=sums / np.maximum(self.counts, 1)[:, None],
+            mean=sums.sum(axis=0) / len(data.labels),
             squares=float(found.added["squares"]),
             least_entry=-most["minus_least_entry"],
             norms=(low, high),
@@ -159,16 +157,16 @@ class Passes:
 
     def scatter(self, frame: Frame, companion: Companion | None = None) -> tuple[Scatter, Gathered]:
         """Scatter about the class means, and decisions; and what the companion gathers of the same blocks."""
-        found = self._through("scatter", ScatterPass(frame=frame, companion=companion))
-        own = {name: found.added[name] for name in ScatterPass(frame=frame).nothing().added}
+        found = self._through("scatter", replace(frame, companion=companion))
+        own = {name: found.added[name] for name in frame.nothing().added}
         return Scatter(frame=frame, counts=self.counts, **own), found
 
     def more(self, frame: Frame, companion: Companion) -> Gathered:
         """What another companion gathers in one more pass, of which no checkpoint is kept."""
         bare = replace(frame, basis=frame.basis[:, :0], places=frame.places[:, :0], full=False)
-        return replace(self, kept=Checkpoint())._through("more", ScatterPass(frame=bare, companion=companion))
+        return replace(self, kept=Checkpoint())._through("more", replace(bare, companion=companion))
 
-    def _through(self, stage: str, what: MomentsPass | ScatterPass) -> Gathered:
+    def _through(self, stage: str, what: MomentsPass | Frame) -> Gathered:
         """What is gathered of all chunks, from where a checkpoint is."""
         total, how, (N, dimension) = what.nothing(), self.how, self.data.features.shape
         done = self.kept.restore(stage, total)
@@ -211,7 +209,7 @@ def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Arr
     return W, None
 
 
-def _gather(rows: Rows, what: MomentsPass | ScatterPass) -> Gathered:
+def _gather(rows: Rows, what: MomentsPass | Frame) -> Gathered:
     """A chunk, by a worker."""
     return what.over(rows)
 

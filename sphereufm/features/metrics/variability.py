@@ -105,27 +105,20 @@ def effective_rank(eigenvalues: Array) -> float:
 def _vci(spread: Scatter, N: int) -> float:
     """Variability collapse index, from the whole scatter matrix; NaN where rounding decides it.
 
-    It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_W = R^T R``,
-    ``Sigma_B = A^T A`` and ``[R; A] = U S V^T`` the trace is the squared norm of A's rows of U, which lies between 0
-    and the rank.  Eigenvalues of Sigma_W below its rounding are taken for zero; where it matters that they are not
-    known, nothing is returned.
+    It does not change with the scales of the axes, so each is divided by its own.  With ``Sigma_B = A^T A`` and
+    ``v_j``, ``t_j`` the eigenvectors and eigenvalues of Sigma_T the trace is ``sum_j |A v_j|^2 / t_j``, as far as
+    eigenvalues are above rounding; A must have no part in the rest.
     """
     A = spread.frame.moments.weighted
     scales = np.sqrt(np.diag(spread.products) / N + np.square(A).sum(axis=0))
     live = scales > 0.0
     A, within = A[:, live] / scales[live], spread.products[np.ix_(live, live)] / N
-    values, vectors = np.linalg.eigh(within / np.outer(scales[live], scales[live]))
+    values, vectors = np.linalg.eigh(within / np.outer(scales[live], scales[live]) + A.T @ A)
     rank = min(int(np.linalg.matrix_rank(A)), int(spread.frame.moments.present.sum()) - 1)
-    noise = len(values) * _EPS * max(float(values[-1]), 0.0)
-    low, high = (
-        _collapse_index(np.sqrt(np.where(values > noise, values, unknown))[:, None] * vectors.T, A, rank)
-        for unknown in (0.0, noise)
-    )
-    return low if high - low <= _UNCERTAIN * high + 1e-9 else math.nan
-
-
-def _collapse_index(R: Array, A: Array, rank: int) -> float:
-    """``1 - |A's rows of U|^2 / rank``, in [0, 1]."""
-    U, s, _ = np.linalg.svd(np.concatenate([R, A]), full_matrices=False)
-    kept = s > max(U.shape) * _EPS * s[0]
-    return min(1.0, max(0.0, 1.0 - float(np.square(U[len(R) :, kept]).sum()) / rank))
+    noise, seen = len(values) * _EPS * float(values[-1]), np.linalg.norm(A @ vectors, axis=0)
+    kept = values > noise
+    shares = np.square(seen[kept]) / values[kept]
+    index = min(1.0, max(0.0, 1.0 - float(shares.sum()) / rank))
+    unsure = float((shares * noise / values[kept]).sum()) / rank
+    hidden = seen[~kept].max(initial=0.0) > len(values) * _EPS * float(np.linalg.norm(A))
+    return math.nan if hidden or unsure > _UNCERTAIN * index + 1e-9 else index
