@@ -27,9 +27,8 @@ from sphereufm.placement.layer import Given, UnitLayer
 from sphereufm.placement.temperature import Margins, fit_temperature, own_margin
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.interface import BlockTerms, Loss, block_from_labels, magnitude
-from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
-from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum
+from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, theorem_f
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
 

@@ -39,9 +39,9 @@ from sphereufm.problem.free_bias import check_bias
 from sphereufm.problem.kernels import sample_blocks
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
-from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_in_words, loss_to_json
+from sphereufm.problem.losses.registry import find_loss, loss_in_words, loss_to_json
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
-from sphereufm.problem.theory import benign, families, gap, known_points, negative_curvature, theorems
+from sphereufm.problem.theory import gap, known_points, negative_curvature, theorems
 from sphereufm.tolerances import OFF_SPHERE
 
 if TYPE_CHECKING:
@@ -292,12 +292,12 @@ class UFMProblem:
     # What the problem knows beyond its cost: see sphereufm.problem.capabilities.
     known_minimum = theorems.global_minimum
     optimality_gap = gap.optimality_gap
-    benign_theorem = benign.benign_theorem
-    point_theorem = benign.theorem_f
+    benign_theorem = theorems.benign_theorem
+    point_theorem = theorems.theorem_f
     descent_direction = negative_curvature.descent_direction
     constructed_starts = known_points.constructed_starts
-    family_name = families.family_name
-    pulls_are_rounding = families.pulls_are_rounding
+    family_name = known_points.family_name
+    pulls_are_rounding = known_points.pulls_are_rounding
     merged_at_random = equal_samples.merged_at_random
     share_of_distinct_samples = equal_samples.share_of_distinct_samples
     equal_samples = equal_samples.equal_samples
@@ -370,7 +370,7 @@ class UFMProblem:
         return UFMProblem(
             **{key: data[key] for key in ("class_sizes", "labels", "dim", "weights")},
             tau=tau if rates is None else [tau * Fraction(rate) for rate in rates],
-            loss=loss_from_json(data.get("loss")),
+            loss=data.get("loss") or "cross-entropy",
             bias=data.get("bias", False),
         )
 

@@ -14,8 +14,8 @@ from sphereufm.certify import ExactInstance, prove_benign, prove_gap, prove_poin
 from sphereufm.certify.exact import exact_text
 from sphereufm.certify.json_format import certificate_to_json
 from sphereufm.landscape.points import embed
-from sphereufm.problem.theory.benign import theorem_f
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
+from sphereufm.problem.theory.theorems import theorem_f
 from sphereufm.solvers.solve import solve_batch
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "certificates"

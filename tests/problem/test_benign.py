@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from sphereufm import UFMProblem, global_minimum, solve, verify_landscape
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.problem.theory.benign import benign_theorem, theorem_c, theorem_e, theorem_f
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.known_points import turned_sample_point
 from sphereufm.problem.theory.negative_curvature import descent_direction, edge_direction, turning_direction
-from sphereufm.problem.theory.theorems import theorem_s
+from sphereufm.problem.theory.theorems import benign_theorem, theorem_c, theorem_e, theorem_f, theorem_s
 
 SMOOTHED = {"name": "label-smoothing", "smoothing": "0.1"}
 

@@ -19,7 +19,7 @@ from sphereufm.problem.losses.focal import Focal
 from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 from sphereufm.problem.losses.logistic import Logistic
-from sphereufm.problem.losses.registry import find_loss, loss_from_json, loss_to_json
+from sphereufm.problem.losses.registry import find_loss, loss_to_json
 from sphereufm.problem.losses.squared_error import SquaredError
 
 mp = mpmath.mp.clone()
@@ -248,11 +248,11 @@ def test_the_threshold_of_label_smoothing_is_where_its_derivative_first_vanishes
 
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
 def test_json_and_pickle_give_the_same_loss_back(loss):
-    assert loss_from_json(loss_to_json(loss)) == loss
+    assert find_loss(loss_to_json(loss)) == loss
 
 
 def test_older_files_name_the_loss_or_say_nothing():
-    assert loss_from_json("cross-entropy") == loss_from_json(None) == CrossEntropy()
+    assert find_loss("cross-entropy") == CrossEntropy()
 
 
 @pytest.mark.parametrize(

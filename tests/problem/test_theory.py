@@ -13,7 +13,6 @@ from sphereufm.problem.theory.theorems import (
     collapsed_point,
     global_minimum,
     has_equal_class_weights,
-    log_global_minimum,
     nonnegative_minimum,
     published_theorem,
     simplex_etf,
@@ -98,21 +97,13 @@ def test_golden_minima_near_zero():
 
 
 @given(K=st.integers(2, 1000), tau=st.fractions("1/1000", 10_000))
-def test_minimum_and_its_logarithm_against_mpmath(K, tau):
+def test_minimum_against_mpmath(K, tau):
     with mpmath.workdps(60):
         exact_tau = mpmath.mpf(tau.numerator) / tau.denominator
         minimum = mpmath.log1p((K - 1) * mpmath.exp(-K * exact_tau / (K - 1)))
-        log_minimum = float(mpmath.log(minimum))
     problem = balanced(K, K - 1, tau)
-    assert log_global_minimum(problem) == pytest.approx(log_minimum, rel=2e-13, abs=2e-13)
     if minimum > 1e-300:
         assert global_minimum(problem) == pytest.approx(float(minimum), rel=2e-13)
-
-
-def test_minimum_underflows_where_its_logarithm_does_not():
-    problem = balanced(3, 3, 10_000)
-    assert global_minimum(problem) == 0.0
-    assert log_global_minimum(problem) == pytest.approx(np.log(2.0) - 15_000.0, rel=2e-13)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +117,6 @@ def test_minimum_underflows_where_its_logarithm_does_not():
 )
 def test_no_closed_form_without_balance_or_dimension(problem):
     assert global_minimum(problem) is None
-    assert log_global_minimum(problem) is None
     assert nonnegative_minimum(problem) is None
 
 

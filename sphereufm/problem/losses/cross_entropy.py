@@ -33,8 +33,6 @@ from sphereufm.problem.losses.logits import add_own, log_softplus, own_margin, s
 # exp overflows beyond 709; K terms of exp(600) sum without overflow, and the reciprocal times a sample weight
 # stays a normal number.
 _LARGEST_SAFE_MARGIN = 600.0
-# a minimum below this is the exponential of its logarithm to rounding
-_LOG1P_IS_LINEAR = -36.0
 
 _Offsets = tuple[Fraction, ...] | tuple[tuple[Fraction, ...], ...]
 
@@ -109,27 +107,12 @@ class CrossEntropy:
 
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
         """``log(1 + (K - 1) exp(tau m - K tau / (K - 1)))``, for ``d >= K - 1`` and no offsets."""
-        lead = self._lead(classes, dim, tau)
-        if lead is None:
-            return None
-        high = float(lead)
-        # the rounding of the margin is put back to first order
-        return math.log1p((classes - 1) * math.exp(-high) * (1.0 - float(lead - Fraction(high))))
-
-    def log_balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
-        """Logarithm of :meth:`balanced_minimum`, finite also where that underflows."""
-        lead = self._lead(classes, dim, tau)
-        if lead is None:
-            return None
-        log_sum = math.log(classes - 1) - float(lead)
-        value = self.balanced_minimum(classes, dim, tau)
-        return log_sum if log_sum < _LOG1P_IS_LINEAR or not value else math.log(value)
-
-    def _lead(self, classes: int, dim: int, tau: Fraction) -> Fraction | None:
-        """How far the own logit leads at a collapsed simplex frame."""
         if dim < classes - 1 or self.offsets is not None:
             return None
-        return tau * Fraction(classes, classes - 1) - tau * Fraction(self.margin)
+        # how far the own logit leads at a collapsed simplex frame; its rounding is put back to first order
+        lead = tau * Fraction(classes, classes - 1) - tau * Fraction(self.margin)
+        rounded = float(lead)
+        return math.log1p((classes - 1) * math.exp(-rounded) * (1.0 - float(lead - Fraction(rounded))))
 
     def _margins(self, Z: Array, block: SampleBlock) -> Array:
         """``E`` in place of ``Z``."""

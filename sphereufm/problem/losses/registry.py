@@ -89,11 +89,6 @@ def loss_to_json(loss: Loss) -> dict[str, Any]:
     return {"name": loss.name, **parameters}
 
 
-def loss_from_json(data: Any) -> Loss:
-    """Inverse of :func:`loss_to_json`; a name alone, or nothing, is read as older files have it."""
-    return find_loss("cross-entropy" if data is None else data)
-
-
 def loss_in_words(loss: Loss) -> str:
     """Name and parameters, offsets without their numbers."""
     parameters = [
