@@ -88,12 +88,12 @@ def ask(known: object, method: str, *arguments: Any) -> Any:
     return getattr(known, method)(*arguments) if offers(known, method) else None
 
 
-def _asking(method: str) -> Callable[..., Any]:
-    """The question by a method's name."""
-    return lambda known, *arguments: ask(known, method, *arguments)
+def _asking(method: str, otherwise: Any = None) -> Callable[..., Any]:
+    """The question by a method's name, and what is so where there is none."""
+    return lambda known, *args: ask(known, method, *args) if offers(known, method) else otherwise
 
 
-# --- what has no default but None
+# --- questions with a plain answer, or None, where a problem or a point does not know
 
 known_minimum: Callable[[SphereProblem], float | None] = _asking("known_minimum")
 #: The bound on ``f(X) - min f``, numerical.
@@ -111,6 +111,18 @@ merged_at_random: Callable[[SphereProblem, np.random.Generator, int], FixedSpace
 merged_at_random = _asking("merged_at_random")
 #: What a certificate is about.
 exact_instance: Callable[[SphereProblem], Any] = _asking("exact_instance")
+#: Starts that theory constructs.
+constructed_starts: Callable[[SphereProblem], Iterable[Array]] = _asking("constructed_starts", ())
+#: Whether floats cannot tell what pulls some column of a point outside of the named families.
+pulls_are_rounding: Callable[[SphereProblem, Array], bool] = _asking("pulls_are_rounding", False)
+#: Fixed-point spaces worth a search of their own.
+fixed_point_spaces: Callable[[SphereProblem], Iterable[FixedSpace]] = _asking("fixed_point_spaces", ())
+#: Distinct columns among those that might be equal, as a share; one where nothing might.
+share_of_distinct_samples: Callable[[SphereProblem, Array], float]
+share_of_distinct_samples = _asking("share_of_distinct_samples", 1.0)
+cost_unit: Callable[[SphereProblem], str] = _asking("cost_unit", "")
+#: Whether small relative gradients and eigenvalues mean what they say; else points have to be settled.
+is_well_scaled: Callable[[SphereProblem], bool] = _asking("is_well_scaled", False)
 
 shifted_hessian: Callable[[Evaluation], ShiftedHessian | None] = _asking("shifted_hessian")
 #: The whole Hessian, as the point assembles it.
@@ -121,7 +133,7 @@ normal_hessian: Callable[[Evaluation], Array | None] = _asking("normal_hessian")
 approximate_inverse: Callable[[Evaluation, Array], Operator | None] = _asking("approximate_inverse")
 
 
-# --- what has
+# --- questions whose default takes a look at the problem
 
 
 def in_span(problem: SphereProblem, r: int) -> SphereProblem:
@@ -146,27 +158,6 @@ def highest_rank(problem: SphereProblem) -> int:
     return min(M, ask(problem, "highest_rank") or M)
 
 
-def constructed_starts(problem: SphereProblem) -> list[Array]:
-    """Starts that theory constructs."""
-    return list(ask(problem, "constructed_starts") or ())
-
-
-def pulls_are_rounding(problem: SphereProblem, X: Array) -> bool:
-    """Whether floats cannot tell what pulls some column of a point outside of the named families."""
-    return bool(ask(problem, "pulls_are_rounding", X))
-
-
-def fixed_point_spaces(problem: SphereProblem) -> Iterable[FixedSpace]:
-    """Fixed-point spaces worth a search of their own."""
-    return ask(problem, "fixed_point_spaces") or ()
-
-
-def share_of_distinct_samples(problem: SphereProblem, X: Array) -> float:
-    """Distinct columns among those that might be equal, as a share; one where nothing might."""
-    share = ask(problem, "share_of_distinct_samples", X)
-    return 1.0 if share is None else float(share)
-
-
 def column_factors(problem: SphereProblem) -> Array:
     """Factors of the metric in which solvers measure, shape ``(M,)``; ones for the Frobenius metric."""
     factors: Array | None = ask(problem, "column_factors")
@@ -184,20 +175,10 @@ def title(problem: SphereProblem) -> str:
     return ask(problem, "title") or f"own cost of {M} unit vectors in R^{d}"
 
 
-def cost_unit(problem: SphereProblem) -> str:
-    """Unit of the cost, or nothing."""
-    return ask(problem, "cost_unit") or ""
-
-
 def to_json(problem: SphereProblem) -> dict[str, Any]:
     """What a saved report says of the problem."""
     said = ask(problem, "to_json")
     return dict(said) if said else {"name": type(problem).__name__, "dims": list(problem.spheres.dims)}
-
-
-def is_well_scaled(problem: SphereProblem) -> bool:
-    """Whether small relative gradients and eigenvalues mean what they say; else points have to be settled."""
-    return bool(ask(problem, "is_well_scaled"))
 
 
 def hessian_error(problem: SphereProblem) -> float:

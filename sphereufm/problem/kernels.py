@@ -221,17 +221,13 @@ def _column_products(X: Array, Y: Array) -> Array:
 
 
 def _subtract_scaled(out: Array, U: Array, factors: Array) -> None:
-    """Subtract from ``out`` the columns of ``U`` times their factors, ``(..., M)``, in tiles of few, long rows."""
+    """Subtract from ``out`` the columns of ``U`` times their factors, ``(..., M)``, a few rows at a time."""
     d, M = out.shape[-2:]
     if d * M <= _TILE:
         out -= U * factors[..., None, :]
         return
-    width = min(M, _TILE)
-    height = max(1, _TILE // width)
-    for left in range(0, M, width):
-        columns = slice(left, left + width)
-        scale = factors[..., None, columns]
-        for top in range(0, d, height):
-            rows = slice(top, top + height)
-            part = out[..., rows, columns]
-            part -= U[..., rows, columns] * scale
+    height = max(1, _TILE // M)
+    for top in range(0, d, height):
+        rows = slice(top, top + height)
+        part = out[..., rows, :]
+        part -= U[..., rows, :] * factors[..., None, :]

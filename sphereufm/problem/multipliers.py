@@ -82,10 +82,7 @@ class MultiplierMatrix:
 
     def schur_complement(self, shift: float) -> Array:
         """``diag(shift - alpha) - G diag(1 / (shift - beta)) G^T``, shape ``(K, K)``; ``shift`` exceeds ``beta``."""
-        C = np.diag(shift - self.alpha)
-        for term in self.terms():
-            C -= (term.G / (shift - self.beta[term.block.samples])) @ term.G.T
-        return C
+        return _schur_complement(self.terms(), shift - self.alpha, shift - self.beta)
 
     def shifted_inverse(self, shift: Array) -> Callable[[Array], Array] | None:
         """``R -> R (S + diag(shift))^{-1}`` for ``R`` of shape ``(..., M)``; None where that is not definite in floats.
@@ -176,18 +173,21 @@ def global_minima(point: UFMEvaluation, shift: float) -> NDArray[np.bool_]:
     if not point.problem.loss.facts(K).convex:
         return np.zeros(point.X.shape[:-2], dtype=bool)
     scale = point.gradient_scale
-    # in units of the largest scale, so that nothing underflows
-    unit = scale.max(axis=-1, keepdims=True)
-    scale = scale / unit
-    low = shift * scale[..., K:] - point.beta / unit
-    possible = (low > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1)
+    shifted = shift * scale - point.multipliers
+    possible = np.asarray((shifted[..., K:] > 0.0).all(axis=-1) & (scale[..., :K] > 0.0).all(axis=-1))
     if not possible.any():
-        return np.asarray(possible)
-    low[~possible] = 1.0
-    C = (shift * scale[..., :K] - point.alpha / unit)[..., :, None] * np.eye(K)
-    for term in point.terms():
-        G = term.G / unit[..., None]
-        C -= (G / low[..., None, term.block.samples]) @ G.mT
-    root = np.sqrt(np.where(possible[..., None], scale[..., :K], 1.0))
-    least = np.linalg.eigvalsh(C / (root[..., :, None] * root[..., None, :]))[..., 0]
+        return possible
+    shifted, scale = (np.where(possible[..., None], each, 1.0) for each in (shifted, scale))
+    C = _schur_complement(point.terms(), shifted[..., :K], shifted[..., K:])
+    # one factor after the other, so that nothing underflows
+    root = np.sqrt(scale[..., :K])
+    least = np.linalg.eigvalsh(C / root[..., :, None] / root[..., None, :])[..., 0]
     return np.asarray(possible & (least >= 0.0))
+
+
+def _schur_complement(terms: Iterable[BlockTerms], a: Array, b: Array) -> Array:
+    """``diag(a) - G diag(1 / b) G^T``, shape ``(..., K, K)``."""
+    C = a[..., :, None] * np.eye(a.shape[-1])
+    for term in terms:
+        C -= (term.G / b[..., None, term.block.samples]) @ term.G.mT
+    return C
