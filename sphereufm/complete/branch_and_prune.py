@@ -15,8 +15,6 @@ from sphereufm.geometry.spheres import Array
 
 # passes over a box before it is cut; a pass must take this share off some side to be kept
 _PASSES, _WORTH = 4, 0.1
-# sides above this are halved, the widest first: derivatives say nothing yet
-_WIDE = 1.6
 # a side so many times as long as the one that would be cut holds several branches, and is halved first
 _LONG = 8
 # cuts lie on a grid of 2^-32 of the whole box
@@ -150,9 +148,8 @@ class _Nodes:
         # sides that are at their finest already are not cut again
         sway = np.where(width > 64 / GRID * self.span, sway, -1.0)
         k, count = np.arange(len(number)), len(number)
-        units, axis = width / self.unit, (sway / self.unit).argmax(1)
+        axis = (sway / self.unit).argmax(1)
         axis = np.where(width.max(1) > _LONG * width[k, axis], width.argmax(1), axis)
-        axis = np.where(units.max(1) > _WIDE, units.argmax(1), axis)
         middle = 0.5 * (low[k, axis] + high[k, axis])
         step = np.floor((middle - self.origin[axis]) / self.span[axis] * GRID)
         cut = self.origin[axis] + step / GRID * self.span[axis]

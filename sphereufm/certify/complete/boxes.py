@@ -22,6 +22,7 @@ from sphereufm.certify.complete.arithmetic import (
     Balls,
     Mask,
     between,
+    joined,
     outward,
     point,
 )
@@ -54,7 +55,7 @@ class Equations(Protocol):
         """The unknowns in words."""
 
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
-        """Which boxes need no proof, by the domain, a lemma or signs alone; and what is left of the others."""
+        """Which boxes need no proof, by the domain or a lemma alone; and what is left of the others."""
 
     def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
         """Values, shape ``(boxes, rows)``, and their derivative over boxes if it is asked for."""
@@ -84,20 +85,18 @@ def contract(equations: Equations, low: Array, high: Array) -> Pass:
     for part in (F, J, at_centre):
         part.m[~known], part.r[~known] = 0, 1
     reach = box.r
-    dead = (np.abs(F.m) > outward(F.r, F.m)).any(1)
-    empty, below, above = linear_bounds(at_centre, J, reach)
     square = J[:, -n:]
     Y, sound = near_inverse(square.m, reach)
     YJ, YF = point(Y) @ square, (point(Y) @ at_centre[:, -n:, None])[:, :, 0]
-    empty_too, below_too, above_too = linear_bounds(YF, YJ, reach)
+    empty, below, above = linear_bounds(joined(1, at_centre, YF), joined(1, J, YJ), reach)
     deviation = (np.abs(YJ.m - np.eye(n)) + YJ.r) @ reach[:, :, None]
     size = (np.abs(J.m) + J.r) * reach[:, None, :]
     least = NARROWEST * (equations.high - equations.low)
-    below, above = np.maximum(below, below_too) - least, np.minimum(above, above_too) + least
+    dead = (np.abs(F.m) > outward(F.r, F.m)).any(1) | empty | (below > above + 2 * least).any(1)
     return Pass(
-        dead=dead | empty | empty_too | (below > above).any(1),
-        low=np.maximum(box.m + below, low),
-        high=np.minimum(box.m + above, high),
+        dead=dead,
+        low=np.maximum(box.m + below - least, low),
+        high=np.minimum(box.m + above + least, high),
         regular=known & sound & (deviation[:, :, 0] < REGULAR * reach).all(1),
         sway=(size / np.maximum(size.sum(2, keepdims=True), 1e-290)).sum(1),
     )

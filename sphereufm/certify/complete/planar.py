@@ -148,8 +148,7 @@ class Planar:
         near = own_angle - form(self.half)
         across = own_angle - form(self.half[:, l] + self.half[:, j])
         turn = form(2 * self.half) - own_angle
-        self.values, self.turns = Angles.of(apart, near, across), Angles.of(turn)
-        self.all = Angles.of(apart, near, across, turn)
+        self.values, self.all = Angles.of(apart, near, across), Angles.of(apart, near, across, turn)
         # sin(delta_k) from the sines of pairs: which pair, and its sign
         number = np.zeros((K, K), dtype=np.int64)
         number[l, j] = number[j, l] = np.arange(len(l))
@@ -157,7 +156,7 @@ class Planar:
         self.sign_of = np.sign(np.arange(K)[None] - places[:, None]).astype(np.float64)
 
     def trim(self, low: Array, high: Array) -> tuple[Mask, Array, Array]:
-        """Boxes outside of the fundamental domain, settled by the lemma or by signs; features cut down to their arcs.
+        """Boxes outside of the fundamental domain, or settled by the lemma; features cut down to their arcs.
 
         With delta' in [0, pi] for delta modulo pi, the coefficients ``rho sin(delta')`` of ``chi`` are not negative; so
         ``cos(b - delta')`` vanishes for a delta' between the least and the largest.
@@ -182,7 +181,6 @@ class Planar:
                 new_high = np.where(meet, np.maximum(new_high, np.minimum(end[:, None], b_high)), new_high)
             low[:, of_class], high[:, of_class] = new_low, new_high
         dead |= (low > high).any(1)
-        dead[~dead] = self.has_one_sign(between(low[~dead], high[~dead]))
         left = np.flatnonzero(~dead)
         for few in (left[k : k + FEW] for k in range(0, len(left), FEW)):
             dead[few], low[few], high[few] = self.shaved(low[few], high[few])
@@ -213,13 +211,6 @@ class Planar:
         ends = [(0.5 * g[:, y:k].sum(1), 0.5 * top[:, y:k].sum(1)) for k in range(y + 1, self.K)]
         ends += [(np.pi - 0.5 * top[:, k:y].sum(1), np.pi - 0.5 * g[:, k:y].sum(1)) for k in range(y)]
         return np.min([a for a, _ in ends], 0) - ROOM, np.max([b for _, b in ends], 0) + ROOM
-
-    def has_one_sign(self, x: Balls) -> Mask:
-        """Whether all terms of one ``T_k`` have one sign."""
-        s = self.turns.sines(x)[0][0]
-        term = np.where(self.own, -s.m, s.m)
-        one: Mask = np.any(np.all(term > s.r, axis=1) | np.all(term < -s.r, axis=1), axis=1)
-        return one
 
     def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
         """``(T_1 .. T_K, chi_1 .. chi_N)``, and the derivative unless it is not asked for."""
