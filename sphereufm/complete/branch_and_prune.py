@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.complete.boxes import BATCH, CUT, DEAD, UNIQUE, Equations, Pass, contract, trimmed
+from sphereufm.certify.complete.boxes import BATCH, CUT, UNIQUE, Equations, Pass, contract, trimmed
 from sphereufm.complete.zeros import Zeros
 from sphereufm.geometry.spheres import Array
 
@@ -67,15 +67,10 @@ def branch_and_prune(
         left = sum(len(batch[0]) for batch in waiting)
         if progress is not None:
             progress(boxes, left)
-    rest = [(low, high) for _, low, high in waiting]
-    empty = np.zeros((0, equations.variables))
-    return Search(
-        **nodes.levels(),
-        zeros=zeros,
-        boxes=boxes,
-        low=np.concatenate([empty, *(low for low, _ in rest)]),
-        high=np.concatenate([empty, *(high for _, high in rest)]),
-    )
+    none = np.zeros((0, equations.variables))
+    rest = {"low": [none, *(batch[1] for batch in waiting)], "high": [none, *(batch[2] for batch in waiting)]}
+    ends = {name: np.concatenate(parts) for name, parts in rest.items()}
+    return Search(**nodes.levels(), zeros=zeros, boxes=boxes, **ends)
 
 
 def _take(waiting: list[_Batch]) -> _Batch:
@@ -110,7 +105,7 @@ def _prune(
         cut = open_ & ~worth
         done.append((number[cut], low[cut], high[cut], found.sway[cut]))
         keep = open_ & worth
-        nodes.passes[number[keep]] += 1
+        nodes.of["passes"][number[keep]] += 1
         number, low, high, sway = number[keep], found.low[keep], found.high[keep], found.sway[keep]
         if not len(number):
             break
@@ -129,18 +124,16 @@ def _settle(zeros: Zeros, found: Pass) -> Index:
 
 
 class _Nodes:
-    """A tree as it grows: codes, cuts, numbers of first children, and zeros that leaves lie near."""
+    """A tree as it grows: codes (0: no zero here), passes, cuts, first children, and zeros that leaves lie near."""
 
     def __init__(self, equations: Equations) -> None:
         self.origin, self.span, self.unit = equations.low, equations.high - equations.low, equations.unit
-        self.used = 1
-        self.code, self.passes = (np.full(1024, DEAD, dtype=np.uint8) for _ in range(2))
-        self.cut, self.first = np.zeros(1024, dtype=np.uint32), np.zeros(1024, dtype=np.int64)
-        self.zero = np.zeros(1024, dtype=np.uint16)
+        kinds = [("code", "u1"), ("passes", "u1"), ("cut", "u4"), ("first", "i8"), ("zero", "u2")]
+        self.used, self.of = 1, np.zeros(1024, dtype=kinds)
 
     def close(self, number: Index, zero: Index) -> None:
         """Mark leaves as inside the boxes of zeros."""
-        self.code[number], self.zero[number] = UNIQUE, zero
+        self.of["code"][number], self.of["zero"][number] = UNIQUE, zero
 
     def split(self, number: Index, low: Array, high: Array, sway: Array) -> _Batch:
         """Cut boxes near their middles; return the children."""
@@ -153,35 +146,25 @@ class _Nodes:
         middle = 0.5 * (low[k, axis] + high[k, axis])
         step = np.floor((middle - self.origin[axis]) / self.span[axis] * GRID)
         cut = self.origin[axis] + step / GRID * self.span[axis]
-        self._grow(2 * count)
+        if self.used + 2 * count > len(self.of):
+            self.of = np.concatenate([self.of, np.zeros(len(self.of) + 2 * count, dtype=self.of.dtype)])
         first = self.used + 2 * k
-        self.code[number] = CUT + 16 * self.passes[number] + axis
-        self.cut[number], self.first[number] = step.astype(np.uint32), first
         self.used += 2 * count
+        self.of["code"][number] = CUT + 16 * self.of["passes"][number] + axis
+        self.of["cut"][number], self.of["first"][number] = step, first
         below, above = high.copy(), low.copy()
         below[k, axis] = above[k, axis] = cut
-        return (
-            np.concatenate([first, first + 1]),
-            np.concatenate([low, above]),
-            np.concatenate([below, high]),
-        )
-
-    def _grow(self, more: int) -> None:
-        """Make room."""
-        while self.used + more > len(self.code):
-            self.code, self.passes, self.cut, self.first, self.zero = (
-                np.concatenate([old, np.zeros_like(old)])
-                for old in (self.code, self.passes, self.cut, self.first, self.zero)
-            )
+        return np.append(first, first + 1), np.concatenate([low, above]), np.concatenate([below, high])
 
     def levels(self) -> dict[str, Any]:
         """The tree so far, level by level."""
         level: Index = np.zeros(1, dtype=np.int64)
         parts = []
         while len(level):
-            code = self.code[level]
-            cut, inside = level[code >= CUT], level[code == UNIQUE]
-            parts.append((code, self.cut[cut], self.zero[inside]))
-            level = np.ravel(self.first[cut][:, None] + np.arange(2))
-        codes, cuts, zeros = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return {"codes": codes, "cuts": cuts, "inside": zeros}
+            nodes = self.of[level]
+            cut, inside = nodes[nodes["code"] >= CUT], nodes[nodes["code"] == UNIQUE]
+            parts.append((nodes["code"], cut["cut"], inside["zero"]))
+            level = np.ravel(cut["first"][:, None] + np.arange(2))
+        return dict(
+            zip(("codes", "cuts", "inside"), map(np.concatenate, zip(*parts, strict=True)), strict=True)
+        )

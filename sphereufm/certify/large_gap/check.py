@@ -85,33 +85,17 @@ class LargeGapResult:
 
 
 def check_large_gap(path: str | os.PathLike[str]) -> LargeGapResult:
-    """Check a certificate of a large gap; its arrays lie beside it.
+    """Check a certificate of a large gap, JSON of the format ``sphereufm-large-gap/1``; its arrays lie beside it.
 
-    Parameters
-    ----------
-    path : path-like
-        JSON of the format ``sphereufm-large-gap/1``.
-
-    Returns
-    -------
-    LargeGapResult
-
-    Raises
-    ------
-    CheckError
-        If the file or an array is missing, malformed, or differs from its SHA-256.
+    Raises CheckError if the file or an array is missing, malformed, or differs from its SHA-256.
     """
     entry: dict[str, Reader] = {"file": text(1000), "sha256": matching(_SHA256, "64 hexadecimal digits")}
     arrays: dict[str, Reader] = dict.fromkeys(
         ("classifier", "features", "labels"), lambda v, w: record(v, w, entry)
     )
     arrays |= dict.fromkeys(("weights", "dual"), maybe(arrays["labels"]))
-    fields: dict[str, Reader] = {
-        "format": one_of(FORMAT),
-        "producer": anything,
-        "tau": read_tau,
-        "gap": read_gap,
-    }
+    fields: dict[str, Reader] = {"format": one_of(FORMAT), "producer": anything}
+    fields |= {"tau": read_tau, "gap": read_gap}
     data = record(read_json(read_file(Path(path))), "certificate", fields | arrays)
     folder = Path(path).parent
     named = {key: data[key] for key in arrays if data[key] is not None}
@@ -155,40 +139,13 @@ def prove_large_gap(
 ) -> LargeGapResult:
     """Write a certificate beside existing ``.npy`` arrays, with a gap one per cent above the bound found.
 
-    Parameters
-    ----------
-    path : path-like
-        Where to write the certificate; written aside and renamed.
-    tau : Fraction, int or str
-        Exact inverse temperature, at most 150.
-    classifier, features, labels, weights : str
-        Names of files in the same folder: ``(K, d)``, ``(N, d)`` and ``(N,)`` as frameworks save them; float16,
-        float32 or float64, C order; labels are integers ``0 .. K-1``, weights positive and relative (equal if None).
+    ``tau``: exact, at most 150.  ``classifier, features, labels, weights``: names of files in the same folder, of
+    shapes ``(K, d)``, ``(N, d)`` and ``(N,)`` as frameworks save them: float16, float32 or float64 in C order, labels
+    ``0 .. K-1``, weights positive and relative (equal if None).  ``refinements``: further passes over the features
+    that look for better multipliers; those are stored beside the certificate, as an array of shape (K, d).
 
-    refinements : int
-        Further passes over the features that look for better multipliers; those are stored beside the certificate, as
-        an array of shape (K, d).
-
-    Returns
-    -------
-    LargeGapResult
-        Of status PROVED unless no bound was found.
-
-    Raises
-    ------
-    CheckError
-        If an array is missing or malformed, or ``tau`` out of range.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> frame = np.eye(3) - 1.0 / 3.0
-    >>> np.save(folder / "w.npy", frame), np.save(folder / "h.npy", frame), np.save(folder / "y.npy", np.arange(3))
-    (None, None, None)
-    >>> made = prove_large_gap(folder / "gap.json", tau=5, classifier="w.npy", features="h.npy", labels="y.npy")
-    >>> made.status, made.bound < 1e-12, check_large_gap(folder / "gap.json").status
-    ('PROVED', True, 'PROVED')
+    The result is PROVED unless no bound was found.  Raises CheckError if an array is missing or malformed, or ``tau``
+    out of range.
     """
     target = Path(path)
     names = {"classifier": classifier, "features": features, "labels": labels, "weights": weights}
