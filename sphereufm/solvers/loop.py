@@ -68,24 +68,24 @@ class _Running:
         return cls(best, norm, gained, high, lowered, tolerances, settled, stuck, interrupted, escaped)
 
 
+@dataclass(eq=False)
 class Batch:
     """All items, from starts of shape (B, d, M), and the points of those that still run."""
 
-    def __init__(
-        self,
-        problem: SphereProblem,
-        starts: Array,
-        solver: Solver,
-        settings: Settings,
-        rng: np.random.Generator,
-        watch: Watch,
-    ) -> None:
-        self.problem, self.settings, self.rng, self.watch = problem, settings, rng, watch
+    problem: SphereProblem
+    starts: Array
+    solver: Solver
+    settings: Settings
+    rng: np.random.Generator
+    watch: Watch
+
+    def __post_init__(self) -> None:
+        starts, settings = self.starts, self.settings
         self.clock = Clock(settings.max_seconds, processor_time=settings.processor_time)
-        self.oracle = Oracle(problem, len(starts), settings, self.clock.expired)
+        self.oracle = Oracle(self.problem, len(starts), settings, self.clock.expired)
         self.points = self.oracle.at(starts)
         self.oracle.rescale(self.points)
-        self.solver, self.strategy = solver.name, solver.start(self.oracle, self.points)
+        self.strategy = self.solver.start(self.oracle, self.points)
         self.running = _Running.begin(len(starts), settings.tolerance)
         # outcome of the last iteration: none yet
         self.step = Step(self.points, self.running.stuck, self.running.stuck)
@@ -287,7 +287,7 @@ class Batch:
                 cost=float(cost) if np.isfinite(cost) else np.inf,
                 gradient_norm=frobenius(gradient),
                 relative_gradient_norm=float(norm) if np.isfinite(norm) else np.inf,
-                solver=self.solver,
+                solver=self.solver.name,
                 unit=unit,
                 history=self.watch.history(item),
                 **self.ended[item],

@@ -25,17 +25,8 @@ from sphereufm.tolerances import OFF_SPHERE
 
 _OFF_SPHERE_SINGLE = 1e-3
 
-SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType(
-    {
-        "barzilai-borwein": BarzilaiBorwein,
-        "lbfgs": LBFGS,
-        "trust-region": TrustRegion,
-        "steepest-descent": SteepestDescent,
-        "conjugate-gradient": ConjugateGradient,
-        "adaptive-cubic": AdaptiveCubic,
-        "newton": NewtonPolish,
-    }
-)
+_ALL = (BarzilaiBorwein, LBFGS, TrustRegion, SteepestDescent, ConjugateGradient, AdaptiveCubic, NewtonPolish)
+SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType({kind.name: kind for kind in _ALL})
 
 # the quickest in the geometric mean over the standard suite, and on most of its instances
 DEFAULT_SOLVER = "barzilai-borwein"

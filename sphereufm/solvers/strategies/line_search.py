@@ -158,25 +158,23 @@ def armijo_search(
 
 
 class _Bracket:
-    """Interval of each item that holds an acceptable step, and the slopes at its ends."""
+    """Interval of each item that holds an acceptable step, and the slopes at its ends, shape (2, B)."""
 
     def __init__(self, slope: Array) -> None:
-        self.low, self.high = np.zeros(slope.size), np.full(slope.size, np.inf)
-        self.low_slope, self.high_slope = slope.copy(), np.full(slope.size, np.nan)
+        self.ends = np.stack([np.zeros(slope.size), np.full(slope.size, np.inf)])
+        self.slopes = np.stack([slope, np.full(slope.size, np.nan)])
 
     def narrow(self, rows: Rows, t: Array, slope: Array, decrease: _Mask) -> None:
         """Put ``t`` at the lower end where the cost decreased enough, else at the upper one."""
-        below, above = rows[decrease], rows[~decrease]
-        self.low[below], self.low_slope[below] = t[decrease], slope[decrease]
-        self.high[above], self.high_slope[above] = t[~decrease], slope[~decrease]
+        end = np.where(decrease, 0, 1)
+        self.ends[end, rows], self.slopes[end, rows] = t, slope
 
     def inside(self, rows: Rows) -> Array:
         """Expand while nothing bounds the step, else the safeguarded secant step of the slopes."""
-        low, high = self.low[rows], self.high[rows]
-        low_slope, high_slope = self.low_slope[rows], self.high_slope[rows]
+        (low, high), (falls, rises) = self.ends[:, rows], self.slopes[:, rows]
         width = np.where(np.isfinite(high), high - low, 0.0)
-        usable = (low_slope < 0.0) & (high_slope > 0.0)
-        share = np.divide(low_slope, low_slope - high_slope, out=np.full_like(low, 0.5), where=usable)
+        usable = (falls < 0.0) & (rises > 0.0)
+        share = np.divide(falls, falls - rises, out=np.full_like(low, 0.5), where=usable)
         inside = low + np.clip(share, 0.1, 0.9) * width
         return np.where(np.isfinite(high), inside, _GROWTH * np.maximum(low, 1e-300))
 
