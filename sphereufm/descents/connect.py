@@ -30,7 +30,7 @@ from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import ROUNDINGS, ZERO_TOLERANCE
 
@@ -148,34 +148,29 @@ def _ways_down(
 ) -> Iterator[tuple[Array, Array]]:
     """The point, with a normal direction more where there is one, and unit tangents of negative curvature."""
     X, d = point.X, problem.spheres.shape[0]
-    lifted = embed(X, X.shape[0] + 1) if problem.symmetry.orthogonal and X.shape[0] < d else X
-    inside = [embed(U, lifted.shape[0]) for U in _unstable_inside(problem, X)]
-    outside = []
-    if lifted.shape[0] > X.shape[0]:
-        for c in _negative(normal_hessian(capabilities.in_span(problem, X.shape[0]), X)):
-            outside.append(np.vstack([np.zeros_like(X), c]))
+    r = len(X)
+    inner = capabilities.in_span(problem, r)
+    lifted = embed(X, r + 1) if problem.symmetry.orthogonal and r < d else X
+    inside = outside = np.empty((0, *lifted.shape))
+    if r > 1:
+        unstable = _negative(hessian_matrix(inner, X), idle_coordinates(inner, X))
+        inside = embed(from_coordinates(X, unstable), len(lifted))
+    if len(lifted) > r:
+        normal = _negative(normal_hessian(inner, X), X.T)
+        outside = np.zeros((len(normal), *lifted.shape))
+        outside[:, r] = normal
     # reflection in the span exchanges the two ways along a normal vector
-    for U in [*inside[:_EIGENVECTORS], *(-U for U in inside[:_EIGENVECTORS]), *outside[:_EIGENVECTORS]]:
+    for U in (*inside[:_EIGENVECTORS], *-inside[:_EIGENVECTORS], *outside[:_EIGENVECTORS]):
         yield lifted, U
-    basis = np.array(inside + outside)
+    basis = np.concatenate([inside, outside])
     for _ in range(_SAMPLES if len(basis) > 1 else 0):
         yield lifted, np.tensordot(rng.standard_normal(len(basis)), basis, axes=1)
 
 
-def _unstable_inside(problem: SphereProblem, X: Array) -> list[Array]:
-    """Tangents in the point's own span along eigenvectors of negative eigenvalues, lowest first."""
-    if len(X) == 1:
-        return []
-    inner = capabilities.in_span(problem, len(X))
-    used = inner.spheres.used
-    vectors = _negative(hessian_matrix(inner, X)[np.ix_(used, used)])
-    return list(from_coordinates(X, vectors, used))
-
-
-def _negative(matrix: Array) -> Array:
-    """Eigenvectors of the negative eigenvalues, as rows."""
-    values, vectors = np.linalg.eigh(matrix)
-    return np.asarray(vectors.T[values < -ZERO_TOLERANCE * np.abs(values).max(initial=0.0)])
+def _negative(matrix: Array, kernel: Array) -> Array:
+    """Eigenvectors of the negative eigenvalues off a kernel, as rows, lowest first."""
+    values, vectors = eigenpairs(matrix, kernel)
+    return vectors[values < -ZERO_TOLERANCE * np.abs(values).max(initial=0.0)]
 
 
 def _groups(starts: Sequence[_Start]) -> Iterator[list[_Start]]:

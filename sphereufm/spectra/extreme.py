@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -162,12 +163,8 @@ def _extreme_of_parts(parts: EqualSamples, search: ExtremeSearch) -> RitzPairs:
     normal = _normal_extreme(parts, search) if parts.normal_dimension else None
     met = [pairs for pairs in (span, normal) if pairs is not None]
     candidates = sorted(_candidates(parts, span, normal), key=lambda c: search.sign * c[0])
-    values: list[float] = []
-    vectors: list[Array] = []
-    for value, copies, vector in candidates:
-        chosen = range(min(copies, search.count - len(values)))
-        values += [value for _ in chosen]
-        vectors += [vector(copy) for copy in chosen]
+    copies = ((value, vector(copy)) for value, count, vector in candidates for copy in range(count))
+    values, vectors = zip(*islice(copies, search.count), strict=True)
     return RitzPairs(
         values=np.array(values),
         vectors=np.array(vectors),
@@ -182,8 +179,8 @@ def _candidates(
     """Eigenvalues of all parts."""
     d, r = len(parts.E), parts.rank
     if span is not None:
-        for value, U in zip(span.values, parts.lift(span.vectors), strict=True):
-            yield float(value), 1, partial(_on_copy, U)
+        for value, U in zip(span.values, span.vectors, strict=True):
+            yield float(value), 1, partial(_in_span, parts, U)
     if normal is not None:
         for value, c in zip(normal.values, normal.vectors[:, 0], strict=True):
             yield float(value), d - r, partial(parts.lift_normal, c)
@@ -196,9 +193,9 @@ def _candidates(
         yield value, apart * (d - r), partial(_apart_and_normal, parts, group, apart)
 
 
-def _on_copy(U: Array, copy: int) -> Array:
+def _in_span(parts: EqualSamples, U: Array, copy: int) -> Array:
     """The one vector of a simple eigenvalue."""
-    return U
+    return parts.lift(U)
 
 
 def _apart_and_normal(parts: EqualSamples, group: int, apart: int, copy: int) -> Array:

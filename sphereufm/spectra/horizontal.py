@@ -17,11 +17,11 @@ import numpy as np
 
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.geometry.symmetry.groups import OrbitTangent, orbit_dimension
-from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.spectra.block_method import Operator, RitzPairs, lowest_eigenpairs
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates
 
 # Unknowns up to which the whole Hessian is taken apart.
 _DENSE = 1200
@@ -70,14 +70,11 @@ class ExtremeSearch:
 
     def of_matrix(self, matrix: Array, kernel: Array) -> RitzPairs:
         """Extreme eigenpairs of a matrix off the independent columns of ``kernel``, vectors ``(k, 1, n)``."""
-        basis = np.linalg.qr(kernel, mode="complete")[0][:, kernel.shape[1] :]
-        values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
+        values, vectors = eigenpairs(matrix, kernel)
         chosen = np.arange(len(values))[:: -1 if self.largest else 1][: self.count]
+        norm = float(np.abs(values).max(initial=0.0))
         return RitzPairs(
-            values=values[chosen],
-            vectors=(basis @ vectors[:, chosen]).T[:, None],
-            norm=float(np.abs(values).max(initial=0.0)),
-            products=len(matrix),
+            values=values[chosen], vectors=vectors[chosen, None], norm=norm, products=len(matrix)
         )
 
 
@@ -119,14 +116,11 @@ class HorizontalSpace:
 
     def _from_matrix(self, search: ExtremeSearch) -> RitzPairs:
         """Take the whole Hessian apart, the orbit out of the way."""
-        used = self.problem.spheres.used
         scale = np.repeat(self.root, len(self.X) - 1)
-        matrix = (hessian_matrix(self.problem, self.X) / np.outer(scale, scale))[np.ix_(used, used)]
-        vertical = np.empty((len(matrix), 0))
-        if self._orbit is not None:
-            vertical = scale[:, None] * vertical_coordinates(self.X, self.rank)
-        pairs = search.of_matrix(matrix, vertical)
-        return replace(pairs, vectors=from_coordinates(self.X, pairs.vectors[:, 0], used))
+        matrix = hessian_matrix(self.problem, self.X) / np.outer(scale, scale)
+        kernel = scale[:, None] * idle_coordinates(self.problem, self.X, self.rank)
+        pairs = search.of_matrix(matrix, kernel)
+        return replace(pairs, vectors=from_coordinates(self.X, pairs.vectors[:, 0]))
 
     def _from_block(self, search: ExtremeSearch, known: Array | None) -> RitzPairs:
         """The block method, from random tangent vectors."""

@@ -1,7 +1,8 @@
 """The Riemannian Hessian as a matrix, in tangent coordinates, for any problem of the interface.
 
 Problems that know the structure of their Hessian (the cross-entropy problem: an arrow matrix) hand out its
-blocks; for all others the matrix is built column by column from Hessian-vector products.
+blocks; for all others the matrix is built column by column from Hessian-vector products.  Some coordinates mean
+nothing: those along the orbit of rotations, and those out of smaller spheres.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.geometry.symmetry.groups import numerical_rank
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
 from sphereufm.problem import capabilities
 from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
@@ -76,6 +78,34 @@ def hessian_matrix(problem: SphereProblem, X: Array) -> Array:
     (4, 4)
     """
     return shifted_hessian(problem, problem.at(X)).dense()
+
+
+def idle_coordinates(problem: SphereProblem, X: Array, rank: int | None = None) -> Array:
+    """Independent coordinate vectors that mean nothing, as columns ``(M (d - 1), k)``; ``rank`` is that of ``X``."""
+    if problem.symmetry.has_rotations:
+        return vertical_coordinates(X, numerical_rank(X) if rank is None else rank)
+    idle = ~problem.spheres.used
+    return np.eye(idle.size)[:, idle]
+
+
+def complement(kernel: Array) -> Array:
+    """Orthonormal basis ``(n, n - k)`` of the complement of independent columns ``(n, k)``."""
+    n, k = kernel.shape
+    return np.linalg.qr(kernel, mode="complete")[0][:, k:] if k else np.eye(n)
+
+
+def eigenpairs(matrix: Array, kernel: Array) -> tuple[Array, Array]:
+    """Eigenvalues of a symmetric matrix off a kernel, ascending, and orthonormal eigenvectors as rows."""
+    basis = complement(kernel)
+    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
+    return values, (basis @ vectors).T
+
+
+def positive_scale(point: Evaluation) -> Array:
+    """Gradient scale of each column, kept away from zero relative to the largest, so that it can be divided by."""
+    largest = point.gradient_scale.max(axis=-1, keepdims=True)
+    # where everything is below 1e-100, a share of it would underflow
+    return np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest + 1e-300, 1.0))
 
 
 def _matrix_from_products(problem: SphereProblem, point: Evaluation) -> Array:

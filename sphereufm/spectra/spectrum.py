@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,16 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordin
 from sphereufm.notebook import html_table, shown
 from sphereufm.problem import capabilities
 from sphereufm.problem.equal_samples import EqualSamples
-from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
+from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.spectra.curvature_signs import curvature_signs
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import (
+    complement,
+    eigenpairs,
+    hessian_matrix,
+    idle_coordinates,
+    positive_scale,
+)
 from sphereufm.tolerances import ZERO_TOLERANCE
 
 # A gradient left in steep directions changes the curvature of soft ones by a multiple of it.
@@ -128,17 +134,17 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
     problem, d = as_problem(problem), X.shape[0]
     r = numerical_rank(X) if rank is None else rank
     if not problem.symmetry.orthogonal:
-        return _as_a_whole(problem, X, r if problem.symmetry.has_rotations else 0)
+        return _as_a_whole(problem, X, r)
     parts = capabilities.equal_samples(problem, X, r) if capabilities.is_well_scaled(problem) else None
-    if parts is not None and parts.sizes.max() > 1:
-        in_span = _merged_in_span(parts) if r > 1 else _EMPTY
-        normal = _merged_normal(parts) if r < d else _EMPTY
+    if parts is None or parts.sizes.max() == 1:
+        inner, Y = capabilities.in_span(problem, r), X if r == d else principal_frame(X, r)
+        parts, root = None, np.ones(X.shape[1])
     else:
-        inner = capabilities.in_span(problem, r)
-        frame = X if r == d else principal_frame(X, r)
-        scale = _column_scale(inner, frame)
-        in_span = _horizontal(inner, frame, scale) if r > 1 else _EMPTY
-        normal = _normal(inner, frame, scale) if r < d else _EMPTY
+        inner, Y, root = parts.problem, parts.Y, parts.root
+    point = inner.at(Y)
+    metric = _Metric(root, positive_scale(point) / np.square(root), _residual(inner, point))
+    in_span = _in_span(inner, Y, metric, parts) if r > 1 else _EMPTY
+    normal = _normal(inner, Y, metric, parts) if r < d else _EMPTY
     return HessianSpectrum(
         eigenvalues=in_span.eigenvalues,
         normal_eigenvalues=normal.eigenvalues,
@@ -168,23 +174,124 @@ def normal_hessian(problem: SphereProblem, X: Array) -> Array:
     return 0.5 * (rows + rows.T)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Inertia:
+class _Inertia(NamedTuple):
     """Eigenvalues in the Frobenius metric, and counts of signs from the scaled matrix."""
 
     eigenvalues: Array
     negative: int
     zero: int
-    scaled: Array
 
 
-_EMPTY = _Inertia(np.empty(0), 0, 0, np.empty(0))
+_EMPTY = _Inertia(np.empty(0), 0, 0)
 
 
-def _counted(eigenvalues: Array, scaled: Array, residual: float) -> _Inertia:
-    """Signs of the scaled eigenvalues, counted against the largest of them and what the gradient may feign."""
-    floor = max(_floor(scaled), residual)
-    return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()), scaled)
+class _Metric(NamedTuple):
+    """Roots of the columns' multiplicities, gradient scales of the columns, curvatures that may be feigned."""
+
+    root: Array
+    scale: Array
+    residual: float | None
+
+
+def _as_a_whole(problem: SphereProblem, X: Array, rank: int) -> HessianSpectrum:
+    """Plain spectrum on the whole tangent space, off the orbit that rotations make of a point of this rank.
+
+    Without reflections the normal part is not the same in every direction: nothing is taken apart.
+    """
+    matrix, idle = hessian_matrix(problem, X), idle_coordinates(problem, X, rank)
+    result = _inertia(matrix, np.ones(len(matrix)), idle, partial(_signs_of_coordinates, problem, X), None)
+    return HessianSpectrum(
+        eigenvalues=result.eigenvalues,
+        normal_eigenvalues=np.empty(0),
+        normal_copies=0,
+        orbit_dimension=idle.shape[1] if problem.symmetry.has_rotations else 0,
+        morse_index=result.negative,
+        nullity=result.zero,
+    )
+
+
+def _in_span(problem: SphereProblem, X: Array, metric: _Metric, parts: EqualSamples | None) -> _Inertia:
+    """Spectrum in the span, orbit directions removed; with samples of a group that move apart."""
+    root = np.repeat(metric.root, len(X) - 1)
+    matrix = hessian_matrix(problem, X) / np.outer(root, root)
+    vertical = root[:, None] * vertical_coordinates(X, len(X))
+    scale = np.repeat(metric.scale, len(X) - 1)
+    if parts is None:
+        signs = partial(_signs_of_coordinates, problem, X)
+        return _inertia(matrix, scale, vertical, signs, metric.residual)
+    apart = list(parts.within())
+    groups = np.array([g for g, _, _ in apart], dtype=np.intp)
+    values = np.array([each for _, each, _ in apart]).reshape(-1, len(X) - 1)
+    return _counted(matrix, scale, vertical, _apart(parts, metric, groups, values))
+
+
+def _normal(problem: SphereProblem, X: Array, metric: _Metric, parts: EqualSamples | None) -> _Inertia:
+    """Spectrum of ``S`` off the rows of ``X``; ``-beta_i`` where samples of a group move apart."""
+    matrix = normal_hessian(problem, X) / np.outer(metric.root, metric.root)
+    rows = (X * metric.root).T
+    if parts is not None:
+        values = -parts.point.beta[:, None] / parts.sizes[:, None]
+        return _counted(matrix, metric.scale, rows, _apart(parts, metric, np.arange(len(values)), values))
+
+    def signs(vectors: Array) -> NDArray[np.int8]:
+        U = np.zeros((len(vectors), len(X) + 1, X.shape[1]))
+        U[:, -1] = vectors
+        return curvature_signs(
+            capabilities.in_span(problem, len(X) + 1), np.vstack([X, np.zeros((1, X.shape[1]))]), U
+        ).signs
+
+    return _inertia(matrix, metric.scale, rows, signs, metric.residual)
+
+
+def _residual(problem: SphereProblem, point: Evaluation) -> float | None:
+    """Curvatures that the gradient left at a critical point of a well-scaled problem may feign; None for others.
+
+    Elsewhere the gradient is none that is left over, and signs are those of the matrix.
+    """
+    if not capabilities.is_well_scaled(problem):
+        return None
+    left = float(relative_gradient_norm(point))
+    return _FEIGNED * left if left < _CRITICAL else 0.0
+
+
+def _apart(
+    parts: EqualSamples, metric: _Metric, groups: NDArray[np.intp], values: Array
+) -> tuple[Array, Array, float]:
+    """Eigenvalues ``(groups, k)`` of samples that move apart, copied and scaled; what may be feigned."""
+    scaled = values / metric.scale[parts.problem.classes + groups, None]
+    plain, scaled = (np.repeat(each, parts.sizes[groups] - 1, axis=0).ravel() for each in (values, scaled))
+    return plain, scaled, metric.residual or 0.0
+
+
+def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
+    """Decided signs along tangents given by their coordinates, shape ``(k, M (d - 1))``."""
+    return curvature_signs(problem, X, from_coordinates(X, c)).signs
+
+
+def _counted(matrix: Array, scale: Array, kernel: Array, more: tuple[Array, Array, float]) -> _Inertia:
+    """Inertia with more eigenvalues, plain and scaled; all below ``1e-9`` of the largest and ``more[2]`` are zero."""
+    eigenvalues = np.sort(np.concatenate([_off(matrix, kernel), more[0]]))
+    root = np.sqrt(scale)
+    scaled = np.concatenate([_off(matrix / root / root[:, None], kernel * root[:, None]), more[1]])
+    floor = max(_floor(scaled), more[2])
+    return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()))
+
+
+def _inertia(matrix: Array, scale: Array, kernel: Array, signs: _Signs, residual: float | None) -> _Inertia:
+    """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel.
+
+    All signs are asked for, or where a residual is given those of eigenvalues that are zero to the eye and above it;
+    below it none is known, also where the whole matrix vanishes (where every sample's loss is the least).
+    """
+    root = np.sqrt(scale)
+    scaled, vectors = eigenpairs(matrix / root / root[:, None], kernel * root[:, None])
+    size = np.abs(scaled)
+    asked = size <= (np.inf if residual is None else max(_floor(scaled), residual))
+    found = np.where(asked, 0.0, np.sign(scaled)).astype(np.int8)
+    asked &= size >= (residual or 0.0)
+    if asked.any():
+        found[asked] = signs(vectors[asked] / root)
+    return _Inertia(_off(matrix, kernel), int((found < 0).sum()), int((found == 0).sum()))
 
 
 def _floor(scaled: Array) -> float:
@@ -192,131 +299,7 @@ def _floor(scaled: Array) -> float:
     return ZERO_TOLERANCE * float(np.abs(scaled).max(initial=0.0))
 
 
-def _as_a_whole(problem: SphereProblem, X: Array, rank: int) -> HessianSpectrum:
-    """Plain spectrum on the whole tangent space, off the orbit that rotations make of a point of this rank (or zero).
-
-    Without reflections the normal part is not the same in every direction: nothing is taken apart.
-    """
-    used = problem.spheres.used
-    matrix = hessian_matrix(problem, X)[np.ix_(used, used)]
-    orbit = vertical_coordinates(X, rank) if rank else np.empty((len(matrix), 0))
-    result = _inertia(matrix, np.ones(len(matrix)), orbit, partial(_signs_along, problem, X))
-    return HessianSpectrum(
-        eigenvalues=result.eigenvalues,
-        normal_eigenvalues=np.empty(0),
-        normal_copies=0,
-        orbit_dimension=orbit.shape[1],
-        morse_index=result.negative,
-        nullity=result.zero,
-    )
-
-
-def _horizontal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
-    """Spectrum in the span, orbit directions removed."""
-    d = X.shape[0]
-    vertical = vertical_coordinates(X, d)
-    signs = partial(_signs_along, problem, X)
-    return _inertia(
-        hessian_matrix(problem, X), np.repeat(scale, d - 1), vertical, signs, _residual(problem, X)
-    )
-
-
-def _normal(problem: SphereProblem, X: Array, scale: Array) -> _Inertia:
-    """Spectrum of ``S`` off the rows of ``X``."""
-    inner = capabilities.in_span(problem, len(X) + 1)
-    lifted = np.vstack([X, np.zeros((1, X.shape[1]))])
-
-    def signs(vectors: Array) -> NDArray[np.int8]:
-        U = np.zeros((len(vectors), *lifted.shape))
-        U[:, -1] = vectors
-        return curvature_signs(inner, lifted, U).signs
-
-    return _inertia(normal_hessian(problem, X), scale, X.T, signs, _residual(problem, X))
-
-
-def _residual(problem: SphereProblem, X: Array) -> float | None:
-    """Curvatures that the gradient left at a critical point of a well-scaled problem may feign; None for others.
-
-    Elsewhere the gradient is none that is left over, and signs are those of the matrix.
-    """
-    if not capabilities.is_well_scaled(problem):
-        return None
-    left = float(relative_gradient_norm(problem.at(X)))
-    return _FEIGNED * left if left < _CRITICAL else 0.0
-
-
-def _merged_in_span(parts: EqualSamples) -> _Inertia:
-    """Spectrum in the span: of the merged problem, and of samples of a group that move apart."""
-    r = parts.rank
-    root = np.repeat(parts.root, r - 1)
-    matrix = hessian_matrix(parts.problem, parts.Y) / np.outer(root, root)
-    scale = _column_scale(parts.problem, parts.Y) / np.square(parts.root)
-    kernel = root[:, None] * vertical_coordinates(parts.Y, r)
-    merged = _inertia(matrix, np.repeat(scale, r - 1), kernel, None)
-    apart = list(parts.within())
-    groups = np.array([g for g, _, _ in apart], dtype=np.intp)
-    values = np.array([each for _, each, _ in apart]).reshape(-1, r - 1)
-    return _joined(parts, merged, values, scale[parts.problem.classes + groups], parts.sizes[groups] - 1)
-
-
-def _merged_normal(parts: EqualSamples) -> _Inertia:
-    """Spectrum of ``S``: of the merged problem's, and ``-beta_i`` where samples of a group move apart."""
-    root, K = parts.root, parts.problem.classes
-    matrix = normal_hessian(parts.problem, parts.Y) / np.outer(root, root)
-    scale = _column_scale(parts.problem, parts.Y) / np.square(root)
-    merged = _inertia(matrix, scale, (parts.Y * root).T, None)
-    values = -parts.point.beta[:, None] / parts.sizes[:, None]
-    return _joined(parts, merged, values, scale[K:], parts.sizes - 1)
-
-
-def _joined(
-    parts: EqualSamples, merged: _Inertia, values: Array, scale: Array, copies: NDArray[np.intp]
-) -> _Inertia:
-    """Add eigenvalues ``(groups, k)`` of groups, so many copies each, whose columns have a scale."""
-    more = np.repeat(values / scale[:, None], copies, axis=0).ravel()
-    eigenvalues = np.concatenate([merged.eigenvalues, np.repeat(values, copies, axis=0).ravel()])
-    residual = _residual(parts.problem, parts.Y) or 0.0
-    return _counted(np.sort(eigenvalues), np.concatenate([merged.scaled, more]), residual)
-
-
-def _signs_along(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
-    """Decided signs along tangents given by their coordinates in use, one a row."""
-    return curvature_signs(problem, X, from_coordinates(X, c, problem.spheres.used)).signs
-
-
-def _inertia(
-    matrix: Array, scale: Array, kernel: Array, signs: _Signs | None, residual: float | None = None
-) -> _Inertia:
-    """Eigenvalues off the known ``kernel`` (columns), and the inertia of the scaled matrix off the scaled kernel.
-
-    All signs are asked for, or where a residual is given those of eigenvalues that are zero to the eye and above it;
-    below it none is known, also where the whole matrix vanishes (where every sample's loss is the least).
-    """
-    k = kernel.shape[1]
-    plain = _complement(kernel)
-    eigenvalues = np.asarray(np.linalg.eigvalsh(plain.T @ matrix @ plain), dtype=np.float64)
-    root = np.sqrt(scale)
-    Q = _complement(kernel * root[:, None])
-    scaled, vectors = np.linalg.eigh(Q.T @ (matrix / root / root[:, None]) @ Q)
-    assert eigenvalues.size == len(matrix) - k
-    if signs is None or not scaled.size:
-        return _counted(eigenvalues, scaled, 0.0)
-    size = np.abs(scaled)
-    asked = size <= (np.inf if residual is None else max(_floor(scaled), residual))
-    found = np.where(asked, 0.0, np.sign(scaled)).astype(np.int8)
-    asked &= size >= (residual or 0.0)
-    if asked.any():
-        found[asked] = signs((Q @ vectors[:, asked]).T / root)
-    return _Inertia(eigenvalues, int((found < 0).sum()), int((found == 0).sum()), scaled)
-
-
-def _complement(kernel: Array) -> Array:
-    """Orthonormal basis of the complement of the columns of ``kernel``, which are independent."""
-    n, k = kernel.shape
-    return np.linalg.qr(kernel, mode="complete")[0][:, k:] if k else np.eye(n)
-
-
-def _column_scale(problem: SphereProblem, X: Array) -> Array:
-    """Gradient scale of each column, away from zero."""
-    scale = problem.at(X).gradient_scale
-    return np.maximum(scale, 1e-200 * scale.max() + 1e-300)
+def _off(matrix: Array, kernel: Array) -> Array:
+    """Eigenvalues of a symmetric matrix off a kernel, ascending."""
+    basis = complement(kernel)
+    return np.asarray(np.linalg.eigvalsh(basis.T @ matrix @ basis), dtype=np.float64)

@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
-from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.orbits.lower import cost_noise
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.spectra.curvature_signs import curvature_signs
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates
 from sphereufm.tolerances import ROUNDINGS, SAME_COST
 
 # Lengths of trial steps in radians (Frobenius norm of the tangent vector).
@@ -193,20 +193,12 @@ def null_directions(problem: SphereProblem, X: Array, rank: int) -> Array:
 
     ``X``, shape ``(d, M)``; ``rank``: rank of ``X``.
     """
-    matrix = hessian_matrix(problem, X)
-    basis = np.eye(len(matrix))[:, problem.spheres.used]
-    if problem.symmetry.has_rotations:
-        flat = vertical_coordinates(X, rank)
-        basis = np.linalg.qr(flat, mode="complete")[0][:, flat.shape[1] :]
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
-    if not values.size:
-        return np.empty((0, *X.shape))
-    size = np.abs(values).max()
+    values, vectors = eigenpairs(hessian_matrix(problem, X), idle_coordinates(problem, X, rank))
+    size = np.abs(values).max(initial=0.0)
     if not capabilities.is_well_scaled(problem):
         # where the whole Hessian vanishes its eigenvalues are no measure of each other
         size = max(size, float(problem.at(X).gradient_scale.max()))
-    soft = np.abs(values) <= _SOFT * size
-    return from_coordinates(X, (basis @ vectors[:, soft]).T)
+    return from_coordinates(X, vectors[np.abs(values) <= _SOFT * size])
 
 
 def _distance(problem: SphereProblem, X: Array, Y: Array) -> Array:

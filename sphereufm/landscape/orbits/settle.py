@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, column_norms, retract
-from sphereufm.geometry.symmetry.groups import numerical_rank
-from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
+from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.curvature_signs import curvature_signs, extent, slope_noise
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates, positive_scale
 
 _ROUNDINGS = 16.0 * float(np.finfo(np.float64).eps)
 _MOST_STEPS = 40
@@ -28,8 +27,6 @@ _LONGEST = 0.1
 _MARGIN = 4.0
 # radians that a bound on rounding may leave open
 _SOFT = 1e-8
-# of the largest column's
-_LEAST_SCALE = 1e-200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,14 +39,6 @@ class Settled:
     flat: int  #: directions along which no sign of the curvature is decided
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Newton:
-    """One Newton step and the eigenvectors that it was made of, as tangents."""
-
-    move: Array
-    vectors: Array
-
-
 def settle(problem: SphereProblem, X: Array) -> Settled | None:
     """Newton's method from a point near a critical one; None if it does not lead to one close by.
 
@@ -57,63 +46,51 @@ def settle(problem: SphereProblem, X: Array) -> Settled | None:
     """
     if X.shape[0] == 1 or not problem.spheres.dimension:
         return Settled(X=X, uncertainty=0.0, flat=0)
-    newton: _Newton | None = None
     norm, length = float(relative_gradient_norm(problem.at(X))), np.inf
     for _ in range(_MOST_STEPS):
-        newton = _step(problem, X)
-        if newton is None:
+        step = _step(problem, X)
+        if step is None:
             return None
-        length = float(column_norms(newton.move).max())
+        move, U = step
+        length = float(column_norms(move).max())
         if length == 0.0:
             break
-        moved = retract(X, newton.move * min(1.0, _LONGEST / length))
+        moved = retract(X, move * min(1.0, _LONGEST / length))
         after = float(relative_gradient_norm(problem.at(moved)))
         if not after < norm:
             break
         X, norm = moved, after
-    if newton is None or not length <= _CLOSE:
+    if not length <= _CLOSE:
         return None
-    vectors = newton.vectors
-    found = curvature_signs(problem, X, vectors)
+    found = curvature_signs(problem, X, U)
     if found.rough:
         return None
-    zero = vectors[found.signs == 0]
+    zero = U[found.signs == 0]
     uncertainty = max(extent(problem, X, zero), _MARGIN * found.radius)
     return Settled(X=X, uncertainty=uncertainty, flat=len(zero))
 
 
-def _step(problem: SphereProblem, X: Array) -> _Newton | None:
-    """Newton step off the orbit; None where the Hessian is not finite."""
+def _step(problem: SphereProblem, X: Array) -> tuple[Array, Array] | None:
+    """Newton step off the orbit, and the eigenvectors that it was made of; None where the Hessian is not finite."""
     point = problem.at(X)
     unit = float(point.gradient_scale.max())
     if not 0.0 < unit < np.inf:
         return None
-    root = np.repeat(np.sqrt(np.maximum(point.gradient_scale / unit, _LEAST_SCALE)), len(X) - 1)
+    root = np.repeat(np.sqrt(positive_scale(point) / unit), len(X) - 1)
     matrix = hessian_matrix(problem, X) / unit / root / root[:, None]
     g = to_coordinates(X, point.gradient / unit) / root
     if not (np.isfinite(matrix).all() and np.isfinite(g).all()):
         return None
-    basis = _off_orbit(problem, X, root)
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
-    vectors = basis @ vectors
+    rank = len(X) if problem.symmetry.orthogonal else None
+    values, vectors = eigenpairs(matrix, idle_coordinates(problem, X, rank) * root[:, None])
     # in these coordinates a column's gradient is known to this, root^2 in root's units
-    noise = np.abs(vectors).T @ (_ROUNDINGS * root)
-    along = vectors.T @ g
-    tangents = from_coordinates(X, (vectors / root[:, None]).T)
+    noise = np.abs(vectors) @ (_ROUNDINGS * root)
+    along = vectors @ g
+    U = from_coordinates(X, vectors / root)
     # that bound leaves a soft direction open: there the rounding is measured
     soft = np.flatnonzero((np.abs(along) <= noise) & (noise > _SOFT * np.abs(values)) & (values != 0.0))
     if soft.size:
-        noise[soft] = slope_noise(problem, X, tangents[soft], unit)
+        noise[soft] = slope_noise(problem, X, U[soft], unit)
     significant = (np.abs(along) > noise) & (values != 0.0)
     c = np.where(significant, -along / np.where(significant, values, 1.0), 0.0)
-    return _Newton(move=np.tensordot(c, tangents, axes=1), vectors=tangents)
-
-
-def _off_orbit(problem: SphereProblem, X: Array, root: Array) -> Array:
-    """Orthonormal basis of the scaled coordinates in use, normal to the orbit."""
-    used = problem.spheres.used
-    if not problem.symmetry.has_rotations:
-        return np.eye(used.size)[:, used]
-    rank = len(X) if problem.symmetry.orthogonal else numerical_rank(X)
-    kernel = vertical_coordinates(X, rank) * root[:, None]
-    return np.linalg.qr(kernel, mode="complete")[0][:, kernel.shape[1] :]
+    return np.tensordot(c, U, axes=1), U

@@ -17,19 +17,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array, retract
+from sphereufm.geometry.spheres import Array, column_norms, retract
 from sphereufm.geometry.symmetry.matching import position_labels
 from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.spectra.matrix import hessian_matrix
+from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates
 from sphereufm.spectra.spectrum import normal_hessian
 
 # Columns closer than this count as one place.
 _SAME_PLACE = 1e-6
 # Length of a step along an eigenvector, in radians for its longest column.
-_STEP = 0.6
+_STEP = 0.7
 # Unknowns up to which eigenvectors are computed.
 _EIGENVECTOR_LIMIT = 150
 # Eigenvectors at either end of the spectrum along which steps are made.
@@ -65,35 +65,30 @@ def _flips(problem: SphereProblem, X: Array) -> Iterator[Array]:
 
 
 def _steps(problem: SphereProblem, X: Array) -> Iterator[Array]:
-    """Steps along the Hessian's eigenvectors at both ends of its spectrum."""
-    used = problem.spheres.used
-    if used.size > _EIGENVECTOR_LIMIT:
+    """Steps along the Hessian's eigenvectors at both ends of its spectrum, off the orbit."""
+    if problem.spheres.dimension > _EIGENVECTOR_LIMIT:
         return
-    values, vectors = np.linalg.eigh(hessian_matrix(problem, X)[np.ix_(used, used)])
-    for i in _both_ends(len(values)):
-        yield from _along(X, from_coordinates(X, vectors[:, i], used))
+    vectors = eigenpairs(hessian_matrix(problem, X), idle_coordinates(problem, X))[1]
+    for U in from_coordinates(X, _both_ends(vectors)):
+        yield from _along(X, U)
 
 
 def _lifts(problem: SphereProblem, X: Array) -> Iterator[Array]:
     """Steps out of the span along eigenvectors of the normal Hessian; both signs are one orbit."""
-    r, M = X.shape
-    if M > _EIGENVECTOR_LIMIT:
+    if X.shape[1] > _EIGENVECTOR_LIMIT:
         return
-    vectors = np.linalg.eigh(normal_hessian(problem, X))[1]
-    lifted = embed(X, r + 1)
-    for i in _both_ends(M):
-        U = np.zeros((r + 1, M))
-        U[r] = vectors[:, i]
-        yield next(_along(lifted, U))
+    lifted = embed(X, len(X) + 1)
+    for c in _both_ends(eigenpairs(normal_hessian(problem, X), X.T)[1]):
+        yield next(_along(lifted, np.vstack([np.zeros_like(X), c])))
 
 
 def _along(X: Array, U: Array) -> Iterator[Array]:
     """Points on both sides of ``X`` in the direction of a tangent ``U``."""
-    longest = np.sqrt(np.square(U).sum(axis=0)).max()
+    longest = column_norms(U).max()
     for step in (_STEP, -_STEP):
         yield retract(X, step / longest * U)
 
 
-def _both_ends(n: int) -> list[int]:
-    """Indices of the first and last few of ``n`` eigenvectors."""
-    return [i for i in range(n) if i < _EIGENVECTORS or i >= n - _EIGENVECTORS]
+def _both_ends(vectors: Array) -> Array:
+    """The first and the last few eigenvectors."""
+    return np.delete(vectors, slice(_EIGENVECTORS, -_EIGENVECTORS), axis=0)
