@@ -6,6 +6,7 @@ coverage.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,48 +22,46 @@ from sphereufm.problem.interface import SphereProblem
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Beyond:
-    """What to search next to known critical points ``(r, M)``, each in its own span, and from symmetric starts.
-
-    ``merged``: whether equal samples move together; ``symmetric``: ranks in which a batch of symmetric starts is made.
-    """
+    """How a problem is searched; ``merged``: whether equal samples move together."""
 
     problem: SphereProblem
     settings: SearchSettings
-    points: tuple[Array, ...]
     highest_rank: int
     merged: bool
-    symmetric: tuple[int, ...]
     seed: int
 
 
-def search_beyond(task: Beyond) -> tuple[int, list[Array]]:
-    """Number of starts next to points, and converged ends ``(b, r, M)`` of all starts."""
-    if not task.merged:
-        return _search(task)
-    used, ends = _search(replace(task, points=()))
-    for X in task.points:
-        parts = capabilities.equal_samples(capabilities.in_span(task.problem, len(X)), X, len(X))
+def search_beyond(task: tuple[Sequence[Array], Sequence[int]], how: Beyond) -> tuple[int, list[Array]]:
+    """Search next to critical points ``(r, M)``, each in its own span, and from symmetric starts of some ranks.
+
+    Result: number of starts next to points, and converged ends ``(b, r, M)`` of all starts.
+    """
+    points, symmetric = task
+    if not how.merged:
+        return _search(points, symmetric, how)
+    used, ends = _search((), symmetric, how)
+    for X in points:
+        parts = capabilities.equal_samples(capabilities.in_span(how.problem, len(X)), X, len(X))
         if parts is not None:
-            starts, found = _search(replace(task, problem=parts.problem, points=(parts.Y,), symmetric=()))
+            starts, found = _search([parts.Y], (), replace(how, problem=parts.problem))
             used += starts
             ends += [parts.merged.expand(Y) for Y in found]
     return used, ends
 
 
-def _search(task: Beyond) -> tuple[int, list[Array]]:
+def _search(points: Sequence[Array], symmetric: Sequence[int], how: Beyond) -> tuple[int, list[Array]]:
     """The same for points of one problem, all starts of one rank in one batch."""
     starts: dict[int, list[Array]] = {}
-    for X in task.points:
-        for start in neighbouring_starts(task.problem, X, task.highest_rank):
+    for X in points:
+        for start in neighbouring_starts(how.problem, X, how.highest_rank):
             starts.setdefault(len(start), []).append(start)
     used = sum(map(len, starts.values()))
-    for r in task.symmetric:
-        inner, rng = capabilities.in_span(task.problem, r), np.random.default_rng((task.seed, 2, r))
-        starts.setdefault(r, []).extend(
-            symmetric_starts(inner, rng, 2 * default_starts(inner.spheres.dimension))
-        )
+    for r in symmetric:
+        inner, rng = capabilities.in_span(how.problem, r), np.random.default_rng((how.seed, 2, r))
+        drawn = symmetric_starts(inner, rng, 2 * default_starts(inner.spheres.dimension))
+        starts.setdefault(r, []).extend(drawn)
     return used, [
-        find_in_pieces(capabilities.in_span(task.problem, r), np.array(group), task.settings)
+        find_in_pieces(capabilities.in_span(how.problem, r), np.array(group), how.settings)
         for r, group in starts.items()
         if group
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -22,9 +23,9 @@ from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.plan import ranks
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.report.landscape_report import RankOneCount
+from sphereufm.landscape.rounds import MERGED, Rounds
 from sphereufm.landscape.search.coverage import Coverage
 from sphereufm.landscape.search.effort import SearchSettings
-from sphereufm.landscape.search.rounds import MERGED, Rounds
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.landscape.search.stratum import Stratum
 from sphereufm.landscape.starts.sign_patterns import (
@@ -124,7 +125,7 @@ class Exploration:
         )
         for behind, whole in rounds.search(strata, self.coverage, self.unfinished):
             if self.settings.beyond_random:
-                self._beyond(_at(progress, behind, whole))
+                self._beyond(partial(progress, "neighbours and symmetric starts", behind, whole))
 
     @property
     def finished(self) -> set[str]:
@@ -132,29 +133,38 @@ class Exploration:
         begun = {name.removesuffix(MERGED) for name in self.coverage}
         return begun - {name.removesuffix(MERGED) for name in self.unfinished}
 
-    def _beyond(self, report: Callable[[str], object]) -> None:
+    def _beyond(self, report: Callable[[], object]) -> None:
         """Search from symmetric starts, once, and next to every orbit that has become known, and to what that finds.
 
         The number of starts is limited: a landscape may have no end of orbits.
         """
-        symmetric = self._symmetric_ranks if self._explored < 0 else ()
+        known, found_in = self.collection.register.representatives, ranks(self.problem)
+        merged = [coverage.starts for name, coverage in self.coverage.items() if name.endswith(MERGED)]
+        how = Beyond(
+            problem=self.problem,
+            settings=self.settings,
+            highest_rank=max(found_in, default=1),
+            merged=bool(merged),
+            seed=self.seed,
+        )
+        starts = sum(merged or [coverage.starts for coverage in self.coverage.values()])
+        # merged strata are as many starts as such a landscape is worth
+        budget = starts if merged else max(starts, min(_NEIGHBOURS_A_START * starts, _MANY_NEIGHBOURS))
+        # symmetric starts are made once, in ranks that were not searched merged
+        symmetric = [r for r in found_in if self._explored < 0 and f"rank {r}{MERGED}" not in self.coverage]
         self._explored = max(self._explored, 0)
-        while symmetric or (self._explored < len(self._known) and self._used < self._budget):
-            fresh = self._known[self._explored : self._explored + _TOGETHER * _PIECES]
+        while symmetric or (self._explored < len(known) and self._used < budget):
+            fresh = known[self._explored : self._explored + _TOGETHER * _PIECES]
             self._explored += len(fresh)
             some = [found.X for found in fresh if self._is_worth_a_look(found)]
             pieces = [some[i : i + _TOGETHER] for i in range(0, len(some), _TOGETHER)] or [[]]
-            tasks = [self._next_to(piece, symmetric if i == 0 else ()) for i, piece in enumerate(pieces)]
-            symmetric = ()
-            for starts, ends in self.workers.map(search_beyond, tasks):
-                self._used += starts
+            tasks = [(piece, () if i else symmetric) for i, piece in enumerate(pieces)]
+            symmetric = []
+            for used, ends in self.workers.map(search_beyond, tasks, how):
+                self._used += used
                 for points in ends:
                     self.collection.enter(points, searched=False)
-                report("neighbours and symmetric starts")
-
-    @property
-    def _known(self) -> list[Found]:
-        return self.collection.representatives
+                report()
 
     def _is_worth_a_look(self, found: Found) -> bool:
         """Whether few orbits of its rank and cost were looked at: members of a family share both, without end."""
@@ -164,36 +174,6 @@ class Exploration:
         key = found.rank, f"{found.cost:.8e}"
         self._equal[key] += 1
         return self._equal[key] <= _EQUAL_COSTS
-
-    @property
-    def _budget(self) -> int:
-        """Starts next to what is known at most, so far."""
-        # merged strata are as many starts as such a landscape is worth
-        merged = [found.starts for name, found in self.coverage.items() if name.endswith(MERGED)]
-        starts = sum(merged or [found.starts for found in self.coverage.values()])
-        return starts if merged else max(starts, min(_NEIGHBOURS_A_START * starts, _MANY_NEIGHBOURS))
-
-    @property
-    def _symmetric_ranks(self) -> tuple[int, ...]:
-        """Ranks in which starts with a cyclic symmetry are made: those that were not searched merged."""
-        return tuple(r for r in ranks(self.problem) if f"rank {r}{MERGED}" not in self.coverage)
-
-    def _next_to(self, points: list[Array], symmetric: tuple[int, ...]) -> Beyond:
-        """A piece of work."""
-        return Beyond(
-            problem=self.problem,
-            settings=self.settings,
-            points=tuple(points),
-            highest_rank=max(ranks(self.problem), default=1),
-            merged=any(name.endswith(MERGED) for name in self.coverage),
-            symmetric=symmetric,
-            seed=self.seed,
-        )
-
-
-def _at(progress: Progress, done: int, total: int) -> Callable[[str], object]:
-    """Reports of stages that leave the share of what is behind as it is."""
-    return lambda stage: progress(stage, done, total)
 
 
 def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> bool:

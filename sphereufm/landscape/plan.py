@@ -13,8 +13,7 @@ import numpy as np
 from sphereufm.errors import check_integer
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.effort import Effort, SearchSettings
-from sphereufm.landscape.search.rounds import merges_samples
-from sphereufm.landscape.search.stratum import Batch, Stratum, most_starts, search_batch
+from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, most_starts, search_batch
 from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem

@@ -181,6 +181,8 @@ def sample_groups(problem: UFMProblem, H: Array) -> NDArray[np.intp]:
     Features ``H``, shape ``(d, N)``, agree within 1e-7; equal samples may be left in different groups, never the
     converse.  Groups are numbered by their first members.
     """
+    if np.bincount(problem.labels).max() == 1:
+        return np.arange(problem.samples)
     # features are compared along the order of one generic projection, so that equal ones are neighbours
     direction = np.cos(np.arange(1.0, H.shape[0] + 1.0) ** 2)
     kind = np.stack([problem.labels, problem.weights, problem.temperatures])

@@ -63,7 +63,10 @@ def relative_gradient_norm(point: Evaluation) -> Array:
     at every temperature, where a global scale hides a wrong column behind larger ones.  Where a scale has
     underflown to zero the result is infinite: nothing is known of that column.
     """
-    scale = point.gradient_scale
-    size = column_lengths(point.gradient)
-    ratio = np.divide(size, scale, out=np.full_like(size, np.inf), where=scale > 0.0)
+    return relative_length(column_lengths(point.gradient), point.gradient_scale)
+
+
+def relative_length(lengths: Array, scale: Array) -> Array:
+    """Largest ratio of columns' lengths to their scales, both ``(..., M)``; infinite where a scale is zero."""
+    ratio = np.divide(lengths, scale, out=np.full_like(lengths, np.inf), where=scale > 0.0)
     return ratio.max(axis=-1)

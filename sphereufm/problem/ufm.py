@@ -308,9 +308,11 @@ class UFMProblem:
 
     def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
         """See :func:`~sphereufm.problem.restriction.fixed_point_spaces`; from four classes on."""
+        if self.classes < _SYMMETRIC_FROM:
+            return iter(())
         from sphereufm.problem.restriction import fixed_point_spaces
 
-        return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
+        return fixed_point_spaces(self)
 
     def column_factors(self) -> Array:
         """Classifiers weigh 1 in the metric and features ``K omega_i``: both see curvatures of the same order."""

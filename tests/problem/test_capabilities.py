@@ -20,8 +20,7 @@ from sphereufm import (
 from sphereufm.errors import InvalidInputError
 from sphereufm.landscape.report.summary import summarise
 from sphereufm.landscape.search.effort import SearchSettings
-from sphereufm.landscape.search.rounds import merges_samples
-from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
+from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, search_batch
 from sphereufm.plots.configurations import configurations_figure
 from sphereufm.problem import capabilities
 from sphereufm.solvers import Settings

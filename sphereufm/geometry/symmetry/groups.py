@@ -123,7 +123,9 @@ class ColumnPermutations:
     @cached_property
     def kind_columns(self) -> tuple[NDArray[np.intp], ...]:
         """Columns of each cell kind, in increasing order."""
-        return tuple(np.flatnonzero(self.cell_kind == kind) for kind in np.unique(self.cell_kind))
+        return tuple(
+            np.flatnonzero(self.cell_kind == kind) for kind in range(self.cell_kind.max(initial=-1) + 1)
+        )
 
     @cached_property
     def kind_cells(self) -> tuple[tuple[NDArray[np.intp], ...], ...]:

@@ -36,7 +36,8 @@ def reduced(problem: SphereProblem, X: Array) -> list[Found]:
         return []
     ranks = numerical_ranks(X)
     found: dict[int, Found] = {}
-    for rank in np.unique(ranks).tolist():
+    # numpy.unique loads numpy.ma, which takes longer than a small search has
+    for rank in sorted(set(ranks.tolist())):
         places = np.flatnonzero(ranks == rank)
         inner, points = problem, X[places]
         if problem.symmetry.orthogonal:

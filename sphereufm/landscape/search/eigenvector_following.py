@@ -19,10 +19,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.geometry.spheres import Array, column_norms, retract
-from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
+from sphereufm.geometry.spheres import Array, retract
+from sphereufm.landscape.search.squared_gradient import limited_move, scaled_derivatives
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.spectra.matrix import shifted_hessian
 
 _LONGEST_STEP = 0.4
 _SOFTEST = 1e-3
@@ -54,12 +53,8 @@ def follow_eigenvectors(
 
 def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
     """One step for each item, and whether it is close to a critical point of its index already."""
-    point = problem.at(X)
-    largest = point.gradient_scale.max(axis=-1, keepdims=True)
-    scale = np.maximum(point.gradient_scale, np.where(largest > 0.0, 1e-200 * largest + 1e-300, 1.0))
-    root = 1.0 / np.sqrt(scale)
-    hessian = shifted_hessian(problem, point).scaled(root).dense()
-    g = to_coordinates(X, point.gradient * root[..., None, :])
+    root, g, scaled = scaled_derivatives(problem, problem.at(X))
+    hessian = scaled.dense()
     # where everything underflows, or is not finite, there is no curvature to follow, and the item stays where it is
     lost = ~(np.isfinite(hessian).all(axis=(-2, -1)) & np.isfinite(g).all(axis=-1))
     hessian[lost], g[lost] = 0.0, 0.0
@@ -69,11 +64,7 @@ def _follow(problem: SphereProblem, X: Array, index: NDArray[np.intp]) -> tuple[
     stiffness = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max(axis=-1, keepdims=True))
     stiffness[stiffness == 0.0] = 1.0
     weights = np.where(uphill, 1.0, -1.0) / stiffness
-    step = (vectors @ (weights[..., None] * along))[..., 0]
     # null directions out of smaller spheres would turn rounding into moves
-    move = from_coordinates(X, step) * root[..., None, :] * problem.spheres.mask
-    move[~np.isfinite(move).all(axis=(-2, -1))] = 0.0
-    longest = column_norms(move).max(axis=-1)
-    close = longest < _CLOSE
-    move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[:, None, None]
-    return move, close
+    c = (vectors @ (weights[..., None] * along))[..., 0] * problem.spheres.used
+    move, longest = limited_move(X, c, root, _LONGEST_STEP)
+    return move, longest < _CLOSE

@@ -18,14 +18,16 @@ J. Nocedal, S. Wright, *Numerical Optimization*, 2006, section 10.3 (Levenberg-M
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.geometry.spheres import Array, column_lengths, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
-from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm
-from sphereufm.spectra.matrix import DenseHessian, shifted_hessian
+from sphereufm.problem.capabilities import ShiftedHessian
+from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm, relative_length
+from sphereufm.spectra.matrix import DenseHessian, positive_scale, shifted_hessian
 
 _FIRST_DAMPING = 0.3
 # eliminating a singular feature block loses eps / sigma: this keeps it below sigma itself
@@ -37,9 +39,9 @@ _LONGEST_STEP = 0.7
 _REJECTIONS = 12
 # A start that does not halve its gradient in so many steps is given up: one in a hundred of those that converge.
 _PATIENCE, _GAIN = 15, 0.5
-# After so many iterations the last stragglers, this share of a batch, are given up: each step costs as much for them as
-# for many, and most creep towards singular points of families.
-_LATE, _STRAGGLERS = 20, 0.1
+# The last stragglers, this share of a batch, are given up late: each step costs as much for them as for many, and most
+# creep towards singular points of families.
+_STRAGGLERS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +60,7 @@ def find_critical_points(
     *,
     tolerance: float = 1e-10,
     max_iterations: int = 200,
+    late: int = 20,
 ) -> CriticalSearch:
     """Run the search from each start.
 
@@ -69,8 +72,9 @@ def find_critical_points(
     tolerance : float
         Stop when the relative gradient norm is at most this.
     max_iterations : int
-        A start is left sooner where twelve steps in turn were rejected, or fifteen did not halve its gradient, and of
-        large batches the last in ten after twenty iterations.
+        A start is left sooner where twelve steps in turn were rejected, or fifteen did not halve its gradient.
+    late : int
+        Iterations after which the last tenth of a large batch is given up.
 
     Returns
     -------
@@ -99,79 +103,64 @@ def find_critical_points(
         step = _step(problem, point if known else problem.at(X[active]), sigma[active])
         moved = retract(X[active], step.move)
         point = problem.at(moved)
-        merit = _merit(point, step.scale)
-        better = (merit.value < step.value) | (merit.norm < 0.5 * norms[active])
+        lengths = column_lengths(point.gradient)
+        # squared gradient in the scales of the previous point, and the relative norm in its own
+        merit = np.square(lengths * step.weights).sum(axis=-1)
+        norm = relative_length(lengths, point.gradient_scale)
+        better = (merit < step.merit) | (norm < 0.5 * norms[active])
         accepted = active[better]
-        X[accepted], norms[accepted] = moved[better], merit.norm[better]
-        good = merit.value < 0.25 * step.value
-        sigma[active] = _next_damping(sigma[active], better, good, merit.norm, step.least_damping)
+        X[accepted], norms[accepted] = moved[better], norm[better]
+        good = merit < 0.25 * step.merit
+        sigma[active] = _next_damping(sigma[active], better, good, norm, step.least_damping)
         stuck[active] = np.where(better, 0, stuck[active] + 1)
         active = active[(norms[active] > tolerance) & (stuck[active] < _REJECTIONS)]
         if iterations % _PATIENCE == 0:
             active = active[norms[active] < _GAIN * before[active]]
             before = norms.copy()
         known = bool(better.all()) and active.size == better.size
-        if iterations >= _LATE and active.size <= _STRAGGLERS * len(X):
+        if iterations >= late and active.size <= _STRAGGLERS * len(X):
             break
     return CriticalSearch(
         X=X, relative_gradient_norm=norms, converged=norms <= tolerance, iterations=iterations
     )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Step:
-    """A proposed move, the column scales it was made with, and the merit where it starts."""
+class _Step(NamedTuple):
+    """A proposed move; the weights of column lengths that make the merit, and the merit where it starts."""
 
     move: Array
-    scale: Array
-    value: Array
+    weights: Array
+    merit: Array
     least_damping: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Merit:
-    """Scaled squared gradient and relative gradient norm."""
-
-    value: Array
-    norm: Array
 
 
 def _step(problem: SphereProblem, point: Evaluation, sigma: Array) -> _Step:
     """One damped Newton step for each item, no column longer than 0.7 radians."""
-    X, scale = point.X, _positive(point.gradient_scale)
-    root = 1.0 / np.sqrt(scale)
-    unit = _root_unit(scale)
+    root, g, hessian = scaled_derivatives(problem, point)
     # in units of the largest scale, so that squares stay within the range of floats
-    g = to_coordinates(X, point.gradient * root[..., None, :] / unit).reshape(*root.shape, -1)
-    hessian = shifted_hessian(problem, point).scaled(root)
-    c = hessian.damped_newton_step(g, sigma)
-    move = from_coordinates(X, c.reshape(len(c), -1)) * root[..., None, :] * unit
+    unit = 1.0 / root.min(axis=-1)[..., None]
+    g /= unit
+    c = hessian.damped_newton_step(g.reshape(*root.shape, -1), sigma)
+    move, _ = limited_move(point.X, c.reshape(g.shape), root * unit, _LONGEST_STEP)
+    least = _LEAST_DAMPING_DENSE if isinstance(hessian, DenseHessian) else _LEAST_DAMPING
+    return _Step(move, root / unit, np.square(g).sum(axis=-1), least)
+
+
+def scaled_derivatives(problem: SphereProblem, point: Evaluation) -> tuple[Array, Array, ShiftedHessian]:
+    """``D^{-1/2}``, shape ``(..., M)``, with it the gradient in coordinates ``(..., M (d - 1))``, and the Hessian."""
+    root = 1.0 / np.sqrt(positive_scale(point))
+    g = to_coordinates(point.X, point.gradient * root[..., None, :])
+    return root, g, shifted_hessian(problem, point).scaled(root)
+
+
+def limited_move(X: Array, c: Array, root: Array, most: float) -> tuple[Array, Array]:
+    """Tangents ``root c``, no column longer than ``most`` radians, and the length of the longest before."""
+    move = from_coordinates(X, c) * root[..., None, :]
     # where the Hessian is not finite there is no step: such a start is left after a few rejections
     move[~np.isfinite(move).all(axis=(-1, -2))] = 0.0
     longest = column_norms(move).max(axis=-1)
-    move *= np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))[..., None, None]
-    least = _LEAST_DAMPING_DENSE if isinstance(hessian, DenseHessian) else _LEAST_DAMPING
-    return _Step(move, scale, np.square(g).sum(axis=(-1, -2)), least)
-
-
-def _merit(point: Evaluation, scale: Array) -> _Merit:
-    """Squared gradient in the scales of the previous point, and the relative norm in its own."""
-    columns = column_lengths(point.gradient) / np.sqrt(scale) / _root_unit(scale)[..., 0]
-    return _Merit(np.square(columns).sum(axis=-1), relative_gradient_norm(point))
-
-
-def _root_unit(scale: Array) -> Array:
-    """Root of each item's largest scale, shape ``(..., 1, 1)``."""
-    return np.sqrt(scale.max(axis=-1))[..., None, None]
-
-
-def _positive(scale: Array) -> Array:
-    """Column scales kept away from zero relative to the largest, so that they can be divided by."""
-    largest = scale.max(axis=-1, keepdims=True)
-    # where everything is below 1e-100, a share of it would underflow
-    return np.maximum(
-        scale, np.where(largest > 1e-100, 1e-200 * largest, np.where(largest > 0.0, 1e-300, 1.0))
-    )
+    move *= np.minimum(1.0, most / np.maximum(longest, 1e-300))[..., None, None]
+    return move, longest
 
 
 def _next_damping(

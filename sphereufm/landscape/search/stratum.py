@@ -15,7 +15,7 @@ spurious minimiser.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,12 @@ _HIGHEST_TARGET = 6
 # Steps towards a target index: what forty of them reach is met again and again, where few leave more to find.
 _LEADING_STEPS = 5
 # Of a descent by trust regions: relative gradient norm from which the Newton search takes over, and most steps.
-_DESCENT_TOLERANCE = 1e-3
+_DESCENT_TOLERANCE = 1e-2
 _DESCENT_ITERATIONS = 1000
 # Groups of equal samples in a class at most, and starts that share a split.
 _MOST_GROUPS = 4
+# Samples are merged where converged points have at most this share of distinct features.
+_FEW = 1.0 / 3.0
 _STARTS_A_SPLIT = 32
 
 
@@ -99,6 +101,14 @@ def search_batch(batch: Batch) -> Array:
     return np.concatenate(parts)
 
 
+def merges_samples(problem: SphereProblem, points: Array) -> bool:
+    """Whether samples can be merged, and points found at random have few distinct features."""
+    if capabilities.merged_at_random(problem, np.random.default_rng(0), 1) is None:
+        return False
+    shares = sorted(capabilities.share_of_distinct_samples(problem, X) for X in points)
+    return not shares or shares[len(shares) // 2] <= _FEW
+
+
 def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettings) -> Array:
     """Converged ends of starts of shape ``(B, d, M)``, in their order, in pieces that fit the memory.
 
@@ -113,6 +123,7 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
             starts[begin : begin + size],
             tolerance=settings.tolerance,
             max_iterations=settings.max_iterations,
+            late=settings.late,
         )
         found.append(search.X[search.converged])
     return np.concatenate(found)
@@ -122,7 +133,7 @@ def _ends(
     problem: SphereProblem, rng: np.random.Generator, settings: SearchSettings, numbers: NDArray[np.intp]
 ) -> Array:
     """Converged ends of random starts, in their order, in pieces that fit the memory."""
-    lead = _descending if settings.effort.plan.minimisers else _towards_index
+    lead = _descended if settings.effort.plan.minimisers else _towards_index
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found = []
     for begin in range(0, len(numbers), size):
@@ -134,26 +145,24 @@ def _ends(
 
 def _towards_index(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
     """Two starts of three are guided towards an index: the first of them descends, the other to 1, 2, ... in turn."""
-    X = X.copy()
     down, up = numbers % 3 == 1, numbers % 3 == 2
     if down.any():
-        X[down] = _descended(problem, X[down], int(numbers[0]), leaves_saddles=False)
+        X[down] = _descended(problem, X[down], numbers, leaves_saddles=False)
     if up.any() and problem.spheres.dimension <= _EIGENVECTOR_LIMIT:
         targets = 1 + (numbers[up] // 3) % _HIGHEST_TARGET
         X[up] = follow_eigenvectors(problem, X[up], targets, iterations=_LEADING_STEPS)
     return X
 
 
-def _descending(problem: SphereProblem, X: Array, numbers: NDArray[np.intp]) -> Array:
-    """All starts descend towards minimisers; the Newton search leaves out those that came to no rest."""
-    return _descended(problem, X, int(numbers[0]), leaves_saddles=True)
-
-
-def _descended(problem: SphereProblem, X: Array, seed: int, *, leaves_saddles: bool) -> Array:
-    """Ends of descents by trust regions; the seed is of escapes from saddles only."""
-    limits = Settings(tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS)
-    limits = replace(limits, escape_saddles=leaves_saddles)
-    ends = solve_batch(problem, X, rng=np.random.default_rng(seed), solver="trust-region", settings=limits)
+def _descended(
+    problem: SphereProblem, X: Array, numbers: NDArray[np.intp], *, leaves_saddles: bool = True
+) -> Array:
+    """Ends of descents by trust regions; the first number is the seed of escapes from saddles."""
+    limits = Settings(
+        tolerance=_DESCENT_TOLERANCE, max_iterations=_DESCENT_ITERATIONS, escape_saddles=leaves_saddles
+    )
+    rng = np.random.default_rng(int(numbers[0]))
+    ends = solve_batch(problem, X, rng=rng, solver="trust-region", settings=limits)
     return np.array([end.X for end in ends])
 
 

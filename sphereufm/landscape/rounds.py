@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-
-import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.effort import SearchSettings
-from sphereufm.landscape.search.stratum import Batch, Stratum, search_batch
+from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, search_batch
 from sphereufm.parallel import Workers
-from sphereufm.problem import capabilities
-from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
 
 # What the name of a merged stratum ends with.
@@ -32,52 +28,46 @@ _SECOND = 3
 _TRIED, _OUT_OF_REACH = 19, 0.3
 # So it is after a few batches if less than half of the searches end at a critical point: floats resolve no more there.
 _FEW_TRIED = 6
-# Samples are merged where converged points have at most this share of distinct features.
-_FEW = 1.0 / 3.0
-
-
-class Sorted(Protocol):
-    """Critical points sorted into orbits and families."""
-
-    @property
-    def labels(self) -> set[str]:
-        """Labels of what is known."""
-
-    def enter(self, X: Array, /) -> list[str | None]:
-        """Sort points in, shape ``(b, d, M)``; labels in their order, None for what is no point of the problem."""
 
 
 @dataclass(eq=False)
 class _State:
-    """One stratum while it is searched."""
+    """One stratum while it is searched: ``known`` before the ``fresh`` ends held out."""
 
     stratum: Stratum
     number: int
     batch: int
+    work: (
+        int  #: what it takes at most, in starts and unknowns; merged ones are part of those that they follow
+    )
     ends: list[str | None] = field(default_factory=list)
     begun: int = 0
     goal: int = 0
     done: bool = False
-    merges: bool = False
     known: Set[str] = frozenset()
     fresh: int | None = None
 
-    @property
-    def coverage(self) -> Coverage:
-        """What its own basins are covered by."""
+    def enter(self, labels: list[str | None], batches: int) -> Coverage:
+        """Note the ends of so many batches; what its own basins are covered by."""
+        self.ends += labels
+        self.begun += batches
+        if self.fresh is not None:
+            self.fresh += len(labels)
         return coverage_of(self.begun * self.batch, self.ends, known=self.known, fresh=self.fresh)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rounds:
-    """How the strata of one problem are searched."""
+    """How the strata of one problem are searched.
+
+    ``progress`` is called after each batch with how much of the most is done, and the bound on the unseen mass of its
+    stratum.
+    """
 
     settings: SearchSettings
     seed: int
     workers: Workers
-    collection: Sorted
-    #: Called after each batch with how much of the most is done, and the bound on the unseen mass of its
-    #: stratum.
+    collection: Collection
     progress: Progress
 
     def search(
@@ -89,55 +79,39 @@ class Rounds:
         """
         states = [self._state(number, stratum) for number, stratum in enumerate(strata)]
         unfinished.update(state.stratum.name for state in states)
-        whole, behind = sum(map(self._work, states)), 0
+        whole, behind = sum(state.work for state in states), 0
         while active := [state for state in states if not state.done]:
             known = self.collection.labels
             tasks = [(state, task) for state in active for task in self._tasks(state, known)]
             ends = self.workers.map(search_batch, [task for _, task in tasks])
             for (state, task), points in zip(tasks, ends, strict=True):
-                self._take(state, points, task.count // state.batch)
-                coverage[state.stratum.name] = state.coverage
+                name, batches = state.stratum.name, task.count // state.batch
+                found = coverage[name] = state.enter(self.collection.enter(points), batches)
+                if state.begun == batches and self._is_merged(state.stratum, points):
+                    state.done = True
+                    merged = replace(state.stratum, name=f"{name}{MERGED}", merged=True)
+                    states.append(self._state(len(states), merged))
+                    unfinished.add(merged.name)
+                elif state.begun == state.goal:
+                    state.done = self._is_done(state, found)
                 if state.done:
-                    unfinished.discard(state.stratum.name)
-                if state.merges:
-                    states.append(self._merged(state, len(states)))
-                    unfinished.add(states[-1].stratum.name)
+                    unfinished.discard(name)
                 behind = max(behind, whole - sum(self._left(state) for state in states))
-                bound = state.coverage.unseen_bound
-                detail = "" if bound is None else f"unseen mass below {bound:.0%}"
-                self.progress(state.stratum.name, behind, whole, detail)
+                bound = found.unseen_bound
+                self.progress(name, behind, whole, "" if bound is None else f"unseen mass below {bound:.0%}")
             # a stratum that goes on merged has hardly been searched yet
             if all(state.begun for state in states):
                 yield behind, whole
 
-    def _take(self, state: _State, points: Array, batches: int) -> None:
-        """Enter the points of a few batches, and see after the round's last whether the stratum is done."""
-        labels = self.collection.enter(points)
-        state.ends += labels
-        if state.fresh is not None:
-            state.fresh += len(labels)
-        state.begun += batches
-        state.merges = state.begun == batches and self._is_merged(state, points)
-        state.done = state.merges or (state.begun == state.goal and self._is_done(state))
-
-    def _merged(self, state: _State, number: int) -> _State:
-        """The same stratum with samples merged."""
-        stratum = replace(state.stratum, name=f"{state.stratum.name}{MERGED}", merged=True)
-        return self._state(number, stratum)
-
-    def _work(self, state: _State) -> int:
-        """What a stratum takes at most, in starts and unknowns; merged ones are part of those that they follow."""
-        unknowns = state.stratum.problem.spheres.dimension
-        return 0 if state.stratum.merged else self.settings.batches * state.batch * (1 + unknowns)
+    def _state(self, number: int, stratum: Stratum) -> _State:
+        batch = self.settings.starts or stratum.batch_size
+        unknowns = stratum.problem.spheres.dimension
+        work = 0 if stratum.merged else self.settings.batches * batch * (1 + unknowns)
+        return _State(stratum, number, batch, work)
 
     def _left(self, state: _State) -> int:
-        """Of that, what is ahead at most."""
-        return (
-            0 if state.done else self._work(state) - self._work(state) * state.begun // self.settings.batches
-        )
-
-    def _state(self, number: int, stratum: Stratum) -> _State:
-        return _State(stratum, number, self.settings.starts or stratum.batch_size)
+        """Of its work, what is ahead at most."""
+        return 0 if state.done else state.work - state.work * state.begun // self.settings.batches
 
     def _tasks(self, state: _State, known: Set[str]) -> Iterator[Batch]:
         """The batches of the next round."""
@@ -154,11 +128,10 @@ class Rounds:
                 count=state.batch * min(together, state.goal - number),
             )
 
-    def _is_done(self, state: _State) -> bool:
+    def _is_done(self, state: _State, found: Coverage) -> bool:
         """Whether a stratum is left: its bound is met, it has had its batches, or it is out of reach."""
         if state.begun >= self.settings.batches:
             return True
-        found = state.coverage
         if found.unseen_bound is None:
             return False
         # many known orbits are a sign of many that are not
@@ -168,17 +141,8 @@ class Rounds:
         out_of_reach |= state.begun >= _FEW_TRIED and found.is_hardly_resolved
         return out_of_reach or found.unseen_bound <= self.settings.effort.plan.unseen_bound
 
-    def _is_merged(self, state: _State, points: Array) -> bool:
+    def _is_merged(self, stratum: Stratum, points: Array) -> bool:
         """Whether the next batches merge samples, as the first one's points have few distinct features."""
-        stratum = state.stratum
-        if stratum.space is not None or stratum.merged or self.settings.starts or self.settings.batches < 2:
-            return False
-        return merges_samples(stratum.problem, points)
-
-
-def merges_samples(problem: SphereProblem, points: Array) -> bool:
-    """Whether samples can be merged, and points found at random have few distinct features."""
-    if capabilities.merged_at_random(problem, np.random.default_rng(0), 1) is None:
-        return False
-    shares = sorted(capabilities.share_of_distinct_samples(problem, X) for X in points)
-    return not shares or shares[len(shares) // 2] <= _FEW
+        whole = stratum.space is None and not stratum.merged
+        several = self.settings.batches > 1 and not self.settings.starts
+        return whole and several and merges_samples(stratum.problem, points)
