@@ -240,12 +240,12 @@ def _limits_of(collection: Collection) -> Iterator[str]:
             "the global minimum is below 2.2e-308: floats cannot resolve costs, gradients and curvatures near it; its "
             "point is constructed, by theory"
         )
-    if collection.undecided:
-        alignments = counted(collection.undecided, "alignment was", "alignments were")
+    if collection.register.undecided:
+        alignments = counted(collection.register.undecided, "alignment was", "alignments were")
         yield f"{alignments} stopped by the work limit; some orbits may appear twice"
-    if collection.unsettled:
+    if collection.own.unsettled:
         yield (
-            f"{counted(collection.unsettled, 'search', 'searches')} ended where the gradient is small but Newton's "
+            f"{counted(collection.own.unsettled, 'search', 'searches')} ended where the gradient is small but Newton's "
             "method leads far away: no critical point is claimed there (UNDECIDED)"
         )
 

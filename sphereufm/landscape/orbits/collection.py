@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sphereufm.geometry.spheres import Array
@@ -17,7 +17,7 @@ from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
 from sphereufm.landscape.orbits.register import SAME_POINT, OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -38,15 +38,15 @@ class Collection:
     """
 
     problem: SphereProblem
-    _register: OrbitRegister = field(init=False)
-    _own: OwnCosts = field(init=False)
+    register: OrbitRegister = field(init=False)
+    own: OwnCosts = field(init=False)
     _hits: Counter[str] = field(default_factory=Counter)
     _members: dict[str, dict[int, list[Found]]] = field(default_factory=dict)
     _timed: tuple[int, float] = (0, 0.0)
 
     def __post_init__(self) -> None:
-        self._register = OrbitRegister(self.problem.symmetry)
-        self._own = OwnCosts(self.problem, self._register)
+        self.register = OrbitRegister(self.problem.symmetry)
+        self.own = OwnCosts(self.problem, self.register)
 
     def enter(self, X: Array, *, searched: bool = True) -> list[str | None]:
         """Sort critical points in, shape ``(b, r, M)``; return the label of each one's orbit or family.
@@ -78,12 +78,7 @@ class Collection:
     def _numbers(self, points: list[Found]) -> Sequence[int | None]:
         """Numbers of the points' orbits; own costs are settled first, others known well enough to trust them."""
         known = capabilities.is_well_scaled(self.problem) or not self.problem.spheres.dimension
-        return self._register.enter(points) if known else self._own.numbers(points)
-
-    @property
-    def unsettled(self) -> int:
-        """Points with a small gradient where no critical point is claimed, since Newton's method goes far away."""
-        return self._own.unsettled
+        return self.register.enter(points) if known else self.own.numbers(points)
 
     def _join(self, name: str, found: Found) -> None:
         """Note a member of a family, where few of its rank are known."""
@@ -92,64 +87,57 @@ class Collection:
             known.append(found)
 
     @property
-    def representatives(self) -> list[Found]:
-        """One point of each orbit so far, families left out, in the order in which they were met."""
-        return self._register.representatives
-
-    @property
     def entries(self) -> int:
         """Orbits and named families so far."""
-        return len(self._register.representatives) + len(self._members)
+        return len(self.register.representatives) + len(self._members)
 
     @property
     def labels(self) -> set[str]:
         """Labels of the orbits and named families so far, as :meth:`enter` gives them."""
-        return {*map(str, range(len(self._register.representatives))), *self._members}
-
-    @property
-    def undecided(self) -> int:
-        """Alignments that ran out of work; each may have made an entry that is a copy of another."""
-        return self._register.undecided
+        return {*map(str, range(len(self.register.representatives))), *self._members}
 
     def seconds_to_classify(self) -> float:
         """What :meth:`classified` will take in this process: by the time of one orbit, taken again as they double."""
-        known = self._register.representatives
+        known = self.register.representatives
         if known and len(known) >= 2 * self._timed[0]:
             begun = time.perf_counter()
-            _classified((self.problem, known[-1], 0, True))
+            _classified((known[-1], 0, True), self.problem)
             self._timed = (len(known), time.perf_counter() - begun)
-        members = sum(len(each) for ranks in self._members.values() for each in ranks.values())
-        return self._timed[1] * (len(known) + members)
+        return self._timed[1] * (len(known) + len(list(self._listed_members())))
+
+    def _listed_members(self) -> Iterator[tuple[str, Found]]:
+        """Members with the names of their families."""
+        for name, ranks in self._members.items():
+            for members in ranks.values():
+                yield from ((name, found) for found in members)
 
     def classified(
         self, progress: Progress = silent, workers: Workers | int = 1
     ) -> list[CriticalPoint | CriticalFamily]:
         """Classify every orbit and family; sorted by cost."""
-        isolated = self._register.representatives
-        ranks = [(name, each) for name, members in self._members.items() for each in members.values()]
-        tasks = [(self.problem, found, self._hits[str(i)], True) for i, found in enumerate(isolated)]
-        tasks += [(self.problem, found, 0, False) for _, each in ranks for found in each]
-        classified: list[CriticalPoint] = []
+        members = list(self._listed_members())
+        tasks = [(found, self._hits[str(i)], True) for i, found in enumerate(self.register.representatives)]
+        tasks += [(found, 0, False) for _, found in members]
+        points: list[CriticalPoint] = []
         with Workers.of(workers) as busy:
-            for point in busy.map(_classified, tasks):
-                classified.append(point)
-                progress("classify", len(classified), len(tasks))
-        points, rest = classified[: len(isolated)], iter(classified[len(isolated) :])
-        members: dict[str, list[CriticalPoint]] = {}
-        for name, each in ranks:
-            members.setdefault(name, []).extend(next(rest) for _ in each)
-        families = [family_of(name, own, self._hits[name]) for name, own in members.items()]
+            for point in busy.map(_classified, tasks, self.problem):
+                points.append(point)
+                progress("classify", len(points), len(tasks))
+        isolated = points[: len(tasks) - len(members)]
+        families: dict[str, list[CriticalPoint]] = {}
+        for (name, _), point in zip(members, points[len(isolated) :], strict=True):
+            families.setdefault(name, []).append(point)
         # on finitely many points every one is a local minimiser, vacuously: none is spurious
         if self.problem.spheres.dimension:
-            points = name_spurious(self.problem, points, capabilities.known_minimum(self.problem))
-        entries = gather_families(self.problem, points)
-        return sorted([*entries, *families], key=lambda entry: entry.cost)
+            isolated = name_spurious(self.problem, isolated, capabilities.known_minimum(self.problem))
+        named = [family_of(name, own, self._hits[name]) for name, own in families.items()]
+        return sorted([*gather_families(self.problem, isolated), *named], key=lambda entry: entry.cost)
 
 
-def _classified(task: tuple[SphereProblem, Found, int, bool]) -> CriticalPoint:
+def _classified(task: tuple[Found, int, bool], problem: SphereProblem) -> CriticalPoint:
     """Spectrum, kind and gap of one point, its hits, and its isotropy if it is an orbit of its own."""
-    problem, found, hits, is_isolated = task
-    point = _second_look(problem, classify(problem, found, hits))
+    found, hits, is_isolated = task
+    point = classify(problem, found, hits)
     return _with_isotropy(problem, point) if is_isolated else point
 
 
@@ -165,15 +153,3 @@ def _with_isotropy(problem: SphereProblem, point: CriticalPoint) -> CriticalPoin
         return point
     copies = problem.symmetry.permutations.order // order
     return replace(point, isotropy_order=order, permutation_copies=copies)
-
-
-def _second_look(problem: SphereProblem, point: CriticalPoint) -> CriticalPoint:
-    """Where the spectrum shows no clear negative eigenvalue, try the explicit directions of the theorem."""
-    doubtful = point.kind in (CriticalPointKind.DEGENERATE, CriticalPointKind.LOCAL_MINIMUM)
-    theorem = capabilities.benign_theorem(problem) if doubtful else None
-    if theorem is None or not theorem.applies:
-        return point
-    direction = capabilities.descent_direction(problem, embed(point.X, problem.spheres.shape[0]))
-    if direction is None or not direction.curvature < 0.0:
-        return point
-    return replace(point, kind=CriticalPointKind.STRICT_SADDLE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.landscape.orbits.found import NO_COST, Found
 from sphereufm.tolerances import CANDIDATE_COST
 
-_SAME_INVARIANTS = 1e-5
+# Radians between images of one point; no invariant changes by more.
 SAME_POINT = 1e-5
 # Entries of the Gram matrices that are made at once.
 _PIECE = 1 << 21
@@ -44,15 +45,15 @@ class Entry:
 class OrbitRegister:
     """Distinct orbits met so far.
 
-    ``representatives``: one point of each orbit, in its own span where O(d) is a symmetry; ``undecided``:
-    alignments that ran out of work: that many entries may be copies of others.
+    ``representatives``: one point of each, in its own span where O(d) is a symmetry, in the order in which they were
+    met; ``undecided``: alignments that ran out of work: that many entries may be copies of others.
 
     Examples
     --------
     >>> register = OrbitRegister(SymmetryGroup.full(2))
     >>> points = [Found(X=np.array([[1.0, -1.0]]) * sign, rank=1, cost=0.5) for sign in (1.0, -1.0)]
-    >>> register.find(points[0]), register.enter(points), register.find(points[1])
-    (None, [0, 0], 0)
+    >>> register.enter(points), len(register.representatives)
+    ([0, 0], 1)
     """
 
     symmetry: SymmetryGroup
@@ -78,21 +79,16 @@ class OrbitRegister:
             return None
         for number in self._near(point):
             other = self.representatives[number]
-            tolerance = SAME_POINT + point.radius + other.radius
-            if other.X.shape == point.X.shape and self._is_rotation(point.X, other.X, tolerance):
+            if self._is_rotation(point.X, other.X, _reach(point, other)):
                 return number
         return None
-
-    def find(self, point: Found) -> int | None:
-        """Number of the orbit of a point, None where it is not known."""
-        return self.known(self.prepared([point])[0])
 
     def number(self, entry: Entry) -> int:
         """Number of the orbit of a prepared point, a new one where need be."""
         known = self.known(entry)
         if known is not None:
             return known
-        number = len(self.representatives)
+        number = len(self._entries)
         self.representatives.append(entry.found)
         self._entries.append(entry)
         insort(self._by_cost, (entry.found.cost, number))
@@ -101,44 +97,36 @@ class OrbitRegister:
 
     def known(self, entry: Entry) -> int | None:
         """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
-        number = next((number for number in self._candidates(entry) if self._is_same(entry, number)), None)
-        if number is None and self.symmetry.finite is not None:
-            near = self._near(entry.found)
-            return next((number for number in near if self._is_image(entry.found, number)), None)
-        return number
+        near = self._near(entry.found)
+        same = (number for number in near if self._is_same(entry, self._entries[number]))
+        listed = near if self.symmetry.finite is not None else ()
+        images = (number for number in listed if self._is_image(entry.found, self.representatives[number]))
+        return next(chain(same, images), None)
 
-    def _is_image(self, point: Found, number: int) -> bool:
+    def _is_image(self, point: Found, other: Found) -> bool:
         """Whether a listed element maps one to the other."""
-        other = self.representatives[number]
-        tolerance = SAME_POINT + point.radius + other.radius
         same_shape = other.X.shape == point.X.shape
-        return same_shape and carriers(self.symmetry, point.X, other.X, tolerance).size > 0
+        return same_shape and carriers(self.symmetry, point.X, other.X, _reach(point, other)).size > 0
 
-    def _is_same(self, entry: Entry, number: int) -> bool:
+    def _is_same(self, entry: Entry, other: Entry) -> bool:
         """Whether a group element maps one to the other; an undecided search is no proof of it."""
-        other = self._entries[number]
-        tolerance = SAME_POINT + entry.found.radius + other.found.radius
-        if self.symmetry.has_rotations and self._is_rotation(entry.ordered, other.ordered, tolerance):
+        if other.ordered.shape != entry.ordered.shape:
+            return False
+        reach = _reach(entry.found, other.found)
+        # a group element that brings the points within reach changes invariants by no more
+        if np.abs(other.invariants - entry.invariants).max(initial=0.0) > reach:
+            return False
+        rotated = self.symmetry.has_rotations
+        if rotated and self._is_rotation(entry.ordered, other.ordered, reach):
             return True
         try:
-            found = align(entry.found.X, other.found.X, self.symmetry, tolerance=tolerance)
+            return align(entry.found.X, other.found.X, self.symmetry, tolerance=reach) is not None
         except AlignmentUndecidedError:
             self.undecided += 1
             return False
-        return found is not None
 
-    def _is_rotation(self, X: Array, Y: Array, tolerance: float) -> bool:
-        return is_rotation_of(X, Y, tolerance, proper=self.symmetry.is_proper)
-
-    def _candidates(self, entry: Entry) -> list[int]:
-        """Orbits of the same rank whose cost and invariants agree with the given ones, as they were met."""
-        return [
-            number
-            for number in self._near(entry.found)
-            if (other := self._entries[number]).ordered.shape == entry.ordered.shape
-            and np.abs(other.invariants - entry.invariants).max(initial=0.0)
-            <= _SAME_INVARIANTS + entry.found.radius + other.found.radius
-        ]
+    def _is_rotation(self, X: Array, Y: Array, reach: float) -> bool:
+        return X.shape == Y.shape and is_rotation_of(X, Y, reach, proper=self.symmetry.is_proper)
 
     def _near(self, point: Found) -> list[int]:
         """Orbits of nearly the same cost, as they were met."""
@@ -161,3 +149,8 @@ class OrbitRegister:
                 for i, vector, columns in zip(piece, invariants(X, self.symmetry), ordered, strict=True):
                     entries[i] = Entry(found=points[i], invariants=vector, ordered=columns)
         return [entries[i] for i in range(len(points))]
+
+
+def _reach(point: Found, other: Found) -> float:
+    """Radians within which two points are one."""
+    return SAME_POINT + point.radius + other.radius

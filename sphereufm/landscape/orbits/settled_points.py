@@ -14,16 +14,7 @@ from sphereufm.landscape.orbits.register import Entry, OrbitRegister
 from sphereufm.landscape.orbits.settle import settle
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Flat:
-    """An orbit with directions of undecided curvature, which may lie on a family."""
-
-    number: int
-    found: Found
-    directions: int
-    nonisolated: bool
+from sphereufm.tolerances import ROUNDINGS
 
 
 @dataclass(eq=False)
@@ -37,7 +28,8 @@ class OwnCosts:
     problem: SphereProblem
     register: OrbitRegister
     unsettled: int = 0
-    _flat: list[_Flat] = field(default_factory=list)
+    #: Directions of undecided curvature at orbits that lie on a family.
+    _flat: dict[int, int] = field(default_factory=dict)
 
     def numbers(self, points: Sequence[Found]) -> list[int | None]:
         """Numbers of the points' orbits or families, new ones if need be; None where no critical point is claimed."""
@@ -45,49 +37,47 @@ class OwnCosts:
 
     def _number(self, entry: Entry) -> int | None:
         found = entry.found
+        inner, settled = capabilities.in_span(self.problem, found.rank), None
         if np.isfinite(found.cost):
             known = self.register.known(entry)
             if known is not None:
                 return known
-            inner = capabilities.in_span(self.problem, found.rank)
             settled = settle(inner, found.X)
-            if settled is not None:
-                point = inner.at(settled.X)
-                better = Found(
-                    X=settled.X,
-                    rank=found.rank,
-                    cost=float(point.cost),
-                    radius=settled.uncertainty,
-                    cost_noise=float(cost_noise(point)),
-                )
-                return self._settled_number(better, settled.flat)
-        self.unsettled += 1
-        return None
+        if settled is None:
+            self.unsettled += 1
+            return None
+        point = inner.at(settled.X)
+        better = Found(
+            X=settled.X,
+            rank=found.rank,
+            cost=float(point.cost),
+            radius=settled.uncertainty,
+            cost_noise=float(cost_noise(point)),
+        )
+        return self._settled_number(better, settled.flat)
 
     def _settled_number(self, found: Found, flat: int) -> int:
         """Number of a settled point with so many directions of undecided curvature."""
         (entry,) = self.register.prepared([found])
-        number = self.register.known(entry)
-        if number is None and flat:
-            number = self._on_family(found, flat)
-        if number is not None:
-            return number
+        known = self.register.known(entry)
+        if known is None and flat:
+            known = self._on_family(found, flat)
+        if known is not None:
+            return known
         number = self.register.number(entry)
-        if flat:
-            nonisolated = local_dimension(self.problem, found.X) > 0
-            self._flat.append(_Flat(number, found, flat, nonisolated))
+        if flat and local_dimension(self.problem, found.X) > 0:
+            self._flat[number] = flat
         return number
 
-    def _on_family(self, found: Found, directions: int) -> int | None:
+    def _on_family(self, found: Found, flat: int) -> int | None:
         """Orbit of the same cost, rank and flatness, not isolated: the point is taken for one of its family.
 
         That the two are connected is not claimed, as for all families without a name.
         """
-        for known in self._flat:
-            same_kind = (
-                known.nonisolated and known.directions == directions and known.found.rank == found.rank
-            )
-            noise = found.cost_noise + 1e3 * np.finfo(np.float64).eps * abs(found.cost)
-            if same_kind and abs(known.found.cost - found.cost) <= noise:
-                return known.number
+        points = self.register.representatives
+        noise = found.cost_noise + ROUNDINGS * abs(found.cost)
+        for number, directions in self._flat.items():
+            same_kind = directions == flat and points[number].rank == found.rank
+            if same_kind and abs(points[number].cost - found.cost) <= noise:
+                return number
         return None
