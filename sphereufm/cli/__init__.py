@@ -74,32 +74,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _run(argv)
         if sys.stdout is not None:
             sys.stdout.flush()
-        sys.exit(code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(_BAD_INPUT)
-    except SphereUFMError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nInterrupted.", err=True)
-        sys.exit(_INTERRUPTED)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and not (_has_reader(1) and _has_reader(2)):
-            _give_up(1)
-            _give_up(2)
-            sys.exit(_CLOSED_PIPE)
-        if error.errno not in _DEVICE_FULL:
-            _internal_error(error, "--debug" in argv)
-        _give_up(1)
-        place = "the output" if error.filename is None else str(error.filename)
-        reason = os.strerror(error.errno)
-        click.echo(
-            f"Error: {place} cannot be written: {reason}; free some space or write elsewhere", err=True
-        )
-        sys.exit(_BAD_INPUT)
-    except Exception as error:  # the last line of defence: one sentence, not a traceback
-        _internal_error(error, "--debug" in argv)
+    except (Exception, KeyboardInterrupt) as error:  # the last line of defence: one sentence, not a traceback
+        code = _failed(error, "--debug" in argv)
+    sys.exit(code)
 
 
 def _run(argv: list[str]) -> int:
@@ -117,14 +94,31 @@ def _run(argv: list[str]) -> int:
         return end.exit_code
 
 
-def _internal_error(error: Exception, debug: bool) -> NoReturn:
-    """Say what went wrong, and exit."""
+def _failed(error: BaseException, debug: bool) -> int:
+    """Say what went wrong, and return the exit code for it."""
+    if isinstance(error, click.ClickException | SphereUFMError):
+        shown = error if isinstance(error, click.ClickException) else click.ClickException(str(error))
+        shown.show()
+        return _BAD_INPUT
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("\nInterrupted.", err=True)
+        return _INTERRUPTED
+    if isinstance(error, BrokenPipeError) and not (_has_reader(1) and _has_reader(2)):
+        _give_up(1)
+        _give_up(2)
+        return _CLOSED_PIPE
+    if isinstance(error, OSError) and error.errno in _DEVICE_FULL:
+        _give_up(1)
+        place = "the output" if error.filename is None else str(error.filename)
+        text = f"{place} cannot be written: {os.strerror(error.errno)}; free some space or write elsewhere"
+        click.ClickException(text).show()
+        return _BAD_INPUT
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(error)
     else:
         name = type(error).__name__
         click.echo(f"Internal error ({name}: {error}); run again with: sphereufm --debug ...", err=True)
-    sys.exit(_INTERNAL)
+    return _INTERNAL
 
 
 def _give_up(descriptor: int) -> None:

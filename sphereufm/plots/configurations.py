@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+from sphereufm.landscape.points import CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.plots.axes import COLOURS, FONT, SIZE, row_marks
 from sphereufm.problem import capabilities
@@ -31,21 +31,16 @@ _VIEW = np.array([[0.878, 0.0, 0.479], [0.164, 0.940, -0.300], [-0.450, 0.342, 0
 
 def drawable_rows(report: LandscapeReport) -> list[tuple[int, CriticalPoint]]:
     """Return the lowest isolated orbits of rank two and three, at most eight, with their rows (from zero)."""
-    rows = [
-        (row, entry)
-        for row, entry in enumerate(report.critical)
-        if not isinstance(entry, CriticalFamily)
-        and entry.X.shape[0] in (2, 3)
-        and entry.X.shape[1] <= _MOST_POINTS
-    ]
+    points = [(row, entry) for row, entry in enumerate(report.critical) if isinstance(entry, CriticalPoint)]
+    rows = [(row, p) for row, p in points if p.X.shape[0] in (2, 3) and p.X.shape[1] <= _MOST_POINTS]
     return rows[:_MOST]
 
 
 def configurations_figure(report: LandscapeReport) -> Figure:
     """Draw :func:`drawable_rows`: rank two on the circle, rank three on the sphere, seen from one side.
 
-    ``report``: with at least one such row.  Result: not attached to any window.  Lines and large dots are
-    classifiers, small dots features, in the colours of their classes; what lies behind the sphere is faint.
+    Lines and large dots are classifiers, small dots features, in the colours of their classes; what lies behind the
+    sphere is faint.
     """
     rows = drawable_rows(report)
     figure = Figure(figsize=SIZE)

@@ -30,10 +30,7 @@ _INKED = (
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
-    """Write a figure, as PNG or SVG, to a temporary name beside ``path``; then rename it.
-
-    Raises OutputError if the file cannot be written.
-    """
+    """Write a figure aside, as PNG or SVG, then rename it; raises OutputError if the file cannot be written."""
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
 

@@ -51,10 +51,7 @@ def coverage_figure(report: LandscapeReport) -> Figure:
 
 
 def boxes_left_figure(report: LandscapeReport) -> Figure:
-    """Draw the shadows of boxes where critical points may still be.
-
-    ``report``: with ``completeness.left``.  A panel for each two unknowns that follow each other, at most six.
-    """
+    """Draw shadows of ``completeness.left``: a panel for each two unknowns that follow each other, at most six."""
     left = (report.completeness and report.completeness.left) or {"names": ["-"], "low": [[0]], "high": [[0]]}
     names, low, high = left["names"], np.array(left["low"]), np.array(left["high"])
     pairs = list(pairwise(range(len(names))))[:_MOST_PANELS] or [(0, 0)]

@@ -24,10 +24,7 @@ _STYLE = {
 
 
 def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the verdicts of a sweep over temperature and dimension, one panel for each (n, K).
-
-    ``index``: as :func:`~sphereufm.sweeps.run.run_sweep` returns it.
-    """
+    """Draw the verdicts of a sweep, by its index, over temperature and dimension, one panel for each (n, K)."""
     columns = sorted({line["cell"]["classes"] for line in index})
     rows = sorted({line["cell"]["per_class"] for line in index})
     figure = constrained(2.8 * max(len(columns), 2) + 0.6, 2.2 * max(len(rows), 1) + 1.4)
@@ -71,7 +68,6 @@ def _answer(line: Mapping[str, Any]) -> str:
     if line["verdict"] != "NOT_BENIGN":
         return str(line["verdict"]).lower()
     # cells of 0.1.0 do not name the kind, but count all kinds
-    degenerate = "SPURIOUS_LOCAL_MINIMUM" not in line.get("kinds", {})
-    known = {"SPURIOUS_LOCAL_MINIMUM": False, "DEGENERATE": True}
-    name = "degenerate" if known.get(line.get("counterexample_kind") or "", degenerate) else "spurious"
+    kinds = [line.get("counterexample_kind")] if line.get("counterexample_kind") else line.get("kinds", {})
+    name = "spurious" if "SPURIOUS_LOCAL_MINIMUM" in kinds else "degenerate"
     return name if line["counterexample_status"] == "PROVED" else f"{name}, numerical"
