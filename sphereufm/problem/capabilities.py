@@ -1,32 +1,8 @@
 """What a problem, or a point, may know beyond its cost, and the one place that asks.
 
 A problem offers a capability by having its method: nothing is registered and no class inherited.  Solvers, spectra,
-landscapes and proofs call the functions below, which answer ``None`` (or the plain default) for all other problems.
-
-==============================================================  ======================================================
-method                                                          what it lights up
-==============================================================  ======================================================
-``in_dimension(r)``                                             each rank searched in its own span (needs O(d))
-``highest_rank()``                                              no search above that rank, but for named families
-``known_minimum()``                                             spurious minimisers named where none is lower
-``optimality_gap(X)``                                           gaps in rows, histories and stops of solvers
-``benign_theorem()``, ``point_theorem(X)``                      the verdict BENIGN by a theorem; notes on single points
-``descent_direction(X)``                                        saddles left along explicit directions
-``constructed_starts()``                                        starts that theory constructs
-``family_name(X, cost)``, ``pulls_are_rounding(X)``             points of a named family merged into one row
-``fixed_point_spaces()``                                        searches within fixed-point spaces
-``equal_samples(X, rank)``                                      extreme eigenvalues of large points
-``merged_at_random(rng, most)``, ``share_of_distinct_samples``  searches with equal samples merged
-``column_factors()``                                            the metric in which solvers measure steps
-``exact_instance()``                                            certificates
-``column_labels()``                                             colours of configurations
-``title()``, ``cost_unit()``, ``to_json()``                     headings, axes, files
-``is_well_scaled()``                                            small relative gradients, eigenvalues trusted
-==============================================================  ======================================================
-
-A point, as ``problem.at(X)`` makes it, may have ``shifted_hessian()``, whose systems can be solved,
-``tangent_hessian()``, ``normal_hessian()`` in dimensions that it does not use, ``global_minima(shift)`` and
-``approximate_inverse(root)``.
+landscapes and proofs ask by the functions below, each of the name of its method: what is said beside it lights up where
+a problem knows.  They answer None, or the plain default, for all other problems.
 """
 
 from __future__ import annotations
@@ -93,43 +69,50 @@ def _asking(method: str, otherwise: Any = None) -> Callable[..., Any]:
     return lambda known, *args: ask(known, method, *args) if offers(known, method) else otherwise
 
 
-# --- questions with a plain answer, or None, where a problem or a point does not know
+# --- questions with a plain answer, or None, where a problem does not know
 
+#: ``known_minimum()``: spurious minimisers are named where none is lower.
 known_minimum: Callable[[SphereProblem], float | None] = _asking("known_minimum")
-#: The bound on ``f(X) - min f``, numerical.
+#: ``optimality_gap(X)``, a numerical bound on ``f(X) - min f``: gaps in rows, histories and stops of solvers.
 optimality_gap: Callable[[SphereProblem, Array], OptimalityGap | None] = _asking("optimality_gap")
+#: ``benign_theorem()``: the verdict BENIGN by a theorem.
 benign_theorem: Callable[[SphereProblem], TheoremCheck | None] = _asking("benign_theorem")
-#: Whether a theorem calls a critical point global or a strict saddle.
+#: ``point_theorem(X)``, by which a critical point is global or a strict saddle: notes on single points.
 point_theorem: Callable[[SphereProblem, Array], TheoremCheck | None] = _asking("point_theorem")
+#: ``descent_direction(X)``: saddles are left along explicit directions.
 descent_direction: Callable[[SphereProblem, Array], DescentDirection | None] = _asking("descent_direction")
-#: Name of the family that a critical point of some cost belongs to.
+#: ``constructed_starts()``: starts that theory constructs.
+constructed_starts: Callable[[SphereProblem], Iterable[Array]] = _asking("constructed_starts", ())
+#: ``family_name(X, cost)``: critical points of a named family are merged into one row.
 family_name: Callable[[SphereProblem, Array, float], str | None] = _asking("family_name")
-#: A point of some rank taken apart where columns are equal.
+#: ``pulls_are_rounding(X)``: floats cannot tell what pulls some column of a point outside of the named families.
+pulls_are_rounding: Callable[[SphereProblem, Array], bool] = _asking("pulls_are_rounding", False)
+#: ``fixed_point_spaces()``: searches within them.
+fixed_point_spaces: Callable[[SphereProblem], Iterable[FixedSpace]] = _asking("fixed_point_spaces", ())
+#: ``equal_samples(X, rank)``, a point taken apart where columns are equal: extreme eigenvalues of large points.
 equal_samples: Callable[[SphereProblem, Array, int], EqualSamples | None] = _asking("equal_samples")
-#: Interchangeable columns merged at random, at most so many groups for each kind.
+#: ``merged_at_random(rng, most)``, at most so many groups for each kind: searches with equal samples merged.
 merged_at_random: Callable[[SphereProblem, np.random.Generator, int], FixedSpace | None]
 merged_at_random = _asking("merged_at_random")
-#: What a certificate is about.
-exact_instance: Callable[[SphereProblem], Any] = _asking("exact_instance")
-#: Starts that theory constructs.
-constructed_starts: Callable[[SphereProblem], Iterable[Array]] = _asking("constructed_starts", ())
-#: Whether floats cannot tell what pulls some column of a point outside of the named families.
-pulls_are_rounding: Callable[[SphereProblem, Array], bool] = _asking("pulls_are_rounding", False)
-#: Fixed-point spaces worth a search of their own.
-fixed_point_spaces: Callable[[SphereProblem], Iterable[FixedSpace]] = _asking("fixed_point_spaces", ())
-#: Distinct columns among those that might be equal, as a share; one where nothing might.
+#: ``share_of_distinct_samples(X)`` among those that might be equal: whether such searches are worth their time.
 share_of_distinct_samples: Callable[[SphereProblem, Array], float]
 share_of_distinct_samples = _asking("share_of_distinct_samples", 1.0)
+#: ``exact_instance()``, what a certificate is about: proofs.
+exact_instance: Callable[[SphereProblem], Any] = _asking("exact_instance")
+#: ``cost_unit()``: headings and axes.
 cost_unit: Callable[[SphereProblem], str] = _asking("cost_unit", "")
-#: Whether small relative gradients and eigenvalues mean what they say; else points have to be settled.
+#: ``is_well_scaled()``: small relative gradients and eigenvalues mean what they say; else points have to be settled.
 is_well_scaled: Callable[[SphereProblem], bool] = _asking("is_well_scaled", False)
 
+# --- and where a point, as ``problem.at(X)`` makes it, does not
+
+#: ``shifted_hessian()``, whose systems can be solved.
 shifted_hessian: Callable[[Evaluation], ShiftedHessian | None] = _asking("shifted_hessian")
-#: The whole Hessian, as the point assembles it.
+#: ``tangent_hessian()``, whole, as the point assembles it.
 tangent_hessian: Callable[[Evaluation], Array | None] = _asking("tangent_hessian")
-#: The curvature in unused dimensions.
+#: ``normal_hessian()``, the curvature in dimensions that the point does not use.
 normal_hessian: Callable[[Evaluation], Array | None] = _asking("normal_hessian")
-#: An operator near the inverse of the Hessian, in columns scaled by a root.
+#: ``approximate_inverse(root)`` of the Hessian, in columns scaled by a root.
 approximate_inverse: Callable[[Evaluation, Array], Operator | None] = _asking("approximate_inverse")
 
 
@@ -137,10 +120,7 @@ approximate_inverse: Callable[[Evaluation, Array], Operator | None] = _asking("a
 
 
 def in_span(problem: SphereProblem, r: int) -> SphereProblem:
-    """The problem for columns in ``R^r``; itself where O(d) is no symmetry.
-
-    Raises InvalidInputError if the problem declares O(d) a symmetry, but has no ``in_dimension``.
-    """
+    """``in_dimension(r)``, the problem for columns in ``R^r``: each rank is searched in its own span (needs O(d))."""
     if not problem.symmetry.orthogonal or r == problem.spheres.shape[0]:
         return problem
     found: SphereProblem | None = ask(problem, "in_dimension", r)
@@ -153,7 +133,7 @@ def in_span(problem: SphereProblem, r: int) -> SphereProblem:
 
 
 def highest_rank(problem: SphereProblem) -> int:
-    """Highest rank worth a search; at most the number of columns."""
+    """No search above that rank, but for named families; at most the number of columns."""
     M = problem.spheres.shape[1]
     return min(M, ask(problem, "highest_rank") or M)
 
@@ -165,7 +145,7 @@ def column_factors(problem: SphereProblem) -> Array:
 
 
 def column_labels(problem: SphereProblem) -> tuple[Sequence[int], int]:
-    """Class of each column and the number of classifiers; each column for itself by default."""
+    """Class of each column and the number of classifiers, by which pictures are coloured."""
     return ask(problem, "column_labels") or (range(problem.spheres.shape[1]), 0)
 
 

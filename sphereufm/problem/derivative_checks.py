@@ -39,34 +39,19 @@ _OUT_OF_ROUNDING = 1e6
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DerivativeCheck:
-    """Outcome of a check.
+    """Outcome of a check; orders are slopes of ``log error`` against ``log step``."""
 
-    Attributes
-    ----------
-    passed : bool
-        The observed order is at least the expected one less 0.1 (or the model is exact to rounding), and the
-        other errors are at most 1e-6.
-    inconclusive : bool
-        Rounding hides the cost's changes, so that neither order can be seen; ``passed`` is false then.  Leave
-        constants out of the cost, or compare terms of one size.
-    observed_order, expected_order : float
-        Slopes; the observed one is infinite where the model is exact to rounding.
-    steps, errors : ndarray
-        Steps ``t`` in radians and errors of the model.
-    tangency_error : float
-        Size of the part normal to the spheres, relative.
-    linearity_error, symmetry_error : float or None
-        Of the Hessian, relative; None for a gradient.
-    """
-
+    #: The observed order is at least the expected one less 0.1, and the other errors are at most 1e-6.
     passed: bool
-    observed_order: float
+    observed_order: float  #: infinite where the model is exact to rounding
     expected_order: float
-    steps: Array
-    errors: Array
-    tangency_error: float
-    linearity_error: float | None = None
-    symmetry_error: float | None = None
+    steps: Array  #: ``t`` in radians
+    errors: Array  #: of the model at each step
+    tangency_error: float  #: relative size of the part normal to the spheres
+    linearity_error: float | None = None  #: of a Hessian, relative
+    symmetry_error: float | None = None  #: likewise
+    #: Rounding hides the cost's changes, so that neither order can be seen; ``passed`` is false then.  Leave constants
+    #: out of the cost, or compare terms of one size.
     inconclusive: bool = False
 
     def __repr__(self) -> str:

@@ -5,16 +5,11 @@ the logits are linear in the Gram matrix ``Q = X^T X``, so for every feasible po
 
     f(X') >= f(X) + trace(S Q') / 2 >= f(X) + M min(0, lambda_min(S)) / 2.
 
-This is weak duality for the semidefinite relaxation (Burer-Monteiro).  ``S`` is kept as an operator; it is
-made dense only when it is small.
+This is weak duality for the semidefinite relaxation (see :mod:`~sphereufm.problem.theory.gap`).  ``S`` is kept as an
+operator; it is made dense only when it is small.
 
 With ``beta < sigma`` entrywise, ``S + sigma I`` is positive semidefinite exactly when the ``K x K`` Schur
 complement ``diag(sigma - alpha) - G diag(1 / (sigma - beta)) G^T`` is.
-
-References
-----------
-N. Boumal, V. Voroninski, A. Bandeira, *The non-convex Burer-Monteiro approach works on smooth semidefinite
-programs*, 2016.
 """
 
 from __future__ import annotations

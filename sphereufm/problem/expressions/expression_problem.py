@@ -39,19 +39,6 @@ _EIGENVALUE_ROUNDING = 1e-14
 class ExpressionProblem:
     """A cost given by a program over unit columns.
 
-    Parameters
-    ----------
-    instance : ExpressionInstance
-        The exact cost, as :class:`~sphereufm.certify.expressions.Cost` records it.
-    symmetry : SymmetryGroup, optional
-        A group that leaves the cost unchanged; each generator is tried unless it ``is_checked``.  Default: rotations
-        where the program reads Gram entries alone, else nothing.  Refused if it has the wrong number of columns or
-        changes the cost, or rotations are declared of a program that reads single entries.
-    name, unit : str
-        The user's words for headings and axes.
-
-    Notes
-    -----
     Where the rules of :mod:`~sphereufm.certify.checker.programs` show that the cost is convex in the Gram matrix,
     ``optimality_gap(X)`` bounds how far the global minimum is, and proofs have the claims ``global_minimum`` and
     ``gap``.
@@ -65,18 +52,19 @@ class ExpressionProblem:
     (1.732050808, True)
     """
 
-    instance: Any
+    instance: Any  #: the exact cost, as :class:`~sphereufm.certify.expressions.Cost` records it
+    #: A group that leaves the cost unchanged; each generator is tried unless it ``is_checked``.  Default: rotations
+    #: where the program reads Gram entries alone, else nothing.
     symmetry: SymmetryGroup = None  # type: ignore[assignment]
-    name: str = ""
-    unit: str = ""
+    name: str = ""  #: the user's words for headings
+    unit: str = ""  #: and axes
     is_checked: bool = False
 
     def __post_init__(self) -> None:
         invariant = self.instance.is_orthogonally_invariant
         if self.symmetry is None:
-            M = self.instance.columns
-            group = SymmetryGroup.rotations(M) if invariant else SymmetryGroup.none(M)
-            object.__setattr__(self, "symmetry", group)
+            make = SymmetryGroup.rotations if invariant else SymmetryGroup.none
+            self.__dict__.update(symmetry=make(self.instance.columns))
         if self.symmetry.orthogonal and not invariant:
             raise InvalidInputError(
                 "symmetry has rotations and reflections, but the expression reads single entries of X; write it with "
@@ -85,7 +73,7 @@ class ExpressionProblem:
             )
         if self.instance.is_convex_in_gram:
             # a capability that only such costs have
-            object.__setattr__(self, "optimality_gap", self._multiplier_gap)
+            self.__dict__.update(optimality_gap=self._multiplier_gap)
         if not self.is_checked:
             check_symmetry(lambda X: self.at(X).cost, self.spheres, self.symmetry)
 
