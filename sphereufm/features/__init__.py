@@ -8,7 +8,8 @@ from sphereufm.features.feature_set import FeatureSet, Reading, feature_set_from
 from sphereufm.features.labels import LabelRules
 from sphereufm.features.loading import load_features
 from sphereufm.features.metrics import CollapseMetrics, collapse_metrics
-from sphereufm.features.readers import ArraySource, finite_blocks, open_array, open_arrays
+from sphereufm.features.readers import open_array, open_arrays
+from sphereufm.features.readers.source import ArraySource, finite_blocks
 
 __all__ = [
     "ArraySource",

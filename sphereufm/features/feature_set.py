@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
-from sphereufm.features.readers import ArraySource, MemorySource, RefusedSource
+from sphereufm.features.readers.source import ArraySource, MemorySource, RefusedSource
 from sphereufm.features.readers.views import kept_rows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
 
@@ -56,7 +56,7 @@ class FeatureSet:
     ----------
     features : ArraySource
         Shape ``(N, d)``, real; entries are checked for NaN and infinity while they stream
-        (:func:`~sphereufm.features.readers.finite_blocks`).
+        (:func:`~sphereufm.features.finite_blocks`).
     labels : ndarray of intp, shape (N,)
         Class numbers, read-only.
     classes : int
@@ -169,9 +169,8 @@ def assemble(
         head = transposed(head)
     weights = None if head is None else _small("classifier", head, (classes, dimension))
     if weights is None and shift is not None:
-        raise InvalidInputError(
-            f"{shift.name} is given as bias, but there is no classifier that it belongs to; give --classifier too"
-        )
+        lone = f"{shift.name} is given as bias, but there is no classifier that it belongs to"
+        raise InvalidInputError(f"{lone}; give --classifier too")
     count = classes if weights is None else weights.shape[0]
     offsets = None if shift is None else _small("bias", shift, (count,))
     if count is not None:
@@ -206,9 +205,8 @@ def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
     """Wrap numbers that the caller gave."""
     hidden = int(np.ma.getmaskarray(given).sum()) if isinstance(given, np.ma.MaskedArray) else 0
     if hidden:
-        raise InvalidInputError(
-            f"{role} has {hidden} masked entries, which would be read as if they were there; fill or drop them first"
-        )
+        fact = f"{role} has {hidden} masked entries, which would be read as if they were there"
+        raise InvalidInputError(f"{fact}; fill or drop them first")
     try:
         return MemorySource(name=role, array=np.asarray(given))
     except (TypeError, ValueError) as error:
@@ -233,9 +231,8 @@ def features_shape(features: ArraySource) -> tuple[int, int]:
             "or name others as FILE:KEY"
         )
     if features.dtype.kind not in "fiu":
-        raise InvalidInputError(
-            f"{features.name} has type {features.dtype}, but features must be real numbers; name others as FILE:KEY"
-        )
+        fact = f"{features.name} has type {features.dtype}, but features must be real numbers"
+        raise InvalidInputError(f"{fact}; name others as FILE:KEY")
     return features.shape[0], features.shape[1]
 
 
@@ -249,9 +246,8 @@ def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDA
         wanted = ", ".join("K" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "")
         turned = len(held) == 2 and held[0] == shape[-1] and role == "classifier"
         hint = "it would fit transposed: --transpose classifier" if turned else f"name another with --{role}"
-        raise InvalidInputError(
-            f"{source.name} has shape {source.shape}, but the {role} must be ({wanted}), one row a class; {hint}"
-        )
+        fact = f"{source.name} has shape {source.shape}, but the {role} must be ({wanted}), one row a class"
+        raise InvalidInputError(f"{fact}; {hint}")
     array = np.array(check_array(source.name, source.read())).reshape(held)
     array.setflags(write=False)
     return array

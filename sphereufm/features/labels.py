@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_labels
-from sphereufm.features.readers import ArraySource, RefusedSource
 from sphereufm.features.readers.limits import printable
+from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.notebook import counted
 
 _MOST_NAMES = 65_536
@@ -124,9 +124,8 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
     if values.dtype.kind == "b":
         return values.astype(np.intp), None
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
-        raise InvalidInputError(
-            f"{name} has entries that are not whole numbers, which are no labels; name others with --labels"
-        )
+        fact = f"{name} has entries that are not whole numbers, which are no labels"
+        raise InvalidInputError(f"{fact}; name others with --labels")
     if values.dtype.kind != "U" and not (remap and values.dtype.kind in "iuf"):
         return values, None
     kinds, labels = np.unique(values, return_inverse=True)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet, Reading, assemble, features_shape, in_memory
 from sphereufm.features.labels import Decoded, read_labels
-from sphereufm.features.readers import ArraySource, RefusedSource, is_path, open_arrays, split_spec
+from sphereufm.features.readers import is_path, open_arrays, split_spec
 from sphereufm.features.readers.keys import (
     Role,
     bias_beside,
@@ -29,6 +29,7 @@ from sphereufm.features.readers.keys import (
     named_classifiers,
     role_and_stem,
 )
+from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.views import without
 
 Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
@@ -152,10 +153,8 @@ class _Shelf:
             return _Found()
         place, key = split_spec(given)
         if isinstance(given, str) and role != "classifier" and not is_path(place):
-            raise InvalidInputError(
-                f"{role}={given!r} is no file, and no key of the features' file; {self.held}; "
-                f"give --{role} FILE or KEY"
-            )
+            fact = f"{role}={given!r} is no file, and no key of the features' file; {self.held}"
+            raise InvalidInputError(f"{fact}; give --{role} FILE or KEY")
         found = open_arrays(place)
         key = choose_key(found, role, search(found) if key is None else key)
         return _Found(array=found[key], beside=bias_beside(found, key))
@@ -178,25 +177,19 @@ def _classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted, named: bool)
 
     In a file that was ``named`` for it the only array of its shape is enough.
     """
-    names = named_classifiers(arrays)
+    names, rows = named_classifiers(arrays), {key: wanted.rows(array) for key, array in arrays.items()}
+    exact = [key for key in names if rows[key] is not None and rows[key] == wanted.classes]
     # a numbered layer of more rows than there are classes is as well a hidden one
-    fitting = [
-        k
-        for k in names
-        if (rows := wanted.rows(arrays[k])) is not None
-        and (rows == wanted.classes or wanted.classes is None or not is_numbered(k))
-    ]
+    larger = [k for k in names if rows[k] is not None and (wanted.classes is None or not is_numbered(k))]
+    fitting = exact or larger
     if not fitting:
         # a whole name that does not fit is an error of the user's, to be reported; the end of a longer one is not
-        whole = next((k for k, whole in names.items() if whole and len(arrays[k].shape) == 2), None)
-        return whole or (_only(k for k in arrays if wanted.rows(arrays[k]) is not None) if named else None)
-    best = [k for k in fitting if wanted.rows(arrays[k]) == wanted.classes] or fitting
-    best = [k for k in best if names[k]] or best
+        whole = next((key for key, whole in names.items() if whole and len(arrays[key].shape) == 2), None)
+        return whole or (_only(key for key in arrays if rows[key] is not None) if named else None)
+    best = [key for key in fitting if names[key]] or fitting
     if len(best) > 1:
-        raise InvalidInputError(
-            f"classifier: {', '.join(map(repr, best[:4]))} fit these features; name one with --classifier KEY, or "
-            "say --classifier none"
-        )
+        fact = f"classifier: {', '.join(map(repr, best[:4]))} fit these features"
+        raise InvalidInputError(f"{fact}; name one with --classifier KEY, or say --classifier none")
     return best[0]
 
 
@@ -215,15 +208,15 @@ def _unused(left: Mapping[str, ArraySource], samples: int, wanted: _Wanted) -> t
 
 def _looks_used(key: str, array: ArraySource, samples: int, wanted: _Wanted) -> bool:
     """Whether an array looks like features, labels, a classifier or a bias."""
-    shape = array.shape
-    if isinstance(array, RefusedSource) or role_and_stem(key).role is not None:
-        return role_and_stem(key).role is not None
-    named = not is_numbered(key) and key in named_classifiers([key])
-    if named or (len(shape) == 2 and wanted.rows(array) is not None):
-        return True
-    if key.lower().endswith("bias") and shape == (wanted.classes,):
-        return True
-    return shape[:1] == (samples,) and (len(shape) > 1 or array.dtype.kind in "iub")
+    role, shape = role_and_stem(key).role, array.shape
+    if role is not None or isinstance(array, RefusedSource):
+        return role is not None
+    return (
+        (not is_numbered(key) and key in named_classifiers([key]))
+        or (len(shape) == 2 and wanted.rows(array) is not None)
+        or (key.lower().endswith("bias") and shape == (wanted.classes,))
+        or (shape[:1] == (samples,) and (len(shape) > 1 or array.dtype.kind in "iub"))
+    )
 
 
 def _count(decoded: Decoded | None) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from sphereufm.features.metrics.companion import Companion, Gathered, View, add_to_classes
-from sphereufm.features.readers import finite_blocks
+from sphereufm.features.readers.source import finite_blocks
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import Given, UnitLayer

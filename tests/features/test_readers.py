@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.features.readers import (
-    JoinedSource,
-    MemorySource,
-    RefusedSource,
-    finite_blocks,
-    open_array,
-    open_arrays,
-    split_spec,
-)
+from sphereufm.features.readers import open_array, open_arrays, split_spec
+from sphereufm.features.readers.source import JoinedSource, MemorySource, RefusedSource, finite_blocks
 from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 

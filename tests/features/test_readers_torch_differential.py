@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers import JoinedSource, open_arrays
+from sphereufm.features.readers import open_arrays
+from sphereufm.features.readers.source import JoinedSource
 
 torch = pytest.importorskip("torch", reason="differential tests need torch (extra bench)")
 

@@ -36,7 +36,7 @@ from sphereufm.features.metrics.companion import Array
 from sphereufm.features.metrics.statistics import ClassMoments, make_unit
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame
-from sphereufm.features.readers import ArraySource, finite_blocks
+from sphereufm.features.readers.source import ArraySource, finite_blocks
 from sphereufm.notebook import counted
 
 _ROWS = 2048

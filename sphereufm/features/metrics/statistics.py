@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.features.metrics.companion import Array, Companion, Gathered, View, add_to_classes
-from sphereufm.features.readers import ArraySource, finite_blocks
+from sphereufm.features.readers.source import ArraySource, finite_blocks
 
 # a block of 512 x 2048 doubles is 8 MB: two of them stay near the processor
 BLOCK_ROWS = 512

@@ -33,8 +33,9 @@ from sphereufm.features.metrics.statistics import (
     chunk_rows,
     make_unit,
 )
-from sphereufm.features.readers import ArraySource, MemorySource, finite_blocks, open_arrays, row_range
-from sphereufm.features.readers.views import starts_anywhere
+from sphereufm.features.readers import open_arrays
+from sphereufm.features.readers.source import ArraySource, MemorySource, finite_blocks
+from sphereufm.features.readers.views import row_range, starts_anywhere
 from sphereufm.files import write_aside
 from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent

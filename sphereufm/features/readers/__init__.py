@@ -22,28 +22,9 @@ from sphereufm.features.readers.plain.safetensors_files import open_safetensors
 from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory
 from sphereufm.features.readers.shards import is_data_name, is_pattern, open_shards
-from sphereufm.features.readers.source import (
-    ArraySource,
-    JoinedSource,
-    MemorySource,
-    RefusedSource,
-    finite_blocks,
-)
+from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile
-from sphereufm.features.readers.views import matrix, row_range
-
-__all__ = [
-    "ArraySource",
-    "JoinedSource",
-    "MemorySource",
-    "RefusedSource",
-    "finite_blocks",
-    "is_path",
-    "open_array",
-    "open_arrays",
-    "row_range",
-    "split_spec",
-]
+from sphereufm.features.readers.views import matrix
 
 _MAGIC_BYTES = 32
 _MAX_SCHEMA = 2**24

@@ -105,10 +105,8 @@ class JoinedSource:
     @classmethod
     def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
         """Join ``parts``; raises UnreadableFileError if they differ in the shape of a row, or in columns."""
-        tails, columns = (
-            {part.shape[1:] for part in parts},
-            {getattr(part, "columns", ()) for part in parts},
-        )
+        tails = {part.shape[1:] for part in parts}
+        columns = {getattr(part, "columns", ()) for part in parts}
         if len(tails) != 1 or len(columns) != 1 or not all(part.shape for part in parts):
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
             raise refused(name, f"its parts differ in row shape or columns: {shapes}; name one file")
@@ -166,8 +164,9 @@ def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterato
             row = int(np.argmax(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))
             entries = block[row].ravel()
             value = float(entries[~np.isfinite(entries)][0].real)
+            place = f"{source.name} row {start + row}"
             raise InvalidInputError(
-                f"{source.name} row {start + row} holds {value}; remove or replace NaN and infinite entries first"
+                f"{place} holds {value}; remove or replace NaN and infinite entries first"
             )
         yield block
         start += len(block)

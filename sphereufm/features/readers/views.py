@@ -112,9 +112,8 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
         dtype = source.dtype if single else np.dtype(np.float64)
         return View(name=source.name, shape=shape[:2], dtype=dtype, source=source)
     if len(shape) == 4:
-        raise InvalidInputError(
-            f"{source.name} has shape {shape}, channels by places; average over the places with --pool mean"
-        )
+        fact = f"{source.name} has shape {shape}, channels by places"
+        raise InvalidInputError(f"{fact}; average over the places with --pool mean")
     return source
 
 

@@ -123,11 +123,7 @@ class TableReader:
             for column in map(group.column, range(group.num_columns)):
                 packed, plain = column.total_compressed_size, column.total_uncompressed_size
                 total += packed
-                if (
-                    packed < 0
-                    or plain < 0
-                    or plain > max(limits.FREE_BYTES, limits.STREAM_EXPANSION * packed)
-                ):
+                if min(packed, plain) < 0 or plain > max(limits.FREE_BYTES, limits.STREAM_EXPANSION * packed):
                     raise limits.refused(self.file.name, f"a column claims {plain} bytes")
         if total > self.file.size:
             raise limits.refused(self.file.name, "its columns claim more bytes than the file has")

@@ -24,13 +24,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 import numpy as np
 
 from sphereufm.errors import MissingExtraError, UnreadableFileError, check_integer
-from sphereufm.features.readers.limits import (
-    WHOLE_EXPANSION,
-    check_expansion,
-    check_shape,
-    printable,
-    refused,
-)
+from sphereufm.features.readers import limits
 from sphereufm.features.readers.source import AnyArray, ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredFile, read_exactly
 
@@ -66,10 +60,10 @@ class IsolatedArray:
     @classmethod
     def of(cls, file: StoredFile, form: Format, key: str, described: dict[str, Any]) -> IsolatedArray:
         """An array as the other process describes it, checked again."""
-        name = f"{file.name}:{printable(key)}"
-        shape, dtype = check_shape(name, described["shape"]), np.dtype(described["dtype"])
+        name = f"{file.name}:{limits.printable(key)}"
+        shape, dtype = limits.check_shape(name, described["shape"]), np.dtype(described["dtype"])
         if dtype.kind not in "biufc" or not dtype.isnative:
-            raise refused(name, f"its entries are of type {dtype}; save plain numbers")
+            raise limits.refused(name, f"its entries are of type {dtype}; save plain numbers")
         known: dict[str, Any] = {"key": key, "shape": shape, "dtype": dtype, "packed": described["packed"]}
         known |= {field: tuple(described.get(field, ())) for field in ("categories", "columns")}
         return cls(name=name, file=file, format=form, **known)
@@ -97,14 +91,14 @@ class IsolatedArray:
     def read(self) -> AnyArray:
         """Return the whole array, if it is in proportion to its bytes in the file."""
         size = math.prod(self.shape) * self.dtype.itemsize
-        check_expansion(self.name, size, self.packed, WHOLE_EXPANSION)
+        limits.check_expansion(self.name, size, self.packed, limits.WHOLE_EXPANSION)
         blocks = self.blocks(max(self.shape[0], 1) if self.shape else 1) if size else ()
         return [np.empty(self.shape, self.dtype), *blocks][-1]
 
     def _expect(self, pipe: BinaryIO, message: dict[str, Any]) -> None:
         """The child must say just this next: more or fewer rows than claimed are an error."""
         if _line(pipe, self.file) != message:
-            raise refused(self.name, f"it has not the {self.shape} numbers it claims")
+            raise limits.refused(self.name, f"it has not the {self.shape} numbers it claims")
 
 
 def open_isolated(file: StoredFile, form: Format) -> dict[str, ArraySource]:
@@ -115,7 +109,7 @@ def open_isolated(file: StoredFile, form: Format) -> dict[str, ArraySource]:
     with _child(file, form, {}) as pipe:
         described = _line(pipe, file).get("arrays")
     if not isinstance(described, dict) or not described:
-        raise refused(name, "it holds no arrays; give a file of saved arrays")
+        raise limits.refused(name, "it holds no arrays; give a file of saved arrays")
     try:
         return listed(file, form, described)
     except (KeyError, TypeError) as error:
@@ -127,10 +121,12 @@ def listed(file: StoredFile, form: Format, described: Mapping[str, Described]) -
     found: dict[str, ArraySource] = {}
     for key, item in described.items():
         if isinstance(item, str):
-            found[key] = RefusedSource(name=f"{file.name}:{printable(key)}", reason=printable(item))
+            found[key] = RefusedSource(
+                name=f"{file.name}:{limits.printable(key)}", reason=limits.printable(item)
+            )
         else:
             array = found[key] = IsolatedArray.of(file, form, key, item)
-            check_expansion(array.name, math.prod(array.shape) * array.dtype.itemsize, array.packed)
+            limits.check_expansion(array.name, math.prod(array.shape) * array.dtype.itemsize, array.packed)
     return found
 
 
@@ -153,7 +149,7 @@ def _child(file: StoredFile, form: Format, task: dict[str, Any]) -> Iterator[Bin
                 reason = text.splitlines()[-1] if text else f"exit code {process.wait()}"
                 raise UnreadableFileError(
                     f"{file.name} cannot be read: the process that reads it could not start "
-                    f"({printable(reason, 300)}); try again"
+                    f"({limits.printable(reason, 300)}); try again"
                 )
             yield process.stdout
         finally:
@@ -169,10 +165,10 @@ def _line(pipe: BinaryIO, file: StoredFile) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise _died(file)
     if "error" in message:
-        raise UnreadableFileError(printable(str(message["error"]), 600))
+        raise UnreadableFileError(limits.printable(str(message["error"]), 600))
     return message
 
 
 def _died(file: StoredFile) -> UnreadableFileError:
     """The child is gone without a word."""
-    return refused(file.name, "the library that reads it crashed or ran out of memory")
+    return limits.refused(file.name, "the library that reads it crashed or ran out of memory")

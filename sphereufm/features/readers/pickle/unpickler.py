@@ -126,7 +126,10 @@ class Mapping(dict[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**61 - 1)):
             parts = key if isinstance(key, tuple) else (key,)
-            short = len(parts) <= _MAX_KEY and all(map(_is_short, parts))
+            short = len(parts) <= _MAX_KEY and all(
+                isinstance(p, (type(None), int, float)) or (isinstance(p, str) and len(p) <= _MAX_NAME)
+                for p in parts
+            )
             key = OddKey(repr(key) if short else f"key {len(self)}")
         super().__setitem__(key, value)
 
@@ -237,9 +240,7 @@ class TorchUnpickler(_OfPython):  # type: ignore[misc]
         if len(arguments) > _MOST_ARGUMENTS:
             raise self.refused(f"calls {name} with too many arguments")
         # what makes missing values is a name, known or not, or nothing
-        if name == "defaultdict" and all(
-            factory is None or isinstance(factory, (Global, Foreign)) for factory in arguments
-        ):
+        if name == "defaultdict" and all(isinstance(a, (Global, Foreign, type(None))) for a in arguments):
             return Mapping()
         strange = next((item for item in arguments if isinstance(item, Foreign)), None)
         if strange is not None:
@@ -327,10 +328,3 @@ def _tensor(name: str, storage: Storage, big: bool, view: Sequence[Any]) -> Stor
 def item_size(dtype: str) -> int:
     """Bytes of one element, without ml_dtypes."""
     return NARROW_FLOATS.get(dtype) or np.dtype(dtype).itemsize
-
-
-def _is_short(part: Any) -> bool:
-    """Whether a part of a key is shown in a few letters."""
-    return (
-        part is None or isinstance(part, (int, float)) or (isinstance(part, str) and len(part) <= _MAX_NAME)
-    )
