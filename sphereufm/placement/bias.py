@@ -65,9 +65,9 @@ def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> tuple[Ar
     ``start``, shape ``(K,)``: where to begin; minus infinity for classes without samples.  ``negligible``: a cost that
     is as good as zero.
     """
-    b = start
+    b, length = start, 1.0
     cost, r, C, scale = _moments(logits, b)
-    step, length = newton(r, C), 1.0
+    step = newton(r, C)
     for _ in range(_STEPS):
         if np.abs(r).sum() <= _FLAT * scale or cost <= negligible or length < _SHORTEST:
             break
@@ -97,10 +97,9 @@ def _moments(logits: Logits, b: Array) -> tuple[float, Array, Array, float]:
         G = np.asarray(terms.G)
         P = G.copy()
         P[y, np.arange(y.size)] += 1.0
-        weighted = P * weights
         cost += float(np.asarray(terms.cost) @ weights)
         scale += float(np.abs(G).sum(axis=0) @ weights)
         r += G @ weights
-        C += np.diag(weighted.sum(axis=1)) - weighted @ P.T
+        C += np.diag(P @ weights) - (P * weights) @ P.T
     total = float(logits.weights.sum())
     return cost / total, r / total, C / total, scale / total

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # colour-blind safe (Okabe and Ito, 2008)
-_COLOURS = {
-    "nc1": "#0072B2",
-    "nc2": "#009E73",
-    "nc3": "#D55E00",
-    "nc4": "#000000",
-    "gap": "#CC79A7",
-    "accuracy": "#E69F00",
-}
+_COLOURS = dict(nc1="#0072B2", nc2="#009E73", nc3="#D55E00", nc4="#000000", gap="#CC79A7", accuracy="#E69F00")
 _LINES = ("-", "--", ":", "-.")
 # series of the lower panel: shares, which may be zero
 _BELOW = ("nc4", "accuracy")
@@ -80,64 +73,52 @@ def _cosines(metrics: CollapseMetrics) -> Array:
 
 def _draw_spectra(axes: Axes, metrics: CollapseMetrics) -> None:
     """Eigenvalues of the covariances by their number, as far as they are positive."""
-    pairs = (
-        (metrics.between_spectrum, "between classes", "nc2"),
-        (metrics.within_spectrum, "within classes", "nc3"),
-    )
-    for copy, (values, label, colour) in enumerate(pairs):
+    for copy, (of, colour) in enumerate((("between", "nc2"), ("within", "nc3"))):
+        values = getattr(metrics, f"{of}_spectrum")
         rows = np.flatnonzero(values > 0.0)
-        marks = row_marks(rows, "eigenvalues-", copy)
-        axes.plot(rows + 1, values[rows], ".-", color=_COLOURS[colour], label=label, gid=marks)
-    scale(axes, [y for values, *_ in pairs for y in values if y > 0.0], _FAR)
+        style: dict[str, Any] = {"color": _COLOURS[colour], "label": f"{of} classes"}
+        axes.plot(rows + 1, values[rows], ".-", gid=row_marks(rows, "eigenvalues-", copy), **style)
+    _finish(axes, "number", "eigenvalue of the covariance")
+
+
+def _finish(axes: Axes, across: str, upwards: str) -> None:
+    """Name the axes; values that are far apart stand on a logarithmic one."""
+    scale(axes, [y for line in axes.lines for y in np.asarray(line.get_ydata())], _FAR)
     whole_numbers(axes.xaxis)
-    axes.set_xlabel("number")
-    axes.set_ylabel("eigenvalue of the covariance")
+    axes.set_xlabel(across)
+    axes.set_ylabel(upwards)
 
 
 def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
     """NC1 of each class, and the cosine of each classifier row with its class mean."""
-    places = np.arange(len(metrics.class_nc1))
-    known = metrics.class_nc1 > 0.0
+    known, cosines = np.flatnonzero(metrics.class_nc1 > 0.0), metrics.class_cosines
     style: dict[str, Any] = {"color": _COLOURS["nc1"], "label": "NC1 of the class"}
-    axes.plot(places[known], metrics.class_nc1[known], "o", ms=5, gid=row_marks(places[known]), **style)
-    scale(axes, metrics.class_nc1[known], _FAR)
-    whole_numbers(axes.xaxis)
-    axes.set_xlabel("class")
-    axes.set_ylabel("NC1 of the class")
-    found = np.isfinite(metrics.class_cosines)
-    if found.any():
+    axes.plot(known, metrics.class_nc1[known], "o", ms=5, gid=row_marks(known), **style)
+    _finish(axes, "class", "NC1 of the class")
+    found = np.flatnonzero(np.isfinite(cosines))
+    if found.size:
         other = axes.twinx()
-        marks = row_marks(places[found], copy=1)
-        other.plot(places[found], metrics.class_cosines[found], "x", ms=5, color=_COLOURS["nc3"], gid=marks)
-        other.set_ylim(min(-0.05, float(metrics.class_cosines[found].min())), 1.05)
+        other.plot(found, cosines[found], "x", ms=5, color=_COLOURS["nc3"], gid=row_marks(found, copy=1))
+        other.set_ylim(min(-0.05, float(cosines[found].min())), 1.05)
         other.set_ylabel("cosine of classifier and mean (x)", fontsize=FONT - 1)
         other.tick_params(labelsize=FONT - 1)
         other.spines["top"].set_visible(False)
 
 
 def trajectory_figure(trainings: Sequence[Training]) -> Figure:
-    """NC1 to NC3 and the optimality gap, and NC4 and accuracy, against the epoch; what is undefined is left out.
-
-    ``trainings``: several lie over one another, each with its own kind of line.
-    """
+    """NC1 to NC3 and the gap, and NC4 and accuracy, against the epoch; each training with its own kind of line."""
     figure = constrained(7.2, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
     before = 0
     for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
-        for copy, name in enumerate(_COLOURS):
+        for copy, (name, colour) in enumerate(_COLOURS.items()):
             axes = lower if name in _BELOW else upper
             values = [epoch.values[name] for epoch in training.epochs]
-            known = [(k, y) for k, y in enumerate(values) if y is not None and (y > 0.0 or axes is lower)]
+            known = [k for k, y in enumerate(values) if y is not None and (y > 0.0 or axes is lower)]
             if known:
-                axes.plot(
-                    [training.at(k) for k, _ in known],
-                    [y for _, y in known],
-                    dashes,
-                    marker=".",
-                    color=_COLOURS[name],
-                    label=SERIES[name],
-                    gid=row_marks((before + k for k, _ in known), copy=copy),
-                )
+                marks = row_marks((before + k for k in known), copy=copy)
+                style: dict[str, Any] = {"marker": ".", "color": colour, "label": SERIES[name], "gid": marks}
+                axes.plot([*map(training.at, known)], [values[k] for k in known], dashes, **style)
         before += len(training.epochs)
     scale(upper, [y for line in upper.lines for y in np.asarray(line.get_ydata())], _FAR)
     lower.set_xlabel("epoch")

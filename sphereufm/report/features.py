@@ -7,16 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sphereufm.features.metrics.result import CollapseMetrics, closeness, read
 from sphereufm.notebook import counted
-from sphereufm.report.page import figure_html, list_html, page_html, section_html, table_html
-
-if TYPE_CHECKING:
-    from sphereufm.features import CollapseMetrics
-    from sphereufm.placement import LandscapePosition
-    from sphereufm.placement.trajectory import Training
-    from sphereufm.report.page import Cell
+from sphereufm.placement.landscape_position import LandscapePosition
+from sphereufm.placement.trajectory import SERIES, Training
+from sphereufm.plots.features import cosine_bins, features_figure, trajectory_figure
+from sphereufm.report.page import Cell, figure_html, list_html, page_html, section_html, table_html
 
 _NUMERICAL = "Every number here is numerical: floating point says so, and no certificate proves it."
 _FIGURE = (
@@ -38,12 +36,7 @@ _COLOURS = {"near": "near collapse", "half": "half-way", "far": "far from collap
 def features_html(
     source: str, metrics: CollapseMetrics, place: LandscapePosition, data: Mapping[str, Any]
 ) -> str:
-    """Return the report of one file as an HTML page.
-
-    ``source``: the file, as the user named it; ``data``: what ``features.json`` holds.
-    """
-    from sphereufm.plots.features import cosine_bins, features_figure
-
+    """The report of one file, as the user named it, as an HTML page; ``data``: what ``features.json`` holds."""
     known = zip(metrics.class_counts, *data.get("per_class", {}).values(), strict=False)
     samples: list[list[Cell]] = [[k, *values] for k, values in enumerate(known)]
     pairs = itertools.zip_longest(metrics.between_spectrum.tolist(), metrics.within_spectrum.tolist())
@@ -66,28 +59,19 @@ def features_html(
 
 
 def trajectory_html(trainings: Sequence[Training], data: Mapping[str, Any]) -> str:
-    """Return the report of one training, or several, as an HTML page.
-
-    ``data``: what ``features.json`` holds.
-    """
-    from sphereufm.placement.trajectory import SERIES
-    from sphereufm.plots.features import trajectory_figure
-
+    """The report of one training, or several, as an HTML page; ``data``: what ``features.json`` holds."""
+    epochs = [(training.name, epoch) for training in trainings for epoch in training.epochs]
     rows: list[list[Cell]] = [
-        [t.name, e.number, os.path.basename(e.path), *e.values.values(), e.error or ""]
-        for t in trainings
-        for e in t.epochs
+        [name, e.number, os.path.basename(e.path), *e.values.values(), e.error or ""] for name, e in epochs
     ]
     headings = ["training", "epoch", "file", *SERIES.values(), "why not measured"]
-    verdicts = [
-        _verdict(e.metrics, e.place, "At the last epoch ")
-        for t in trainings
-        for e in t.epochs
-        if e.metrics is not None and e.place is not None
-    ]
+    measured = [(e.metrics, e.place) for _, e in epochs if e.metrics is not None and e.place is not None]
+    verdict = "No epoch could be measured."
+    for metrics, place in measured[-1:]:
+        verdict = f"At the last epoch {_verdict(metrics, place)}"
     return page_html(
         title=f"Features over {counted(len(rows), 'epoch')}: {', '.join(t.name for t in trainings)}",
-        verdict=verdicts[-1] if verdicts else "No epoch could be measured.",
+        verdict=verdict,
         facts=[_NUMERICAL],
         body=figure_html(partial(trajectory_figure, trainings), "trajectory", _TRAJECTORY)
         + section_html("Epochs", table_html("epochs", headings, rows, marks="")),
@@ -115,8 +99,6 @@ def _unknown(data: Mapping[str, Any]) -> str:
 
 def _reading(metrics: CollapseMetrics) -> str:
     """The four numbers in words, coloured by how near to collapse they are; the colour is said in words too."""
-    from sphereufm.features.metrics.result import closeness, read
-
     lines = []
     for (name, value), text in zip(metrics.main.items(), read(metrics), strict=True):
         near = closeness(name, value)
@@ -124,10 +106,10 @@ def _reading(metrics: CollapseMetrics) -> str:
     return f"<ul>{''.join(lines)}</ul>"
 
 
-def _verdict(metrics: CollapseMetrics, place: LandscapePosition, when: str = "") -> str:
+def _verdict(metrics: CollapseMetrics, place: LandscapePosition) -> str:
     """The main numbers in one sentence."""
-    known = {name: "undefined" if value is None else f"{value:.4g}" for name, value in metrics.main.items()}
-    parts = (f"{name.upper()} is {value}" for name, value in known.items())
+    values = metrics.main.items()
+    parts = (f"{name.upper()} is {'undefined' if v is None else format(v, '.4g')}" for name, v in values)
     if place.cost is None or place.optimality_gap is None:
         where = "and the position on the landscape is unknown"
     else:
@@ -136,4 +118,4 @@ def _verdict(metrics: CollapseMetrics, place: LandscapePosition, when: str = "")
             f"and the cost, {place.cost:.4g}{unit}, is at most {place.optimality_gap:.4g}{unit} above the minimum "
             f"(numerical, {place.gap_method})"
         )
-    return f"{when}{', '.join(parts)}, {where}."
+    return f"{', '.join(parts)}, {where}."

@@ -1,11 +1,7 @@
 r"""How close K vectors are to a simplex equiangular tight frame, to another frame, and to uniform.
 
-==============  ===========  ======================================================================
-symbol          shape        meaning
-==============  ===========  ======================================================================
-``A``, ``M``    ``(K, d)``   vectors as rows: a classifier, class means
-``E``           ``(K, K)``   ``(I - 1 1^T / K) / sqrt(K - 1)``, the frame's Gram matrix, of norm one
-==============  ===========  ======================================================================
+``A`` and ``M``, shape ``(K, d)``, have vectors as rows: a classifier, class means; ``E = (I - 1 1^T / K) / sqrt(K -
+1)`` is the frame's Gram matrix, of norm one.
 
 * simplex distance ``| A A^T / |A A^T|_F - E |_F`` (NC2);
 * self-duality ``| A M^T / |A M^T|_F - E |_F`` (NC3), ``| A / |A|_F - M / |M|_F |_F``, and the latter after the best

@@ -14,13 +14,8 @@ projected gradient steps, for many of them at once, raise the lower bounds; a pr
 least distance known is done with, and the most promising one is solved by non-negative least squares, ``min | [P; 1^T]
 u - (0, 1) |``, ``u >= 0``, ``x = P u / sum u`` (least distance programming).  At K = 1000 few are.
 
-==========  ===========  ======================================================
-symbol      shape        meaning
-==========  ===========  ======================================================
-``U``       ``(K, r)``   unit rows, in coordinates of their span
-``L``       ``(n, K)``   weights ``lambda``, a row for each of n programs
-``X``       ``(n, r)``   ``L U - U_k``, one point of its hull for each program
-==========  ===========  ======================================================
+``U``, shape ``(K, r)``, has unit rows in coordinates of their span; ``L``, ``(n, K)``, weights ``lambda`` for each of n
+programs, and ``X = L U - U_k``, ``(n, r)``, one point of its hull for each.
 
 References
 ----------

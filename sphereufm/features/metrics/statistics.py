@@ -1,17 +1,9 @@
 r"""Statistics of classes, streamed over row blocks in float64 and mergeable.
 
-Two passes.  The first gives the class means, the second looks at residuals about them, so nothing cancels:
-
-============  ===========  ==============================================================================
-symbol        shape        meaning
-============  ===========  ==============================================================================
-``c``         ``(d,)``     a centre near the data: the mean of the first rows
-``n_k``       ``(K,)``     samples of class k
-``m_k``       ``(K, d)``   class means, relative to ``c``
-``R``         ``(n, d)``   residuals ``h_i - c - m_{y_i}`` of a block
-``B``         ``(d, r)``   orthonormal basis of the span of the centred class means
-``S``         ``(r, r)``   ``sum_i B^T r_i r_i^T B``; with ``B = I`` the whole scatter matrix
-============  ===========  ==============================================================================
+Two passes.  The first gives the class means ``m_k`` about a centre ``c`` near the data, the mean of the first rows; the
+second looks at residuals ``r_i = h_i - c - m_{y_i}`` about them, rows of ``R``, so nothing cancels.  Of these it keeps
+``S = sum_i B^T r_i r_i^T B`` with ``B``, shape ``(d, r)``, an orthonormal basis of the span of the centred class means,
+or the identity.
 
 Sums about a common centre, and scatter of residuals about the final means, add up.  Rows are cut into the same chunks
 whoever works on them: results do not depend on the number of workers, to the last bit.

@@ -53,8 +53,7 @@ class Streaming:
 
     workers: int = 1  #: threads of this process
     scheduler: str | None = None  #: address of a Dask scheduler whose workers are used instead
-    #: File that keeps what was done so far; an interrupted run resumes from it to the same result, and
-    #: it is removed at the end.
+    #: File that keeps what was done so far: an interrupted run resumes from it to the same result; removed at the end.
     checkpoint: str | None = None
     progress: Progress = silent  #: ``progress("pass 1 of 2", rows done, rows)``
 
@@ -74,9 +73,7 @@ class Checkpoint:
         self._written = time.monotonic()
         if self._path is not None and self._path.exists():
             held = {name: source.read() for name, source in open_arrays(self._path).items()}
-            if "identity" not in held or any(
-                name.partition("/")[0] not in {"identity", *_STAGES} for name in held
-            ):
+            if "identity" not in held or {name.partition("/")[0] for name in held} - {"identity", *_STAGES}:
                 raise UnreadableFileError(
                     f"checkpoint={str(path)!r} is not a checkpoint; choose another --checkpoint"
                 )
@@ -89,11 +86,8 @@ class Checkpoint:
 
     def restore(self, stage: str, total: Gathered) -> int:
         """Take up what a stage has gathered; returns the number of chunks done, 0 where it was not begun."""
-        held = {
-            name.removeprefix(f"{stage}/"): a
-            for name, a in self._arrays.items()
-            if name.startswith(f"{stage}/")
-        }
+        head = f"{stage}/"
+        held = {name.removeprefix(head): a for name, a in self._arrays.items() if name.startswith(head)}
         if held:
             total.restore(held)
         return int(held.get("done", 0))
@@ -185,10 +179,8 @@ class Passes:
         whole, (N, dimension) = self.data.features, self.data.features.shape
         step = chunk_rows(dimension)
         starts = range(done * step, N, step)
-        if not starts:
-            return
         sources: Iterator[ArraySource] = (row_range(whole, start, min(start + step, N)) for start in starts)
-        if not starts_anywhere(whole):
+        if starts and not starts_anywhere(whole):
             rest = whole if done == 0 else row_range(whole, starts[0], N)
             sources = (MemorySource(name=whole.name, array=block.copy()) for block in rest.blocks(step))
         for start, source in zip(starts, sources, strict=True):
@@ -198,15 +190,14 @@ class Passes:
 
 def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
     """Classifier rows and bias as they are measured."""
-    W = features.classifier
-    if W is None or not normalize:
-        return W, features.bias
-    if not W.any(axis=1).all():
+    if features.classifier is None or not normalize:
+        return features.classifier, features.bias
+    W = features.classifier.copy()
+    lengths = make_unit(W)
+    if not lengths.all():
         raise InvalidInputError(
-            f"classifier row {int(np.argmin(W.any(axis=1)))} is zero and has no direction; leave out --normalize"
+            f"classifier row {int(np.argmin(lengths))} is zero and has no direction; leave out --normalize"
         )
-    W = W.copy()
-    make_unit(W)
     return W, None
 
 
@@ -217,9 +208,9 @@ def _gather(rows: Rows, what: MomentsPass | Frame) -> Gathered:
 
 def _centre(data: FeatureSet, normalize: bool) -> Array:
     """Mean of the first rows; in single precision where the data are, so that subtracting it is exact."""
-    source = data.features
-    first: Array = next(finite_blocks(source, BLOCK_ROWS)).astype(np.float64)
+    first: Array = next(finite_blocks(data.features, BLOCK_ROWS)).astype(np.float64)
+    kind = data.features.dtype
     if normalize:
         make_unit(first)
-    short = not normalize and source.dtype.itemsize <= 4 and source.dtype.kind == "f"
+    short = not normalize and kind.itemsize <= 4 and kind.kind == "f"
     return first.mean(axis=0).astype(np.float32 if short else np.float64).astype(np.float64)
