@@ -71,30 +71,16 @@ class BranchEvent:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BranchReport:
-    """Branches and events over a range of ``tau``.
+    """Branches and events over a range of ``tau``."""
 
-    Attributes
-    ----------
-    problem : SphereProblem
-        Of a parametric cost of one's own, at ``tau_from``.
-    tau_from, tau_to : float
-    branches : tuple of Branch
-    events : tuple of BranchEvent
-    complete : bool
-        False where a limit was reached or the run was interrupted.
-    interrupted : bool
-    parameter : str
-        Its name, where it is not ``tau``.
-    """
-
-    problem: SphereProblem
+    problem: SphereProblem  #: of a parametric cost of one's own, at ``tau_from``
     tau_from: float
     tau_to: float
     branches: tuple[Branch, ...]
     events: tuple[BranchEvent, ...]
-    complete: bool
+    complete: bool  #: False where a limit was reached or the run was interrupted
     interrupted: bool = False
-    parameter: str = "tau"
+    parameter: str = "tau"  #: its name, where it is not ``tau``
 
     def __repr__(self) -> str:
         partial = "" if self.complete else ", incomplete"

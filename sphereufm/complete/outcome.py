@@ -38,45 +38,26 @@ class BoxesLeft:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CompleteList:
-    """What is known about completeness.
+    """What is known about completeness."""
 
-    Attributes
-    ----------
-    status : ProofStatus
-        PROVED where the independent checker accepted the certificate, else UNDECIDED.
-    statement : str
-        What is proved, or why nothing is.
-    points : tuple of ndarray, shape (2, K + N) or (d, M)
-        One point for each critical orbit outside of the collapsed family, or of an own cost; all of them where PROVED.
-    copies : tuple of int
-        Orbits of O(d) alone in each orbit, in the order of rising cost; empty without a certificate.
-    costs : tuple of float
-        Costs in nats in the same order.
-    region : str or None
-        Where critical points may still be: where the search was stopped, or next to the collapsed family.
-    symmetry : SymmetryGroup or None
-        What points are counted up to, where that is more than the problem declares.
-    left : BoxesLeft or None
-        The boxes that a stopped search left over.
-    boxes : int
-        Boxes that were looked at.
-    collapsed_are_saddles : bool
-        Whether every critical point outside of the list is proved to be a strict saddle.
-    certificate : bytes or None
-        The file that the checker accepted, of format ``sphereufm-complete/1``; of what lies outside of the region
-        where that is proved.
-    """
-
-    status: ProofStatus
-    statement: str
+    status: ProofStatus  #: PROVED where the independent checker accepted the certificate, else UNDECIDED
+    statement: str  #: what is proved, or why nothing is
+    #: One point for each critical orbit outside of the collapsed family, shape ``(2, K + N)``, or of an own cost,
+    #: ``(d, M)``; by cost; all of them where PROVED.
     points: tuple[Array, ...] = ()
-    copies: tuple[int, ...] = ()
-    costs: tuple[float, ...] = ()
-    region: str | None = None
-    symmetry: SymmetryGroup | None = None
-    left: BoxesLeft | None = None
-    boxes: int = 0
-    collapsed_are_saddles: bool = False
+    copies: tuple[int, ...] = ()  #: orbits of O(d) alone in each orbit; empty without a certificate
+    costs: tuple[float, ...] = ()  #: in nats, rising
+    region: str | None = (
+        None  #: where critical points may still be: where it was stopped, or near the collapsed family
+    )
+    symmetry: SymmetryGroup | None = None  #: what points are counted up to, where the problem declares less
+    left: BoxesLeft | None = None  #: the boxes that a stopped search left over
+    boxes: int = 0  #: that were looked at
+    collapsed_are_saddles: bool = (
+        False  #: whether every critical point outside of the list is proved a strict saddle
+    )
+    #: The file that the checker accepted, ``sphereufm-complete/1``; of what lies outside of the region where that is
+    #: proved.
     certificate: bytes | None = None
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from sphereufm.certify.complete.reading import (
     read_instance,
     read_program,
 )
-from sphereufm.certify.complete.two_classes import cost, distances, sign_patterns
+from sphereufm.certify.complete.two_classes import two_class_orbits
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.complete.certificate import written
 from sphereufm.complete.outcome import CompleteList, checked, undecided
@@ -107,14 +107,11 @@ def two_class_points(p: Instance) -> list[Array]:
 
     Every feature is ``h_i = s_i (w_y - w_j) / r``, a sign s_i and ``r = |w_1 - w_2|``; docs/complete.md, section 1.
     """
-    found = []
-    for pattern, _, weight in sign_patterns(p):
-        signs = np.full(len(p.labels), -1.0)
-        for key, samples in p.blocks.items():
-            signs[samples[: pattern[key]]] = 1
-        for distance in distances(p, weight):
-            half = float(distance) / 2
-            H = [signs * (1 - 2 * np.array(p.labels)), np.zeros(len(signs))]
-            W = [[half, -half], [math.sqrt(max(1 - half**2, 0.0))] * 2]
-            found.append((cost(p, weight, distance), np.hstack([W, H])))
-    return [X for _, X in sorted(found, key=lambda pair: pair[0])]
+    points = []
+    for _, pattern, r in two_class_orbits(p):
+        H, half = np.zeros((2, len(p.labels))), float(r) / 2
+        for (y, w), samples in p.blocks.items():
+            H[0, samples] = np.repeat([1, -1], [pattern[y, w], len(samples) - pattern[y, w]]) * (1 - 2 * y)
+        height = math.sqrt(max(1 - half**2, 0.0))
+        points.append(np.column_stack([[half, height], [-half, height], H]))
+    return points

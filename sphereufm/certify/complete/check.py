@@ -223,7 +223,7 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
                 return own_cost(p, certificate)
             if method in PLANE:
                 return planar(p, certificate)
-            return of_classes(p, two_class_orbits(p))
+            return of_classes(p, [orbit for orbit, *_ in two_class_orbits(p)])
     except NotProvedError as error:
         return CompleteResult(status=UNDECIDED, text=str(error))
 

@@ -169,17 +169,14 @@ class Planar:
         for first, second in self.equal_samples:
             dead |= low[:, n + first] > high[:, n + second]
         low, high = low.copy(), high.copy()
-        for y in set(self.places):
-            least, most = self.arc(y, g, top)
-            of_class = [n + i for i, place in enumerate(self.places) if place == y]
-            b_low, b_high = low[:, of_class], high[:, of_class]
-            new_low, new_high = np.full_like(b_low, np.inf), np.full_like(b_high, -np.inf)
-            for turns in range(-2, 3):
-                start, end = least + (turns + 0.5) * np.pi, most + (turns + 0.5) * np.pi
-                meet = (start[:, None] <= b_high) & (end[:, None] >= b_low)
-                new_low = np.where(meet, np.minimum(new_low, np.maximum(start[:, None], b_low)), new_low)
-                new_high = np.where(meet, np.maximum(new_high, np.minimum(end[:, None], b_high)), new_high)
-            low[:, of_class], high[:, of_class] = new_low, new_high
+        arcs = np.array([self.arc(y, g, top) for y in range(self.K)])[self.places].transpose(1, 2, 0)
+        start, end = arcs[..., None] + (np.arange(-2, 3) + 0.5) * np.pi
+        b_low, b_high = low[:, n:, None], high[:, n:, None]
+        meet = (start <= b_high) & (end >= b_low)
+        low[:, n:], high[:, n:] = (
+            np.where(meet, np.maximum(start, b_low), np.inf).min(2),
+            np.where(meet, np.minimum(end, b_high), -np.inf).max(2),
+        )
         dead |= (low > high).any(1)
         left = np.flatnonzero(~dead)
         for few in (left[k : k + FEW] for k in range(0, len(left), FEW)):

@@ -29,15 +29,16 @@ class Orbit:
 Pattern = dict[tuple[int, Fraction], int]
 
 
-def two_class_orbits(p: Instance) -> list[Orbit]:
-    """All critical orbits with distinct classifiers."""
+def two_class_orbits(p: Instance) -> list[tuple[Orbit, Pattern, Any]]:
+    """All critical orbits with distinct classifiers, by cost, each with its signs and the classifiers' distance."""
     if p.classes != 2 or p.dim < 2:
         raise NotProvedError("the closed form is for K = 2 and d >= 2")
-    return [
-        Orbit(cost=cost(p, weight, r), copies=copies)
-        for _, copies, weight in sign_patterns(p)
+    found = [
+        (Orbit(cost=cost(p, weight, r), copies=copies), pattern, r)
+        for pattern, copies, weight in sign_patterns(p)
         for r in distances(p, weight)
     ]
+    return sorted(found, key=lambda orbit: orbit[0].cost)
 
 
 def sign_patterns(p: Instance) -> Iterator[tuple[Pattern, int, Fraction]]:
