@@ -204,3 +204,17 @@ def test_all_levels_of_precision_share_one_budget(monkeypatch):
     monkeypatch.setattr(face, "statuses", statuses)
     assert status(certificate(ufm([1, 1], 2), point(1, [[ONE]] * 4), {"type": "rank_one"})) == "UNDECIDED"
     assert spent == [0, 8, 16]
+
+
+@pytest.mark.parametrize("kind", ["gap", "shared_loss"])
+def test_exact_sums_of_many_denominators_are_undecided_quickly(kind):
+    many = [f"1/{10**59 + 2 * i + 1}" for i in range(12_000)]
+    instance = ufm([len(many) - 1, 1], 3) | {"weights": many if kind == "shared_loss" else None}
+    if kind == "shared_loss":
+        instance["loss"] = {"name": "squared-error", "own_weight": "1", "target": "1"}
+    claims = {
+        "gap": {"type": "gap", "gap": "1", "shifts": [*many, "1", "1"], "witness": []},
+        "shared_loss": {"type": "shared_loss", "radius": "1", "witness": []},
+    }
+    data = certificate(instance, point(1, [[ONE]] * (len(many) + 2)), claims[kind])
+    assert status(data) == "UNDECIDED"

@@ -86,6 +86,8 @@ def global_minimum(at: Place, claim: dict[str, Any]) -> None:
 
 def gap(at: Place, claim: dict[str, Any]) -> None:
     """Lemma 9: ``S + diag(delta) >= 0`` at the normalised centre, and ``sum(delta) / 2 <= gap``."""
+    # the sum's denominator may have as many digits as all of theirs
+    at.B.charge(sum(q.bit_length() for q in {x.denominator for x in claim["shifts"]}) ** 2 / 1e5)
     total = sum(m * x for m, x in zip(at.point.sizes, claim["shifts"], strict=True))
     require(total <= 2 * claim["gap"], "the shifts add up to more than the gap")
     nonnegative(at, claim, 0)

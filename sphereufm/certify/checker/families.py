@@ -242,21 +242,13 @@ def one_each(at: Place) -> bool:
     return single and len({*at.p.taus}) == 1 and not at.p.bias
 
 
-def class_masses(at: Place) -> list[Fraction]:
-    """Relative weights of the classes, exactly."""
-    masses = [Fraction(0)] * at.p.classes
-    at.B.charge(sum(w.denominator.bit_length() for w in at.p.weights))
-    for y, w in zip(at.p.labels, at.p.weights, strict=True):
-        masses[y] += w
-    return masses
-
-
 def shared_loss(at: Place, claim: dict[str, Any]) -> None:
     """Lemma 14: where classes share classifier, feature, weight and tau, exchanging them changes nothing."""
-    features = {y: h for (y, _, _), h in zip(at.point.groups, at.point.columns[at.p.classes :], strict=True)}
-    pairs, mass = list(enumerate(parts_of(at))), class_masses(at)
-    alike = all(features.get(k) == features.get(j) and mass[k] == mass[j] for k, j in pairs)
-    require(one_each(at) and alike, "classes of one classifier are not proved to be exchangeable")
+    require(one_each(at), "not every class has one feature, and all one tau, without a bias")
+    groups = zip(at.point.groups, at.point.columns[at.p.classes :], strict=True)
+    kinds = {y: (h, m * at.p.weights[first]) for (y, m, first), h in groups}
+    alike = all(kinds[k] == kinds[j] for k, j in enumerate(parts_of(at)))
+    require(alike, "classes of one classifier are not proved to be exchangeable")
     at_floors(at, claim)
 
 
@@ -277,7 +269,8 @@ def frame(at: Place, claim: dict[str, Any]) -> None:
     p, K, r, W = at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
     mirror, sides = claim["mirror"], claim["sides"]
     assume(p.loss == "squared-error", p.parameters.get("own_weight") == 1, p.parameters.get("target", 0) > 0)
-    assume(one_each(at), len({*class_masses(at)}) == 1, r > 1, len(mirror) == r, len(sides) == K)
+    assume(one_each(at), len({m * p.weights[first] for _, m, first in at.point.groups}) == 1)
+    assume(r > 1, len(mirror) == r, len(sides) == K)
     assume(all(abs(x) == 1 for x in [*mirror, *sides]), len({*mirror}) == 1 or {*sides} == {1})
     labels = [y for y, _, _ in at.point.groups]
     images = [[sides[y] * a * b for a, b in zip(mirror, W[y], strict=True)] for y in labels]

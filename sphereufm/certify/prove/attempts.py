@@ -55,7 +55,7 @@ def place(
     point = Point(len(columns[0]), [list(column) for column in columns], found, list(scales or ()))
     at = Place(B, p, point, {})
     if scales is None:
-        point.scales = units(at.around(Fraction(0)).unit, bool(p.program))
+        point.scales = units(at.around(0).unit, bool(p.program))
     return at
 
 
@@ -85,7 +85,7 @@ def _exponent(value: arb) -> int:
 
 def box_cost(B: Arb, instance: Instance, point: ExactPoint) -> arb:
     """The cost at a point whose columns are divided by their lengths."""
-    return place(B, instance, point.columns, point.groups, [0]).around(Fraction(0)).unit.cost
+    return place(B, instance, point.columns, point.groups, [0]).around(0).unit.cost
 
 
 def dyadic(value: arb) -> Fraction:

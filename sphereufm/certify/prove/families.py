@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from flint import arb_mat
 from numpy.typing import NDArray
 
 from sphereufm.certify.certificate import (
+    Claim,
     CollapsedClaim,
     EqualFeaturesClaim,
     ExactPoint,
@@ -26,16 +27,18 @@ from sphereufm.certify.certificate import (
     LeastLossClaim,
     SharedLossClaim,
 )
-from sphereufm.certify.checker.families import Conditions, floors, framed, of_classes
+from sphereufm.certify.checker.families import Conditions, collapses, floors, framed, of_classes
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.instances import Instance
 from sphereufm.certify.prove.attempts import attempt, dyadic, place
-from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns
+from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns, likely_ranks
 from sphereufm.certify.prove.inertia import contraction, floats, witness_of
 from sphereufm.certify.witness import Witness
 
 Array = NDArray[np.float64]
+# an exact point with its claim, None where there is none near by
+Member: TypeAlias = tuple[ExactPoint, Claim] | None
 COINCIDENT = 1e-4
 DROPPED = 1e-7
 # Where a class has one feature, orthogonal to w, the target is the most that it can reach: aim a little lower.
@@ -100,15 +103,14 @@ def class_witnesses(at: Place, target: Sequence[Fraction]) -> tuple[Witness | No
     return tuple(one[1] for one in found if one) if all(found) else None
 
 
-def prove_collapsed(
-    B: Any, instance: Instance, columns: Array, groups: Groups | None
-) -> tuple[ExactPoint, CollapsedClaim] | None:
+def prove_collapsed(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
     """Return a rotated point with the claim that a collapsed member lies near it, or None.
 
     ``columns``, shape ``(rows, K + g)``: near a member: all classifiers within 1e-4 of each other.
     """
-    K = instance.problem.classes
-    if K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > COINCIDENT:
+    p, K = instance.problem, instance.problem.classes
+    near = np.abs(columns[:, :K] - columns[:, :1]).max() <= COINCIDENT
+    if K < 2 or p.dim < 3 or not collapses(p) or likely_ranks(columns)[0] == 1 or not near:
         return None
     given = _rotated(columns[:, :K].mean(axis=1), columns[:, K:])
     for shrink in SHRINKS if len(given) > 1 else ():
@@ -156,11 +158,10 @@ def _rotated(w: Array, H: Array) -> Array:
     return unit
 
 
-def prove_equal_features(
-    columns: Array, groups: Groups | None, K: int
-) -> tuple[ExactPoint, EqualFeaturesClaim] | None:
+def prove_equal_features(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
     """The point turned so that its features are the first unit vector; None where columns do not fit."""
-    if np.abs(columns[:, K:] - columns[:, [K]]).max() > COINCIDENT:
+    K = instance.problem.classes
+    if not instance.problem.bias or np.abs(columns[:, K:] - columns[:, [K]]).max() > COINCIDENT:
         return None
     W = _rotated(columns[:, K], columns[:, :K])
     along, normal = np.abs(W[0]).mean(), W[1:].mean(axis=1, keepdims=True)
@@ -172,9 +173,7 @@ def prove_equal_features(
     return _point(np.hstack([near, H]), groups), EqualFeaturesClaim(radius=SADDLE_RADIUS)
 
 
-def prove_frame(
-    B: Any, instance: Instance, columns: Array, groups: Groups | None
-) -> tuple[ExactPoint, FrameClaim] | None:
+def prove_frame(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
     """The settled frame, turned so that the mirror is diagonal; None where features are no mirrored classifiers."""
     p, K = instance.problem, instance.problem.classes
     labels = [p.labels[group[0][0]] for group in groups] if groups else p.labels
@@ -206,9 +205,7 @@ def prove_frame(
     return _point(np.hstack([W, (sides * mirror[:, None] * W)[:, labels]]), groups), claim
 
 
-def prove_least_loss(
-    B: Any, instance: Instance, columns: Array, groups: Groups | None
-) -> tuple[ExactPoint, LeastLossClaim | SharedLossClaim] | None:
+def prove_least_loss(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
     """The settled point with its claim; None for other losses, far from such points, or if conditions are dependent.
 
     Classes whose classifiers agree are one part, of one feature.  Where a feature is as short as its conditions allow,

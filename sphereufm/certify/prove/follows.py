@@ -17,7 +17,7 @@ from sphereufm.certify.certificate import (
     WellClassifiedClaim,
 )
 from sphereufm.certify.checker.claims import is_convex
-from sphereufm.certify.checker.families import well_classified
+from sphereufm.certify.checker.families import lies_flat, well_classified
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
@@ -89,12 +89,14 @@ def _below(value: arb) -> Fraction:
 
 
 def prove_degenerate(
-    B: Any, instance: Instance, candidate: Candidate, lower: ExactPoint
+    B: Any, instance: Instance, candidate: Candidate, lower: ExactPoint | None
 ) -> tuple[ExactPoint, DegenerateClaim] | None:
     """Return the exact point near the candidate's columns, with equal classifiers and features orthogonal to them."""
     columns, groups, p = candidate.columns, candidate.groups, instance.problem
     K = p.classes
-    if columns.shape[0] != 2 or K < 2 or np.abs(columns[:, :K] - columns[:, :1]).max() > NEAR:
+    if lower is None or not lies_flat(p) or not p.dim == columns.shape[0] == 2 <= K:
+        return None
+    if np.abs(columns[:, :K] - columns[:, :1]).max() > NEAR:
         return None
     w = columns[:, 0] / np.linalg.norm(columns[:, 0])
     along, across = np.array([w, [-w[1], w[0]]]) @ columns[:, K:]

@@ -27,7 +27,7 @@ ROOM = 2.0**-46
 
 def prove_shifts(at: Place) -> GapClaim | None:
     """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns."""
-    e = at.around(Fraction(0)).unit
+    e = at.around(0).unit
     counts = [1] * (at.p.classes + at.p.columns) + [m for _, m, _ in at.point.groups]
     claims = [_verified(at, e, pattern, counts) for pattern in _patterns(at, e, counts)]
     return min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)

@@ -16,18 +16,18 @@ from sphereufm.certify.certificate import (
     Claim,
     CollapsedClaim,
     CriticalClaim,
+    DegenerateClaim,
     ExactPoint,
     Groups,
     LeastLossClaim,
     RankOneClaim,
 )
 from sphereufm.certify.checker.claims import is_convex
-from sphereufm.certify.checker.families import collapses, lies_flat
 from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.losses import THEOREMS, applies
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.instances import Instance
-from sphereufm.certify.prove.attempts import attempt, box_cost, place, precision
+from sphereufm.certify.prove.attempts import attempt, place, precision
 from sphereufm.certify.prove.candidate import (
     LEVELS,
     PRODUCER,
@@ -40,6 +40,7 @@ from sphereufm.certify.prove.candidate import (
 )
 from sphereufm.certify.prove.critical import prove_critical
 from sphereufm.certify.prove.families import (
+    Member,
     prove_collapsed,
     prove_equal_features,
     prove_frame,
@@ -205,41 +206,25 @@ def _attempts(
         versions.append(as_candidate(instance, X, tolerance=-1.0))
     for version in versions:
         if p.classes:
-            yield from _families(B, instance, version, lower)
+            yield from _member(B, instance, prove_degenerate(B, instance, version, lower))
+        for prove in (prove_least_loss, prove_equal_features, prove_collapsed) if p.classes else ():
+            yield from _member(B, instance, prove(B, instance, version.columns, version.groups))
         for rank in [p.dim] if p.program else likely_ranks(version.columns):
             certificate = _claims_of_rank(B, instance, version, rank, lower, digits)
             if certificate is not None:
                 yield certificate
         # where no isolated point is: its frames are continua
-        framed = prove_frame(B, instance, version.columns, version.groups)
-        if framed is not None:
-            yield from _member(B, instance, *framed)
+        yield from _member(B, instance, prove_frame(B, instance, version.columns, version.groups))
     yield _saddle_only(B, instance, candidate)
 
 
-def _families(
-    B: Any, instance: Instance, version: Candidate, lower: ExactPoint | None
-) -> Iterator[Certificate]:
-    """Yield certificates of points whose classifiers are all equal."""
-    p = instance.problem
-    if lies_flat(p) and p.dim == 2 and lower is not None:
-        flat = prove_degenerate(B, instance, version, lower)
-        if flat is not None:
-            yield _certificate(B, instance, flat[0], (flat[1],), float(box_cost(B, instance, flat[0])))
-    alike = prove_equal_features(version.columns, version.groups, p.classes) if p.bias else None
-    for found in (prove_least_loss(B, instance, version.columns, version.groups), alike):
-        if found is not None:
-            yield from _member(B, instance, *found)
-    if collapses(p) and p.dim >= 3 and likely_ranks(version.columns)[0] > 1:
-        member = prove_collapsed(B, instance, version.columns, version.groups)
-        if member is not None:
-            yield from _member(B, instance, *member)
-
-
-def _member(B: Any, instance: Instance, point: ExactPoint, claim: Claim) -> Iterator[Certificate]:
-    """Yield the certificate of a member of a family; that it is a saddle may need a direction."""
+def _member(B: Any, instance: Instance, found: Member) -> Iterator[Certificate]:
+    """Yield the certificate of a member of a family, a point and its claim; a saddle may need a direction."""
+    if found is None:
+        return
+    point, claim = found
     at = place(B, instance, point.columns, point.groups, point.scales)
-    alone = isinstance(claim, LeastLossClaim | CollapsedClaim)
+    alone = isinstance(claim, LeastLossClaim | CollapsedClaim | DegenerateClaim)
     saddle = None if alone else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
     if alone or saddle is not None:
         yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
@@ -254,7 +239,7 @@ def _claims_of_rank(
         at = place(B, instance, exact_columns(np.sign(columns)), version.groups)
         return _claims_at(instance, at, RankOneClaim(), version.groups, lower)
     start = place(B, instance, exact_columns(columns), version.groups)
-    finite = all(x.is_finite() for column in start.around(Fraction(0)).unit.gradient for x in column)
+    finite = all(x.is_finite() for column in start.around(0).unit.gradient for x in column)
     found = attempt(prove_critical, start, digits) if finite else None
     return None if found is None else _claims_at(instance, *found, version.groups, lower)
 
@@ -297,7 +282,7 @@ def _saddle_only(B: Any, instance: Instance, candidate: Candidate) -> Certificat
 
 def _cost(at: Place) -> float:
     """The cost at the normalised columns, in floats."""
-    return float(at.around(Fraction(0)).unit.cost)
+    return float(at.around(0).unit.cost)
 
 
 def _written(at: Place, groups: Groups | None) -> ExactPoint:
