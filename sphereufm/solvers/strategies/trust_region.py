@@ -87,9 +87,7 @@ class Path:
         room = np.maximum(self.radii[items, levels] ** 2 - ss, 0.0)
         # positive root of pp t^2 + 2 sp t = room, in the form that does not cancel
         t = room / (sp + np.sqrt(sp * sp + pp * room))
-        for k in np.unique(levels):
-            here = items[levels == k]
-            self.steps[here, k] = s[here] + t[levels == k, None, None] * p[here]
+        self.steps[items, levels] = s[items] + t[:, None, None] * p[items]
         self.decrease[items, levels] = -(model + t * slope + 0.5 * t * t * curvature)
         self.crossed[items, levels] = True
 
