@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,6 @@ from sphereufm.geometry.spheres import Array
 
 Number: TypeAlias = float | int | str | Fraction
 _Item = TypeVar("_Item")
-_Array = TypeVar("_Array", bound=NDArray[Any])
 
 # beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
 _MOST_SAMPLES = 10**9
@@ -50,8 +49,7 @@ def classes_and_labels(
     K = int(y.max()) + 1 if K is None else K
     if K < 2:
         raise InvalidInputError(f"classes={K} must be at least 2; with a single class the cost is constant")
-    counts = np.bincount(y, minlength=K).tolist()
-    if sizes is not None and sizes != counts:
+    if sizes is not None and sizes != (counts := np.bincount(y, minlength=K).tolist()):
         raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {tuple(counts)}")
     return K, y.astype(np.intp, copy=False)
 
@@ -146,10 +144,3 @@ def _sequence(name: str, values: Iterable[_Item]) -> list[_Item]:
         return list(values)
     except TypeError:
         raise InvalidInputError(f"{name}={values!r} must be a sequence with one entry each") from None
-
-
-def read_only(array: _Array) -> _Array:
-    """Return the array, copied if it belongs to another, with writing switched off."""
-    array = array if array.base is None else array.copy()
-    array.flags.writeable = False
-    return array

@@ -66,16 +66,16 @@ class UFMEvaluation:
     def log_cost(self) -> Array:
         """Natural logarithm of the cost, shape ``(...)``; finite also where the cost underflows."""
         loss, blocks = self.problem.loss, self.problem.blocks
-        parts = [log_cost(loss, self._logits(block), block) + np.log(block.weights) for block in blocks]
+        parts = [log_cost(loss, self.logits(block), block) + np.log(block.weights) for block in blocks]
         return np.asarray(np.logaddexp.reduce(np.concatenate(parts, axis=-1), axis=-1))
 
     @cached_property
     def excess(self) -> Array:
         """Cost above the floor of the loss, shape ``(...)``, without cancellation."""
         loss, blocks = self.problem.loss, self.problem.blocks
-        return np.asarray(sum(excess(loss, self._logits(block), block) @ block.weights for block in blocks))
+        return np.asarray(sum(excess(loss, self.logits(block), block) @ block.weights for block in blocks))
 
-    def _logits(self, block: SampleBlock) -> Array:
+    def logits(self, block: SampleBlock) -> Array:
         """Logits of one block, in memory of their own."""
         return kernels.logits(self.W, self.H, block, self.bias)
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +30,6 @@ from sphereufm.problem.arguments import (
     Number,
     classes_and_labels,
     exact_temperature,
-    read_only,
     sample_weights,
     temperatures,
 )
@@ -41,11 +40,9 @@ from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss, SampleBlock
 from sphereufm.problem.losses.registry import find_loss, loss_in_words, loss_to_json
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
+from sphereufm.problem.restriction import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.theory import gap, known_points, negative_curvature, theorems
 from sphereufm.tolerances import OFF_SPHERE
-
-if TYPE_CHECKING:
-    from sphereufm.problem.restriction import SymmetricSpace
 
 MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
@@ -132,18 +129,25 @@ class UFMProblem:
         facts = found.facts(K)  # refuses parameters that do not fit K
         if bias:
             check_bias(found.name, facts, np.bincount(y, minlength=K))
-        self.__dict__.update(
+        self._fill(
             classes=K,
             dim=check_integer("dim", dim, 1),
             exact_tau=exact_tau,
-            labels=read_only(y),
-            weights=read_only(omega),
+            labels=np.array(y),
+            weights=omega,
             exact_weights=exact_weights,
             exact_rates=rates,
             loss=found,
             bias=bool(bias),
             memory_budget=check_integer("memory_budget", memory_budget, 0),
         )
+
+    def _fill(self, **values: Any) -> None:
+        """Set the fields; arrays are read-only, also those that come out of a pickle writeable."""
+        for value in values.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._values(),)
@@ -308,11 +312,7 @@ class UFMProblem:
 
     def fixed_point_spaces(self) -> Iterator[SymmetricSpace]:
         """See :func:`~sphereufm.problem.restriction.fixed_point_spaces`; from four classes on."""
-        if self.classes < _SYMMETRIC_FROM:
-            return iter(())
-        from sphereufm.problem.restriction import fixed_point_spaces
-
-        return fixed_point_spaces(self)
+        return fixed_point_spaces(self) if self.classes >= _SYMMETRIC_FROM else iter(())
 
     def column_factors(self) -> Array:
         """Classifiers weigh 1 in the metric and features ``K omega_i``: both see curvatures of the same order."""
@@ -380,8 +380,5 @@ class UFMProblem:
 def _rebuild(values: dict[str, Any]) -> UFMProblem:
     """The problem of fields that were checked before."""
     problem = object.__new__(UFMProblem)
-    for value in values.values():
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False  # arrays come out of a pickle writeable
-    problem.__dict__.update(values)
+    problem._fill(**values)
     return problem

@@ -86,18 +86,15 @@ def from_pymanopt(problem: pymanopt.Problem, symmetry: SymmetryGroup | None = No
     if not isinstance(problem, pymanopt.Problem):
         raise InvalidInputError(f"problem={problem!r} must be a pymanopt.Problem")
     layout = Layout.of(problem.manifold)
-    group = symmetry
-    if group is None:
-        M = layout.spheres.shape[1]
+    if symmetry is None:
         # points of the elliptope are Gram matrices: factors that differ by a rotation are one
-        alone = len(layout.factors) == 1 and layout.factors[0].kind == "rows"
-        group = SymmetryGroup.rotations(M) if alone else SymmetryGroup.none(M)
-    calls = looped(problem, layout)
+        alone = [factor.kind for factor in layout.factors] == ["rows"]
+        symmetry = (SymmetryGroup.rotations if alone else SymmetryGroup.none)(layout.spheres.shape[1])
+    calls, quick = looped(problem, layout), mapped(problem, layout)
     ours = PymanoptProblem(
-        problem=problem, spheres=layout.spheres, symmetry=group, layout=layout, calls=calls
+        problem=problem, spheres=layout.spheres, symmetry=symmetry, layout=layout, calls=calls
     )
-    quick = mapped(problem, layout)
-    check_symmetry(ours.cost, ours.spheres, group)
+    check_symmetry(ours.cost, ours.spheres, symmetry)
     return ours._tried(quick)
 
 

@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sphereufm.geometry.spheres import Array, column_norms, normalize
-from sphereufm.problem import kernels
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.logits import exp_remainder, set_own, subtract_own
 from sphereufm.problem.theory.theorems import global_minimum
@@ -79,58 +78,54 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     of the cost.  The multiplier bound cannot resolve less than about ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost
     underflows, the smallest normal number is returned and not zero, and the multiplier bound is left out.
     """
-    X = problem.check_one_point(X)
-    bounds: dict[str, float] = {}
-    facts = problem.loss.facts(problem.classes)
-    if math.isfinite(facts.floor):
-        bounds["cost"] = max(float(problem.at(X).excess), _SMALLEST)
-    least = global_minimum(problem)
-    if least is not None:
-        bounds["closed-form"] = max(_closed_form_gap(problem, X, least), _SMALLEST)
-    multiplier = _multiplier_gap(problem, X, bounds.get("cost", math.inf)) if facts.convex else None
-    if multiplier is not None:
-        bounds["multiplier-bound"] = max(float(multiplier), _SMALLEST)
+    point = problem.at(problem.check_one_point(X))
+    facts, least = problem.loss.facts(problem.classes), global_minimum(problem)
+    cost = float(point.excess) if math.isfinite(facts.floor) else None
+    found = {
+        "cost": cost,
+        "closed-form": None if least is None else _closed_form_gap(point, least),
+        "multiplier-bound": _multiplier_gap(point, cost) if facts.convex else None,
+    }
+    bounds = {name: max(bound, _SMALLEST) for name, bound in found.items() if bound is not None}
     method = min(bounds, key=bounds.__getitem__, default="none")
     return OptimalityGap(value=bounds.get(method, math.inf), method=method, bounds=bounds)
 
 
-def _closed_form_gap(problem: UFMProblem, X: Array, least: float) -> float:
+def _closed_form_gap(point: UFMEvaluation, least: float) -> float:
     """``f - f*`` with its rounding allowance."""
-    cost = float(problem.cost(X))
+    problem, cost = point.problem, float(point.cost)
     # where least underflows, formula 2 overflows, and no cost of zero is told from it
     if cost > 2.0 * least or not least or not isinstance(problem.loss, CrossEntropy):
         return max(cost - least, 0.0) + 8.0 * _EPS * (1.0 + problem.tau) * cost
     q = -math.expm1(-least)
-    gap = max(_small_difference(problem, normalize(X), q), 0.0)
+    gap = max(_small_difference(problem.at(normalize(point.X)), q), 0.0)
     rho = 4.0 * _EPS * (1.0 + problem.tau) * math.sqrt(problem.classes + problem.dim)
     return (math.sqrt(gap) + math.sqrt(q) * rho) ** 2
 
 
-def _small_difference(problem: UFMProblem, X: Array, q: float) -> float:
+def _small_difference(point: UFMEvaluation, q: float) -> float:
     """``f - f*`` by formula 2 of the module, for ``f`` of the order of ``f*``."""
-    K = problem.classes
-    rest = 0.0
-    # margins as they are on the logits: a constant added to all of them cancels
-    bias = problem.at(X).bias
-    for block in problem.blocks:
-        x = subtract_own(kernels.logits(X[:, :K], X[:, K:], block, bias), block.flat) + K * problem.tau / (
-            K - 1
-        )
+    K, rest = point.problem.classes, 0.0
+    lead = K * point.problem.tau / (K - 1)
+    for block in point.problem.blocks:
+        # margins as they are on the logits: a constant added to all of them cancels
+        x = subtract_own(point.logits(block), block.flat) + lead
         set_own(x, block.flat, 0.0)
         u = q * np.expm1(x).sum(axis=0) / (K - 1)
         rest += float(block.weights @ (q * exp_remainder(x).sum(axis=0) / (K - 1) + _log_remainder(u)))
-    return q * problem.tau * K / (K - 1) * _alignment_defect(problem, X) + rest
+    return q * lead * _alignment_defect(point) + rest
 
 
-def _alignment_defect(problem: UFMProblem, X: Array) -> float:
+def _alignment_defect(point: UFMEvaluation) -> float:
     """``L``: zero exactly when classifiers have mean zero and each feature lies at its own."""
-    W, H = np.split(X, [problem.classes], axis=1)
-    mean = W.mean(axis=1, keepdims=True)
-    centred, r = W - mean, column_norms(W - mean)
+    problem = point.problem
+    mean = point.W.mean(axis=1, keepdims=True)
+    centred = point.W - mean
+    r = column_norms(centred)
     # a classifier at the mean points nowhere; its r = 0 removes it from the sum
     m = centred / np.where(r == 0.0, 1.0, r)
     spread = (float(np.square(mean).sum()) + float(np.square(r - r.mean()).mean())) / (1.0 + float(r.mean()))
-    off = np.square(H - m[:, problem.labels]).sum(axis=0)
+    off = np.square(point.H - m[:, problem.labels]).sum(axis=0)
     return spread + 0.5 * float((problem.weights * r[problem.labels]) @ off)
 
 
@@ -141,15 +136,14 @@ def _log_remainder(u: Array) -> Array:
     return np.where(np.abs(u) < _SERIES_LIMIT, series, np.log1p(u) - u)
 
 
-def _multiplier_gap(problem: UFMProblem, X: Array, cost: float) -> float | None:
+def _multiplier_gap(point: UFMEvaluation, cost: float | None) -> float | None:
     """Least of the bounds that the multiplier matrix gives; none where a column of ``G`` underflows."""
-    point = problem.at(X)
     if float(point.gradient_scale.min()) < _SMALLEST / _EPS:
         return None
     bound = _lifted_gap(point, point.W)
-    if bound > cost:
+    if cost is not None and bound > cost:
         # far from a minimiser, or all classifiers equal: the Gram matrix I knows more than theirs
-        bound = min(bound, _lifted_gap(point, np.eye(problem.classes)))
+        bound = min(bound, _lifted_gap(point, np.eye(point.problem.classes)))
     S = point.multiplier_matrix
     may_say_more = S.is_small and S.is_psd(2.0 * bound / S.size)
     return min(bound, S.guaranteed_decrease()) if may_say_more else bound
