@@ -72,6 +72,14 @@ def test_orthogonal_collapsed_points_are_critical(K, n, d, tau):
         assert eigenvalues[0] > -2e-13 * eigenvalues[-1]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "weights"), [((3, 1), None), ((4, 0, 2), None), ((2, 1), (1, 2, 1)), ((2, 3), (5, 2, 1, 3, 1))]
+)
+def test_signed_sums_of_classes_balance(sizes, weights):
+    problem = UFMProblem(class_sizes=sizes, dim=2, tau=3, weights=weights)
+    assert gradient_norm(problem, orthogonal_collapsed_point(problem)) < 2e-13
+
+
 def test_orthogonal_collapsed_point_needs_equal_classes_and_a_plane():
     with pytest.raises(InvalidInputError):
         orthogonal_collapsed_point(UFMProblem(class_sizes=(2, 1), dim=2, tau=1))

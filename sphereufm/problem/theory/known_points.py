@@ -27,7 +27,8 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 COLLAPSED_CLASSIFIERS = "collapsed-classifiers"
 LEAST_LOSS = "least-loss"
 
+# different signed sums of a class that are kept; equal weights have one more than the class has samples
+_MOST_SUMS = 4096
 # A search stops this close to a member; classifiers of other critical points differ by far more.
 _SAME_CLASSIFIER = 1e-5
 # Where the family is singular the gradient falls with the square of the distance: points this close, whose cost is the
@@ -58,8 +61,8 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
     """``W = e_1 1^T``, ``h_i = s_i e_2``, with signs such that ``sum_i omega_i s_i`` agrees for all classes.
 
     A member of the collapsed family.  At ``d = 2`` its Hessian is positive semidefinite, though the point is no
-    minimiser: Theorem S fails there, and the point is degenerate.  Refused where ``d < 2``; and where neither all
-    classes weigh the same nor equal samples make classes whose sizes have one parity, so that pairs of them cancel.
+    minimiser: Theorem S fails there, and the point is degenerate.  Refused where ``d < 2``, or no such signs were
+    found: with equal weights they exist exactly where all class sizes have the same parity.
     """
     if problem.dim < 2:
         raise InvalidInputError(f"dim={problem.dim} must be at least 2; a line has no orthogonal directions")
@@ -67,12 +70,31 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
     X[0, : problem.classes] = 1.0
     X[1, problem.classes :] = 1.0
     if not has_equal_class_weights(problem):
-        cancel, odd = np.divmod(np.subtract(problem.class_sizes, min(problem.class_sizes)), 2)
-        if odd.any() or problem.exact_weights is not None:
-            raise InvalidInputError("no signs give every class the same weighted sum; this point needs them")
-        for k, number in enumerate(cancel):
-            X[1, problem.classes + np.flatnonzero(problem.labels == k)[:number]] = -1.0
+        X[1, problem.classes :] = _balancing_signs(problem)
     return X
+
+
+def _balancing_signs(problem: UFMProblem) -> Array:
+    """Signs for which every class has the same weighted sum, the largest that is possible."""
+    weights = problem.exact_weights or (Fraction(1),) * problem.samples
+    # signed sums of each class, with the last sample, its sign and the same of the sum before
+    reached: list[dict[Fraction, Any]] = []
+    for k in range(problem.classes):
+        sums: dict[Fraction, Any] = {Fraction(0): None}
+        for i in np.flatnonzero(problem.labels == k).tolist():
+            w = weights[i]
+            longer = {s + sign * w: (i, sign, before) for s, before in sums.items() for sign in (-1, 1)}
+            sums = {s: longer[s] for s in sorted(longer, key=abs)[:_MOST_SUMS]}
+        reached.append(sums)
+    common = set(reached[0]).intersection(*reached)
+    if not common:
+        raise InvalidInputError("no signs give every class the same weighted sum; this point needs them")
+    signs = np.ones(problem.samples)
+    for sums in reached:
+        last = sums[max(common)]
+        while last:
+            i, signs[i], last = last
+    return signs
 
 
 def turned_sample_point(problem: UFMProblem, sample: int | None = None) -> Array:
