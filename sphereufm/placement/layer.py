@@ -10,11 +10,14 @@ import numpy as np
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Gathered, View, add_to_classes
 from sphereufm.features.metrics.statistics import ClassMoments
-from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.theory.theorems import simplex_etf
+
+UNIT_TOLERANCE = 1e-3
+"""Norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class Placing:
     loss: Loss = PLAIN
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Given:
     """Features, what the first pass has measured of them, and how they are to be placed."""
 
@@ -36,6 +39,20 @@ class Given:
     moments: ClassMoments
     place: Placing
     normalize: bool
+
+    @property
+    def tolerance(self) -> float:
+        """Relative differences of lengths that count as none."""
+        return max(UNIT_TOLERANCE, 2.0 * self.features.rounding)
+
+    @property
+    def common_length(self) -> float | None:
+        """The length of all features, where they have one, classifier rows have length one and there is no bias."""
+        bias, (low, high) = self.features.bias, self.moments.norms
+        middle, off = 0.5 * (low + high), float(np.abs(column_norms(self.W) - 1.0).max())
+        if (bias is not None and bias.any()) or not low > 0.0 or off > self.tolerance:
+            return None
+        return middle if high - low <= 2.0 * self.tolerance * middle else None
 
     @property
     def is_nonnegative(self) -> bool:

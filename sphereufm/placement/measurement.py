@@ -8,16 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.collapse import Measuring, begin
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.streaming import Streaming
-from sphereufm.geometry.spheres import column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
-from sphereufm.placement.layer import Given, Placing
+from sphereufm.placement.layer import UNIT_TOLERANCE, Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
 from sphereufm.placement.sphere import UnitNetwork
 from sphereufm.problem.arguments import Number
@@ -26,8 +23,6 @@ from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import UFMProblem
 
-# norms of features that were normalised in half precision are off one by up to 5e-4, however they were saved
-_UNIT_TOLERANCE = 1e-3
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
 
 
@@ -100,28 +95,29 @@ def measure(
     if place.tau is not None and place.tau != "fit":
         _as_float(place.tau)
     begun = begin(features, replace(what, identity=repr(place)), streaming)
-    moments, common = begun.frame.moments, None
-    network: UnitNetwork | OrdinaryNetwork | str = "no classifier was given; use --classifier FILE or KEY"
-    if features.classifier is not None:
-        given = Given(
-            features=features, W=features.classifier.T, moments=moments, place=place, normalize=what.normalize
-        )
-        common = _common_length(given)
-        network = _network(given, common)
+    if features.classifier is None:
+        network: UnitNetwork | OrdinaryNetwork | str = "no classifier was given; use --classifier FILE or KEY"
+    else:
+        network = _network(Given(features, features.classifier.T, begun.frame.moments, place, what.normalize))
     if isinstance(network, str):
         return begun.measure()[0], LandscapePosition(reason=network)
     metrics, found = begun.measure(network.companion)
     position = network.position(found, partial(begun.passes.more, begun.frame))
-    notes = (*_notes(network.given, common), *position.notes)
+    notes = (*_notes(network.given), *position.notes)
     return metrics, replace(position, normalized=what.normalize, notes=notes)
 
 
-def _network(given: Given, common: float | None) -> UnitNetwork | OrdinaryNetwork | str:
-    """What kind of network it is, or why it has no position; ``common``: the length of all features, if it is one."""
-    place, loss, tau, decay = given.place, given.place.loss, given.place.tau, given.place.weight_decay
+def _network(given: Given) -> UnitNetwork | OrdinaryNetwork | str:
+    """What kind of network it is, or why it has no position."""
+    loss, tau, decay, common = (
+        given.place.loss,
+        given.place.tau,
+        given.place.weight_decay,
+        given.common_length,
+    )
     if given.normalize and not given.moments.norms[0] > 0.0:
         return _NO_DIRECTION
-    unit = given.normalize or (common is not None and abs(common - 1.0) <= _tolerance(given.features))
+    unit = given.normalize or (common is not None and abs(common - 1.0) <= given.tolerance)
     if not unit and not (common is not None and tau is None and decay is None):
         return _ordinary(given)
     if decay is not None:
@@ -134,7 +130,7 @@ def _network(given: Given, common: float | None) -> UnitNetwork | OrdinaryNetwor
     if tau not in (None, "fit"):
         return UnitNetwork(given=given, tau=tau, tau_source="given")
     if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
-        return f"tau is fitted for cross-entropy without offsets alone; give --tau for {place.loss.name}"
+        return f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
     return UnitNetwork(given=given, tau=None, tau_source="fitted")
 
 
@@ -159,28 +155,14 @@ def _ordinary(given: Given) -> OrdinaryNetwork | str:
     return OrdinaryNetwork(given=given, tau=known, tau_source=source)
 
 
-def _tolerance(features: FeatureSet) -> float:
-    """Relative differences of lengths that count as none."""
-    return max(_UNIT_TOLERANCE, 2.0 * features.rounding)
-
-
-def _common_length(given: Given) -> float | None:
-    """The length of all features, where they have one, classifier rows have length one and there is no bias."""
-    bias, tolerance, (low, high) = given.features.bias, _tolerance(given.features), given.moments.norms
-    middle, rows = 0.5 * (low + high), column_norms(given.W)
-    if (bias is not None and bias.any()) or not low > 0.0 or np.abs(rows - 1.0).max() > tolerance:
-        return None
-    return middle if high - low <= 2.0 * tolerance * middle else None
-
-
-def _notes(given: Given, common: float | None) -> tuple[str, ...]:
+def _notes(given: Given) -> tuple[str, ...]:
     """What a reader must know of the loss and of tolerances."""
-    loss, tolerance = given.place.loss, _tolerance(given.features)
+    loss = given.place.loss
     notes: tuple[str, ...] = () if loss == PLAIN else (f"the loss is {loss_in_words(loss)}",)
-    if tolerance > _UNIT_TOLERANCE and common is not None and not given.normalize:
+    if given.tolerance > UNIT_TOLERANCE and given.common_length is not None and not given.normalize:
         notes += (
-            f"stored in a short format: lengths that differ by up to {100 * tolerance:.2g} % are taken for equal, and "
-            "features and classifier are divided by them",
+            f"stored in a short format: lengths that differ by up to {100 * given.tolerance:.2g} % are taken for "
+            "equal, and features and classifier are divided by them",
         )
     return notes
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -42,7 +42,7 @@ _CURVATURE_ITERATIONS = 25
 _LEAST_PULL = 1e-8
 # squares of which less than this share remains are differences of nearly equal numbers
 _CANCELS = 1e-6
-_TOTALS = ("cost", "squares", "sum_b", "sum_beta", "scale")
+_TOTALS = ("cost", "rests", "pulls", "betas")
 _WELL_CLASSIFIED = (
     "Theorem F: every sample is well classified, so that such a critical point would be a global minimiser or a strict "
     "saddle"
@@ -181,8 +181,8 @@ class SphereSums:
         """Nothing yet: ``RG`` is ``sum r g'^T``, ``S`` has ``sum_{y = k} g'`` in row k, ``row_scale`` ``sum |g|``."""
         d, K = self.layer.W.shape
         self.layer.begin(found)
-        found.added.update(RG=np.zeros((d, K)), S=np.zeros((K, K)), B=np.zeros((K, K)))
-        found.added.update(row_scale=np.zeros(K), totals=np.zeros(len(_TOTALS)))
+        found.added.update(RG=np.zeros((d, K)), S=np.zeros((K, K)), B=np.zeros((K, K)), row_scale=np.zeros(K))
+        found.added.update({name: np.zeros(()) for name in _TOTALS})
         found.largest["relative"] = 0.0
 
     def add(self, found: Gathered, view: View) -> None:
@@ -207,14 +207,10 @@ class SphereSums:
         found.raise_to(
             "relative", np.where(sizes > 0.0, norms, np.inf).max()
         )  # nothing is known of a zero column
-        totals = (
-            terms.cost.sum() / N,
-            np.square(sizes * norms).sum(),
-            sizes @ pulls,
-            sizes @ beta,
-            sizes.sum(),
-        )
-        sums["totals"] += np.array([*map(float, totals)])
+        sums["cost"] += terms.cost.sum() / N
+        sums["rests"] += np.square(sizes * norms).sum()
+        sums["pulls"] += sizes @ pulls
+        sums["betas"] += sizes @ beta
 
     def _pulls(self, G: Array, beta: Array, view: View, inverse: Array) -> tuple[Array, Array]:
         """``|W g_i|`` and ``|W g_i - beta_i h_i|`` of a block."""
@@ -232,36 +228,36 @@ class SphereSums:
     def result(self, problem: UFMProblem, found: Gathered) -> dict[str, Any]:
         """Position from the sums."""
         W, sums, row_scale = self.layer.W, found.added, found.added["row_scale"]
-        total = dict(zip(_TOTALS, sums["totals"].tolist(), strict=True))
+        cost, rests = float(sums["cost"]), float(sums["rests"])
         HGt = sums["RG"] + self.layer.base.T @ sums["S"]
         HGt /= np.where(row_scale > 0.0, row_scale, 1.0)
         norms = column_norms(HGt - W * np.einsum("dk,dk->k", W, HGt))
         facts = self.loss.facts(problem.classes)
-        rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(total["cost"])
-        bounds = {"cost": max(total["cost"] - facts.floor, 0.0) + rounding}
+        rounding = 0.0 if facts.floor == 0.0 else 1e-13 * abs(cost)
+        bounds = {"cost": max(cost - facts.floor, 0.0) + rounding}
         if facts.convex:
-            bounds["multiplier-bound"] = self._multiplier_bound(sums["B"], total)
+            bounds["multiplier-bound"] = self._multiplier_bound(sums)
         least = global_minimum(problem)
         if least is not None:
-            slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * total["cost"]
-            bounds["closed-form"] = max(total["cost"] - least, 0.0) + slack
+            slack = 8.0 * _EPS * (1.0 + problem.tau) * (1.0 + math.log2(problem.samples)) * cost
+            bounds["closed-form"] = max(cost - least, 0.0) + slack
         method = min(bounds, key=bounds.__getitem__)
         relative = max(float(np.where(row_scale > 0.0, norms, np.inf).max()), found.largest["relative"])
         return {
-            "cost": total["cost"],
-            "gradient_norm": math.sqrt(total["squares"] + float(np.square(norms * row_scale).sum())),
+            "cost": cost,
+            "gradient_norm": math.sqrt(rests + float(np.square(norms * row_scale).sum())),
             "relative_gradient_norm": relative if math.isfinite(relative) else None,
             "optimality_gap": bounds[method],
             "gap_method": method,
             "collapsed_distance": self.layer.distance(found),
         }
 
-    def _multiplier_bound(self, B: Array, total: dict[str, float]) -> float:
+    def _multiplier_bound(self, sums: Mapping[str, Array]) -> float:
         """``sqrt(sum a sum b) + sum beta`` with an allowance for rounding."""
-        W, K = self.layer.W, len(B)
+        W, B, K = self.layer.W, sums["B"], len(sums["B"])
         slack = _EPS * (4.0 * K + math.sqrt(self.layer.samples))
         a = np.einsum("kl,lk->k", W.T @ W, B)
         lift = slack * float(np.abs(B).sum(axis=1).max()) - float(np.linalg.eigvalsh(np.diag(a) - B)[0])
         sum_a = float(a.sum()) + K * max(0.0, lift)
-        root = math.sqrt(max(sum_a, 0.0) * total["sum_b"])
-        return max(0.0, root + total["sum_beta"]) + slack * total["scale"]
+        bound = math.sqrt(max(sum_a, 0.0) * float(sums["pulls"])) + float(sums["betas"])
+        return max(0.0, bound) + slack * float(sums["row_scale"].sum())

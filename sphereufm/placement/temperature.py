@@ -37,11 +37,6 @@ class Margins:
     layer: UnitLayer
     margin: float = 0.0  #: what the loss takes off the own cosine
 
-    @property
-    def stride(self) -> int:
-        """Which sample of how many is kept; the least margin is of all samples."""
-        return 1 + len(self.layer.base) * self.layer.samples // _MOST_MARGINS
-
     def begin(self, found: Gathered) -> None:
         """Nothing yet."""
         self.layer.begin(found)
@@ -54,8 +49,10 @@ class Margins:
         own = (view.labels, np.arange(len(view.labels)))
         differences = A - A[own] + self.margin
         differences[own] = 0.0
-        first = -view.rows.start % self.stride
-        found.joined["kept"].append(differences[:, first :: self.stride].astype(np.float32))
+        # which sample of how many is kept; the least margin is of all
+        stride = 1 + len(A) * self.layer.samples // _MOST_MARGINS
+        kept = differences[:, -view.rows.start % stride :: stride]
+        found.joined["kept"].append(kept.astype(np.float32))
         differences[own] = -np.inf
         found.raise_to("minus_margin", differences.max())
         self.layer.add(found, view, inverse)

@@ -68,7 +68,7 @@ class Companion(Protocol):
     """Gathers more of each block; a plain value that pickles."""
 
     def begin(self, found: Gathered) -> None:
-        """Put what is gathered of no rows beside what is there."""
+        """Put what is gathered of no rows beside what is there, under names of its own."""
         ...
 
     def add(self, found: Gathered, view: View) -> None:

@@ -120,17 +120,15 @@ class Detector:
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
-        scores, means = self.scores(unknown), self.moments.base[self.moments.present]
+        found, means = self.scores(unknown), self.moments.base[self.moments.present]
         mean = sum((H.sum(axis=0) for H in self.rows(unknown)), np.zeros(self.origin.size)) / unknown.shape[0]
         sizes = np.linalg.norm(means, axis=1) * np.linalg.norm(mean)
+        pairs = ((score, known[score], values) for score, values in found.items())
         return Detection(
             name=name,
             samples=unknown.shape[0],
             nc5=float(np.mean(np.abs(means @ mean) / sizes)) if (sizes > 0.0).all() else None,
-            scores={
-                s: {"auroc": auroc(known[s], scores[s]), "fpr95": false_positive_rate(known[s], scores[s])}
-                for s in scores
-            },
+            scores={s: {"auroc": auroc(k, u), "fpr95": false_positive_rate(k, u)} for s, k, u in pairs},
         )
 
 
