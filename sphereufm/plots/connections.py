@@ -43,8 +43,7 @@ _Merge = tuple[int, float, list[int]]
 def connections_figure(report: LandscapeReport) -> Figure:
     """Draw the descents from saddles as arrows between the rows of a report: cost against Morse index.
 
-    ``report``: with ``connections``; its lowest 80 rows, numbered from one, each at its index.  An arrow is as wide as
-    the share of its saddle's descents that took this way.
+    The lowest 80 rows, numbered from one; an arrow is as wide as the share of its saddle's descents that took this way.
     """
     figure, axes = empty_axes("Morse index", cost_heading(report.problem))
     # of a family the least index
@@ -95,9 +94,8 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
     """Draw the basins of minimisers as a tree: branches meet at the cost of the lowest saddle known to join them.
 
-    ``report``: with ``connections``; leaves are rows, numbered from one.  A meeting bounds the barrier from above,
-    numerically; branches that do not meet were not joined by any descent.  Where a linear scale would hide a barrier,
-    costs stand at equal steps.
+    Leaves are rows, numbered from one.  A meeting bounds the barrier from above, numerically; branches that do not
+    meet were not joined by any descent.  Where a linear scale would hide a barrier, costs stand at equal steps.
     """
     heading = cost_heading(report.problem).replace("cost", "cost above lowest")
     figure, axes = empty_axes("minimisers, by their row", heading)

@@ -16,34 +16,26 @@ from sphereufm.plots.saving import Drawing
 from sphereufm.plots.searched import boxes_left_figure, coverage_figure
 from sphereufm.report.page import Cell, Opener, figure_html, list_html, page_html, section_html, table_html
 
-_FINGERPRINT = (
-    "Cost against Morse index, one mark for each row; a family is a bar from its least to its largest index."
-)
-_SPECTRA = (
-    "Hessian eigenvalues on the horizontal space, one column for each row of the table; "
-    "wide marks are multiple. Numerical."
-)
-_CONFIGURATIONS = (
-    "The lowest rows of rank two and three: columns on the circle, or on the sphere seen from one side; lines and "
-    "large dots are classifiers, small dots features, coloured by class, faint behind. An open row can be turned."
-)
-_CONNECTIONS = (
-    "Descents from saddles: an arrow is a descent from next to a saddle, the wider the more of its descents took that "
-    "way. Numerical: a descent follows a gradient flow in small steps and does not prove where the flow leads."
-)
-_DISCONNECTIVITY = (
-    "Basins of the minimisers: branches meet at the cost of the lowest saddle from which descents lead to both. "
-    "A meeting bounds the barrier from above, numerically; branches that do not meet were not joined by a descent. "
-    "Where a linear scale would hide a barrier, costs stand at equal steps."
-)
-_COVERAGE = (
-    "Distinct orbits and families met against searches that converged, for each stratum. A flat curve shows what this "
-    "search finds easily, not that the list is complete."
-)
-_BOXES_LEFT = (
-    "Where critical points may still be: shadows of boxes that the search for a complete list left over, a panel for "
-    "each two unknowns that follow each other."
-)
+# what each figure shows and does not claim
+_CAPTIONS: dict[Drawing, str] = {
+    landscape_figure: "Cost against Morse index, one mark for each row; a family is a bar from its least to its "
+    "largest index.",
+    spectra_figure: "Hessian eigenvalues on the horizontal space, one column for each row of the table; wide marks "
+    "are multiple. Numerical.",
+    configurations_figure: "The lowest rows of rank two and three: columns on the circle, or on the sphere seen from "
+    "one side; lines and large dots are classifiers, small dots features, coloured by class, faint behind. An open "
+    "row can be turned.",
+    connections_figure: "Descents from saddles: an arrow is a descent from next to a saddle, the wider the more of "
+    "its descents took that way. Numerical: a descent follows a gradient flow in small steps and does not prove "
+    "where the flow leads.",
+    disconnectivity_figure: "Basins of the minimisers: branches meet at the cost of the lowest saddle from which "
+    "descents lead to both. A meeting bounds the barrier from above, numerically; branches that do not meet were not "
+    "joined by a descent. Where a linear scale would hide a barrier, costs stand at equal steps.",
+    coverage_figure: "Distinct orbits and families met against searches that converged, for each stratum. A flat "
+    "curve shows what this search finds easily, not that the list is complete.",
+    boxes_left_figure: "Where critical points may still be: shadows of boxes that the search for a complete list "
+    "left over, a panel for each two unknowns that follow each other.",
+}
 _TONES = {"BENIGN": "good", "NOT_BENIGN": "bad"}
 _HINT = '<p class="hint">Sort by a heading; open a row by its number, or by a mark in a figure.</p>'
 _FILTERS = ("rank", "Morse index", "kind", "status")
@@ -56,8 +48,8 @@ def landscape_html(report: LandscapeReport, *, figures: bool = True) -> str:
     strata = [table_html("strata", ("stratum", "searches"), summary.strata, marks="strata-")]
     searched = "".join([*(strata if summary.strata else []), list_html(summary.notes)])
     pictures = "".join(
-        figure_html(partial(draw, report), f"figure{number}", caption, wide=False)
-        for number, (draw, caption) in enumerate(_pictures(report) if figures else ())
+        figure_html(partial(draw, report), f"figure{number}", _CAPTIONS[draw], wide=False)
+        for number, draw in enumerate(_pictures(report) if figures else ())
     )
     return page_html(
         title=f"Landscape: {summary.title}",
@@ -80,18 +72,18 @@ def save_html(report: LandscapeReport, path: str | os.PathLike[str]) -> None:
     write_text(path, landscape_html(report))
 
 
-def _pictures(report: LandscapeReport) -> Iterator[tuple[Drawing, str]]:
-    """What is drawn, each with what it shows and does not claim."""
-    yield landscape_figure, _FINGERPRINT
+def _pictures(report: LandscapeReport) -> Iterator[Drawing]:
+    """What is drawn."""
+    yield landscape_figure
     if any(entry.min_eigenvalue is not None for entry in report.critical):
-        yield spectra_figure, _SPECTRA
+        yield spectra_figure
     if drawable_rows(report):
-        yield configurations_figure, _CONFIGURATIONS
+        yield configurations_figure
     if report.connections is not None and report.connections.edges:
-        yield connections_figure, _CONNECTIONS
+        yield connections_figure
         if len(report.minimisers) > 1:
-            yield disconnectivity_figure, _DISCONNECTIVITY
+            yield disconnectivity_figure
     if any(coverage.discoveries for coverage in report.coverage.values()):
-        yield coverage_figure, _COVERAGE
+        yield coverage_figure
     if report.completeness is not None and report.completeness.left:
-        yield boxes_left_figure, _BOXES_LEFT
+        yield boxes_left_figure

@@ -47,13 +47,6 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "hits": "hits",
     }
 )
-_LOWER_BOUND = (
-    "The list is a lower bound on the set of critical points: a search is no proof of completeness."
-)
-_ALL_SIGNS = (
-    "The list is exact and complete, by counting: at d = 1 every point is a pattern of signs, every pattern is "
-    "critical, and each orbit of them is listed."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,9 +189,12 @@ def _notes(report: LandscapeReport, complete: bool) -> Iterator[str]:
         some = "" if listed == orbits else f", {listed} of them listed"
         yield f"rank 1: {counted(orbits, 'orbit')}, counted exactly{some}"
     if _counted_whole(report):
-        yield _ALL_SIGNS
+        yield (
+            "The list is exact and complete, by counting: at d = 1 every point is a pattern of signs, every pattern is "
+            "critical, and each orbit of them is listed."
+        )
     elif not complete:
-        yield _LOWER_BOUND
+        yield "The list is a lower bound on the set of critical points: a search is no proof of completeness."
     if completeness is not None:
         where = f"; {completeness.region}" if completeness.region else ""
         yield f"complete list: {completeness.status}: {completeness.statement}{where}"
