@@ -58,8 +58,8 @@ class ExactInstance:
     Examples
     --------
     >>> instance = ExactInstance(classes=3, dim=2, class_sizes=(2, 1, 0), tau=Fraction(18, 5))
-    >>> instance.samples, instance.label(1), instance.label(2), instance.weight(0)
-    (3, 0, 1, Fraction(1, 3))
+    >>> instance.label(1), instance.label(2)
+    (0, 1)
     """
 
     classes: int
@@ -83,22 +83,9 @@ class ExactInstance:
         """The instance as the checker reads it."""
         return _read(self.to_json())
 
-    @property
-    def samples(self) -> int:
-        """N, the number of samples."""
-        return len(self.problem.labels)
-
     def label(self, sample: int) -> int:
         """Return the class of a sample."""
         return self.problem.labels[sample]
-
-    @cached_property
-    def _total(self) -> Fraction:
-        return sum(self.problem.weights, Fraction(0))
-
-    def weight(self, sample: int) -> Fraction:
-        """Return the normalised weight ``omega`` of a sample; all of them sum to one."""
-        return self.problem.weights[sample] / self._total
 
     @property
     def sha256(self) -> str:

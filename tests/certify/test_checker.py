@@ -363,7 +363,7 @@ def test_what_is_trusted_has_as_many_lines_as_the_page_says():
     page = (folder.parents[2] / "docs/proofs.md").read_text(encoding="utf-8")
     said = re.search(r"at\s+most\s+(\d+)\s+lines\s+of\s+code,\s+and\s+(\d+)\s+with\s+all\s+that", page)
     assert core <= int(said[1]) == 700
-    assert core + beside <= int(said[2]) == 1110
+    assert core + beside <= int(said[2]) == 1105
     # and nothing else decides: what is left is arithmetic, a guess, words, and the way in
     assert lines.keys() == {"__init__", "integers", "newton", "words", "face"}
 

@@ -47,10 +47,8 @@ class Conditions:
             after = self.maps(moved[-1])
             along, turned = ([dot(a, moved[-1]) for a in maps] for maps in (before, after))
             F = [x + w * y for x, y in zip(F, turned, strict=True)]
-            gram, factor = (
-                B.times(B.matrix(after), B.matrix(before).transpose()),
-                (1 + self.degree) * w / length,
-            )
+            gram = B.times(B.matrix(after), B.matrix(before).transpose())
+            factor = (1 + self.degree) * w / length
             for row, line, x in zip(J, gram.tolist(), turned, strict=True):
                 row[:] = [s + factor * (g - x * y) for s, g, y in zip(row, line, along, strict=True)]
         return F, J, moved
@@ -172,9 +170,8 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
         sums[y] += h[1] * m * p.weights[first] * p.taus[first]
     high, low = sums.index(max(sums)), sums.index(min(sums))
     if high != low:
-        raise Refuted(
-            f"the signed sums of classes {high} and {low} differ, so that the point is not critical"
-        )
+        words = f"the signed sums of classes {high} and {low} differ"
+        raise Refuted(f"{words}, so that the point is not critical")
     return proved_lower(at, claim, at.around(0).unit.cost)
 
 
@@ -297,7 +294,5 @@ def framed(at: Place, mirror: Sequence[Fraction]) -> Conditions:
     return Conditions(at.around(0).unit.X[:K], [B.number(1)] * K, lifts, goals, degree=1)
 
 
-FAMILIES: dict[str, Check] = {
-    check.__name__: check
-    for check in (collapsed, degenerate, well_classified, least_loss, shared_loss, equal_features, frame)
-}
+MEMBERSHIPS = (collapsed, degenerate, well_classified, least_loss, shared_loss, equal_features, frame)
+FAMILIES: dict[str, Check] = {check.__name__: check for check in MEMBERSHIPS}

@@ -28,22 +28,21 @@ ROOM = 2.0**-46
 def prove_shifts(at: Place) -> GapClaim | None:
     """Return the least gap found among a few patterns of shifts, verified in balls at the normalised columns."""
     e = at.around(0).unit
-    counts = [1] * (at.p.classes + at.p.columns) + [m for _, m, _ in at.point.groups]
-    claims = [_verified(at, e, pattern, counts) for pattern in _patterns(at, e, counts)]
+    claims = [_verified(at, e, pattern) for pattern in _patterns(at, e)]
     return min((claim for claim in claims if claim is not None), key=lambda claim: claim.gap, default=None)
 
 
-def _patterns(at: Place, e: Evaluated, counts: list[int]) -> list[Array]:
+def _patterns(at: Place, e: Evaluated) -> list[Array]:
     """Return directions of shifts per column of the merged S: by the scale of G, by its multipliers, and equal ones."""
-    top, sizes = max(at.point.scales), np.array(counts, dtype=np.float64)
+    top, sizes = max(at.point.scales), np.array(at.point.sizes, dtype=np.float64)
     scales = np.exp2([2.0 * (k - top) for k in at.point.scales])
     multipliers = np.array([abs(float(value * at.B.dyadic(1, -2 * top))) for value in e.multipliers])
     return [scales, np.maximum(multipliers, scales * 1e-3), sizes * scales.max() / sizes.max()]
 
 
-def _verified(at: Place, e: Evaluated, pattern: Array, counts: list[int]) -> GapClaim | None:
+def _verified(at: Place, e: Evaluated, pattern: Array) -> GapClaim | None:
     """Return a gap with shifts along a pattern, enlarged until balls accept them."""
-    factor = _least_factor(at, e, pattern)
+    factor, counts = _least_factor(at, e, pattern), at.point.sizes
     for trial in range(6):
         t = max(factor, 0.0) * (1 + 2.0**-20) + ROOM * 4.0**trial
         unit = Fraction(4) ** max(at.point.scales)

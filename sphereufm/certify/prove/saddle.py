@@ -36,11 +36,6 @@ def prove_strict_saddle(at: Place, radius: Fraction) -> StrictSaddleClaim | None
     return min((claim for claim in claims if claim), key=lambda claim: claim.curvature, default=None)
 
 
-def _sizes(at: Place) -> list[int]:
-    """How often each column counts in the metric."""
-    return [1] * (at.p.classes + at.p.columns) + [m for _, m, _ in at.point.groups]
-
-
 def _tangent(at: Place, radius: Fraction) -> Array:
     """Steepest direction of the merged Hessian, a row for each column of the point."""
     e = at.around(radius).unit
@@ -49,7 +44,7 @@ def _tangent(at: Place, radius: Fraction) -> Array:
         block = slice(j * r, j * r + r)
         H[block] -= np.outer(x, x @ H[block])
         H[:, block] -= np.outer(H[:, block] @ x, x)
-    return _steepest(H, np.repeat(_sizes(at), r)).reshape(-1, r)
+    return _steepest(H, np.repeat(at.point.sizes, r)).reshape(-1, r)
 
 
 def _hessian_floats(e: Evaluated) -> Array:
@@ -68,7 +63,7 @@ def _hessian_floats(e: Evaluated) -> Array:
 def _normal(at: Place, radius: Fraction) -> Array:
     """Steepest direction of S, in a dimension that the point does not use."""
     e = at.around(radius).unit
-    direction = _steepest(multiplier_floats(e), np.array(_sizes(at)))
+    direction = _steepest(multiplier_floats(e), np.array(at.point.sizes))
     return np.pad(direction[:, None], ((0, 0), (e.r, 0)))
 
 
