@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.complete.check import arc, check_complete_bytes
+from sphereufm.certify.complete.reading import FORMAT
+from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.notebook import counted
 from sphereufm.progress import Progress
+from sphereufm.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,8 +69,17 @@ class CompleteList:
         return f"<CompleteList {self.status.name}: {orbits}, {counted(self.boxes, 'box', 'boxes')}>"
 
 
-def checked(certificate: bytes, points: Sequence[Array], boxes: int, advance: Progress) -> CompleteList:
-    """What the independent checker says of a certificate."""
+def checked(
+    instance: ExactInstance | ExpressionInstance,
+    data: dict[str, Any],
+    points: Sequence[Array],
+    boxes: int,
+    advance: Progress,
+) -> CompleteList:
+    """What the independent checker says of a certificate with a method's ``data``, docs/complete.md, section 5."""
+    producer = {"name": "sphereufm", "version": __version__}
+    whole = {"format": FORMAT, "producer": producer, "instance": instance.to_json(), **data}
+    certificate = (json.dumps(whole, indent=1) + "\n").encode()
     advance("check the complete list", 0, 1)
     result = check_complete_bytes(certificate)
     advance("check the complete list", 1, 1)

@@ -19,7 +19,6 @@ from sphereufm.certify.complete.reading import (
 )
 from sphereufm.certify.complete.two_classes import two_class_orbits
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
-from sphereufm.complete.certificate import written
 from sphereufm.complete.outcome import CompleteList, checked, undecided
 from sphereufm.complete.searches import search_charts, search_plane
 from sphereufm.errors import check_integer
@@ -89,7 +88,7 @@ def _own_cost(instance: ExpressionInstance, most_boxes: int, advance: Progress) 
     """Search for the critical points of an expression; four charges are told apart up to O(3) and permutations."""
     every = own_charts(read_program(instance.to_json()))
     four_charges = isinstance(every[0], Coulomb)
-    found = search_charts(instance, every, OWN_COST[four_charges], most_boxes, advance)
+    found = search_charts(instance, every, {"method": OWN_COST[four_charges]}, most_boxes, advance)
     return replace(found, symmetry=SymmetryGroup.full(4)) if four_charges else found
 
 
@@ -97,7 +96,7 @@ def _cross_entropy(instance: ExactInstance, most_boxes: int, advance: Progress) 
     """Take the closed form, or search in the plane."""
     p = read_instance(instance.to_json())
     if p.classes == 2 and p.dim >= 2:
-        return checked(written(instance, CLOSED_FORM), two_class_points(p), 0, advance)
+        return checked(instance, {"method": CLOSED_FORM}, two_class_points(p), 0, advance)
     check_reach(p)
     return search_plane(instance, p, most_boxes, advance)
 

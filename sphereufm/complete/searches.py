@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +17,6 @@ from sphereufm.certify.complete.reading import PLANE, Instance
 from sphereufm.certify.complete.symmetry import circle_orders
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.complete.branch_and_prune import Search, branch_and_prune
-from sphereufm.complete.certificate import search_lists, written
 from sphereufm.complete.outcome import BoxesLeft, CompleteList, checked, undecided
 from sphereufm.complete.zeros import Zeros, apart
 from sphereufm.geometry.spheres import Array
@@ -31,7 +32,8 @@ def search_plane(instance: ExactInstance, p: Instance, most_boxes: int, advance:
     settled = closed_neighbourhood(p)
     closed = settled or _NEIGHBOURHOOD
     every = [Planar(p, order, closed) for order in circle_orders(p)]
-    return search_charts(instance, every, PLANE[not settled], most_boxes, advance, closed=closed.hex())
+    head = {"method": PLANE[not settled], "closed": closed.hex()}
+    return search_charts(instance, every, head, most_boxes, advance)
 
 
 def closed_neighbourhood(p: Instance) -> float:
@@ -49,10 +51,9 @@ def closed_neighbourhood(p: Instance) -> float:
 def search_charts(
     instance: ExactInstance | ExpressionInstance,
     every: Sequence[Equations],
-    method: str,
+    head: dict[str, Any],
     most_boxes: int,
     advance: Progress,
-    **more: str,
 ) -> CompleteList:
     """Search charts one by one, up to the first that is stopped; what the checker says, or where boxes were left."""
     searches: list[Search] = []
@@ -70,12 +71,28 @@ def search_charts(
     members, points = _gathered(searches)
     last = searches[-1]
     if not len(last.low):
-        certificate = written(instance, method, **more, searches=search_lists(searches), orbits=members)
-        return checked(certificate, points, boxes, advance)
+        data = {**head, "searches": _lists(searches), "orbits": members}
+        return checked(instance, data, points, boxes, advance)
     left = BoxesLeft(names=last.zeros.equations.names, low=last.low, high=last.high)
     region = f"chart {len(searches)} of {len(every)}: {left}"
     statement = f"the search for a complete list was stopped after {boxes} boxes"
     return undecided(statement, points=tuple(points), region=region, left=left, boxes=boxes)
+
+
+def _lists(searches: Sequence[Search]) -> list[dict[str, Any]]:
+    """Zeros and tree of each search, docs/complete.md, section 5; in the plane also its order of the classes."""
+    listed = []
+    for search in searches:
+        zeros = zip(search.zeros.points, search.zeros.radii, strict=True)
+        codes, cuts, inside = search.codes, search.cuts.astype("<u4"), search.inside.astype("<u2")
+        tree = {"nodes": codes, "cuts": cuts, "inside": inside}
+        entry = {
+            "zeros": [{"point": [float(v).hex() for v in x], "radius": float(r).hex()} for x, r in zeros],
+            "tree": {k: base64.b64encode(zlib.compress(v.tobytes(), 9)).decode() for k, v in tree.items()},
+        }
+        equations = search.zeros.equations
+        listed.append({"order": equations.order, **entry} if isinstance(equations, Planar) else entry)
+    return listed
 
 
 def _gathered(searches: Sequence[Search]) -> tuple[list[list[tuple[int, int]]], list[Array]]:

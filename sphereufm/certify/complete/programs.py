@@ -126,7 +126,7 @@ class ProgramEquations:
 
     def evaluate(self, x: Balls, derivative: bool = True) -> tuple[Balls, Balls]:
         """The equations and their derivative."""
-        X, s = self.entries(x) if self.faces else (x, x)
+        X, s = self.entries(x, self.homogeneous) if self.faces else (x, x)
         _, g, H = self.run(x, X, self.seeds if derivative else 0)
         if not self.faces:
             return g, H
@@ -143,14 +143,14 @@ class ProgramEquations:
         slopes = tangent * s[:, None, self.of] * np.equal.outer(entry // self.p.dim, self.of)
         return E, own + by_entries @ slopes
 
-    def entries(self, x: Balls) -> tuple[Balls, Balls]:
-        """All entries, column by column (of y itself where the program is homogeneous), and every ``1 / |y|``."""
+    def entries(self, x: Balls, of_y: bool = False) -> tuple[Balls, Balls]:
+        """All entries of unit columns, column by column, or of y itself, and every ``1 / |y|``."""
         if not self.faces:
             both = sine_cosine(applied("jv,bv->bj", self.angles, x, self.variables))[::-1]
             return arranged(lambda *a: np.stack(a, 2).reshape(len(x.m), -1), *both), x
-        ones = point(np.ones((len(x.m), len(self.faces))))
-        if self.homogeneous:
-            return self.ordered(ones * self.sign, x), ones
+        if of_y:
+            signs = point(np.tile(self.sign, (len(x.m), 1)))
+            return self.ordered(signs, x), signs
         squares, own = power(x, 2), np.equal.outer(np.arange(len(self.faces)), self.of).astype(np.float64)
         s = power_of_positive(applied("jv,bv->bj", own, squares, self.p.dim) + 1.0, -0.5)
         rest = applied("cv,bv->bc", own.T @ own - np.eye(self.variables), squares, self.p.dim) + 1.0
@@ -167,12 +167,7 @@ class ProgramEquations:
 
     def point(self, x: Balls) -> Balls:
         """All entries of unit columns, column by column, shape ``(boxes, columns d)``."""
-        X = self.entries(x)[0]
-        if not self.homogeneous:
-            return X
-        own = np.equal.outer(np.arange(self.p.columns), np.arange(self.seeds) // self.p.dim)
-        lengths = applied("js,bs->bj", own.astype(np.float64), power(X, 2), self.p.dim)
-        return X * power_of_positive(lengths, -0.5)[:, np.arange(self.seeds) // self.p.dim]
+        return self.entries(x)[0]
 
     def place(self, x: Array) -> Array:
         """The point that unknowns stand for, as columns."""
