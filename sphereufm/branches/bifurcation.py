@@ -44,21 +44,16 @@ def crossing_between(
 
     ``problem``: in ``R^d``; ``first`` and ``second``: ``second`` is ``advance(problem, first, step)``.
     """
-    turned = first.tangent[1] * second.tangent[1] < 0.0
-    found = {
-        "fold": (int(turned), lambda s: s.tangent[1] * first.tangent[1] > 0.0),
-        "bifurcation": (
-            abs(second.index_in_span - first.index_in_span) - int(turned),
-            lambda s: s.index_in_span == first.index_in_span,
-        ),
-        "rank": (
-            abs(second.index_normal - first.index_normal),
-            lambda s: s.index_normal == first.index_normal,
-        ),
+    changes: dict[str, Callable[[BranchPoint], int]] = {
+        "fold": lambda s: int(s.tangent[1] * first.tangent[1] < 0.0),
+        "bifurcation": lambda s: s.index_in_span,
+        "rank": lambda s: s.index_normal,
     }
+    kernels = {kind: abs(of(second) - of(first)) for kind, of in changes.items()}
+    kernels["bifurcation"] -= kernels["fold"]
     return [
-        Crossing(kind=kind, state=_bisect(problem, first, step, before), kernel=kernel)
-        for kind, (kernel, before) in found.items()
+        Crossing(kind=kind, state=_bisect(problem, first, step, changes[kind]), kernel=kernel)
+        for kind, kernel in kernels.items()
         if kernel > 0
     ]
 
@@ -96,13 +91,14 @@ def same_orbit(problem: Parametric, X: Array, Y: Array, log_tau: float) -> bool:
 
 
 def _bisect(
-    problem: Parametric, first: BranchPoint, step: float, before: Callable[[BranchPoint], bool]
+    problem: Parametric, first: BranchPoint, step: float, of: Callable[[BranchPoint], int]
 ) -> BranchPoint:
-    """Last state for which ``before`` still holds."""
+    """Last state at which a number is what it is at the first one."""
+    before = of(first)
     for _ in range(_HALVINGS):
         step *= 0.5
         middle = advance(problem, first, step)
-        if middle is not None and before(middle):
+        if middle is not None and of(middle) == before:
             first = middle
     return first
 

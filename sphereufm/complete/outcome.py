@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from sphereufm.certify.certificate import ProofStatus
-from sphereufm.certify.complete.check import arc, check_complete_bytes
+from sphereufm.certify.checker.words import printed
+from sphereufm.certify.complete.check import check_complete_bytes
 from sphereufm.certify.complete.reading import FORMAT
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.geometry.spheres import Array
@@ -84,7 +86,8 @@ def checked(
     result = check_complete_bytes(certificate)
     advance("check the complete list", 1, 1)
     accepted = result.status == "PROVED" and len(result.orbits) == len(points)
-    near = f"classifiers that are not all equal, but fit into an arc of {arc(result.outside)} radians"
+    size = printed(Fraction(result.outside), up=True)
+    near = f"classifiers that are not all equal, but fit into an arc of {size} radians"
     return CompleteList(
         status=ProofStatus.PROVED if accepted and not result.outside else ProofStatus.UNDECIDED,
         statement=("PROVED outside of the region: " if result.outside else "") + result.text,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from flint import ctx
 
 from sphereufm.certify.checker.face import read_file
+from sphereufm.certify.checker.words import printed
 from sphereufm.certify.complete.arithmetic import joined
 from sphereufm.certify.complete.boxes import CUT, Zero, prove_tree, prove_zero
 from sphereufm.certify.complete.coulomb import Coulomb, is_coulomb
@@ -188,16 +189,12 @@ def of_classes(p: Instance, orbits: Iterable[Orbit], outside: float = 0.0) -> Co
     saddles = not outside and collapsed_are_saddles(p)
     where = "has all classifiers equal" + " and is a strict saddle," * saddles + " or"
     if outside:
-        where = f"whose classifiers fit into no arc of {arc(outside)} radians"
+        # rounded up: less than was searched must not be said to be known
+        where = f"whose classifiers fit into no arc of {printed(Fraction(outside), up=True)} radians"
     counted = (
         f"{where} is, up to O({p.dim}) and permutations of equal samples and classes, in exactly one of these"
     )
     return proved(f"{counted} {{}} critical orbits", orbits, saddles=saddles, outside=outside)
-
-
-def arc(outside: float) -> str:
-    """An arc in words, rounded up: less than was searched must not be said to be known."""
-    return str(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(outside))
 
 
 def proved(sentence: str, orbits: Iterable[Orbit], **more: Any) -> CompleteResult:

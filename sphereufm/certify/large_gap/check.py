@@ -14,7 +14,6 @@ import math
 import os
 import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from sphereufm.certify.checker.reading import (
     text,
     that,
 )
+from sphereufm.certify.checker.words import printed
 from sphereufm.certify.large_gap.bounds import (
     BLOCK,
     LARGEST_DUAL,
@@ -77,10 +77,13 @@ class LargeGapResult:
     sha256: str = ""
 
     def __str__(self) -> str:
+        # what is printed is a bound
+        gap, bound = (
+            printed(Fraction(x), up=True) if math.isfinite(x) else "infinity" for x in (self.gap, self.bound)
+        )
         return (
             f"{self.status}: the cost at {self.samples} features of {self.classes} classes in R^{self.dim} "
-            f"lies at most {decimal_above(self.gap)} nats above the global minimum "
-            f"(bound found: {decimal_above(self.bound)})"
+            f"lies at most {gap} nats above the global minimum (bound found: {bound})"
         )
 
 
@@ -266,12 +269,6 @@ class _Case:
             if (omega >= LEAST_WEIGHT).all():
                 return omega, 4 * UNIT
         raise CheckError(f"weights must be positive, each at least {LEAST_WEIGHT} of their sum")
-
-
-def decimal_above(value: float) -> str:
-    """Six digits of a number, rounded up: what is printed is a bound."""
-    rounded = Context(prec=6, rounding=ROUND_CEILING).plus(Decimal(value))
-    return f"{rounded:g}" if math.isfinite(value) else str(rounded)
 
 
 def _store(path: Path, V: Array) -> HashedRows:
