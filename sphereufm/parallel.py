@@ -82,7 +82,7 @@ class Workers:
         self._scheduler = scheduler
         self._threads = threads
         self._patience = patience
-        self._warming = 0.5 * patience
+        self._warming = 0.5 * PATIENCE
         self._executor: Executor | None = None
         self._cluster: Any = None
 

@@ -89,9 +89,12 @@ def verify(
 
     problem = options.problem_from_options(**problem_words)
     options.prepare_output(out, _FILES, force)
+    tried = time.monotonic()
     if not (as_json or is_quiet()):
         remark(str(plan_landscape(problem, effort=effort, starts=starts)))
-    pool = Workers(workers or processors(), scheduler, patience=PATIENCE)
+    # what takes long to plan is no small job
+    patience = max(PATIENCE - (time.monotonic() - tried), 0.5 * PATIENCE)
+    pool = Workers(workers or processors(), scheduler, patience=patience)
     with bar() as progress, pool:
         parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
         report = verify_landscape(

@@ -22,7 +22,7 @@ from sphereufm.geometry.spheres import Array, as_generator, column_angles, colum
 from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.lower import cost_noise
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, Entry, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
@@ -130,8 +130,7 @@ def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_St
     starts: list[_Start] = []
     sources = skipped = 0
     for row, entry in enumerate(report.critical):
-        points = entry.members if isinstance(entry, CriticalFamily) else (entry,)
-        unstable = [point for point in points if point.morse_index > 0]
+        unstable = [point for point in _points(entry) if point.morse_index > 0]
         if not unstable:
             continue
         if len(starts) >= budget or unstable[0].X.size > _LARGEST:
@@ -141,6 +140,11 @@ def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_St
         for point in unstable[:: -(-len(unstable) // _MEMBERS)]:
             starts += [(row, X, U) for X, U in _ways_down(report.problem, point, rng)]
     return starts, sources, skipped
+
+
+def _points(entry: Entry) -> tuple[CriticalPoint, ...]:
+    """The point of a row, or the members of its family."""
+    return entry.members if isinstance(entry, CriticalFamily) else (entry,)
 
 
 def _ways_down(
@@ -212,15 +216,10 @@ class _Rows:
     """The rows of a report, looked up by point as a search merges them."""
 
     def __init__(self, report: LandscapeReport) -> None:
-        self.problem = report.problem
-        self.collection = Collection(report.problem)
+        self.problem, self.collection = report.problem, Collection(report.problem)
         self.rows: dict[str, int] = {}
         self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
-        listed = [
-            (row, point.X)
-            for row, entry in enumerate(report.critical)
-            for point in (entry.members if isinstance(entry, CriticalFamily) else (entry,))
-        ]
+        listed = [(row, point.X) for row, entry in enumerate(report.critical) for point in _points(entry)]
         for r in sorted({len(X) for _, X in listed}):
             rows, points = zip(*((row, X) for row, X in listed if len(X) == r), strict=True)
             for label, row in zip(self.collection.enter(np.array(points)), rows, strict=True):

@@ -15,7 +15,7 @@ from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
+from sphereufm.landscape.points import CriticalPoint, CriticalPointKind, Entry, Status, embed
 from sphereufm.landscape.report.landscape_report import Completeness
 from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
@@ -28,7 +28,7 @@ _MOST_BOXES = 1000
 
 
 def completeness_of(
-    problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily], proved: CompleteList
+    problem: SphereProblem, entries: Sequence[Entry], proved: CompleteList
 ) -> tuple[Completeness, list[str]]:
     """Return what a proof says of a list of rows, and notes on rows that it contradicts."""
     notes = []
@@ -59,7 +59,7 @@ def completeness_of(
 
 def is_benign(
     problem: SphereProblem,
-    entries: Sequence[CriticalPoint | CriticalFamily],
+    entries: Sequence[Entry],
     completeness: Completeness | None,
 ) -> bool:
     """Tell whether a complete list leaves nothing but global minimisers and proved strict saddles.
@@ -85,12 +85,11 @@ def _sign_changes(instance: object) -> list[Array]:
         return [np.ones((1, 1))]
     d, M = instance.dim, instance.columns
     found = [np.ones((d, M))]
-    for axis, size in ((0, d), (1, M)):
-        for k in range(size):
+    for axis, k in [*((0, k) for k in range(d)), *((1, k) for k in range(M))]:
+        if _parity(instance, axis, k) == 0 and len(found) < _MOST_CHANGES:
             D = np.ones((d, M))
-            D[(k,) if axis == 0 else (slice(None), k)] = -1
-            if _parity(instance, axis, k) == 0 and len(found) < _MOST_CHANGES:
-                found += [D * E for E in found]
+            np.moveaxis(D, axis, 0)[k] = -1
+            found += [D * E for E in found]
     return found
 
 
@@ -98,22 +97,24 @@ def _parity(instance: ExpressionInstance, axis: int, k: int) -> int | None:
     """1 where a change of sign of one row (axis 0) or column changes that of a program, 0 if nothing, else None."""
     done: list[int | None] = []
     for name, *rest in instance.program:
-        parts = (
-            [] if name in ("const", "x", "gram") else [done[t] for t in rest[: 1 if name == "pow" else None]]
-        )
-        odd: int | None = None
-        if name in ("const", "x", "gram"):
-            odd = int(rest[axis] == k) if name == "x" else axis * rest.count(k) % 2 if name == "gram" else 0
-        elif None not in parts:
+        odd: int | None = 0
+        if name == "x":
+            odd = int(rest[axis] == k)
+        elif name == "gram":
+            odd = axis * rest.count(k) % 2
+        elif name != "const":
+            parts = [done[t] for t in rest[: 1 if name == "pow" else None]]
             known = [part for part in parts if part is not None]
-            if name in ("mul", "div"):
+            if len(known) < len(parts):
+                odd = None
+            elif name in ("mul", "div"):
                 odd = sum(known) % 2
             elif name == "pow":
                 odd = known[0] * rest[1] % 2
             elif name in ("add", "sub", "neg"):
                 odd = known[0] if len(set(known)) == 1 else None
             else:
-                odd = 0 if not any(known) else None
+                odd = None if any(known) else 0
         done.append(odd)
     return done[-1]
 

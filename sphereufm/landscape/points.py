@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -43,58 +42,33 @@ class LandscapeVerdict(Enum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CriticalPoint:
-    """One orbit of critical points modulo the problem's symmetry.
+    """One orbit of critical points modulo the problem's symmetry."""
 
-    Attributes
-    ----------
-    X : ndarray, shape (rank, M)
-        A representative in its own span; :func:`embed` puts it back into ``R^d``.
-    cost : float
-        In nats (for the cross-entropy problem).
-    relative_gradient_norm : float
-    rank : int
-    spectrum : HessianSpectrum
-        In ``R^d``.
-    kind : CriticalPointKind
-    status : Status
-    hits : int
-        Searches that ended in this orbit; zero for points listed by counting.
-    optimality_gap : float or None
-        Upper bound on the distance of the cost from the global minimum, in floating point.
-    gap_method : str or None
-    isotropy_order : int or None
-        Permutations of the problem's group that act on the point as a rotation; None where they were not counted.
-    permutation_copies : int or None
-        Orbits of O(d) alone in the orbit of the point under the permutations.
-    certificate : str or None
-        Name of the file, relative to the report's folder, that proves ``kind``.
-    has_lower : bool or None
-        Whether a lower point is known, beyond rounding; None where that was not asked.
-    claims : tuple of str
-        What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
-    sentence : str
-        What the checker said of the accepted certificate; empty where none was accepted.
-    reason : str
-        Why the row is not PROVED; empty where it is, or where no proof was tried.
-    """
-
-    X: Array
-    cost: float
+    X: Array  #: shape ``(rank, M)``: a representative in its own span; :func:`embed` puts it back into ``R^d``
+    cost: float  #: in nats (for the cross-entropy problem)
     relative_gradient_norm: float
     rank: int
-    spectrum: HessianSpectrum
+    spectrum: HessianSpectrum  #: in ``R^d``
     kind: CriticalPointKind
     status: Status = Status.NUMERICAL
-    hits: int = 0
-    optimality_gap: float | None = None
+    hits: int = 0  #: searches that ended in this orbit; zero for points listed by counting
+    optimality_gap: float | None = (
+        None  #: upper bound on the distance of the cost from the global minimum, in floats
+    )
     gap_method: str | None = None
+    #: Permutations of the problem's group that act on the point as a rotation; None where they were not counted.
     isotropy_order: int | None = None
-    permutation_copies: int | None = None
-    certificate: str | None = None
-    has_lower: bool | None = None
+    permutation_copies: int | None = (
+        None  #: orbits of O(d) alone in the orbit of the point under the permutations
+    )
+    certificate: str | None = None  #: name of the file, relative to the report's folder, that proves ``kind``
+    has_lower: bool | None = (
+        None  #: whether a lower point is known, beyond rounding; None where that was not asked
+    )
+    #: What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
     claims: tuple[str, ...] = ()
-    sentence: str = ""
-    reason: str = ""
+    sentence: str = ""  #: what the checker said of the accepted certificate; empty where none was accepted
+    reason: str = ""  #: why the row is not PROVED; empty where it is, or where no proof was tried
 
     def __repr__(self) -> str:
         return (
@@ -125,35 +99,21 @@ class CriticalPoint:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CriticalFamily:
-    """Critical points of one cost that are no isolated orbits, as one entry; that they are connected is not claimed.
+    """Critical points of one cost that are no isolated orbits, as one entry; that they are connected is not claimed."""
 
-    Attributes
-    ----------
-    name : str
-        For example ``"collapsed-classifiers"``.
-    cost : float
-        Equal on the whole family.
-    members : tuple of CriticalPoint
-        Members that were found or constructed; ranges below are over these only.
-    kind : CriticalPointKind
-        ``DEGENERATE`` if one exhibited member is; else what all of them are.
-    certificate : str or None
-        Name of the folder, relative to the report's, with the certificates of members.
-    sentence, reason : str
-        As for a :class:`CriticalPoint`.
-    """
-
-    name: str
-    cost: float
-    members: tuple[CriticalPoint, ...]
-    kind: CriticalPointKind
+    name: str  #: for example ``"collapsed-classifiers"``
+    cost: float  #: equal on the whole family
+    members: tuple[CriticalPoint, ...]  #: found or constructed; ranges below are over these only
+    kind: CriticalPointKind  #: ``DEGENERATE`` if one exhibited member is; else what all of them are
     status: Status = Status.NUMERICAL
     hits: int = 0
     optimality_gap: float | None = None
     gap_method: str | None = None
-    certificate: str | None = None
-    sentence: str = ""
-    reason: str = ""
+    certificate: str | None = (
+        None  #: name of the folder, relative to the report's, with the certificates of members
+    )
+    sentence: str = ""  #: as for a :class:`CriticalPoint`
+    reason: str = ""  #: as for a :class:`CriticalPoint`
 
     def __repr__(self) -> str:
         return (
@@ -170,22 +130,22 @@ class CriticalFamily:
     @property
     def rank(self) -> tuple[int, int]:
         """Least and largest rank of a member."""
-        return _range(m.rank for m in self.members)
+        return self._range("rank")
 
     @property
     def morse_index(self) -> tuple[int, int]:
         """Least and largest Morse index of a member."""
-        return _range(m.morse_index for m in self.members)
+        return self._range("morse_index")
 
     @property
     def nullity(self) -> tuple[int, int]:
         """Least and largest nullity of a member."""
-        return _range(m.nullity for m in self.members)
+        return self._range("nullity")
 
     @property
     def orbit_dimension(self) -> tuple[int, int]:
         """Least and largest orbit dimension of a member."""
-        return _range(m.orbit_dimension for m in self.members)
+        return self._range("orbit_dimension")
 
     @property
     def min_eigenvalue(self) -> tuple[float, float] | None:
@@ -193,9 +153,12 @@ class CriticalFamily:
         values = [m.min_eigenvalue for m in self.members if m.min_eigenvalue is not None]
         return (min(values), max(values)) if values else None
 
+    def _range(self, name: str) -> tuple[int, int]:
+        values = [getattr(member, name) for member in self.members]
+        return min(values), max(values)
+
 
 Entry: TypeAlias = CriticalPoint | CriticalFamily
-"""One row of a report."""
 
 
 def embed(X: Array, d: int) -> Array:
@@ -209,9 +172,3 @@ def embed(X: Array, d: int) -> Array:
     """
     padding = np.zeros((*X.shape[:-2], d - X.shape[-2], X.shape[-1]))
     return np.concatenate([X, padding], axis=-2)
-
-
-def _range(values: Iterable[int]) -> tuple[int, int]:
-    """Least and largest of some integers."""
-    listed = list(values)
-    return min(listed), max(listed)

@@ -7,9 +7,9 @@ Proofs override floats: the kind of a proved row is read off the sentence that t
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from sphereufm.certify.certificate import BenignClaim, Certificate, claim_name
 from sphereufm.certify.checker import CheckError, check_bytes
@@ -19,15 +19,13 @@ from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import is_benign, keep_certificate
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Status, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, Status, embed
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
 from sphereufm.notebook import counted
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.progress import STOPS, Progress, reason_of, silent, until
-
-Entry: TypeAlias = CriticalPoint | CriticalFamily
 
 # Folder of the certificates, beside landscape.json.
 CERTIFICATES = "certificates"
@@ -119,7 +117,7 @@ def prove_landscape(
         watched("prove", 0, len(entries))
         tasks = [(entries[row], f"{row + 1:03d}") for row in order]
         with Workers.of(workers) as busy:
-            for row, entry in zip(order, busy.map(_proved, tasks, prover), strict=True):
+            for row, entry in zip(order, busy.map(prover.entry, tasks), strict=True):
                 entries[row] = entry
                 number += 1
                 (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
@@ -148,11 +146,6 @@ def accepted(certificate: Certificate) -> str | None:
     return result.row if result.status == "PROVED" else None
 
 
-def _proved(task: tuple[Entry, str], prover: _Prover) -> Entry:
-    """One row with its proof, if there is one."""
-    return prover.entry(*task)
-
-
 @dataclass(frozen=True)
 class _Prover:
     """Proves rows of one instance and writes what was accepted."""
@@ -168,8 +161,9 @@ class _Prover:
             return False, None
         return True, self._keep(certificate, f"{CERTIFICATES}/theorem.json")
 
-    def entry(self, entry: Entry, number: str) -> Entry:
-        """Prove one row."""
+    def entry(self, task: tuple[Entry, str]) -> Entry:
+        """Prove one row of that number."""
+        entry, number = task
         if isinstance(entry, CriticalFamily):
             return self._family(entry, number)
         return self._point(entry, f"{CERTIFICATES}/{number}.json")
@@ -205,26 +199,18 @@ class _Prover:
         )
         proved = [member for member in members if member.status is Status.PROVED]
         kinds = {member.kind for member in members}
-        named = folder if self.folder is not None and proved else None
+        family = replace(
+            family, members=members, certificate=folder if self.folder is not None and proved else None
+        )
         if any(member.kind is CriticalPointKind.DEGENERATE for member in proved):
             kinds = {CriticalPointKind.DEGENERATE}
         elif len(proved) < len(members):
-            reason = f"proved of {len(proved)} of {counted(len(members), 'member')}"
-            return replace(family, members=members, certificate=named, reason=reason)
+            return replace(family, reason=f"proved of {len(proved)} of {counted(len(members), 'member')}")
         elif len(kinds) != 1:
-            return replace(
-                family, members=members, certificate=named, reason="its members are of several kinds"
-            )
+            return replace(family, reason="its members are of several kinds")
         kind = kinds.pop()
-        return replace(
-            family,
-            members=members,
-            kind=kind,
-            status=Status.PROVED,
-            certificate=named,
-            sentence=next(member.sentence for member in proved if member.kind is kind),
-            reason="",
-        )
+        sentence = next(member.sentence for member in proved if member.kind is kind)
+        return replace(family, kind=kind, status=Status.PROVED, sentence=sentence, reason="")
 
     def _candidate(self, X: Array) -> Certificate:
         """A certificate of one point.
@@ -286,30 +272,12 @@ def _with_verdict(
 ) -> LandscapeReport:
     """The report with its proofs and the verdict that follows from them."""
     finite = not report.problem.spheres.dimension
-    conclusion = conclude(
-        entries,
-        report.theorem,
-        proofs=True,
-        benign=is_benign(report.problem, entries, report.completeness),
-        finite=finite,
-    )
+    benign = is_benign(report.problem, entries, report.completeness)
+    conclusion = conclude(entries, report.theorem, proofs=True, benign=benign, finite=finite)
     old = conclude(report.critical, report.theorem, finite=finite).note
     by_theorem, name = theorem or (False, None)
-    basis_status = conclusion.basis_status
-    if conclusion.basis == "theorem" and not by_theorem:
-        basis_status = None
-    large = sum(not prover.is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
-    if large:
-        notes.append(f"{counted(large, 'row has', 'rows have')} more than {_LARGEST} entries and no proof")
-    for family in entries:
-        if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
-            proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)
-            listed = counted(len(family.members), "listed member")
-            if proved < len(family.members):
-                notes.append(
-                    f"{family.name}: {family.kind.name} is PROVED of {proved} of {listed}, "
-                    "of nothing else of the family"
-                )
+    unproved = conclusion.basis == "theorem" and not by_theorem
+    notes += _left_out(entries, prover)
     kept = [note for note in notes if note != old]
     return replace(
         report,
@@ -319,7 +287,7 @@ def _with_verdict(
         proofs=ProofSummary(
             rows=len(entries),
             proved=sum(entry.status is Status.PROVED for entry in entries),
-            basis_status=basis_status,
+            basis_status=None if unproved else conclusion.basis_status,
             theorem_certificate=name,
             instance_sha256=prover.instance.sha256,
         ),
@@ -327,3 +295,18 @@ def _with_verdict(
         complete=complete,
         completeness=keep_certificate(report.completeness, prover.folder, f"{CERTIFICATES}/complete.json"),
     )
+
+
+def _left_out(entries: Sequence[Entry], prover: _Prover) -> Iterator[str]:
+    """Rows that are too large for a proof, and families of which some members alone are proved."""
+    large = sum(not prover.is_small(e.X) for e in entries if isinstance(e, CriticalPoint))
+    if large:
+        yield f"{counted(large, 'row has', 'rows have')} more than {_LARGEST} entries and no proof"
+    for family in entries:
+        if isinstance(family, CriticalFamily) and family.status is Status.PROVED:
+            proved = sum(m.kind is family.kind and m.status is Status.PROVED for m in family.members)
+            if proved < len(family.members):
+                yield (
+                    f"{family.name}: {family.kind.name} is PROVED of {proved} of "
+                    f"{counted(len(family.members), 'listed member')}, of nothing else of the family"
+                )

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import plan_landscape, ranks, strata
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+from sphereufm.landscape.points import CriticalFamily, Entry
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import conclude
@@ -122,19 +122,23 @@ def verify_landscape(
     begun = time.monotonic()
     if progress is True:
         print(plan_landscape(problem, effort=effort, starts=starts), file=sys.stderr)
+    points = [*capabilities.constructed_starts(problem), *initial_points]
     with drawn(progress) as watched, Workers.of(workers) as busy:
-        search = _Search(
+        exploration = Exploration(
             problem=problem,
             settings=settings,
-            rng=rng,
-            initial_points=initial_points,
-            complete=complete and problem.spheres.dimension > 0,  # else it is counted
+            seed=seed_of(rng),
             workers=busy,
+            collection=Collection(problem),
         )
-        if prove is False:
-            return _searched(search, watched, time_limit)
         parts = Parts(watched, _SHARES)
-        report = _searched(search, parts.of("search"), time_limit and _SHARES["search"] * time_limit)
+        share, searching = (1.0, watched) if prove is False else (_SHARES["search"], parts.of("search"))
+        # a single point is counted
+        complete = complete and problem.spheres.dimension > 0
+        report = _searched(exploration, points, complete, searching, time_limit and share * time_limit)
+        report = replace(report, seed=rng if isinstance(rng, int) else None)
+        if prove is False:
+            return report
         proofs = parts.of("proofs")
         return prove_landscape(
             report,
@@ -162,37 +166,23 @@ def is_interrupted(report: LandscapeReport) -> bool:
     return any(note.startswith("interrupted") for note in report.notes)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Search:
-    """What :func:`verify_landscape` was asked for."""
-
-    problem: SphereProblem
-    settings: SearchSettings
-    rng: int | np.random.Generator
-    initial_points: Iterable[Array]
-    complete: bool
-    workers: Workers
-
-
-def _searched(search: _Search, progress: Progress, time_limit: float | None) -> LandscapeReport:
-    """The report without proofs."""
-    problem, settings, rng, complete = search.problem, search.settings, search.rng, search.complete
-    collection = Collection(problem)
+def _searched(
+    exploration: Exploration,
+    points: Sequence[Array],
+    complete: bool,
+    progress: Progress,
+    time_limit: float | None,
+) -> LandscapeReport:
+    """The report without proofs, and without a seed."""
+    problem, settings, collection = exploration.problem, exploration.settings, exploration.collection
     wanted = list(strata(problem, settings.effort))
     parts = Parts(_counting(progress, collection, time_limit), _shares(wanted, settings, complete))
-    exploration = Exploration(
-        problem=problem,
-        settings=settings,
-        seed=seed_of(rng),
-        workers=search.workers,
-        collection=collection,
-    )
     notes: list[str] = []
     finished = True
     proved = None
     rank_one = exploration.rank_one()
     try:
-        exploration.given([*capabilities.constructed_starts(problem), *search.initial_points])
+        exploration.given(points)
         if complete:
             proved = prove_complete(problem, progress=parts.of(_LIST))
             exploration.given(proved.points)
@@ -220,7 +210,7 @@ def _searched(search: _Search, progress: Progress, time_limit: float | None) -> 
         coverage=exploration.coverage,
         rank_one=rank_one,
         notes=(*notes, *more, *([conclusion.note] if conclusion.note else [])),
-        seed=rng if isinstance(rng, int) else None,
+        seed=None,
         complete=finished,
         completeness=completeness,
     )
@@ -250,19 +240,16 @@ def _limits_of(collection: Collection) -> Iterator[str]:
         )
 
 
-def _of_points(problem: SphereProblem, entries: Sequence[CriticalPoint | CriticalFamily]) -> list[str]:
+def _of_points(problem: SphereProblem, entries: Sequence[Entry]) -> Iterator[str]:
     """What Theorem F says of single points, where no theorem speaks of all."""
-    points = [
-        X for e in entries for X in ([e.X] if isinstance(e, CriticalPoint) else [m.X for m in e.members])
-    ]
+    points = [p.X for e in entries for p in (e.members if isinstance(e, CriticalFamily) else [e])]
     checks = [capabilities.point_theorem(problem, X) for X in points]
     count = sum(check is not None and check.applies for check in checks)
-    if not count:
-        return []
-    return [
-        f"Theorem F: {count} of {len(points)} listed points classify every sample well, so each of these is a global "
-        "minimiser or a strict saddle; a spurious minimiser misclassifies a sample"
-    ]
+    if count:
+        yield (
+            f"Theorem F: {count} of {len(points)} listed points classify every sample well, so each of these is a "
+            "global minimiser or a strict saddle; a spurious minimiser misclassifies a sample"
+        )
 
 
 def _counting(progress: Progress, collection: Collection, time_limit: float | None) -> Progress:

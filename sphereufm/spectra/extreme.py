@@ -46,27 +46,15 @@ _Candidate: TypeAlias = tuple[float, int, Callable[[int], Array]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HessianExtreme:
-    """Extreme eigenvalues on the horizontal space.
+    """Extreme eigenvalues on the horizontal space."""
 
-    Attributes
-    ----------
-    eigenvalues : ndarray, shape (count,)
-        Ascending for the lowest, descending for the largest.
-    residuals : ndarray, shape (count,)
-        ``|Hess u - theta u|``: an eigenvalue lies within that distance of each.
-    vectors : ndarray, shape (count, d, M)
-        Orthonormal (Frobenius) horizontal tangent vectors.
-    converged : bool
-        Whether every residual met the tolerance.
-    products : int
-        Hessian-vector products.
-    """
-
-    eigenvalues: Array
-    residuals: Array
-    vectors: Array
-    converged: bool
-    products: int
+    eigenvalues: Array  #: shape ``(count,)``: ascending for the lowest, descending for the largest
+    residuals: (
+        Array  #: shape ``(count,)``: ``|Hess u - theta u|``: an eigenvalue lies within that distance of each
+    )
+    vectors: Array  #: shape ``(count, d, M)``: orthonormal (Frobenius) horizontal tangent vectors
+    converged: bool  #: whether every residual met the tolerance
+    products: int  #: Hessian-vector products
 
     def __repr__(self) -> str:
         values = ", ".join(f"{value:.6g}" for value in self.eigenvalues)

@@ -57,30 +57,15 @@ _Signs: TypeAlias = Callable[[Array], NDArray[np.int8]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HessianSpectrum:
-    """Eigenvalues of the Riemannian Hessian on the horizontal space.
+    """Eigenvalues of the Riemannian Hessian on the horizontal space."""
 
-    Attributes
-    ----------
-    eigenvalues : ndarray, shape (n_r,)
-        Horizontal eigenvalues in the point's own span ``R^r``, ascending.
-    normal_eigenvalues : ndarray, shape (M - r,)
-        Eigenvalues of ``S`` off the rows of ``X``, ascending; each counts ``normal_copies`` times.
-    normal_copies : int
-        ``d - r``.
-    orbit_dimension : int
-        Dimension of the orbit under rotations (zero where they are no symmetry).
-    morse_index : int
-        Negative eigenvalues in ``R^d``.
-    nullity : int
-        Zero eigenvalues in ``R^d`` beyond the orbit: zero at a nondegenerate (Morse-Bott) orbit.
-    """
-
-    eigenvalues: Array
+    eigenvalues: Array  #: shape ``(n_r,)``: horizontal ones in the point's own span ``R^r``, ascending
+    #: Shape ``(M - r,)``: of ``S`` off the rows of ``X``, ascending; each counts ``normal_copies`` times.
     normal_eigenvalues: Array
-    normal_copies: int
-    orbit_dimension: int
-    morse_index: int
-    nullity: int
+    normal_copies: int  #: ``d - r``
+    orbit_dimension: int  #: of the orbit under rotations (zero where they are no symmetry)
+    morse_index: int  #: negative eigenvalues in ``R^d``
+    nullity: int  #: zero eigenvalues in ``R^d`` beyond the orbit: zero at a nondegenerate (Morse-Bott) orbit
 
     @property
     def min_eigenvalue(self) -> float | None:

@@ -17,7 +17,7 @@ from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
 from sphereufm.landscape.orbits.register import SAME_POINT, OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.orbits.true_rank import at_true_ranks
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint
+from sphereufm.landscape.points import CriticalPoint, Entry
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -111,9 +111,7 @@ class Collection:
             for members in ranks.values():
                 yield from ((name, found) for found in members)
 
-    def classified(
-        self, progress: Progress = silent, workers: Workers | int = 1
-    ) -> list[CriticalPoint | CriticalFamily]:
+    def classified(self, progress: Progress = silent, workers: Workers | int = 1) -> list[Entry]:
         """Classify every orbit and family; sorted by cost."""
         members = list(self._listed_members())
         tasks = [(found, self._hits[str(i)], True) for i, found in enumerate(self.register.representatives)]

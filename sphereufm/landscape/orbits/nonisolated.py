@@ -27,7 +27,7 @@ from sphereufm.geometry.spheres import Array, retract
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.orbits.lower import cost_noise
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -57,42 +57,33 @@ _WORST_FIRST = (
 )
 
 
-def gather_families(
-    problem: SphereProblem, points: Sequence[CriticalPoint]
-) -> list[CriticalPoint | CriticalFamily]:
+def gather_families(problem: SphereProblem, points: Sequence[CriticalPoint]) -> list[Entry]:
     """Replace the orbits that belong to families without a name by those families.
 
     ``problem``: in ``R^d``.  Result: orbits with null directions that cannot be followed stay as they are, with
     their nullity.
     """
     dimensions = _dimensions(problem, points)
-    isolated: list[CriticalPoint | CriticalFamily] = [
-        point for i, point in enumerate(points) if i not in dimensions
-    ]
     levels: list[list[int]] = []
     for i in sorted(dimensions, key=lambda i: points[i].cost):
         if levels and _same(points[levels[-1][0]], points[i]):
             levels[-1].append(i)
         else:
             levels.append([i])
+    isolated = [point for i, point in enumerate(points) if i not in dimensions]
     return [*isolated, *(_family(problem, points, level, dimensions) for level in levels)]
 
 
 def _dimensions(problem: SphereProblem, points: Sequence[CriticalPoint]) -> dict[int, int]:
     """Local dimension of every orbit whose null directions can be followed, and of those that share its cost."""
     small = [i for i, point in enumerate(points) if point.X.size <= _UNKNOWNS]
-    dimensions: dict[int, int] = {}
-    for i in [i for i in small if points[i].nullity > 0][:_MOST_FOLLOWED]:
-        dimensions[i] = local_dimension(problem, points[i].X)
-    dimensions = {i: dimension for i, dimension in dimensions.items() if dimension}
+    degenerate = [i for i in small if points[i].nullity > 0][:_MOST_FOLLOWED]
+    found = {i: local_dimension(problem, points[i].X) for i in degenerate}
     # near a singular stratum a member's null direction may look merely soft
-    members = [points[i] for i in dimensions]
-    for i in small:
-        if i not in dimensions and any(_same(points[i], member) for member in members):
-            dimension = local_dimension(problem, points[i].X)
-            if dimension:
-                dimensions[i] = dimension
-    return dimensions
+    members = [points[i] for i, dimension in found.items() if dimension]
+    beside = [i for i in small if i not in found and any(_same(points[i], member) for member in members)]
+    found |= {i: local_dimension(problem, points[i].X) for i in beside}
+    return {i: dimension for i, dimension in found.items() if dimension}
 
 
 def _same(a: CriticalPoint, b: CriticalPoint) -> bool:

@@ -21,8 +21,10 @@ from sphereufm.geometry.symmetry.finite import FiniteGroup
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.landscape.starts.cyclic import permutation_cycles
 
-# plus signs in each cell of each block, blocks of a kind sorted
-_Counts: TypeAlias = tuple[tuple[int, ...], ...]
+# sizes of the cells of a block, and blocks of that kind
+_Kind: TypeAlias = tuple[tuple[int, ...], int]
+# plus signs in each cell of each block of each kind, blocks of a kind sorted
+_Counts: TypeAlias = tuple[tuple[tuple[int, ...], ...], ...]
 
 
 def count_sign_patterns(permutations: ColumnPermutations) -> int:
@@ -65,24 +67,25 @@ def sign_patterns(permutations: ColumnPermutations, limit: int, rng: int | np.ra
     """
     if limit < 1:
         raise InvalidInputError(f"limit={limit} must be at least 1")
+    kinds = _kinds(permutations)
     if count_sign_patterns(permutations) <= limit:
-        chosen: Iterator[_Counts] = (c for c in _all_counts(permutations) if c <= _flipped(c, permutations))
-        return np.array([_signs(c, permutations) for c in chosen])
-    generator = as_generator(rng)
-    seen: dict[_Counts, None] = {}
-    while len(seen) < limit:
-        counts = _random_counts(permutations, generator)
-        seen.setdefault(min(counts, _flipped(counts, permutations)))
-    return np.array([_signs(c, permutations) for c in sorted(seen)])
+        chosen = [c for c in _all_counts(kinds) if c <= _flipped(c, kinds)]
+    else:
+        generator, seen = as_generator(rng), set[_Counts]()
+        while len(seen) < limit:
+            counts = _random_counts(kinds, generator)
+            seen.add(min(counts, _flipped(counts, kinds)))
+        chosen = sorted(seen)
+    return np.array([_signs(c, permutations) for c in chosen])
 
 
-def _kinds(permutations: ColumnPermutations) -> list[tuple[tuple[int, ...], int]]:
+def _kinds(permutations: ColumnPermutations) -> list[_Kind]:
     """Cell sizes and number of blocks of each kind, in order of first appearance."""
-    order = dict.fromkeys(permutations.kinds)
-    shapes = {
-        k: tuple(len(c) for c in b) for k, b in zip(permutations.kinds, permutations.blocks, strict=True)
-    }
-    return [(shapes[kind], permutations.kinds.count(kind)) for kind in order]
+    shapes = dict(zip(permutations.kinds, permutations.blocks, strict=True))
+    return [
+        (tuple(map(len, shapes[kind])), permutations.kinds.count(kind))
+        for kind in dict.fromkeys(permutations.kinds)
+    ]
 
 
 def _multisets(types: int, size: int) -> int:
@@ -90,42 +93,37 @@ def _multisets(types: int, size: int) -> int:
     return comb(types + size - 1, size) if types else int(size == 0)
 
 
-def _all_counts(permutations: ColumnPermutations) -> Iterator[_Counts]:
+def _all_counts(kinds: list[_Kind]) -> Iterator[_Counts]:
     """Every orbit before the common sign is divided out."""
-    choices = []
-    for shape, blocks in _kinds(permutations):
-        types = list(product(*(range(n + 1) for n in shape)))
-        choices.append(combinations_with_replacement(types, blocks))
-    for pick in product(*choices):
-        yield tuple(counts for group in pick for counts in group)
+    return product(
+        *(
+            combinations_with_replacement(product(*(range(n + 1) for n in shape)), blocks)
+            for shape, blocks in kinds
+        )
+    )
 
 
-def _random_counts(permutations: ColumnPermutations, rng: np.random.Generator) -> _Counts:
+def _random_counts(kinds: list[_Kind], rng: np.random.Generator) -> _Counts:
     """Counts drawn uniformly for each cell, canonically ordered."""
-    groups: list[tuple[int, ...]] = []
-    for shape, blocks in _kinds(permutations):
-        drawn = sorted(tuple(int(rng.integers(n + 1)) for n in shape) for _ in range(blocks))
-        groups.extend(drawn)
-    return tuple(groups)
+    return tuple(
+        tuple(sorted(tuple(int(rng.integers(n + 1)) for n in shape) for _ in range(blocks)))
+        for shape, blocks in kinds
+    )
 
 
-def _flipped(counts: _Counts, permutations: ColumnPermutations) -> _Counts:
+def _flipped(counts: _Counts, kinds: list[_Kind]) -> _Counts:
     """Counts of the pattern with every sign changed."""
-    groups: list[tuple[int, ...]] = []
-    start = 0
-    for shape, blocks in _kinds(permutations):
-        part = counts[start : start + blocks]
-        groups.extend(sorted(tuple(n - c for n, c in zip(shape, block, strict=True)) for block in part))
-        start += blocks
-    return tuple(groups)
+    return tuple(
+        tuple(sorted(tuple(n - c for n, c in zip(shape, block, strict=True)) for block in group))
+        for group, (shape, _) in zip(counts, kinds, strict=True)
+    )
 
 
 def _signs(counts: _Counts, permutations: ColumnPermutations) -> Array:
     """Sign vector with the first columns of each cell positive."""
-    order = dict.fromkeys(permutations.kinds)
-    ordered = [b for kind in order for b, k in enumerate(permutations.kinds) if k == kind]
     signs = -np.ones(permutations.columns)
-    for b, block_counts in zip(ordered, counts, strict=True):
-        for cell, plus in zip(permutations.blocks[b], block_counts, strict=True):
-            signs[list(cell[:plus])] = 1.0
+    for group, cells in zip(counts, permutations.kind_cells, strict=True):
+        for b, block in enumerate(group):
+            for cell, plus in zip(cells, block, strict=True):
+                signs[cell[b, :plus]] = 1.0
     return signs
