@@ -41,11 +41,11 @@ class Reading:
     labels: LabelRules = field(default_factory=LabelRules)
 
     def shaped(self, source: ArraySource) -> ArraySource:
-        """The features as a matrix of rows."""
+        """The features as a matrix of rows, real numbers."""
         if isinstance(source, RefusedSource):
             source.refuse()
         matrix = pooled(source, self.pool)
-        return transposed(matrix) if "features" in self.transpose else matrix
+        return _checked(transposed(matrix) if "features" in self.transpose else matrix)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,10 +164,9 @@ def assemble(
     for source in (truth, head, shift):
         if isinstance(source, RefusedSource):
             source.refuse()
-    dimension = features_shape(features)[1]
     if head is not None and "classifier" in reading.transpose:
         head = transposed(head)
-    weights = None if head is None else _small("classifier", head, (classes, dimension))
+    weights = None if head is None else _small("classifier", head, (classes, features.shape[1]))
     if weights is None and shift is not None:
         lone = f"{shift.name} is given as bias, but there is no classifier that it belongs to"
         raise InvalidInputError(f"{lone}; give --classifier too")
@@ -223,8 +222,8 @@ def _line(role: str, source: ArraySource) -> str:
     return f"{role}: {source.name} {source.shape} {kind}{listed}"
 
 
-def features_shape(features: ArraySource) -> tuple[int, int]:
-    """N and d of the features."""
+def _checked(features: ArraySource) -> ArraySource:
+    """The features, which must be a matrix of real numbers."""
     if len(features.shape) != 2 or 0 in features.shape:
         raise InvalidInputError(
             f"{features.name} has shape {features.shape}, but features must be (N, d), one row a sample; flatten them, "
@@ -233,7 +232,7 @@ def features_shape(features: ArraySource) -> tuple[int, int]:
     if features.dtype.kind not in "fiu":
         fact = f"{features.name} has type {features.dtype}, but features must be real numbers"
         raise InvalidInputError(f"{fact}; name others as FILE:KEY")
-    return features.shape[0], features.shape[1]
+    return features
 
 
 def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from numpy.typing import ArrayLike
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.features.feature_set import FeatureSet, Reading, assemble, features_shape, in_memory
+from sphereufm.features.feature_set import FeatureSet, Reading, assemble, in_memory
 from sphereufm.features.labels import Decoded, read_labels
 from sphereufm.features.readers import is_path, open_arrays, split_spec
 from sphereufm.features.readers.keys import (
@@ -86,7 +86,7 @@ def load_features(
     arrays = open_arrays(place)
     key = choose_key(arrays, "features", named)
     features = how.shaped(arrays.pop(key))
-    samples = features_shape(features)[0]
+    samples = features.shape[0]
     shelf = _Shelf(file=os.path.basename(place), arrays=arrays)
     # of a file of one array the name tells
     stem = key if key != "array" else os.path.splitext(shelf.file)[0]
@@ -96,7 +96,7 @@ def load_features(
     features = without(features, {truth.key})
     decoded = None if truth.array is None else read_labels(truth.array, features.shape, how.labels)
     turned, count = "classifier" in how.transpose, classes or _count(decoded)
-    wanted = _Wanted(width=features.shape[-1], classes=count, turned=turned)
+    wanted = _Wanted(width=features.shape[1], classes=count, turned=turned)
     told = classifier is not None
     head = shelf.find("classifier", classifier, lambda found: _classifier(found, wanted, told))
     offsets = head.beside if bias is None else shelf.find("bias", bias, lambda _: None).array

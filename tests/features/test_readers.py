@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.features.readers import open_array, open_arrays, split_spec
-from sphereufm.features.readers.source import JoinedSource, MemorySource, RefusedSource, finite_blocks
+from sphereufm.features.readers.source import MemorySource, RefusedSource, finite_blocks, joined
 from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 
@@ -250,14 +250,14 @@ def test_joined_parts(lengths, rows):
     array = np.arange(total * 2).reshape(total, 2)
     cuts = np.cumsum(lengths)[:-1]
     parts = tuple(MemorySource(name="p", array=a) for a in np.split(array, cuts))
-    joined = JoinedSource.of("x", parts)
-    assert joined.shape == (total, 2)
-    assert np.array_equal(joined.read(), array)
+    source = joined("x", parts)
+    assert source.shape == (total, 2)
+    assert np.array_equal(source.read(), array)
     if total:
-        assert np.array_equal(gather(joined, rows), array)
+        assert np.array_equal(gather(source, rows), array)
 
 
 def test_joined_parts_must_fit():
     parts = tuple(MemorySource(name="p", array=np.ones((2, d))) for d in (2, 3))
     with pytest.raises(UnreadableFileError, match="differ in row shape"):
-        JoinedSource.of("x", parts)
+        joined("x", parts)

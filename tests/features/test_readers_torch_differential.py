@@ -15,7 +15,7 @@ import pytest
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers import open_arrays
-from sphereufm.features.readers.source import JoinedSource
+from sphereufm.features.readers.source import SourceView
 
 torch = pytest.importorskip("torch", reason="differential tests need torch (extra bench)")
 
@@ -134,7 +134,7 @@ def assert_identical(source, tensor):
         assert source.dtype == np.float32
         wide = tensor.to(torch.float32).numpy()
         assert np.array_equal(source.read(), wide, equal_nan=True)
-        if not isinstance(source, JoinedSource):
+        if not isinstance(source, SourceView):
             raw = dataclasses.replace(source, stored=np.dtype(f"u{source.stored.itemsize}")).read()
             assert (raw.shape, raw.tobytes()) == bits(tensor)
         return

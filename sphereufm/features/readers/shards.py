@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sphereufm.features.readers.limits import MAX_ENTRIES, printable, refused
-from sphereufm.features.readers.source import ArraySource, JoinedSource, RefusedSource
+from sphereufm.features.readers.source import ArraySource, RefusedSource, joined
 from sphereufm.features.readers.stored import StoredFile
 from sphereufm.notebook import counted
 
@@ -123,4 +123,4 @@ def _join(title: str, named: list[tuple[str, ArraySource]]) -> ArraySource:
         return [*closed, *parts][0]
     if not all(part.shape for part in parts):
         return RefusedSource(name=title, reason="it has no rows to join over the shards")
-    return JoinedSource.of(f"{title} ({counted(len(parts), 'file')})", tuple(parts))
+    return joined(f"{title} ({counted(len(parts), 'file')})", tuple(parts))

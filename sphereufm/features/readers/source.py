@@ -7,6 +7,7 @@ classifiers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeAlias
@@ -18,6 +19,8 @@ from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.features.readers.limits import NOT_LABELS, few_texts, refused, text_places
 
 AnyArray: TypeAlias = NDArray[Any]
+
+_ROWS = 2**14
 
 
 class ArraySource(Protocol):
@@ -93,37 +96,55 @@ class RefusedSource:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class JoinedSource:
-    """Several arrays of equal row shape, one after the other (shards, lists of batches)."""
+class SourceView:
+    """Other sources one after the other, block by block: shards and batches, kept rows, means over further axes."""
 
     name: str
     parts: tuple[ArraySource, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    columns: tuple[str, ...]
-
-    @classmethod
-    def of(cls, name: str, parts: tuple[ArraySource, ...]) -> JoinedSource:
-        """Join ``parts``; raises UnreadableFileError if they differ in the shape of a row, or in columns."""
-        tails = {part.shape[1:] for part in parts}
-        columns = {getattr(part, "columns", ()) for part in parts}
-        if len(tails) != 1 or len(columns) != 1 or not all(part.shape for part in parts):
-            shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
-            raise refused(name, f"its parts differ in row shape or columns: {shapes}; name one file")
-        shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
-        dtype = np.result_type(*(part.dtype for part in parts))
-        return cls(name=name, parts=parts, shape=shape, dtype=dtype, columns=columns.pop())
+    columns: tuple[str, ...] = ()
+    keep: NDArray[np.bool_] | None = None  #: which of the parts' rows there are; None for all
 
     def blocks(self, rows: int) -> Iterator[AnyArray]:
         """Row blocks; small parts are gathered, so that blocks are full but for the last."""
-        return full_blocks((block for part in self.parts for block in part.blocks(rows)), self, rows)
+        return full_blocks(self._pieces(rows), self, rows)
 
     def read(self) -> AnyArray:
-        """Return all parts in one array; texts as such, since each part numbers its own."""
-        if any(getattr(part, "categories", ()) for part in self.parts):
-            return np.concatenate([np.array(part.categories)[part.read()] for part in self.parts])  # type: ignore[attr-defined]
-        nothing = np.empty((0, *self.shape[1:]), self.dtype)
-        return np.concatenate([nothing, *(part.read() for part in self.parts)])
+        """Return all rows in one array; texts as such, since each part numbers its own."""
+        pieces = [np.empty((0, *self.shape[1:]), self.dtype)]
+        if self.keep is not None or any(len(part.shape) > len(self.shape) for part in self.parts):
+            pieces += [block.copy() for block in self.blocks(_ROWS)]
+        elif any(getattr(part, "categories", ()) for part in self.parts):
+            pieces = [np.array(part.categories)[part.read()] for part in self.parts]  # type: ignore[attr-defined]
+        else:
+            pieces += [part.read() for part in self.parts]
+        return np.concatenate(pieces)
+
+    def _pieces(self, rows: int) -> Iterator[AnyArray]:
+        """The blocks of the parts, up to the last row that is kept."""
+        at, stop = 0, math.inf if self.keep is None else int(self.keep.nonzero()[0].max(initial=-1)) + 1
+        for block in (block for part in self.parts if stop for block in part.blocks(rows)):
+            piece = block if self.keep is None else block[self.keep[at : at + len(block)]]
+            if piece.ndim > len(self.shape):
+                piece = piece.reshape(*piece.shape[:2], -1)
+                piece = piece[:, :, 0] if piece.shape[2] == 1 else piece.mean(axis=2, dtype=np.float64)
+            yield piece
+            at += len(block)
+            if at >= stop:
+                return
+
+
+def joined(name: str, parts: tuple[ArraySource, ...]) -> SourceView:
+    """Arrays one after the other; raises UnreadableFileError if they differ in the shape of a row, or in columns."""
+    tails = {part.shape[1:] for part in parts}
+    columns = {getattr(part, "columns", ()) for part in parts}
+    if len(tails) != 1 or len(columns) != 1 or not all(part.shape for part in parts):
+        shapes = ", ".join(f"{part.name} {part.shape}" for part in parts[:4])
+        raise refused(name, f"its parts differ in row shape or columns: {shapes}; name one file")
+    shape = (sum(part.shape[0] for part in parts), *parts[0].shape[1:])
+    dtype = np.result_type(*(part.dtype for part in parts))
+    return SourceView(name=name, parts=parts, shape=shape, dtype=dtype, columns=columns.pop())
 
 
 def text_source(name: str, texts: Sequence[str]) -> ArraySource:

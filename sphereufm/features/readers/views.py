@@ -6,59 +6,22 @@ before.  Sources are plain values that pickle, so a worker gets its range, not i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.features.readers.isolated.parent import IsolatedArray
-from sphereufm.features.readers.source import AnyArray, ArraySource, JoinedSource, MemorySource, full_blocks
+from sphereufm.features.readers.source import ArraySource, MemorySource, SourceView, joined
 from sphereufm.features.readers.stored import StoredArray, unit_roundoff
 
-_ROWS = 2**14
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class View:
-    """Another source block by block: all of its rows or those that a mask keeps, in means over further axes or not."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    source: ArraySource
-    keep: NDArray[np.bool_] | None = None
-
-    def blocks(self, rows: int) -> Iterator[AnyArray]:
-        """Row blocks, full but for the last."""
-        return full_blocks(self._pieces(rows), self, rows)
-
-    def read(self) -> AnyArray:
-        """Return all rows."""
-        nothing = np.empty((0, *self.shape[1:]), self.dtype)
-        return np.concatenate([nothing, *(block.copy() for block in self.blocks(_ROWS))])
-
-    def _pieces(self, rows: int) -> Iterator[AnyArray]:
-        """The rows of each block of the source, up to the last that is kept."""
-        keep = self.keep if self.keep is not None else np.ones(self.source.shape[0], bool)
-        at, stop = 0, int(keep.nonzero()[0].max(initial=-1)) + 1
-        for block in self.source.blocks(rows) if stop else ():
-            part = block if self.keep is None else block[keep[at : at + len(block)]]
-            if part.ndim > len(self.shape):
-                part = part.reshape(*part.shape[:2], -1)
-                part = part[:, :, 0] if part.shape[2] == 1 else part.mean(axis=2, dtype=np.float64)
-            yield part
-            at += len(block)
-            if at >= stop:
-                break
-
-
-def kept_rows(source: ArraySource, keep: NDArray[np.bool_]) -> View:
+def kept_rows(source: ArraySource, keep: NDArray[np.bool_]) -> SourceView:
     """The rows of a source that a mask keeps."""
     shape = (int(np.count_nonzero(keep)), *source.shape[1:])
-    return View(name=source.name, shape=shape, dtype=source.dtype, source=source, keep=keep)
+    return SourceView(name=source.name, shape=shape, dtype=source.dtype, parts=(source,), keep=keep)
 
 
 def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
@@ -68,20 +31,19 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
     if not low <= high <= count:
         raise InvalidInputError(f"rows {low}:{high} do not lie in {source.name}, which has {count} rows")
     shape = (high - low, *source.shape[1:])
-    if isinstance(source, JoinedSource):
+    if isinstance(source, SourceView):
+        keep = source.keep
+        if keep is not None:
+            places = np.flatnonzero(keep)[low:high]
+            low, high = (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
+            keep = keep[low:high]
         starts = np.cumsum([0, *(part.shape[0] for part in source.parts)]).tolist()
         pieces = [
             row_range(part, max(low - at, 0), min(high - at, part.shape[0]))
             for at, part in zip(starts, source.parts, strict=False)
             if max(low, at) < min(high, at + part.shape[0])
         ]
-        return replace(source, parts=tuple(pieces), shape=shape)
-    if isinstance(source, View):
-        if source.keep is None:
-            return replace(source, source=row_range(source.source, low, high), shape=shape)
-        places = np.flatnonzero(source.keep)[low:high]
-        first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
-        return kept_rows(row_range(source.source, first, last), source.keep[first:last])
+        return replace(source, parts=tuple(pieces), shape=shape, keep=keep)
     if isinstance(source, MemorySource):
         return replace(source, array=source.array[low:high])
     if isinstance(source, StoredArray) and starts_anywhere(source):
@@ -93,9 +55,7 @@ def row_range(source: ArraySource, start: int, stop: int) -> ArraySource:
 
 def starts_anywhere(source: ArraySource) -> bool:
     """Whether a run of rows can be reached without those before it."""
-    if isinstance(source, View):
-        return starts_anywhere(source.source)
-    if isinstance(source, JoinedSource):
+    if isinstance(source, SourceView):
         return all(map(starts_anywhere, source.parts))
     return isinstance(source, MemorySource) or (isinstance(source, StoredArray) and not source.file.deflated)
 
@@ -110,7 +70,7 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     single = all(n == 1 for n in shape[2:])
     if single or (len(shape) == 4 and pool == "mean"):
         dtype = source.dtype if single else np.dtype(np.float64)
-        return View(name=source.name, shape=shape[:2], dtype=dtype, source=source)
+        return SourceView(name=source.name, shape=shape[:2], dtype=dtype, parts=(source,))
     if len(shape) == 4:
         fact = f"{source.name} has shape {shape}, channels by places"
         raise InvalidInputError(f"{fact}; average over the places with --pool mean")
@@ -141,8 +101,8 @@ def without(source: ArraySource, names: Collection[str | None]) -> ArraySource:
     few = tuple(columns[i] for i in kept)
     if few == columns:
         return source
-    if isinstance(source, JoinedSource):
-        return JoinedSource.of(source.name, tuple(without(part, names) for part in source.parts))
+    if isinstance(source, SourceView):
+        return joined(source.name, tuple(without(part, names) for part in source.parts))
     if isinstance(source, IsolatedArray):
         return source.matrix(source.name, few, source.dtype)
     return MemorySource(name=source.name, array=source.read()[:, kept], columns=few)
@@ -150,10 +110,8 @@ def without(source: ArraySource, names: Collection[str | None]) -> ArraySource:
 
 def stored_rounding(source: ArraySource) -> float:
     """Relative rounding of the numbers as they were saved: the coarsest type among all parts."""
-    if isinstance(source, JoinedSource):
-        return max(map(stored_rounding, source.parts))
-    if isinstance(source, View):
-        return stored_rounding(source.source)
+    if isinstance(source, SourceView):
+        return max(map(stored_rounding, source.parts), default=0.0)
     return unit_roundoff(getattr(source, "stored", source.dtype))
 
 

@@ -17,13 +17,7 @@ import numpy as np
 from sphereufm.features.readers.keys import role_and_stem
 from sphereufm.features.readers.limits import check_expansion, printable, refused
 from sphereufm.features.readers.pickle.unpickler import Foreign
-from sphereufm.features.readers.source import (
-    ArraySource,
-    JoinedSource,
-    MemorySource,
-    RefusedSource,
-    text_source,
-)
+from sphereufm.features.readers.source import ArraySource, MemorySource, RefusedSource, joined, text_source
 from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 _MAX_VALUES = 2_000_000
@@ -156,7 +150,7 @@ class _Walk:
                 self.refuse(path, rows)
             return False
         sources = tuple(replace(part, name=f"{title}[{i}]") for i, part in enumerate(rows))
-        whole = JoinedSource.of(f"{title} ({len(rows)} batches)", sources)
+        whole = joined(f"{title} ({len(rows)} batches)", sources)
         check_expansion(title, math.prod(whole.shape) * whole.dtype.itemsize, self.file.size)
         self.add(path, whole)
         return True
