@@ -212,9 +212,10 @@ def _large_gap(path: Path) -> dict[str, Any]:
 
 def _complete(path: Path) -> dict[str, Any]:
     """A complete list of critical points."""
-    from sphereufm.certify.complete.check import check_complete
+    from sphereufm.certify.checker.face import read_file
+    from sphereufm.certify.complete.check import check_complete_bytes
 
-    result = check_complete(path)
+    result = check_complete_bytes(read_file(path))
     claim = {"type": "complete", "status": result.status, "text": result.text}
     row = "complete list of critical points" if result.status == "PROVED" else "not every box is settled"
     return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}

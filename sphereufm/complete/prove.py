@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from sphereufm.certify.complete.check import CompleteCheckError, check_reach, own_charts
+from sphereufm.certify.checker.kernel import CheckError, Undecided
+from sphereufm.certify.complete.check import check_reach, own_charts
 from sphereufm.certify.complete.coulomb import Coulomb
 from sphereufm.certify.complete.reading import (
     CLOSED_FORM,
     OWN_COST,
     Instance,
-    NotProvedError,
     read_instance,
     read_program,
 )
@@ -77,9 +77,9 @@ def prove_complete(
         if isinstance(instance, ExactInstance):
             return _cross_entropy(instance, most_boxes, advance)
         return undecided("complete lists are for cross-entropy and for expressions")
-    except NotProvedError as error:
+    except Undecided as error:
         return undecided(str(error))
-    except CompleteCheckError as error:
+    except CheckError as error:
         # what the format cannot hold, such as numbers of more digits than it has
         return undecided(f"the instance has no certificate of a complete list: {error}")
 

@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.certify.checker.kernel import Undecided, require
+from sphereufm.certify.checker.reading import refuse_if
 from sphereufm.certify.complete.arithmetic import (
     FINE,
     GROW,
@@ -26,7 +28,7 @@ from sphereufm.certify.complete.arithmetic import (
     outward,
     point,
 )
-from sphereufm.certify.complete.reading import NotProvedError, Tree, refuse_if
+from sphereufm.certify.complete.reading import Tree
 
 # a tree's codes: a leaf without a zero, a leaf inside a zero's box, and from here on a cut (16 passes + axis)
 DEAD, UNIQUE, CUT = 0, 1, 128
@@ -153,8 +155,7 @@ class Zero:
 def prove_zero(equations: Equations, centre: Array, radius: float) -> Zero:
     """Krawczyk's test on a cube (docs/proofs.md, Lemma 4)."""
     refuse_if(not np.abs(centre).max() < 1e6, "a zero lies outside of the box")
-    if not 0 < radius < 1:
-        raise NotProvedError("the radius of a zero must lie between 0 and 1")
+    require(0 < radius < 1, "the radius of a zero must lie between 0 and 1")
     n, x = equations.variables, centre[None]
     J = equations.evaluate(Balls(x, np.full_like(x, radius)))[1][:, -n:]
     F = equations.evaluate(point(x), False)[0][:, -n:]
@@ -163,13 +164,9 @@ def prove_zero(equations: Equations, centre: Array, radius: float) -> Zero:
     q = float((np.abs(off.m) + off.r).sum(2).max()) * (1 + n * FINE)
     move = point(Y) @ F[:, :, None]
     step = float((np.abs(move.m) + move.r).max()) * GROW
-    if not q < 1:
-        raise NotProvedError(
-            f"the zero near {centre.tolist()} is not proved to be the only one within {radius}"
-        )
+    require(q < 1, f"the zero near {centre.tolist()} is not proved to be the only one within {radius}")
     reach = step / (1 - q) * (1 + 2.0**-40) + LEAST
-    if not reach < radius or not 1 - q > 2.0**-8:
-        raise NotProvedError(f"no zero is proved near {centre.tolist()}")
+    require(reach < radius and 1 - q > 2.0**-8, f"no zero is proved near {centre.tolist()}")
     return Zero(point=centre, radius=radius, reach=reach)
 
 
@@ -264,7 +261,7 @@ def prove_leaves(equations: Equations, low: Array, high: Array, points: Array, r
         )
     if len(low):
         sides = ", ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low[0], high[0], strict=True))
-        raise NotProvedError(f"a box is not proved free of zeros outside of the list: {sides}")
+        raise Undecided(f"a box is not proved free of zeros outside of the list: {sides}")
 
 
 def trimmed(equations: Equations, low: Array, high: Array) -> tuple[Mask, Array, Array]:

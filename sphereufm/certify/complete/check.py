@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from flint import ctx
 
-from sphereufm.certify.checker.face import read_file
+from sphereufm.certify.checker.kernel import Undecided, require
+from sphereufm.certify.checker.reading import refuse_if
 from sphereufm.certify.checker.words import printed
 from sphereufm.certify.complete.arithmetic import joined
 from sphereufm.certify.complete.boxes import CUT, Zero, prove_tree, prove_zero
@@ -28,19 +28,14 @@ from sphereufm.certify.complete.programs import MOST_UNKNOWNS, ProgramEquations,
 from sphereufm.certify.complete.reading import (
     OWN_COST,
     PLANE,
-    CompleteCheckError,
     Instance,
-    NotProvedError,
     Program,
     read_certificate,
     read_instance,
     read_program,
-    refuse_if,
 )
 from sphereufm.certify.complete.symmetry import circle_orders, different, same
 from sphereufm.certify.complete.two_classes import Orbit, two_class_orbits
-
-__all__ = ["CompleteCheckError", "CompleteResult", "Orbit", "check_complete", "check_complete_bytes"]
 
 BITS = 64
 PROVED, UNDECIDED = "PROVED", "UNDECIDED"
@@ -80,10 +75,10 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     refuse_if(not every_class, "order must hold every class once")
     outside = closed if data["method"] == PLANE[1] else 0.0
     refuse_if(not 0 <= outside < 1.57, "the neighbourhood must lie between 0 and pi/2")
-    if not outside and not lemma_closed(p, closed):
-        raise NotProvedError(f"the neighbourhood {closed:g} of the collapsed family is not closed by a lemma")
+    left = f"the neighbourhood {closed:g} of the collapsed family is not closed by a lemma"
+    require(outside or lemma_closed(p, closed), left)
     for order in circle_orders(p, orders):
-        raise NotProvedError(f"the order {order} of the classes on the circle was not searched")
+        raise Undecided(f"the order {order} of the classes on the circle was not searched")
     every = [Planar(p, order, closed) for order in orders]
     groups = proved_groups(every, data, 3 * p.classes * len(p.labels))
     # whether a symmetry moves something depends on classes and samples, not on the sign of the plane
@@ -91,12 +86,11 @@ def planar(p: Instance, data: dict[str, Any]) -> CompleteResult:
     orbits = []
     for number, (chart, first) in enumerate(groups):
         later = (chart.images(other, zero.box) for other, zero in groups[number + 1 :])
-        if not all(different(images, first).all() for images in later):
-            raise NotProvedError(f"orbit {number + 1} is not proved to differ from a later one")
+        apart = all(different(images, first).all() for images in later)
+        require(apart, f"orbit {number + 1} is not proved to differ from a later one")
         own = chart.images(chart, first.box)
         fixed = same(own, first, chart.periodic)
-        if not (fixed | different(own, first)).all():
-            raise NotProvedError("a symmetry of a zero is not decided")
+        require((fixed | different(own, first)).all(), "a symmetry of a zero is not decided")
         copies = len(moves) // 2 // len(np.unique(moves[fixed], axis=0))
         orbits.append(Orbit(cost=cost_at(chart, first), copies=copies))
     return of_classes(p, orbits, outside)
@@ -107,11 +101,11 @@ def check_reach(p: Instance) -> None:
     K, unknowns = p.classes, p.classes - 1 + len(p.labels)
     known = 2 <= K <= MOST_CLASSES and p.dim >= 2
     refuse_if(not known, f"certificates of complete lists need K between 2 and {MOST_CLASSES}, and d >= 2")
-    if p.dim > 2 and sorted(p.labels) != [0, 1, 2]:
-        raise NotProvedError(
-            f"class sizes and d = {p.dim}: critical points may leave the plane; complete lists reach K = 2, "
-            "K = 3 with one sample a class, and d = 2"
-        )
+    require(
+        p.dim == 2 or sorted(p.labels) == [0, 1, 2],
+        f"class sizes and d = {p.dim}: critical points may leave the plane; complete lists reach K = 2, K = 3 with one "
+        "sample a class, and d = 2",
+    )
     far = f"the search has {unknowns} unknown angles, but at most {MOST_UNKNOWNS} are possible"
     refuse_if(unknowns > MOST_UNKNOWNS, far)
 
@@ -120,14 +114,12 @@ def own_cost(p: Program, data: dict[str, Any]) -> CompleteResult:
     """All critical points of a program, in charts (docs/complete.md, section 4)."""
     every = own_charts(p)
     method = OWN_COST[isinstance(every[0], Coulomb)]
-    if data["method"] != method:
-        raise NotProvedError(f"this cost is searched by the method {method}")
+    require(data["method"] == method, f"this cost is searched by the method {method}")
     firsts = proved_groups(every, data, len(p.program))
     at = joined(0, *(chart.signature(zero.box) for chart, zero in firsts))
     for a in range(1, len(firsts)):
         off = at[a:] - at[a - 1]
-        if not (np.abs(off.m) > off.r).any(1).all():
-            raise NotProvedError("two orbits are not proved to differ")
+        require((np.abs(off.m) > off.r).any(1).all(), "two orbits are not proved to differ")
     orbits = [Orbit(cost=cost_at(*first), copies=1) for first in firsts]
     return proved(f"is{every[0].up_to} exactly one of these {{}} points", orbits, saddles=True)
 
@@ -147,8 +139,8 @@ def proved_groups(every: Sequence[Any], data: dict[str, Any], steps: int) -> lis
         prove_tree(equations, zeros[-1], search["tree"])
     members = [[(every[s], zeros[s][z]) for s, z in group] for group in groups]
     for (chart, first), *others in members:
-        if not all(same(chart.images(c, zero.box), first, chart.periodic).any() for c, zero in others):
-            raise NotProvedError("two zeros of one orbit are not proved to be one")
+        one = all(same(chart.images(c, zero.box), first, chart.periodic).any() for c, zero in others)
+        require(one, "two zeros of one orbit are not proved to be one")
     return [first for first, *_ in members]
 
 
@@ -170,17 +162,15 @@ def check_sizes(every: Sequence[Any], searches: list[Any], groups: list[Any], st
         )
         passes = codes.size + int((codes[codes >= CUT] - CUT).sum(dtype="i8")) // 16
         work += passes * (n * (n + steps) + 20)
-    if work > MOST_WORK:
-        raise NotProvedError(f"trees of {sum(sizes):,} zeros are too large for this checker")
-    if len(named) < sum(sizes):
-        raise NotProvedError("a zero is in no orbit")
+    require(work <= MOST_WORK, f"trees of {sum(sizes):,} zeros are too large for this checker")
+    require(len(named) == sum(sizes), "a zero is in no orbit")
 
 
 def cost_at(equations: Any, zero: Zero) -> float:
     """The cost at a zero, if the place of the zero is known well enough for the digits that are printed."""
     cost = equations.cost(zero.box)
-    if not cost.r[0] <= COST_ROOM * (1 + abs(cost.m[0])):
-        raise NotProvedError(f"the cost near {zero.point.tolist()} is not known to six digits")
+    known = cost.r[0] <= COST_ROOM * (1 + abs(cost.m[0]))
+    require(known, f"the cost near {zero.point.tolist()} is not known to six digits")
     return float(cost.m[0])
 
 
@@ -209,7 +199,7 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
     """Check a certificate.
 
     ``data``: the file's content.  Result: with status ``"PROVED"`` or ``"UNDECIDED"``.  Raises
-    CompleteCheckError if the bytes are no certificate of this format.
+    CheckError if the bytes are no certificate of this format.
     """
     certificate = read_certificate(data)
     method, instance = certificate["method"], certificate["instance"]
@@ -221,13 +211,5 @@ def check_complete_bytes(data: bytes) -> CompleteResult:
             if method in PLANE:
                 return planar(p, certificate)
             return of_classes(p, [orbit for orbit, *_ in two_class_orbits(p)])
-    except NotProvedError as error:
+    except Undecided as error:
         return CompleteResult(status=UNDECIDED, text=str(error))
-
-
-def check_complete(path: str | Path) -> CompleteResult:
-    """Check a certificate in a file; see :func:`check_complete_bytes`.
-
-    Raises CompleteCheckError if the file cannot be read, or is no certificate of this format.
-    """
-    return check_complete_bytes(read_file(path))

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.certify.checker.reading import refuse_if
 from sphereufm.certify.complete.arithmetic import (
     FINE,
     LARGEST,
@@ -40,7 +41,7 @@ from sphereufm.certify.complete.arithmetic import (
     rational,
     sine_cosine,
 )
-from sphereufm.certify.complete.reading import Instance, refuse_if
+from sphereufm.certify.complete.reading import Instance
 from sphereufm.certify.complete.symmetry import symmetries
 
 # above 2 pi, with room for the rounding of a sum of floats

@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.certify.checker.kernel import require
+from sphereufm.certify.checker.reading import refuse_if
 from sphereufm.certify.complete.arithmetic import (
     FINE,
     Array,
@@ -37,7 +39,7 @@ from sphereufm.certify.complete.arithmetic import (
     sine_cosine,
 )
 from sphereufm.certify.complete.planar import TURN_BOX
-from sphereufm.certify.complete.reading import NotProvedError, Program, refuse_if
+from sphereufm.certify.complete.reading import Program
 
 FACE_BOX = (-1 - 1 / 64, 1 + 1 / 64)
 MOST_UNKNOWNS, MOST_CHARTS = 16, 5000
@@ -49,10 +51,10 @@ Faces = tuple[tuple[int, int], ...]
 def charts(p: Program) -> list[ProgramEquations]:
     """The charts that cover the product of spheres."""
     d, M = p.dim, p.columns
-    if d > 2 and p.invariant:
-        raise NotProvedError(
-            "a cost of inner products alone has no isolated critical points in d >= 3; four charges are an exception"
-        )
+    require(
+        d == 2 or not p.invariant,
+        "a cost of inner products alone has no isolated critical points in d >= 3; four charges are an exception",
+    )
     refuse_if(d == 2 and M == 1 and p.invariant, "a cost of one column's length is constant")
     unknowns, count = (d - 1) * M, (2 * d) ** M if d > 2 else 1
     far = unknowns > MOST_UNKNOWNS or count > MOST_CHARTS

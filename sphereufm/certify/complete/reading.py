@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.certify.checker.kernel import CheckError as CompleteCheckError
+from sphereufm.certify.checker.kernel import CheckError
 from sphereufm.certify.checker.reading import Problem as Program
 from sphereufm.certify.checker.reading import (
     Reader,
@@ -28,17 +28,13 @@ from sphereufm.certify.checker.reading import (
     text,
 )
 
-__all__ = ["CompleteCheckError", "Program", "refuse_if"]
+__all__ = ["Program"]
 
 FORMAT = "sphereufm-complete/1"
 LARGEST_TREE = 1 << 26
 MOST_BITS = 1 << 14
 # a search in the plane, perhaps outside of a neighbourhood; one of an own cost, perhaps of four charges
 PLANE, OWN_COST, CLOSED_FORM = ("planar", "planar-outside"), ("charts", "coulomb"), "two-classes"
-
-
-class NotProvedError(Exception):
-    """A step of the proof does not hold, or balls cannot decide it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +89,7 @@ def real(value: Any, where: str) -> float:
     try:
         x = float.fromhex(text(40)(value, where))
     except (ValueError, OverflowError):
-        raise CompleteCheckError(f"{where} must be a hexadecimal float") from None
+        raise CheckError(f"{where} must be a hexadecimal float") from None
     refuse_if(not math.isfinite(x), f"{where} must be finite")
     return x
 
@@ -149,7 +145,7 @@ def packed(kind: str) -> Reader:
             unpacker = zlib.decompressobj()
             raw = unpacker.decompress(base64.b64decode(value, validate=True), LARGEST_TREE)
         except (ValueError, zlib.error):
-            raise CompleteCheckError(f"{where} is damaged") from None
+            raise CheckError(f"{where} is damaged") from None
         whole = unpacker.eof and not unpacker.unused_data and len(raw) % np.dtype(kind).itemsize == 0
         refuse_if(not whole, f"{where} is damaged or too large")
         return np.frombuffer(raw, kind)

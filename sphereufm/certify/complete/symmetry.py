@@ -13,9 +13,10 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.certify.checker.kernel import require
 from sphereufm.certify.complete.arithmetic import Array, Balls, Mask, point, sine_cosine
 from sphereufm.certify.complete.boxes import Zero
-from sphereufm.certify.complete.reading import Instance, NotProvedError
+from sphereufm.certify.complete.reading import Instance
 
 LARGEST_GROUP = 50_000
 
@@ -24,8 +25,8 @@ def symmetries(p: Instance) -> tuple[NDArray[np.int64], NDArray[np.int64], Array
     """Where each symmetry sends classes and samples, and the sign that it gives to angles; with both signs each."""
     images = [every for every in permutations(range(p.classes)) if [p.kinds[k] for k in every] == p.kinds]
     # counted before they are listed: 15 equal samples have 15! permutations
-    if 2 * len(images) * math.prod(math.factorial(len(block)) for block in p.blocks.values()) > LARGEST_GROUP:
-        raise NotProvedError("the symmetry group is too large")
+    size = 2 * len(images) * math.prod(math.factorial(len(block)) for block in p.blocks.values())
+    require(size <= LARGEST_GROUP, "the symmetry group is too large")
     both = [(image, move) for image in images for move in sample_moves(p, image) for _ in range(2)]
     image, move = (np.array(part) for part in zip(*both, strict=True))
     return image, move, np.resize([[1.0], [-1.0]], (len(both), 1))

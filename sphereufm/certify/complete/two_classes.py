@@ -11,8 +11,9 @@ from typing import Any
 
 from flint import arb
 
+from sphereufm.certify.checker.kernel import require
 from sphereufm.certify.complete.arithmetic import exact
-from sphereufm.certify.complete.reading import Instance, NotProvedError
+from sphereufm.certify.complete.reading import Instance
 
 MOST_PATTERNS = 100_000
 
@@ -31,8 +32,7 @@ Pattern = dict[tuple[int, Fraction], int]
 
 def two_class_orbits(p: Instance) -> list[tuple[Orbit, Pattern, Any]]:
     """All critical orbits with distinct classifiers, by cost, each with its signs and the classifiers' distance."""
-    if p.classes != 2 or p.dim < 2:
-        raise NotProvedError("the closed form is for K = 2 and d >= 2")
+    require(p.classes == 2 and p.dim >= 2, "the closed form is for K = 2 and d >= 2")
     found = [
         (Orbit(cost=cost(p, weight, r), copies=copies), pattern, r)
         for pattern, copies, weight in sign_patterns(p)
@@ -44,8 +44,8 @@ def two_class_orbits(p: Instance) -> list[tuple[Orbit, Pattern, Any]]:
 def sign_patterns(p: Instance) -> Iterator[tuple[Pattern, int, Fraction]]:
     """Patterns up to equal samples and classes, each with its number of copies and the weight of positive signs."""
     sizes = [len(block) for block in p.blocks.values()]
-    if math.prod(m + 1 for m in sizes) > MOST_PATTERNS:
-        raise NotProvedError(f"there are more than {MOST_PATTERNS} sign patterns")
+    few = math.prod(m + 1 for m in sizes) <= MOST_PATTERNS
+    require(few, f"there are more than {MOST_PATTERNS} sign patterns")
     swap, seen = p.kinds[0] == p.kinds[1], set[frozenset[Any]]()
     for counts in product(*(range(m + 1) for m in sizes)):
         pattern = dict(zip(p.blocks, counts, strict=True))
@@ -63,8 +63,7 @@ def distances(p: Instance, positive: Fraction) -> list[Any]:
     if not 1 > positive > Fraction(1, 2):
         return [arb(2)]
     r = exact(positive / (1 - positive)).log() / exact(p.tau)
-    if not (r < 2 or r > 2):
-        raise NotProvedError("the distance of the classifiers is not decided")
+    require(r < 2 or r > 2, "the distance of the classifiers is not decided")
     return [arb(2), r] if r < 2 else [arb(2)]
 
 

@@ -12,12 +12,7 @@ pass suffices; semidefiniteness is that of the ``K x K`` matrix ``diag(nu) - Gha
 Cholesky factorisation that runs to its end (Rump 2006).  Where that says less, ``-<Ghat, A'> <= sum |Ghat|`` is used.
 
 docs/large-gaps.md says what is trusted: IEEE 754, ``gamma(n) = n u / (1 - n u)`` with ``u = 2^-53`` for sums of n terms
-in any order, and four units in the last place of ``numpy.exp``.
-
-References
-----------
-N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, chapter 3.  S. Rump, *Verification of positive
-definiteness*, BIT 2006.
+in any order, and four units in the last place of ``numpy.exp``; and where this is from.
 """
 
 from __future__ import annotations
