@@ -41,19 +41,14 @@ class Search:
     high: Array
 
 
-def branch_and_prune(
-    equations: Equations,
-    zeros: Zeros,
-    most_boxes: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> Search:
+def branch_and_prune(equations: Equations, most_boxes: int, progress: Callable[[int, int], None]) -> Search:
     """Search a whole box for zeros until none can have been missed, or the work is used up.
 
-    ``zeros``: known ones; new ones are entered.  ``progress``: ``progress(boxes done, boxes waiting)``.
+    ``progress``: ``progress(boxes done, boxes waiting)``.
     """
-    nodes = _Nodes(equations)
+    zeros, nodes = Zeros(equations), _Nodes(equations)
     waiting: list[_Batch] = [(np.zeros(1, dtype=np.int64), equations.low[None], equations.high[None])]
-    boxes, left = 0, 1
+    boxes = 0
     while waiting and boxes < most_boxes:
         number, low, high = _take(waiting)
         boxes += len(number)
@@ -64,9 +59,7 @@ def branch_and_prune(
             break
         if len(number):
             waiting.append(nodes.split(number, low, high, sway))
-        left = sum(len(batch[0]) for batch in waiting)
-        if progress is not None:
-            progress(boxes, left)
+        progress(boxes, sum(len(batch[0]) for batch in waiting))
     none = np.zeros((0, equations.variables))
     rest = {"low": [none, *(batch[1] for batch in waiting)], "high": [none, *(batch[2] for batch in waiting)]}
     ends = {name: np.concatenate(parts) for name, parts in rest.items()}

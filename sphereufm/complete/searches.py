@@ -18,7 +18,7 @@ from sphereufm.certify.complete.symmetry import circle_orders
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.complete.branch_and_prune import Search, branch_and_prune
 from sphereufm.complete.outcome import BoxesLeft, CompleteList, checked, undecided
-from sphereufm.complete.zeros import Zeros, apart
+from sphereufm.complete.zeros import apart
 from sphereufm.geometry.spheres import Array
 from sphereufm.progress import Progress
 
@@ -64,7 +64,7 @@ def search_charts(
         def count(done: int, left: int, stage: str = stage, before: int = boxes) -> None:
             advance(stage, before + done, before + done + left)
 
-        searches.append(branch_and_prune(equations, Zeros(equations), max(most_boxes - boxes, 1), count))
+        searches.append(branch_and_prune(equations, max(most_boxes - boxes, 1), count))
         boxes += searches[-1].boxes
         if len(searches[-1].low):
             break
