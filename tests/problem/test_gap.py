@@ -169,6 +169,8 @@ def test_golden_gap_at_the_invertible_branch():
         == gap.bounds["closed-form"]
         == pytest.approx(0.988292109975660 - global_minimum(problem), rel=2e-13)
     )
+    # plain numbers, also where they are shown
+    assert {type(bound) for bound in gap.bounds.values()} == {float}
 
 
 @given(problems(max_classes=3, min_dim=3, max_dim=4, max_tau=6.0), seeds)

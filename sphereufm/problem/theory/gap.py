@@ -86,7 +86,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
         "closed-form": None if least is None else _closed_form_gap(point, least),
         "multiplier-bound": _multiplier_gap(point, cost) if facts.convex else None,
     }
-    bounds = {name: max(bound, _SMALLEST) for name, bound in found.items() if bound is not None}
+    bounds = {name: max(float(bound), _SMALLEST) for name, bound in found.items() if bound is not None}
     method = min(bounds, key=bounds.__getitem__, default="none")
     return OptimalityGap(value=bounds.get(method, math.inf), method=method, bounds=bounds)
 
