@@ -203,13 +203,10 @@ class Workers:
 
     def _can_send(self, words: Any) -> bool:
         """Whether other processes can be told, if there are to be any."""
-        if self.count == 1:
-            return False
         try:
-            pickle.dumps(words)
+            return self.count > 1 and bool(pickle.dumps(words))
         except (pickle.PicklingError, AttributeError, TypeError):
             return False
-        return True
 
     def _stop(self) -> None:
         if self._executor is not None:

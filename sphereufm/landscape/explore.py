@@ -100,14 +100,9 @@ class Exploration:
     def given(self, points: Iterable[Array]) -> None:
         """Polish constructed and given points, and enter what they lead to."""
         for X in points:
-            inner = capabilities.in_span(self.problem, X.shape[0])
-            if X.shape[0] > 1:
-                search = find_critical_points(
-                    inner,
-                    X[None],
-                    tolerance=self.settings.tolerance,
-                    max_iterations=self.settings.max_iterations,
-                )
+            inner = capabilities.in_span(self.problem, len(X))
+            if len(X) > 1:
+                search = find_critical_points(inner, X[None], tolerance=self.settings.tolerance)
                 if search.converged[0]:
                     X = search.X[0]
                 elif not _is_least_float(self.problem, inner, X):

@@ -127,7 +127,7 @@ def _estimates(problem: SphereProblem, effort: Effort, starts: int | None) -> di
         least = most = 0.0
         for k, stratum in enumerate(strata(problem, each)):
             probe = probes[min(probes, key=lambda probe: abs(probe - k))]
-            batch = probe.seconds(most_starts(stratum, settings) // settings.batches)
+            batch = probe.fixed + probe.slope * (most_starts(stratum, settings) // settings.batches)
             low, high = _TIMES[Effort.QUICK if starts else each]
             if settings.batches > 1:
                 high *= 1.0 + _OFTEN_NEW * float(np.interp(probe.new, _NEW_ORBITS, (0.0, 1.0)))
@@ -138,7 +138,7 @@ def _estimates(problem: SphereProblem, effort: Effort, starts: int | None) -> di
     return times if found else {}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Probe:
     """What a few starts in a stratum took: seconds without any, and of each, with entering and classifying its end.
 
@@ -153,31 +153,24 @@ class _Probe:
     @classmethod
     def of(cls, problem: SphereProblem, stratum: Stratum) -> _Probe:
         """Time two small batches."""
-        settings = SearchSettings()
-        counts = [
+        few, many = (
             max(stratum.batch_size // share, least) for share, least in zip(_PROBES, (2, 6), strict=True)
-        ]
+        )
         times = []
-        for count in counts:
+        for count in (few, many):
             begun, found = time.perf_counter(), Collection(problem)
-            points = search_batch(Batch(stratum=stratum, settings=settings, seed=(0,), first=0, count=count))
+            batch = Batch(stratum=stratum, settings=SearchSettings(), seed=(0,), first=0, count=count)
+            points = search_batch(batch)
             labels = Counter(found.enter(points))
             times.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         found.classified()
         # a whole batch ends in fewer new orbits than a small one
-        classify = 0.5 * (time.perf_counter() - begun) / counts[1]
-        slope = max((times[1] - times[0]) / (counts[1] - counts[0]), 0.05 * times[1] / counts[1])
-        return cls(
-            fixed=max(times[1] - slope * counts[1], 0.0),
-            slope=slope + classify,
-            new=sum(times == 1 for times in labels.values()) / max(len(points), 1),
-            merges=stratum.space is None and merges_samples(stratum.problem, points),
-        )
-
-    def seconds(self, starts: int) -> float:
-        """Of so many starts at once."""
-        return self.fixed + self.slope * starts
+        classify = 0.5 * (time.perf_counter() - begun) / many
+        slope = max((times[1] - times[0]) / (many - few), 0.05 * times[1] / many)
+        new = sum(hits == 1 for hits in labels.values()) / max(len(points), 1)
+        merges = stratum.space is None and merges_samples(stratum.problem, points)
+        return cls(max(times[1] - slope * many, 0.0), slope + classify, new, merges)
 
 
 def _duration(least: float, most: float) -> str:

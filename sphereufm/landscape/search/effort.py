@@ -58,8 +58,7 @@ class SearchSettings:
     starts: int | None = None  #: exactly so many starts in each stratum; None leaves the number to ``effort``
     most_batches: int | None = None  #: most batches in a stratum; None leaves the number to ``effort``
     tolerance: float = 1e-12  #: relative gradient norm of an accepted point
-    max_iterations: int = 200  #: of the Newton search
-    late: int = 12  #: iterations of it after which the last tenth of a batch is given up
+    late: int = 12  #: iterations of the Newton search after which the last tenth of a batch is given up
 
     @property
     def batches(self) -> int:

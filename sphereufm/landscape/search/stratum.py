@@ -118,13 +118,8 @@ def find_in_pieces(problem: SphereProblem, starts: Array, settings: SearchSettin
     size = max(1, _BATCH_BYTES // _bytes_per_start(problem))
     found = [starts[:0]]
     for begin in range(0, len(starts), size):
-        search = find_critical_points(
-            problem,
-            starts[begin : begin + size],
-            tolerance=settings.tolerance,
-            max_iterations=settings.max_iterations,
-            late=settings.late,
-        )
+        piece = starts[begin : begin + size]
+        search = find_critical_points(problem, piece, tolerance=settings.tolerance, late=settings.late)
         found.append(search.X[search.converged])
     return np.concatenate(found)
 
