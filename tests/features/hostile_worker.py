@@ -43,7 +43,7 @@ FORBIDDEN = (
     "webbrowser.",
 )
 # what libraries raise on damaged files
-FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError)
+FAILURES = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, MemoryError)
 HARMLESS = ("os.listdir", "os.scandir")
 
 
