@@ -65,8 +65,13 @@ def ask(known: object, method: str, *arguments: Any) -> Any:
 
 
 def _asking(method: str, otherwise: Any = None) -> Callable[..., Any]:
-    """The question by a method's name, and what is so where there is none."""
-    return lambda known, *args: ask(known, method, *args) if offers(known, method) else otherwise
+    """The question by a method's name, and what is so where there is none, or it has no answer."""
+
+    def question(known: object, *arguments: Any) -> Any:
+        answer = ask(known, method, *arguments)
+        return otherwise if answer is None else answer
+
+    return question
 
 
 # --- questions with a plain answer, or None, where a problem does not know

@@ -288,6 +288,7 @@ def test_inputs_are_left_alone():
         (np.eye(3) * np.nan, np.eye(3), 1e-6),
         (np.eye(3), np.eye(3), 0.0),
         (np.eye(3), np.eye(3), np.nan),
+        (np.eye(3), np.eye(3), 0.3),
     ],
 )
 def test_bad_input_is_refused(X, Y, tolerance):

@@ -111,6 +111,20 @@ def test_a_bare_cost_has_its_critical_points_and_nothing_else():
     assert min(entry.cost for entry in report.critical) == pytest.approx(SMALL.known_minimum(), rel=1e-9)
 
 
+def test_a_method_that_has_no_answer_is_as_none_at_all():
+    names = (
+        "constructed_starts",
+        "fixed_point_spaces",
+        "share_of_distinct_samples",
+        "cost_unit",
+        "known_minimum",
+    )
+    mute = type("Mute", (Bare,), dict.fromkeys(names, lambda self, *_: None))(SMALL)
+    for name in names:
+        question = getattr(capabilities, name)
+        assert question(mute) == question(Bare(SMALL)), name
+
+
 def test_a_cost_of_inner_products_needs_a_way_to_its_span():
     with pytest.raises(InvalidInputError, match="in_dimension"):
         verify_landscape(Bare(SMALL), starts=2)

@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import SphereUFMError
+from sphereufm.errors import InvalidInputError, SphereUFMError
 from sphereufm.geometry.spheres import Array, column_norms
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import golden_weights
@@ -127,6 +127,8 @@ def choose_frame(
 
     Directions in which no column reaches farther than a few tolerances are left out.
     """
+    if SMALLEST_PIVOT * tolerance >= 1.0:
+        raise InvalidInputError("tolerance must be below 0.2 radians; beyond it no column shows a direction")
     branches = [_Branch.root(Y, permutations)]
     columns: list[int] = []
     residual = Y.copy()

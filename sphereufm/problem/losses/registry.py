@@ -77,9 +77,10 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
         raise InvalidInputError(f"loss={name!r} must be one of {', '.join(LOSSES)}")
     kind = LOSSES[name]
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for key in given.keys() - known:
-        allowed = f"its parameters are {', '.join(known)}" if known else "it has none"
-        raise InvalidInputError(f"loss {name!r} has no parameter {key!r}; {allowed}")
+    for key in given:
+        if key not in known:
+            allowed = f"its parameters are {', '.join(known)}" if known else "it has none"
+            raise InvalidInputError(f"loss {name!r} has no parameter {key!r}; {allowed}")
     return kind(**given)
 
 

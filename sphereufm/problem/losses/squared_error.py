@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
-from sphereufm.problem.arguments import Number, exact_positive
+from sphereufm.problem.arguments import Number, exact_number, exact_positive
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import add_own, get_own, set_own
 
@@ -33,7 +33,8 @@ class SquaredError:
 
     def __post_init__(self) -> None:
         for field in ("own_weight", "target"):
-            self.__dict__[field] = exact_positive(field, getattr(self, field), "both parameters are")
+            finite = exact_number(field, getattr(self, field))
+            self.__dict__[field] = exact_positive(field, finite, "both parameters are")
 
     def facts(self, classes: int) -> LossFacts:
         """Convex; the derivative vanishes only where the own logit is ``M``, out of reach below ``tau = M``."""
