@@ -71,7 +71,9 @@ def best_bias(logits: Logits, start: Array, negligible: float = 0.0) -> tuple[Ar
     for _ in range(_STEPS):
         if np.abs(r).sum() <= _FLAT * scale or cost <= negligible or length < _SHORTEST:
             break
-        trial = _moments(logits, b - length * step)
+        # a step may be far too long: its cost is no finite number then, and it is not taken
+        with np.errstate(over="ignore", invalid="ignore"):
+            trial = _moments(logits, b - length * step)
         if trial[0] <= cost:
             b, length = b - length * step, 1.0
             cost, r, C, scale = trial

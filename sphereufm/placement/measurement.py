@@ -23,6 +23,7 @@ from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import UFMProblem
 
+_NO_CLASSIFIER = "no classifier was given; use --classifier FILE or KEY"
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
 
 
@@ -79,7 +80,9 @@ def position(
     """
     what = Measuring(normalize=normalize, covariance=False, one_vs_rest=False)
     place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature, loss=find_loss(loss))
-    if normalize and features.classifier is not None and not features.classifier.any(axis=1).all():
+    if features.classifier is None:  # nothing that the file could say would give a position
+        return LandscapePosition(reason=_NO_CLASSIFIER)
+    if normalize and not features.classifier.any(axis=1).all():
         return LandscapePosition(reason=_NO_DIRECTION)
     return measure(features, what, place)[1]
 
@@ -96,7 +99,7 @@ def measure(
         _as_float(place.tau)
     begun = begin(features, replace(what, identity=repr(place)), streaming)
     if features.classifier is None:
-        network: UnitNetwork | OrdinaryNetwork | str = "no classifier was given; use --classifier FILE or KEY"
+        network: UnitNetwork | OrdinaryNetwork | str = _NO_CLASSIFIER
     else:
         network = _network(Given(features, features.classifier.T, begun.frame.moments, place, what.normalize))
     if isinstance(network, str):

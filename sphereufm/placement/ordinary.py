@@ -175,12 +175,13 @@ class DualBound:
         With ``r = G 1 / N`` and the classes' shares ``n``: ``P~ = (1 - t) P + t u 1^T``, ``u = n - (1 - t) / t r``;
         here t is the least that leaves u nonnegative.  Entropy is concave; a sum's norm is at most the sum of norms.
         """
-        own, N, live = cls.of(found, tau), int(counts.sum()), counts > 0
+        own, N = cls.of(found, tau), int(counts.sum())
         shares, r = counts / N, found.added["row_sums"] / N
-        t = float(np.max((r[live] / (shares + r)[live]), initial=0.0))
-        u = np.maximum(shares - (1.0 - t) / t * r, 0.0) if t > 0.0 else shares
-        extra = tau * (math.sqrt(N) * float(np.linalg.norm(u)) + math.sqrt(counts.max())) / N
-        return replace(own, pull=(1.0 - t) * own.pull + t * extra, share=1.0 - t)
+        over = r > 0.0  # the others ask for nothing, even where their softmax is zero
+        t = float(np.max(r[over] / (shares + r)[over], initial=0.0))
+        tu = np.maximum(t * shares - (1.0 - t) * r, 0.0)
+        extra = tau * (math.sqrt(N) * float(np.linalg.norm(tu)) + t * math.sqrt(counts.max())) / N
+        return replace(own, pull=(1.0 - t) * own.pull + extra, share=1.0 - t)
 
     def bound(self, c: float, price: float) -> float:
         """Lower bound at ``c``; ``price`` is ``tau |G|_2 |W|_F |H|_F``."""

@@ -69,20 +69,19 @@ def fit_temperature(found: Gathered) -> float | None:
     Infinite where every sample is classified right (or so nearly that the minimum lies above 1e6); None where the
     classifier is no better than chance, so that the cost is least at ``tau = 0``.
     """
-    blocks, low, high = found.joined["kept"], math.log(_LOW), math.log(_HIGH)
-    if found.largest["minus_margin"] <= 0.0 or _slope(high, blocks) < 0.0:
+    # one array, however many a checkpoint has joined already: sums in another order have other last bits
+    margins, low, high = found.whole("kept"), math.log(_LOW), math.log(_HIGH)
+    if found.largest["minus_margin"] <= 0.0 or _slope(high, margins) < 0.0:
         return math.inf
-    return (
-        None
-        if _slope(low, blocks) >= 0.0
-        else math.exp(brentq(_slope, low, high, args=(blocks,), xtol=1e-12))
-    )
+    if _slope(low, margins) >= 0.0:
+        return None
+    return math.exp(brentq(_slope, low, high, args=(margins,), xtol=1e-12))
 
 
-def _slope(log_tau: float, margins: list[NDArray[np.float32]]) -> float:
+def _slope(log_tau: float, margins: NDArray[np.float32]) -> float:
     """Derivative ``sum_i sum_j p_ij (a_ij - a_{y_i i})`` of the cost by ``tau``, up to a positive factor."""
     total, tau = 0.0, math.exp(log_tau)
-    for block in (part for M in margins for part in np.array_split(M, 1 + M.shape[1] // _COLUMNS, axis=1)):
+    for block in np.array_split(margins, 1 + margins.shape[1] // _COLUMNS, axis=1):
         Z = tau * block.astype(np.float64)
         P = np.exp(Z - Z.max(axis=0))
         total += float(((P * block).sum(axis=0) / P.sum(axis=0)).sum())

@@ -9,10 +9,12 @@ from sphereufm import simplex_etf
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring
+from sphereufm.features.metrics.companion import Gathered
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
 from sphereufm.placement import bias, ordinary, sphere
 from sphereufm.placement.layer import Placing
 from sphereufm.placement.measurement import measure, position
+from sphereufm.placement.temperature import fit_temperature
 
 QUICK = Measuring(covariance=False, one_vs_rest=False)
 
@@ -127,6 +129,30 @@ def test_workers_and_interruptions_change_no_bit(monkeypatch, tmp_path, kind):
     for metrics, where in (two, three):
         assert metrics.to_json() == one[0].to_json()
         assert where == one[1]
+
+
+def test_without_a_classifier_the_file_is_not_gone_through():
+    H, y, *_ = network()
+    data, source = counted(feature_set_from_arrays(H, y))
+    before = source.gone
+    assert "no classifier" in position(data).reason
+    assert source.gone == before
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_fitted_tau_has_the_same_bits_however_its_margins_were_joined(seed):
+    """A checkpoint joins what was gathered before it."""
+    rng = np.random.default_rng(seed)
+    kept = rng.normal(-0.5, 1.0, (4, 1500)).astype(np.float32)
+    kept[rng.integers(0, 4, 1500), np.arange(1500)] = 0.0
+
+    def fitted(parts):
+        return fit_temperature(Gathered(added={}, largest={"minus_margin": 1.0}, joined={"kept": parts}))
+
+    whole = fitted([kept])
+    assert 0.0 < whole < np.inf
+    assert fitted(np.array_split(kept, [512, 1024], axis=1)) == whole
+    assert fitted(np.array_split(kept, [700], axis=1)) == whole
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,15 @@ def test_a_class_without_samples_may_have_any_bias():
     assert 0.0 <= found.optimality_gap <= found.free_bias_gap <= found.cost
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("tau", [60, 5000])
+def test_softmax_that_underflows_bounds_the_best_bias_without_a_warning(seed, tau):
+    """Warnings are errors in the tests: classes that no sample chooses, and steps of Newton that overshoot."""
+    H, y, W, b = ordinary_network(seed, (2, 9, 1, 4))
+    found = position(feature_set_from_arrays(3.0 * H, y, W, b), tau)
+    assert 0.0 <= found.optimality_gap <= found.free_bias_gap <= found.cost
+
+
 def test_regularised_bound_holds_along_the_collapsed_family_and_closes_at_its_best():
     K, d, n, mu = 4, 5, 3, (2e-2, 5e-3)
     y, E = np.repeat(np.arange(K), n), simplex_etf(K, d).T

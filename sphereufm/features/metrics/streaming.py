@@ -79,8 +79,8 @@ class Checkpoint:
                 )
             if held["identity"].tobytes() != sha.digest():
                 raise InvalidInputError(
-                    f"checkpoint={str(path)!r} belongs to other features, labels, classifier or options; "
-                    "remove it, or choose another --checkpoint"
+                    f"checkpoint={str(path)!r} belongs to other features, labels, classifier or options, or to another "
+                    "version; remove it, or choose another --checkpoint"
                 )
             self._arrays = held
 
