@@ -16,7 +16,7 @@ from typing import Any
 
 from sphereufm.certify import certificate as c
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.reading import CLAIMS, FORMAT, LARGEST_FILE
+from sphereufm.certify.checker.reading import CLAIMS, FORMAT, LARGEST_FILE, number
 from sphereufm.certify.exact import exact_text
 from sphereufm.certify.json_format import certificate_from_json
 from sphereufm.certify.prove.attempts import place, precision
@@ -48,7 +48,7 @@ def convert(data: bytes) -> c.Certificate:
         if old["format"] != FORMAT_1:
             raise ValueError(f"format={str(old['format'])[:60]!r} is not {FORMAT_1}")
         certificate = certificate_from_json(json.dumps(_stated(old)))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InvalidInputError(
             f"no certificate of format 1: {type(error).__name__}: {str(error)[:200]}"
         ) from error
@@ -113,21 +113,16 @@ def _claim(old: dict[str, Any], point: dict[str, Any], instance: dict[str, Any])
         new["lower_point"] = _point(old["lower_point"])
     if "target" in names:
         # sums are weighed by the slopes tau / K now
-        slope = Fraction(instance["tau"]) / instance["classes"]
-        new["target"] = [exact_text(_exact(t) * slope) for t in old["target"]]
+        slope = number("+")(instance["tau"], "tau") / instance["classes"]
+        new["target"] = [exact_text(number()(t, "target") * slope) for t in old["target"]]
     return new
-
-
-def _exact(text: str) -> Fraction:
-    """A number of format 2."""
-    mantissa, _, power = text.partition("@")
-    return Fraction(mantissa) * Fraction(2) ** int(power or 0)
 
 
 def _direction(old: dict[str, Any], point: dict[str, Any], K: int) -> list[list[str]]:
     """One form for four: a row more off the span; of a group all samples move, with the same quotient (Lemma 1)."""
-    r, form, given = point["rank"], old["form"], old.get("direction", [])
-    columns = [["0"] * r for _ in point["columns"]]
+    form, given = old["form"], old.get("direction", [])
+    # no longer than what the file holds, whatever rank it says
+    columns = [["0"] * len(column) for column in point["columns"]]
     if form == "tangent":
         return list(given)
     if form == "normal":

@@ -110,3 +110,37 @@ def test_a_point_that_would_take_long_is_refused():
     data["claims"] = [{"type": "rank_one"}]
     with pytest.raises(InvalidInputError, match="too many"):
         convert(json.dumps(data).encode())
+
+
+SADDLE = {
+    "type": "strict_saddle",
+    "form": "split_tangent",
+    "group": 0,
+    "radius": "0x0p+0",
+    "curvature": "-0x1p-9",
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"instance": {"tau": "1e999999999"}},
+        {"instance": {"classes": 0}},
+        {"claims": [{"type": "collapsed", "radius": "0x1p-1", "target": ["1e999999999"]}]},
+        {"claims": [{"type": "collapsed", "radius": "0x1p-1", "target": ["1@999999999"]}]},
+        {"point": {"rank": 10**9}, "claims": [SADDLE | {"direction": ["0x0p+0", "0x1p+0"]}]},
+        {"point": {"rank": 10**30}, "claims": [SADDLE | {"direction": ["0x0p+0", "0x1p+0"]}]},
+    ],
+)
+def test_numbers_that_would_fill_the_memory_are_refused_unread(changes):
+    instance = {"kind": "ufm", "classes": 2, "dim": 3, "class_sizes": [1, 1], "tau": "1", "weights": None}
+    data = {
+        "format": "sphereufm-certificate/1",
+        "producer": {"name": "a", "version": "0"},
+        "instance": instance | {"loss": "cross-entropy"} | changes.get("instance", {}),
+        "point": {"rank": 2, "columns": [["0x1p+0", "0x0p+0"]] * 4, "groups": None}
+        | changes.get("point", {}),
+        "claims": changes.get("claims", [{"type": "collapsed", "radius": "0x1p-1", "target": ["0x0p+0"]}]),
+    }
+    with pytest.raises(InvalidInputError, match="no certificate of format 1"):
+        convert(json.dumps(data).encode())

@@ -10,7 +10,7 @@ degree 1 then), and Krawczyk's test in the shifts t proves a zero near t = 0, wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -125,12 +125,12 @@ def of_classes(at: Place, target: Sequence[Fraction]) -> list[Conditions]:
     B, r, groups = at.B, at.point.rank, at.point.groups
     B.charge(r * r)
     axes = constant([[B.number(int(i == a)) for i in range(r)] for a in range(1, r)])
-    goals, found = [B.number(x) for x in target], []
-    members = list(zip(groups, at.point.columns[at.p.classes :], pulls(at), strict=True))
-    for k in sorted({y for y, _, _ in groups}):
-        mine = [([B.number(x) for x in h], w) for (y, _, _), h, w in members if y == k]
-        found.append(Conditions([h for h, _ in mine], [w for _, w in mine], axes, goals))
-    return found
+    goals = [B.number(x) for x in target]
+    found = {y: Conditions([], [], axes, goals) for y in sorted({y for y, _, _ in groups})}
+    for (y, _, _), h, w in zip(groups, at.point.columns[at.p.classes :], pulls(at), strict=True):
+        found[y].members.append([B.number(x) for x in h])
+        found[y].weights.append(w)
+    return list(found.values())
 
 
 def pulls(at: Place) -> list[Any]:
@@ -188,18 +188,17 @@ def well_classified(at: Place, claim: dict[str, Any]) -> None:
 
 def parts_of(at: Place) -> list[int]:
     """For each class the first one that has exactly the same classifier."""
-    columns = at.point.columns[: at.p.classes]
-    return [columns.index(column) for column in columns]
+    first: dict[tuple[Fraction, ...], int] = {}
+    return [first.setdefault(tuple(w), k) for k, w in enumerate(at.point.columns[: at.p.classes])]
 
 
-def least_logits(at: Place, W: Columns, y: int, tau: Fraction) -> tuple[Columns, list[Any]]:
+def least_logits(at: Place, W: Columns, parts: list[int], y: int, tau: Fraction) -> tuple[Columns, list[Any]]:
     """Columns and values with ``<a, h> = c``: where the loss of class y is least among logits equal on each part.
 
     In a part of s classes the own logit of squared error is best at ``k M / (k + s - 1)``; label smoothing's softmax
     must have the targets' mass on each part.
     """
-    B, p, parts = at.B, at.p, parts_of(at)
-    own, s, firsts = parts[y], parts.count(parts[y]), sorted({*parts})
+    B, p, own, s, firsts = at.B, at.p, parts[y], parts.count(parts[y]), sorted({*parts})
     if p.loss == "squared-error":
         k = p.parameters["own_weight"]
         best = k * p.parameters["target"] / ((k + s - 1) * tau)
@@ -211,14 +210,14 @@ def least_logits(at: Place, W: Columns, y: int, tau: Fraction) -> tuple[Columns,
     return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]
 
 
-def floors(at: Place) -> list[Conditions]:
+def floors(at: Place) -> Iterator[Conditions]:
     """Where the losses of the groups are least, among the normalised classifiers: conditions on each feature."""
     W, H = at.around(0).unit.X[: at.p.classes], at.around(0).columns[at.p.classes :]
-    found = []
+    parts = parts_of(at)
     for (y, _, first), h in zip(at.point.groups, H, strict=True):
-        A, goals = least_logits(at, W, y, at.p.taus[first])
-        found.append(Conditions([h], [at.B.number(1)], constant(A), goals))
-    return found
+        at.B.charge(len(W) * at.point.rank)
+        A, goals = least_logits(at, W, parts, y, at.p.taus[first])
+        yield Conditions([h], [at.B.number(1)], constant(A), goals)
 
 
 def at_floors(at: Place, claim: dict[str, Any]) -> None:

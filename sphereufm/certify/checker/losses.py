@@ -125,7 +125,8 @@ def at_best_bias(
 
     middle = [[Jet(B, (B.middle(x.value), [], dict)) for x in row] for row in z]
     b, Y = minimiser(B, lambda b: at(middle, b), n)
-    step = cap(B, [B.top(dot(row, at(z, b)[1])) for row in Y])
+    _, slopes, _ = at(z, b)
+    step = cap(B, [B.top(dot(row, slopes)) for row in Y])
     total, _, bends = at(z, [B.around(x, 4 * step) for x in b])
     q = contraction(B, B.times(B.matrix(Y), B.matrix(bends)).tolist(), [one] * n)
     require(B.less(B.number(0.25) + q, 1), "the best bias is not enclosed")

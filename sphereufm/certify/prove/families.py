@@ -231,13 +231,18 @@ def prove_least_loss(B: Any, instance: Instance, columns: Array, groups: Groups 
     for shrink in SHRINKS:
         near, reach = _spread(X, K, shrink, p.dim), max(COINCIDENT, 3 * math.sqrt(2 * shrink))
         at = place(B, instance, exact_columns(near), groups, [])
-        found = (settled(B, conditions, reach) for conditions in attempt(floors, at) or ())
+        found = (settled(B, conditions, reach) for conditions in attempt(_floors, at) or ())
         done = list(takewhile(lambda one: one is not None and one[1] < SADDLE_RADIUS, found))
         H = np.hstack([np.zeros((len(near), 0)), *(one[0] for one in done if one)])
         if H.shape[1] == near.shape[1] - K and np.abs(H - near[:, K:]).max() <= reach:
             claim = kind(radius=SADDLE_RADIUS, witness=tuple(one[2] for one in done if one))
             return _point(np.hstack([near[:, :K], H]), groups), claim
     return None
+
+
+def _floors(at: Place) -> list[Conditions]:
+    """All conditions at once, so that what is raised is raised here."""
+    return [*floors(at)]
 
 
 def _spread(X: Array, K: int, shrink: float, dim: int) -> Array:
