@@ -75,7 +75,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # the last line of defence: one sentence, not a traceback
-        code = _failed(error, "--debug" in argv)
+        try:
+            code = _failed(error, "--debug" in argv)
+        except OSError as unheard:  # standard error cannot be written either
+            _give_up(2)
+            code = _CLOSED_PIPE if isinstance(unheard, BrokenPipeError) else _BAD_INPUT
     sys.exit(code)
 
 

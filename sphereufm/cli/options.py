@@ -195,13 +195,7 @@ def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | 
     if class_sizes is not None:
         if per_class is not None:
             raise InvalidInputError("--per-class and --class-sizes contradict each other; give one of them")
-        words = [word.strip() for word in class_sizes.split(",")]
-        for word in words:
-            if not word.removeprefix("-").isdecimal():
-                raise InvalidInputError(
-                    f"--class-sizes has {word!r}, but whole numbers joined by commas are needed"
-                )
-        sizes = [int(word) for word in words]
+        sizes = [_class_size(word) for word in class_sizes.split(",")]
         if classes is not None and classes != len(sizes):
             raise InvalidInputError(f"--classes={classes} contradicts --class-sizes of {len(sizes)} entries")
         return sizes
@@ -212,6 +206,16 @@ def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | 
             f"--classes={classes} must be at least 2; with a single class the cost is constant"
         )
     return [per_class] * classes
+
+
+def _class_size(word: str) -> int:
+    """Read one whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise InvalidInputError(
+            f"--class-sizes has {word.strip()[:40]!r}, but whole numbers joined by commas are needed"
+        ) from None
 
 
 def _weights(text: str) -> Any:

@@ -47,6 +47,7 @@ def test_commands_have_the_default_solver_of_the_package():
         (["verify", "--class-sizes", "2,-1", "--dim", "3", "--tau", "1"], "class_sizes"),
         (["verify", "--class-sizes", "0,0", "--dim", "3", "--tau", "1"], "sample"),
         (["verify", "--class-sizes", "2,x", "--dim", "3", "--tau", "1"], "--class-sizes"),
+        (["verify", "--class-sizes", f"2,1{4300 * chr(48)}", "--dim", "3", "--tau", "1"], "--class-sizes"),
         (["verify", *FAST, "--classes", "3", "--class-sizes", "1,1"], "contradict"),
         (["verify", *FAST, "--weights", "1"], "weights"),
         (["verify", *FAST, "--weights", "missing.npy"], "no such file"),

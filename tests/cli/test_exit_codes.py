@@ -104,6 +104,20 @@ def test_a_closed_pipe_ends_quietly_with_the_usual_status(words):
     assert err == ""
 
 
+@posix
+def test_an_error_that_nobody_reads_ends_with_the_usual_status():
+    with start("nope") as process:
+        process.stderr.close()
+        assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
+def test_bad_input_has_its_code_though_the_message_has_no_room():
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "sphereufm", "nope"]
+        assert subprocess.run(words, stderr=full, timeout=60, check=False).returncode == 2
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
 @pytest.mark.parametrize("words", [["doctor"], ["solve", *FAST, "--json"], ["--help"]], ids=lambda w: w[0])
 def test_a_full_device_is_no_internal_error(words):
