@@ -98,6 +98,15 @@ def test_blocks_choose_their_own_search(tmp_path):
     assert [(s["stratum"], s["starts"]) for s in strata] == [("descents", 6)]
 
 
+def test_what_json_writes_otherwise_is_the_same_settings(tmp_path):
+    grid = {"classes": "2", "per_class": "1", "dim": "2", "tau": "1"}
+    loss = {"name": "cross-entropy", "offsets": ((0.0, 0.5), (0.5, 0.0))}
+    settings = SweepSettings(starts=2, proofs=False, loss=loss)
+    for effort in ("MINIMISERS", "minimisers"):
+        index = run_sweep(SweepGrid(**grid, effort=effort, starts=2), tmp_path, settings)
+        assert [line["status"] for line in index] == ["done"]
+
+
 def test_a_cell_of_another_search_is_refused(tmp_path):
     grid = {"classes": "2", "per_class": "1", "dim": "3", "tau": "1"}
     run_sweep(SweepGrid(**grid, effort="minimisers", starts=4), tmp_path, QUICK)

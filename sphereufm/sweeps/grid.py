@@ -65,8 +65,8 @@ class SweepGrid:
     starts: int | None = None
 
     def __post_init__(self) -> None:
-        if self.effort is not None:
-            Effort.named(self.effort)
+        if self.effort is not None:  # as it is stored: a sweep is resumed by the same word
+            object.__setattr__(self, "effort", Effort.named(self.effort).name.lower())
         if self.starts is not None:
             check_integer("starts", self.starts, 1)
 

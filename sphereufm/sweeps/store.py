@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sphereufm.errors import OutputError
-from sphereufm.files import write_json
+from sphereufm.files import json_data, write_json
 from sphereufm.sweeps.grid import Cell
 
 
@@ -49,10 +49,11 @@ class SweepFolder:
     def agree(self, settings: Mapping[str, Any], wanted: Mapping[Cell, Mapping[str, Any]]) -> None:
         """Record what all cells share; refuse other settings, and another search of a stored cell, by OutputError."""
         place = self.path / "sweep.json"
+        shared = json_data(settings)
         if not place.exists():
-            write_json(place, {"format": "sphereufm-sweep/1", **settings})
+            write_json(place, {"format": "sphereufm-sweep/1", **shared})
         there = self.read(place)
-        if differ := sorted(k for k, v in settings.items() if there.get(k) != v):
+        if differ := sorted(k for k, v in shared.items() if there.get(k) != v):
             raise OutputError(
                 f"--out={self.path} holds a sweep with other {', '.join(differ)}; use another folder"
             )
@@ -70,9 +71,11 @@ class SweepFolder:
 
     def write_index(self) -> list[dict[str, Any]]:
         """Rebuild ``index.json`` from the cells' files, and return its lines."""
-        lines = [self.read(place) for place in sorted(self.cells.glob("*.json"))]
-        for line in lines:
-            line.pop("landscape", None)
+        lines = []
+        for place in sorted(self.cells.glob("*.json")):
+            line = self.read(place)
+            line.pop("landscape", None)  # at once: all of them would fill the memory
+            lines.append(line)
         write_json(self.path / "index.json", {"format": "sphereufm-sweep-index/1", "cells": lines})
         return lines
 
