@@ -20,7 +20,7 @@ from sphereufm.comparison.suites import Instance
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.solvers import SOLVERS, Progress, Settings, solve
+from sphereufm.solvers import SOLVERS, Progress, Settings, SolverResult, StopReason, solve
 
 # what a solver's own test may miss by: it sees the same number up to rounding
 _SLACK = 1.0 + 1e-6
@@ -39,9 +39,8 @@ class Rules:
     limit: float = 60.0  #: seconds of a run; charged to failures
     seed: int = 0  #: of the first start; the others follow
     starts: int = 3  #: of each instance
-    repeats: int = (
-        3  #: runs of each, of which the quickest counts; runs of more than a second are not repeated
-    )
+    #: Runs of each, of which the quickest counts; runs of more than a second are not repeated.
+    repeats: int = 3
     clock: str = "wall"  #: or ``cpu`` for processor time, which does not see what else the machine does
 
     def __post_init__(self) -> None:
@@ -123,7 +122,7 @@ def measure(task: Task, name: str, peers: Mapping[str, Peer], *, curve: bool = F
         def look(progress: Progress) -> None:
             way.add(progress.seconds, progress.calls.total, progress.relative_gradient_norm)
 
-        solve(task.problem, task.start, solver=name, settings=task.settings, callback=look)
+        _solved(task.problem, task.start, solver=name, settings=task.settings, callback=look)
         return replace(best, curve=tuple(way.points))
     return best if curve else replace(best, curve=None)
 
@@ -164,10 +163,18 @@ def _run(task: Task, name: str, peers: Mapping[str, Peer]) -> Measurement:
 def _ours(name: str, settings: Settings, problem: SphereProblem, start: Array, gauge: Gauge) -> str:
     """One of our solvers as a peer: its stop reason, while the gauge measures where it ended."""
     gauge.begin()
-    result = solve(problem, start, solver=name, settings=settings)
+    result = _solved(problem, start, solver=name, settings=settings)
     with suppress(Stopped):
         gauge.take_over(result.X, gauge.seconds(), asdict(result.calls))
     return result.stop_reason.name
+
+
+def _solved(problem: SphereProblem, start: Array, **how: Any) -> SolverResult:
+    """Where one of our solvers ends; one that was interrupted gives its last point, but the comparison is over."""
+    result = solve(problem, start, **how)
+    if result.stop_reason is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
+    return result
 
 
 def _measurement(task: Task, name: str, reached: bool, seconds: float, **rest: Any) -> Measurement:

@@ -212,6 +212,20 @@ def test_an_interrupt_keeps_what_was_measured():
     assert json.loads(json.dumps(comparison.to_json(), allow_nan=False))["complete"] is False
 
 
+def test_an_interrupt_within_a_run_ends_the_comparison(monkeypatch):
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    def interrupted(*start, solver, **how):
+        stop = {"callback": interrupt} if solver == "trust-region" else {}
+        return solve(*start, solver=solver, **how | stop)
+
+    monkeypatch.setattr("sphereufm.comparison.measure.solve", interrupted)
+    comparison = compare_solvers([THREE], ["lbfgs", "trust-region", "newton"], rules=ONCE)
+    assert not comparison.complete
+    assert [m.solver for m in comparison.measurements] == ["lbfgs"]
+
+
 def test_figures_draw_every_solver():
     comparison = compare_solvers(
         [THREE], ["lbfgs", "trust-region", "crash"], peers=PEERS, rules=ONCE, curves=True
