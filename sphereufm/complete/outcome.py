@@ -53,15 +53,13 @@ class CompleteList:
     points: tuple[Array, ...] = ()
     copies: tuple[int, ...] = ()  #: orbits of O(d) alone in each orbit; empty without a certificate
     costs: tuple[float, ...] = ()  #: in nats, rising
-    region: str | None = (
-        None  #: where critical points may still be: where it was stopped, or near the collapsed family
-    )
+    #: Where critical points may still be: where it was stopped, or near the collapsed family.
+    region: str | None = None
     symmetry: SymmetryGroup | None = None  #: what points are counted up to, where the problem declares less
     left: BoxesLeft | None = None  #: the boxes that a stopped search left over
     boxes: int = 0  #: that were looked at
-    collapsed_are_saddles: bool = (
-        False  #: whether every critical point outside of the list is proved a strict saddle
-    )
+    #: Whether every critical point outside of the list is proved a strict saddle.
+    collapsed_are_saddles: bool = False
     #: The file that the checker accepted, ``sphereufm-complete/1``; of what lies outside of the region where that is
     #: proved.
     certificate: bytes | None = None

@@ -52,19 +52,16 @@ class CriticalPoint:
     kind: CriticalPointKind
     status: Status = Status.NUMERICAL
     hits: int = 0  #: searches that ended in this orbit; zero for points listed by counting
-    optimality_gap: float | None = (
-        None  #: upper bound on the distance of the cost from the global minimum, in floats
-    )
+    #: Upper bound on the distance of the cost from the global minimum, in floats.
+    optimality_gap: float | None = None
     gap_method: str | None = None
     #: Permutations of the problem's group that act on the point as a rotation; None where they were not counted.
     isotropy_order: int | None = None
-    permutation_copies: int | None = (
-        None  #: orbits of O(d) alone in the orbit of the point under the permutations
-    )
+    #: Orbits of O(d) alone in the orbit of the point under the permutations.
+    permutation_copies: int | None = None
     certificate: str | None = None  #: name of the file, relative to the report's folder, that proves ``kind``
-    has_lower: bool | None = (
-        None  #: whether a lower point is known, beyond rounding; None where that was not asked
-    )
+    #: Whether a lower point is known, beyond rounding; None where that was not asked.
+    has_lower: bool | None = None
     #: What the accepted certificate claims, by the names of its format (``"critical"``, ``"index"``, ...).
     claims: tuple[str, ...] = ()
     sentence: str = ""  #: what the checker said of the accepted certificate; empty where none was accepted
@@ -109,9 +106,8 @@ class CriticalFamily:
     hits: int = 0
     optimality_gap: float | None = None
     gap_method: str | None = None
-    certificate: str | None = (
-        None  #: name of the folder, relative to the report's, with the certificates of members
-    )
+    #: Name of the folder, relative to the report's, with the certificates of members.
+    certificate: str | None = None
     sentence: str = ""  #: as for a :class:`CriticalPoint`
     reason: str = ""  #: as for a :class:`CriticalPoint`
 

@@ -37,9 +37,8 @@ class _State:
     stratum: Stratum
     number: int
     batch: int
-    work: (
-        int  #: what it takes at most, in starts and unknowns; merged ones are part of those that they follow
-    )
+    #: What it takes at most, in starts and unknowns; merged ones are part of those that they follow.
+    work: int
     ends: list[str | None] = field(default_factory=list)
     begun: int = 0
     goal: int = 0

@@ -24,9 +24,8 @@ class LandscapePosition:
     """Cost, gradient and optimality gap of a network's features and classifier."""
 
     cost: float | None = None
-    gradient_norm: float | None = (
-        None  #: Riemannian, Frobenius norm, in the cost's unit; None for ordinary networks
-    )
+    #: Riemannian, Frobenius norm, in the cost's unit; None for ordinary networks.
+    gradient_norm: float | None = None
     relative_gradient_norm: float | None = None
     #: Upper bound on the distance of the cost from the global minimum (numerical): over all unit features and unit
     #: classifiers, or, for an ordinary network, over all with its Frobenius norms and its bias.
@@ -34,9 +33,8 @@ class LandscapePosition:
     #: What gave it: ``"closed-form"`` (balanced classes), ``"multiplier-bound"``, ``"cost"`` or, for an ordinary
     #: network, ``"norm-bound"``.
     gap_method: str | None = None
-    free_bias_gap: float | None = (
-        None  #: for an ordinary network with a bias: the same over all biases as well
-    )
+    #: For an ordinary network with a bias: the same over all biases as well.
+    free_bias_gap: float | None = None
     #: For an ordinary network: between which numbers the least cost for these norms and this bias lies; the upper one
     #: is attained, so their distance says how tight the gap can be.
     least_cost_range: tuple[float, float] | None = None
@@ -58,9 +56,8 @@ class LandscapePosition:
     #: ``"given"``, ``"fitted"``, ``"feature-length"`` (of features that all have it), for ordinary networks ``"one"``,
     #: or ``"unbounded"``: the cost falls for ever as ``tau`` grows, so that no ``tau`` is fitted and there is no cost.
     tau_source: str | None = None
-    normalized: bool = (
-        False  #: whether features and classifier were divided by their lengths here (a bias left out)
-    )
+    #: Whether features and classifier were divided by their lengths here (a bias left out).
+    normalized: bool = False
     cost_unit: str = "nats"  #: unit of costs and gaps; empty where the loss has none
     reason: str | None = None  #: why there is no position
     notes: tuple[str, ...] = ()  #: what a reader must know

@@ -143,9 +143,8 @@ class SolverResult:
     X: Array  #: shape ``(d, M)``: last point, unit columns, read-only
     cost: float  #: at ``X``; infinite if not even the start had a finite cost
     gradient_norm: float  #: Frobenius norm of the Riemannian gradient at ``X``
-    relative_gradient_norm: (
-        float  #: largest of a column at ``X``; infinite where a column's scale has underflown
-    )
+    #: Largest of a column at ``X``; infinite where a column's scale has underflown.
+    relative_gradient_norm: float
     stop_reason: StopReason
     iterations: int
     calls: Calls

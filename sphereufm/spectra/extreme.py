@@ -49,9 +49,8 @@ class HessianExtreme:
     """Extreme eigenvalues on the horizontal space."""
 
     eigenvalues: Array  #: shape ``(count,)``: ascending for the lowest, descending for the largest
-    residuals: (
-        Array  #: shape ``(count,)``: ``|Hess u - theta u|``: an eigenvalue lies within that distance of each
-    )
+    #: Shape ``(count,)``: ``|Hess u - theta u|``: an eigenvalue lies within that distance of each.
+    residuals: Array
     vectors: Array  #: shape ``(count, d, M)``: orthonormal (Frobenius) horizontal tangent vectors
     converged: bool  #: whether every residual met the tolerance
     products: int  #: Hessian-vector products

@@ -119,9 +119,8 @@ class Frame:
     full: bool  #: whether the scatter is kept in all d directions
     classifier: Array | None  #: rows, shape ``(K, d)``
     bias: Array | None  #: shape ``(K,)``
-    mean_products: (
-        Array | None
-    )  #: shape ``(K, K)``: in row k those of the classifier with the mean of class k
+    #: Shape ``(K, K)``: in row k those of the classifier with the mean of class k.
+    mean_products: Array | None
     companion: Companion | None = None
 
     def nothing(self) -> Gathered:

@@ -179,9 +179,8 @@ class SymmetryGroup:
 
     orthogonal: bool  #: whether every ``Q`` of O(d) belongs to it: rotations and reflections
     permutations: ColumnPermutations  #: the column permutations ``s``
-    finite: FiniteGroup | None = (
-        None  #: further elements, listed one by one; own costs are merged by them, too
-    )
+    #: Further elements, listed one by one; own costs are merged by them, too.
+    finite: FiniteGroup | None = None
     #: Whether every ``Q`` of SO(d) belongs to it, rotations without reflections.  Mirror images are then different
     #: orbits, unless another element relates them, and points are not seen in their own span.
     special_orthogonal: bool = False
