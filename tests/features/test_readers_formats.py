@@ -228,3 +228,23 @@ def test_importing_the_readers_imports_no_library():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_column_of_texts_among_numbers_is_no_feature(tmp_path, form):
+    """One cell "n/a" makes a column of texts, whose numbers are places in the alphabet."""
+    columns = {f"f{k}": [0.5 * k + i for i in range(6)] for k in range(6)}
+    columns["f2"] = [*map(str, columns["f2"][:-1]), "n/a"]
+    columns["label"] = [0, 1] * 3
+    path = tmp_path / f"x.{form}"
+    if form == "csv":
+        rows = [columns, *zip(*columns.values(), strict=True)]
+        path.write_text("\n".join(",".join(map(str, row)) for row in rows))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    read = load_features(path)
+    assert read.features.columns == ("f0", "f1", "f3", "f4", "f5")
+    assert np.array_equal(read.features.read(), np.transpose([columns[c] for c in read.features.columns]))
+    assert read.labels.tolist() == columns["label"]
+    assert any("f2" in line for line in read.unused)

@@ -122,7 +122,9 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
 def feature_columns(arrays: Mapping[str, ArraySource]) -> tuple[str, ...]:
     """Names of the columns of a table that are features."""
     vectors = [key for key, a in arrays.items() if len(a.shape) == 1 and a.dtype.kind in "fiu"]
-    vectors = [key for key in vectors if not _is_something_else(key)]
+    # the numbers of texts are their places in the alphabet, and measure nothing
+    texts = {key for key in vectors if getattr(arrays[key], "categories", ())}
+    vectors = [key for key in vectors if key not in texts and not _is_something_else(key)]
     floats = [key for key in vectors if arrays[key].dtype.kind == "f"]
     families: dict[str, list[str]] = {}
     for key in vectors:
