@@ -24,6 +24,7 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.problem.losses import registry
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy, softmax_curvature
 from sphereufm.problem.losses.interface import LogitTerms, LossFacts
+from sphereufm.solvers import solve_batch
 from sphereufm.solvers.strategies import Step
 from sphereufm.solvers.strategies.line_search import armijo_search
 
@@ -61,7 +62,7 @@ class PlainDescent:
     name: str = field(default="plain-descent", init=False)
 
     def start(self, oracle, points):
-        return PlainRun(oracle)
+        return PlainRun(oracle, oracle.problem)
 
 
 @dataclass(eq=False)
@@ -69,6 +70,7 @@ class PlainRun:
     """Remembers nothing."""
 
     oracle: Any
+    problem: Any  # frozen: not cut with the batch
 
     def step(self, points):
         ray = self.oracle.ray(points, -points.gradient)
@@ -152,3 +154,18 @@ def test_a_new_solver_is_one_class():
     result = solve(problem, rng=0, solver=PlainDescent())
     assert (result.converged, result.solver) == (True, "plain-descent")
     assert result.cost == pytest.approx(global_minimum(problem))
+    # items stop one by one, and some are moved from a saddle
+    starts = np.stack([result.X, problem.spheres.random_point(1), np.eye(3)[:, [0] * 6]])
+    for found in solve_batch(problem, starts, solver=PlainDescent()):
+        assert found.cost == pytest.approx(global_minimum(problem))
+
+
+def test_a_strategy_that_is_no_dataclass_is_refused_at_once():
+    class Older:
+        name = "older"
+
+        def start(self, oracle, points):
+            return self
+
+    with pytest.raises(InvalidInputError, match="'older' starts a Older, which must be a dataclass"):
+        solve(UFMProblem(class_sizes=(2, 2), dim=3, tau=1), solver=Older())

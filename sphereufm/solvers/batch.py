@@ -6,7 +6,7 @@ Every array field is meant, so that none is forgotten when items stop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,9 +43,11 @@ def clear(struct: Any, rows: NDArray[np.bool_]) -> None:
 def _change(struct: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
     for field in fields(struct):
         value = getattr(struct, field.name)
+        params = getattr(value, "__dataclass_params__", None)
         if isinstance(value, np.ndarray):
             setattr(struct, field.name, change(value))
-        elif is_dataclass(value):
+        # frozen ones, such as problems, are the same for all items
+        elif params is not None and not params.frozen:
             _change(value, change)
 
 

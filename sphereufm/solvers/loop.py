@@ -5,12 +5,13 @@ Items of a batch run in lock step and leave the batch as they stop, each for its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
@@ -85,7 +86,12 @@ class Batch:
         self.oracle = Oracle(self.problem, len(starts), settings, self.clock.expired)
         self.points = self.oracle.at(starts)
         self.oracle.rescale(self.points)
-        self.strategy = self.solver.start(self.oracle, self.points)
+        strategy: Any = self.solver.start(self.oracle, self.points)
+        if not is_dataclass(strategy):
+            raise InvalidInputError(
+                f"solver {self.solver.name!r} starts a {type(strategy).__name__}, which must be a dataclass"
+            )
+        self.strategy: Any = strategy
         self.running = _Running.begin(len(starts), settings.tolerance)
         # outcome of the last iteration: none yet
         self.step = Step(self.points, self.running.stuck, self.running.stuck)
@@ -156,7 +162,7 @@ class Batch:
         settled yet: such an item goes on towards a smaller gradient.
         """
         running = self.running
-        running.settled = self.points.relative_norm <= running.tolerances
+        running.settled = self.points.finite & (self.points.relative_norm <= running.tolerances)
         lingering = running.stuck = self.step.stalled
         if self.iteration % _MARK_EVERY == 0:
             running.stuck = running.stuck | (self._evaluations() - running.gained_at >= _PATIENCE)

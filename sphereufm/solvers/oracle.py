@@ -63,7 +63,7 @@ class Points:
     #: ``total_scale`` and ``least_scale``, shape ``(B,)``: sum and minimum of the gradient scales, not in units.
     total_scale: Array
     least_scale: Array
-    finite: NDArray[np.bool_]  #: shape ``(B,)``: whether cost and gradient are finite
+    finite: NDArray[np.bool_]  #: shape ``(B,)``: whether cost, gradient and its scale are finite
     #: What the problem knows at ``X`` (``X[0]`` of a single item); ``None`` after several evaluations.
     evaluation: Evaluation | None
 
@@ -142,8 +142,8 @@ class Oracle:
         relative = relative_norms(gradient, scale, unit)
         if self.is_scaled:
             gradient = gradient / self.factors
-        # a sum is finite only if its terms are, and neither of these is near overflow
-        finite = np.isfinite(relative + cost)
+        # a sum is finite only if its terms are, and none of these is near overflow
+        finite = np.isfinite(relative + cost + total)
         return Points(X, gradient, cost, noise, relative, total, least, finite, evaluation)
 
     def _evaluate(self, X: Array) -> Evaluation:

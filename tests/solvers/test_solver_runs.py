@@ -250,6 +250,22 @@ def test_one_broken_item_does_not_stop_the_others():
     assert results[2].converged
 
 
+@pytest.mark.parametrize("scale", [np.inf, np.nan])
+def test_scales_that_break_end_the_run(scale):
+    class Point:
+        def __init__(self, X):
+            self.X, self.point = X, PROBLEM.at(X)
+            self.gradient_scale = np.full_like(self.point.gradient_scale, scale)
+
+        def __getattr__(self, name):
+            return getattr(self.point, name)
+
+    class Scaled:
+        spheres, symmetry, at = PROBLEM.spheres, PROBLEM.symmetry, staticmethod(Point)
+
+    assert solve(Scaled(), rng=0).stop_reason is StopReason.NON_FINITE
+
+
 @pytest.mark.parametrize("solver", ["trust-region", "lbfgs", "barzilai-borwein"])
 def test_extreme_temperatures(solver):
     for tau in (1e-3, 300.0):

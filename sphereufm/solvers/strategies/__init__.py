@@ -28,8 +28,9 @@ class Step:
 class Strategy(Protocol):
     """A solver at work on one batch: a dataclass that holds what is remembered of each item.
 
-    Its arrays, and those of dataclasses in it, have one row an item.  The loop drops the rows of items that stop, and
-    fills the rows of items that were moved, or whose units changed, with zeros: nothing is known of these.
+    Its arrays, and those of dataclasses in it that are not frozen, have one row an item.  The loop drops the rows of
+    items that stop, and fills the rows of items that were moved, or whose units changed, with zeros: nothing is known
+    of these.
     """
 
     def step(self, points: Points) -> Step:
