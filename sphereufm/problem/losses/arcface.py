@@ -40,8 +40,8 @@ class ArcFace:
 
     def __post_init__(self) -> None:
         margin = exact_number("margin", self.margin, 0, math.pi / 2)
-        rounding = exact_positive("rounding", exact_number("rounding", self.rounding), "in radians")
-        self.__dict__.update(margin=margin, rounding=rounding)
+        exact_number("rounding", self.rounding)  # refuses what no float can hold
+        self.__dict__.update(margin=margin, rounding=exact_positive("rounding", self.rounding, "in radians"))
 
     def facts(self, classes: int) -> LossFacts:
         """Its floor is zero; nothing else is known."""

@@ -33,8 +33,9 @@ class SquaredError:
 
     def __post_init__(self) -> None:
         for field in ("own_weight", "target"):
-            finite = exact_number(field, getattr(self, field))
-            self.__dict__[field] = exact_positive(field, finite, "both parameters are")
+            given = getattr(self, field)
+            exact_number(field, given)  # refuses what no float can hold
+            self.__dict__[field] = exact_positive(field, given, "both parameters are")
 
     def facts(self, classes: int) -> LossFacts:
         """Convex; the derivative vanishes only where the own logit is ``M``, out of reach below ``tau = M``."""
