@@ -215,3 +215,11 @@ def test_the_multiplier_bound_is_no_worse_than_the_least_eigenvalue_gives(proble
         bounds = optimality_gap(problem, point).bounds
         known = float(problem.at(point).multiplier_matrix.guaranteed_decrease())
         assert bounds["multiplier-bound"] <= max(known * (1.0 + 1e-9), np.finfo(float).tiny)
+
+
+def test_a_gap_is_the_cost_where_sums_of_gradients_overflow():
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=1e308)
+    with np.errstate(all="ignore"):
+        for seed in range(4):
+            X = problem.spheres.random_point(seed)
+            assert optimality_gap(problem, X).value <= problem.cost(X) < np.inf

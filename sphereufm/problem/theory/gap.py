@@ -137,8 +137,9 @@ def _log_remainder(u: Array) -> Array:
 
 
 def _multiplier_gap(point: UFMEvaluation, cost: float | None) -> float | None:
-    """Least of the bounds that the multiplier matrix gives; none where a column of ``G`` underflows."""
-    if float(point.gradient_scale.min()) < _SMALLEST / _EPS:
+    """Least of the bounds that the multiplier matrix gives; none where a column of ``G`` underflows or overflows."""
+    least, most = float(point.gradient_scale.min()), float(point.gradient_scale.max())
+    if not _SMALLEST / _EPS <= least <= most <= _EPS / _SMALLEST:
         return None
     bound = _lifted_gap(point, point.W)
     if cost is not None and bound > cost:
