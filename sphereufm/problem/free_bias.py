@@ -57,7 +57,7 @@ class FreeBias:
         # the last entry is left at zero, which makes B definite; in units of its diagonal nothing underflows
         last = self.curvature.shape[-1] - self.blind
         B = self.curvature[..., :last, :last]
-        root = np.sqrt(np.diagonal(B, axis1=-2, axis2=-1))
+        root = np.sqrt(np.maximum(np.diagonal(B, axis1=-2, axis2=-1), 0.0))
         root = np.where(root > 0.0, root, np.inf)
         scaled = B / root[..., :, None] / root[..., None, :]
         scaled = scaled + np.where(root < np.inf, _RIDGE, 1.0)[..., :, None] * np.eye(last)

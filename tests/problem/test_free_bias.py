@@ -8,6 +8,7 @@ from test_every_loss import Auto, definition
 
 from sphereufm import UFMProblem, global_minimum, solve
 from sphereufm.errors import InvalidInputError
+from sphereufm.problem.free_bias import FreeBias
 from sphereufm.problem.theory.theorems import collapsed_point
 
 LOSSES = (
@@ -69,6 +70,13 @@ def test_the_bias_is_found_where_probabilities_underflow(loss, tau):
         off = np.abs(point.G.sum(axis=1)).max()
         assert off <= 1e-12 * np.abs(point.G).sum()
         assert np.isfinite(point.hessian_product(problem.spheres.random_tangent(0, X))).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("diagonal", [0.0, -1e-17])
+def test_curvature_that_is_rounding_moves_nothing_and_says_nothing(diagonal):
+    found = FreeBias(np.zeros(3), np.diag([diagonal, 2.0, 4.0]), blind=False)
+    np.testing.assert_allclose(found.solve(np.array([1.0, 2.0, 2.0])), [0.0, 1.0, 0.5], rtol=1e-9)
 
 
 def test_blocks_and_memory_change_nothing(monkeypatch):
