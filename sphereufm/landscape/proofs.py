@@ -117,7 +117,7 @@ def prove_landscape(
         watched("prove", 0, len(entries))
         tasks = [(entries[row], f"{row + 1:03d}") for row in order]
         with Workers.of(workers) as busy:
-            for row, entry in zip(order, busy.map(prover.entry, tasks), strict=True):
+            for row, entry in zip(order, busy.map(_proved, tasks, prover), strict=True):
                 entries[row] = entry
                 number += 1
                 (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
@@ -146,6 +146,11 @@ def accepted(certificate: Certificate) -> str | None:
     return result.row if result.status == "PROVED" else None
 
 
+def _proved(task: tuple[Entry, str], prover: _Prover) -> Entry:
+    """One row of that number with its proof, if there is one; a cluster is sent the prover once."""
+    return prover.entry(*task)
+
+
 @dataclass(frozen=True)
 class _Prover:
     """Proves rows of one instance and writes what was accepted."""
@@ -161,9 +166,8 @@ class _Prover:
             return False, None
         return True, self._keep(certificate, f"{CERTIFICATES}/theorem.json")
 
-    def entry(self, task: tuple[Entry, str]) -> Entry:
+    def entry(self, entry: Entry, number: str) -> Entry:
         """Prove one row of that number."""
-        entry, number = task
         if isinstance(entry, CriticalFamily):
             return self._family(entry, number)
         return self._point(entry, f"{CERTIFICATES}/{number}.json")
