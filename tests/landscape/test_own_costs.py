@@ -10,7 +10,9 @@ from scipy.stats import ortho_group
 
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.lower import is_lower
+from sphereufm.landscape.orbits.register import OrbitRegister
 from sphereufm.landscape.orbits.settle import settle
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict
 from sphereufm.landscape.search.squared_gradient import find_critical_points
@@ -229,3 +231,17 @@ def test_lower_is_blind_to_constants_and_units(unit, constant, seed):
     assert not is_lower(problem, b, a)
     assert not is_lower(problem, a, -a)
     assert not is_lower(problem, a + 1e-9 * b, a)
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.05, 0.2, 3.0])
+def test_points_known_to_any_radius_are_compared(radius):
+    """Copies are one orbit, however little is known of each; what is far apart stays two."""
+    rng = np.random.default_rng(0)
+    columns = (
+        [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-0.8, 0.6]],
+        [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]],
+    )
+    X, Y = (np.array(rows).T for rows in columns)
+    copies = [ortho_group.rvs(2, random_state=rng) @ X[:, rng.permutation(4)] for _ in range(4)]
+    found = [Found(X=Z, rank=2, cost=1.0, radius=radius) for Z in (*copies, Y)]
+    assert OrbitRegister(SymmetryGroup.full(4)).enter(found) == [0, 0, 0, 0, 1]

@@ -25,6 +25,8 @@ from sphereufm.tolerances import CANDIDATE_COST
 
 # Radians between images of one point; no invariant changes by more.
 SAME_POINT = 1e-5
+# Radians up to which alignment speaks.
+_LARGEST_REACH = 0.2
 # Entries of the Gram matrices that are made at once.
 _PIECE = 1 << 21
 # From so many columns on, invariants and orders take longer than a look at whether a rotation alone will do; so many
@@ -153,4 +155,4 @@ class OrbitRegister:
 
 def _reach(point: Found, other: Found) -> float:
     """Radians within which two points are one."""
-    return SAME_POINT + point.radius + other.radius
+    return min(SAME_POINT + point.radius + other.radius, _LARGEST_REACH)
