@@ -132,7 +132,7 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
     if len(kinds) > _MOST_NAMES:
         fact = f"{len(kinds)} different labels, more than {_MOST_NAMES}"
         raise InvalidInputError(f"{name} has {fact}; name others with --labels")
-    shown = (kinds.astype(np.int64) if kinds.dtype.kind == "f" else kinds).tolist()
+    shown: list[Any] = [int(k) if isinstance(k, float) else k for k in kinds.tolist()]
     # texts that are all whole numbers have an order of their own
     if not remap and all(text.lstrip("-").isdecimal() and len(text) < 16 for text in shown):
         return values.astype(np.int64), None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.features import feature_set_from_arrays, load_features
+from sphereufm.features import LabelRules, Reading, feature_set_from_arrays, load_features
 
 
 @pytest.fixture
@@ -100,6 +100,7 @@ def bad(words, **changes):
         bad("features must be \\(N, d\\)", features=np.ones((6, 4, 2))),
         bad("average over the places with --pool mean", features=np.ones((6, 4, 2, 2))),
         bad("features must be \\(N, d\\)", features=np.ones((0, 4))),
+        bad("features must be \\(N, d\\)", features=np.ones((6, 4, 0, 2)), reading=Reading(pool="mean")),
         bad("features must be real", features=np.ones((6, 4), complex)),
         bad("features must be real", features=np.full((6, 4), "a")),
         bad("not a rectangular array", features=[[1.0], [1.0, 2.0]]),
@@ -153,3 +154,11 @@ def test_a_classifier_is_checked_before_it_is_read(tmp_path):
     np.savez(tmp_path / "f.npz", features=np.eye(4), labels=[0, 1, 0, 1], wide=np.ones((9, 5)))
     with pytest.raises(InvalidInputError, match="classifier must be"):
         load_features(tmp_path / "f.npz", classifier="wide")
+
+
+@pytest.mark.parametrize("step", [0.0, 3.0, 1e20])
+def test_names_of_remapped_labels_are_the_numbers_however_large(step):
+    labels = np.array([0, 1, 2, 0, 1, 2]) * step + [0, 1, 2, 0, 1, 2]
+    read = feature_set_from_arrays(np.ones((6, 4)), labels, reading=Reading(labels=LabelRules(remap=True)))
+    assert read.class_names == tuple(str(int(label)) for label in labels[:3])
+    assert read.labels.tolist() == [0, 1, 2, 0, 1, 2]

@@ -63,7 +63,7 @@ def starts_anywhere(source: ArraySource) -> bool:
 def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     """Features of two axes from what has more; axes of length one are dropped, others need ``pool``."""
     shape = source.shape
-    if len(shape) <= 2:
+    if len(shape) <= 2 or 0 in shape:
         return source
     if len(shape) == 3 and shape[1] == 1:  # one token of a sequence
         return pooled(_turned(source, (0, 2, 1)), pool)
