@@ -39,8 +39,6 @@ _LOST = 1e-6
 _DIFFERENCE = 1e-5
 # a corrected point farther from the predicted one than this share of the step is another branch's
 _STRAYED = 0.5
-# a cost may not be defined farther away than this, in log tau, from where a step leads
-_FARTHEST = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,7 +142,6 @@ def corrected(
     problem: Parametric, X: Array, log_tau: float, most: int = _CORRECTIONS, held: Array | None = None
 ) -> tuple[Array, float] | None:
     """A critical point near ``X`` and ``log_tau``, by least-norm Newton steps; their part along ``held`` is zero."""
-    start = log_tau
     for _ in range(most):
         rotations = inner_at(problem, X, log_tau).symmetry.orthogonal
         if rotations and np.linalg.svd(X, compute_uv=False)[-1] < _LOST:
@@ -158,7 +155,7 @@ def corrected(
         change *= min(1.0, 0.5 / max(float(np.abs(change).max()), 1e-300))
         X = retract(X, frame.tangent_vector(change[:-1]))
         log_tau += float(change[-1])
-        if not np.isfinite(X).all() or abs(log_tau - start) >= _FARTHEST:
+        if not np.isfinite(X).all():
             return None
         if float(relative_gradient_norm(inner_at(problem, X, log_tau).at(X))) <= _TOLERANCE:
             return X, log_tau

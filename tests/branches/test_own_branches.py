@@ -9,8 +9,6 @@ import pymanopt
 import pytest
 
 from sphereufm import trace_branches
-from sphereufm.branches.continuation import corrected
-from sphereufm.branches.parametric import OwnFamily
 from sphereufm.certify.expressions import Cost, exp
 from sphereufm.cli import main
 from sphereufm.errors import InvalidInputError
@@ -36,20 +34,6 @@ def way(branch, folds):
     for i in turns:
         taus[i] = min(folds, key=lambda fold: abs(fold - taus[i]))
     return taus
-
-
-@pytest.mark.parametrize("held", [None, np.array([[1.0], [0.0]])])
-def test_a_correction_asks_for_no_parameter_far_from_where_it_starts(held):
-    asked = []
-
-    def linear(t):
-        asked.append(t)
-        cost = Cost(dim=2, columns=1)
-        return cost.instance(Fraction(t) * cost.x(0, 0))
-
-    # no Hessian and a gradient in proportion to the parameter: Newton steps change the parameter alone
-    assert corrected(OwnFamily.of(linear), np.array([[0.0], [1.0]]), 0.0, 20, held) is None
-    assert np.abs(np.log(asked)).max() < 1
 
 
 def test_folds_are_where_critical_points_vanish():
