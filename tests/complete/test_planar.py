@@ -98,3 +98,11 @@ def test_no_pass_loses_a_zero():
 @pytest.mark.parametrize(("sizes", "orders"), [((1, 1, 1), 1), ((1, 1, 2), 2), ((1, 2, 3), 3), ((1,) * 4, 1)])
 def test_orders_on_the_circle_are_counted_up_to_symmetry(sizes, orders):
     assert len(circle_orders(plane(sizes, 1)[1])) == orders
+
+
+def test_all_orders_of_one_instance_share_its_group():
+    _, instance, first = plane((2, 2, 1), 1)
+    assert Planar(instance, [1, 0, 2], 0.0).group is first.group
+    # but not those of another instance, of as many classes and samples
+    assert len(plane((1, 2, 2), 1)[2].group[2]) == len(first.group[2])
+    assert len(plane((3, 1, 1), 1)[2].group[2]) == 2 * 2 * 6

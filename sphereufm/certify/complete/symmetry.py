@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import permutations, product
 
 import numpy as np
@@ -21,6 +22,8 @@ from sphereufm.certify.complete.reading import Instance
 LARGEST_GROUP = 50_000
 
 
+# a certificate may name 120 orders of the classes, all of one instance: its group is made once
+@lru_cache(maxsize=1)
 def symmetries(p: Instance) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
     """Where each symmetry sends classes and samples, and the sign that it gives to angles; with both signs each."""
     images = [every for every in permutations(range(p.classes)) if [p.kinds[k] for k in every] == p.kinds]
