@@ -80,9 +80,9 @@ def within(at: Place, claim: dict[str, Any], X: Columns, stored: Columns | None 
     require(near, "the exact point is not proved to lie within the radius")
 
 
-def assume(*hypotheses: object) -> None:
-    """What a lemma supposes."""
-    require(all(hypotheses), "the hypotheses of the lemma do not hold")
+def assume(lemma: int, *hypotheses: object) -> None:
+    """What a lemma of docs/proofs.md supposes."""
+    require(all(hypotheses), f"not all that Lemma {lemma} supposes holds")
 
 
 def collapses(p: Any) -> bool:
@@ -114,8 +114,8 @@ def collapsed(at: Place, claim: dict[str, Any]) -> None:
     the slopes for class k are ``K pi_k`` times those: its sum must be ``K pi_k t``.
     """
     p, W, t = at.p, at.point.columns[: at.p.classes], claim["target"]
-    assume(p.dim >= 3, at.point.rank >= 2, p.classes >= 2, are_first(W), collapses(p))
-    assume(not any(t) or {y for y, _, _ in at.point.groups} == {*range(p.classes)})
+    assume(10, p.dim >= 3, at.point.rank >= 2, p.classes >= 2, are_first(W), collapses(p))
+    assume(10, not any(t) or {y for y, _, _ in at.point.groups} == {*range(p.classes)})
     for conditions, ready in zip(of_classes(at, t), claim["witness"], strict=True):
         within(at, claim, conditions.met(at.B, ready), conditions.members)
 
@@ -162,8 +162,8 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
     """Lemma 11, in exact rationals but for the costs of both points."""
     p, groups, K = at.p, at.point.groups, at.p.classes
     W, H = at.point.columns[:K], at.point.columns[K:]
-    assume(p.dim == at.point.rank == 2 <= K, are_first(W), lies_flat(p))
-    assume(all(h[0] == 0 and abs(h[1]) == 1 for h in H))
+    assume(11, p.dim == at.point.rank == 2 <= K, are_first(W), lies_flat(p))
+    assume(11, all(h[0] == 0 and abs(h[1]) == 1 for h in H))
     at.B.charge(len(groups) * sum(q.bit_length() for q in {w.denominator for w in p.weights + p.taus}))
     sums = [Fraction(0)] * K
     for h, (y, m, first) in zip(H, groups, strict=True):
@@ -178,7 +178,8 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
 def well_classified(at: Place, claim: dict[str, Any]) -> None:
     """Theorem F over the ball: every sample leads, or is hot enough for Theorem E."""
     B, p, X, K = at.B, at.p, at.around(claim["radius"]).columns, at.p.classes
-    assume(p.loss == "cross-entropy", p.dim == K - 1 >= 3, not p.bias)
+    holds = p.loss == "cross-entropy" and p.dim == K - 1 >= 3 and not p.bias
+    require(holds, "Theorem F needs cross-entropy without a bias, and d = K - 1 >= 3")
     B.charge(len(X) * K * at.point.rank)
     for (y, _, first), h in zip(at.point.groups, X[K:], strict=True):
         leads = [dot([a - b for a, b in zip(X[y], w, strict=True)], h) for w in X[:y] + X[y + 1 : K]]
@@ -204,7 +205,7 @@ def least_logits(at: Place, W: Columns, parts: list[int], y: int, tau: Fraction)
         best = k * p.parameters["target"] / ((k + s - 1) * tau)
         return [W[j] for j in firsts], [B.number(best * (j == own)) for j in firsts]
     eps = p.parameters.get("smoothing", 0)
-    assume(p.loss == "label-smoothing", 0 < eps < 1)
+    require(p.loss == "label-smoothing" and 0 < eps < 1, "the claim is for label smoothing and squared error")
     lead = B.function("log", B.number(1 + p.classes * (1 - eps) / (s * eps))) / B.number(tau)
     others = [W[j] for j in firsts if j != own]
     return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]
@@ -251,9 +252,9 @@ def shared_loss(at: Place, claim: dict[str, Any]) -> None:
 def equal_features(at: Place, claim: dict[str, Any]) -> None:
     """Lemma 15: every feature is the first unit vector, and all classifiers have one part normal to it."""
     p, W, H = at.p, at.point.columns[: at.p.classes], at.point.columns[at.p.classes :]
-    assume(are_first(H), all(abs(w[0]) == abs(W[0][0]) and w[1:] == W[0][1:] for w in W))
-    assume(p.bias, len({*p.taus}) == 1, p.parameters.get("own_weight", 1) == 1)
-    assume(p.loss in ("cross-entropy", "label-smoothing", "logistic", "squared-error"))
+    assume(15, are_first(H), all(abs(w[0]) == abs(W[0][0]) and w[1:] == W[0][1:] for w in W))
+    assume(15, p.bias, len({*p.taus}) == 1, p.parameters.get("own_weight", 1) == 1)
+    assume(15, p.loss in ("cross-entropy", "label-smoothing", "logistic", "squared-error"))
     within(at, claim, at.around(0).unit.X)
 
 
@@ -264,10 +265,11 @@ def frame(at: Place, claim: dict[str, Any]) -> None:
     """
     p, K, r, W = at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
     mirror, sides = claim["mirror"], claim["sides"]
-    assume(p.loss == "squared-error", p.parameters.get("own_weight") == 1, p.parameters.get("target", 0) > 0)
-    assume(one_each(at), len({m * p.weights[first] for _, m, first in at.point.groups}) == 1)
-    assume(r > 1, len(mirror) == r, len(sides) == K)
-    assume(all(abs(x) == 1 for x in [*mirror, *sides]), len({*mirror}) == 1 or {*sides} == {1})
+    own = p.parameters
+    assume(16, p.loss == "squared-error", own.get("own_weight") == 1, own.get("target", 0) > 0)
+    assume(16, one_each(at), len({m * p.weights[first] for _, m, first in at.point.groups}) == 1)
+    assume(16, r > 1, len(mirror) == r, len(sides) == K)
+    assume(16, all(abs(x) == 1 for x in [*mirror, *sides]), len({*mirror}) == 1 or {*sides} == {1})
     labels = [y for y, _, _ in at.point.groups]
     images = [[sides[y] * a * b for a, b in zip(mirror, W[y], strict=True)] for y in labels]
     require(at.point.columns[K:] == images, "a feature is not its classifier mirrored")
