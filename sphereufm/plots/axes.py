@@ -129,8 +129,8 @@ def row_marks(rows: Iterable[int], table: str = "", copy: int = 0) -> str:
 
 def scale(axes: Axes, values: Iterable[float], ratio: float = 1e3) -> None:
     """Make the vertical axis logarithmic where all values are positive, and further apart than a ratio."""
-    low, high = min(listed := [*values], default=0.0), max(listed, default=0.0)
-    if low > 0.0 and high > ratio * low:
+    heights = [*values]
+    if heights and min(heights) > 0.0 and max(heights) > ratio * min(heights):
         axes.set_yscale("log")
         plain_ticks(axes.yaxis)
 

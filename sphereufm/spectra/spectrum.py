@@ -170,6 +170,14 @@ class _Inertia(NamedTuple):
 _EMPTY = _Inertia(np.empty(0), 0, 0)
 
 
+class _Apart(NamedTuple):
+    """Eigenvalues along which equal samples move apart, each with its copies; what of them may be feigned."""
+
+    plain: Array
+    scaled: Array
+    feigned: float
+
+
 class _Metric(NamedTuple):
     """Roots of the columns' multiplicities, gradient scales of the columns, curvatures that may be feigned."""
 
@@ -221,9 +229,8 @@ def _normal(problem: SphereProblem, X: Array, metric: _Metric, parts: EqualSampl
     def signs(vectors: Array) -> NDArray[np.int8]:
         U = np.zeros((len(vectors), len(X) + 1, X.shape[1]))
         U[:, -1] = vectors
-        return curvature_signs(
-            capabilities.in_span(problem, len(X) + 1), np.vstack([X, np.zeros((1, X.shape[1]))]), U
-        ).signs
+        higher = capabilities.in_span(problem, len(X) + 1)
+        return curvature_signs(higher, np.vstack([X, np.zeros((1, X.shape[1]))]), U).signs
 
     return _inertia(matrix, metric.scale, rows, signs, metric.residual)
 
@@ -239,13 +246,11 @@ def _residual(problem: SphereProblem, point: Evaluation) -> float | None:
     return _FEIGNED * left if left < _CRITICAL else 0.0
 
 
-def _apart(
-    parts: EqualSamples, metric: _Metric, groups: NDArray[np.intp], values: Array
-) -> tuple[Array, Array, float]:
-    """Eigenvalues ``(groups, k)`` of samples that move apart, copied and scaled; what may be feigned."""
+def _apart(parts: EqualSamples, metric: _Metric, groups: NDArray[np.intp], values: Array) -> _Apart:
+    """Eigenvalues ``(groups, k)`` of samples that move apart, copied and scaled."""
     scaled = values / metric.scale[parts.problem.classes + groups, None]
     plain, scaled = (np.repeat(each, parts.sizes[groups] - 1, axis=0).ravel() for each in (values, scaled))
-    return plain, scaled, metric.residual or 0.0
+    return _Apart(plain, scaled, metric.residual or 0.0)
 
 
 def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray[np.int8]:
@@ -253,12 +258,12 @@ def _signs_of_coordinates(problem: SphereProblem, X: Array, c: Array) -> NDArray
     return curvature_signs(problem, X, from_coordinates(X, c)).signs
 
 
-def _counted(matrix: Array, scale: Array, kernel: Array, more: tuple[Array, Array, float]) -> _Inertia:
-    """Inertia with more eigenvalues, plain and scaled; all below ``1e-9`` of the largest and ``more[2]`` are zero."""
-    eigenvalues = np.sort(np.concatenate([_off(matrix, kernel), more[0]]))
+def _counted(matrix: Array, scale: Array, kernel: Array, apart: _Apart) -> _Inertia:
+    """Inertia with those eigenvalues; all below ``1e-9`` of the largest, or that may be feigned, are zero."""
+    eigenvalues = np.sort(np.concatenate([_off(matrix, kernel), apart.plain]))
     root = np.sqrt(scale)
-    scaled = np.concatenate([_off(matrix / root / root[:, None], kernel * root[:, None]), more[1]])
-    floor = max(_floor(scaled), more[2])
+    scaled = np.concatenate([_off(matrix / root / root[:, None], kernel * root[:, None]), apart.scaled])
+    floor = max(_floor(scaled), apart.feigned)
     return _Inertia(eigenvalues, int((scaled < -floor).sum()), int((np.abs(scaled) <= floor).sum()))
 
 
