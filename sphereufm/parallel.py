@@ -143,7 +143,8 @@ class Workers:
         todo = chain(first, todo)
         here = self._cluster is None and not self._threads and not self._can_send((function, first, shared))
         if self._cluster is not None and shared:
-            shared = tuple(self._cluster.scatter(list(shared), broadcast=True))
+            # results of tasks: what a dying worker held of them is computed again, as scattered data is not
+            shared = tuple(self._cluster.submit(_same, each, pure=False) for each in shared)
 
         def begun(item: Any) -> Future[Any]:
             return self._begun(function, (item, *shared), here)
@@ -212,6 +213,10 @@ class Workers:
         if self._executor is not None:
             self._executor.shutdown(wait=self._threads, cancel_futures=True)
         self._executor = None
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _is_broken(future: Future[Any]) -> bool:

@@ -82,3 +82,21 @@ def test_small_jobs_start_no_process():
 
 def process(_):
     return os.getpid()
+
+
+def test_what_a_killed_worker_of_a_cluster_held_is_made_again(tmp_path):
+    """Also what every call shares, and what the next map shares at once."""
+    distributed = pytest.importorskip("distributed")
+
+    def dying_once(item, folder, values):
+        died = folder / f"died-{item}"
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item + values[item]
+
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    with cluster, Workers(1, cluster.scheduler_address) as workers:
+        for step in (0, 10):
+            found = workers.map(dying_once, [step, step + 1], tmp_path, dict.fromkeys(range(20), 100))
+            assert list(found) == [step + 100, step + 101]
