@@ -117,7 +117,7 @@ def verify(
                 workers=pool,
             )
         if out is not None:
-            list(pool.map(_save, _FILES[:-1], report, out))
+            list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
     summary = summarise(report)
     give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))
     if is_interrupted(report):
