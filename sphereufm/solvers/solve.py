@@ -151,6 +151,8 @@ def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int
     X = check_array(name, value, problem.spheres.shape)
     if X.ndim != ndim:
         raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
+    if not X.size:
+        raise InvalidInputError(f"{name} has shape {X.shape}; give at least one start")
     if (X[..., ~problem.spheres.mask] != 0.0).any():
         raise InvalidInputError(
             f"{name} has nonzero entries in rows that a column does not use; set them to zero"
