@@ -15,7 +15,7 @@ from sphereufm.problem.interface import SphereProblem
 FORMAT = "sphereufm-branches/1"
 
 
-EVENT_NAMES = {
+_EVENTS = {
     "fold": "fold",
     "bifurcation": "bifurcation",
     "rank": "bifurcation to one rank more",
@@ -67,6 +67,11 @@ class BranchEvent:
     branch: int
     kernel: int  #: eigenvalues that cross zero
     meets: tuple[int, ...] = ()  #: branches found to cross there; empty where none was found
+
+    @property
+    def name(self) -> str:
+        """What happens, in words."""
+        return _EVENTS[self.kind]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -99,10 +99,8 @@ def _table(report: BranchReport) -> Table:
 
 def _events(report: BranchReport) -> str:
     """Folds and bifurcations, in the order of tau."""
-    from sphereufm.branches.report import EVENT_NAMES
-
     lines = [
-        f"  {report.parameter} = {e.tau:.6g}: {EVENT_NAMES[e.kind]} of branch {e.branch} (cost {e.cost:.6g})"
+        f"  {report.parameter} = {e.tau:.6g}: {e.name} of branch {e.branch} (cost {e.cost:.6g})"
         + (f", meets {', '.join(map(str, e.meets))}" if e.meets else "")
         for e in report.events
     ]

@@ -18,6 +18,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from sphereufm.landscape.points import CriticalPointKind, Entry
 from sphereufm.landscape.report.summary import kind_name
@@ -42,6 +43,10 @@ STYLE: Mapping[CriticalPointKind, tuple[str, str]] = MappingProxyType(
 _BETWEEN = ((20.0, (1.0, 2.0, 5.0)), (100.0, (1.0, 3.0)))
 # all figures of a page have one size
 SIZE = (7.2, 5.2)
+# where labels of axes stand: points below the axes, and a part of the figure's width
+_X_LABEL, _Y_LABEL = 25.0, 0.035
+# intervals between ticks at most, and their lengths up to powers of ten
+_TICKS, _STEPS = 5, (1, 2, 5, 10)
 _MARGINS = {"left": 0.15, "right": 0.97, "top": 0.92, "bottom": 0.31}
 FONT = 13
 COLUMNS = 3
@@ -65,6 +70,12 @@ def empty_axes(x: str, y: str, grid: bool = False) -> tuple[Figure, Axes]:
     figure.subplots_adjust(**_MARGINS)
     axes = bare(figure.add_subplot(), grid)
     axes.set(xlabel=x, ylabel=y)
+    # to find places next to the tick labels would lay all of them out once more
+    below = ScaledTranslation(0.0, -_X_LABEL / 72.0, figure.dpi_scale_trans)
+    axes.xaxis.set_label_coords(0.5, 0.0, axes.transAxes + below)
+    axes.yaxis.set_label_coords(_Y_LABEL, 0.5, blended_transform_factory(figure.transFigure, axes.transAxes))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(_TICKS, steps=_STEPS))
     return figure, axes
 
 
@@ -152,7 +163,7 @@ def plain_ticks(axis: Axis) -> None:
 def whole_numbers(*axes: Axis) -> None:
     """Ticks at whole numbers only."""
     for axis in axes:
-        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axis.set_major_locator(MaxNLocator(_TICKS, steps=_STEPS, integer=True, min_n_ticks=1))
 
 
 def signed_logarithms(axes: Axes, largest: float) -> None:

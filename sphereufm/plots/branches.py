@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
@@ -9,9 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from sphereufm.branches.report import EVENT_NAMES, BranchReport
 from sphereufm.landscape.report.summary import cost_heading
 from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, scale, whole_numbers
+
+if TYPE_CHECKING:
+    from sphereufm.branches.report import BranchReport
 
 _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
 
@@ -34,7 +38,7 @@ def branch_figure(report: BranchReport) -> Figure:
         events = [e for e in report.events if e.kind == kind]
         if events:
             places = zip(*((e.tau, e.cost) for e in events), strict=True)
-            axes.plot(*places, mark, color="k", ms=5, label=EVENT_NAMES[kind])
+            axes.plot(*places, mark, color="k", ms=5, label=events[0].name)
     axes.autoscale_view()
     costs = [p.cost for b in report.branches for p in b.points]
     scale(axes, costs, 30.0)
