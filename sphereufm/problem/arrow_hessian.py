@@ -101,13 +101,13 @@ def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:
     H, G, curvature = point.H, point.G.mT, _curvature(point)
     batch = H.shape[:-2]
     rows = T_W.mT.reshape(*batch, K * e, -1)
-    Th = np.moveaxis((rows @ H).reshape(*batch, K, e, -1), -1, -3)
+    Th = (H.mT @ rows.mT).reshape(*batch, -1, K, e)
     A = _sum_classifier_blocks(curvature, Th)
     A[..., np.arange(K * e), np.arange(K * e)] -= np.repeat(point.alpha, e, axis=-1)
     curved, C = _seen_by_features(point, curvature, R)
     B = Th[..., :, :, :, None] * curved[..., :, :, None, :]
-    frames = rows @ np.moveaxis(R, -3, -2).reshape(*batch, R.shape[-2], -1)
-    frames = np.moveaxis(frames.reshape(*batch, K, e, -1, e), -2, -4)
+    frames = rows @ R.swapaxes(-3, -2).reshape(*batch, R.shape[-2], -1)
+    frames = frames.reshape(*batch, K, e, -1, e).swapaxes(-2, -3).swapaxes(-3, -4)
     B = (B + G[..., None, None] * frames).reshape(*batch, G.shape[-2], K * e, e)
     return ArrowHessian(A, B, C)
 
@@ -198,6 +198,6 @@ def _sum_classifier_blocks(curvature: Array, Th: Array) -> Array:
     """``sum_i (C_i)_kl (T_k^T h_i) (T_l^T h_i)^T`` as one ``(K e, K e)`` matrix."""
     *batch, N, K, e = Th.shape
     right = (curvature[..., :, :, :, None] * Th[..., :, None, :, :]).reshape(*batch, N, K, K * e)
-    left = np.moveaxis(Th, -3, -1)
-    A = left @ np.moveaxis(right, -3, -2)
+    left = Th.swapaxes(-3, -2).swapaxes(-2, -1)
+    A = left @ right.swapaxes(-3, -2)
     return A.reshape(*batch, K * e, K * e)

@@ -21,8 +21,8 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import ColumnPermutations
 from sphereufm.geometry.symmetry.invariants import Columns
 
-# Squares of distances that differ by no more differ by rounding only.
-_ROUNDING = 1e-24
+# Squares of distances that differ by no more differ by what critical points are known to: places 1e-10 apart are one.
+_ROUNDING = 1e-20
 
 
 def match_columns(
