@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -69,20 +69,30 @@ class Workers:
     * ``count``: workers on this machine; 1 computes in this process.
     * ``scheduler``: address of a Dask scheduler; its workers are used instead, and must see the same files.
     * ``threads``: threads that see the same memory, for functions that spend their time in large array operations.
-    * ``patience``: seconds of work in this process before others are used: small jobs do not wait for them.
+    * ``patience``: seconds of work in this process before others are started, which are used once they are there:
+      small jobs do not wait for them.
+    * ``modules``: what each process loads, beside what this one has loaded when they are started.
 
     Raises InvalidInputError if ``count < 1``, or the scheduler cannot be reached; MissingExtraError if ``scheduler`` is
     given and the extra ``distributed`` is not installed.
     """
 
     def __init__(
-        self, count: int = 1, scheduler: str | None = None, *, threads: bool = False, patience: float = 0.0
+        self,
+        count: int = 1,
+        scheduler: str | None = None,
+        *,
+        threads: bool = False,
+        patience: float = 0.0,
+        modules: Sequence[str] = (),
     ) -> None:
         self.count = check_integer("workers", count, 1)
         self._scheduler = scheduler
         self._threads = threads
         self._patience = patience
         self._warming = 0.5 * PATIENCE
+        self._modules = modules
+        self._starting: Future[Executor] | None = None
         self._executor: Executor | None = None
         self._cluster: Any = None
 
@@ -105,13 +115,23 @@ class Workers:
             self._cluster.close()
 
     def map(
-        self, function: Callable[..., _Result], items: Iterable[_Item], *shared: Any
+        self,
+        function: Callable[..., _Result],
+        items: Iterable[_Item],
+        *shared: Any,
+        together: int = 1,
     ) -> Iterator[_Result]:
         """Yield ``function(item, *shared)`` for each item, in the items' order; what it raises is raised here.
 
         ``function``: of a module, as it is sent by name; ``items``: taken as they are needed; ``shared``: what every
-        call needs, sent once to each worker of a cluster.
+        call needs, sent once to each worker of a cluster; ``together``: how many short calls are one for a worker.
         """
+        if together > 1:
+            rest = iter(items)
+            pieces = iter(lambda: list(islice(rest, together)), [])
+            for results in self.map(_each, pieces, function, *shared):
+                yield from results
+            return
         for call in self._ended(function, items, shared, in_order=True):
             yield call.future.result()
 
@@ -183,13 +203,14 @@ class Workers:
 
     def _is_done_here(self, here: bool) -> bool:
         """Whether the next call is made in this process."""
-        return here or (self._executor is None and (self.count == 1 or self._patience > 0.0))
+        waits = self._patience > 0.0 or (self._starting is not None and not self._starting.done())
+        return here or (self._executor is None and (self.count == 1 or waits))
 
     def _begun(self, function: Any, words: tuple[Any, ...], here: bool) -> Future[Any]:
         """A call that is under way, or was made here."""
         if not self._is_done_here(here):
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.count) if self._threads else _processes(self.count)
+                self._executor = self._started()
             return self._executor.submit(function, *words)
         future, begin = Future[Any](), time.monotonic()
         try:
@@ -197,10 +218,30 @@ class Workers:
         except Exception as error:  # as an executor does; interruptions pass
             future.set_exception(error)
         self._patience -= time.monotonic() - begin
-        if self._patience < self._warming and not here and self.count > 1:
-            self._warming = -float("inf")
-            _prepare_forks()
+        if not here and self.count > 1:
+            if self._patience <= 0.0:
+                self.start()
+            elif self._patience < self._warming:
+                self._warming = -float("inf")
+                _prepare_forks(self._modules)
         return future
+
+    def start(self) -> None:
+        """Start processes, if there are to be any and are none; until they are there, work is done here."""
+        if self.count > 1 and self._scheduler is None and self._executor is None and self._starting is None:
+            self._patience = 0.0
+            _prepare_forks(self._modules)
+            # this waits for what they load
+            thread = ThreadPoolExecutor(1)
+            self._starting = thread.submit(_processes, self.count, self._modules)
+            thread.shutdown(wait=False)
+
+    def _started(self) -> Executor:
+        """Threads, or the processes that were started or are now."""
+        if self._threads:
+            return ThreadPoolExecutor(self.count)
+        starting, self._starting = self._starting, None
+        return _processes(self.count, self._modules) if starting is None else starting.result()
 
     def _can_send(self, words: Any) -> bool:
         """Whether other processes can be told, if there are to be any."""
@@ -210,6 +251,8 @@ class Workers:
             return False
 
     def _stop(self) -> None:
+        if self._starting is not None:
+            self._executor = self._started()
         if self._executor is not None:
             self._executor.shutdown(wait=self._threads, cancel_futures=True)
         self._executor = None
@@ -219,14 +262,18 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _each(items: list[Any], function: Callable[..., _Result], *shared: Any) -> list[_Result]:
+    return [function(item, *shared) for item in items]
+
+
 def _is_broken(future: Future[Any]) -> bool:
     """Whether a call was lost with its worker."""
     return future.done() and isinstance(future.exception(), BrokenExecutor)
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
+def _processes(count: int, modules: Sequence[str]) -> ProcessPoolExecutor:
     """Started processes that follow this one, with one BLAS thread each."""
-    _prepare_forks()
+    _prepare_forks(modules)
     with _one_thread():
         context = get_context("forkserver" if _FORKS else "spawn")
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=_follow_parent)
@@ -235,14 +282,14 @@ def _processes(count: int) -> ProcessPoolExecutor:
     return pool
 
 
-def _prepare_forks() -> None:
-    """Start the process that workers are forks of, if there is none, to load what this one has loaded."""
+def _prepare_forks(modules: Sequence[str]) -> None:
+    """Start the process that workers are forks of, if there is none, to load what this one has loaded, and more."""
     if not _FORKS:
         return
     from multiprocessing import forkserver
 
     ours = [name for name in sys.modules if name.partition(".")[0] == "sphereufm" and "__main__" not in name]
-    get_context("forkserver").set_forkserver_preload(ours)
+    get_context("forkserver").set_forkserver_preload([*ours, *modules])
     with _one_thread():
         forkserver.ensure_running()
 

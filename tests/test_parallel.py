@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
@@ -73,6 +75,9 @@ def test_one_pool_serves_several_maps_and_survives_a_death(tmp_path, count, thre
         found = sorted(workers.completed(half, [4, 3, 2]))
         assert found == [(2, 1, None), (3, None, "ValueError: 3 is odd"), (4, 2, None)]
         assert list(workers.map(lambda item: item + 1, [1, 2])) == [2, 3]
+        assert list(workers.map(divmod, range(7), 2, together=3)) == [divmod(k, 2) for k in range(7)]
+        with pytest.raises(ValueError, match="3 is odd"):
+            list(workers.map(half, [2, 4, 3, 6], together=2))
 
 
 def test_small_jobs_start_no_process():
@@ -82,6 +87,40 @@ def test_small_jobs_start_no_process():
 
 def process(_):
     return os.getpid()
+
+
+def loaded(name):
+    """Whether this process has a module, after some work."""
+    time.sleep(0.02)
+    return os.getpid(), name in sys.modules
+
+
+def test_work_is_done_here_until_the_processes_are_there(monkeypatch):
+    """They load what they are told to; who asked works on meanwhile, and the order is kept."""
+    monkeypatch.delitem(sys.modules, "sphereufm.certify.complete.coulomb", raising=False)
+    with Workers(2, patience=0.01, modules=["sphereufm.certify.complete.coulomb"]) as workers:
+        workers.start()
+        workers.start()
+        numbers = iter(range(10_000))
+        pids = []
+        for pid in workers.map(process_slowly, numbers):
+            pids.append(pid)
+            if pid != os.getpid():
+                break
+        assert pids[0] == os.getpid()
+        assert pids[-1] != os.getpid()
+        assert all(there for _, there in workers.map(loaded, ["sphereufm.certify.complete.coulomb"] * 4))
+
+
+def process_slowly(_):
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def test_processes_that_nobody_needed_are_ended():
+    with Workers(2, patience=60.0) as workers:
+        workers.start()
+    assert workers._executor is None
 
 
 def test_what_a_killed_worker_of_a_cluster_held_is_made_again(tmp_path):

@@ -25,6 +25,9 @@ _SHARES = {"landscape": 0.8, "descents": 0.1}
 _PAGES = 0.1
 _MOMENT = 0.01
 _TEXTS = ("kind", "status")
+# What a process of this job loads, the last one to write a page; and unknowns beyond which a job is hardly a small one.
+_MODULES = ("sphereufm.landscape.verify", "sphereufm.descents.connect", "sphereufm.report")
+_SMALL = 30
 _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 
 
@@ -71,13 +74,8 @@ def verify(
     At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED,
     0 at d = 1: FINITE, a finite set that is listed.
     """
-    from sphereufm.descents.connect import connect_landscape
     from sphereufm.errors import InvalidInputError
-    from sphereufm.landscape.plan import plan_landscape
-    from sphereufm.landscape.report.summary import summarise
-    from sphereufm.landscape.verify import is_interrupted, verify_landscape
     from sphereufm.parallel import PATIENCE, Workers, processors
-    from sphereufm.progress import Parts
 
     if complete and no_proofs:
         raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
@@ -89,35 +87,42 @@ def verify(
 
     problem = options.problem_from_options(**problem_words)
     options.prepare_output(out, _FILES, force)
-    tried = time.monotonic()
-    if not (as_json or is_quiet()):
-        remark(str(plan_landscape(problem, effort=effort, starts=starts)))
-    # what takes long to plan is no small job
-    patience = max(PATIENCE - (time.monotonic() - tried), 0.5 * PATIENCE)
-    pool = Workers(workers or processors(), scheduler, patience=patience)
-    with bar() as progress, pool:
-        parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
-        report = verify_landscape(
-            problem,
-            effort=effort,
-            starts=starts,
-            rng=seed,
-            complete=complete,
-            prove=not no_proofs and (out or True),
-            progress=parts.of("landscape"),
-            time_limit=seconds_until(_SHARES["landscape"] if out else 1.0),
-            workers=pool,
-        )
-        if out is not None and not is_interrupted(report):
-            report = connect_landscape(
-                report,
+    modules = _MODULES if out else _MODULES[:-1]
+    with Workers(workers or processors(), scheduler, patience=PATIENCE, modules=modules) as pool:
+        if problem.spheres.dimension > _SMALL:
+            pool.start()
+        # loaded while the processes load the same
+        from sphereufm.descents.connect import connect_landscape
+        from sphereufm.landscape.plan import plan_landscape
+        from sphereufm.landscape.report.summary import summarise
+        from sphereufm.landscape.verify import is_interrupted, verify_landscape
+        from sphereufm.progress import Parts
+
+        if not (as_json or is_quiet()):
+            remark(str(plan_landscape(problem, effort=effort, starts=starts)))
+        with bar() as progress:
+            parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
+            report = verify_landscape(
+                problem,
+                effort=effort,
+                starts=starts,
                 rng=seed,
-                progress=parts.of("descents"),
-                time_limit=seconds_until(1.0 - _PAGES),
+                complete=complete,
+                prove=not no_proofs and (out or True),
+                progress=parts.of("landscape"),
+                time_limit=seconds_until(_SHARES["landscape"] if out else 1.0),
                 workers=pool,
             )
-        if out is not None:
-            list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
+            if out is not None and not is_interrupted(report):
+                report = connect_landscape(
+                    report,
+                    rng=seed,
+                    progress=parts.of("descents"),
+                    time_limit=seconds_until(1.0 - _PAGES),
+                    workers=pool,
+                )
+            if out is not None:
+                list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
     summary = summarise(report)
     give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))
     if is_interrupted(report):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sphereufm.geometry.spheres import Array
+from sphereufm.landscape.orbits.gathered import Gathered, gather
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import default_starts, find_in_pieces
 from sphereufm.landscape.starts.cyclic import symmetric_starts
@@ -31,22 +32,20 @@ class Beyond:
     seed: int
 
 
-def search_beyond(task: tuple[Sequence[Array], Sequence[int]], how: Beyond) -> tuple[int, list[Array]]:
+def search_beyond(task: tuple[Sequence[Array], Sequence[int]], how: Beyond) -> tuple[int, list[Gathered]]:
     """Search next to critical points ``(r, M)``, each in its own span, and from symmetric starts of some ranks.
 
-    Result: number of starts next to points, and converged ends ``(b, r, M)`` of all starts.
+    Result: number of starts next to points, and the converged ends of all starts.
     """
     points, symmetric = task
-    if not how.merged:
-        return _search(points, symmetric, how)
-    used, ends = _search((), symmetric, how)
-    for X in points:
+    used, ends = _search(() if how.merged else points, symmetric, how)
+    for X in points if how.merged else ():
         parts = capabilities.equal_samples(capabilities.in_span(how.problem, len(X)), X, len(X))
         if parts is not None:
             starts, found = _search([parts.Y], (), replace(how, problem=parts.problem))
             used += starts
             ends += [parts.merged.expand(Y) for Y in found]
-    return used, ends
+    return used, [gather(how.problem, X) for X in ends]
 
 
 def _search(points: Sequence[Array], symmetric: Sequence[int], how: Beyond) -> tuple[int, list[Array]]:

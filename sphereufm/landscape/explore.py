@@ -157,8 +157,8 @@ class Exploration:
             symmetric = []
             for used, ends in self.workers.map(search_beyond, tasks, how):
                 self._used += used
-                for points in ends:
-                    self.collection.enter(points, searched=False)
+                for gathered in ends:
+                    self.collection.merge(gathered, searched=False)
                 report()
 
     def _is_worth_a_look(self, found: Found) -> bool:

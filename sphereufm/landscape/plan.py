@@ -163,10 +163,8 @@ class _Probe:
             points = search_batch(batch)
             labels = Counter(found.enter(points))
             times.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        found.classified()
         # a whole batch ends in fewer new orbits than a small one
-        classify = 0.5 * (time.perf_counter() - begun) / many
+        classify = 0.5 * found.seconds_to_classify() / many
         slope = max((times[1] - times[0]) / (many - few), 0.05 * times[1] / many)
         new = sum(hits == 1 for hits in labels.values()) / max(len(points), 1)
         merges = stratum.space is None and merges_samples(stratum.problem, points)

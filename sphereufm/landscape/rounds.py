@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 
-from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.orbits.collection import Collection
+from sphereufm.landscape.orbits.gathered import Gathered, gather
 from sphereufm.landscape.search.coverage import Coverage, coverage_of
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, search_batch
 from sphereufm.parallel import Workers
+from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress
 
 # What the name of a merged stratum ends with.
@@ -82,11 +83,11 @@ class Rounds:
         while active := [state for state in states if not state.done]:
             known = self.collection.labels
             tasks = [(state, task) for state in active for task in self._tasks(state, known)]
-            ends = self.workers.map(search_batch, [task for _, task in tasks])
-            for (state, task), points in zip(tasks, ends, strict=True):
+            ends = self.workers.map(_gathered, [task for _, task in tasks], self.collection.problem)
+            for (state, task), (gathered, merges) in zip(tasks, ends, strict=True):
                 name, batches = state.stratum.name, task.count // state.batch
-                found = coverage[name] = state.enter(self.collection.enter(points), batches)
-                if state.begun == batches and self._is_merged(state.stratum, points):
+                found = coverage[name] = state.enter(self.collection.merge(gathered), batches)
+                if merges:
                     state.done = True
                     merged = replace(state.stratum, name=f"{name}{MERGED}", merged=True)
                     states.append(self._state(len(states), merged))
@@ -140,8 +141,10 @@ class Rounds:
         out_of_reach |= state.begun >= _FEW_TRIED and found.is_hardly_resolved
         return out_of_reach or found.unseen_bound <= self.settings.effort.plan.unseen_bound
 
-    def _is_merged(self, stratum: Stratum, points: Array) -> bool:
-        """Whether the next batches merge samples, as the first one's points have few distinct features."""
-        whole = stratum.space is None and not stratum.merged
-        several = self.settings.batches > 1 and not self.settings.starts
-        return whole and several and merges_samples(stratum.problem, points)
+
+def _gathered(batch: Batch, problem: SphereProblem) -> tuple[Gathered, bool]:
+    """What a batch ends at; and whether the next ones merge samples, as the first one's have few distinct features."""
+    points, stratum, settings = search_batch(batch), batch.stratum, batch.settings
+    whole = stratum.space is None and not stratum.merged
+    first = whole and batch.first == 0 and settings.batches > 1 and not settings.starts
+    return gather(problem, points), first and merges_samples(stratum.problem, points)

@@ -12,20 +12,20 @@ from sphereufm.geometry.symmetry.alignment import carriers
 from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.landscape.orbits.classify import classify, name_spurious
-from sphereufm.landscape.orbits.found import Found, reduced
+from sphereufm.landscape.orbits.found import Found
+from sphereufm.landscape.orbits.gathered import Gathered, Members, gather, is_trusted, join
 from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
-from sphereufm.landscape.orbits.register import SAME_POINT, OrbitRegister
+from sphereufm.landscape.orbits.register import SAME_POINT, Entry, OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
-from sphereufm.landscape.orbits.true_rank import at_true_ranks
-from sphereufm.landscape.points import CriticalPoint, Entry
+from sphereufm.landscape.points import CriticalPoint
+from sphereufm.landscape.points import Entry as Row
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.progress import Progress, silent
 
-# Members of a family that are classified for each rank; more take time, and add next to nothing to the ranges.
-_MEMBERS_A_RANK = 4
-
+# Orbits that a worker classifies at a time: each takes a few milliseconds.
+_TOGETHER = 8
 # Steps that one search for a symmetry of a point may take.
 _ISOTROPY_WORK = 5000
 
@@ -41,7 +41,7 @@ class Collection:
     register: OrbitRegister = field(init=False)
     own: OwnCosts = field(init=False)
     _hits: Counter[str] = field(default_factory=Counter)
-    _members: dict[str, dict[int, list[Found]]] = field(default_factory=dict)
+    _members: Members = field(default_factory=dict)
     _timed: tuple[int, float] = (0, 0.0)
 
     def __post_init__(self) -> None:
@@ -49,42 +49,30 @@ class Collection:
         self.own = OwnCosts(self.problem, self.register)
 
     def enter(self, X: Array, *, searched: bool = True) -> list[str | None]:
-        """Sort critical points in, shape ``(b, r, M)``; return the label of each one's orbit or family.
+        """Sort critical points in, shape ``(b, r, M)``: :func:`gather` and :meth:`merge`."""
+        return self.merge(gather(self.problem, X), searched=searched)
 
-        Points that were listed or constructed (``searched`` false) do not count as hits; points of a rank above the
-        problem's dimension are left out (None).
+    def merge(self, gathered: Gathered, *, searched: bool = True) -> list[str | None]:
+        """Sort gathered points in; return the label of each one's orbit or family, None of those that are left out.
+
+        Points that were listed or constructed (``searched`` false) do not count as hits.
         """
-        points = reduced(self.problem, X)
-        # among finitely many points there is no family
-        labels: list[str | None] = [None] * len(points)
-        if self.problem.spheres.dimension:
-            labels = [capabilities.family_name(self.problem, found.X, found.cost) for found in points]
-        isolated = []
-        for i, found in enumerate(points):
-            name = labels[i]
-            if found.rank > self.problem.spheres.shape[0]:
-                labels[i] = None
-            elif name is None:
-                isolated.append(i)
-            else:
-                self._join(name, found)
-        settled = at_true_ranks(self.problem, [points[i] for i in isolated])
-        for i, number in zip(isolated, self._numbers(settled), strict=True):
-            labels[i] = None if number is None else str(number)
+        for name, ranks in gathered.members.items():
+            for found in (found for known in ranks.values() for found in known):
+                join(self._members, name, found)
+        self.register.undecided += gathered.undecided
+        numbers = self._numbers(gathered.entries)
+        names = [None if number is None else str(number) for number in numbers]
+        labels = [names[label] if isinstance(label, int) else label for label in gathered.labels]
         if searched:
             self._hits.update(label for label in labels if label is not None)
         return labels
 
-    def _numbers(self, points: list[Found]) -> Sequence[int | None]:
+    def _numbers(self, entries: Sequence[Entry]) -> Sequence[int | None]:
         """Numbers of the points' orbits; own costs are settled first, others known well enough to trust them."""
-        known = capabilities.is_well_scaled(self.problem) or not self.problem.spheres.dimension
-        return self.register.enter(points) if known else self.own.numbers(points)
-
-    def _join(self, name: str, found: Found) -> None:
-        """Note a member of a family, where few of its rank are known."""
-        known = self._members.setdefault(name, {}).setdefault(found.rank, [])
-        if len(known) < _MEMBERS_A_RANK:
-            known.append(found)
+        if is_trusted(self.problem):
+            return [self.register.number(entry) for entry in entries]
+        return self.own.numbers(entries)
 
     @property
     def entries(self) -> int:
@@ -111,14 +99,14 @@ class Collection:
             for members in ranks.values():
                 yield from ((name, found) for found in members)
 
-    def classified(self, progress: Progress = silent, workers: Workers | int = 1) -> list[Entry]:
+    def classified(self, progress: Progress = silent, workers: Workers | int = 1) -> list[Row]:
         """Classify every orbit and family; sorted by cost."""
         members = list(self._listed_members())
         tasks = [(found, self._hits[str(i)], True) for i, found in enumerate(self.register.representatives)]
         tasks += [(found, 0, False) for _, found in members]
         points: list[CriticalPoint] = []
         with Workers.of(workers) as busy:
-            for point in busy.map(_classified, tasks, self.problem):
+            for point in busy.map(_classified, tasks, self.problem, together=_TOGETHER):
                 points.append(point)
                 progress("classify", len(points), len(tasks))
         isolated = points[: len(tasks) - len(members)]

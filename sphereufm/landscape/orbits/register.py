@@ -48,7 +48,8 @@ class OrbitRegister:
     """Distinct orbits met so far.
 
     ``representatives``: one point of each, in its own span where O(d) is a symmetry, in the order in which they were
-    met; ``undecided``: alignments that ran out of work: that many entries may be copies of others.
+    met; ``entries``: the same, prepared; ``undecided``: alignments that ran out of work: that many entries may be
+    copies of others.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class OrbitRegister:
     symmetry: SymmetryGroup
     representatives: list[Found] = field(default_factory=list)
     undecided: int = 0
-    _entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     _by_cost: list[tuple[float, int]] = field(default_factory=list)
     _cost_noise: float = NO_COST
 
@@ -90,9 +91,9 @@ class OrbitRegister:
         known = self.known(entry)
         if known is not None:
             return known
-        number = len(self._entries)
+        number = len(self.entries)
         self.representatives.append(entry.found)
-        self._entries.append(entry)
+        self.entries.append(entry)
         insort(self._by_cost, (entry.found.cost, number))
         self._cost_noise = max(self._cost_noise, entry.found.cost_noise)
         return number
@@ -100,7 +101,7 @@ class OrbitRegister:
     def known(self, entry: Entry) -> int | None:
         """The orbit met earliest that the point, or an image of it under a listed element, belongs to."""
         near = self._near(entry.found)
-        same = (number for number in near if self._is_same(entry, self._entries[number]))
+        same = (number for number in near if self._is_same(entry, self.entries[number]))
         listed = near if self.symmetry.finite is not None else ()
         images = (number for number in listed if self._is_image(entry.found, self.representatives[number]))
         return next(chain(same, images), None)
@@ -134,7 +135,7 @@ class OrbitRegister:
         """Orbits of nearly the same cost, as they were met."""
         reach = 2.0 * CANDIDATE_COST * abs(point.cost) + max(self._cost_noise, point.cost_noise)
         begin = bisect_left(self._by_cost, (point.cost - reach, 0))
-        end = bisect_right(self._by_cost, (point.cost + reach, len(self._entries)))
+        end = bisect_right(self._by_cost, (point.cost + reach, len(self.entries)))
         return sorted(number for _, number in self._by_cost[begin:end])
 
     def prepared(self, points: Sequence[Found]) -> list[Entry]:

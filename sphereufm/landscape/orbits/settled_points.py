@@ -31,9 +31,9 @@ class OwnCosts:
     #: Directions of undecided curvature at orbits that lie on a family.
     _flat: dict[int, int] = field(default_factory=dict)
 
-    def numbers(self, points: Sequence[Found]) -> list[int | None]:
+    def numbers(self, entries: Sequence[Entry]) -> list[int | None]:
         """Numbers of the points' orbits or families, new ones if need be; None where no critical point is claimed."""
-        return [self._number(entry) for entry in self.register.prepared(points)]
+        return [self._number(entry) for entry in entries]
 
     def _number(self, entry: Entry) -> int | None:
         found = entry.found
