@@ -251,8 +251,10 @@ class Workers:
             return False
 
     def _stop(self) -> None:
-        if self._starting is not None:
-            self._executor = self._started()
+        # what could not be started is nobody's loss where the work was done here
+        if self._starting is not None and self._starting.exception() is None:
+            self._executor = self._starting.result()
+        self._starting = None
         if self._executor is not None:
             self._executor.shutdown(wait=self._threads, cancel_futures=True)
         self._executor = None

@@ -139,3 +139,14 @@ def test_what_a_killed_worker_of_a_cluster_held_is_made_again(tmp_path):
         for step in (0, 10):
             found = workers.map(dying_once, [step, step + 1], tmp_path, dict.fromkeys(range(20), 100))
             assert list(found) == [step + 100, step + 101]
+
+
+def test_processes_that_cannot_be_started_spoil_no_work_done_here(monkeypatch):
+    def refused(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("sphereufm.parallel._processes", refused)
+    with Workers(2, patience=60.0) as workers:
+        workers.start()
+        workers._patience = 60.0
+        assert next(workers.map(half, [4])) == 2
