@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -22,8 +23,9 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from typing import Any, TypeVar
@@ -44,6 +46,8 @@ _ATTEMPTS = 3
 # Workers are forks of one process that has loaded what this one has: a fork of this one would copy the state of BLAS
 # threads that it does not copy.
 _FORKS = "forkserver" in get_all_start_methods()
+# Whether threads, and what they start, can be kept from signals.
+_MASKS = hasattr(signal, "pthread_sigmask")
 
 
 def processors() -> int:
@@ -99,7 +103,9 @@ class Workers:
     @classmethod
     def of(cls, workers: Workers | int | None) -> AbstractContextManager[Workers]:
         """The workers as they are, or so many processes once half a second of work is done."""
-        return nullcontext(workers) if isinstance(workers, Workers) else cls(workers or 1, patience=PATIENCE)
+        if isinstance(workers, Workers):
+            return nullcontext(workers)
+        return cls(1 if workers is None else workers, patience=PATIENCE)
 
     def __enter__(self) -> Workers:
         if self._scheduler is not None:
@@ -208,10 +214,8 @@ class Workers:
 
     def _begun(self, function: Any, words: tuple[Any, ...], here: bool) -> Future[Any]:
         """A call that is under way, or was made here."""
-        if not self._is_done_here(here):
-            if self._executor is None:
-                self._executor = self._started()
-            return self._executor.submit(function, *words)
+        if not self._is_done_here(here) and (executor := self._started()) is not None:
+            return executor.submit(function, *words)
         future, begin = Future[Any](), time.monotonic()
         try:
             future.set_result(function(*words))
@@ -223,25 +227,33 @@ class Workers:
                 self.start()
             elif self._patience < self._warming:
                 self._warming = -float("inf")
-                _prepare_forks(self._modules)
+                with suppress(OSError):  # said where they are needed
+                    _prepare_forks(self._modules)
         return future
 
     def start(self) -> None:
         """Start processes, if there are to be any and are none; until they are there, work is done here."""
         if self.count > 1 and self._scheduler is None and self._executor is None and self._starting is None:
             self._patience = 0.0
-            _prepare_forks(self._modules)
             # this waits for what they load
             thread = ThreadPoolExecutor(1)
             self._starting = thread.submit(_processes, self.count, self._modules)
             thread.shutdown(wait=False)
 
-    def _started(self) -> Executor:
-        """Threads, or the processes that were started or are now."""
-        if self._threads:
-            return ThreadPoolExecutor(self.count)
-        starting, self._starting = self._starting, None
-        return _processes(self.count, self._modules) if starting is None else starting.result()
+    def _started(self) -> Executor | None:
+        """Threads, or the processes that were started or are now; none, with a warning, where there can be none."""
+        if self._executor is None and self._threads:
+            self._executor = ThreadPoolExecutor(self.count)
+        elif self._executor is None:
+            starting, self._starting = self._starting, None
+            try:
+                self._executor = starting.result() if starting else _processes(self.count, self._modules)
+            except (OSError, EOFError, NotImplementedError) as error:  # forbidden, or killed while they load
+                warnings.warn(
+                    f"no processes can be started ({error}): one works alone", RuntimeWarning, stacklevel=2
+                )
+                self.count = 1
+        return self._executor
 
     def _can_send(self, words: Any) -> bool:
         """Whether other processes can be told, if there are to be any."""
@@ -276,9 +288,9 @@ def _is_broken(future: Future[Any]) -> bool:
 def _processes(count: int, modules: Sequence[str]) -> ProcessPoolExecutor:
     """Started processes that follow this one, with one BLAS thread each."""
     _prepare_forks(modules)
-    with _one_thread():
+    with _inherited():
         context = get_context("forkserver" if _FORKS else "spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_follow_parent)
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(modules,))
         for _ in range(count):
             pool.submit(int)
     return pool
@@ -288,30 +300,46 @@ def _prepare_forks(modules: Sequence[str]) -> None:
     """Start the process that workers are forks of, if there is none, to load what this one has loaded, and more."""
     if not _FORKS:
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
-    ours = [name for name in sys.modules if name.partition(".")[0] == "sphereufm" and "__main__" not in name]
+    # it starts with the server, and lets the signals through that are kept from it
+    resource_tracker.ensure_running()
+    # a copy: another thread may be loading more
+    ours = [
+        name for name in list(sys.modules) if name.partition(".")[0] == "sphereufm" and "__main__" not in name
+    ]
     get_context("forkserver").set_forkserver_preload([*ours, *modules])
-    with _one_thread():
+    with _inherited():
         forkserver.ensure_running()
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Started processes have one BLAS thread, unless the user chose another number: it is read when NumPy is loaded."""
+def _inherited() -> Iterator[None]:
+    """What is started here has one BLAS thread, unless the user chose another number, and never hears of Ctrl-C.
+
+    The number is read when NumPy is loaded.  A terminal interrupts all processes of a command, also while they load.
+    """
     added = [name for name in _THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _MASKS else None
     try:
         yield
     finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for name in added:
-            del os.environ[name]
+            os.environ.pop(name, None)  # two threads may start processes
 
 
-def _follow_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent does, even if it was killed."""
+def _begin(modules: Sequence[str]) -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when the parent does, even if it was killed.
+
+    What it loads is there where it is a fork of a process that has loaded it.
+    """
     parent = parent_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in modules:
+        import_module(name)
 
     def watch() -> None:
         if parent is not None:

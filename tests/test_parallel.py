@@ -5,10 +5,12 @@ import signal
 import sys
 import time
 from concurrent.futures import BrokenExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
+from sphereufm import parallel
 from sphereufm.errors import InvalidInputError
 from sphereufm.parallel import Workers
 
@@ -41,9 +43,43 @@ def test_what_kills_every_worker_is_given_up():
             list(workers.map(die, [0]))
 
 
-def test_workers_are_at_least_one():
+@pytest.mark.parametrize("make", [Workers, Workers.of])
+def test_workers_are_at_least_one(make):
     with pytest.raises(InvalidInputError, match="workers=0"):
-        Workers(0)
+        make(0)
+
+
+@pytest.mark.skipif(not parallel._FORKS, reason="no fork server here")
+def test_an_interrupted_terminal_reaches_no_process_while_it_loads():
+    """A terminal interrupts all processes of a command; what they load takes longer than a user's patience."""
+    with Workers(2, modules=["scipy.optimize"]) as workers:
+        forkserver._forkserver._stop()  # as in a new run
+        workers.start()
+        while (server := forkserver._forkserver._forkserver_pid) is None:
+            time.sleep(0.001)
+        for _ in range(20):
+            os.kill(server, signal.SIGINT)
+            time.sleep(0.005)
+        workers._starting.result()
+        for pid in {*workers.map(process, range(20))} - {os.getpid()}:
+            os.kill(pid, signal.SIGINT)
+        assert list(workers.map(half, [4, 2])) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no semaphores"), EOFError("unexpected EOF"), NotImplementedError()]
+)
+@pytest.mark.parametrize("patience", [0.0, 0.01])
+def test_where_no_process_can_be_started_one_works_alone(monkeypatch, error, patience):
+    def refused(count, modules):
+        raise error
+
+    monkeypatch.setattr(parallel, "_processes", refused)
+    with Workers(2, patience=patience) as workers:
+        with pytest.warns(RuntimeWarning, match="no processes"):
+            pids = set(workers.map(process_slowly, range(10)))
+        assert pids == {os.getpid()}
+        assert list(workers.map(half, [4, 2])) == [2, 1]
 
 
 def blas_threads(_):
