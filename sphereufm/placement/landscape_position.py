@@ -11,7 +11,7 @@ _LINES = {
     "least_cost_range": "the least cost of these norms and this bias lies between {least_cost_range[0]:.6g} and "
     "{least_cost_range[1]:.6g}",
     "free_bias_gap": "over any bias too: at most {free_bias_gap:.4g} above the least cost",
-    "nonnegative_gap": "above the best cost of nonnegative features: {nonnegative_gap:.4g}",
+    "nonnegative_gap": "at most {nonnegative_gap:.4g} above the best cost of nonnegative features",
     "regularised_gap": "with weight decay: at most {regularised_gap:.4g} above the minimum",
     "least_margin": "least margin {least_margin:.4g}; no point has more than {largest_margin:.4g}",
     "collapsed_distance": "distance from the nearest collapsed point: {collapsed_distance:.4g} a column",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.collapse import Measuring, begin
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.streaming import Streaming
+from sphereufm.geometry.spheres import column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import UNIT_TOLERANCE, Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
@@ -24,6 +24,8 @@ from sphereufm.problem.losses.registry import find_loss, loss_in_words
 from sphereufm.problem.ufm import UFMProblem
 
 _NO_CLASSIFIER = "no classifier was given; use --classifier FILE or KEY"
+# logits whose differences and products stay finite
+_LARGEST = 1e200
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
 
 
@@ -97,6 +99,8 @@ def measure(
     """
     if place.tau is not None and place.tau != "fit":
         _as_float(place.tau)
+    if place.weight_decay is not None:
+        _check_decay(place.weight_decay)
     begun = begin(features, replace(what, identity=repr(place)), streaming)
     if features.classifier is None:
         network: UnitNetwork | OrdinaryNetwork | str = _NO_CLASSIFIER
@@ -139,7 +143,7 @@ def _network(given: Given) -> UnitNetwork | OrdinaryNetwork | str:
 
 def _ordinary(given: Given) -> OrdinaryNetwork | str:
     """A network that normalises nothing."""
-    tau, decay, loss = given.place.tau, given.place.weight_decay, given.place.loss
+    tau, loss = given.place.tau, given.place.loss
     if loss != PLAIN:
         return (
             f"the position of a network that normalises nothing is known for plain cross-entropy, not "
@@ -150,11 +154,13 @@ def _ordinary(given: Given) -> OrdinaryNetwork | str:
             "tau is fitted for unit features only: in an ordinary network it is part of the classifier's norm; "
             "leave --tau out, or use --normalize"
         )
-    if decay is not None and not all(math.isfinite(value) and value > 0.0 for value in decay):
-        raise InvalidInputError(
-            f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
-        )
     known, source = (1.0, "one") if tau is None else (_as_float(tau), "given")
+    largest = known * given.moments.norms[1] * float(column_norms(given.W).max())
+    if largest > _LARGEST:
+        raise InvalidInputError(
+            f"tau={tau} makes logits of up to {largest:.3g}, but they may not exceed {_LARGEST:g}; give a smaller "
+            "--tau, or rescale the features"
+        )
     return OrdinaryNetwork(given=given, tau=known, tau_source=source)
 
 
@@ -168,6 +174,15 @@ def _notes(given: Given) -> tuple[str, ...]:
             "equal, and features and classifier are divided by them",
         )
     return notes
+
+
+def _check_decay(decay: tuple[float, float]) -> None:
+    """Refuse what is not two positive numbers."""
+    pair = check_array("weight_decay", decay)
+    if pair.shape != (2,) or not (pair > 0.0).all():
+        raise InvalidInputError(
+            f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
+        )
 
 
 def _as_float(tau: Number) -> float:

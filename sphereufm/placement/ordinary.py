@@ -38,6 +38,7 @@ simplex frame with these norms and this bias.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -47,6 +48,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.features.metrics.companion import Companion, Gathered, View
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.bias import Logits, best_bias, few_of_each, newton
@@ -56,6 +58,7 @@ from sphereufm.problem.losses.cross_entropy import PLAIN
 from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.theory.theorems import simplex_etf
 
+_EPS = sys.float_info.epsilon
 # a bias whose cost is this share of the network's is as good as one of cost zero
 _NEGLIGIBLE = 1e-6
 # p log p with p below this is zero to all digits that are printed, and its logarithm stays finite
@@ -91,39 +94,53 @@ class OrdinaryNetwork:
     def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
         """Bound the cost from below for the network's own norms; ``more`` makes one more pass for a companion."""
         given, W, counts, bias = self.given, self.given.W, self.given.moments.counts, self.companion.bias
-        own, decay = DualBound.of(found, self.tau), given.place.weight_decay
+        own = DualBound.of(found, self.tau)
         own = replace(own, bias_term=float(found.added["row_sums"] @ bias) / own.q.size)
         squares, cost = (float(np.square(W).sum()), given.moments.squares), own.cost
-        norms = math.sqrt(squares[0] * squares[1])
+        norms = math.sqrt(squares[0]) * math.sqrt(squares[1])
+        rounding = 8.0 * _EPS * (1.0 + math.log2(own.q.size)) * cost
+
+        def gap(least: float) -> float:
+            return min(cost, max(cost - least, 0.0) + rounding)
+
         balanced = BalancedNorms(classes=counts.size, samples=own.q.size, tau=self.tau)
-        bounds: dict[str, DualBound | BalancedNorms] = {"norm-bound": own}
         over_biases: Sequence[DualBound | BalancedNorms] = [own]
-        nonnegative_gap = regularised_gap = None
+        nonnegative_gap = None
         if self.is_balanced:
-            bounds["closed-form"] = balanced
             over_biases = [balanced]
             if given.is_nonnegative:
-                nonnegative_gap = max(cost - replace(balanced, nonnegative=True).least_cost(norms), 0.0)
+                nonnegative_gap = gap(replace(balanced, nonnegative=True).least_cost(norms))
         elif given.features.bias is not None:
             over_biases = self._at_best_bias(found, cost, more)
-        lows = {method: bound.least_cost(norms) for method, bound in bounds.items()}
-        method = max(lows, key=lows.__getitem__)
         free = max(bound.least_cost(norms) for bound in over_biases)
-        if decay is not None:
-            least = max(bound.least_regularised(decay) for bound in over_biases)
-            regularised_gap = max(cost + 0.5 * float(np.dot(decay, squares)) - least, 0.0)
+        least = max(own.least_cost(norms), free)  # what holds over all biases holds for the given one
         frame = frame_cost(counts, norms, self.tau, bias) if len(W) >= counts.size - 1 else cost
         return LandscapePosition(
             tau=self.tau,
             tau_source=self.tau_source,
             cost=cost,
-            optimality_gap=max(cost - lows[method], 0.0),
-            gap_method=method,
-            free_bias_gap=None if given.features.bias is None else max(cost - free, 0.0),
-            least_cost_range=(min(lows[method], cost), min(cost, frame)),
+            optimality_gap=gap(least),
+            gap_method="closed-form" if self.is_balanced and least == free else "norm-bound",
+            free_bias_gap=None if given.features.bias is None else gap(free),
+            least_cost_range=(min(least, cost, frame), min(cost, frame)),
             nonnegative_gap=nonnegative_gap,
-            regularised_gap=regularised_gap,
+            regularised_gap=self._regularised_gap(cost, squares, over_biases),
         )
+
+    def _regularised_gap(
+        self, cost: float, squares: tuple[float, float], bounds: Sequence[DualBound | BalancedNorms]
+    ) -> float | None:
+        """Bound for the objective with weight decay, where that is given."""
+        decay = self.given.place.weight_decay
+        if decay is None:
+            return None
+        root = math.sqrt(decay[0]) * math.sqrt(decay[1])
+        objective = cost + 0.5 * (decay[0] * squares[0] + decay[1] * squares[1])
+        if math.isinf(objective):
+            raise InvalidInputError(
+                f"weight_decay={decay} makes an objective that overflows; give less of it"
+            )
+        return max(objective - max(bound.least_regularised(root) for bound in bounds), 0.0)
 
     def _at_best_bias(
         self, found: Gathered, cost: float, more: Callable[[Companion], Gathered]
@@ -196,9 +213,8 @@ class DualBound:
         """Lower bound on the cost where ``|W|_F |H|_F`` is at most ``norms``."""
         return self.best(1.0, self.pull * norms)
 
-    def least_regularised(self, decay: tuple[float, float]) -> float:
-        """Lower bound with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added."""
-        root = math.sqrt(decay[0] * decay[1])
+    def least_regularised(self, root: float) -> float:
+        """Lower bound with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added; ``root`` is ``sqrt(mu_W mu_H)``."""
         return self.best(min(1.0, root / self.pull) if self.pull > 0.0 else 1.0, 0.0)
 
     def best(self, top: float, price: float) -> float:
@@ -273,10 +289,10 @@ class BalancedNorms:
         """Least cost, in nats, where ``|W|_F |H|_F`` is at most ``norms``."""
         return math.log1p((self.classes - 1) * math.exp(-self.rate * norms))
 
-    def least_regularised(self, decay: tuple[float, float]) -> float:
+    def least_regularised(self, root: float) -> float:
         """Least cost with ``mu_W |W|^2 / 2 + mu_H |H|^2 / 2`` added."""
         K = self.classes
-        p = math.sqrt(decay[0] * decay[1]) / self.rate
+        p = max(root / self.rate, _TINY)
         if p >= (K - 1) / K:
             return math.log(K)
         return -p * math.log(p) - (1.0 - p) * math.log1p(-p) + p * math.log(K - 1)
@@ -289,4 +305,4 @@ def frame_cost(counts: NDArray[np.intp], norms: float, tau: float, bias: Array) 
     Z = tau * norms / math.sqrt(K * N) * (E.T @ E) + bias[:, None]
     margins = Z - np.diag(Z)
     np.fill_diagonal(margins, -np.inf)
-    return float(counts @ np.log1p(np.exp(logsumexp(margins, axis=0)))) / N
+    return float(counts @ np.logaddexp(0.0, logsumexp(margins, axis=0))) / N

@@ -140,7 +140,7 @@ class UnitNetwork:
 
 def _negative_curvature(problem: UFMProblem, X: Array) -> float | None:
     """The most negative curvature that a short search meets, an upper bound of the least eigenvalue."""
-    if X.size > _CURVATURE:
+    if X.size > _CURVATURE or len(X) == 1:  # points of a line cannot move
         return None
     found = hessian_extreme(problem, X, max_iterations=_CURVATURE_ITERATIONS, tolerance=1e-4)
     value = float(found.eigenvalues[0])

@@ -257,8 +257,8 @@ def test_the_least_cost_of_norms_is_the_minimum_on_spheres(tau):
     for decay in ((1e-3, 2e-3), (5e-2, 1e-2), (1.0, 1.0)):
         price = math.sqrt(decay[0] * decay[1])
         values = [norms.least_cost(s) + price * s for s in np.linspace(0.0, 200.0, 200001)]
-        assert norms.least_regularised(decay) == pytest.approx(min(values), rel=1e-6)
-        assert norms.least_regularised(decay) <= min(values) + 1e-12
+        assert norms.least_regularised(math.sqrt(decay[0] * decay[1])) == pytest.approx(min(values), rel=1e-6)
+        assert norms.least_regularised(math.sqrt(decay[0] * decay[1])) <= min(values) + 1e-12
 
 
 def test_the_best_bias_is_that_of_a_descent_and_balances_the_softmax():
@@ -344,6 +344,50 @@ def test_features_with_tau_folded_in_stand_on_the_sphere():
         position(feature_set_from_arrays(H, y, W, np.ones(4))),
     ):
         assert other.tau_source == "one"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_networks_of_any_size_have_finite_numbers_in_their_order(seed):
+    """Warnings are errors in the tests."""
+    rng = np.random.default_rng(seed)
+    K, d = int(rng.integers(2, 6)), int(rng.integers(1, 6))
+    y = np.r_[np.arange(K), rng.integers(0, K, 2 * K)] if seed % 2 else np.tile(np.arange(K), 3)
+    size, other, tau = (
+        10.0 ** rng.integers(-90, 91, 2),
+        10.0 ** rng.integers(-90, 91),
+        10.0 ** rng.integers(-5, 6),
+    )
+    if rng.random() < 0.7:
+        other = 1.0 / size[0]
+    H, W = (
+        size[0] * (rng.standard_normal((y.size, d)) + rng.standard_normal((K, d))[y]),
+        other * rng.standard_normal((K, d)),
+    )
+    b = 10.0 ** rng.integers(-3, 4) * rng.standard_normal(K) if rng.random() < 0.6 else None
+    data, normalize = feature_set_from_arrays(H, y, W, b), bool(rng.random() < 0.3)
+    decay = None if normalize else (10.0 ** rng.integers(-300, 90), 1e-300)
+    found = position(data, tau, normalize=normalize, weight_decay=decay)
+    assert all(math.isfinite(v) for v in found.to_json().values() if isinstance(v, float))
+    assert found.optimality_gap > 0.0 or found.cost == 0.0
+    if not normalize:
+        low, high = found.least_cost_range
+        assert 0.0 <= low <= high <= found.cost
+        assert b is None or found.free_bias_gap >= found.optimality_gap
+
+
+def test_a_tau_that_overflows_the_logits_is_refused():
+    H, y, W = network(0)
+    with pytest.raises(InvalidInputError, match="smaller --tau"):
+        position(feature_set_from_arrays(1e90 * H, y, W), 1e250)
+
+
+@pytest.mark.parametrize(
+    "decay", [1.0, (1.0,), (1.0, 2.0, 3.0), ("a", 1.0), (0.0, 1.0), (math.inf, 1.0), (1e300, 1e300)]
+)
+def test_weight_decay_is_two_positive_numbers(decay):
+    H, y, W = network(0)
+    with pytest.raises(InvalidInputError, match="weight_decay"):
+        position(feature_set_from_arrays(1e10 * H, y, W), weight_decay=decay)
 
 
 def test_weight_decay_has_no_meaning_on_spheres():
