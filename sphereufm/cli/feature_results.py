@@ -94,8 +94,8 @@ class Run:
         if given["ood"]:
             detector = make_detector((train or data).with_last_layer_of(data), given["normalize"])
             scores = detector.scores(data.features)
-            unknown = {name: reading.shaped(open_array(name)) for name in given["ood"]}
-            outliers = tuple(detector.detect(name, scores, source) for name, source in unknown.items())
+            unknown = [(name, reading.shaped(open_array(name))) for name in given["ood"]]
+            outliers = tuple(detector.detect(name, scores, source) for name, source in unknown)
         return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=outliers)
 
     def _measured(

@@ -96,6 +96,10 @@ def features(
         )
     if out is not None and not epochs and len(paths) > 1:
         raise InvalidInputError(f"--out={out} is for one PATH or --epochs, but {len(paths)} were given")
+    if given["train_labels"] is not None and given["train"] is None:
+        raise InvalidInputError(
+            "--train-labels are those of the features of --train; give it, or leave them out"
+        )
     if epochs and (given["train"] or given["ood"]):
         raise InvalidInputError(
             "--train and --ood are for one state of a network; leave them out with --epochs"

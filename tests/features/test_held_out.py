@@ -159,6 +159,51 @@ def test_scores_are_those_of_the_papers():
         )
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_directions_that_leave_nothing_out_rank_nothing(seed):
+    """NECO where the span of the means is all of the space, ViM where the features have no residual."""
+    rng = np.random.default_rng(seed)
+    dim = int(rng.integers(2, 4))
+    H, y, W, b = network(seed, classes=dim + 2, dim=dim)
+    O = rng.standard_normal((30, dim))
+    detector = make_detector(feature_set_from_arrays(H + 100, y, W, b))
+    scores = detector.scores(feature_set_from_arrays(H + 100, y).features)
+    found = detector.detect("o", scores, feature_set_from_arrays(O, np.arange(30) % 2).features)
+    assert found.scores["neco"] == {"auroc": 0.5, "fpr95": 1.0}
+    Q = np.linalg.qr(rng.standard_normal((4 * dim, dim)))[0].T  # half of the directions hold all features
+    flat = make_detector(feature_set_from_arrays(H @ Q, y, W @ Q))
+    scores = flat.scores(feature_set_from_arrays(O @ Q, np.arange(30) % 2).features)
+    assert scores["vim"] == pytest.approx(logsumexp(O @ W.T, axis=1), rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_unknown_data_of_any_length_are_quiet(scale):
+    train = network()
+    detector = make_detector(feature_set_from_arrays(*train))
+    known = detector.scores(feature_set_from_arrays(*train).features)
+    O = np.random.default_rng(1).standard_normal((20, 8))
+    unknown = feature_set_from_arrays(scale * O, np.arange(20) % 2).features
+    if scale > 1:
+        with pytest.raises(InvalidInputError, match="rescale"):
+            detector.detect("o", known, unknown)
+    else:
+        same = detector.detect("o", known, feature_set_from_arrays(O, np.arange(20) % 2).features)
+        assert detector.detect("o", known, unknown).nc5 == pytest.approx(same.nc5, rel=1e-12)
+
+
+def test_notes_of_held_out_features_speak_of_the_training():
+    H, y, _, _ = network(classes=3)
+    few = np.flatnonzero((y != 2) | (np.cumsum(y == 2) == 1))
+    found = collapse_metrics(
+        feature_set_from_arrays(np.abs(H), y),
+        train=feature_set_from_arrays(np.abs(H[few]), y[few], classes=3),
+        one_vs_rest=False,
+    )
+    assert found.notes
+    assert all(note.startswith("training: ") for note in found.notes)
+    assert not any("variance zero" in note for note in found.notes)
+
+
 def test_auroc_and_fpr95_by_hand():
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -201,13 +246,19 @@ def test_the_command_takes_training_and_unknown_files(capsys, tmp_path):
     np.savez(tmp_path / "s.npz", **arrays, **{"fc.weight": W, "fc.bias": b})
     np.save(tmp_path / "o.npy", np.random.default_rng(1).standard_normal((30, 8)))
     path = tmp_path / "s.npz"
-    words = (f"{path}:test_features", "--train", f"{path}:train_features", "--ood", tmp_path / "o.npy")
+    words = (
+        f"{path}:test_features",
+        "--train",
+        f"{path}:train_features",
+        *(("--ood", tmp_path / "o.npy") * 2),
+    )
     code, out, _ = run(capsys, *words, "--json")
     data = json.loads(out)
     assert code == 0
     wanted = plain((H, y, W, b), (T, z, W, b))
     assert data["nc1"] == pytest.approx(wanted["nc1"], rel=1e-10)
     assert data["variants"]["ncc_mismatch"] == pytest.approx(wanted["ncc_mismatch"])
+    assert len(data["outliers"]) == 2
     assert data["outliers"][0]["scores"]["vim"].keys() == {"auroc", "fpr95"}
     assert "held out" in data["position_reason"]
     assert any("training features: s.npz:train_features" in line for line in data["read"])
@@ -216,6 +267,7 @@ def test_the_command_takes_training_and_unknown_files(capsys, tmp_path):
     assert "NC5" in out
     assert "NECO AUROC" in out
     assert run(capsys, path, "--epochs", "--train", path)[0] == 2
+    assert run(capsys, f"{path}:test_features", "--train-labels", "train_labels")[0] == 2
     np.save(tmp_path / "narrow.npy", np.ones((5, 3)))
     code, _, err = run(capsys, f"{path}:test_features", "--ood", tmp_path / "narrow.npy")
     assert code == 2

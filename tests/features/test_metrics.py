@@ -269,10 +269,22 @@ def test_bad_entries_are_found_while_streaming(value):
         collapse_metrics(feature_set_from_arrays(H, y))
 
 
-def test_lengths_out_of_range_are_refused():
-    H, y, _, _ = sample(0)
-    with pytest.raises(InvalidInputError, match="rescale"):
-        collapse_metrics(feature_set_from_arrays(H * 1e200, y))
+@pytest.mark.parametrize("power", [-200, -99, 99, 200, 290])
+@pytest.mark.parametrize("what", ["features", "classifier", "bias", "held out"])
+def test_lengths_out_of_range_are_refused_and_others_are_quiet(what, power):
+    """Warnings are errors in the tests."""
+    H, y, W, b = sample(0)
+    scale, train = 10.0**power, None
+    if what == "held out":
+        train = feature_set_from_arrays(H, y)
+        H, y = np.array([scale * H[0], *H[1:]]), y
+    factors = {name: scale if name == what else 1.0 for name in ("features", "classifier", "bias")}
+    data = feature_set_from_arrays(H * factors["features"], y, W * factors["classifier"], b * factors["bias"])
+    if abs(power) == 99 or (power < 0 and what in ("bias", "held out")):
+        collapse_metrics(data, one_vs_rest=False, train=train)
+    else:
+        with pytest.raises(InvalidInputError, match="rescale"):
+            collapse_metrics(data, one_vs_rest=False, train=train)
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])

@@ -148,6 +148,12 @@ def test_the_index_stays_between_zero_and_one_at_full_collapse(noise):
         assert 0.0 <= value < 1e-8 + 4 * noise
 
 
+def test_without_scatter_the_rank_within_classes_says_why_it_is_undefined():
+    H = np.eye(3, 4)
+    found = measured(np.vstack([H, H]), np.tile(np.arange(3), 2))
+    assert found.undefined["effective_rank_within"] == "no sample differs from its class mean"
+
+
 @pytest.mark.parametrize(
     "W", [np.ones((3, 5)), np.vstack([np.ones(5)] * 2 + [np.arange(5.0)]), np.zeros((3, 5))]
 )

@@ -68,8 +68,8 @@ def collapse_metrics(
     Raises
     ------
     InvalidInputError
-        If a feature holds NaN or infinity, lengths leave the range 1e-100 to 1e100, or a checkpoint belongs to
-        something else.
+        If a feature holds NaN or infinity, lengths of features or classifier rows leave the range 1e-100 to 1e100, or
+        a checkpoint belongs to something else.
 
     Examples
     --------
@@ -108,10 +108,6 @@ class Begun:
         """Make the second pass; what a companion gathers of it is returned beside the measures."""
         spread, found = self.passes.scatter(self.frame, companion)
         self.passes.kept.remove()
-        if not np.isfinite(spread.squares).all():
-            raise InvalidInputError(
-                f"{self.passes.data.features.name} has rows whose squares overflow; rescale the features"
-            )
         return self._metrics(spread), found
 
     def _metrics(self, spread: Scatter) -> CollapseMetrics:
@@ -166,7 +162,7 @@ class Begun:
             conventions=conventions(W is not None, self.passes.normalize, self.held_out),
             normalized=self.passes.normalize,
             class_counts=tuple(spread.counts.tolist()),
-            notes=_notes(frame, self.passes.normalize),
+            notes=_notes(frame, self.passes.normalize, self.held_out),
             means=frame.places[present],
             within_spectrum=within,
             between_spectrum=between,
@@ -201,14 +197,15 @@ def _vector_measures(of: str, A: Array, hulls: bool) -> dict[str, float]:
     return {f"{name}_{of}": value for name, value in values.items()}
 
 
-def _notes(frame: Frame, normalize: bool) -> tuple[str, ...]:
-    """What a reader must know."""
+def _notes(frame: Frame, normalize: bool, held_out: bool) -> tuple[str, ...]:
+    """What a reader must know of the features whose class means are used."""
     moments, s, counts = frame.moments, frame.sizes, frame.moments.counts
     d, K = moments.centre.size, int(moments.present.sum())
     kept, most = "kept as zero, " if normalize else "", min(K - 1, d)
     said = {
         f"classes without samples, left out of means: {_listed(counts == 0)}": counts.size > K,
-        f"classes of one sample, of variance zero: {_listed(counts == 1)}": (counts == 1).any(),
+        f"classes of one sample, of variance zero: {_listed(counts == 1)}": (counts == 1).any()
+        and not held_out,
         f"zero features: {moments.zero_rows}; {kept}they have no direction": moments.zero_rows > 0,
         f"d={d} is below K - 1 = {K - 1}: no simplex frame exists, NC2 and NC3 cannot be zero": d < K - 1,
         "two classes: centred class means are always a simplex frame, up to their weights": K == 2,
@@ -216,7 +213,7 @@ def _notes(frame: Frame, normalize: bool) -> tuple[str, ...]:
             moments.least_entry >= 0.0
         ),
     }
-    notes = [note for note, holds in said.items() if holds]
+    notes = [f"training: {note}" if held_out else note for note, holds in said.items() if holds]
     # where the pseudo-inverse had to choose, or is sensitive to what it kept
     if s.size and (s.size < most or s[-1] <= _SINGULAR * s[0]):
         notes.append(

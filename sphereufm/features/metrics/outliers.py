@@ -33,7 +33,7 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Array
-from sphereufm.features.metrics.statistics import ClassMoments, make_unit
+from sphereufm.features.metrics.statistics import ClassMoments, make_unit, measured_lengths
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers.source import ArraySource, finite_blocks
@@ -43,6 +43,8 @@ _ROWS = 2048
 # the whole covariance is taken apart: a minute at this dimension
 _MOST_DIMENSIONS = 4096
 _KEPT = 0.95
+# of shares of a length: what differs less is rounding, and would be ranked by it where the directions left out are none
+_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,7 @@ class Detector:
         centred = H - (self.moments.mean + self.moments.centre)
         lengths = np.linalg.norm(centred, axis=1)
         neco = np.linalg.norm(centred @ self.principal, axis=1) / np.where(lengths > 0.0, lengths, 1.0)
+        neco = np.round(neco, _DIGITS)
         if self.classifier is None:
             return {"neco": neco}
         logits, residual = self.virtual(H, self.classifier)
@@ -102,7 +105,12 @@ class Detector:
 
     def virtual(self, H: Array, W: Array) -> tuple[Array, Array]:
         """Logits, and ``|R^T (h - c)|``."""
-        return H @ W.T + self.bias, np.linalg.norm((H - self.origin) @ self.rest, axis=1)
+        away = H - self.origin
+        residual, least = (
+            np.linalg.norm(away @ self.rest, axis=1),
+            0.1**_DIGITS * np.linalg.norm(away, axis=1),
+        )
+        return H @ W.T + self.bias, np.where(residual > least, residual, 0.0)
 
     def rows(self, source: ArraySource) -> Iterator[Array]:
         """Blocks of features in double precision, of length one where that is wanted."""
@@ -114,20 +122,20 @@ class Detector:
             )
         for block in finite_blocks(source, _ROWS):
             H = block.astype(np.float64)
-            if self.normalize:
-                make_unit(H)
+            measured_lengths(source.name, H, self.normalize)
             yield H
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
         found, means = self.scores(unknown), self.moments.base[self.moments.present]
         mean = sum((H.sum(axis=0) for H in self.rows(unknown)), np.zeros(self.origin.size)) / unknown.shape[0]
-        sizes = np.linalg.norm(means, axis=1) * np.linalg.norm(mean)
+        units = np.vstack([means, mean])
+        lengths = make_unit(units)
         pairs = ((score, known[score], values) for score, values in found.items())
         return Detection(
             name=name,
             samples=unknown.shape[0],
-            nc5=float(np.mean(np.abs(means @ mean) / sizes)) if (sizes > 0.0).all() else None,
+            nc5=float(np.abs(units[:-1] @ units[-1]).mean()) if lengths.all() else None,
             scores={s: {"auroc": auroc(k, u), "fpr95": false_positive_rate(k, u)} for s, k, u in pairs},
         )
 

@@ -157,6 +157,8 @@ def why_undefined(name: str, frame: Frame, hulls: bool) -> str:
         return f"not computed above {ONE_VS_REST_CLASSES} classes unless asked for"
     if name in ("vci", "effective_rank_within") and not frame.full:
         return f"not computed above d={COVARIANCE_DIMENSION} unless the covariance is asked for"
+    if name == "effective_rank_within":
+        return "no sample differs from its class mean"
     if not frame.sizes.size:
         return "all class means coincide"
     if name == "vci":

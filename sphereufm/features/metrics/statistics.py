@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.features.metrics.companion import Array, Companion, Gathered, View, add_to_classes
 from sphereufm.features.readers.source import ArraySource, finite_blocks
 
@@ -29,6 +30,8 @@ CHUNK_ROWS = 64 * BLOCK_ROWS
 _CHUNK_ENTRIES = 1 << 24
 # entries that stay near the processor while they are gone through several times: a megabyte of doubles
 _NEAR_ENTRIES = 1 << 17
+# squares of longer rows overflow, and shorter ones vanish
+LONGEST, _SHORTEST = 1e100, 1e-100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,13 +99,12 @@ class MomentsPass:
         found = self.nothing()
         for _, block, y in rows.blocks(near_rows(self.centre.size)):
             H = block.astype(np.float64)
-            lengths = make_unit(H) if rows.normalize else row_lengths(H)
+            lengths = measured_lengths(rows.source.name, H, rows.normalize)
             found.raise_to("minus_least_entry", -float(block.min()))
             found.raise_to("minus_shortest", -lengths.min())
             found.raise_to("longest", lengths.max())
             found.added["zero_rows"] += np.count_nonzero(lengths == 0.0)
-            with np.errstate(over="ignore"):  # rows of such lengths are refused when all norms are known
-                found.added["squares"] += np.count_nonzero(lengths) if rows.normalize else lengths @ lengths
+            found.added["squares"] += np.count_nonzero(lengths) if rows.normalize else lengths @ lengths
             H -= self.centre
             add_to_classes(found.added["sums"], H, y)
         return found
@@ -143,7 +145,7 @@ class Frame:
         half_squares = 0.5 * np.square(self.places).sum(axis=1)
         half_squares[~moments.present] = np.inf
         for run, block, y in rows.blocks(BLOCK_ROWS):
-            R, squares, lengths = _residuals(block, y, moments, rows.normalize)
+            R, squares, lengths = _residuals(rows, block, y, moments)
             sums["squares"] += np.bincount(y, weights=squares, minlength=K)
             seen = R @ directions
             Y = seen[:, :r]
@@ -189,6 +191,23 @@ def near_rows(dimension: int) -> int:
     return max(16, min(BLOCK_ROWS, _NEAR_ENTRIES // dimension))
 
 
+def check_longest(name: str, length: float) -> None:
+    """Refuse rows of which the longest has such a length."""
+    if length > LONGEST or 0.0 < length < _SHORTEST:
+        raise InvalidInputError(
+            f"{name} has rows of length up to {length:.3g}, but the longest must lie between {_SHORTEST:g} and "
+            f"{LONGEST:g}; rescale them"
+        )
+
+
+def measured_lengths(name: str, H: Array, normalize: bool) -> Array:
+    """Lengths of some of the rows of ``name``, which are divided by them where that is wanted."""
+    lengths = make_unit(H) if normalize else row_lengths(H)
+    if lengths.max() > LONGEST:  # at once: nothing can be squared
+        check_longest(name, lengths.max())
+    return lengths
+
+
 def make_unit(H: Array) -> Array:
     """Divide each row by its length, but for zero rows, in place; returns the lengths."""
     lengths = row_lengths(H)
@@ -208,7 +227,7 @@ def row_lengths(H: Array) -> Array:
 
 
 def _residuals(
-    block: NDArray[np.generic], y: NDArray[np.intp], moments: ClassMoments, normalize: bool
+    rows: Rows, block: NDArray[np.generic], y: NDArray[np.intp], moments: ClassMoments
 ) -> tuple[Array, Array, Array | None]:
     """``h_i - c - m_{y_i}``, the centre first, where the difference is nearly exact; squared lengths; ``|h_i|``."""
     R, squares, lengths = np.empty(block.shape), np.empty(len(block)), np.empty(len(block))
@@ -217,10 +236,10 @@ def _residuals(
         part = slice(start, start + step)
         H = R[part]
         H[...] = block[part]
-        lengths[part] = make_unit(H) if normalize else row_lengths(H)
+        lengths[part] = measured_lengths(rows.source.name, H, rows.normalize)
         H -= moments.centre
         # row by row: gathering the means first would write them all to memory
         for label, row in zip(y[part].tolist(), H, strict=True):
             row -= moments.means[label]
         squares[part] = np.einsum("nd,nd->n", H, H)
-    return R, squares, None if normalize else lengths
+    return R, squares, None if rows.normalize else lengths

@@ -25,13 +25,16 @@ from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Array, Companion, Gathered
 from sphereufm.features.metrics.statistics import (
     BLOCK_ROWS,
+    LONGEST,
     ClassMoments,
     Frame,
     MomentsPass,
     Rows,
     Scatter,
+    check_longest,
     chunk_rows,
     make_unit,
+    row_lengths,
 )
 from sphereufm.features.readers import open_arrays
 from sphereufm.features.readers.source import ArraySource, MemorySource, finite_blocks
@@ -40,8 +43,6 @@ from sphereufm.files import write_aside
 from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent
 
-# squares of longer rows overflow, and shorter ones vanish
-_LONGEST, _SHORTEST = 1e100, 1e-100
 _SECONDS_BETWEEN = 5.0  # checkpoints
 _LAYOUT = b"2"  # of checkpoints
 _STAGES = {"moments": "pass 1 of 2", "scatter": "pass 2 of 2", "more": "one more pass"}
@@ -133,12 +134,7 @@ class Passes:
         centre = _centre(data, self.normalize)  # the same whether the pass was begun before or not
         found = self._through("moments", MomentsPass(centre=centre, classes=data.classes))
         most, sums = found.largest, found.added["sums"]
-        low, high = -most["minus_shortest"], most["longest"]
-        if high > _LONGEST or 0.0 < high < _SHORTEST:
-            raise InvalidInputError(
-                f"{data.features.name} has rows of length {low:.3g} to {high:.3g}, but the longest must lie between "
-                f"{_SHORTEST:g} and {_LONGEST:g}; rescale the features"
-            )
+        check_longest(data.features.name, most["longest"])
         return ClassMoments(
             centre=centre,
             counts=self.counts,
@@ -146,7 +142,7 @@ class Passes:
             mean=sums.sum(axis=0) / len(data.labels),
             squares=float(found.added["squares"]),
             least_entry=-most["minus_least_entry"],
-            norms=(low, high),
+            norms=(-most["minus_shortest"], most["longest"]),
             zero_rows=int(found.added["zero_rows"]),
         )
 
@@ -190,9 +186,15 @@ class Passes:
 
 def last_layer(features: FeatureSet, normalize: bool) -> tuple[Array | None, Array | None]:
     """Classifier rows and bias as they are measured."""
-    if features.classifier is None or not normalize:
-        return features.classifier, features.bias
-    W = features.classifier.copy()
+    W, bias = features.classifier, features.bias
+    if W is None:
+        return None, None
+    if not normalize:
+        check_longest("classifier", row_lengths(W).max())
+        if bias is not None and np.abs(bias).max() > LONGEST:
+            raise InvalidInputError(f"bias has entries above {LONGEST:g}; rescale the last layer")
+        return W, bias
+    W = W.copy()
     lengths = make_unit(W)
     if not lengths.all():
         raise InvalidInputError(
