@@ -10,6 +10,7 @@ Calls every room; nothing calls it.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
 import sys
@@ -70,6 +71,8 @@ for command in (verify, solve, compare, features, branches, check, sweep, doctor
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line, by default with the arguments of the process, and exit with its code."""
     argv = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be of another encoding
     try:
         code = _run(argv)
         if sys.stdout is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
         raise InvalidInputError(
             f"{paths[0]} holds no certificate; certificates are .json files written by verify --out"
         )
-    lines = list(map(_sentences, reports))
+    lines = [_printable(line) for report in reports for line in _sentences(report)]
     if len(reports) > 1:
         proved = sum(report["status"] == "PROVED" for report in reports)
         lines.append(f"{proved} of {len(reports)} certificates PROVED")
@@ -63,7 +64,7 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
         names = ", ".join(
             [f"{file.path} ({file.format})" for file in others[:8]] + ["..."] * (len(others) > 8)
         )
-        lines.append(f"no certificates: {counted(len(others), 'file')}: {names}")
+        lines.append(_printable(f"no certificates: {counted(len(others), 'file')}: {names}"))
     give(as_json, reports, lines)
     codes = {70 if report["status"] == "ERROR" else _CODES.get(report["status"], 2) for report in reports}
     return next(code for code in _WORST_FIRST if code in codes)
@@ -158,17 +159,25 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
     if expected is not None and problem not in (None, expected):
         reason = f"the problem it states has the hash {problem}, but it names {expected}"
         yield _refused(landscape.path, "MISMATCH", reason)
-    known = {str(Path(report["file"]).resolve()): report for report in reports}
+    known = {_place(report["file"]): report for report in reports}
     for name in _named_certificates(landscape.data):
         path = folder / name
-        if path.is_dir():
+        if os.path.isdir(path):
             continue
-        report = known.get(str(path.resolve()))
+        report = known.get(_place(path))
         if report is None:
-            yield _refused(path, "MISSING", f"named by {landscape.path}, but not there")
+            yield _refused(folder / name[:300], "MISSING", f"named by {landscape.path}, but not there")
         elif expected is not None and report.get("sha256") not in (None, expected):
             reason = f"is of another instance than {landscape.path} names: {report['instance']}"
             yield _refused(path, "MISMATCH", reason)
+
+
+def _place(path: str | Path) -> str | None:
+    """Where a path leads, though it may lead nowhere; None of a name that no file can have."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return None
 
 
 def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -182,7 +191,7 @@ def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
         problem = ExactInstance.from_problem(problem_from_json(data["problem"])).sha256
     except Exception:  # a damaged or foreign problem has no hash; what it names is compared all the same
         problem = None
-    return (named if isinstance(named, str) else problem), problem
+    return (named[:64] if isinstance(named, str) else problem), problem
 
 
 def _named_certificates(data: dict[str, Any]) -> Iterator[str]:
@@ -221,10 +230,15 @@ def _complete(path: Path) -> dict[str, Any]:
     return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}
 
 
-def _sentences(report: dict[str, Any]) -> str:
+def _sentences(report: dict[str, Any]) -> Iterator[str]:
     """One result as lines of text."""
-    lines = [f"{report['file']}: {report['status']}: {report['row']}"]
+    yield f"{report['file']}: {report['status']}: {report['row']}"
     if "instance" in report:
-        lines.append(f"  instance: {report['instance']} (sha256 {report['sha256'][:16]})")
-    lines += [f"  {c['status']} {c['type']}: {c['text']}" for c in report["claims"]]
-    return "\n".join(lines)
+        yield f"  instance: {report['instance']} (sha256 {report['sha256'][:16]})"
+    for claim in report["claims"]:
+        yield f"  {claim['status']} {claim['type']}: {claim['text']}"
+
+
+def _printable(line: str) -> str:
+    """A line with what files say of themselves: nothing in it moves a terminal's cursor, or begins another line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
