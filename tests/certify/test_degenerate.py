@@ -64,6 +64,10 @@ def test_unequal_class_sums_are_refuted():
     data["claims"][0]["lower_point"]["columns"] = [*lower[:2], lower[2], lower[2], lower[3], lower[3]]
     result = check(data)
     assert (result.status, result.claims[0].status) == ("REFUTED", "REFUTED")
+    for smoothing, status in (("9/10", "REFUTED"), ("1", "UNDECIDED"), ("2", "REFUTED")):
+        # one leaves no slopes, so that the point is critical whatever the sums
+        data["instance"]["loss"] = {"name": "label-smoothing", "smoothing": smoothing}
+        assert check(data).claims[0].status == status
 
 
 @pytest.mark.parametrize("change", ["dimension", "entry", "margin", "classifier"])

@@ -114,3 +114,34 @@ def test_squared_error_is_benign_below_its_target(target, stated):
     content = as_json(certificate)
     content["claims"] = [{"type": "benign", "theorem": "C", "formal": "benign_squared"}]
     assert check_bytes(json.dumps(content).encode()).status == ("PROVED" if stated else "UNDECIDED")
+
+
+WITNESS = [0, 1, [0], "AQ=="]
+ONE_CLASS = [
+    [{"type": "rank_one"}, {"type": "index", "index": 0, "witness": [WITNESS]}],
+    [{"type": "strict_saddle", "radius": "0", "curvature": "-1", "direction": [["0", "1"]] * 2}],
+    [{"type": "rank_one"}, {"type": "global_minimum", "witness": [WITNESS]}],
+    [{"type": "gap", "gap": "100", "shifts": ["100", "100"], "witness": [WITNESS]}],
+    [{"type": "collapsed", "radius": "1", "target": [], "witness": [None]}],
+    [{"type": "least_loss", "radius": "1", "witness": [None]}],
+    [{"type": "shared_loss", "radius": "1", "witness": [None]}],
+    [{"type": "equal_features", "radius": "1"}],
+    [{"type": "frame", "radius": "1", "mirror": ["1"], "sides": ["1"], "witness": [None]}],
+]
+
+
+@pytest.mark.parametrize("backend", ["flint", "integers"])
+@pytest.mark.parametrize("name", CASES)
+def test_of_one_class_every_claim_is_decided_or_says_what_it_needs(name, backend):
+    words = {key: [["1"]] if key == "offsets" else str(value) for key, value in CASES[name].items()}
+    instance = {"kind": "ufm", "classes": 1, "dim": 3, "class_sizes": [1], "tau": "1", "weights": None}
+    point = {"rank": 1, "columns": [["1"], ["1"]], "groups": None, "scales": [0, 0]}
+    file = {"format": "sphereufm-certificate/2", "producer": {"name": "", "version": ""}, "point": point}
+    for claims in ONE_CLASS:
+        for bias in [{}, {"bias": True}][: 1 + LOSSES[name].convex]:
+            exact = instance | {"loss": {"name": name, **words} if words else name} | bias
+            result = check_bytes(json.dumps(file | {"instance": exact, "claims": claims}).encode(), backend)
+            assert "cannot be evaluated" not in result.claims[-1].text
+            # the cost is constant, but for losses whose logits count one by one
+            constant = name not in ("squared-error", "logistic") or bias
+            assert not (constant and "saddle" in result.row)

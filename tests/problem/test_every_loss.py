@@ -271,7 +271,10 @@ def test_older_files_name_the_loss_or_say_nothing():
         ({"name": "arcface", "rounding": "-0.1"}, "rounding='-0.1' must be positive"),
         ({"name": "squared-error", "target": "1e400"}, "must be a number, finite"),
         ({"name": "squared-error", "own_weight": 10**400}, "must be a number, finite"),
-        ({"name": "arcface", "rounding": "1e400"}, "must be a number, finite"),
+        *(
+            ({"name": "arcface", "rounding": x}, "at least 1e-07 and below")
+            for x in ("1e-400", "1e-8", "1e200")
+        ),
         ({"name": "focal", "b": 1, "a": 2, "c": 3}, "no parameter 'b'"),
         ({"name": "arcface", "margin": 2}, "at least 0 and below"),
         ({"name": "cross-entropy", "margin": float("inf")}, "must be a number"),

@@ -115,7 +115,7 @@ def cross_entropy(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet
         rows = p.get("offsets") or [[0]] * len(z)
         offsets = [row[min(y, len(row) - 1)] - tau * p["margin"] * (k == y) for k, row in enumerate(rows)]
         z = [combined([1], [x], o) for x, o in zip(z, offsets, strict=True)]
-    return log_odds(z, y).apply(softplus) if len(z) > 1 else combined([z[0].B.number(0)], z)
+    return log_odds(z, y).apply(softplus) if len(z) > 1 else combined([0], z)
 
 
 class Evaluated:

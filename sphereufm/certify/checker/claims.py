@@ -124,9 +124,8 @@ def proved_lower(at: Place, claim: dict[str, Any], here: Any) -> list[Any]:
     B, there = at.B, at.box(claim["lower_point"], at.B.number(0)).unit.cost
     if B.less(here, there):
         raise Refuted("the other point is not lower")
-    require(
-        B.less(there, here - B.number(claim["margin"])), "the other point is not proved lower by the margin"
-    )
+    lower = B.less(there, here - B.number(claim["margin"]))
+    require(lower, "the other point is not proved lower by the margin")
     return [here, there]
 
 

@@ -163,7 +163,8 @@ def degenerate(at: Place, claim: dict[str, Any]) -> list[Any]:
     p, groups, K = at.p, at.point.groups, at.p.classes
     W, H = at.point.columns[:K], at.point.columns[K:]
     assume(11, p.dim == at.point.rank == 2 <= K, are_first(W), lies_flat(p))
-    assume(11, all(h[0] == 0 and abs(h[1]) == 1 for h in H))
+    # with all of the mass smoothed no slope is left, whatever the signs
+    assume(11, all(h[0] == 0 and abs(h[1]) == 1 for h in H), p.parameters.get("smoothing") != 1)
     at.B.charge(len(groups) * sum(q.bit_length() for q in {w.denominator for w in p.weights + p.taus}))
     sums = [Fraction(0)] * K
     for h, (y, m, first) in zip(H, groups, strict=True):
@@ -205,7 +206,8 @@ def least_logits(at: Place, W: Columns, parts: list[int], y: int, tau: Fraction)
         best = k * p.parameters["target"] / ((k + s - 1) * tau)
         return [W[j] for j in firsts], [B.number(best * (j == own)) for j in firsts]
     eps = p.parameters.get("smoothing", 0)
-    require(p.loss == "label-smoothing" and 0 < eps < 1, "the claim is for label smoothing and squared error")
+    fits = p.loss == "label-smoothing" and 0 < eps < 1 < len(firsts)
+    require(fits, "the claim is for squared error, and for label smoothing of classifiers that differ")
     lead = B.function("log", B.number(1 + p.classes * (1 - eps) / (s * eps))) / B.number(tau)
     others = [W[j] for j in firsts if j != own]
     return [[a - b for a, b in zip(W[y], w, strict=True)] for w in others], [lead for _ in others]

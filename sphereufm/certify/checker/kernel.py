@@ -145,9 +145,8 @@ def on_tangent(B: Any, A: Any, N: Any) -> Any:
 def applied(B: Any, witness: Witness | None, A: Any) -> Any:
     """``Y A = T (E (T^T A))``."""
     minus, exponents, columns = witness or (0, [], [])
-    require(
-        columns and len(columns) == A.nrows(), "a witness has another size than its matrix, or there is none"
-    )
+    fits = columns and len(columns) == A.nrows()
+    require(fits, "a witness has another size than its matrix, or there is none")
     B.charge(len(columns) ** 2)
     turned = B.matrix(columns)
     signs = [B.dyadic(-1 if j < minus else 1, 2 * e) for j, e in enumerate(exponents)]

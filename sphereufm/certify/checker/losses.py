@@ -61,6 +61,8 @@ def label_smoothing(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> J
 
 def focal(z: list[Jet], y: int, tau: Fraction, p: dict[str, Any]) -> Jet:
     """``m^gamma log(1 + e^s)`` with ``m = e^s / (1 + e^s) = exp(s - log(1 + e^s))``."""
+    if len(z) == 1:
+        return cross_entropy(z, y, tau, {})
     s = log_odds(z, y)
     cost, gamma = s.apply(softplus), s.B.number(p["focusing"])
     return combined([gamma, -gamma], [s, cost]).apply(exp).apply(times, cost)

@@ -56,7 +56,8 @@ class Place:
                 masses, [loss.cost(row, y, p.taus[i], p.parameters) for row, (y, _, i) in samples]
             )
 
-        return at_best_bias(B, X, cost, z, K - loss.shifts) if p.bias else Evaluated(B, X, [], [cost(z)])
+        entries = (K - loss.shifts) * p.bias
+        return at_best_bias(B, X, cost, z, entries) if entries else Evaluated(B, X, [], [cost(z)])
 
     def box(self, point: Point, radius: Any) -> Box:
         """All columns within ``radius`` of those of a point."""

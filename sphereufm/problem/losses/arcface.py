@@ -24,13 +24,16 @@ from sphereufm.problem.losses.cross_entropy import PLAIN, softmax_curvature
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
 from sphereufm.problem.losses.logits import get_own, set_own
 
+# of less the corner is sharper than doubles tell logits apart, and the square of much more overflows
+_ROUNDINGS = 1e-7, 1e6
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArcFace:
     """Cross-entropy with an angular margin, in nats.
 
-    ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta > 0``, radians over which the corner is
-    rounded.
+    ``margin``: ``m`` in radians, in ``[0, pi / 2)``; ``rounding``: ``delta`` in ``[1e-7, 1e6)``, radians over which
+    the corner is rounded.
     """
 
     name = "arcface"
@@ -40,8 +43,9 @@ class ArcFace:
 
     def __post_init__(self) -> None:
         margin = exact_number("margin", self.margin, 0, math.pi / 2)
-        exact_number("rounding", self.rounding)  # refuses what no float can hold
-        self.__dict__.update(margin=margin, rounding=exact_positive("rounding", self.rounding, "in radians"))
+        rounding = exact_positive("rounding", self.rounding, "in radians")
+        exact_number("rounding", self.rounding, *_ROUNDINGS)
+        self.__dict__.update(margin=margin, rounding=rounding)
 
     def facts(self, classes: int) -> LossFacts:
         """Its floor is zero; nothing else is known."""
