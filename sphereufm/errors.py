@@ -38,7 +38,7 @@ class MissingExtraError(SphereUFMError, ImportError):
 
 
 def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> int:
-    """Return ``value`` as an int of at least ``minimum``; booleans and floats with a fraction are refused.
+    """Return ``value`` as an int of at least ``minimum``; booleans, texts and floats with a fraction are refused.
 
     ``name`` is shown in the message, ``remedy`` (what to do) ends it.
     """
@@ -53,14 +53,20 @@ def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> i
 
 
 def check_positive(name: str, value: object, remedy: str = "") -> float:
-    """Return ``value`` as a finite float above zero."""
+    """Return ``value`` as a finite float above zero; booleans and texts are refused."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not (math.isfinite(number) and number > 0.0) or isinstance(value, bool):
+    if not (math.isfinite(number) and number > 0.0) or isinstance(value, (bool, str)):
         raise InvalidInputError(_message(f"{name}={value!r} must be a finite positive number", remedy))
     return number
+
+
+def keep_checked(record: object, **checked: object) -> None:
+    """Write what checks returned into the fields of a frozen dataclass while it is made."""
+    for name, value in checked.items():
+        object.__setattr__(record, name, value)
 
 
 def check_array(

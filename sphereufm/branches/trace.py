@@ -99,7 +99,7 @@ def trace_branches(
     >>> {event.kind for event in trace_branches(tilted, 0.5, 3.0, effort="quick").events}
     {'fold'}
     """
-    check_integer("most_branches", most_branches, 1)
+    most_branches = check_integer("most_branches", most_branches, 1)
     low, high = sorted(check_positive(n, t) for n, t in (("tau_from", tau_from), ("tau_to", tau_to)))
     if low == high:
         raise InvalidInputError(f"tau_from={tau_from} and tau_to={tau_to} must differ")

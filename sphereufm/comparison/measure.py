@@ -17,7 +17,7 @@ import numpy as np
 
 from sphereufm.comparison.peers import CLOCKS, Curve, Gauge, Peer, Stopped
 from sphereufm.comparison.suites import Instance
-from sphereufm.errors import InvalidInputError, check_integer, check_positive
+from sphereufm.errors import InvalidInputError, check_integer, check_positive, keep_checked
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers import SOLVERS, Progress, Settings, SolverResult, StopReason, solve
@@ -44,10 +44,15 @@ class Rules:
     clock: str = "wall"  #: or ``cpu`` for processor time, which does not see what else the machine does
 
     def __post_init__(self) -> None:
-        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
-        check_positive("time limit", self.limit, "seconds for each run")
-        for name, least in (("seed", 0), ("starts", 1), ("repeats", 1)):
-            check_integer(name, getattr(self, name), least)
+        keep_checked(
+            self,
+            tolerance=check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual"),
+            limit=check_positive("time limit", self.limit, "seconds for each run"),
+            **{
+                name: check_integer(name, getattr(self, name), least)
+                for name, least in (("seed", 0), ("starts", 1), ("repeats", 1))
+            },
+        )
         if self.clock not in CLOCKS:
             raise InvalidInputError(f"clock={self.clock!r} must be one of {', '.join(CLOCKS)}")
 

@@ -69,7 +69,7 @@ def prove_complete(
     >>> found.status.name, len(found.points)
     ('PROVED', 3)
     """
-    check_integer("most_boxes", most_boxes, 1)
+    most_boxes = check_integer("most_boxes", most_boxes, 1)
     instance, advance = capabilities.exact_instance(as_problem(problem)), progress or silent
     try:
         if isinstance(instance, ExpressionInstance):

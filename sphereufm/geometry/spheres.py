@@ -26,7 +26,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.errors import InvalidInputError, check_integer, keep_checked
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -142,8 +142,7 @@ class ProductOfSpheres:
     def __post_init__(self) -> None:
         if not self.dims:
             raise InvalidInputError("dims=() must name at least one sphere")
-        for d in self.dims:
-            check_integer("dim", d, 1)
+        keep_checked(self, dims=tuple(check_integer("dim", d, 1) for d in self.dims))
 
     @classmethod
     def oblique(cls, d: int, columns: int) -> ProductOfSpheres:

@@ -82,7 +82,7 @@ def plan_landscape(
     """
     chosen = Effort.named(effort)
     if starts is not None:
-        check_integer("starts", starts, 1)
+        starts = check_integer("starts", starts, 1)
     found = list(strata(problem, chosen))
     total = sum(most_starts(s, SearchSettings(effort=chosen, starts=starts)) for s in found)
     seconds = _estimates(problem, chosen, starts) if probe else {}

@@ -114,9 +114,9 @@ def verify_landscape(
     [0.126928, 0.562335, 0.626928]
     """
     if time_limit is not None:
-        check_positive("time_limit", time_limit)
+        time_limit = check_positive("time_limit", time_limit)
     if starts is not None:
-        check_integer("starts", starts, 1)
+        starts = check_integer("starts", starts, 1)
     problem, settings = as_problem(problem), SearchSettings(effort=Effort.named(effort), starts=starts)
     _check_size(problem)
     begun = time.monotonic()

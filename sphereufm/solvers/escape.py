@@ -138,6 +138,6 @@ def _growing(
         size = int(space.size[0])
         # beyond an invariant space there is only noise
         invariant = space.off[0, size - 1] <= _INVARIANT * space.largest(_ONLY)[0]
-        last = bool(invariant) or size == _LANCZOS_STEPS
-        if last or size % _RITZ_EVERY == 0:
+        last = bool(space.exhausted[0] or invariant) or size == _LANCZOS_STEPS
+        if size and (last or size % _RITZ_EVERY == 0):
             yield space, last

@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_integer, check_positive
+from sphereufm.errors import check_integer, check_positive, keep_checked
 from sphereufm.geometry.spheres import Array
 from sphereufm.notebook import counted, html_table
 
@@ -63,14 +63,19 @@ class Settings:
     escape_saddles: bool = True
 
     def __post_init__(self) -> None:
-        check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual")
-        check_integer("max_iterations", self.max_iterations, 0)
+        keep_checked(
+            self,
+            tolerance=check_positive("tolerance", self.tolerance, "it is relative; 1e-9 is usual"),
+            max_iterations=check_integer("max_iterations", self.max_iterations, 0),
+        )
         if self.max_calls is not None:
-            check_integer("max_calls", self.max_calls, 2, "the start alone needs a cost and a gradient")
+            calls = check_integer(
+                "max_calls", self.max_calls, 2, "the start alone needs a cost and a gradient"
+            )
+            keep_checked(self, max_calls=calls)
         for name in ("max_seconds", "gap_tolerance"):
-            value = getattr(self, name)
-            if value is not None:
-                check_positive(name, value)
+            if (value := getattr(self, name)) is not None:
+                keep_checked(self, **{name: check_positive(name, value)})
 
 
 @dataclass(frozen=True)

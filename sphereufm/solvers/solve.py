@@ -133,22 +133,28 @@ def _run(
 ) -> tuple[SolverResult, ...]:
     """Resolve names and defaults."""
     settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        raise InvalidInputError(
+            f"settings={settings!r} must be Settings(...), for example Settings(tolerance=1e-6)"
+        )
     if settings.gap_tolerance is not None and not capabilities.offers(problem, "optimality_gap"):
         raise InvalidInputError(
             f"gap_tolerance={settings.gap_tolerance} needs a problem with an optimality gap"
         )
-    if isinstance(solver, str):
-        if solver not in SOLVERS:
-            raise InvalidInputError(f"solver={solver!r} must be one of {', '.join(SOLVERS)}, or an instance")
+    if isinstance(solver, str) and solver in SOLVERS:
         solver = SOLVERS[solver]()
-    return Batch(problem, starts, solver, settings, rng, watch).run()
+    if isinstance(solver, (str, type)) or not hasattr(solver, "start"):
+        raise InvalidInputError(f"solver={solver!r} must be one of {', '.join(SOLVERS)}, or an instance")
+    # a trial may lie where the cost is not finite, or products overflow: that ends a step, and is no warning
+    with np.errstate(all="ignore"):
+        return Batch(problem, starts, solver, settings, rng, watch).run()
 
 
 def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:
     """Copy of the starting points with columns normalised to rounding."""
+    X, given = check_array(name, value, problem.spheres.shape), np.asarray(value).dtype
     # unit to the precision of the starts themselves
-    off_sphere = _OFF_SPHERE_SINGLE if np.asarray(value).dtype in (np.float32, np.float16) else OFF_SPHERE
-    X = check_array(name, value, problem.spheres.shape)
+    off_sphere = _OFF_SPHERE_SINGLE if given.kind == "f" and given.itemsize < 8 else OFF_SPHERE
     if X.ndim != ndim:
         raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
     if not X.size:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer
+from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer, keep_checked
 from sphereufm.landscape.search.effort import Effort
 
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
@@ -66,9 +66,9 @@ class SweepGrid:
 
     def __post_init__(self) -> None:
         if self.effort is not None:  # as it is stored: a sweep is resumed by the same word
-            object.__setattr__(self, "effort", Effort.named(self.effort).name.lower())
+            keep_checked(self, effort=Effort.named(self.effort).name.lower())
         if self.starts is not None:
-            check_integer("starts", self.starts, 1)
+            keep_checked(self, starts=check_integer("starts", self.starts, 1))
 
     def cells(self) -> Iterator[Cell]:
         """All cells, in a fixed order.

@@ -235,6 +235,7 @@ def test_dimensions():
     assert not PADDED.is_oblique
     np.testing.assert_array_equal(PADDED.mask.sum(axis=0), PADDED.dims)
     assert ProductOfSpheres.oblique(4, 5).is_oblique
+    assert ProductOfSpheres((2.0, np.int8(3))).random_point(0).shape == (3, 2)
 
 
 @pytest.mark.parametrize("make", [

@@ -5,12 +5,15 @@ import pytest
 from closed_form_points import invertible_branch, random_collapsed_point, rank_one_point
 from solver_problems import Breaking, Counting, MaxCut, Rayleigh, odd_cycle, random_matrix
 
+from sphereufm.comparison.problems import EuclideanPoint
 from sphereufm.errors import InvalidInputError
+from sphereufm.geometry.spheres import ProductOfSpheres
+from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.known_points import orthogonal_collapsed_point
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
-from sphereufm.solvers import SOLVERS, NewtonPolish, Settings, StopReason, solve, solve_batch
+from sphereufm.solvers import LBFGS, SOLVERS, NewtonPolish, Settings, StopReason, solve, solve_batch
 
 PROBLEM = UFMProblem(class_sizes=(3, 3, 3), dim=4, tau=3.0)
 
@@ -266,6 +269,58 @@ def test_scales_that_break_end_the_run(scale):
     assert solve(Scaled(), rng=0).stop_reason is StopReason.NON_FINITE
 
 
+class Cusp:
+    """``|x_0|^(3/2)`` at a point of the sphere: its gradient is finite, its Hessian is not where ``x_0 = 0``."""
+
+    spheres, symmetry = ProductOfSpheres((3,)), SymmetryGroup.none(1)
+
+    def at(self, X):
+        first = np.array([1.0, 0.0, 0.0])[:, None]
+        slope = 1.5 * np.sign(X) * np.abs(X) ** 0.5 * first
+        cost, scale = np.abs(X[..., 0, 0]) ** 1.5, np.ones((*X.shape[:-2], 1))
+        return EuclideanPoint(X, cost, slope, scale, lambda U: 0.75 / np.abs(X) ** 0.5 * U * first)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("curvature", [np.nan, np.inf, 1e200])
+def test_hessians_that_are_no_numbers_end_steps_and_not_the_run(solver, curvature):
+    class Point:
+        def __init__(self, X):
+            self.X, self.point = X, PROBLEM.at(X)
+
+        def __getattr__(self, name):
+            return getattr(self.point, name)
+
+        def hessian_product(self, U):
+            return U * np.where(self.X[..., :1, :1] > 0.0, curvature, 1.0)
+
+    class Broken:
+        spheres, symmetry, at = PROBLEM.spheres, PROBLEM.symmetry, staticmethod(Point)
+
+    for result in solve_batch(Broken(), 4, rng=0, solver=solver, settings=Settings(max_iterations=100)):
+        assert np.isfinite(result.X).all()
+        assert result.cost <= PROBLEM.cost(PROBLEM.spheres.random_point(0, (4,))).max()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_minimum_without_a_hessian_is_reached(solver):
+    for start in Cusp.spheres.random_point(1, (4,)):
+        result = solve(Cusp(), start, solver=solver)
+        assert result.cost <= 1e-9
+        # here nothing but the gradient is left to look at
+        assert solve(Cusp(), [[0.0], [0.6], [0.8]], solver=solver).converged
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("tau", [1e160, 1e300])
+def test_products_that_overflow_are_results_and_no_warnings(solver, tau):
+    result = solve(UFMProblem(class_sizes=(2, 1), dim=2, tau=tau), rng=3, solver=solver)
+    assert not result.converged
+    assert np.isfinite(result.X).all()
+
+
 @pytest.mark.parametrize("solver", ["trust-region", "lbfgs", "barzilai-borwein"])
 def test_extreme_temperatures(solver):
     for tau in (1e-3, 300.0):
@@ -322,6 +377,10 @@ def test_costs_fall_monotonically_with_monotone_solvers():
     ("change", "words"),
     [
         ({"solver": "simplex"}, "solver='simplex'"),
+        ({"solver": None}, "solver=None must be one of"),
+        ({"solver": NewtonPolish}, "or an instance"),
+        ({"settings": {"tolerance": 1e-3}}, "must be Settings"),
+        ({"start": [[1.0], [0.0, 1.0]]}, "start is not a rectangular array"),
         ({"start": np.ones((4, 12))}, "start has a column of norm"),
         ({"start": np.ones((3, 12))}, "start has shape"),
         ({"start": np.full((4, 12), np.nan)}, "NaN"),
@@ -335,7 +394,13 @@ def test_bad_input(change, words):
 
 
 def test_bad_settings():
-    for bad in ({"tolerance": 0.0}, {"max_iterations": -1}, {"max_calls": 1}, {"max_seconds": np.nan}):
+    for bad in (
+        {"tolerance": 0.0},
+        {"tolerance": "1e-9"},
+        {"max_iterations": -1},
+        {"max_calls": 1},
+        {"max_seconds": np.nan},
+    ):
         with pytest.raises(InvalidInputError, match=next(iter(bad))):
             Settings(**bad)
     with pytest.raises(InvalidInputError, match="gap_tolerance"):
@@ -344,6 +409,23 @@ def test_bad_settings():
         solve_batch(PROBLEM, 0)
     with pytest.raises(InvalidInputError, match="at least one start"):
         solve_batch(PROBLEM, np.empty((0, *PROBLEM.spheres.shape)))
+
+
+def test_settings_are_kept_as_plain_numbers():
+    settings = Settings(tolerance=np.float32(0.5), max_iterations=3.0, max_calls=np.int64(9), max_seconds=2)
+    kept = settings.tolerance, settings.max_iterations, settings.max_calls, settings.max_seconds
+    assert kept == (0.5, 3, 9, 2.0)
+    assert [type(value) for value in kept] == [float, int, int, float]
+    assert solve(PROBLEM, rng=0, solver=LBFGS(memory=3.0)).converged
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", ">f4", "<f2", ">f2"])
+def test_starts_may_be_rounded_to_their_own_precision(kind):
+    start = PROBLEM.spheres.random_point(0).astype(kind)
+    result = solve(PROBLEM, start, settings=Settings(max_iterations=0))
+    np.testing.assert_allclose(result.X, start.astype(np.float64), rtol=0, atol=1e-3)
+    with pytest.raises(InvalidInputError, match="normalise"):
+        solve(PROBLEM, 1.01 * start)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

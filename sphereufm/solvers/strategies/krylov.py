@@ -49,7 +49,8 @@ class Krylov:
     off: Array
     size: NDArray[np.intp]  #: shape ``(B,)``: dimension of each space
     norm: Array  #: shape ``(B,)``: norm of each gradient
-    exhausted: NDArray[np.bool_]  #: shape ``(B,)``: whether a space is invariant and cannot grow
+    #: Shape ``(B,)``: whether a space cannot grow: it is invariant, or the next product is not finite.
+    exhausted: NDArray[np.bool_]
     shape: tuple[int, ...]  #: of a tangent vector
 
     @classmethod
@@ -77,10 +78,17 @@ class Krylov:
 
     def grow(self, rows: Rows, product: Callable[[Rows, Array], Array]) -> None:
         """Add one dimension to the spaces of some items, none of which is exhausted, by products with ``(rows, U)``."""
+        last = self.basis[rows, self.size[rows]]
+        image = product(rows, last.reshape(rows.size, *self.shape)).reshape(last.shape)
+        known = np.isfinite(np.einsum("bi,bi->b", image, image))
+        self.exhausted[rows] = ~known
+        if known.any():
+            self._extend(rows[known], last[known], image[known])
+
+    def _extend(self, rows: Rows, last: Array, image: Array) -> None:
+        """One step of the Lanczos process from the Hessian's ``image`` of each ``last`` vector, shape (b, d M)."""
         size = self.size[rows]
         Q = self._vectors(rows, int(size.max()) + 1)
-        last = Q[np.arange(rows.size), size]
-        image = product(rows, last.reshape(rows.size, *self.shape)).reshape(last.shape)
         self.diagonal[rows, size] = np.einsum("bi,bi->b", last, image)
         for _ in range(2):
             image = image - ((Q @ image[:, :, None]).mT @ Q)[:, 0]

@@ -26,7 +26,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sphereufm.errors import check_integer
+from sphereufm.errors import check_integer, keep_checked
 from sphereufm.geometry.spheres import Array, project
 from sphereufm.solvers import batch
 from sphereufm.solvers.oracle import Oracle, Points, inner
@@ -47,7 +47,7 @@ class LBFGS:
     name: str = field(default="lbfgs", init=False)
 
     def __post_init__(self) -> None:
-        check_integer("memory", self.memory, 1)
+        keep_checked(self, memory=check_integer("memory", self.memory, 1))
 
     def start(self, oracle: Oracle, points: Points) -> _Run:
         """Begin a run at ``points``."""
