@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
@@ -96,9 +97,24 @@ def complement(kernel: Array) -> Array:
 
 def eigenpairs(matrix: Array, kernel: Array) -> tuple[Array, Array]:
     """Eigenvalues of a symmetric matrix off a kernel, ascending, and orthonormal eigenvectors as rows."""
-    basis = complement(kernel)
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
+    inside, basis = off_kernel(matrix, kernel)
+    values, vectors = np.linalg.eigh(inside)
     return values, (basis @ vectors).T
+
+
+def off_kernel(matrix: Array, kernel: Array) -> tuple[Array, Array]:
+    """A symmetric matrix on the complement of a kernel, and a basis of that.
+
+    Raises InvalidInputError if the matrix is not finite.
+    """
+    basis = complement(kernel)
+    inside = basis.T @ matrix @ basis
+    if not np.isfinite(inside).all():
+        raise InvalidInputError(
+            "the Hessian has entries that are not finite: the cost is not twice differentiable at this point, or its "
+            "curvatures leave the range of floats; scale the cost, or use a smaller tau"
+        )
+    return inside, basis
 
 
 def positive_scale(point: Evaluation) -> Array:

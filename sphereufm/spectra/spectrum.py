@@ -38,10 +38,10 @@ from sphereufm.problem.interface import Evaluation, SphereProblem, relative_grad
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.spectra.curvature_signs import curvature_signs
 from sphereufm.spectra.matrix import (
-    complement,
     eigenpairs,
     hessian_matrix,
     idle_coordinates,
+    off_kernel,
     positive_scale,
 )
 from sphereufm.tolerances import ZERO_TOLERANCE
@@ -291,5 +291,4 @@ def _floor(scaled: Array) -> float:
 
 def _off(matrix: Array, kernel: Array) -> Array:
     """Eigenvalues of a symmetric matrix off a kernel, ascending."""
-    basis = complement(kernel)
-    return np.asarray(np.linalg.eigvalsh(basis.T @ matrix @ basis), dtype=np.float64)
+    return np.asarray(np.linalg.eigvalsh(off_kernel(matrix, kernel)[0]), dtype=np.float64)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import ProductOfSpheres, project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.landscape.orbits.found import reduced
@@ -12,6 +13,7 @@ from sphereufm.problem.equal_samples import merged_at_random
 from sphereufm.problem.theory.theorems import collapsed_point
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.solvers import solve
+from sphereufm.spectra.extreme import hessian_extreme
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import hessian_spectrum, normal_hessian
 
@@ -206,3 +208,20 @@ def test_away_from_critical_points_signs_are_those_of_the_matrix():
         # how many are negative hangs on the metric there, since orbits are no kernel
         assert spectrum.nullity == 0
         assert spectrum.morse_index > 0
+
+
+@pytest.mark.parametrize("ask", [hessian_spectrum, hessian_extreme])
+@pytest.mark.parametrize("curvature", [np.nan, np.inf])
+def test_a_hessian_that_is_not_finite_is_refused_in_words(ask, curvature):
+    class Broken(Quadratic):
+        def at(self, X):
+            point = super().at(X)
+            point.hessian_product = lambda U: U * curvature
+            return point
+
+    for n in (2, 3, 5):
+        with np.errstate(all="ignore"), pytest.raises(InvalidInputError, match="not finite"):
+            ask(Broken(np.diag(np.arange(1.0, n + 1.0))), np.eye(n)[:, :1])
+    tall = UFMProblem(class_sizes=(2, 1), dim=3, tau=1e170)
+    with np.errstate(all="ignore"), pytest.raises(InvalidInputError, match="smaller tau"):
+        ask(tall, tall.spheres.random_point(0))
