@@ -19,19 +19,24 @@ from sphereufm.errors import OutputError
 def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, and rename it to ``path``.
 
-    ``path``: replaced if it exists; ``write``: takes the temporary path.  Raises OutputError if the file
-    cannot be written.
+    ``path``: replaced if it exists, behind a symbolic link too; pipes and devices are written to as they are.
+    ``write``: takes the temporary path.  Raises OutputError if the file cannot be written.
     """
     target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        write(aside)
-        os.replace(aside, target)
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            write(target)
+            return
+        whole = Path(os.path.realpath(target))
+        aside = whole.with_name(f".{whole.name}.{os.getpid()}.tmp")
+        try:
+            write(aside)
+            os.replace(aside, whole)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -1,5 +1,7 @@
 """Files are replaced whole or not at all."""
 
+import os
+
 import pytest
 
 from sphereufm.errors import OutputError
@@ -32,3 +34,24 @@ def test_places_that_cannot_be_written_are_named(tmp_path, name):
     (tmp_path / "a-file").write_text("")
     with pytest.raises(OutputError, match=r"a\.txt cannot be written"):
         write_text(tmp_path / name, "x")
+
+
+def test_links_stay_and_what_they_name_is_replaced(tmp_path):
+    for name in ("there.txt", "not yet.txt"):
+        (tmp_path / f"link to {name}").symlink_to(tmp_path / name)
+    (tmp_path / "there.txt").write_text("old")
+    for name in ("there.txt", "not yet.txt"):
+        write_text(tmp_path / f"link to {name}", "new")
+        assert (tmp_path / f"link to {name}").is_symlink()
+        assert (tmp_path / name).read_text() == "new"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(tmp_path / "pipe", "text")
+        assert os.read(reader, 9) == b"text"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
