@@ -24,9 +24,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError, check_integer, keep_checked
+from sphereufm.errors import InvalidInputError, check_array, check_integer, keep_checked
+from sphereufm.tolerances import OFF_SPHERE
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -173,6 +174,25 @@ class ProductOfSpheres:
     def used(self) -> NDArray[np.bool_]:
         """Which tangent coordinates are in use, shape ``(M (d - 1),)``."""
         return self.mask[1:].T.ravel()
+
+    def check_point(self, X: ArrayLike, name: str = "X", off_sphere: float = OFF_SPHERE) -> Array:
+        """``X`` as float64, if its columns have length one to ``off_sphere``; else InvalidInputError."""
+        point = check_array(name, X, self.shape)
+        if (point[..., ~self.mask] != 0.0).any():
+            raise InvalidInputError(
+                f"{name} has nonzero entries in rows that a column does not use; set them to zero"
+            )
+        off = float(np.abs(column_lengths(point) - 1.0).max(initial=0.0))
+        if off > off_sphere:
+            raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
+        return point
+
+    def check_one_point(self, X: ArrayLike) -> Array:
+        """The same for one point, not a stack."""
+        point = self.check_point(X)
+        if point.ndim != 2:
+            raise InvalidInputError(f"X has shape {point.shape}; give one point (d, M) at a time")
+        return point
 
     def random_point(self, rng: int | np.random.Generator, batch: tuple[int, ...] = ()) -> Array:
         """Draw uniform points, shape ``batch + (d, M)``."""

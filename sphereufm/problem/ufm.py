@@ -42,7 +42,6 @@ from sphereufm.problem.losses.registry import find_loss, loss_in_words, loss_to_
 from sphereufm.problem.pymanopt.to_pymanopt import to_pymanopt
 from sphereufm.problem.restriction import SymmetricSpace, fixed_point_spaces
 from sphereufm.problem.theory import gap, known_points, negative_curvature, theorems
-from sphereufm.tolerances import OFF_SPHERE
 
 MOST_SIZES_SHOWN = 12
 _MEMORY_BUDGET = 256 << 20
@@ -250,18 +249,7 @@ class UFMProblem:
 
     def check_point(self, X: ArrayLike, name: str = "X") -> Array:
         """Return ``X`` as float64 if it is a point of the manifold, columns of length one to 1e-8; else refuse it."""
-        point = check_array(name, X, self.shape)
-        off = float(np.abs(np.sqrt((point * point).sum(axis=-2)) - 1.0).max())
-        if off > OFF_SPHERE:
-            raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
-        return point
-
-    def check_one_point(self, X: ArrayLike) -> Array:
-        """The same for one point, not a stack."""
-        point = self.check_point(X)
-        if point.ndim != 2:
-            raise InvalidInputError(f"X has shape {point.shape}; give one point (d, M) at a time")
-        return point
+        return self.spheres.check_point(X, name)
 
     def in_dimension(self, r: int) -> UFMProblem:
         """The same problem with features in ``R^r``, kept, since searches ask again and again."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -155,16 +155,9 @@ def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int
     X, given = check_array(name, value, problem.spheres.shape), np.asarray(value).dtype
     # unit to the precision of the starts themselves
     off_sphere = _OFF_SPHERE_SINGLE if given.kind == "f" and given.itemsize < 8 else OFF_SPHERE
+    X = problem.spheres.check_point(X, name, off_sphere)
     if X.ndim != ndim:
         raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
     if not X.size:
         raise InvalidInputError(f"{name} has shape {X.shape}; give at least one start")
-    if (X[..., ~problem.spheres.mask] != 0.0).any():
-        raise InvalidInputError(
-            f"{name} has nonzero entries in rows that a column does not use; set them to zero"
-        )
-    norms = column_norms(X)
-    off = float(np.abs(norms - 1.0).max(initial=0.0))
-    if off > off_sphere:
-        raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
-    return X / norms[..., None, :]
+    return X / column_norms(X)[..., None, :]

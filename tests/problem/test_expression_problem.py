@@ -9,6 +9,7 @@ from sphereufm.geometry.spheres import project
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
 from sphereufm.problem.derivative_checks import check_gradient, check_hessian
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
+from sphereufm.problem.own_costs.as_problem import optimality_gap
 from sphereufm.problem.own_costs.differences import difference_product
 
 
@@ -96,3 +97,14 @@ def test_symmetry_is_checked_and_known_by_form():
     assert ExpressionProblem(instance=thomson(3)).in_dimension(2).spheres.shape == (2, 3)
     with pytest.raises(InvalidInputError, match="r=2: the expression reads single entries"):
         ExpressionProblem(instance=fourth_powers(3)).in_dimension(2)
+
+
+def test_a_gap_needs_a_point_where_the_cost_is_smooth():
+    problem = ExpressionProblem(instance=thomson(3))
+    X = problem.spheres.random_point(0)
+    assert 0.0 < optimality_gap(problem, X).value < np.inf
+    for bad in (2.0 * X, X[None], X[:, :2], np.nan * X):
+        with pytest.raises(InvalidInputError, match="X has"):
+            optimality_gap(problem, bad)
+    together = np.eye(3)[:, [0, 0, 0]]
+    assert optimality_gap(problem, together).value == np.inf

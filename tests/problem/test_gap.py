@@ -217,6 +217,16 @@ def test_the_multiplier_bound_is_no_worse_than_the_least_eigenvalue_gives(proble
         assert bounds["multiplier-bound"] <= max(known * (1.0 + 1e-9), np.finfo(float).tiny)
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "label-smoothing", "squared-error", "logistic", "arcface"])
+def test_a_gap_is_a_number_at_every_temperature(loss):
+    for tau in ("1e-320", "1e-200", "1e140", "1e160", "1e200", "1e308"):
+        problem = UFMProblem(class_sizes=(2, 1, 1), dim=4, tau=tau, loss=loss)
+        with np.errstate(all="ignore"):
+            gap = optimality_gap(problem, problem.spheres.random_point(0))
+        assert gap.value > 0.0
+        assert (gap.value == np.inf) == (gap.method == "none")
+
+
 def test_a_gap_is_the_cost_where_sums_of_gradients_overflow():
     problem = UFMProblem(class_sizes=(1, 1, 1), dim=4, tau=1e308)
     with np.errstate(all="ignore"):

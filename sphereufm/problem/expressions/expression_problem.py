@@ -13,6 +13,7 @@ since ``trace(S X^T X) = 0``: weak duality of the semidefinite relaxation (Burer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,8 +103,10 @@ class ExpressionProblem:
         return replace(self, instance=instance, is_checked=True)
 
     def _multiplier_gap(self, X: Array) -> OptimalityGap:
-        """The bound of the module's head on ``f(X) - min f`` at one point, with an allowance for rounding."""
+        """The bound of the module's head on ``f(X) - min f`` at one point, with room for rounding; else infinite."""
         S = self.at(X).normal_hessian()
+        if not np.isfinite(S).all():
+            return OptimalityGap(value=math.inf, method="none", bounds={})
         values = np.linalg.eigvalsh(S)
         short = max(0.0, -float(values[0])) + _EIGENVALUE_ROUNDING * float(np.abs(values).max())
         value = 0.5 * len(S) * short

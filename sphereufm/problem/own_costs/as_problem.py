@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_array
+from sphereufm.errors import InvalidInputError
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
@@ -66,10 +66,7 @@ def optimality_gap(problem: Any, X: ArrayLike) -> OptimalityGap:
     True
     """
     known = as_problem(problem)
-    point = check_array("X", X, known.spheres.shape)
-    if point.ndim != 2:
-        raise InvalidInputError(f"X has shape {point.shape}; the gap is given for one point (d, M) at a time")
-    gap = capabilities.optimality_gap(known, point)
+    gap = capabilities.optimality_gap(known, known.spheres.check_one_point(X))
     if gap is None:
         raise InvalidInputError(
             f"{capabilities.title(known)}: no bound is known; a loss, or an expression that is convex in the Gram "

@@ -72,13 +72,14 @@ class OptimalityGap:
 def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     """Bound ``f(X) - min f`` from above at any one point, shape ``(d, K + N)``, critical or not; in floats.
 
-    Infinite, by the method ``"none"``, for a loss that is not convex and has no known lower bound.  The closed form for
+    Infinite, by the method ``"none"``, for a loss that is not convex and has no known lower bound, or beyond the range
+    of floats.  The closed form for
     cross-entropy carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with ``rho = 4 eps (1 + tau)
     sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below the rounding error ``eps f``
     of the cost.  The multiplier bound cannot resolve less than about ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost
     underflows, the smallest normal number is returned and not zero, and the multiplier bound is left out.
     """
-    point = problem.at(problem.check_one_point(X))
+    point = problem.at(problem.spheres.check_one_point(X))
     facts, least = problem.loss.facts(problem.classes), global_minimum(problem)
     cost = float(point.excess) if math.isfinite(facts.floor) else None
     found = {
@@ -86,7 +87,9 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
         "closed-form": None if least is None else _closed_form_gap(point, least),
         "multiplier-bound": _multiplier_gap(point, cost) if facts.convex else None,
     }
-    bounds = {name: max(float(bound), _SMALLEST) for name, bound in found.items() if bound is not None}
+    # what over- or underflowed bounds nothing
+    known = {name: float(bound) for name, bound in found.items() if bound is not None}
+    bounds = {name: max(bound, _SMALLEST) for name, bound in known.items() if math.isfinite(bound)}
     method = min(bounds, key=bounds.__getitem__, default="none")
     return OptimalityGap(value=bounds.get(method, math.inf), method=method, bounds=bounds)
 
@@ -196,4 +199,4 @@ def _least_sum(V: Array, B: Array, sum_b: float, samples: int) -> float:
     size = float(np.abs(B).sum(axis=1).max())
     slack = _EPS * (4.0 * K + np.sqrt(samples)) * size
     sum_a = float(a.sum()) + K * max(0.0, slack - float(np.linalg.eigvalsh(np.diag(a) - B)[0]))
-    return float(np.sqrt(sum_a * sum_b))
+    return float(np.sqrt(sum_a) * np.sqrt(sum_b))
