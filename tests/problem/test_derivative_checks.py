@@ -1,9 +1,11 @@
 """Derivative checks pass what is right, and find each kind of mistake."""
 
 import autograd.numpy as anp
+import numpy as np
 import pymanopt
 import pytest
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.problem.derivative_checks import check_gradient, check_hessian
 from sphereufm.problem.pymanopt.from_pymanopt import from_pymanopt
 from sphereufm.problem.ufm import UFMProblem
@@ -112,3 +114,30 @@ def test_no_change_at_all_is_not_hidden():
     manifold = pymanopt.manifolds.Sphere(3)
     flat = pymanopt.Problem(manifold, pymanopt.function.autograd(manifold)(lambda x: 3.0 + 0.0 * x[0]))
     assert check_gradient(from_pymanopt(flat)).passed
+
+
+def own_cost(function):
+    manifold = pymanopt.manifolds.Sphere(3)
+    return from_pymanopt(pymanopt.Problem(manifold, pymanopt.function.autograd(manifold)(function)))
+
+
+@pytest.mark.parametrize("check", [check_gradient, check_hessian])
+def test_a_cost_that_is_no_number_passes_nothing(check):
+    # its derivatives are finite
+    assert not check(own_cost(lambda x: anp.log(-1.0 - anp.sum(x**2)) + x[0])).passed
+
+
+@pytest.mark.parametrize("scale", [1e-280, 1e-170, 1e170, 1e300])
+def test_scales_beyond_squares_change_no_outcome(scale):
+    problem = own_cost(lambda x: scale * anp.sum(x**3))
+    assert check_gradient(problem).passed
+    assert check_hessian(problem).passed
+    tilted = Altered(lambda X, g: scale * (g + 1e-3 * X), lambda X, U, h: scale * h)
+    assert check_gradient(tilted).tangency_error > 1e-4
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 5)), np.ones((2, 3, 5)) / 3**0.5, np.full((3, 5), np.nan), "X"])
+def test_a_check_needs_one_point(bad):
+    for check in (check_gradient, check_hessian):
+        with pytest.raises(InvalidInputError, match="X"):
+            check(UFMProblem(class_sizes=(2, 1), dim=3, tau=1), bad)
