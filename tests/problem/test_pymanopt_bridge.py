@@ -331,6 +331,8 @@ def test_every_declared_swap_is_tried(constant):
 
 
 def test_symmetries_of_another_size_are_refused():
+    with pytest.raises(InvalidInputError, match="symmetry='full' must be a SymmetryGroup"):
+        from_pymanopt(rayleigh(Oblique(3, 2)), symmetry="full")
     with pytest.raises(InvalidInputError, match="symmetry permutes 3 columns, but points have 2"):
         from_pymanopt(rayleigh(Oblique(3, 2)), symmetry=SymmetryGroup.none(3))
     with pytest.raises(InvalidInputError, match="must be equal where"):

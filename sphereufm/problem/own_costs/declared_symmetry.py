@@ -32,6 +32,10 @@ def check_symmetry(
     ``cost``: at points of shape ``(B, d, M)``.
     """
     d, M = spheres.shape
+    if not isinstance(symmetry, SymmetryGroup):
+        raise InvalidInputError(
+            f"symmetry={symmetry!r} must be a SymmetryGroup, such as SymmetryGroup.full({M})"
+        )
     if symmetry.permutations.columns != M:
         raise InvalidInputError(
             f"symmetry permutes {symmetry.permutations.columns} columns, but points have {M}"
