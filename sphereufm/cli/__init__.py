@@ -120,6 +120,9 @@ def _failed(error: BaseException, debug: bool) -> int:
         text = f"{place} cannot be written: {os.strerror(error.errno)}; free some space or write elsewhere"
         click.ClickException(text).show()
         return _BAD_INPUT
+    if isinstance(error, MemoryError) and not debug:
+        click.ClickException("this takes more memory than there is; give a smaller problem").show()
+        return _BAD_INPUT
     if debug:
         traceback.print_exception(error)
     else:

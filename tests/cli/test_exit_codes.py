@@ -71,6 +71,16 @@ def test_an_internal_error_has_no_traceback_and_code_seventy(capsys, monkeypatch
     assert "Traceback" in err
 
 
+def test_too_little_memory_is_bad_input(capsys, monkeypatch):
+    def greedy(*_, **__):
+        raise MemoryError("Unable to allocate 74.5 GiB")
+
+    monkeypatch.setattr("sphereufm.solvers.solve", greedy)
+    code, _, err = run(capsys, "solve", *FAST)
+    assert code == 2
+    assert "more memory than there is; give a smaller problem" in err
+
+
 def test_other_errors_of_the_system_are_internal(capsys, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.ENOTTY, "no typewriter")
