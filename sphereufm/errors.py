@@ -9,12 +9,18 @@ NumPy is imported where arrays are checked, so that the command's help appears w
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+
+# a power of ten takes as much memory as its exponent says
+_MOST_EXPONENT = 3_000
 
 
 class SphereUFMError(Exception):
@@ -69,6 +75,16 @@ def keep_checked(record: object, **checked: object) -> None:
         object.__setattr__(record, name, value)
 
 
+def read_fraction(text: str) -> Fraction:
+    """The number that a text states, exactly; ValueError or ZeroDivisionError if it states none."""
+    from fractions import Fraction
+
+    exponent = re.search(r"e([+-]?[\d_]+)", text, re.IGNORECASE)
+    if exponent and abs(int(exponent.group(1))) > _MOST_EXPONENT:
+        raise InvalidInputError(f"{text[:60]} must have a decimal exponent within {_MOST_EXPONENT}")
+    return Fraction(text)
+
+
 def check_array(
     name: str, value: ArrayLike, shape: Sequence[int | None] | None = None
 ) -> NDArray[np.float64]:
@@ -112,7 +128,8 @@ def check_labels(
         raise InvalidInputError(f"{name} has entries that are not whole numbers; labels are 0, 1, ..., K - 1")
     if length is not None and array.size != length:
         raise InvalidInputError(f"{name} has length {array.size}, but there are {length} samples")
-    if array.size and (array.min() < 0 or (classes is not None and array.max() >= classes)):
+    above = np.iinfo(np.intp).max + 1 if classes is None else classes
+    if array.size and (array.min() < 0 or int(array.max()) >= above):
         upper = "K - 1" if classes is None else str(classes - 1)
         raise InvalidInputError(
             f"{name} runs from {array.min()} to {array.max()}, but labels must lie in 0 .. {upper}"

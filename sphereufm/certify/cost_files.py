@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import operator
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,15 +25,14 @@ from typing import Any
 
 from sphereufm.certify.expressions import Cost, Term, exp, log, sqrt
 from sphereufm.certify.instances import ExpressionInstance
-from sphereufm.errors import InvalidInputError, UnreadableFileError
+from sphereufm.errors import InvalidInputError, UnreadableFileError, read_fraction
 
 _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
 _SYMMETRIES = ("none", "columns", "rotations", "rotations and columns")
 _LONGEST = 100_000
 _MOST_TURNS = 100_000
-# bits of a number that a power of numbers may have, and the largest decimal exponent
+# bits of a number that a power of numbers may have
 _MOST_BITS = 10_000
-_MOST_EXPONENT = 3_000
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -142,7 +140,7 @@ class _Reader:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and type(node.value) is float:
                 line = lines[node.lineno - 1]
-                self.decimals[id(node)] = _fraction(line[node.col_offset : node.end_col_offset].decode())
+                self.decimals[id(node)] = read_fraction(line[node.col_offset : node.end_col_offset].decode())
 
     def value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
         """Value of a node: a term, a number, or a list of them."""
@@ -248,17 +246,9 @@ def _exact(name: str, value: Any) -> Any:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return _fraction(str(value))
+        return read_fraction(str(value))
     except (ValueError, TypeError, ZeroDivisionError):
         raise InvalidInputError(f"constant {name}={value!r} must be a number or text such as '1/3'") from None
-
-
-def _fraction(text: str) -> Fraction:
-    """The number that a text states, exactly; ValueError or ZeroDivisionError if it states none."""
-    exponent = re.search(r"e([+-]?[0-9_]+)", text, re.IGNORECASE)
-    if exponent and abs(int(exponent.group(1))) > _MOST_EXPONENT:
-        raise InvalidInputError(f"{text[:60]} must have a decimal exponent within {_MOST_EXPONENT}")
-    return Fraction(text)
 
 
 def _refused(node: ast.AST) -> InvalidInputError:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from fractions import Fraction
+from numbers import Rational
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError, check_integer, check_labels
+from sphereufm.errors import InvalidInputError, check_integer, check_labels, read_fraction
 from sphereufm.geometry.spheres import Array
 
 Number: TypeAlias = float | int | str | Fraction
 _Item = TypeVar("_Item")
 
-# beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
+# samples, or classes: beyond this the labels alone, eight bytes each, take more memory than a point of any use leaves
 _MOST_SAMPLES = 10**9
+# sizes of a loss's parameters whose squares and products stay within the range of floats
+_SMALLEST, _LARGEST = 1e-100, 1e100
 _LOGITS = "logits are tau * W.T @ H"
 
 
@@ -49,6 +53,8 @@ def classes_and_labels(
     K = int(y.max()) + 1 if K is None else K
     if K < 2:
         raise InvalidInputError(f"classes={K} must be at least 2; with a single class the cost is constant")
+    if K > _MOST_SAMPLES:
+        raise InvalidInputError(f"classes={K} must be at most {_MOST_SAMPLES:.0e}; labels number them from 0")
     if sizes is not None and sizes != (counts := np.bincount(y, minlength=K).tolist()):
         raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {tuple(counts)}")
     return K, y.astype(np.intp, copy=False)
@@ -56,10 +62,14 @@ def classes_and_labels(
 
 def _rational(value: Number) -> Fraction | None:
     """The rational that a float, integer, text or fraction stands for; None where it is no finite number."""
+    if isinstance(value, bool | np.bool_):
+        return None
     try:
-        if isinstance(value, bool):
-            return None
-        return Fraction(value if isinstance(value, int | str | Fraction) else float(value))
+        if isinstance(value, str | Decimal):
+            return read_fraction(str(value))
+        return Fraction(value if isinstance(value, Rational) else float(value))
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return None
 
@@ -74,7 +84,7 @@ def exact_positive(name: str, value: Number, remedy: str) -> Fraction:
 
 
 def exact_number(name: str, value: Number, low: float | None = None, high: float | None = None) -> Fraction:
-    """The rational that a value stands for, if it lies in ``[low, high)`` and is finite in double precision.
+    """The rational that a parameter of a loss stands for: zero, or of a size from 1e-100 to 1e100, in ``[low, high)``.
 
     Examples
     --------
@@ -85,10 +95,14 @@ def exact_number(name: str, value: Number, low: float | None = None, high: float
         "finite" if low is None else f"at least {low}" + (f" and below {high}" if high is not None else "")
     )
     exact = _rational(value)
-    if exact is None or abs(exact) > sys.float_info.max:
+    if exact is None:
         raise InvalidInputError(f"{name}={value!r} must be a number, {bounds}")
     if (low is not None and exact < low) or (high is not None and exact >= high):
         raise InvalidInputError(f"{name}={value!r} must be {bounds}")
+    if exact and not _SMALLEST <= abs(exact) <= _LARGEST:
+        raise InvalidInputError(
+            f"{name}={value!r} must be of a size from {_SMALLEST:g} to {_LARGEST:g}, or zero"
+        )
     return exact
 
 

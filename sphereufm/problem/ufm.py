@@ -126,6 +126,8 @@ class UFMProblem:
         exact_tau, rates = temperatures(tau, y, K)
         exact_weights, omega = sample_weights(weights, y.size)
         facts = found.facts(K)  # refuses parameters that do not fit K
+        if not isinstance(bias, bool | np.bool_):
+            raise InvalidInputError(f"bias={bias!r} must be True or False")
         if bias:
             check_bias(found.name, facts, np.bincount(y, minlength=K))
         self._fill(
@@ -140,6 +142,11 @@ class UFMProblem:
             bias=bool(bias),
             memory_budget=check_integer("memory_budget", memory_budget, 0),
         )
+        if not (self.temperatures * omega).min() > 0.0:
+            raise InvalidInputError(
+                "weights and tau: some sample's weight times its tau is zero in double precision beside the others'; "
+                "leave such samples out"
+            )
 
     def _fill(self, **values: Any) -> None:
         """Set the fields; arrays are read-only, also those that come out of a pickle writeable."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.geometry.spheres import Array, as_generator, column_norms
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem

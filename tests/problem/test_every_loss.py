@@ -1,5 +1,7 @@
 """Every loss against its definition: mpmath at both ends, autograd on whole problems, and its own facts."""
 
+from fractions import Fraction
+
 import autograd
 import autograd.numpy as anp
 import mpmath
@@ -21,6 +23,7 @@ from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 from sphereufm.problem.losses.logistic import Logistic
 from sphereufm.problem.losses.registry import find_loss, loss_to_json
 from sphereufm.problem.losses.squared_error import SquaredError
+from sphereufm.problem.theory import theorems
 
 mp = mpmath.mp.clone()
 mp.dps = 400
@@ -269,12 +272,14 @@ def test_older_files_name_the_loss_or_say_nothing():
         ({"name": "focal", "focusing": "two"}, "must be a number"),
         ({"name": "squared-error", "target": 0}, "target=0 must be positive"),
         ({"name": "arcface", "rounding": "-0.1"}, "rounding='-0.1' must be positive"),
-        ({"name": "squared-error", "target": "1e400"}, "must be a number, finite"),
-        ({"name": "squared-error", "own_weight": 10**400}, "must be a number, finite"),
+        ({"name": "squared-error", "target": "1e400"}, "must be of a size from 1e-100 to 1e.100, or zero"),
+        ({"name": "squared-error", "own_weight": 10**400}, "must be of a size"),
         *(
             ({"name": "arcface", "rounding": x}, "at least 1e-07 and below")
             for x in ("1e-400", "1e-8", "1e200")
         ),
+        ({"name": "focal", "focusing": "1e99999999"}, "decimal exponent within"),
+        ({"name": "cross-entropy", "offsets": [0, 0, "1e-99999999"]}, "decimal exponent within"),
         ({"name": "focal", "b": 1, "a": 2, "c": 3}, "no parameter 'b'"),
         ({"name": "arcface", "margin": 2}, "at least 0 and below"),
         ({"name": "cross-entropy", "margin": float("inf")}, "must be a number"),
@@ -286,6 +291,71 @@ def test_older_files_name_the_loss_or_say_nothing():
 def test_bad_losses_are_refused_in_a_sentence(loss, message):
     with pytest.raises(InvalidInputError, match=message):
         problem_of(loss)
+
+
+PARAMETERS = [
+    (kind.name, field)
+    for kind, names in {
+        CrossEntropy: ("margin",),
+        LabelSmoothing: ("smoothing",),
+        Focal: ("focusing",),
+        SquaredError: ("own_weight", "target"),
+        ArcFace: ("margin", "rounding"),
+    }.items()
+    for field in names
+]
+
+
+@pytest.mark.parametrize(("name", "field"), PARAMETERS)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_parameters_of_any_size_are_refused_or_answered(name, field, sign):
+    refusals = []
+    for size in ("1e-400", "1e-200", "1e-99", "1e-9", "1e3", "1e99", "1e200", "1e400"):
+        try:
+            problem = problem_of({"name": name, field: sign + size}, tau=30)
+        except InvalidInputError as refusal:
+            refusals.append(str(refusal))
+            continue
+        X = problem.spheres.random_point(0)
+        with np.errstate(all="ignore"):
+            assert not problem.known_minimum() or problem.known_minimum() > 0.0
+            assert problem.optimality_gap(X).value > 0.0
+            assert np.isfinite(problem.log_cost(X))
+    assert len(refusals) < 8 or sign
+    assert all(field in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_derivatives_at_tiny_temperatures_are_proportional_to_them(loss):
+    small, tiny = (problem_of(loss, tau=tau) for tau in (1e-7, 1e-200))
+    X = small.spheres.random_point(3)
+    U = small.spheres.random_tangent(4, X)
+    for answer in (lambda p: p.gradient(X), lambda p: p.hessian_product(X, U)):
+        slope = answer(small) / 1e-7
+        np.testing.assert_allclose(answer(tiny) / 1e-200, slope, rtol=0, atol=1e-4 * np.abs(slope).max())
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_an_empty_stack_has_empty_answers(loss):
+    problem = problem_of(loss)
+    X = np.empty((2, 0, *problem.shape))
+    point = problem.at(X)
+    assert point.cost.shape == point.log_cost.shape == point.excess.shape == (2, 0)
+    assert point.gradient.shape == point.hessian_product(X).shape == X.shape
+    assert point.gradient_scale.shape == (2, 0, problem.shape[1])
+
+
+@pytest.mark.parametrize("margin", [Fraction(1), 25, 1000, 10**50])
+def test_minima_of_large_margins_agree_with_mpmath(margin):
+    problem = UFMProblem(
+        class_sizes=(1, 1, 1), dim=4, tau=30, loss={"name": "cross-entropy", "margin": margin}
+    )
+    for minimum, lead in (
+        (theorems.global_minimum, mp.mpf(3) / 2),
+        (theorems.nonnegative_minimum, mp.sqrt(mp.mpf(3) / 2)),
+    ):
+        exact = mp.log1p(2 * mp.exp(30 * (mp.mpf(int(margin)) - lead)))
+        assert abs(minimum(problem) - exact) <= 1e-13 * exact
 
 
 def test_symmetry_knows_what_a_loss_and_temperatures_tell_apart():

@@ -1,6 +1,7 @@
 """Making a problem: what is accepted, what is refused, and what it says of itself."""
 
 import pickle
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -58,6 +59,21 @@ BAD = [
     ({"tau": "1e400"}, r"tau='1e400' is outside the range of double"),
     ({"tau": "1e-400"}, r"tau='1e-400' is outside the range of double"),
     ({"class_sizes": (10**9, 10**30)}, r"class_sizes sum to 1e\+30 samples; at most 1e\+09"),
+    ({"tau": "1e99999999"}, r"1e99999999 must have a decimal exponent within 3000"),
+    ({"tau": "1e\u0669\u0669\u0669\u0669\u0669\u0669\u0669\u0669"}, r"decimal exponent within"),
+    ({"tau": np.True_}, r"must be a finite positive number"),
+    ({"tau": ["1e300", "1e-300"]}, r"weight times its tau is zero in double precision"),
+    ({"weights": [1, 1, 1, 1, "1e-400"]}, r"weight times its tau is zero in double precision"),
+    ({"weights": [1, 1, 1, 1, 1e-300], "tau": 1e-300}, r"weight times its tau is zero"),
+    (
+        {"class_sizes": None, "labels": np.array([1, 2**63], dtype="u8")},
+        r"labels runs from 1 to 9223372036854775808",
+    ),
+    ({"class_sizes": None, "labels": [1.0, 2.0**63]}, r"labels runs from"),
+    ({"class_sizes": None, "labels": [0, 1e300]}, r"labels runs from"),
+    ({"class_sizes": None, "labels": [0, 10**12]}, r"classes=1000000000001 must be at most 1e\+09"),
+    ({"class_sizes": None, "labels": [0, 1], "classes": 10**10}, r"classes=10000000000 must be at most"),
+    ({"bias": "False"}, r"bias='False' must be True or False"),
     ({"memory_budget": -1}, r"memory_budget=-1 must"),
 ]
 
@@ -102,7 +118,8 @@ def test_the_order_of_labels_is_kept():
         (0.1, Fraction(0.1)),
         (np.float64(0.5), Fraction(1, 2)),
         (np.float32(0.1), Fraction(float(np.float32(0.1)))),
-        (np.int64(3), Fraction(3)),
+        (np.int64(2**60 + 1), Fraction(2**60 + 1)),
+        (Decimal("0.1"), Fraction(1, 10)),
         (7, Fraction(7)),
     ],
 )

@@ -2,7 +2,7 @@ r"""Cross-entropy with an additive angular margin: the own angle ``theta`` count
 
 The own logit ``z = tau cos(theta)`` becomes ``tau cos(theta + m) = z cos m - sin m sqrt(tau^2 - z^2)``.  That function
 has corners at ``theta = 0`` and ``pi``, collapse among them, where no derivative exists; here the root is rounded,
-``r = sqrt(tau^2 (1 + delta^2) - z^2)``, so that the cost is smooth.  ``delta = 0`` would be the loss as published.
+``tau r``, ``r^2 = 1 - (z / tau)^2 + delta^2``, and the cost is smooth.  ``delta = 0`` would be the loss as published.
 Not convex, and no function that is linear in the Gram matrix stands behind it: no theorem and no bound apply.
 
 References
@@ -52,24 +52,24 @@ class ArcFace:
         return LossFacts(floor=0.0, unit="nats")
 
     def forward(self, Z: Array, block: SampleBlock, out: Array | None = None) -> LogitTerms:
-        """The terms; ``state`` has rows ``scale p_y``, two derivatives of the own logit, and the pull on it."""
+        """The terms; ``state`` has rows ``scale p_y``, slope of the own logit, pull on it, and its bend times that."""
         value, slope, bend = self._own(get_own(Z, block.flat), block)
         set_own(Z, block.flat, value)
         cost, G, own, _ = PLAIN.forward(Z, block, out)
         assert own is not None
         pull = get_own(G, block.flat)
         set_own(G, block.flat, slope * pull)
-        return LogitTerms(cost, G, np.stack([own, slope, bend, pull], axis=-2))
+        return LogitTerms(cost, G, np.stack([own, slope, pull, bend * (pull / block.temperatures)], axis=-2))
 
     def curvature(self, terms: BlockTerms, D: Array, block: SampleBlock) -> Array:
         """The chain rule: the softmax's curvature between two slopes, and the own logit's second derivative."""
         assert terms.state is not None
-        own, slope, bend, pull = np.moveaxis(terms.state, -2, 0)
+        own, slope, pull, bend = np.moveaxis(terms.state, -2, 0)
         G, d = terms.G.copy(), get_own(D, block.flat)
         set_own(G, block.flat, pull)
         set_own(D, block.flat, slope * d)
         D = softmax_curvature(G, own, D, block)
-        set_own(D, block.flat, slope * get_own(D, block.flat) + bend * pull * d)
+        set_own(D, block.flat, slope * get_own(D, block.flat) + bend * d)
         return D
 
     def log_cost(self, Z: Array, block: SampleBlock) -> Array:
@@ -78,9 +78,9 @@ class ArcFace:
         return PLAIN.log_cost(Z, block)
 
     def _own(self, z: Array, block: SampleBlock) -> tuple[Array, Array, Array]:
-        """The own logit with its margin, and two derivatives by ``z``."""
-        m, tau = float(self.margin), block.temperatures
-        wide = (1.0 + float(self.rounding) ** 2) * np.square(tau)
-        root = np.sqrt(np.maximum(wide - np.square(z), np.finfo(np.float64).tiny))
+        """The own logit with its margin, its slope by ``z``, and ``tau`` times the second derivative."""
+        m, delta, tau = float(self.margin), float(self.rounding), block.temperatures
+        x = z / tau
+        root = np.hypot(np.sqrt(np.maximum((1.0 - x) * (1.0 + x), 0.0)), delta)
         c, s = math.cos(m), math.sin(m)
-        return z * c - s * root, c + s * z / root, s * wide / root**3
+        return z * c - s * tau * root, c + s * x / root, s * (1.0 + delta**2) / root**3

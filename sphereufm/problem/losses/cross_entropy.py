@@ -15,6 +15,7 @@ A. K. Menon et al., *Long-tail learning via logit adjustment*, ICLR 2021.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,11 +29,19 @@ from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.arguments import Number, exact_number, exact_numbers
 from sphereufm.problem.losses.interface import BlockTerms, LogitTerms, LossFacts, SampleBlock
-from sphereufm.problem.losses.logits import add_own, log_softplus, own_margin, set_own, subtract_own
+from sphereufm.problem.losses.logits import (
+    add_own,
+    log1p_exp,
+    log_softplus,
+    own_margin,
+    set_own,
+    subtract_own,
+)
 
 # exp overflows beyond 709; K terms of exp(600) sum without overflow, and the reciprocal times a sample weight
 # stays a normal number.
 _LARGEST_SAFE_MARGIN = 600.0
+_LARGEST_FLOAT = Fraction(sys.float_info.max)
 
 _Offsets = tuple[Fraction, ...] | tuple[tuple[Fraction, ...], ...]
 
@@ -79,7 +88,7 @@ class CrossEntropy:
         """The block's terms; ``Z`` is overwritten by the margins."""
         flat, scale = block.flat, block.scale
         E = self._margins(Z, block)
-        if E.max() > _LARGEST_SAFE_MARGIN:
+        if E.max(initial=0.0) > _LARGEST_SAFE_MARGIN:
             # the largest margin is taken out before exponentials
             G, miss, own, cost, _ = own_margin(E, flat, out)
             set_own(E, flat, 0.0)
@@ -111,8 +120,9 @@ class CrossEntropy:
             return None
         # how far the own logit leads at a collapsed simplex frame; its rounding is put back to first order
         lead = tau * Fraction(classes, classes - 1) - tau * Fraction(self.margin)
+        lead = min(max(lead, -_LARGEST_FLOAT), _LARGEST_FLOAT)
         rounded = float(lead)
-        return math.log1p((classes - 1) * math.exp(-rounded) * (1.0 - float(lead - Fraction(rounded))))
+        return log1p_exp((classes - 1) * (1.0 - float(lead - Fraction(rounded))), -rounded)
 
     def _margins(self, Z: Array, block: SampleBlock) -> Array:
         """``E`` in place of ``Z``."""
@@ -154,6 +164,8 @@ def _exact_offsets(offsets: Iterable[Any] | None) -> _Offsets | None:
         if all(isinstance(row, str) or np.ndim(row) != 1 for row in rows):
             return exact_numbers("offsets", rows)
         matrix = tuple(exact_numbers("offsets", row) for row in rows)
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError):
         raise refusal from None
     if any(len(row) != len(matrix) for row in matrix):

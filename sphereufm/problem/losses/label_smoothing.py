@@ -96,12 +96,14 @@ class LabelSmoothing:
 
     def balanced_minimum(self, classes: int, dim: int, tau: Fraction) -> float | None:
         """The loss at a collapsed frame up to ``tau K / (K - 1) = delta``; from there the floor, for ``d >= K``."""
-        lead = float(tau * Fraction(classes, classes - 1))
-        if lead > self.least_margin(classes):
+        if self.smoothing == 0:
+            return PLAIN.balanced_minimum(classes, dim, tau)
+        exact = tau * Fraction(classes, classes - 1)
+        if exact > self.least_margin(classes):
             return self.facts(classes).floor if dim >= classes else None
         if dim < classes - 1:
             return None
-        others = (classes - 1) * self._targets(classes)[1]
+        lead, others = float(exact), (classes - 1) * self._targets(classes)[1]
         return math.log1p((classes - 1) * math.exp(-lead)) + others * lead
 
     def _targets(self, classes: int) -> tuple[float, float]:

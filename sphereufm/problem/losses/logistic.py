@@ -36,7 +36,7 @@ class Logistic:
         from scipy.special import expit  # not at the top: other losses start without SciPy
 
         _turn_own(Z, block)
-        top = float(Z.max())
+        top = float(Z.max(initial=0.0))
         if top > _LARGEST:
             cost, G = np.logaddexp(0.0, Z).sum(axis=-2), expit(Z, out=out)
         else:
@@ -83,7 +83,7 @@ class Logistic:
 
 def _summed(e: Array, top: float) -> Array:
     """``sum_k log(1 + e_k)``, few logarithms: of products of ``1 + e_k``, less one, that do not overflow."""
-    cost, factors = np.zeros(e[..., 0, :].shape), int(_LARGEST_LOG / (max(top, 0.0) + 1.0))
+    cost, factors = np.zeros(e[..., 0, :].shape), int(_LARGEST_LOG / (top + 1.0))
     for first in range(0, e.shape[-2], factors):
         product = np.zeros(cost.shape)
         for k in range(first, min(first + factors, e.shape[-2])):

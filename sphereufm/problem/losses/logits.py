@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from sphereufm.geometry.spheres import Array
 # below this e^x is under half an ulp of one, and log(1 + e^x) is e^x
 _LOG1P_IS_LINEAR = -36.0
 _SERIES_LIMIT = 0.02
+# beyond this e^x overflows, and one is nothing beside it
+_EXP_OVERFLOWS = 700.0
 
 
 def get_own(Z: Array, flat: NDArray[np.intp]) -> Array:
@@ -41,7 +44,7 @@ def subtract_own(Z: Array, flat: NDArray[np.intp]) -> Array:
 
 def _flatten(Z: Array) -> Array:
     """View of the last two axes as one."""
-    return Z.reshape(*Z.shape[:-2], -1)
+    return Z.reshape(*Z.shape[:-2], Z.shape[-2] * Z.shape[-1])
 
 
 class OwnMargin(NamedTuple):
@@ -81,7 +84,14 @@ def log_softplus(x: Array) -> Array:
     return np.where(x < _LOG1P_IS_LINEAR, x, np.log(np.logaddexp(0.0, np.clip(x, _LOG1P_IS_LINEAR, None))))
 
 
+def log1p_exp(count: float, x: float) -> float:
+    """``log(1 + count e^x)`` for every finite ``x``."""
+    return math.log(count) + x if x > _EXP_OVERFLOWS else math.log1p(count * math.exp(x))
+
+
 def exp_remainder(x: Array) -> Array:
     """``e^x - 1 - x`` without cancellation."""
+    small = np.abs(x) < _SERIES_LIMIT
+    rest, x = np.expm1(x) - x, np.where(small, x, 0.0)
     series = np.square(x) * (1 / 2 + x * (1 / 6 + x * (1 / 24 + x * (1 / 120 + x * (1 / 720 + x / 5040)))))
-    return np.where(np.abs(x) < _SERIES_LIMIT, series, np.expm1(x) - x)
+    return np.where(small, series, rest)

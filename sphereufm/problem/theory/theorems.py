@@ -40,6 +40,7 @@ import numpy as np
 from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
+from sphereufm.problem.losses.logits import log1p_exp
 
 if TYPE_CHECKING:
     from sphereufm.problem.ufm import UFMProblem
@@ -228,7 +229,7 @@ def nonnegative_minimum(problem: UFMProblem) -> float | None:
         return None
     if problem.dim < K or not _minimum_may_be_known(problem):
         return None
-    return math.log1p((K - 1) * math.exp(problem.tau * (float(loss.margin) - math.sqrt(K / (K - 1)))))
+    return log1p_exp(K - 1, problem.tau * (float(loss.margin) - math.sqrt(K / (K - 1))))
 
 
 def simplex_etf(classes: int, dim: int) -> Array:
