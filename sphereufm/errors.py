@@ -96,11 +96,12 @@ def check_array(
 
     try:
         array: NDArray[Any] = np.asarray(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors that carry gradients
         raise InvalidInputError(f"{name} is not a rectangular array of real numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
-    array = array.astype(np.float64, copy=False)
+    with np.errstate(over="ignore"):  # of longer floats; infinity is refused below
+        array = array.astype(np.float64, copy=False)
     if shape is not None:
         tail = array.shape[max(array.ndim - len(shape), 0) :]
         fits = array.ndim >= len(shape) and all(s is None or s == t for s, t in zip(shape, tail, strict=True))

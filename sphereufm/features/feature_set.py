@@ -23,11 +23,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.errors import InvalidInputError, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
-from sphereufm.features.readers.source import ArraySource, MemorySource, RefusedSource
+from sphereufm.features.readers.source import (
+    ArraySource,
+    MemorySource,
+    RefusedSource,
+    finite_blocks,
+)
 from sphereufm.features.readers.views import kept_rows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
 
 Transposed: TypeAlias = Literal["features", "classifier"]
+
+_MOST_EMPTY = 65_536  # classes without samples, each of which takes as much memory as others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +47,27 @@ class Reading:
     #: Labels to leave out, and whether to number them anew.
     labels: LabelRules = field(default_factory=LabelRules)
 
+    def __post_init__(self) -> None:
+        if self.pool not in (None, "mean") or not {*self.transpose} <= {"features", "classifier"}:
+            fact = f"pool={self.pool!r} must be None or 'mean', and transpose={self.transpose!r} a tuple of "
+            raise InvalidInputError(f"{fact}'features' and 'classifier'; name those")
+
     def shaped(self, source: ArraySource) -> ArraySource:
         """The features as a matrix of rows, real numbers."""
         if isinstance(source, RefusedSource):
             source.refuse()
+        if source.dtype.kind not in "fiu":
+            fact = f"{source.name} has type {source.dtype}, but features must be real numbers"
+            raise InvalidInputError(f"{fact}; name others as FILE:KEY")
         matrix = pooled(source, self.pool)
-        return _checked(transposed(matrix) if "features" in self.transpose else matrix)
+        if "features" in self.transpose:
+            matrix = transposed(matrix)
+        if len(matrix.shape) != 2 or 0 in matrix.shape:
+            raise InvalidInputError(
+                f"{source.name} has shape {matrix.shape}, but features must be (N, d), one row a sample; flatten them, "
+                "or name others as FILE:KEY"
+            )
+        return matrix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,8 +196,16 @@ def assemble(
     offsets = None if shift is None else _small("bias", shift, (count,))
     if count is not None:
         check_integer("classes", count, 2, "collapse compares classes, so two are needed")
+        if weights is None and count > features.shape[0] + _MOST_EMPTY:
+            fact = f"classes={count} leaves more than {_MOST_EMPTY} classes without samples"
+            raise InvalidInputError(f"{fact}; give the number of classes")
     name = "the classifier's choice" if truth is None else truth.name
     if truth is None:
+        if reading.labels != LabelRules():
+            raise InvalidInputError(
+                "without labels there are none to leave out or to number anew; leave out --ignore-label and "
+                "--remap-labels, or give --labels"
+            )
         decoded = _chosen_by_classifier(features, weights, offsets)
     elif decoded is None:
         decoded = read_labels(truth, features.shape, reading.labels)
@@ -185,7 +215,8 @@ def assemble(
             "--labels, or another --classifier"
         )
     found = check_decoded(name, decoded, count, named)
-    features = features if found.keep is None else kept_rows(features, found.keep)
+    if found.keep is not None:
+        features = replace(kept_rows(features, found.keep), name=f"{features.name} (kept rows)")
     used = {"features": features, "labels": truth, "classifier": head, "bias": shift}
     return FeatureSet(
         features=features,
@@ -208,7 +239,7 @@ def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
         raise InvalidInputError(f"{fact}; fill or drop them first")
     try:
         return MemorySource(name=role, array=np.asarray(given))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors that carry gradients
         raise InvalidInputError(f"{role} is not a rectangular array of numbers: {error}") from error
 
 
@@ -220,19 +251,6 @@ def _line(role: str, source: ArraySource) -> str:
     few = columns if len(columns) <= 12 else (*columns[:5], "...", *columns[-5:])
     listed = f"; columns {', '.join(few)}" if columns else ""
     return f"{role}: {source.name} {source.shape} {kind}{listed}"
-
-
-def _checked(features: ArraySource) -> ArraySource:
-    """The features, which must be a matrix of real numbers."""
-    if len(features.shape) != 2 or 0 in features.shape:
-        raise InvalidInputError(
-            f"{features.name} has shape {features.shape}, but features must be (N, d), one row a sample; flatten them, "
-            "or name others as FILE:KEY"
-        )
-    if features.dtype.kind not in "fiu":
-        fact = f"{features.name} has type {features.dtype}, but features must be real numbers"
-        raise InvalidInputError(f"{fact}; name others as FILE:KEY")
-    return features
 
 
 def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -261,7 +279,9 @@ def _chosen_by_classifier(
             "labels none: without labels the classifier's choices stand for them, but there is no classifier; give "
             "--classifier or --labels"
         )
-    offsets = 0.0 if bias is None else bias
-    choices = [(block @ weights.T + offsets).argmax(axis=1) for block in features.blocks(4096)]
+    # no choice changes with the scale, and no logit overflows
+    scale = max(np.abs(weights).max(), 0.0 if bias is None else np.abs(bias).max()) or 1.0
+    W, offsets = weights.T / scale, 0.0 if bias is None else bias / scale
+    choices = [(block @ W + offsets).argmax(axis=1) for block in finite_blocks(features, 4096)]
     note = "there are no labels: each sample counts to the class that the classifier chooses"
     return Decoded(labels=np.concatenate(choices), keep=None, names=None, notes=(note,))

@@ -47,6 +47,7 @@ def read_labels(source: ArraySource, features: tuple[int, ...], rules: LabelRule
     values, notes = _vector(source, features)
     if categories := getattr(source, "categories", None):
         values = np.array(categories)[values]
+    values = _texts(values)
     keep, ignored = _kept(source.name, values, rules.ignore)
     labels, names = _numbered(source.name, values if keep is None else values[keep], rules.remap)
     if names is not None:
@@ -95,6 +96,15 @@ def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any
     raise InvalidInputError(f"{source.name} has shape {shape}, but {wanted}; {repair}")
 
 
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Texts of every kind in one type; other values as they are."""
+    if values.dtype.kind == "S":
+        # bytes that are not UTF-8 stay different ones
+        return np.char.decode(values, "utf-8", "surrogateescape")
+    plain = values.dtype.kind in "OT" and all(isinstance(v, str) for v in values)
+    return np.array(values.tolist()) if plain else values
+
+
 def _kept(
     name: str, values: NDArray[Any], ignore: tuple[int | str, ...]
 ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
@@ -102,10 +112,10 @@ def _kept(
     if not ignore:
         return None, ()
     try:
-        unwanted = [str(v) if values.dtype.kind in "US" else int(v) for v in ignore]
+        unwanted = [str(v) if values.dtype.kind == "U" else int(str(v)) for v in ignore]
     except ValueError as error:
         raise InvalidInputError(
-            f"--ignore-label {', '.join(map(str, ignore))} is no number, but these labels are numbers; give "
+            f"--ignore-label {', '.join(map(str, ignore))} is no whole number, but these labels are numbers; give "
             "--ignore-label NUMBER"
         ) from error
     keep = ~np.isin(values, np.array(unwanted))
@@ -117,10 +127,6 @@ def _kept(
 
 def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Numbers from 0, and names where they are not the file's own numbers."""
-    if values.dtype.kind == "O" and all(isinstance(v, str) for v in values):
-        values = values.astype(str)
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "replace")
     if values.dtype.kind == "b":
         return values.astype(np.intp), None
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
@@ -134,24 +140,24 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
         raise InvalidInputError(f"{name} has {fact}; name others with --labels")
     shown: list[Any] = [int(k) if isinstance(k, float) else k for k in kinds.tolist()]
     # texts that are all whole numbers have an order of their own
-    if not remap and all(text.lstrip("-").isdecimal() and len(text) < 16 for text in shown):
+    if not remap and all(text.removeprefix("-").isdecimal() and len(text) < 16 for text in shown):
         return values.astype(np.int64), None
     return labels.reshape(-1).astype(np.intp), tuple(printable(str(v)) for v in shown)
 
 
 def _check_range(name: str, labels: NDArray[Any], classes: int | None) -> None:
     """Numbers that are out of range, with the options that may mend them."""
-    low, high = int(labels.min()), int(labels.max())
+    low, high = (format(end, ".17g") for end in (labels.min(), labels.max()))
     repair = ""
-    if low < 0:
+    if labels.min() < 0:
         repair = f"leave samples out with --ignore-label {low}, or number the labels anew with --remap-labels"
-    elif classes is not None and high >= classes:
+    elif classes is not None and labels.max() >= classes:
         repair = "number them anew with --remap-labels, or choose another --classifier"
     if repair:
         top = "K - 1" if classes is None else classes - 1
         wrong = f"{name} runs from {low} to {high}, but labels must lie in 0 .. {top}"
         raise InvalidInputError(f"{wrong}; {repair}")
-    if classes is None and high >= max(labels.size, 2):
+    if classes is None and labels.max() >= max(labels.size, 2):
         raise InvalidInputError(
             f"{name} runs to {high} with {labels.size} samples; give classes=K (--classes) if that is meant, or number "
             "them anew with --remap-labels"

@@ -128,6 +128,7 @@ def bad(words, **changes):
         bad("bias must be \\(3,\\)", bias=np.ones(2)),
         bad("classes=1 must be an integer >= 2", classes=1, classifier=None, bias=None),
         bad("classifier must be \\(5, 4\\)", classes=5),
+        bad("classes without samples", classes=10**12, classifier=None, bias=None),
         bad("give classes=K", labels=np.array([0, 1, 2, 0, 1, 10**9]), classifier=None, bias=None),
     ],
 )
@@ -162,3 +163,22 @@ def test_names_of_remapped_labels_are_the_numbers_however_large(step):
     read = feature_set_from_arrays(np.ones((6, 4)), labels, reading=Reading(labels=LabelRules(remap=True)))
     assert read.class_names == tuple(str(int(label)) for label in labels[:3])
     assert read.labels.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+class WithGradient:
+    """A tensor that its library does not give away."""
+
+    def __array__(self, *_args, **_more):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+
+
+@pytest.mark.parametrize("role", ["features", "labels", "classifier", "bias"])
+def test_arrays_that_cannot_be_had_are_bad_input(saved, role):
+    with pytest.raises(InvalidInputError, match=f"{role} .*requires grad"):
+        feature_set_from_arrays(**{**saved[1], role: WithGradient()})
+
+
+@pytest.mark.parametrize("wrong", [{"pool": "max"}, {"transpose": ("feature",)}, {"transpose": "features"}])
+def test_a_reading_of_unknown_words_is_refused(wrong):
+    with pytest.raises(InvalidInputError, match="name those"):
+        Reading(**wrong)

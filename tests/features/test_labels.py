@@ -5,6 +5,7 @@ import pytest
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import LabelRules, Reading, collapse_metrics, feature_set_from_arrays, load_features
+from sphereufm.features.feature_set import assemble, in_memory
 
 RNG = np.random.default_rng(1)
 Y = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0])
@@ -137,3 +138,78 @@ def test_names_of_a_file_do_not_reach_the_terminal_as_they_are():
     H = np.arange(8.0).reshape(4, 2)
     found = feature_set_from_arrays(H, np.array(["\x1b[2J", "b\ud800", "\x1b[2J", "b\ud800"]))
     assert all(text.isprintable() for text in (*found.class_names, *found.notes))
+
+
+TEXTS = {
+    "plain": lambda texts: np.array([t.decode("latin-1") for t in texts]),
+    "bytes": np.array,
+    "objects": lambda texts: np.array([t.decode("latin-1") for t in texts], dtype=object),
+    "numpy's new texts": lambda texts: np.array(
+        [t.decode("latin-1") for t in texts], np.dtypes.StringDType()
+    ),
+}
+
+
+@pytest.mark.parametrize("form", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("seed", range(5))
+def test_different_names_are_different_classes_and_any_can_be_ignored(form, seed):
+    """Whatever the letters, signs and digits, and in whatever type they lie."""
+    rng = np.random.default_rng(seed)
+    names = {bytes(rng.choice(list(b"-19_ab\xe9\xe8"), rng.integers(1, 4))) for _ in range(6)} | {
+        b"--5",
+        b"dog",
+    }
+    order = rng.permutation([*range(len(names))] * 3)
+    texts = [sorted(names)[k] for k in order]
+    found = feature_set_from_arrays(H[[0] * len(order)], form(texts)).labels
+    pairs = [*zip(found, texts, strict=True)]
+    assert all((a == b) == (s == t) for a, s in pairs for b, t in pairs)
+    rest = feature_set_from_arrays(
+        H[[0] * len(order)], form(texts), reading=Reading(labels=LabelRules(ignore=("dog",)))
+    )
+    assert len(rest.labels) == len(order) - 3
+
+
+def test_rows_of_labels_left_out_are_not_counted_as_those_of_the_file():
+    bad = H.copy()
+    bad[4] = np.nan
+    kept = feature_set_from_arrays(bad, Y, reading=Reading(labels=LabelRules(ignore=(2,))))
+    with pytest.raises(InvalidInputError, match=r"features \(kept rows\) row 3 holds nan"):
+        collapse_metrics(kept)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_the_classifiers_choices_do_not_change_with_its_scale(scale):
+    W, b = np.random.default_rng(3).standard_normal((3, 4)), np.array([0.5, -0.5, 0.0])
+    found = load_features_of(H, W * scale, b * scale)
+    assert np.array_equal(found.labels, (H @ W.T + b).argmax(axis=1))
+
+
+def load_features_of(features, W, b, **more):
+    arrays = {"features": in_memory("features", features), "classifier": in_memory("classifier", W)}
+    others = {"labels": None, "classifier": arrays["classifier"], "bias": in_memory("bias", b)}
+    return assemble(arrays["features"], others, None, Reading(**more))
+
+
+def test_rules_for_labels_without_labels_are_refused():
+    with pytest.raises(
+        InvalidInputError, match="leave out --ignore-label and --remap-labels, or give --labels"
+    ):
+        load_features_of(H, np.eye(4), np.zeros(4), labels=LabelRules(remap=True))
+
+
+@pytest.mark.parametrize("entries", [np.full((10, 4, 2, 2), 1 + 1j), np.full((10, 4, 2, 2), "1")])
+def test_maps_that_are_no_real_numbers_are_not_averaged(entries):
+    with pytest.raises(InvalidInputError, match="features must be real numbers"):
+        feature_set_from_arrays(entries, Y, reading=Reading(pool="mean"))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [np.full((10, 4, 1, 2), [np.inf, -np.inf]), np.full((10, 4), np.longdouble("1e400"))],
+    ids=["places", "long"],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_becomes_infinite_or_nan_is_refused_without_warnings(entries):
+    with pytest.raises(InvalidInputError, match=r"row 0 holds (nan|inf)"):
+        collapse_metrics(feature_set_from_arrays(entries, Y, reading=Reading(pool="mean")))

@@ -116,7 +116,12 @@ class SourceView:
         if self.keep is not None or any(len(part.shape) > len(self.shape) for part in self.parts):
             pieces += [block.copy() for block in self.blocks(_ROWS)]
         elif any(getattr(part, "categories", ()) for part in self.parts):
-            pieces = [np.array(part.categories)[part.read()] for part in self.parts]  # type: ignore[attr-defined]
+            # numbers in one part, names in another: texts in both
+            texts = (np.array(getattr(part, "categories", ())) for part in self.parts)
+            pieces = [
+                names[part.read()] if names.size else part.read().astype(str)
+                for names, part in zip(texts, self.parts, strict=True)
+            ]
         else:
             pieces += [part.read() for part in self.parts]
         return np.concatenate(pieces)
@@ -128,7 +133,8 @@ class SourceView:
             piece = block if self.keep is None else block[self.keep[at : at + len(block)]]
             if piece.ndim > len(self.shape):
                 piece = piece.reshape(*piece.shape[:2], -1)
-                piece = piece[:, :, 0] if piece.shape[2] == 1 else piece.mean(axis=2, dtype=np.float64)
+                with np.errstate(invalid="ignore", over="ignore"):  # of entries that are not finite
+                    piece = piece[:, :, 0] if piece.shape[2] == 1 else piece.mean(axis=2, dtype=np.float64)
             yield piece
             at += len(block)
             if at >= stop:
@@ -181,6 +187,9 @@ def finite_blocks(source: ArraySource, rows: int, first_row: int = 0) -> Iterato
     """
     start = first_row
     for block in source.blocks(rows):
+        if block.dtype.char == "g":  # longer than what is computed with
+            with np.errstate(over="ignore"):
+                block = block.astype(np.float64)
         if not _all_finite(block):
             row = int(np.argmax(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))
             entries = block[row].ravel()
