@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeAlias
 
 from numpy.typing import ArrayLike
@@ -24,9 +25,9 @@ from sphereufm.features.readers.keys import (
     choose_key,
     describe,
     find_labels,
-    is_index,
     is_numbered,
     named_classifiers,
+    names_something_else,
     role_and_stem,
 )
 from sphereufm.features.readers.source import ArraySource, RefusedSource
@@ -87,7 +88,7 @@ def load_features(
     key = choose_key(arrays, "features", named)
     features = how.shaped(arrays.pop(key))
     samples = features.shape[0]
-    shelf = _Shelf(file=os.path.basename(place), arrays=arrays)
+    shelf = _Shelf(file=Path(place).name, arrays=arrays)
     # of a file of one array the name tells
     stem = key if key != "array" else os.path.splitext(shelf.file)[0]
     truth = shelf.find("labels", labels, lambda found: _labels(found, stem, samples))
@@ -168,7 +169,9 @@ class _Shelf:
 def _labels(arrays: Mapping[str, ArraySource], stem: str, samples: int) -> str | None:
     """The key of the labels: by its name, else that of the only vector of as many integers."""
     return find_labels(arrays, stem, samples) or _only(
-        k for k, a in arrays.items() if a.shape == (samples,) and a.dtype.kind in "iub" and not is_index(k)
+        k
+        for k, a in arrays.items()
+        if a.shape == (samples,) and a.dtype.kind in "iub" and not names_something_else(k)
     )
 
 

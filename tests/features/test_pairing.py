@@ -188,3 +188,12 @@ def test_a_bias_without_a_classifier_is_refused(tmp_path):
     path = saved(tmp_path / "f.npz", features=H, labels=Y, offsets=np.ones(3))
     with pytest.raises(InvalidInputError, match="no classifier that it belongs to"):
         load_features(path, bias="offsets")
+
+
+@pytest.mark.parametrize("key", ["preds", "pred_labels", "y_pred", "fold", "epoch", "predicted_targets"])
+def test_what_a_network_predicts_or_keeps_beside_is_no_truth(tmp_path, key):
+    arrays = {"features": H, key: Y}
+    with pytest.raises(InvalidInputError, match=f"'{key}'.*give --labels"):
+        load_features(saved(tmp_path / "f.npz", **arrays))
+    assert np.array_equal(load_features(tmp_path / "f.npz", labels=key).labels, Y)
+    assert np.array_equal(load_features(saved(tmp_path / "g.npz", **arrays, y_true=Y[::-1])).labels, Y[::-1])

@@ -36,8 +36,9 @@ _OTHER_WORDS = {
     "weak": "hidden h x activations activation acts",
     "noise": "list array arr data all tensor tensors vec vecs set np ground saved",
     "index": "index indices idx id ids uid uuid rowid unnamed",
-    "output": "confidence conf score scores prob probs proba probability pred preds prediction predicted loss weight "
-    "weights fold split epoch logit logits entropy margin time timestamp",
+    "output": "confidence conf score scores prob probs proba probability pred preds prediction predictions predicted "
+    "loss logit logits entropy margin",
+    "aside": "weight weights fold split epoch time timestamp",
 }
 
 # names of the last layer's weights
@@ -48,7 +49,7 @@ _LAST_LAYERS = (
 
 _ROLES: dict[str, Role] = {word: role for role, words in _ROLE_WORDS.items() for word in words.split()}
 _SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in (words or split).split()}
-_WEAK, _NOISE, _INDEX, _OUTPUTS = (frozenset(words.split()) for words in _OTHER_WORDS.values())
+_WEAK, _NOISE, _INDEX, _OUTPUTS, _ASIDE = (frozenset(words.split()) for words in _OTHER_WORDS.values())
 
 _CLASSIFIERS = frozenset(_LAST_LAYERS.split())
 _WHOLE_ONLY = frozenset({"weight", "w"})
@@ -105,6 +106,8 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
     """
     mine = KeyRole(role=None, stem=frozenset()) if features is None else role_and_stem(features)
     named = {key: found for key in arrays if (found := role_and_stem(key)).role == "labels"}
+    # what a network predicts is no truth
+    named = {key: found for key, found in named.items() if _OUTPUTS.isdisjoint(found.stem)}
     distances = {key: mine.distance(found) for key, found in named.items()}
     related = {key: d for key, d in distances.items() if d is not None}
     if named and not related:
@@ -124,7 +127,7 @@ def feature_columns(arrays: Mapping[str, ArraySource]) -> tuple[str, ...]:
     vectors = [key for key, a in arrays.items() if len(a.shape) == 1 and a.dtype.kind in "fiu"]
     # the numbers of texts are their places in the alphabet, and measure nothing
     texts = {key for key in vectors if getattr(arrays[key], "categories", ())}
-    vectors = [key for key in vectors if key not in texts and not _is_something_else(key)]
+    vectors = [key for key in vectors if key not in texts and not names_something_else(key)]
     floats = [key for key in vectors if arrays[key].dtype.kind == "f"]
     families: dict[str, list[str]] = {}
     for key in vectors:
@@ -181,11 +184,11 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
     raise InvalidInputError(_ask(arrays, role, f"{len(fitting) or 'no'} arrays could be the {role}"))
 
 
-def _is_something_else(key: str) -> bool:
-    """Whether a column's name says that it is no feature."""
+def names_something_else(key: str) -> bool:
+    """Whether a name says labels, an index, or what is kept beside features."""
     said = role_and_stem(key)
     words = said.stem | {re.sub(r"\d+$", "", word) for word in said.stem}
-    return said.role == "labels" or is_index(key) or not _OUTPUTS.isdisjoint(words)
+    return said.role == "labels" or is_index(key) or not (_OUTPUTS | _ASIDE).isdisjoint(words)
 
 
 def is_index(key: str) -> bool:
