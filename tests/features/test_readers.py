@@ -261,3 +261,12 @@ def test_joined_parts_must_fit():
     parts = tuple(MemorySource(name="p", array=np.ones((2, d))) for d in (2, 3))
     with pytest.raises(UnreadableFileError, match="differ in row shape"):
         joined("x", parts)
+
+
+@pytest.mark.parametrize("shape", [(0, 2**61), (2**61, 0), (0, 2**30, 2**30), (2**70,)])
+def test_axes_beside_an_empty_one_are_bounded_too(tmp_path, shape):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    (tmp_path / "x.npy").write_bytes(header.getvalue())
+    with pytest.raises(UnreadableFileError, match="impossible shape"):
+        open_array(tmp_path / "x.npy")

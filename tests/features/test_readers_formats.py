@@ -1,6 +1,7 @@
 """safetensors, HDF5, Parquet and Feather against what the libraries wrote."""
 
 import builtins
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 from sphereufm.errors import MissingExtraError, UnreadableFileError
 from sphereufm.features import load_features, open_array, open_arrays
 from sphereufm.features.readers.isolated import parent as isolated
+from sphereufm.features.readers.plain.safetensors_files import open_safetensors
+from sphereufm.features.readers.stored import StoredFile
 
 
 @pytest.fixture
@@ -248,3 +251,72 @@ def test_a_column_of_texts_among_numbers_is_no_feature(tmp_path, form):
     assert np.array_equal(read.features.read(), np.transpose([columns[c] for c in read.features.columns]))
     assert read.labels.tolist() == columns["label"]
     assert any("f2" in line for line in read.unused)
+
+
+CELLS = ["1", "-2", "3.5", "1e3", "", "1_0", "a", "12345678901234567", "12345678901234568", "9" * 20]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_column_of_text_is_numbers_where_all_that_is_there_is(tmp_path, seed):
+    """Beside plain loops: nothing is lost, nothing is made up, and what is missing is NaN."""
+    rng = np.random.default_rng(seed)
+    cells = rng.choice(CELLS, 6, p=rng.dirichlet(np.full(len(CELLS), 0.3))).tolist()
+    (tmp_path / "t.csv").write_text("u,v\n" + "\n".join(f"{cell},0" for cell in cells))
+    column = open_array(f"{tmp_path}/t.csv:u")
+    whole = all(cell.lstrip("-").isdecimal() for cell in cells)
+    if not any(cells) or {"1_0", "a"} & {*cells} or (whole and "9" * 20 in cells):
+        assert [column.categories[place] for place in column.read()] == cells
+    else:
+        wanted = [float(cell or "nan") for cell in cells]
+        assert np.array_equal(column.read().astype(float), wanted, equal_nan=True)
+        assert not whole or column.read().tolist() == [int(cell) for cell in cells]
+
+
+def test_comments_stand_in_front_of_a_table(tmp_path):
+    (tmp_path / "t.csv").write_text("# made by hand\n#\nu,v\n1,2\n#,3\n")
+    assert open_array(f"{tmp_path}/t.csv:v").read().tolist() == [2, 3]
+    assert open_array(f"{tmp_path}/t.csv:u").categories == ("#", "1")
+
+
+def test_places_behind_two_gigabytes_are_no_shapes(tmp_path):
+    """A file as large as checkpoints are, of which only the header is there."""
+    begin, end = 3 * 10**9, 3 * 10**9 + 24
+    spans = {"a": ("U8", [begin], [0, begin]), "b": ("F32", [2, 3], [begin, end])}
+    fields = ("dtype", "shape", "data_offsets")
+    header = json.dumps({key: dict(zip(fields, span, strict=True)) for key, span in spans.items()})
+    (tmp_path / "t.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    file = StoredFile.at(tmp_path / "t.safetensors")
+    found = open_safetensors(replace(file, size=file.size + end))["b"]
+    assert (found.shape, found.offset) == ((2, 3), begin)
+
+
+def test_a_dataset_that_was_never_written_is_refused_alone(tmp_path, numbers):
+    h5py = pytest.importorskip("h5py")
+    later = {
+        "contiguous": {"dtype": "f4"},
+        "packed": {"dtype": "f4", "compression": "gzip"},
+        "names": {"dtype": "S20"},
+    }
+    with h5py.File(tmp_path / "t.h5", "w") as root:
+        root["features"] = numbers
+        for key, options in later.items():
+            root.create_dataset(key, (10**8,), **options)
+    found = open_arrays(tmp_path / "t.h5")
+    check(found["features"], numbers)
+    for key in later:
+        with pytest.raises(UnreadableFileError, match=f"{key} is refused: it claims"):
+            found[key].read()
+
+
+def test_an_entry_that_expands_too_much_is_refused_alone(tmp_path, numbers):
+    np.savez_compressed(tmp_path / "t.npz", features=numbers, mask=np.zeros(2**26 + 1, np.uint8))
+    check(open_array(f"{tmp_path}/t.npz:features"), numbers)
+    with pytest.raises(UnreadableFileError, match="mask is refused: it claims"):
+        open_array(f"{tmp_path}/t.npz:mask")
+
+
+def test_a_column_is_not_a_field_of_its_name(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"s": [{"x": 7.0}, {"x": 8.0}], "s.x": [1.0, 2.0]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert open_array(f"{tmp_path}/t.parquet:s.x").read().tolist() == [1.0, 2.0]

@@ -93,3 +93,27 @@ def test_links_inside_the_folder_are_followed(tmp_path):
 def test_a_pattern_without_files(tmp_path):
     with pytest.raises(UnreadableFileError, match="holds 0 data files"):
         open_arrays(f"{tmp_path}/*.npy")
+
+
+def test_names_in_one_part_and_numbers_in_another_are_names(tmp_path):
+    for number, labels in enumerate(("ab", "12", "a2")):
+        rows = [f"0.5,{i}.5,{label}" for i, label in enumerate(labels)]
+        (tmp_path / f"s_{number}.csv").write_text("\n".join(["u,v,label", *rows]))
+    found = load_features(f"{tmp_path}/s_*.csv", "label")
+    assert found.class_names == ("1", "2", "a", "b")
+    assert found.labels.tolist() == [2, 3, 0, 1, 2, 1]
+
+
+def test_hidden_files_are_none_of_the_data(tmp_path, parts):
+    np.save(tmp_path / "f.npy", parts[0][0])
+    (tmp_path / "._f.npy").write_bytes(b"\0\5\26\7")
+    assert list(open_arrays(tmp_path)) == ["f"]
+
+
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    def closed(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", closed)
+    with pytest.raises(UnreadableFileError, match="cannot be opened: Permission denied"):
+        open_arrays(tmp_path)

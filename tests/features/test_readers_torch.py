@@ -241,3 +241,11 @@ def test_only_the_wanted_bytes_are_read(tmp_path, monkeypatch):
 def test_float_pattern_of_the_storage():
     """The helper's default storage holds 0 .. 5."""
     assert struct.pack("<6f", *range(6)) == SIX.tobytes()
+
+
+def test_steps_of_many_axes_are_no_shape(tmp_path):
+    shape = (2,) * 12
+    strides = tuple(2**a for a in range(12))[::-1]
+    made = tensor(storage(numel=4096), 0, shape, strides)
+    found = opened(tmp_path, torch_zip(made, {"0": np.arange(4096, dtype=np.float32).tobytes()}))
+    assert np.array_equal(found["array"].read(), np.arange(4096.0).reshape(shape))

@@ -33,7 +33,7 @@ _NOT_READ = {
     b"\x80": "it is a pickle, which is never loaded; save plain arrays, for example with numpy.savez",
     b"FEA1": "it is a Feather file of the first version; write it again with a recent pyarrow",
 }
-_UNKNOWN = "it is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet, Feather, Arrow and CSV"
+_UNKNOWN = "it is of unknown kind; known are npy, npz, pt, safetensors, HDF5, Parquet, Feather, Arrow and CSV in UTF-8"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -46,7 +46,7 @@ def open_arrays(path: str | os.PathLike[str]) -> dict[str, ArraySource]:
     is missing, damaged, of unknown kind, or refused for safety; MissingExtraError if the format needs a library of the
     extra ``features`` that is not installed.
     """
-    place = os.fspath(path)
+    place = os.fsdecode(path)
     if os.path.isdir(place) or is_pattern(place):
         return open_shards(place, _open_file)
     return _open_file(StoredFile.at(place))
@@ -69,8 +69,8 @@ def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySo
 
 def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Split ``"FILE:KEY"`` at the last colon that leaves an existing path; a path object has no key."""
-    text = os.fspath(spec)
-    if not isinstance(spec, str) or is_path(text):
+    text = os.fsdecode(spec)
+    if isinstance(spec, os.PathLike) or is_path(text):
         return text, None
     cuts = [i for i, letter in enumerate(text) if letter == ":" and 0 < i < len(text) - 1]
     for cut in reversed(cuts):

@@ -19,6 +19,7 @@ FREE_BYTES = 64 * 2**20  #: so much may be compressed as hard as it likes: sorte
 STREAM_EXPANSION = 200  #: deflate reaches 1032 on constant bytes; real features stay far below this
 WHOLE_EXPANSION = 8  #: for arrays that are held in memory
 MAX_ENTRIES = 100_000  #: entries of an archive, keys of a file, files of a directory
+_MOST = 2**48  # so many of the longest texts have fewer bytes than numpy can count
 MAX_AXES = 32  #: numpy itself stops at 64
 
 MOST_TEXTS, MAX_TEXT = 10_000, 256
@@ -42,10 +43,24 @@ def check_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
     """Return ``shape`` as a tuple of ints."""
     if len(shape) > MAX_AXES:
         raise refused(name, f"it has {len(shape)} axes, and at most {MAX_AXES} are read")
-    lengths = [s for s in shape if isinstance(s, int) and not isinstance(s, bool) and 0 <= s < 2**62]
-    if len(lengths) != len(shape) or math.prod(lengths) >= 2**62:
+    lengths = check_counts(name, shape)
+    # numpy counts the other axes of an empty array, too
+    if math.prod(n or 1 for n in lengths) > _MOST:
         raise refused(name, "it has an impossible shape")
-    return tuple(lengths)
+    return lengths
+
+
+def check_counts(name: str, counts: Iterable[object]) -> tuple[int, ...]:
+    """Return lengths, steps or places of bytes as a tuple of ints."""
+    numbers = tuple(counts)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= _MOST for n in numbers):
+        raise refused(name, "it has an impossible shape")
+    return numbers  # type: ignore[return-value]
+
+
+def why(error: UnreadableFileError) -> str:
+    """What a refusal says, without the name before it."""
+    return str(error).split(" is refused: ", 1)[-1]
 
 
 def few_texts(parts: Iterable[Iterable[str]]) -> tuple[str, ...] | None:

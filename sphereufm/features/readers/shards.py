@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sphereufm.features.readers.limits import MAX_ENTRIES, printable, refused
 from sphereufm.features.readers.source import ArraySource, RefusedSource, joined
-from sphereufm.features.readers.stored import StoredFile
+from sphereufm.features.readers.stored import StoredFile, not_opened
 from sphereufm.notebook import counted
 
 _SUFFIXES = (
@@ -32,8 +32,9 @@ _SPARK = re.compile(
 
 
 def is_data_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a name ends as those of data files do."""
-    return os.path.splitext(path)[1].lower() in _SUFFIXES
+    """Whether a name ends as those of data files do, and is not hidden: systems keep notes beside files so."""
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
 
 
 def is_pattern(path: str) -> bool:
@@ -62,8 +63,12 @@ def open_shards(
 
 def _files(path: str) -> list[Path]:
     """The data files, in natural order."""
-    places = map(Path, glob.iglob(path)) if is_pattern(path) else filter(is_data_name, Path(path).iterdir())
-    chosen = [place for place in places if place.is_file()]
+    try:
+        wanted = None if is_pattern(path) else is_data_name
+        places = map(Path, glob.iglob(path)) if wanted is None else Path(path).iterdir()
+        chosen = [place for place in filter(wanted, places) if os.path.isfile(place)]
+    except OSError as error:
+        raise not_opened(path, error) from error
     if not chosen or len(chosen) > MAX_ENTRIES:
         raise refused(f"path={path!r}", f"it holds {len(chosen)} data files; give one or a folder of them")
     return sorted(chosen, key=lambda p: natural(p.name))

@@ -56,8 +56,7 @@ class StoredFile:
         try:
             status = os.stat(where)
         except (OSError, ValueError) as error:
-            fact = f"path={str(where)!r} cannot be opened: {words_of(error)}"
-            raise UnreadableFileError(f"{fact}; give a saved file") from error
+            raise not_opened(where, error) from error
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableFileError(f"path={str(where)!r} is not a regular file; give a saved file")
         used = getattr(status, "st_blocks", 0) * 512
@@ -74,13 +73,18 @@ class StoredFile:
     def open(self) -> Iterator[BinaryIO]:
         """Open for reading from the first byte; whatever fails meanwhile is one error."""
         try:
+            packed = self.deflated
+            if packed:
+                check_expansion(self.name, self.size, packed.compress_size)
             with open(self.path, "rb", buffering=0) as handle:
                 if _stamp(os.fstat(handle.fileno())) != self.stamp:
                     raise refused(self.name, "it changed while it was read; read a finished file")
                 handle.seek(self.start)
-                yield zipfile.ZipExtFile(handle, "r", self.deflated) if self.deflated else handle  # type: ignore[misc]
+                yield zipfile.ZipExtFile(handle, "r", packed) if packed else handle  # type: ignore[misc]
         except SphereUFMError:
             raise
+        except PermissionError as error:
+            raise not_opened(self.path, error) from error
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise refused(self.name, words_of(error)) from error
 
@@ -98,6 +102,11 @@ class StoredFile:
         """Read a deflated member to its end, where its size and checksum must be those of the directory."""
         if self.deflated and handle.seek(0, os.SEEK_END) != self.size:
             raise zipfile.BadZipFile("an entry of the archive is longer than it claims")
+
+
+def not_opened(path: str | Path, error: Exception) -> UnreadableFileError:
+    """The error for a path that the system does not open."""
+    return UnreadableFileError(f"path={str(path)!r} cannot be opened: {words_of(error)}; give a saved file")
 
 
 def read_exactly(handle: Any, view: memoryview, name: str) -> None:

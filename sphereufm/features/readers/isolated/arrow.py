@@ -76,7 +76,9 @@ class TableReader:
         self._check_groups(table.metadata)
 
         def batches(columns: tuple[str, ...], rows: int) -> Iterator[Any]:
-            return iter(table.iter_batches(batch_size=rows, columns=list(columns), use_threads=False))
+            found = table.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
+            # without the fields of a structure that have the name of a column
+            return (batch.select(list(columns)) for batch in found)
 
         return table.schema_arrow, table.metadata.num_rows, batches
 

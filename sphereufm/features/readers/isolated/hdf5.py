@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sphereufm.errors import UnreadableFileError
 from sphereufm.features.readers import limits
 from sphereufm.features.readers.isolated.parent import Described, IsolatedArray
 from sphereufm.features.readers.source import AnyArray
@@ -130,19 +131,21 @@ class HDF5Reader:
         # a text of any length is an address in the file, which takes more bytes there than here
         lacks = size > stored if dtype.kind == "O" else size != stored
         if stored > self.file.size or (dataset.chunks is None and lacks):
-            raise limits.refused(title, f"it claims {size} bytes, but the file stores {stored} for it")
+            return f"it claims {size} bytes, but the file stores {stored} for it"
         if text is None:
             return {"shape": shape, "dtype": dtype.newbyteorder("=").str, "packed": stored}
         # a vector of texts, of a bounded number of different ones; more of them are no labels
         names = None
         if len(shape) == 1 and dtype.itemsize <= 4 * limits.MAX_TEXT:
-            limits.check_expansion(title, size, stored)
             texts = dataset.asstr("utf-8")
             try:
+                limits.check_expansion(title, size, stored)
                 starts = range(0, shape[0], _TEXT_ROWS)
                 names = limits.few_texts(texts[start : start + _TEXT_ROWS] for start in starts)
             except UnicodeDecodeError:
                 return "its texts are not in UTF-8"
+            except UnreadableFileError as error:
+                return limits.why(error)
         if names is None:
             return limits.NOT_LABELS
         return {"shape": shape, "dtype": np.dtype(np.int32).str, "packed": stored, "categories": names}

@@ -120,13 +120,15 @@ def listed(file: StoredFile, form: Format, described: Mapping[str, Described]) -
     """The arrays of a file as the child describes them."""
     found: dict[str, ArraySource] = {}
     for key, item in described.items():
+        title = f"{file.name}:{limits.printable(key)}"
         if isinstance(item, str):
-            found[key] = RefusedSource(
-                name=f"{file.name}:{limits.printable(key)}", reason=limits.printable(item)
-            )
-        else:
-            array = found[key] = IsolatedArray.of(file, form, key, item)
-            limits.check_expansion(array.name, math.prod(array.shape) * array.dtype.itemsize, array.packed)
+            found[key] = RefusedSource(name=title, reason=limits.printable(item))
+            continue
+        array = found[key] = IsolatedArray.of(file, form, key, item)
+        try:
+            limits.check_expansion(title, math.prod(array.shape) * array.dtype.itemsize, array.packed)
+        except UnreadableFileError as error:
+            found[key] = RefusedSource(name=title, reason=limits.why(error))
     return found
 
 

@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import FREE_BYTES, check_shape, refused
+from sphereufm.features.readers.limits import FREE_BYTES, check_counts, check_shape, refused
 from sphereufm.features.readers.stored import NARROW_FLOATS, StoredArray, StoredFile, stored_dtype
 
 MAX_PICKLE = 2**24  #: bytes of a pickle; a state dict of ten thousand tensors has about two million
@@ -299,7 +299,9 @@ def _tensor(name: str, storage: Storage, big: bool, view: Sequence[Any]) -> Stor
     offset, lengths, steps, _, _, *more = view if len(view) > 4 else (*view, None, None)
     dtype = more.pop(0).name if more and isinstance(more[0], Global) else storage.dtype
     lazy = (more or [None])[0] or {}
-    shape, strides, (first,) = (check_shape(f"{name}: a tensor", n) for n in (lengths, steps, (offset,)))
+    title = f"{name}: a tensor"
+    shape, strides = check_shape(title, lengths), check_counts(title, steps)
+    (first,) = check_counts(title, (offset,))
     signs = isinstance(lazy, dict) and len(lazy) <= 2 and set(lazy) <= {"conj", "neg"}
     if dtype not in _DTYPES or not signs or len(shape) != len(strides):
         raise TypeError

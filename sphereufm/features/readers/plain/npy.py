@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from sphereufm.errors import UnreadableFileError
-from sphereufm.features.readers.limits import check_shape, printable, refused
+from sphereufm.features.readers.limits import check_shape, printable, refused, why
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides, stored_dtype
 
@@ -64,8 +64,7 @@ def open_npz(name: str, members: Mapping[str, StoredFile]) -> dict[str, ArraySou
             try:
                 found[key] = open_npy(file, title)
             except UnreadableFileError as error:
-                reason = str(error).removeprefix(f"{title} is refused: ")
-                found[key] = RefusedSource(name=title, reason=reason)
+                found[key] = RefusedSource(name=title, reason=why(error))
     if not found:
         raise refused(name, "it is a zip archive without arrays; save some with numpy.savez")
     return found

@@ -17,7 +17,7 @@ import struct
 from dataclasses import replace
 from typing import Any
 
-from sphereufm.features.readers.limits import MAX_ENTRIES, check_shape, printable, refused
+from sphereufm.features.readers.limits import MAX_ENTRIES, check_counts, check_shape, printable, refused
 from sphereufm.features.readers.source import ArraySource, RefusedSource
 from sphereufm.features.readers.stored import StoredArray, StoredFile, contiguous_strides, stored_dtype
 
@@ -76,7 +76,7 @@ def _tensor(numbers: StoredFile, title: str, fields: Any) -> tuple[tuple[int, ..
     kind, lengths, ends = str(fields["dtype"]), fields["shape"], fields["data_offsets"]
     if not isinstance(lengths, list) or not isinstance(ends, list) or len(ends) != 2:
         raise refused(title, "it is described in an unknown way")
-    span, shape = check_shape(title, ends), check_shape(title, lengths)
+    span, shape = check_counts(title, ends), check_shape(title, lengths)
     if kind not in _TYPES:
         return span, RefusedSource(name=title, reason=f"its numbers have type {kind[:20]!r}")
     stored, strides = stored_dtype(_TYPES[kind]), contiguous_strides(shape)

@@ -1,7 +1,8 @@
 """Texts of numbers and names: CSV, TSV, and one value a line.
 
 The first row is a header if one of its cells is no number while the cell below it is.  A column is of numbers if every
-cell is one.  Files above 16 MiB are refused: text of that size is better saved as numbers.
+cell is one; an empty cell among numbers is a missing one, NaN.  Lines with ``#`` in front of the table are comments.
+Files above 16 MiB are refused: text of that size is better saved as numbers.
 
 References
 ----------
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 
 import numpy as np
 
@@ -59,12 +61,13 @@ def _rows(name: str, content: bytes) -> list[list[str]]:
         first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
         separator = max(_SEPARATORS, key=lambda s: (first.count(s), -_SEPARATORS.index(s)))
         cells = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        rows = [[cell.strip() for cell in row] for row in cells if row and not row[0].startswith("#")]
+        rows = [[cell.strip() for cell in row] for row in cells]
     except UnicodeDecodeError as error:
         raise refused(name, "it is a text that is not in UTF-8") from error
     except csv.Error as error:
         raise refused(name, f"it is no table of text: {error}") from error
-    rows = [row for row in rows if any(row)]
+    filled = filter(any, rows)
+    rows = list(itertools.dropwhile(lambda row: row[0].startswith("#"), filled))
     if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > MAX_ENTRIES:
         raise refused(name, "it is a text whose rows have different numbers of values, or none")
     return rows
@@ -81,18 +84,23 @@ def _header(rows: list[list[str]]) -> list[str] | None:
 
 
 def _column(name: str, cells: tuple[str, ...]) -> ArraySource:
-    """Numbers where all cells are numbers, else texts."""
-    if not all(map(_is_number, cells)):
+    """Numbers where all cells that are not empty are numbers, else texts."""
+    filled = [cell for cell in cells if cell]
+    if not filled or not all(map(_is_number, filled)):
         return text_source(name, cells)
-    whole = all(cell.lstrip("+-").isdecimal() and len(cell) < 18 for cell in cells)
-    kind = int if whole else float
-    return MemorySource(name=name, array=np.array([kind(cell) for cell in cells]))
+    try:
+        array = np.array([int(cell) for cell in cells], dtype=np.int64)
+    except OverflowError:  # names, since as floats they would lose digits
+        return text_source(name, cells)
+    except ValueError:
+        array = np.array([float(cell or "nan") for cell in cells])
+    return MemorySource(name=name, array=array)
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number."""
+    """Whether a cell is a number; one with underscores, which Python takes for one, is a name."""
     try:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell

@@ -17,7 +17,7 @@ import zipfile
 from dataclasses import replace
 from typing import BinaryIO
 
-from sphereufm.features.readers.limits import MAX_ENTRIES, check_expansion, printable, refused
+from sphereufm.features.readers.limits import MAX_ENTRIES, refused
 from sphereufm.features.readers.stored import StoredFile
 
 _END = struct.Struct("<4s4H2LH")
@@ -92,7 +92,6 @@ def _member(file: StoredFile, handle: BinaryIO, info: zipfile.ZipInfo) -> Stored
     parts = name.split("/")
     if not name or "\0" in name or "\\" in name or ".." in parts or parts[0] == "" or parts[0][1:] == ":":
         raise refused(file.name, f"entry name {name[:80]!r} is not a plain relative path")
-    check_expansion(f"{file.name}:{printable(name)}", info.file_size, info.compress_size)
     member = replace(file, start=info.header_offset + len(local) + extra_size, size=info.file_size)
     info.file_size += 1  # of which it may not make use
     return member if stored else replace(member, deflated=info)
