@@ -23,6 +23,8 @@ _LINES = ("-", "--", ":", "-.")
 # series of the lower panel: shares, which may be zero
 _BELOW = ("nc4", "accuracy")
 _BINS = 40
+# half of the least range of cosines that bars are drawn for
+_NARROWEST = 0.005
 # values that are further apart stand on a logarithmic axis
 _FAR = 10.0
 
@@ -59,7 +61,11 @@ def features_figure(metrics: CollapseMetrics) -> Figure:
 def cosine_bins(metrics: CollapseMetrics) -> list[tuple[float, float, int]]:
     """Return the bars of the histogram: from which cosine to which, and how many pairs of classes."""
     cosines = _cosines(metrics)
-    counts, edges = np.histogram(cosines[np.triu_indices(len(cosines), 1)], bins=_BINS)
+    pairs = cosines[np.triu_indices(len(cosines), 1)]
+    middle = 0.5 * float(pairs.min() + pairs.max())
+    # at collapse all cosines are equal to rounding, between which there is no room for bars
+    span = (min(middle - _NARROWEST, pairs.min()), max(middle + _NARROWEST, pairs.max()))
+    counts, edges = np.histogram(pairs, bins=_BINS, range=span)
     bins = zip(edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False)
     return [(low, high, count) for low, high, count in bins if count]
 

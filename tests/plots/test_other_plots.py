@@ -15,7 +15,7 @@ from sphereufm.placement import LandscapePosition
 from sphereufm.placement.trajectory import Epoch, Training
 from sphereufm.plots.branches import branch_figure
 from sphereufm.plots.comparison import convergence_figure, profiles_figure
-from sphereufm.plots.features import features_figure, trajectory_figure
+from sphereufm.plots.features import cosine_bins, features_figure, trajectory_figure
 from sphereufm.plots.saving import save_figure
 from sphereufm.plots.sweeps import phase_diagram_figure
 
@@ -25,6 +25,17 @@ def metrics():
     rng = np.random.default_rng(0)
     H = np.repeat(np.eye(4), 5, axis=0) + 0.2 * rng.standard_normal((20, 4))
     return collapse_metrics(feature_set_from_arrays(H, np.arange(20) // 5))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-16, 1e-15, 1e-14, 1e-8, 1.0])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_every_pair_of_classes_is_in_a_bar_however_collapsed(classes, noise):
+    rng = np.random.default_rng(classes)
+    H = np.repeat(np.eye(classes), 2, axis=0)
+    found = collapse_metrics(
+        feature_set_from_arrays(H + noise * rng.standard_normal(H.shape), np.repeat(np.arange(classes), 2))
+    )
+    assert sum(count for *_, count in cosine_bins(found)) == classes * (classes - 1) // 2
 
 
 def test_features_have_their_cosines_and_spectra(metrics):
