@@ -20,7 +20,7 @@ from sphereufm.features.readers.shards import is_data_name, natural
 from sphereufm.placement import LandscapePosition
 from sphereufm.placement.layer import Placing
 from sphereufm.placement.measurement import measure
-from sphereufm.placement.trajectory import Epoch, Training, epoch_number
+from sphereufm.placement.trajectory import Epoch, Training, epoch_number, in_order
 from sphereufm.problem.losses.registry import find_loss
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def measure_trainings(run: Run, paths: Sequence[str]) -> Outcome:
     trainings, complete = [], True
     for name, files in given:
         if complete:
-            training, complete = run.training(name, files)
+            training, complete = run.training(name, in_order(files))
             trainings.append(training)
     runs = [{"path": t.name, "epochs": list(map(_epoch_json, t.epochs))} for t in trainings]
     held = {"epochs": runs[0]["epochs"]} if len(runs) == 1 else {"runs": runs}

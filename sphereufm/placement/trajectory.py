@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sphereufm.features.metrics.result import CollapseMetrics
@@ -20,10 +22,13 @@ SERIES = {
 }
 """The main numbers of an epoch, in words."""
 
-_NAMED = re.compile(
-    r"(?:epochs?|ep|steps?|iter|iteration|checkpoint|ckpt|e)[-_. =]*(\d+)(?!.*\d)", re.IGNORECASE
+# words for an epoch, the surest first: "epoch=4-step=100-val_loss=0.32"
+_WORDS = (
+    r"(?:epochs?|(?<![a-z0-9])ep?)[-_. =]*",
+    r"(?:steps?|iter(?:ation)?s?)[-_. =]*",
+    r"(?:checkpoint|ckpt)[-_. =]*",
+    "",
 )
-_LAST = re.compile(r"(\d+)(?!.*\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,14 @@ class Training:
 
 
 def epoch_number(path: str) -> int | None:
-    """The epoch in the name of a file: the number behind a word for it, else the last one; None without any."""
+    """The epoch in the name of a file: the last number behind a word for it, else the last one; None without any."""
     stem = os.path.splitext(os.path.basename(path))[0]
-    found = _NAMED.search(stem) or _LAST.search(stem)
-    return int(found[1]) if found else None
+    for word in _WORDS:
+        if found := re.findall(word + r"(\d+)", stem, re.IGNORECASE):
+            return int(found[-1])
+    return None
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """Files by their epochs, as far as their names tell, and then as they were."""
+    return sorted(paths, key=lambda path: math.inf if (number := epoch_number(path)) is None else number)

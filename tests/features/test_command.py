@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sphereufm.cli import main
+from sphereufm.placement.trajectory import epoch_number
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 KEYS = {"nc1", "nc2", "nc3", "nc4", "class_counts", "cost", "gradient_norm", "optimality_gap"}
@@ -201,6 +202,33 @@ def test_epochs_are_those_of_the_names(capsys, tmp_path):
     code, out, _ = run(capsys, runs, "--epochs")
     assert [line.split()[0] for line in out.splitlines()] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
     assert "accuracy" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("epoch=04-val_loss=0.32", 4),
+        ("epoch=4-step=1000", 4),
+        ("checkpoint_epoch_5_of_100", 5),
+        ("resnet18_Epoch3_0.5", 3),
+        ("lr1e-3_step100", 100),
+        ("deep3_ckpt-0001", 1),
+        ("vit16_e12", 12),
+        ("run2_10", 10),
+        ("final", None),
+    ],
+)
+def test_the_number_behind_a_word_for_an_epoch_goes_before_others(name, number):
+    assert epoch_number(f"runs/7/{name}.npz") == number
+
+
+def test_files_of_a_training_stand_in_the_order_of_their_epochs(capsys, tmp_path):
+    names = ["loss0.9_epoch1", "loss0.5_epoch2", "loss0.1_epoch10"]
+    for name in names:
+        small(tmp_path / f"{name}.npz")
+    for given in ([tmp_path], sorted(tmp_path.iterdir())):
+        found = json.loads(run(capsys, *given, "--epochs", "--json")[1])["epochs"]
+        assert [Path(e["path"]).stem for e in found] == names
 
 
 def test_a_bad_epoch_is_a_marked_row_and_a_stray_file_none(capsys, tmp_path):
