@@ -9,7 +9,7 @@ from typing import Any
 
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.features.feature_set import FeatureSet
-from sphereufm.features.metrics.collapse import Measuring, begin
+from sphereufm.features.metrics.collapse import Measuring, begin, check_features
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.streaming import Streaming
 from sphereufm.geometry.spheres import column_norms
@@ -17,11 +17,10 @@ from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import UNIT_TOLERANCE, Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
 from sphereufm.placement.sphere import UnitNetwork
-from sphereufm.problem.arguments import Number
+from sphereufm.problem.arguments import Number, exact_temperature
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
-from sphereufm.problem.ufm import UFMProblem
 
 _NO_CLASSIFIER = "no classifier was given; use --classifier FILE or KEY"
 # logits whose differences and products stay finite
@@ -82,6 +81,7 @@ def position(
     """
     what = Measuring(normalize=normalize, covariance=False, one_vs_rest=False)
     place = Placing(tau=tau, weight_decay=weight_decay, curvature=curvature, loss=find_loss(loss))
+    check_features("features", features)
     if features.classifier is None:  # nothing that the file could say would give a position
         return LandscapePosition(reason=_NO_CLASSIFIER)
     if normalize and not features.classifier.any(axis=1).all():
@@ -186,8 +186,8 @@ def _check_decay(decay: tuple[float, float]) -> None:
 
 
 def _as_float(tau: Number) -> float:
-    """``tau`` as a double, if a problem would take it."""
+    """One ``tau`` for all samples, as a double, if a problem would take it."""
     try:
-        return UFMProblem(class_sizes=(1, 1), dim=1, tau=tau).tau
+        return float(exact_temperature(tau))
     except InvalidInputError as error:
         raise InvalidInputError(f"{error}; give it as --tau t, or --tau fit") from error

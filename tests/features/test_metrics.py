@@ -15,6 +15,7 @@ from sphereufm.features.metrics import frames
 from sphereufm.features.metrics.one_vs_rest import _bounds, one_vs_rest
 from sphereufm.features.metrics.statistics import CHUNK_ROWS
 from sphereufm.features.metrics.streaming import Streaming
+from sphereufm.placement import position
 
 mpmath = pytest.importorskip("mpmath")
 
@@ -267,6 +268,17 @@ def test_bad_entries_are_found_while_streaming(value):
     H[5, 2] = value
     with pytest.raises(InvalidInputError, match="row 5 holds"):
         collapse_metrics(feature_set_from_arrays(H, y))
+
+
+def test_a_bare_array_is_no_feature_set():
+    H, y, _, _ = sample(0)
+    for wrong in (
+        lambda: collapse_metrics(H),
+        lambda: collapse_metrics(feature_set_from_arrays(H, y), train=H),
+        lambda: position(H),
+    ):
+        with pytest.raises(InvalidInputError, match="feature_set_from_arrays"):
+            wrong()
 
 
 @pytest.mark.parametrize("power", [-200, -99, 99, 200, 290])

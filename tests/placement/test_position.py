@@ -174,7 +174,7 @@ def test_a_classifier_worse_than_chance_has_its_least_cost_at_tau_zero():
     assert place.least_margin < 0
 
 
-@pytest.mark.parametrize("tau", [0, -1, "nonsense", float("nan")])
+@pytest.mark.parametrize("tau", [0, -1, "nonsense", float("nan"), [5.0, 6.0], [5.0] * 4])
 def test_bad_tau_is_refused_on_every_path(tau):
     H, y, W = network(0)
     for factor in (1.0, 2.0):

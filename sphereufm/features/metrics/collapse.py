@@ -175,10 +175,12 @@ def begin(
     features: FeatureSet, what: Measuring, streaming: Streaming | None = None, train: FeatureSet | None = None
 ) -> Begun:
     """Make the first pass: over the training features, where ``features`` are held out."""
+    check_features("features", features)
     how, (_, d) = streaming or Streaming(), features.features.shape
     full = d <= COVARIANCE_DIMENSION if what.covariance is None else what.covariance
     hulls = features.classes <= ONE_VS_REST_CLASSES if what.one_vs_rest is None else what.one_vs_rest
     if train is not None:
+        check_features("train", train)
         features = features.with_last_layer_of(train)
         train = _fitting(train, features)
     W, bias = last_layer(features, what.normalize)
@@ -188,6 +190,15 @@ def begin(
     moments = (passes if train is None else replace(passes, data=train)).moments()
     frame = class_frame(moments, W, bias, full)
     return Begun(passes=passes, frame=frame, hulls=hulls, held_out=train is not None)
+
+
+def check_features(name: str, given: object) -> None:
+    """Refuse what is no feature set, such as a bare array."""
+    if not isinstance(given, FeatureSet):
+        raise InvalidInputError(
+            f"{name} is of type {type(given).__name__}, but a FeatureSet is needed; make one with load_features(path) "
+            "or feature_set_from_arrays(features, labels)"
+        )
 
 
 def _vector_measures(of: str, A: Array, hulls: bool) -> dict[str, float]:
