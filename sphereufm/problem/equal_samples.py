@@ -19,7 +19,7 @@ symbol    shape            meaning
 ``X``     ``(d, K + N)``   the point
 ``Y``     ``(r, K + m)``   the merged point in its own span, ``m`` groups
 ``root``  ``(K + m,)``     ``sqrt`` of the multiplicities; 1 for classifiers
-``E``     ``(d, d)``       orthonormal; the first ``r`` columns span ``X``
+``E``     ``(d, r)``       orthonormal; its columns span ``X``
 ========  ===============  ======================================================
 """
 
@@ -75,7 +75,7 @@ class EqualSamples:
 
     merged: MergedSpace  #: in ``R^r``
     Y: Array  #: shape ``(r, K + m)``
-    E: Array  #: shape ``(d, d)``
+    E: Array  #: shape ``(d, r)``
 
     @property
     def problem(self) -> UFMProblem:
@@ -103,6 +103,11 @@ class EqualSamples:
         return len(self.E) - self.rank
 
     @cached_property
+    def normal(self) -> Array:
+        """Orthonormal directions normal to the span, shape ``(d, d - r)``."""
+        return np.linalg.qr(self.E, mode="complete")[0][:, self.rank :]
+
+    @cached_property
     def root(self) -> Array:
         """Square roots of the multiplicities, shape ``(K + m,)``."""
         return np.sqrt(np.concatenate([np.ones(self.problem.classes), self.sizes]))
@@ -120,17 +125,16 @@ class EqualSamples:
             return
         blocks = feature_blocks(self.point)[groups] / self.sizes[groups, None, None]
         values, c = np.linalg.eigh(blocks)
-        vectors = self.E[:, :r] @ (tangent_bases(self.Y[:, K + groups]) @ c)
+        vectors = self.E @ (tangent_bases(self.Y[:, K + groups]) @ c)
         yield from zip(groups.tolist(), values, vectors, strict=True)
 
     def lift(self, U: Array) -> Array:
         """Scaled vectors in the span, shape ``(k, r, K + m)``, as vectors ``(k, d, K + N)`` of equal length."""
-        return np.asarray(self.E[:, : self.rank] @ self.merged.expand(U / self.root))
+        return np.asarray(self.E @ self.merged.expand(U / self.root))
 
     def lift_normal(self, c: Array, direction: int) -> Array:
         """Scaled ``c``, shape ``(k, K + m)``, along one normal direction, as vectors ``(k, d, K + N)``."""
-        a = self.E[:, self.rank + direction]
-        return np.asarray(a[:, None] * self.merged.expand((c / self.root)[..., None, :]))
+        return np.asarray(self.normal[:, direction, None] * self.merged.expand((c / self.root)[..., None, :]))
 
     def lift_within(self, group: int, v: Array, copy: int) -> Array:
         """Unit ``v`` of ``R^d`` in the ``copy``-th of the ``m_g - 1`` orthonormal patterns of sum zero."""
@@ -164,9 +168,9 @@ def equal_samples(problem: UFMProblem, X: Array, rank: int) -> EqualSamples:
     """Take a point apart: any point ``X``, shape ``(d, K + N)``, of the given rank."""
     K = problem.classes
     group = sample_groups(problem, X[:, K:])
-    E = np.linalg.svd(X, full_matrices=X.shape[1] < X.shape[0])[0]
+    E = np.linalg.svd(X, full_matrices=False)[0][:, :rank]
     columns = np.concatenate([np.arange(K), K + _first(group)])
-    Y = normalize(E[:, :rank].T @ X[:, columns])
+    Y = normalize(E.T @ X[:, columns])
     return EqualSamples(merged=MergedSpace.of(problem, group, rank), Y=Y, E=E)
 
 

@@ -30,7 +30,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer, check_positive
+from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
@@ -94,7 +94,7 @@ def hessian_extreme(
     Raises
     ------
     InvalidInputError
-        If ``X`` has the wrong shape, or the horizontal space has fewer than ``count`` dimensions.
+        If ``X`` is not one point, or the horizontal space has fewer than ``count`` dimensions.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def hessian_extreme(
     ([0.119203, 0.119203], True)
     """
     problem = as_problem(problem)
-    X = check_array("X", X, problem.spheres.shape)
+    X = problem.spheres.check_points("X", X)
     count, tolerance = check_integer("count", count, 1), check_positive("tolerance", tolerance)
     whole = HorizontalSpace(problem, X, np.ones(X.shape[1]))
     if count > whole.dimension:
@@ -187,7 +187,7 @@ def _in_span(parts: EqualSamples, U: Array, copy: int) -> Array:
 
 def _apart_and_normal(parts: EqualSamples, group: int, apart: int, copy: int) -> Array:
     """Samples of a group that move apart along a normal direction."""
-    return parts.lift_within(group, parts.E[:, parts.rank + copy // apart], copy % apart)
+    return parts.lift_within(group, parts.normal[:, copy // apart], copy % apart)
 
 
 def _normal_extreme(parts: EqualSamples, search: ExtremeSearch) -> RitzPairs:
