@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from sphereufm.errors import check_positive
 from sphereufm.notebook import NotebookBar, notebook_bar
 
 # so fine is the scale of a whole that consists of parts
@@ -47,11 +48,14 @@ def silent(stage: str, done: int, total: int, detail: str = "") -> None:
 
 
 def until(progress: Progress | None, seconds: float | None) -> Progress:
-    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds."""
+    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds.
+
+    Raises InvalidInputError if that is no finite positive number.
+    """
     report = progress or notebook_bar() or silent
     if seconds is None:
         return report
-    end = time.monotonic() + seconds
+    end = time.monotonic() + check_positive("time_limit", seconds)
 
     def watched(stage: str, done: int, total: int, detail: str = "") -> None:
         report(stage, done, total, detail)

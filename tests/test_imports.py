@@ -39,7 +39,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "notebook": set(),
-    "progress": {"notebook"},
+    "progress": {"errors", "notebook"},
     "tolerances": set(),
     "files": {"errors"},
     "parallel": {"errors"},

@@ -31,6 +31,11 @@ from sphereufm.tolerances import OFF_SPHERE
 
 Array: TypeAlias = NDArray[np.float64]
 
+# Columns of points in single precision are of unit length to this.
+_OFF_SPHERE_SINGLE = 1e-3
+# Lengths that differ from one by rounding.
+_UNIT = 1e-14
+
 
 def column_norms(X: Array) -> Array:
     """Euclidean norm of each column, shape ``(..., M)``."""
@@ -187,12 +192,21 @@ class ProductOfSpheres:
             raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
         return point
 
-    def check_one_point(self, X: ArrayLike) -> Array:
-        """The same for one point, not a stack."""
-        point = self.check_point(X)
-        if point.ndim != 2:
-            raise InvalidInputError(f"X has shape {point.shape}; give one point (d, M) at a time")
-        return point
+    def check_points(self, X: ArrayLike, name: str = "X", axes: int = 2) -> Array:
+        """The same for arrays of so many axes with one point at least, columns normalised to rounding.
+
+        Lengths in single precision may be off one by 1e-3.
+        """
+        points, given = check_array(name, X, self.shape), np.asarray(X).dtype
+        single = given.kind == "f" and given.itemsize < 8
+        self.check_point(points, name, _OFF_SPHERE_SINGLE if single else OFF_SPHERE)
+        if points.ndim != axes:
+            wanted = "one point (d, M)" if axes == 2 else "a stack of points (B, d, M)"
+            raise InvalidInputError(f"{name} has shape {points.shape}, but {wanted} is needed")
+        if not points.size:
+            raise InvalidInputError(f"{name} has shape {points.shape}; give at least one point")
+        lengths = column_lengths(points)
+        return points if np.abs(lengths - 1.0).max() <= _UNIT else points / lengths[..., None, :]
 
     def random_point(self, rng: int | np.random.Generator, batch: tuple[int, ...] = ()) -> Array:
         """Draw uniform points, shape ``batch + (d, M)``."""

@@ -16,7 +16,8 @@ from itertools import product
 
 import numpy as np
 
-from sphereufm.geometry.spheres import Array, as_generator
+from sphereufm.errors import check_integer
+from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.beyond import Beyond, search_beyond
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.found import Found
@@ -178,6 +179,6 @@ def _is_least_float(problem: SphereProblem, inner: SphereProblem, X: Array) -> b
 
 
 def seed_of(rng: int | np.random.Generator) -> int:
-    """One integer from which all pieces of work take their seeds."""
-    generator = as_generator(rng)
-    return rng if isinstance(rng, int) else int(generator.integers(1 << 62))
+    """One integer from which all pieces of work take their seeds: a seed itself, or one that is drawn."""
+    drawn = rng.integers(1 << 62) if isinstance(rng, np.random.Generator) else rng
+    return check_integer("rng", drawn, 0, "give a seed or a numpy.random.Generator")

@@ -10,14 +10,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sphereufm.errors import check_integer
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.search.effort import Effort, SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, most_starts, search_batch
 from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 
+# Largest number of unknowns for which Hessians are taken apart completely.
+_LARGEST = 4000
 # Two probes in a stratum take these shares of a batch; the whole batch takes as long as the line through both says.
 _PROBES = (3, 1)
 # Least and most times that one batch in every stratum is taken, by trials on small problems (benchmarks/README.md).
@@ -71,7 +74,7 @@ def plan_landscape(
     Raises
     ------
     InvalidInputError
-        If there is no such effort, or ``starts`` is below one.
+        If there is no such effort, ``starts`` is below one, or the problem has more than 4000 unknowns in one rank.
 
     Examples
     --------
@@ -80,7 +83,8 @@ def plan_landscape(
     >>> print(plan)
     Plan: rank 2, rank 3, at most 6,000 starts (standard)
     """
-    chosen = Effort.named(effort)
+    problem, chosen = as_problem(problem), Effort.named(effort)
+    check_size(problem)
     if starts is not None:
         starts = check_integer("starts", starts, 1)
     found = list(strata(problem, chosen))
@@ -104,6 +108,18 @@ def strata(problem: SphereProblem, effort: Effort) -> Iterator[Stratum]:
         return
     for space in capabilities.fixed_point_spaces(problem):
         yield Stratum(name=space.name, problem=space.problem, space=space)
+
+
+def check_size(problem: SphereProblem) -> None:
+    """Refuse problems whose Hessians cannot be taken apart."""
+    M = problem.spheres.shape[1]
+    highest = max(ranks(problem), default=1)
+    unknowns = (highest - 1) * M
+    if max(unknowns, M) > _LARGEST:
+        raise InvalidInputError(
+            f"the problem has {max(unknowns, M)} unknowns in rank {highest}, but at most {_LARGEST} are enumerated; "
+            "use solve, or fewer samples with weights (equal samples of one class count as one)"
+        )
 
 
 def ranks(problem: SphereProblem) -> list[int]:

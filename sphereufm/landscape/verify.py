@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sphereufm.complete.prove import prove_complete
-from sphereufm.errors import InvalidInputError, check_integer, check_positive
+from sphereufm.errors import InvalidInputError, check_array, check_integer, check_positive
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
-from sphereufm.landscape.plan import plan_landscape, ranks, strata
+from sphereufm.landscape.plan import check_size, plan_landscape, strata
 from sphereufm.landscape.points import CriticalFamily, Entry
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
@@ -33,8 +34,6 @@ from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.progress import STOPS, Parts, Progress, TimeLimitReached, drawn, reason_of
 
-# Largest number of unknowns for which Hessians are taken apart completely.
-_LARGEST = 4000
 # Stages.
 _SEARCH, _CLASSIFY, _LIST = "search", "classify", "complete list"
 # Shares of search and proofs, by which a bar grows and a time limit is divided.
@@ -51,7 +50,7 @@ def verify_landscape(
     effort: Effort | str = Effort.STANDARD,
     starts: int | None = None,
     rng: int | np.random.Generator = 0,
-    initial_points: Iterable[Array] = (),
+    initial_points: Iterable[ArrayLike] = (),
     complete: bool = False,
     prove: bool | str | os.PathLike[str] = False,
     progress: Progress | bool | None = None,
@@ -77,7 +76,7 @@ def verify_landscape(
     rng : int or Generator
         Seed; the same seed gives the same report on the same machine.
     initial_points : iterable of ndarray, shape (r, M), r <= d
-        Further starts, for example points of a saved report.
+        Further starts, for example points of a saved report, columns of unit length.
     complete : bool
         Prove that the list is complete, on a small instance: see :func:`~sphereufm.complete.prove.prove_complete`.
     prove : bool or path
@@ -102,7 +101,8 @@ def verify_landscape(
     Raises
     ------
     InvalidInputError
-        If ``starts`` is below one, there is no such ``effort``, or the problem has more than 4000 unknowns in one rank.
+        If ``starts`` is below one, there is no such ``effort``, an initial point is none of the problem, or the problem
+        has more than 4000 unknowns in one rank.
 
     Examples
     --------
@@ -113,21 +113,21 @@ def verify_landscape(
     >>> [round(entry.cost, 6) for entry in report.critical][:3]
     [0.126928, 0.562335, 0.626928]
     """
-    if time_limit is not None:
-        time_limit = check_positive("time_limit", time_limit)
+    time_limit = None if time_limit is None else check_positive("time_limit", time_limit)
     if starts is not None:
         starts = check_integer("starts", starts, 1)
     problem, settings = as_problem(problem), SearchSettings(effort=Effort.named(effort), starts=starts)
-    _check_size(problem)
+    check_size(problem)
     begun = time.monotonic()
     if progress is True:
         print(plan_landscape(problem, effort=effort, starts=starts), file=sys.stderr)
-    points = [*capabilities.constructed_starts(problem), *initial_points]
+    points = [*capabilities.constructed_starts(problem), *_checked(problem, initial_points)]
+    seed = seed_of(rng)
     with drawn(progress) as watched, Workers.of(workers) as busy:
         exploration = Exploration(
             problem=problem,
             settings=settings,
-            seed=seed_of(rng),
+            seed=seed,
             workers=busy,
             collection=Collection(problem),
         )
@@ -136,7 +136,7 @@ def verify_landscape(
         # a single point is counted
         complete = complete and problem.spheres.dimension > 0
         report = _searched(exploration, points, complete, searching, time_limit and share * time_limit)
-        report = replace(report, seed=rng if isinstance(rng, int) else None)
+        report = replace(report, seed=None if isinstance(rng, np.random.Generator) else seed)
         if prove is False:
             return report
         proofs = parts.of("proofs")
@@ -147,6 +147,17 @@ def verify_landscape(
             time_limit=time_limit and max(begun + time_limit - time.monotonic(), _MOMENT),
             workers=busy,
         )
+
+
+def _checked(problem: SphereProblem, given: Iterable[ArrayLike]) -> Iterator[Array]:
+    """Initial points, each of the problem in as many dimensions as it has rows."""
+    d, M = problem.spheres.shape
+    for number, X in enumerate(given):
+        name = f"initial_points[{number}]"
+        rows = len(check_array(name, X, (None, M)))
+        if not 1 <= rows <= d:
+            raise InvalidInputError(f"{name} has {rows} rows, but 1 to {d} are needed")
+        yield capabilities.in_span(problem, rows).spheres.check_points(X, name)
 
 
 def _briefly(progress: Progress) -> Progress:
@@ -279,15 +290,3 @@ def _cut(stop: BaseException, left: Sequence[str]) -> str:
         return f"{why}: every stratum was searched, but starts beside what was found were left out"
     some = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
     return f"{why}: not searched, or not to the end: {some}"
-
-
-def _check_size(problem: SphereProblem) -> None:
-    """Refuse problems whose Hessians cannot be taken apart."""
-    M = problem.spheres.shape[1]
-    highest = max(ranks(problem), default=1)
-    unknowns = (highest - 1) * M
-    if max(unknowns, M) > _LARGEST:
-        raise InvalidInputError(
-            f"the problem has {max(unknowns, M)} unknowns in rank {highest}, but at most {_LARGEST} are enumerated; "
-            "use solve, or fewer samples with weights (equal samples of one class count as one)"
-        )

@@ -124,7 +124,7 @@ def _place(
     """The problem, the given point or a random one, and two directions."""
     problem, generator = as_problem(problem), as_generator(rng)
     spheres = problem.spheres
-    X = spheres.random_point(generator) if X is None else spheres.check_one_point(X)
+    X = spheres.random_point(generator) if X is None else spheres.check_points(X)
     return problem, X, (spheres.random_tangent(generator, X), spheres.random_tangent(generator, X))
 
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer
-from sphereufm.geometry.spheres import Array, as_generator, column_norms
+from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -21,9 +21,6 @@ from sphereufm.solvers.strategies.descent import BarzilaiBorwein, ConjugateGradi
 from sphereufm.solvers.strategies.lbfgs import LBFGS
 from sphereufm.solvers.strategies.second_order import AdaptiveCubic, NewtonPolish
 from sphereufm.solvers.strategies.trust_region import TrustRegion
-from sphereufm.tolerances import OFF_SPHERE
-
-_OFF_SPHERE_SINGLE = 1e-3
 
 _ALL = (BarzilaiBorwein, LBFGS, TrustRegion, SteepestDescent, ConjugateGradient, AdaptiveCubic, NewtonPolish)
 SOLVERS: Mapping[str, Callable[[], Solver]] = MappingProxyType({kind.name: kind for kind in _ALL})
@@ -86,7 +83,7 @@ def solve(
     if start is None:
         starts = problem.spheres.random_point(generator, (1,))
     else:
-        starts = _check_starts(problem, start, "start", 2)[None]
+        starts = problem.spheres.check_points(start, "start")[None]
     watch = Watch(callback, record, keeps_interrupted=True)
     return _run(problem, starts, generator, solver, settings, watch)[0]
 
@@ -119,7 +116,7 @@ def solve_batch(
         count = check_integer("starts", starts, 1)
         points = problem.spheres.random_point(generator, (count,))
     else:
-        points = _check_starts(problem, starts, "starts", 3)
+        points = problem.spheres.check_points(starts, "starts", 3)
     return _run(problem, points, generator, solver, settings, Watch(callback, record))
 
 
@@ -148,16 +145,3 @@ def _run(
     # a trial may lie where the cost is not finite, or products overflow: that ends a step, and is no warning
     with np.errstate(all="ignore"):
         return Batch(problem, starts, solver, settings, rng, watch).run()
-
-
-def _check_starts(problem: SphereProblem, value: ArrayLike, name: str, ndim: int) -> Array:
-    """Copy of the starting points with columns normalised to rounding."""
-    X, given = check_array(name, value, problem.spheres.shape), np.asarray(value).dtype
-    # unit to the precision of the starts themselves
-    off_sphere = _OFF_SPHERE_SINGLE if given.kind == "f" and given.itemsize < 8 else OFF_SPHERE
-    X = problem.spheres.check_point(X, name, off_sphere)
-    if X.ndim != ndim:
-        raise InvalidInputError(f"{name} has shape {X.shape}, but {ndim} axes are needed")
-    if not X.size:
-        raise InvalidInputError(f"{name} has shape {X.shape}; give at least one start")
-    return X / column_norms(X)[..., None, :]

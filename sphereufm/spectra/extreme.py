@@ -106,7 +106,7 @@ def hessian_extreme(
     ([0.119203, 0.119203], True)
     """
     problem = as_problem(problem)
-    X = problem.spheres.check_points("X", X)
+    X = problem.spheres.check_points(X)
     count, tolerance = check_integer("count", count, 1), check_positive("tolerance", tolerance)
     whole = HorizontalSpace(problem, X, np.ones(X.shape[1]))
     if count > whole.dimension:

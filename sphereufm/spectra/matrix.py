@@ -18,6 +18,7 @@ from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, 
 from sphereufm.problem import capabilities
 from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
+from sphereufm.problem.own_costs.as_problem import as_problem
 
 # Memory for the Hessian's images of all basis vectors at once; larger batches go in stacks.
 _STACK_BYTES = 1 << 24
@@ -78,6 +79,7 @@ def hessian_matrix(problem: SphereProblem, X: Array) -> Array:
     >>> hessian_matrix(problem, problem.spheres.random_point(0)).shape
     (4, 4)
     """
+    problem = as_problem(problem)
     return shifted_hessian(problem, problem.at(X)).dense()
 
 

@@ -28,6 +28,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank, orbit_dimension, principal_frame
 from sphereufm.geometry.tangent_spaces import from_coordinates, vertical_coordinates
@@ -107,6 +108,11 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
     -------
     HessianSpectrum
 
+    Raises
+    ------
+    InvalidInputError
+        If ``X`` is not one point, or has no such rank.
+
     Examples
     --------
     >>> from sphereufm.problem.ufm import UFMProblem
@@ -116,14 +122,18 @@ def hessian_spectrum(problem: SphereProblem, X: Array, rank: int | None = None) 
     >>> spectrum.morse_index, spectrum.nullity, spectrum.orbit_dimension
     (0, 0, 2)
     """
-    problem, d = as_problem(problem), X.shape[0]
-    r = numerical_rank(X) if rank is None else rank
+    problem = as_problem(problem)
+    X = problem.spheres.check_points(X)
+    d, M = X.shape
+    r = numerical_rank(X) if rank is None else check_integer("rank", rank, 1)
+    if r > min(d, M):
+        raise InvalidInputError(f"rank={r} exceeds that of {M} columns in R^{d}")
     if not problem.symmetry.orthogonal:
         return _as_a_whole(problem, X, r)
     parts = capabilities.equal_samples(problem, X, r) if capabilities.is_well_scaled(problem) else None
     if parts is None or parts.sizes.max() == 1:
         inner, Y = capabilities.in_span(problem, r), X if r == d else principal_frame(X, r)
-        parts, root = None, np.ones(X.shape[1])
+        parts, root = None, np.ones(M)
     else:
         inner, Y, root = parts.problem, parts.Y, parts.root
     point = inner.at(Y)

@@ -2,11 +2,13 @@
 
 import json
 import math
+from functools import partial
 from itertools import product
 
 import numpy as np
 import pytest
 
+from sphereufm.descents.connect import connect_landscape
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import plan_landscape
@@ -374,3 +376,41 @@ def test_the_plan_names_what_is_searched_and_no_more_starts_are_made():
     assert whole.seconds == {}
     exact = plan_landscape(problem, starts=7, probe=False)
     assert exact.starts == 7 * len(exact.strata)
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), 3.0])
+def test_whole_numbers_of_any_type_are_one_seed(seed):
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    assert verify_landscape(problem, starts=4, rng=seed).to_json() == (
+        verify_landscape(problem, starts=4, rng=3).to_json()
+    )
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), float("inf"), "soon"])
+def test_a_time_limit_is_a_positive_number_everywhere(limit):
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0)
+    report = verify_landscape(problem, starts=1)
+    for run in (
+        partial(verify_landscape, problem),
+        *(partial(f, report) for f in (prove_landscape, connect_landscape)),
+    ):
+        with pytest.raises(InvalidInputError, match="time_limit"):
+            run(time_limit=limit)
+
+
+def test_what_is_too_large_to_search_has_no_plan():
+    problem = UFMProblem(class_sizes=(5000, 1), dim=3, tau=1.0)
+    for run in (plan_landscape, verify_landscape):
+        with pytest.raises(InvalidInputError, match="at most 4000"):
+            run(problem)
+
+
+def test_indices_grow_linearly_up_to_the_widest_features():
+    """Every dimension more repeats the normal Hessian; no array of shape ``(d, d)`` is made."""
+
+    def indices(d):
+        report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=d, tau=1.0), starts=4)
+        return np.array([np.ravel(entry.morse_index) for entry in report.critical if entry.rank == 1])
+
+    few, more, wide = (indices(d) for d in (4, 5, 60_000))
+    np.testing.assert_array_equal(wide, few + (more - few) * (60_000 - 4))

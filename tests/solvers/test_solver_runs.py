@@ -407,7 +407,7 @@ def test_bad_settings():
         solve(odd_cycle(5), settings=Settings(gap_tolerance=1e-3))
     with pytest.raises(InvalidInputError, match="starts=0"):
         solve_batch(PROBLEM, 0)
-    with pytest.raises(InvalidInputError, match="at least one start"):
+    with pytest.raises(InvalidInputError, match="at least one point"):
         solve_batch(PROBLEM, np.empty((0, *PROBLEM.spheres.shape)))
 
 

@@ -27,6 +27,7 @@ from sphereufm.geometry.spheres import Array, column_lengths, column_norms, retr
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem, relative_gradient_norm, relative_length
+from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.spectra.matrix import DenseHessian, positive_scale, shifted_hessian
 
 _FIRST_DAMPING = 0.3
@@ -81,6 +82,11 @@ def find_critical_points(
     CriticalSearch
         A search that does not meet the tolerance says so; it does not raise.
 
+    Raises
+    ------
+    InvalidInputError
+        If the starts are no stack of points.
+
     Examples
     --------
     >>> from sphereufm.problem.ufm import UFMProblem
@@ -89,7 +95,8 @@ def find_critical_points(
     >>> bool(search.converged.all())
     True
     """
-    X = starts.copy()
+    problem = as_problem(problem)
+    X = problem.spheres.check_points(starts, "starts", 3).copy()
     sigma = np.full(len(X), _FIRST_DAMPING)
     stuck = np.zeros(len(X), dtype=np.intp)
     point = problem.at(X)

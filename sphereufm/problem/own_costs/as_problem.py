@@ -66,7 +66,7 @@ def optimality_gap(problem: Any, X: ArrayLike) -> OptimalityGap:
     True
     """
     known = as_problem(problem)
-    gap = capabilities.optimality_gap(known, known.spheres.check_one_point(X))
+    gap = capabilities.optimality_gap(known, known.spheres.check_points(X))
     if gap is None:
         raise InvalidInputError(
             f"{capabilities.title(known)}: no bound is known; a loss, or an expression that is convex in the Gram "

@@ -79,7 +79,7 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     of the cost.  The multiplier bound cannot resolve less than about ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost
     underflows, the smallest normal number is returned and not zero, and the multiplier bound is left out.
     """
-    point = problem.at(problem.spheres.check_one_point(X))
+    point = problem.at(problem.spheres.check_points(X))
     facts, least = problem.loss.facts(problem.classes), global_minimum(problem)
     cost = float(point.excess) if math.isfinite(facts.floor) else None
     found = {

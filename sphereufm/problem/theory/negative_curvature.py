@@ -58,7 +58,7 @@ def descent_direction(problem: UFMProblem, X: Array) -> DescentDirection | None:
     None where none is below minus its rounding error: at a critical point within the hypotheses of Theorem S, E or
     C this suggests a global minimiser; elsewhere it means nothing.
     """
-    facts, point = problem.loss.facts(problem.classes), problem.at(problem.spheres.check_one_point(X))
+    facts, point = problem.loss.facts(problem.classes), problem.at(problem.spheres.check_points(X))
     directions = [rank_deficient_direction, collapsed_direction if facts.probability else turning_direction]
     if facts.shift_invariant:
         directions.append(invertible_direction)
