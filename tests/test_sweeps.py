@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from sphereufm.errors import InvalidInputError, OutputError
 from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.sweeps import Cell, SweepFolder, SweepGrid, read_grid, run_sweep
+from sphereufm.sweeps.grid import distinct_cells
 from sphereufm.sweeps.run import SweepSettings
 
 GRID = SweepGrid(classes="2,3", per_class="1", dim="2..K", tau="1,12")
@@ -54,12 +56,31 @@ def test_ranges_of_temperatures_are_short_decimals():
         ("tau", "-1"),
         ("tau", "0.1:5:cubic:3"),
         ("tau", "nan"),
+        ("tau", "0"),
+        ("tau", "1/0"),
+        ("tau", "1.5/2"),
+        ("tau", "1e999999999"),
+        ("tau", "\u0663"),
+        ("tau", "1:2:lin:0"),
+        ("tau", "1:inf:lin:3"),
+        ("tau", "1:2:log:1000000000"),
+        ("classes", "2..1000000000"),
+        ("classes", "9" * 5000),
+        ("classes", "\u0663"),
     ],
 )
 def test_bad_grids_are_refused(name, words):
     given = {"classes": "2", "per_class": "1", "dim": "3", "tau": "1"} | {name: words}
     with pytest.raises(InvalidInputError, match=name):
         list(SweepGrid(**given).cells())
+
+
+def test_a_grid_has_a_limit_and_each_value_of_tau_once(monkeypatch):
+    grid = SweepGrid(classes="2", per_class="1", dim="2", tau="1,1.0,2/2,1e0,3")
+    assert [cell.tau for cell, _ in distinct_cells([grid, replace(grid, tau="1.00,3.0")])] == ["1", "3"]
+    monkeypatch.setattr("sphereufm.sweeps.grid._MOST_CELLS", 8)
+    with pytest.raises(InvalidInputError, match="cells"):
+        list(distinct_cells([replace(grid, classes="2..4", per_class="1..3")]))
 
 
 def test_a_grid_is_read_from_toml(tmp_path):

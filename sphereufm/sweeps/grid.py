@@ -16,16 +16,28 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sphereufm.errors import InvalidInputError, UnreadableFileError, check_integer, keep_checked
+from sphereufm.errors import (
+    InvalidInputError,
+    UnreadableFileError,
+    check_integer,
+    check_positive,
+    keep_checked,
+)
 from sphereufm.landscape.search.effort import Effort
+from sphereufm.problem.arguments import exact_temperature
 
-_BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?\d+)?")
+_BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?[0-9]{1,9})?")
+# as it stands in names of files
+_TAU = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[0-9]+/[0-9]+")
+# beyond this no sweep ends
+_MOST_CELLS = 1_000_000
 _KEYS = {"classes", "per_class", "dim", "tau"}
 _CHOICES = {"effort", "starts"}
 
@@ -82,12 +94,15 @@ class SweepGrid:
 
 
 def distinct_cells(grids: Iterable[SweepGrid]) -> Iterator[tuple[Cell, SweepGrid]]:
-    """Yield every cell of some grids once, with the first grid that holds it."""
-    first: dict[Cell, SweepGrid] = {}
+    """Yield every cell of some grids once, however its temperature is written, with the first grid that holds it."""
+    first: dict[tuple[int, int, int, Fraction], tuple[Cell, SweepGrid]] = {}
     for grid in grids:
         for cell in grid.cells():
-            first.setdefault(cell, grid)
-    yield from first.items()
+            place = cell.classes, cell.per_class, cell.dim, Fraction(cell.tau)
+            first.setdefault(place, (cell, grid))
+            if len(first) > _MOST_CELLS:
+                raise InvalidInputError(f"the grid has more than {_MOST_CELLS} cells; sweep a part of it")
+    yield from first.values()
 
 
 def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
@@ -131,6 +146,8 @@ def _numbers(name: str, text: str, least: int, classes: int | None = None) -> li
             raise InvalidInputError(
                 f"{name}={text!r} has a range that is empty; write the smaller bound first"
             )
+        if last - first > _MOST_CELLS:
+            raise InvalidInputError(f"{name}={text!r} has more than {_MOST_CELLS} numbers")
         found += range(check_integer(name, first, least), last + 1)
     return sorted(set(found))
 
@@ -144,17 +161,25 @@ def _bound(name: str, text: str, classes: int | None) -> int:
 
 
 def _temperatures(text: str) -> list[str]:
-    """Temperatures as decimals."""
-    if ":" not in text:
-        words = [word.strip() for word in text.split(",")]
-    else:
-        try:
-            first, last, scale, count = text.split(":")
-            spaced: Any = {"log": np.geomspace, "lin": np.linspace}[scale]
-            words = [f"{value:.6g}" for value in spaced(float(first), float(last), int(count))]
-        except (KeyError, ValueError):
-            raise InvalidInputError(f"tau={text!r} must be t1,t2,... or first:last:log|lin:count") from None
+    """Temperatures as decimals, each value once."""
+    words = _spaced(text) if ":" in text else [word.strip() for word in text.split(",")]
+    found: dict[Fraction, str] = {}
     for word in words:
-        if not re.fullmatch(r"\d+(\.\d*)?([eE][+-]?\d+)?(/\d+)?", word):
+        if not _TAU.fullmatch(word):
             raise InvalidInputError(f"tau has {word!r}, but positive numbers such as 0.1 or 1/3 are needed")
-    return list(dict.fromkeys(words))
+        found.setdefault(exact_temperature(word), word)
+    return list(found.values())
+
+
+def _spaced(text: str) -> list[str]:
+    """Temperatures of a range, six digits each."""
+    try:
+        first, last, scale, count = text.split(":")
+        spaced: Any = {"log": np.geomspace, "lin": np.linspace}[scale]
+        ends = [check_positive("tau", float(end)) for end in (first, last)]
+        number = check_integer("count", int(count), 1)
+        if number > _MOST_CELLS:
+            raise ValueError
+    except (KeyError, ValueError):
+        raise InvalidInputError(f"tau={text!r} must be t1,t2,... or first:last:log|lin:count") from None
+    return [f"{value:.6g}" for value in spaced(*ends, number)]
