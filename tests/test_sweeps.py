@@ -59,7 +59,6 @@ def test_ranges_of_temperatures_are_short_decimals():
         ("tau", "0"),
         ("tau", "1/0"),
         ("tau", "1.5/2"),
-        ("tau", "1e999999999"),
         ("tau", "\u0663"),
         ("tau", "1:2:lin:0"),
         ("tau", "1:inf:lin:3"),
@@ -78,6 +77,8 @@ def test_bad_grids_are_refused(name, words):
 def test_a_grid_has_a_limit_and_each_value_of_tau_once(monkeypatch):
     grid = SweepGrid(classes="2", per_class="1", dim="2", tau="1,1.0,2/2,1e0,3")
     assert [cell.tau for cell, _ in distinct_cells([grid, replace(grid, tau="1.00,3.0")])] == ["1", "3"]
+    with pytest.raises(InvalidInputError, match="exponent"):
+        list(replace(grid, tau="1e999999999").cells())
     monkeypatch.setattr("sphereufm.sweeps.grid._MOST_CELLS", 8)
     with pytest.raises(InvalidInputError, match="cells"):
         list(distinct_cells([replace(grid, classes="2..4", per_class="1..3")]))

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from sphereufm.certify.exact import rational_text
 from sphereufm.certify.instances import ExpressionInstance
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, read_fraction
 
 # 2^d minors of d columns
 _LARGEST_DET = 11
@@ -79,6 +79,8 @@ class Cost:
         try:
             if isinstance(value, bool) or not isinstance(value, Integral | Fraction | str):
                 raise ValueError
+            if isinstance(value, str):
+                value = read_fraction(value)
             exact = Fraction(int(value) if isinstance(value, Integral) else value)
         except (ValueError, ZeroDivisionError):
             raise InvalidInputError(

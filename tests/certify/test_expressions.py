@@ -231,6 +231,7 @@ def test_terms_of_two_costs_and_floats_are_refused():
         (lambda c: c.gram(0, 1) ** 2.5, "power"),
         (lambda c: c.gram(0, 1) + "one", "constant='one'"),
         (lambda c: c.gram(0, 1) + "1/0", "constant='1/0'"),
+        (lambda c: c.gram(0, 1) + "1e999999999", "constant='1e999999999'"),
         (lambda c: exp(2), r"exp\(2\) must be of a term"),
         (lambda c: sqrt(np.float64(2)), "must be of a term"),
         (lambda c: c.instance(3), "term=3 must be made of"),
