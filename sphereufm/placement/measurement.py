@@ -12,7 +12,6 @@ from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.collapse import Measuring, begin, check_features
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.features.metrics.streaming import Streaming
-from sphereufm.geometry.spheres import column_norms
 from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import UNIT_TOLERANCE, Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
@@ -23,8 +22,8 @@ from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
 
 _NO_CLASSIFIER = "no classifier was given; use --classifier FILE or KEY"
-# logits whose differences and products stay finite
-_LARGEST = 1e200
+# squares of what it multiplies stay finite
+_LARGEST = 1e100
 _NO_DIRECTION = "a feature or a classifier row is zero and cannot be normalised"
 
 
@@ -155,12 +154,6 @@ def _ordinary(given: Given) -> OrdinaryNetwork | str:
             "leave --tau out, or use --normalize"
         )
     known, source = (1.0, "one") if tau is None else (_as_float(tau), "given")
-    largest = known * given.moments.norms[1] * float(column_norms(given.W).max())
-    if largest > _LARGEST:
-        raise InvalidInputError(
-            f"tau={tau} makes logits of up to {largest:.3g}, but they may not exceed {_LARGEST:g}; give a smaller "
-            "--tau, or rescale the features"
-        )
     return OrdinaryNetwork(given=given, tau=known, tau_source=source)
 
 
@@ -188,6 +181,9 @@ def _check_decay(decay: tuple[float, float]) -> None:
 def _as_float(tau: Number) -> float:
     """One ``tau`` for all samples, as a double, if a problem would take it."""
     try:
-        return float(exact_temperature(tau))
+        known = float(exact_temperature(tau))
     except InvalidInputError as error:
         raise InvalidInputError(f"{error}; give it as --tau t, or --tau fit") from error
+    if known > _LARGEST:
+        raise InvalidInputError(f"tau={tau!r} must be at most {_LARGEST:g}; give a smaller --tau")
+    return known

@@ -27,7 +27,7 @@ from sphereufm.placement.layer import Given, UnitLayer
 from sphereufm.placement.temperature import Margins, fit_temperature, own_margin
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.interface import BlockTerms, Loss, block_from_labels, magnitude
-from sphereufm.problem.theory.gap import optimality_gap
+from sphereufm.problem.theory.gap import least_sum, optimality_gap
 from sphereufm.problem.theory.theorems import global_minimum, nonnegative_minimum, theorem_f
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.spectra.extreme import hessian_extreme
@@ -208,7 +208,7 @@ class SphereSums:
             "relative", np.where(sizes > 0.0, norms, np.inf).max()
         )  # nothing is known of a zero column
         sums["cost"] += terms.cost.sum() / N
-        sums["rests"] += np.square(sizes * norms).sum()
+        sums["rests"] += np.square(sizes / self.tau * norms).sum()
         sums["pulls"] += sizes @ pulls
         sums["betas"] += sizes @ beta
 
@@ -245,7 +245,8 @@ class SphereSums:
         relative = max(float(np.where(row_scale > 0.0, norms, np.inf).max()), found.largest["relative"])
         return {
             "cost": cost,
-            "gradient_norm": math.sqrt(rests + float(np.square(norms * row_scale).sum())),
+            "gradient_norm": self.tau
+            * math.sqrt(rests + float(np.square(norms * (row_scale / self.tau)).sum())),
             "relative_gradient_norm": relative if math.isfinite(relative) else None,
             "optimality_gap": bounds[method],
             "gap_method": method,
@@ -254,10 +255,6 @@ class SphereSums:
 
     def _multiplier_bound(self, sums: Mapping[str, Array]) -> float:
         """``sqrt(sum a sum b) + sum beta`` with an allowance for rounding."""
-        W, B, K = self.layer.W, sums["B"], len(sums["B"])
-        slack = _EPS * (4.0 * K + math.sqrt(self.layer.samples))
-        a = np.einsum("kl,lk->k", W.T @ W, B)
-        lift = slack * float(np.abs(B).sum(axis=1).max()) - float(np.linalg.eigvalsh(np.diag(a) - B)[0])
-        sum_a = float(a.sum()) + K * max(0.0, lift)
-        bound = math.sqrt(max(sum_a, 0.0) * float(sums["pulls"])) + float(sums["betas"])
+        N, slack = self.layer.samples, _EPS * (4.0 * len(sums["B"]) + math.sqrt(self.layer.samples))
+        bound = least_sum(self.layer.W, sums["B"], float(sums["pulls"]), N) + float(sums["betas"])
         return max(0.0, bound) + slack * float(sums["row_scale"].sum())

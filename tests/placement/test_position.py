@@ -381,6 +381,20 @@ def test_a_tau_that_overflows_the_logits_is_refused():
         position(feature_set_from_arrays(1e90 * H, y, W), 1e250)
 
 
+@pytest.mark.parametrize("fits", [True, False])
+@pytest.mark.parametrize("tau", [1e-300, 1e-99, 1e99])
+@pytest.mark.parametrize(
+    "loss", ["cross-entropy", "label-smoothing", "squared-error", "logistic", "focal", "arcface"]
+)
+def test_any_loss_has_finite_numbers_at_any_tau(loss, tau, fits, monkeypatch):
+    """Warnings are errors in the tests."""
+    monkeypatch.setattr(sphere, "IN_MEMORY", 1 << 25 if fits else 0)
+    H, y, W = network(0, classes=3, dim=3, per_class=2, noise=2.0)
+    found = position(feature_set_from_arrays(H, y, W), tau, loss=loss)
+    assert all(math.isfinite(v) for v in found.to_json().values() if isinstance(v, float))
+    assert 0.0 <= found.optimality_gap <= found.cost * (1 + 1e-12) + 1e-300
+
+
 @pytest.mark.parametrize(
     "decay", [1.0, (1.0,), (1.0, 2.0, 3.0), ("a", 1.0), (0.0, 1.0), (math.inf, 1.0), (1e300, 1e300)]
 )

@@ -166,7 +166,7 @@ def _lifted_gap(point: UFMEvaluation, V: Array) -> float:
     best = float("inf")
     for _ in range(_MOST_LIFTS):
         B, sum_b = _pulls(point, V)
-        bound: float = max(0.0, _least_sum(V, B, sum_b, N) + beta) + slack
+        bound: float = max(0.0, least_sum(V, B, sum_b, N) + beta) + slack
         if bound > _WORTHWHILE * best:
             return min(bound, best)
         best = bound
@@ -192,7 +192,7 @@ def _pulls(point: UFMEvaluation, V: Array) -> tuple[Array, float]:
     return B, sum_b
 
 
-def _least_sum(V: Array, B: Array, sum_b: float, samples: int) -> float:
+def least_sum(V: Array, B: Array, sum_b: float, samples: int) -> float:
     """Least over ``c`` of ``(sum a + sum c b) / 2`` with ``a`` raised until ``diag(a) - B / c >= 0``."""
     K = B.shape[0]
     a = np.einsum("kl,lk->k", V.T @ V, B)
