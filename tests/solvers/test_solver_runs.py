@@ -384,7 +384,7 @@ def test_costs_fall_monotonically_with_monotone_solvers():
         ({"start": np.ones((4, 12))}, "start has a column of norm"),
         ({"start": np.ones((3, 12))}, "start has shape"),
         ({"start": np.full((4, 12), np.nan)}, "NaN"),
-        ({"start": PROBLEM.spheres.random_point(0, (2,))}, "2 axes"),
+        ({"start": PROBLEM.spheres.random_point(0, (2,))}, "one point"),
         ({"rng": -1}, "rng=-1"),
     ],
 )
