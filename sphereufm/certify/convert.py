@@ -28,9 +28,9 @@ from sphereufm.certify.prove.gap import positive
 from sphereufm.errors import InvalidInputError
 
 FORMAT_1 = FORMAT.replace("/2", "/1")
-# entries of a point and instructions of a program for which witnesses are a matter of seconds
-_MOST_ENTRIES = 4000
-_MOST_INSTRUCTIONS = 4000
+# entries of a point (all of which are unknowns of its existence) and instructions of a program for which witnesses
+# are a matter of seconds
+_MOST_ENTRIES, _MOST_UNKNOWNS, _MOST_INSTRUCTIONS = 4000, 900, 4000
 # a number of format 1
 _HEXADECIMAL = re.compile(r"(-?)0x([0-9a-f])(?:\.([0-9a-f]{1,130}))?p([+-][0-9]{1,5})", re.ASCII)
 
@@ -65,10 +65,11 @@ def _check_size(certificate: c.Certificate) -> None:
     """Refuse what would take long."""
     entries = 0 if certificate.point is None else sum(map(len, certificate.point.columns))
     program = len(certificate.instance.problem.program)
-    if entries > _MOST_ENTRIES or program > _MOST_INSTRUCTIONS:
+    most = _MOST_UNKNOWNS if certificate.find(c.CriticalClaim) else _MOST_ENTRIES
+    if entries > most or program > _MOST_INSTRUCTIONS:
         raise InvalidInputError(
             f"{entries} entries and {program} instructions are too many for a conversion; "
-            f"at most {_MOST_ENTRIES} and {_MOST_INSTRUCTIONS} are taken"
+            f"at most {most} and {_MOST_INSTRUCTIONS} are taken"
         )
 
 

@@ -110,6 +110,13 @@ def test_a_point_that_would_take_long_is_refused():
     data["claims"] = [{"type": "rank_one"}]
     with pytest.raises(InvalidInputError, match="too many"):
         convert(json.dumps(data).encode())
+    # existence is a dense system
+    data["instance"] |= {"class_sizes": [1000, 0, 0, 0]}
+    data["point"]["columns"] = data["point"]["columns"][:1004]
+    assert convert(json.dumps(data).encode()).claims
+    data["claims"] += [{"type": "critical", "radius": "0x1p-20", "unique_radius": "0x1p-10"}]
+    with pytest.raises(InvalidInputError, match="at most 900 "):
+        convert(json.dumps(data).encode())
 
 
 SADDLE = {

@@ -23,6 +23,7 @@ from sphereufm.certify import (
     prove_point,
     read_certificate,
 )
+from sphereufm.certify.checker.place import Place
 from sphereufm.certify.prove.candidate import as_candidate
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
@@ -324,3 +325,12 @@ def test_merged_samples_share_label_weight_and_feature(tolerance):
         assert sorted(i for group in members for i in group) == list(range(N))
         for group in members:
             assert group == np.flatnonzero(alike[group[0]]).tolist()
+
+
+@pytest.mark.parametrize(("samples", "found"), [(460, 1), (1100, 0)])
+def test_no_dense_matrix_is_made_of_what_a_checker_would_not_take(monkeypatch, samples, found):
+    monkeypatch.setattr(Place, "jacobian", None)
+    problem = UFMProblem(class_sizes=(samples // 2,) * 2, dim=2, tau=1)
+    certificate = prove_point(instance_of(problem), problem.spheres.random_point(0))
+    assert "entries are more than the 900" in certificate.reason
+    assert len(certificate.claims) == found

@@ -56,8 +56,8 @@ from sphereufm.certify.prove.follows import (
 from sphereufm.certify.prove.gap import prove_shifts
 from sphereufm.certify.prove.saddle import prove_strict_saddle
 
-# Entries of a point up to which samples that look equal are tried apart as well; a checker would not take more.
-LARGEST = 800
+# Entries of a point up to which existence is tried: a checker would not take more, and the system's matrix is dense.
+LARGEST = 900
 
 
 def prove_point(
@@ -238,6 +238,8 @@ def _claims_of_rank(
     if rank == 1 and not instance.problem.program:
         at = place(B, instance, exact_columns(np.sign(columns)), version.groups)
         return _claims_at(instance, at, RankOneClaim(), version.groups, lower)
+    if columns.size > LARGEST:
+        return None
     start = place(B, instance, exact_columns(columns), version.groups)
     finite = all(x.is_finite() for column in start.around(0).unit.gradient for x in column)
     found = attempt(prove_critical, start, digits) if finite else None
@@ -276,7 +278,10 @@ def _saddle_only(B: Any, instance: Instance, candidate: Candidate) -> Certificat
     at = place(B, instance, columns, candidate.groups)
     saddle = attempt(prove_strict_saddle, at, SADDLE_RADIUS)
     claims = () if saddle is None else (saddle,)
-    reason = "no critical point is proved here: Newton's method or Krawczyk's test failed (a degenerate point, or none)"
+    why = "Newton's method or Krawczyk's test failed (a degenerate point, or none)"
+    if at.point.rank * len(columns) > LARGEST:
+        why = f"its {at.point.rank * len(columns)} entries are more than the {LARGEST} for which it is tried"
+    reason = f"no critical point is proved here: {why}"
     return _certificate(B, instance, _written(at, candidate.groups), claims, _cost(at), reason)
 
 

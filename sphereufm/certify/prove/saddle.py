@@ -21,6 +21,8 @@ from sphereufm.certify.prove.gap import multiplier_floats
 from sphereufm.certify.prove.inertia import floats
 
 DIRECTION_BITS = 24
+# rows of a dense matrix whose eigenvectors are a matter of seconds
+MOST_ROWS = 2000
 Array = NDArray[np.float64]
 
 
@@ -29,8 +31,9 @@ def prove_strict_saddle(at: Place, radius: Fraction) -> StrictSaddleClaim | None
 
     Telling merged samples apart gives no more: their forms are diagonal blocks of the merged ones (Lemma 1).
     """
-    directions = [_tangent(at, radius)] if at.point.rank > 1 else []
-    if at.point.rank < at.p.dim and not at.p.program:
+    r, M = at.point.rank, len(at.point.columns)
+    directions = [_tangent(at, radius)] if r > 1 and r * M <= MOST_ROWS else []
+    if r < at.p.dim and not at.p.program and M <= MOST_ROWS:
         directions.append(_normal(at, radius))
     claims = [_claim(at, radius, direction) for direction in directions]
     return min((claim for claim in claims if claim), key=lambda claim: claim.curvature, default=None)
