@@ -154,14 +154,24 @@ class _Reader:
             inner = self.value(node.operand, names)
             return -inner if isinstance(node.op, ast.USub) else inner
         if isinstance(node, ast.Subscript):
-            return self.value(node.value, names)[self._index(node.slice, names)]
+            return self._entry(node, names)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self._call(node.func.id, node.args, names)
         raise _refused(node)
 
+    def _entry(self, node: ast.Subscript, names: Mapping[str, Any]) -> Any:
+        """An entry of a list."""
+        entries, place = self.value(node.value, names), self._index(node.slice, names)
+        if not isinstance(entries, list) or place >= len(entries):
+            size = f"a list of {len(entries)}" if isinstance(entries, list) else "no list"
+            raise InvalidInputError(f"{ast.unparse(node)[:60]}: {ast.unparse(node.value)[:60]} is {size}")
+        return entries[place]
+
     def _binary(self, node: ast.BinOp, names: Mapping[str, Any]) -> Any:
         """Sum, difference, product, quotient or power."""
         left, right = self.value(node.left, names), self.value(node.right, names)
+        if isinstance(left, list) or isinstance(right, list):
+            raise InvalidInputError(f"{ast.unparse(node)[:60]} has a list where a number must be")
         if isinstance(node.op, ast.Pow):
             if not isinstance(right, Fraction) or right.denominator != 1 or not 0 <= right <= 64:
                 raise InvalidInputError(f"{ast.unparse(node)[:60]}: a power must be an integer of 0 .. 64")

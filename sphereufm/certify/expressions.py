@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from sphereufm.certify.exact import rational_text
 from sphereufm.certify.instances import ExpressionInstance
-from sphereufm.errors import InvalidInputError, read_fraction
+from sphereufm.errors import InvalidInputError, check_integer, read_fraction
 
 # 2^d minors of d columns
 _LARGEST_DET = 11
@@ -40,8 +40,8 @@ class Cost:
     """
 
     def __init__(self, *, dim: int, columns: int) -> None:
-        self.dim = dim
-        self.columns = columns
+        self.dim = check_integer("dim", dim, 1)
+        self.columns = check_integer("columns", columns, 1)
         self._numbers: dict[tuple[Any, ...], int] = {}
 
     def gram(self, i: int, j: int) -> Term:

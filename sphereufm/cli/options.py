@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,8 @@ from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 
 # a weight on the command line; a slash makes a fraction of it, not a path
 _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
+# random points at which a cost may be undefined before it is taken to be so everywhere
+_TRIED = 64
 LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "target", "own_weight", "offsets")
 """Options of a loss that are its parameters."""
 
@@ -167,7 +170,14 @@ def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) 
         permuted(instance.columns),
         special_orthogonal="rotations" in declared,
     )
-    return ExpressionProblem(instance=instance, symmetry=symmetry, name=read.name, unit=read.unit)
+    problem = ExpressionProblem(instance=instance, symmetry=symmetry, name=read.name, unit=read.unit)
+    points = (problem.spheres.random_point(seed) for seed in range(_TRIED))
+    if not any(math.isfinite(problem.at(X).cost) for X in points):
+        raise InvalidInputError(
+            f"{path}: the cost is no finite number at any of {_TRIED} random points; it divides by zero, or takes "
+            "log or sqrt of what is not positive"
+        )
+    return problem
 
 
 def loss_from_options(name: str, options: Mapping[str, str | None]) -> dict[str, Any]:

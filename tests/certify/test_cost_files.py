@@ -7,6 +7,7 @@ import pytest
 from sphereufm.certify.cost_files import read_cost
 from sphereufm.certify.exact import rational_text
 from sphereufm.certify.expressions import fourth_powers, max_cut, thomson
+from sphereufm.cli.options import problem_from_file
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
@@ -59,7 +60,10 @@ def test_decimal_numbers_are_exact(tmp_path, number, as_constant):
         ("gram(0, 1) ** -1", "a power must be an integer"),
         ("((9 ** 64) ** 64) ** 64 * gram(0, 1)", "more than 10000 binary digits"),
         ("sum(gram(0, 1) for i in range(10 ** 9))", "more than 100000 turns"),
-        ("gram(0, 9)", "docs/certificates.md"),
+        ("gram(0, 9)", r"docs/certificates.md: gram's entry must be an integer, 0 \.\. 3"),
+        ("w[2] * gram(0, 1)", r"w\[2\]: w is a list of 2"),
+        ("w[0][0] * gram(0, 1)", r"w\[0\]\[0\]: w\[0\] is no list"),
+        ("(w - w) * gram(0, 1)", "w - w has a list where a number must be"),
         ("gram(0, 1) +", "cannot be read"),
         ("1 / 0 + gram(0, 1)", "cannot be read"),
         ("3", "is constant"),
@@ -74,7 +78,16 @@ def test_decimal_numbers_are_exact(tmp_path, number, as_constant):
 )
 def test_what_is_no_cost_is_refused(tmp_path, cost, message):
     with pytest.raises(InvalidInputError, match=message):
-        read_cost(written(tmp_path, cost))
+        read_cost(written(tmp_path, cost, rest="constants = {w = [1, 2]}"))
+
+
+@pytest.mark.parametrize(
+    "cost", ["gram(0, 1) / 0", "gram(0, 1) * log(-2)", "sqrt(gram(0, 1) - 3)", "1 / x(0, 0) / 0"]
+)
+def test_costs_that_are_defined_nowhere_are_refused_before_a_search(tmp_path, cost):
+    with pytest.raises(InvalidInputError, match="no finite number at any of 64 random points"):
+        problem_from_file(written(tmp_path, cost))
+    assert problem_from_file(written(tmp_path, "log(gram(0, 1)) / gram(0, 2)"))
 
 
 @pytest.mark.parametrize(

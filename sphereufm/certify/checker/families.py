@@ -266,8 +266,7 @@ def frame(at: Place, claim: dict[str, Any]) -> None:
     A is symmetric without trace: conditions are ``<W W^T, E_q> = <diag(m), E_q>`` for a basis E_q of such matrices.
     """
     p, K, r, W = at.p, at.p.classes, at.point.rank, at.point.columns[: at.p.classes]
-    mirror, sides = claim["mirror"], claim["sides"]
-    own = p.parameters
+    mirror, sides, own = claim["mirror"], claim["sides"], p.parameters
     assume(16, p.loss == "squared-error", own.get("own_weight") == 1, own.get("target", 0) > 0)
     assume(16, one_each(at), len({m * p.weights[first] for _, m, first in at.point.groups}) == 1)
     assume(16, r > 1, len(mirror) == r, len(sides) == K)

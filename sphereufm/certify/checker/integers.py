@@ -245,7 +245,7 @@ class Table:
 class Integers:
     """The arithmetic's face, the same as that of Arb."""
 
-    name, most = "integers", 1e6
+    most = 1e6
 
     def __init__(self, bits: int, spent: float = 0.0) -> None:
         self.bits, self.spent = bits, spent

@@ -42,7 +42,7 @@ def require(holds: object, why: str) -> None:
 class Arb:
     """Balls of Arb, through python-flint; one unit of work is about a microsecond."""
 
-    name, most, product_cost = "flint", 3e7, 0.01
+    most, product_cost = 3e7, 0.01
 
     def __init__(self, bits: int, spent: float = 0.0) -> None:
         import flint

@@ -261,13 +261,13 @@ def read_expression(value: Any) -> Problem:
         earlier = integer(0, t - 1)
         leaves: dict[str, list[Reader]] = {"const": [number()], "x": [integer(0, d - 1), column]}
         leaves |= {"gram": [column, column], "pow": [earlier, integer(2, 64)]}
-        name: Any = step[0] if step else None
+        name, *given = step or [None]
         known = isinstance(name, str) and (name in leaves or name in OPERATIONS)
         refuse_if(not known, f"unknown instruction {str(name)[:20]!r}")
-        many = 0 if name in leaves else OPERATIONS[name][0] or max(len(step) - 1, 2)
+        many = 0 if name in leaves else OPERATIONS[name][0] or max(len(given), 2)
         readers = leaves.get(name, [earlier] * many)
-        refuse_if(len(step) != len(readers) + 1, f"{name} has a wrong number of arguments")
-        program[t] = (name, *(read(a, name) for read, a in zip(readers, step[1:], strict=True)))
+        refuse_if(len(given) != len(readers), f"{name} has a wrong number of arguments")
+        program[t] = (name, *(read(a, f"{name}'s entry") for read, a in zip(readers, given, strict=True)))
     return Problem(dim=d, columns=data["columns"], program=program)
 
 

@@ -175,6 +175,8 @@ def _proofs(report: LandscapeReport) -> str:
         return f"{counted(rows, 'row')}; numerical, no proofs were tried."
     count = Counter(entry.status for entry in report.critical)
     proved, undecided = count[Status.PROVED], count[Status.UNDECIDED]
+    if not rows:
+        return "There is no row to prove."
     if proved == rows:
         return "The one row is PROVED." if rows == 1 else f"All {rows} rows are PROVED one by one."
     rest = f"{rows - proved - undecided} numerical" + (f", {undecided} UNDECIDED" if undecided else "")
