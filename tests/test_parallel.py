@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor
@@ -125,32 +126,45 @@ def process(_):
     return os.getpid()
 
 
-def loaded(name):
-    """Whether this process has a module, after some work."""
-    time.sleep(0.02)
-    return os.getpid(), name in sys.modules
-
-
-def test_work_is_done_here_until_the_processes_are_there(monkeypatch):
-    """They load what they are told to; who asked works on meanwhile, and the order is kept."""
-    monkeypatch.delitem(sys.modules, "sphereufm.certify.complete.coulomb", raising=False)
-    with Workers(2, patience=0.01, modules=["sphereufm.certify.complete.coulomb"]) as workers:
-        workers.start()
-        workers.start()
-        numbers = iter(range(10_000))
-        pids = []
-        for pid in workers.map(process_slowly, numbers):
-            pids.append(pid)
-            if pid != os.getpid():
-                break
-        assert pids[0] == os.getpid()
-        assert pids[-1] != os.getpid()
-        assert all(there for _, there in workers.map(loaded, ["sphereufm.certify.complete.coulomb"] * 4))
-
-
 def process_slowly(_):
     time.sleep(0.01)
     return os.getpid()
+
+
+STARTED_BESIDE = """
+import os, sys, time
+from sphereufm.parallel import Workers
+
+NAME = "sphereufm.certify.complete.coulomb"
+
+def asked(number):
+    time.sleep(0.01)
+    return number, os.getpid(), NAME in sys.modules
+
+if __name__ == "__main__":
+    with Workers(2, patience=60.0, modules=[NAME]) as workers:
+        workers.start()
+        workers.start()
+        before = []
+        for answer in workers.map(asked, range(3000)):
+            before.append(answer)
+            if answer[1] != os.getpid():
+                break
+        assert [number for number, _, _ in before] == list(range(len(before)))
+        assert before[0][1:] == (os.getpid(), False)
+        assert before[-1][1] != os.getpid()
+        assert all(there for _, _, there in workers.map(asked, range(4)))
+"""
+
+
+def test_work_is_done_here_until_the_processes_are_there(tmp_path):
+    """They load what they are told to; who asked works on meanwhile, and the order is kept."""
+    script = tmp_path / "started.py"
+    script.write_text(STARTED_BESIDE)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_processes_that_nobody_needed_are_ended():
