@@ -18,11 +18,13 @@ import click
 from sphereufm.progress import Bar, is_watched
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 _KEY = "sphereufm.verbosity"
 # a pipe or a file has no width of its own: a table gets all it needs, or what COLUMNS says
 _PIPE_WIDTH = 140
+_UNBOUNDED = 10_000
 
 
 def with_verbosity(command: click.Command) -> click.Command:
@@ -59,28 +61,51 @@ def is_quiet() -> bool:
 
 def say(*results: object) -> None:
     """Print texts, and tables of rich, to standard output; nothing with ``--quiet``."""
-    if is_quiet():
+    if is_quiet() or sys.stdout is None:
         return
     for result in results:
         if isinstance(result, str):
             click.echo(result)
             continue
-        from rich.console import Console
-
         piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit()
-        Console(width=_PIPE_WIDTH if piped else None).print(result)
+        console = _console(width=_PIPE_WIDTH if piped else None)
+        wide = console.options.update(width=_UNBOUNDED)
+        if console.measure(result, options=wide).minimum > console.width:
+            _narrow(result)
+            # what does not fit now is left to the terminal to wrap
+            console.width = max(console.width, console.measure(result, options=wide).minimum)
+        console.print(result)
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str]) -> Table:
     """A table of texts; the columns ``left`` begin at the left, numbers end at the right."""
     from rich.table import Table
 
-    drawn = Table(title=title)
-    for heading in headings:
-        drawn.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
-    for row in rows:
+    drawn, lines = Table(title=title), [*rows]
+    for heading, *texts in zip(headings, *lines, strict=True):
+        # no terminal is so narrow that a number or a word is broken
+        longest = max(len(word) for text in (heading, *texts) for word in text.split() or [""])
+        drawn.add_column(heading, justify="left" if heading in left else "right", min_width=longest)
+    for row in lines:
         drawn.add_row(*row)
     return drawn
+
+
+def _narrow(drawn: Table) -> None:
+    """Leave out all lines of a table but the one below the headings, and what room numbers do not need."""
+    from rich.box import SIMPLE_HEAD
+
+    drawn.box, drawn.show_edge, drawn.padding = SIMPLE_HEAD, False, (0,)  # type: ignore[assignment]
+    for column in drawn.columns:
+        if column.justify == "right":
+            column.width = column.min_width
+
+
+def _console(**words: Any) -> Console:
+    """Where tables are drawn: texts are a user's, so brackets and colons in them mean nothing."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, **words)
 
 
 def give(
@@ -125,8 +150,7 @@ def live() -> Iterator[Callable[..., None]]:
     if is_quiet() or not is_watched():
         yield lambda line, drawn=None: detail(line)
         return
-    from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), transient=True) as shown:
+    with Live(console=_console(stderr=True), transient=True) as shown:
         yield lambda line, drawn=None: shown.update(drawn or line)

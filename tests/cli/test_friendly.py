@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from running import FAST, run, start
 
 from sphereufm.cli import cli
+from sphereufm.cli.printing import say, table
 
 COMMANDS = sorted(cli.commands)
 QUICK = {
@@ -208,3 +211,14 @@ def test_verify_says_how_many_orbits_and_how_much_is_unseen(capsys):
     seen = on_a_terminal(QUICK["verify"], {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "160"})
     assert seen.startswith("Plan: rank 2")
     assert re.search(r"\d+ found", seen)
+
+
+@pytest.mark.parametrize("columns", [20, 50, 80, 120, 400])
+def test_no_width_of_a_terminal_breaks_a_word_or_drops_a_number(capsys, monkeypatch, columns):
+    """Brackets and colons are a user's own, too: names of costs and of other people's solvers."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [["1", "-0.582516 .. -0.333333", "a [/b] point, :warning: degenerate"], ["20", "3.046e-08", "x"]]
+    say(table("[red]t[/x]", ("row", "least eigenvalue", "kind [b]"), rows, ("kind [b]",)))
+    shown = Counter(re.findall(r"[^\s│┃]+", capsys.readouterr().out))
+    words = Counter(" ".join([*chain(*rows), "[red]t[/x] row least eigenvalue kind [b]"]).split())
+    assert shown & words == words
