@@ -150,7 +150,7 @@ def _run(task: Task, name: str, peers: Mapping[str, Peer]) -> Measurement:
             note = run(task.problem, task.start, gauge) or "returned"
     except Stopped:
         note = "reached" if gauge.reached else "time limit"
-    except Exception as error:  # a peer's crash is a failure of that peer, and is shown as one
+    except (Exception, SystemExit) as error:  # a peer's crash is a failure of that peer, and is shown as one
         note = f"{type(error).__name__}: {error}"[:200]
     return _measurement(
         task,

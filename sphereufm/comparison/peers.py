@@ -138,13 +138,13 @@ def load_peers(path: Path) -> Mapping[str, Peer]:
         raise UnreadableFileError(f"--peers={path}: there is no such file")
     try:
         names = runpy.run_path(str(path))
-    except Exception as error:  # whatever another's file raises
+        available = names.get("available_peers")
+        wanted = None if available is None else list(available())
+    except (Exception, SystemExit) as error:  # whatever another's file raises
         raise InvalidInputError(f"--peers={path} cannot be run: {type(error).__name__}: {error}") from error
     peers = names.get("PEERS")
     if not isinstance(peers, dict) or not all(callable(peer) for peer in peers.values()):
         raise InvalidInputError(
             f"--peers={path} must define PEERS, a dict of names to run(problem, start, gauge)"
         )
-    available = names.get("available_peers")
-    wanted = list(peers) if available is None else available()
-    return {name: peers[name] for name in wanted}
+    return {name: peer for name, peer in peers.items() if wanted is None or name in wanted}

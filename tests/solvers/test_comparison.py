@@ -92,6 +92,10 @@ def crash(problem, start, gauge):
     raise ZeroDivisionError("no luck")
 
 
+def leave(problem, start, gauge):
+    raise SystemExit(0)
+
+
 def give_up(problem, start, gauge):
     gauge.count("gradient")
     gauge.look(start)
@@ -102,7 +106,7 @@ def dawdle(problem, start, gauge):
         gauge.count("cost")
 
 
-PEERS = {"descend": descend, "crash": crash, "give-up": give_up, "dawdle": dawdle}
+PEERS = {"descend": descend, "crash": crash, "leave": leave, "give-up": give_up, "dawdle": dawdle}
 
 
 def test_peers_are_stopped_and_their_failures_shown():
@@ -115,7 +119,8 @@ def test_peers_are_stopped_and_their_failures_shown():
     assert first["crash"].note == "ZeroDivisionError: no luck"
     assert (first["give-up"].note, first["give-up"].gradient) == ("returned", 1)
     assert first["dawdle"].note == "time limit"
-    for name in ("crash", "give-up", "dawdle"):
+    assert first["leave"].note == "SystemExit: 0"
+    for name in ("crash", "leave", "give-up", "dawdle"):
         assert not first[name].reached
         assert first[name].charged == rules.limit
     second = next(m for m in comparison.measurements if m.solver == "dawdle" and m.seed == 1)
@@ -257,7 +262,9 @@ def test_files_of_peers(tmp_path):
     path = tmp_path / "peers.py"
     with pytest.raises(UnreadableFileError, match="no such file"):
         load_peers(path)
-    for text in ("1 / 0", "PEERS = 3", "x = 1", "raise SystemError"):
+    asked = "PEERS = {'a': print}\ndef available_peers():\n    "
+    ends = ("raise SystemError", "raise SystemExit(0)", f"{asked}return 3", f"{asked}exit()")
+    for text in ("1 / 0", "PEERS = 3", "x = 1", *ends):
         path.write_text(text)
         with pytest.raises(InvalidInputError, match=r"peers\.py"):
             load_peers(path)
