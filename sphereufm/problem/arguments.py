@@ -33,10 +33,7 @@ def classes_and_labels(
     sizes = None
     if class_sizes is not None:
         sizes = [check_integer("class_sizes entry", n, 0) for n in _sequence("class_sizes", class_sizes)]
-        if sum(sizes) > _MOST_SAMPLES:
-            raise InvalidInputError(
-                f"class_sizes sum to {sum(sizes):.3g} samples; at most {_MOST_SAMPLES:.0e} are allowed"
-            )
+        check_samples(sum(sizes))
         if K is not None and len(sizes) != K:
             raise InvalidInputError(f"classes={K} contradicts class_sizes of {len(sizes)} entries")
         K = len(sizes)
@@ -58,6 +55,14 @@ def classes_and_labels(
     if sizes is not None and sizes != (counts := np.bincount(y, minlength=K).tolist()):
         raise InvalidInputError(f"class_sizes={tuple(sizes)} contradicts labels, which count {tuple(counts)}")
     return K, y.astype(np.intp, copy=False)
+
+
+def check_samples(count: int) -> None:
+    """Refuse more samples than a machine's memory has room for."""
+    if count > _MOST_SAMPLES:
+        raise InvalidInputError(
+            f"class_sizes sum to {count:.3g} samples; at most {_MOST_SAMPLES:.0e} are allowed"
+        )
 
 
 def _rational(value: Number) -> Fraction | None:

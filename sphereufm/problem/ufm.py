@@ -29,6 +29,7 @@ from sphereufm.problem import equal_samples
 from sphereufm.problem.arguments import (
     Number,
     classes_and_labels,
+    exact_positive,
     exact_temperature,
     sample_weights,
     temperatures,
@@ -363,10 +364,12 @@ class UFMProblem:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> UFMProblem:
         """Inverse of :meth:`to_json`; reads older files, which name the loss only."""
-        tau, rates = Fraction(data["exact_tau"]), data.get("rates")
+        tau, rates = exact_temperature(data["exact_tau"]), data.get("rates")
         return UFMProblem(
             **{key: data[key] for key in ("class_sizes", "labels", "dim", "weights")},
-            tau=tau if rates is None else [tau * Fraction(rate) for rate in rates],
+            tau=tau
+            if rates is None
+            else [tau * exact_positive("rate", r, "rates are relative") for r in rates],
             loss=data.get("loss") or "cross-entropy",
             bias=data.get("bias", False),
         )
