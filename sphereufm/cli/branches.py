@@ -59,8 +59,10 @@ def branches(
         )
     problem: Any = (
         options.problem_from_options(tau="1", **sizes)
-        if cost_file is None or parameter is None
-        else lambda value: options.problem_from_file(cost_file, {parameter: value})
+        if parameter is None
+        else lambda value: options.problem_from_options(
+            cost_file=cost_file, constants={parameter: value}, **sizes
+        )
     )
     options.prepare_output(out, _FILES, force)
     with bar() as progress:

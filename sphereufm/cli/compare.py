@@ -120,7 +120,7 @@ def _instances(suite: str | None, words: dict[str, Any]) -> tuple[Instance, ...]
     """The suite, or the one problem that the options describe."""
     from sphereufm.comparison import SUITES, Instance
 
-    given = [name for name, value in words.items() if value is not None and name != "loss"]
+    given = [name for name, value in words.items() if value is not None]
     if suite is not None:
         if given:
             raise InvalidInputError(

@@ -65,8 +65,8 @@ def effort(default: str, minimisers: bool = True) -> Decorator:
 def named(flag: str, names: Callable[[], Iterable[str]], **words: Any) -> Decorator:
     """An option whose value is a name, of those that are loaded when needed; the nearest answers a mistyped one."""
 
-    def check(context: click.Context, option: click.Parameter, value: str) -> str:
-        if value in (known := list(names())):
+    def check(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+        if value is None or value in (known := list(names())):
             return value
         near = get_close_matches(value, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -86,7 +86,7 @@ def _loss_names() -> Iterable[str]:
 
 
 loss = together(
-    named("--loss", _loss_names, default="cross-entropy", help="Loss of the logits."),
+    named("--loss", _loss_names, show_default="cross-entropy", help="Loss of the logits."),
     click.option("--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."),
     click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
     click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
@@ -129,11 +129,16 @@ cost_or_sizes = together(_cost_file, _sizes)
 
 
 def problem_from_options(
-    *, loss: str, cost_file: Path | None = None, instead: str = "give a file COST.toml", **words: Any
+    *,
+    cost_file: Path | None = None,
+    constants: Mapping[str, float] | None = None,
+    instead: str = "give a file COST.toml",
+    **words: Any,
 ) -> Any:
     """The :class:`~sphereufm.problem.ufm.UFMProblem` that the options describe, or the cost of a file.
 
-    Raises InvalidInputError if the options contradict each other or describe no problem; ``instead``: what else to do.
+    ``constants`` replace some of the file's.  Raises InvalidInputError if the options contradict each other or
+    describe no problem; ``instead``: what else to do.
     """
     from sphereufm.problem.ufm import UFMProblem
 
@@ -141,7 +146,7 @@ def problem_from_options(
     if cost_file is not None:
         if given:
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
-        return problem_from_file(cost_file)
+        return problem_from_file(cost_file, constants)
     for name in ("dim", "tau"):
         if name not in given:
             raise InvalidInputError(f"--{name} is missing; describe a problem by options, or {instead}")
@@ -151,7 +156,7 @@ def problem_from_options(
         dim=given["dim"],
         tau=tau.split(",") if "," in tau else tau,
         weights=_weights(given["weights"]) if "weights" in given else None,
-        loss=loss_from_options(loss, {key: given.get(key) for key in LOSS_PARAMETERS}),
+        loss=loss_from_options(given.get("loss"), {key: given.get(key) for key in LOSS_PARAMETERS}),
         bias=given.get("bias", False),
     )
 
@@ -180,10 +185,11 @@ def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) 
     return problem
 
 
-def loss_from_options(name: str, options: Mapping[str, str | None]) -> dict[str, Any]:
-    """The loss with those of its parameters that were given; others are refused by their option's name."""
+def loss_from_options(name: str | None, options: Mapping[str, str | None]) -> dict[str, Any]:
+    """The loss, or cross-entropy, with the parameters that were given; others are refused by their option's name."""
     from sphereufm.problem.losses.registry import LOSSES
 
+    name = name or "cross-entropy"
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     known = [field.name for field in fields(LOSSES[name])]  # type: ignore[arg-type]
     for key in given:
@@ -202,6 +208,8 @@ def flag(parameter: str) -> str:
 
 def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | None) -> list[int]:
     """Combine --classes, --per-class and --class-sizes."""
+    from sphereufm.problem.arguments import check_samples
+
     if class_sizes is not None:
         if per_class is not None:
             raise InvalidInputError("--per-class and --class-sizes contradict each other; give one of them")
@@ -215,6 +223,7 @@ def _class_sizes(classes: int | None, per_class: int | None, class_sizes: str | 
         raise InvalidInputError(
             f"--classes={classes} must be at least 2; with a single class the cost is constant"
         )
+    check_samples(classes * max(per_class, 1))  # before a list of them is made
     return [per_class] * classes
 
 
@@ -258,10 +267,11 @@ def _numbers_from_file(option: str, path: str) -> list[Any]:
     return list(chain(*rows)) if len(rows) == 1 or all(len(row) == 1 for row in rows) else rows
 
 
-def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool) -> None:
+def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool | None) -> None:
     """Create the folder and make sure, before any work, that the named files can be written.
 
-    Raises OutputError if it cannot be made or written, or a file is there already and ``force`` is off.
+    A name without an ending is that of a folder.  Raises OutputError if it cannot be made or written, if a file is
+    there already and ``force`` is off (None: there is no such option), or a folder where a file goes.
     """
     if folder is None:
         return
@@ -274,6 +284,12 @@ def prepare_output(folder: Path | None, names: tuple[str, ...], force: bool) -> 
         raise OutputError(
             f"--out={folder} cannot be written: {error.strerror}; choose another folder"
         ) from error
-    present = [name for name in names if (folder / name).exists()]
+    present = [name for name in names if os.path.lexists(folder / name)]
     if present and not force:
-        raise OutputError(f"--out={folder} already holds {', '.join(present)}; use --force to replace them")
+        remedy = "choose another folder" if force is None else "use --force to replace them"
+        raise OutputError(f"--out={folder} already holds {', '.join(present)}; {remedy}")
+    for name in present:
+        is_file = Path(name).suffix != ""
+        if (folder / name).is_dir() == is_file:
+            goes = "a file" if is_file else "a folder"
+            raise OutputError(f"--out={folder} holds {name}, where {goes} goes; choose another folder")

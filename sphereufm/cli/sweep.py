@@ -16,6 +16,8 @@ from sphereufm.files import write_text
 if TYPE_CHECKING:
     from sphereufm.sweeps.grid import SweepGrid
 
+_FILES = ("index.json", "phase-diagram.svg", "report.html")
+
 
 @click.command(
     short_help="Verify a grid of problems; resumable.",
@@ -45,7 +47,7 @@ def sweep(
     no_proofs: bool,
     workers: int | None,
     scheduler: str | None,
-    loss: str,
+    loss: str | None,
     **lists: str | None,
 ) -> int:
     """Verify every cell of a grid, and draw the phase diagram. Run again to resume.
@@ -58,6 +60,8 @@ def sweep(
 
     chosen = options.loss_from_options(loss, {key: lists.pop(key) for key in options.LOSS_PARAMETERS})
     grid = _grid(grid_file, lists)
+    if not (out / "sweep.json").exists():
+        options.prepare_output(out, _FILES, None)
     settings = SweepSettings(
         effort=effort,
         starts=starts,
@@ -71,8 +75,8 @@ def sweep(
                 grid, out, settings, workers=workers or processors(), scheduler=scheduler, progress=progress
             )
     except KeyboardInterrupt:
-        if (out / "index.json").exists():
-            _show(SweepFolder.read(out / "index.json")["cells"], out)
+        if (out / _FILES[0]).exists():
+            _show(SweepFolder.read(out / _FILES[0])["cells"], out)
         raise
     _show(index, out)
     return 3 if any(line["status"] != "done" for line in index) else 0
@@ -84,12 +88,12 @@ def _show(index: list[dict[str, Any]], out: Path) -> None:
     from sphereufm.plots.sweeps import phase_diagram_figure
     from sphereufm.report.sweep import save_cell_pages, sweep_html
 
-    save_figure(phase_diagram_figure(index), out / "phase-diagram.svg", form="svg")
+    save_figure(phase_diagram_figure(index), out / _FILES[1], form="svg")
     save_cell_pages(index, out)
-    write_text(out / "report.html", sweep_html(index))
+    write_text(out / _FILES[2], sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)
     text = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    give(False, None, [text], out, ("index.json", "phase-diagram.svg", "report.html", "cells"))
+    give(False, None, [text], out, (*_FILES, "cells"))
 
 
 def _grid(grid_file: str | None, lists: dict[str, str | None]) -> tuple[SweepGrid, ...]:

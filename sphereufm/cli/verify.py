@@ -47,7 +47,7 @@ _FILES = ("landscape.json", "landscape.png", "report.html", "certificates")
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(0.0, min_open=True),
+    type=float,
     metavar="SECONDS",
     help="End about then, with all that was found: half for the search, what remains for proofs and descents.",
 )
@@ -74,11 +74,13 @@ def verify(
     At a time limit, and at Ctrl-C, it ends with all that was found.  Exit code 0: BENIGN, 1: NOT_BENIGN, 3: UNDECIDED,
     0 at d = 1: FINITE, a finite set that is listed.
     """
-    from sphereufm.errors import InvalidInputError
+    from sphereufm.errors import InvalidInputError, check_positive
     from sphereufm.parallel import PATIENCE, Workers, processors
 
     if complete and no_proofs:
         raise InvalidInputError("--complete asks for a proof; leave --no-proofs out")
+    if time_limit is not None:
+        check_positive("--time-limit", time_limit)
     begun = time.monotonic()
 
     def seconds_until(share: float) -> float | None:

@@ -53,6 +53,10 @@ def test_commands_have_the_default_solver_of_the_package():
         (["verify", *FAST, "--weights", "missing.npy"], "no such file"),
         (["verify", *FAST, "--loss", "none"], "none"),
         (["verify", *FAST, "--out", "/proc/none"], "cannot be written"),
+        (["verify", *FAST, "--time-limit", "nan"], "--time-limit=nan"),
+        (["verify", *FAST[4:], "--classes", "1000000000", "--per-class", "2"], "samples; at most"),
+        (["solve", *FAST[:6], "--tau", "1e99999999"], "tau="),
+        (["solve", *FAST, "--margin", "1e-99999999"], "margin="),
         (["solve", *FAST, "--solver", "none"], "--solver"),
         (["solve", *FAST, "--tolerance", "0"], "--tolerance"),
         (["features", "missing.npz"], "missing.npz"),
@@ -75,6 +79,43 @@ def test_a_solution_is_a_point_to_go_on_from(capsys, tmp_path):
     assert (again.iterations, again.cost) == (0, pytest.approx(data["cost"], rel=2e-13))
     assert run(capsys, *words)[0] == 2
     assert run(capsys, *words, "--force")[0] == 0
+
+
+def test_a_name_that_cannot_be_replaced_is_refused_before_any_work(capsys, tmp_path):
+    """A file where a folder goes, or the reverse: the result of an hour would be lost."""
+    (tmp_path / "landscape.json").mkdir()
+    (tmp_path / "solution.json").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "certificates").touch()
+    for command, folder in (("verify", tmp_path), ("solve", tmp_path), ("verify", tmp_path / "b")):
+        code, _, err = run(capsys, command, *FAST, "--out", str(folder), "--force")
+        assert (code, "choose another folder" in err, "Plan" in err) == (2, True, False)
+
+
+def test_a_sweep_does_not_take_the_folder_of_another_command(capsys, tmp_path):
+    (tmp_path / "report.html").write_text("mine")
+    words = ["--classes", "2", "--per-class", "1", "--dim", "3", "--tau", "1", "--out", str(tmp_path)]
+    code, _, err = run(capsys, "sweep", *words)
+    assert (code, "already holds report.html" in err) == (2, True)
+    assert [place.name for place in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_an_option_that_another_word_makes_void_is_refused(capsys, tmp_path):
+    """Whatever describes a problem beside a file of a cost, or beside a suite, the loss as much as a size."""
+    cost = tmp_path / "cost.toml"
+    cost.write_text('dim = 2\ncolumns = 2\ncost = "a * gram(0, 1)"\n[constants]\na = 1\n')
+    one = [str(cost)]
+    along = [*one, "--parameter", "a", "--tau-from", "1", "--tau-to", "2"]
+    for words in (["--loss", "cross-entropy"], ["--margin", "1"], ["--dim", "3"], ["--bias"]):
+        for command in (
+            ["verify", *one],
+            ["solve", *one],
+            ["branches", *along],
+            ["compare", "--suite", "small"],
+        ):
+            code, out, err = run(capsys, *command, *words)
+            assert (code, out) == (2, ""), (command, words)
+            assert "leave the options" in err or f"--suite=small and {words[0]}" in err
 
 
 def test_results_are_replaced_only_by_force(capsys, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import FAST, run, start
 
+from sphereufm.cli import main
 from sphereufm.cli.feature_results import Run
 from sphereufm.progress import Bar
 
@@ -79,6 +80,13 @@ def test_too_little_memory_is_bad_input(capsys, monkeypatch):
     code, _, err = run(capsys, "solve", *FAST)
     assert code == 2
     assert "more memory than there is; give a smaller problem" in err
+
+
+def test_without_standard_output_the_code_is_the_answer(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as stop:
+        main(["verify", *FAST, "--starts", "1", "--no-proofs"])
+    assert stop.value.code == 0
 
 
 def test_other_errors_of_the_system_are_internal(capsys, monkeypatch):
