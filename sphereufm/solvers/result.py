@@ -29,7 +29,7 @@ class StopReason(Enum):
     TIME_LIMIT = "the time limit was reached"
     NO_PROGRESS = "no further progress is possible in floating point"
     UNDERFLOW = (
-        "gradients underflow: nothing is known of some columns; multiply the cost, or use a smaller tau"
+        "gradients underflow: nothing is known of some columns; multiply the cost, or bring tau closer to 1"
     )
     NON_FINITE = "the cost or gradient became NaN or infinite; the last finite point is returned"
     INTERRUPTED = "interrupted; this is the last iterate"
