@@ -59,7 +59,7 @@ def is_quiet() -> bool:
     return _verbosity() == "quiet"
 
 
-def say(*results: object) -> None:
+def say(*results: str | Table) -> None:
     """Print texts, and tables of rich, to standard output; nothing with ``--quiet``."""
     if is_quiet() or sys.stdout is None:
         return
@@ -95,7 +95,7 @@ def _narrow(drawn: Table) -> None:
     """Leave out all lines of a table but the one below the headings, and what room numbers do not need."""
     from rich.box import SIMPLE_HEAD
 
-    drawn.box, drawn.show_edge, drawn.padding = SIMPLE_HEAD, False, (0,)  # type: ignore[assignment]
+    drawn.box, drawn.show_edge, drawn.padding = SIMPLE_HEAD, False, (0,)
     for column in drawn.columns:
         if column.justify == "right":
             column.width = column.min_width
@@ -111,7 +111,7 @@ def _console(**words: Any) -> Console:
 def give(
     as_json: bool,
     data: Any,
-    results: Iterable[object],
+    results: Iterable[str | Table],
     folder: Path | None = None,
     names: Sequence[str] = (),
 ) -> None:
