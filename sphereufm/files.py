@@ -40,11 +40,11 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text in UTF-8, as :func:`write_aside` does.
+    """Write a text in UTF-8, as :func:`write_aside` does; what UTF-8 has not, as names of files, is escaped.
 
     Raises OutputError if the file cannot be written.
     """
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], data: Any, indent: int | None = None) -> None:

@@ -12,6 +12,8 @@ def test_text_is_written_and_replaced(tmp_path):
     for text in ("first", "zweiter, \u00fc"):
         write_text(tmp_path / "a.txt", text)
         assert (tmp_path / "a.txt").read_text(encoding="utf-8") == text
+    write_text(tmp_path / "a.txt", os.fsdecode(b"name \xff"))
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "name \\udcff"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 

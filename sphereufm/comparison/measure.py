@@ -147,7 +147,7 @@ def _run(task: Task, name: str, peers: Mapping[str, Peer]) -> Measurement:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            note = run(task.problem, task.start, gauge) or "returned"
+            note = str(run(task.problem, task.start, gauge) or "returned")
     except Stopped:
         note = "reached" if gauge.reached else "time limit"
     except (Exception, SystemExit) as error:  # a peer's crash is a failure of that peer, and is shown as one

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
-from sphereufm.geometry.spheres import Array, column_norms
+from sphereufm.geometry.spheres import Array, column_lengths
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 
 # a curve keeps a point when the best norm so far has fallen by this factor
@@ -113,7 +113,7 @@ class Gauge:
         entered, seconds = self.clock(), self.seconds()
         if self._last is None or not np.array_equal(X, self._last):
             self._last = np.array(X)
-            unit = X / column_norms(X)
+            unit = X / column_lengths(X)
             norm = float(relative_gradient_norm(self.problem.at(unit)))
             if norm < self.best:
                 self.best, self.X = norm, unit
@@ -143,7 +143,9 @@ def load_peers(path: Path) -> Mapping[str, Peer]:
     except (Exception, SystemExit) as error:  # whatever another's file raises
         raise InvalidInputError(f"--peers={path} cannot be run: {type(error).__name__}: {error}") from error
     peers = names.get("PEERS")
-    if not isinstance(peers, dict) or not all(callable(peer) for peer in peers.values()):
+    if not isinstance(peers, dict) or not all(
+        isinstance(name, str) and callable(peer) for name, peer in peers.items()
+    ):
         raise InvalidInputError(
             f"--peers={path} must define PEERS, a dict of names to run(problem, start, gauge)"
         )

@@ -130,10 +130,16 @@ def test_peers_are_stopped_and_their_failures_shown():
 def test_the_gauge_measures_points_off_the_spheres_on_them():
     problem = THREE.make()
     X = problem.spheres.random_point(0)
-    gauge = Gauge(problem, 1e-9, 60.0)
-    gauge.look(3.0 * X)
-    assert gauge.best == pytest.approx(float(relative_gradient_norm(problem.at(X))), rel=1e-12)
-    assert not gauge.reached
+    for length in (3.0, 1e-200, 1e200, 1e308):
+        gauge = Gauge(problem, 1e-9, 60.0)
+        gauge.look(length * X)
+        assert gauge.best == pytest.approx(float(relative_gradient_norm(problem.at(X))), rel=1e-12)
+        assert not gauge.reached
+    with np.errstate(all="ignore"):
+        for bad in (0.0, np.nan, np.inf):
+            gauge = Gauge(problem, 1e-9, 60.0)
+            gauge.look(np.where(np.arange(X.shape[1]) == 1, bad, X))
+            assert gauge.best == np.inf
 
 
 @pytest.mark.parametrize(("seconds", "note"), [(0.25, "reached"), (7.0, "reached")])
@@ -264,7 +270,7 @@ def test_files_of_peers(tmp_path):
         load_peers(path)
     asked = "PEERS = {'a': print}\ndef available_peers():\n    "
     ends = ("raise SystemError", "raise SystemExit(0)", f"{asked}return 3", f"{asked}exit()")
-    for text in ("1 / 0", "PEERS = 3", "x = 1", *ends):
+    for text in ("1 / 0", "PEERS = 3", "PEERS = {1: print}", "x = 1", *ends):
         path.write_text(text)
         with pytest.raises(InvalidInputError, match=r"peers\.py"):
             load_peers(path)
