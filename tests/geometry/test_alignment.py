@@ -22,6 +22,7 @@ from sphereufm.geometry.spheres import ProductOfSpheres, column_angles, exponent
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.geometry.symmetry.invariants import invariants
+from sphereufm.geometry.symmetry.isotropy import isotropy_order
 from sphereufm.geometry.symmetry.placements import AlignmentUndecidedError
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.testing import brute_force_align, group_elements, points, ufm_problems
@@ -289,11 +290,18 @@ def test_inputs_are_left_alone():
         (np.eye(3), np.eye(3), 0.0),
         (np.eye(3), np.eye(3), np.nan),
         (np.eye(3), np.eye(3), 0.3),
+        (2.0 * np.eye(3), np.eye(3), 1e-6),
+        (np.eye(3), np.zeros((3, 3)), 1e-6),
+        (np.eye(3)[None], np.eye(3)[None], 1e-6),
+        (np.empty((0, 3)), np.empty((0, 3)), 1e-6),
     ],
 )
 def test_bad_input_is_refused(X, Y, tolerance):
     with pytest.raises(InvalidInputError):
         align(X, Y, SymmetryGroup.full(3), tolerance)
+    if X.shape == Y.shape and not np.array_equal(X, np.eye(3)):
+        with pytest.raises(InvalidInputError):
+            isotropy_order(X, SymmetryGroup.full(3), tolerance)
 
 
 @given(st.data())

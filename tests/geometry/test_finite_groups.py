@@ -75,9 +75,31 @@ def test_graphs_are_taken_as_generators(edges, directed, expected):
     assert SymmetryGroup.generated(Graph(), dim=2, columns=3).finite.order == len(expected)
 
 
+@pytest.mark.parametrize("weight", [None, "heavy", np.nan, np.inf, 1j])
+def test_weights_of_edges_are_finite_numbers(weight):
+    class Graph:
+        nodes = "ab"
+
+        def edges(self, data, default):
+            return [("a", "b", weight)]
+
+        def is_directed(self):
+            return False
+
+    with pytest.raises(InvalidInputError, match=r"edge \('a', 'b'\) has weight"):
+        automorphisms(Graph())
+
+
 def test_what_generates_nothing_known_is_refused():
-    with pytest.raises(InvalidInputError, match="must be a permutation of 3 columns or an orthogonal matrix"):
-        SymmetryGroup.generated([[0, 0, 1]], dim=2, columns=3)
+    swapped = ([1, 0, 2], np.eye(2))
+    for bad in ([0, 0, 1], [[1.0], [0.0, 1.0]], swapped, [[np.nan, 0.0], [0.0, 1.0]], "abc", None):
+        with pytest.raises(
+            InvalidInputError, match="must be a permutation of 3 columns or an orthogonal matrix"
+        ):
+            SymmetryGroup.generated([bad], dim=2, columns=3)
+    for dim in (0, "2"):
+        with pytest.raises(InvalidInputError, match="dim="):
+            SymmetryGroup.generated([], dim=dim, columns=3)
     with pytest.raises(InvalidInputError, match="must be a list of generators or a networkx graph"):
         SymmetryGroup.generated(5, dim=2, columns=3)
     with pytest.raises(InvalidInputError, match="more than 20000 elements"):

@@ -27,10 +27,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import check_array, check_positive
-from sphereufm.geometry.spheres import Array, column_angles
+from sphereufm.errors import InvalidInputError, check_array, check_positive
+from sphereufm.geometry.spheres import Array, column_angles, column_norms
 from sphereufm.geometry.symmetry.groups import SymmetryGroup, best_rotations, is_rotation_of
 from sphereufm.geometry.symmetry.invariants import Columns, column_profiles
 from sphereufm.geometry.symmetry.matching import match_columns, position_labels
@@ -48,6 +48,8 @@ WORK = 20_000
 _STEPS_A_MATCHING = 10
 # Rounds of matching and rotating; more than two are needed only near the tolerance.
 _ROUNDS = 8
+# Columns may be off one by this: points of an unfinished search are aligned, too.
+_OFF_SPHERE = 1e-3
 # Places closer than this many tolerances count once; the search allows for it.
 SAME_PLACE = 0.1
 
@@ -89,7 +91,7 @@ def align(
     Raises
     ------
     InvalidInputError
-        If the arrays are not finite, differ in shape, or have another number of columns than the group.
+        If the arrays are no points of unit columns, differ in shape, or have another number of them than the group.
     AlignmentUndecidedError
         If the search was stopped by its work limit.
 
@@ -102,8 +104,8 @@ def align(
     >>> align(X, X[:, [2, 0, 1]], SymmetryGroup.rotations(3)) is None
     True
     """
-    X = check_array("X", X, (None, symmetry.permutations.columns))
-    Y = check_array("Y", Y, X.shape)
+    X = check_point("X", X, symmetry)
+    Y = check_array("Y", check_point("Y", Y, symmetry), X.shape)
     tolerance = check_positive("tolerance", tolerance)
     if not symmetry.has_rotations:
         # the decision is exact
@@ -119,6 +121,15 @@ def align(
     frame = choose_frame(Y, symmetry.permutations, possible.sum(axis=1), (1.0 + SAME_PLACE) * tolerance)
     candidates = [places[possible[f]] for f in frame.columns]
     return search(X, Y, symmetry, frame, candidates, tolerance, Work(work))
+
+
+def check_point(name: str, value: ArrayLike, symmetry: SymmetryGroup) -> Array:
+    """One point of unit columns, as many as the group permutes, in any dimension; else InvalidInputError."""
+    columns = symmetry.permutations.columns
+    X = check_array(name, value, (None, columns))
+    if X.ndim != 2 or np.abs(column_norms(X) - 1.0).max() > _OFF_SPHERE:
+        raise InvalidInputError(f"{name} must be one point of {columns} unit columns, shape (d, {columns})")
+    return X
 
 
 def carriers(symmetry: SymmetryGroup, X: Array, Y: Array, tolerance: float) -> NDArray[np.intp]:

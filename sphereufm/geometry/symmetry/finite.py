@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, check_integer
 from sphereufm.geometry.spheres import Array
 
 _MOST = 20_000
@@ -38,6 +39,7 @@ class FiniteGroup:
         ``generators``: each a permutation of the columns (M whole numbers), an orthogonal matrix (d, d), or a
         pair of both.  Raises InvalidInputError if one is neither, or they generate more than 20,000 elements.
         """
+        dim, columns = check_integer("dim", dim, 1), check_integer("columns", columns, 1)
         given = tuple(_element(each, dim, columns) for each in generators)
         waiting = [(np.eye(dim), np.arange(columns))]
         found = {_key(waiting[0]): waiting[0]}
@@ -74,11 +76,15 @@ class FiniteGroup:
 def automorphisms(graph: Any) -> list[list[int]]:
     """Automorphisms of a networkx graph as permutations of its nodes, in the order of ``graph.nodes``; weights add up.
 
-    Raises InvalidInputError if there are more than 20,000.
+    Raises InvalidInputError if there are more than 20,000, or a weight is no finite number.
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
     A = np.zeros((len(place), len(place)))
-    for u, v, weight in graph.edges(data="weight", default=1.0):
+    for u, v, given in graph.edges(data="weight", default=1.0):
+        if not (isinstance(given, Real) and np.isfinite(weight := float(given))):
+            raise InvalidInputError(
+                f"edge ({u!r}, {v!r}) has weight={given!r}, which must be a finite number"
+            )
         A[place[u], place[v]] += weight
         if u != v and not graph.is_directed():
             A[place[v], place[u]] += weight
@@ -114,7 +120,10 @@ def _element(given: Any, dim: int, columns: int) -> Element:
     if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[0]) == 2:
         (Q, _), (_, s) = (_element(part, dim, columns) for part in given)
         return Q, s
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError:  # ragged
+        array = np.empty(0)
     if array.ndim == 1 and sorted(array.tolist()) == list(range(columns)):
         return np.eye(dim), array.astype(np.intp)
     if array.shape == (dim, dim) and np.abs(array @ array.T - np.eye(dim)).max() <= _ORTHOGONAL:

@@ -28,9 +28,9 @@ from math import factorial, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.errors import check_array, check_positive
+from sphereufm.errors import check_positive
 from sphereufm.geometry.spheres import Array
-from sphereufm.geometry.symmetry.alignment import SAME_PLACE, WORK, possible_preimages, search
+from sphereufm.geometry.symmetry.alignment import SAME_PLACE, WORK, check_point, possible_preimages, search
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.geometry.symmetry.matching import position_labels
 from sphereufm.geometry.symmetry.placements import Frame, Work, choose_frame
@@ -44,7 +44,7 @@ def isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: float = 1e-6, *
     AlignmentUndecidedError if a search was stopped by its work limit.
     """
     permutations = symmetry.permutations
-    X = check_array("X", X, (None, permutations.columns))
+    X = check_point("X", X, symmetry)
     tolerance = check_positive("tolerance", tolerance)
     labels = position_labels(X, permutations, SAME_PLACE * tolerance)
     kernel = _kernel_order(labels, permutations)
