@@ -222,6 +222,41 @@ def test_weights_out_of_range_are_refused(tmp_path, weights):
         prove(tmp_path, problem.spheres.random_point(0), problem, np.array(weights))
 
 
+@pytest.mark.parametrize(
+    ("key", "array", "said"),
+    [
+        ("classifier", np.eye(2, dtype=int), "classifier holds int64"),
+        ("classifier", np.zeros((0, 2)), r"\(0, 2\)"),
+        ("features", np.zeros((0, 2)), "not 0 of 2"),
+        ("features", np.ones(2), r"\(2,\)"),
+        ("features", np.ones((2, 2), complex), "features: no plain"),
+        ("labels", np.zeros(2), "labels holds float64, but must be integers"),
+        ("labels", np.array([False, True]), "labels: .*of integers"),
+        ("labels", np.zeros(3, int), "labels must have one entry for each of the 2"),
+        ("weights", np.ones((2, 1)), "weights must have one entry for each of the 2"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named_with_what_they_are(tmp_path, key, array, said):
+    problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
+    names = save(tmp_path, problem.spheres.random_point(0), problem, np.ones(2))
+    np.save(tmp_path / names[key], array)
+    with pytest.raises(CheckError, match=said):
+        prove_large_gap(tmp_path / "gap.json", tau=1, **names)
+
+
+@pytest.mark.parametrize(
+    ("path", "features"), [("features.npy", "features.npy"), ("gap.json", "gap.dual.npy")]
+)
+def test_a_certificate_is_not_written_over_its_arrays(tmp_path, path, features):
+    problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
+    names = save(tmp_path, problem.spheres.random_point(0), problem)
+    (tmp_path / "features.npy").replace(tmp_path / features)
+    before = (tmp_path / features).read_bytes()
+    with pytest.raises(CheckError, match="write over"):
+        prove_large_gap(tmp_path / path, tau=1, **{**names, "features": features})
+    assert (tmp_path / features).read_bytes() == before
+
+
 def test_temperatures_are_exact(tmp_path):
     problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=Fraction(1, 3))
     assert prove(tmp_path, problem.spheres.random_point(0), problem).status == "PROVED"

@@ -25,6 +25,7 @@ from sphereufm.certify.checker.kernel import CheckError
 from sphereufm.certify.checker.reading import (
     Reader,
     anything,
+    integer,
     maybe,
     one_of,
     read_json,
@@ -151,16 +152,18 @@ def prove_large_gap(
     out of range.
     """
     target = Path(path)
+    dual = target.with_suffix(".dual.npy")
     names = {"classifier": classifier, "features": features, "labels": labels, "weights": weights}
-    rows = {
-        key: HashedRows(target.parent, key, name, None) for key, name in names.items() if name is not None
-    }
+    names = {key: name for key, name in names.items() if name is not None}
+    taken = {target.name, dual.name} & {*names.values()}
+    refuse_if(taken, f"path={str(path)!r} would write over {', '.join(taken)}; choose another name")
+    rows = {key: HashedRows(target.parent, key, name, None) for key, name in names.items()}
     case = _Case(tau=read_tau(str(tau), "tau"), rows=rows)
-    bound, V = case.bound(refinements)
+    bound, V = case.bound(integer(0)(refinements, "refinements"))
     # other machines add in another order: their bound may be larger by a rounding or many
     gap = max(bound, 0.0) * _MARGIN
     if math.isfinite(bound):
-        rows["dual"] = _store(target.with_suffix(".dual.npy"), V)
+        rows["dual"] = _store(dual, V)
         data: dict[str, Any] = {"format": FORMAT, "producer": {"name": "sphereufm"}, "tau": str(case.tau)}
         data |= {"gap": gap.hex(), "weights": None}
         data |= {key: {"file": source.name, "sha256": source.digest} for key, source in rows.items()}
@@ -245,17 +248,21 @@ class _Case:
     def _check_shapes(self) -> None:
         """Refuse shapes and types that do not fit."""
         W, H, y, w, V = self.classifier, self.features, self.labels, self.weights, self.dual
-        floats = all(rows.dtype.kind == "f" for rows in (W, H, w, V) if rows is not None)
-        refuse_if(not floats or y.dtype.kind not in "iu", "labels must be integers, and all else floats")
+        for key, rows in self.rows.items():
+            integers = key == "labels"
+            kind = "integers" if integers else "float16, float32 or float64"
+            refuse_if((rows.dtype.kind == "f") == integers, f"{key} holds {rows.dtype}, but must be {kind}")
+        here = f"they are {W.shape} and {H.shape}"
         pair = len(W.shape) == len(H.shape) == 2 and W.shape[0] >= 2 and H.shape[1] == W.shape[1] > 0
-        refuse_if(not pair, "classifier must be (K, d) with K >= 2, and features (N, d)")
+        refuse_if(not pair, f"classifier must be (K, d) with K >= 2, and features (N, d); {here}")
         (K, _), N = W.shape, H.shape[0]
-        most = f"1 to {_MOST_SAMPLES} samples of at most {LARGEST_SIDE} classes are checked"
+        most = f"1 to {_MOST_SAMPLES} samples of at most {LARGEST_SIDE} classes are checked, not {N} of {K}"
         refuse_if(K > LARGEST_SIDE or not 1 <= N <= _MOST_SAMPLES, most)
         fits = V is None or (len(V.shape) == 2 and V.shape[0] == K and V.shape[1] > 0)
         refuse_if(not fits, "dual must have a row for each class")
-        each = all(rows.shape == (N,) for rows in (y, w) if rows is not None)
-        refuse_if(not each, f"labels and weights must have one entry for each of the {N} samples")
+        for key, each in (("labels", y), ("weights", w)):
+            short = each is not None and each.shape != (N,)
+            refuse_if(short, f"{key} must have one entry for each of the {N} samples, shape ({N},)")
 
     def _omega(self, N: int) -> tuple[Array, float]:
         """Sample weights that sum to one, and their relative error."""

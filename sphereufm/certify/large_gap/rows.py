@@ -95,7 +95,9 @@ def _npy_header(file: BinaryIO, key: str) -> tuple[tuple[int, ...], np.dtype[Any
     text = file.read(min(size, _LARGEST_HEADER)).decode("latin-1")
     match = _HEADER.fullmatch(text) if len(text) == size else None
     if match is None:
-        raise CheckError(f"{key} must be float16, float32, float64 or integers, with a plain .npy header")
+        raise CheckError(
+            f"{key}: no plain .npy header of float16, float32 or float64 (labels: of integers) is there"
+        )
     shape = tuple(int(n) for n in re.findall("[0-9]+", match["shape"]))
     rows = match["fortran"] == "False" or len(shape) < 2
     refuse_if(not rows, f"{key} must be in C order; numpy.ascontiguousarray makes it so")
