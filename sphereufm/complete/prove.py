@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sphereufm.certify.checker.kernel import CheckError, Undecided
+from sphereufm.certify.checker.kernel import CheckError, Undecided, require
 from sphereufm.certify.complete.check import check_reach, own_charts
 from sphereufm.certify.complete.coulomb import Coulomb
 from sphereufm.certify.complete.reading import (
@@ -28,6 +28,9 @@ from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 from sphereufm.progress import Progress, silent
+
+# columns of the points of a list, 16 bytes each in the plane
+_MOST_COLUMNS = 10**8
 
 
 def prove_complete(
@@ -106,8 +109,10 @@ def two_class_points(p: Instance) -> list[Array]:
 
     Every feature is ``h_i = s_i (w_y - w_j) / r``, a sign s_i and ``r = |w_1 - w_2|``; docs/complete.md, section 1.
     """
-    points = []
-    for _, pattern, r in two_class_orbits(p):
+    points, orbits = [], two_class_orbits(p)
+    many = f"there are {len(orbits)} critical orbits, of {p.classes + len(p.labels)} columns each: too many to list"
+    require(len(orbits) * len(p.labels) <= _MOST_COLUMNS, many)
+    for _, pattern, r in orbits:
         H, half = np.zeros((2, len(p.labels))), float(r) / 2
         for (y, w), samples in p.blocks.items():
             H[0, samples] = np.repeat([1, -1], [pattern[y, w], len(samples) - pattern[y, w]]) * (1 - 2 * y)

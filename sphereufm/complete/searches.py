@@ -20,6 +20,7 @@ from sphereufm.complete.branch_and_prune import Search, branch_and_prune
 from sphereufm.complete.outcome import BoxesLeft, CompleteList, checked, undecided
 from sphereufm.complete.zeros import apart
 from sphereufm.geometry.spheres import Array
+from sphereufm.notebook import counted
 from sphereufm.progress import Progress
 
 _SAME_POINT = 1e-7
@@ -75,7 +76,7 @@ def search_charts(
         return checked(instance, data, points, boxes, advance)
     left = BoxesLeft(names=last.zeros.equations.names, low=last.low, high=last.high)
     region = f"chart {len(searches)} of {len(every)}: {left}"
-    statement = f"the search for a complete list was stopped after {boxes} boxes"
+    statement = f"the search for a complete list was stopped after {counted(boxes, 'box', 'boxes')}"
     return undecided(statement, points=tuple(points), region=region, left=left, boxes=boxes)
 
 

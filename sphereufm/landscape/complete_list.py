@@ -21,6 +21,8 @@ from sphereufm.notebook import counted
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 
+# far above what costs of one orbit differ by; others are not compared at length
+_SAME_COST = 1e-4
 # changes of sign that are tried
 _MOST_CHANGES = 4096
 # boxes that a report draws
@@ -33,12 +35,15 @@ def completeness_of(
     """Return what a proof says of a list of rows, and notes on rows that it contradicts."""
     notes = []
     if proved.status is ProofStatus.PROVED:
-        rows = [entry.X for entry in entries if isinstance(entry, CriticalPoint)]
+        rows = [entry for entry in entries if isinstance(entry, CriticalPoint)]
         symmetry = proved.symmetry or problem.symmetry
-        near = [[_same_orbit(symmetry, X, Y) for Y in proved.points] for X in rows]
+        costs = np.array(proved.costs)
+        near = np.zeros((len(rows), len(costs)), dtype=np.bool_)
+        for k, row in enumerate(rows):
+            for j in np.flatnonzero(np.abs(costs - row.cost) <= _SAME_COST * (1 + np.abs(costs))):
+                near[k, j] = _same_orbit(symmetry, row.X, proved.points[j])
         # a row beside two orbits, as where a pair is born, would let the proof of one stand for both
-        strange = sum(sum(found) != 1 for found in near)
-        missing = sum(not any(found) for found in zip(*near, strict=True)) if rows else len(proved.points)
+        strange, missing = int((near.sum(1) != 1).sum()), int((~near.any(0)).sum())
         if strange or missing:
             notes.append(
                 f"{counted(strange, 'row is', 'rows are')} not exactly one of the {len(proved.points)} proved orbits, "

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from sphereufm import UFMProblem, align, find_critical_points, hessian_spectrum, prove_complete
 from sphereufm.certify.checker.kernel import CheckError, Undecided
 from sphereufm.certify.complete.check import check_complete_bytes
-from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared
+from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared, signed_sums
 from sphereufm.certify.complete.reading import FORMAT, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
 from sphereufm.certify.expressions import Cost, fourth_powers
@@ -94,6 +94,32 @@ def test_signed_sums_are_compared_as_they_are_one_by_one(a, b):
     apart = [abs(s - t) for s in first for t in second if s != t]
     assert differ == min(apart, default=None)
     assert shared == min((abs(s) for s in first if s in second), default=None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 4)), min_size=2, max_size=9))
+def test_signed_sums_of_equal_samples_are_those_of_all_signs(samples):
+    labels, weights = [0, 1, *(y for y, _ in samples)], [3, 2, *(w for _, w in samples)]
+    problem = read(UFMProblem(class_sizes=None, labels=labels, dim=2, tau=1, weights=weights))
+    for k, sums in enumerate(signed_sums(problem)):
+        own = [Fraction(w, sum(weights)) for y, w in zip(labels, weights, strict=True) if y == k]
+        assert sums == {sum(s) for s in product(*((w, -w) for w in own))}
+
+
+def test_more_points_than_memory_holds_are_not_listed(monkeypatch):
+    monkeypatch.setattr("sphereufm.complete.prove._MOST_COLUMNS", 20)
+    found = [prove_complete(UFMProblem(class_sizes=(1, n), dim=2, tau=1)) for n in (1, 5)]
+    assert [(f.status.name, len(f.points)) for f in found] == [("PROVED", 3), ("UNDECIDED", 0)]
+    assert "too many to list" in found[1].statement
+
+
+@pytest.mark.parametrize("scale", [1, 10**5, 10**9, 10**200])
+def test_a_statement_prints_the_digits_of_costs_that_are_known(scale):
+    cost = Cost(dim=2, columns=1)
+    found = prove_complete(cost.instance((cost.x(0, 0) + cost.x(1, 0) * "1/3") * scale))
+    printed = found.statement.split("costs: ")[1].split(", ")
+    exact = scale * np.sqrt(10) / 3
+    assert [float(words) for words in printed] == pytest.approx([-exact, exact], rel=1e-6)
+    assert all(len(words.split("e")[0].strip("-").replace(".", "")) <= 7 for words in printed)
 
 
 def test_equal_samples_are_settled_from_the_temperature_of_a_birth_on():

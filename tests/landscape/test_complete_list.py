@@ -129,6 +129,7 @@ def test_a_row_stands_for_one_proved_orbit_only():
             status=ProofStatus.PROVED,
             statement="",
             points=points,
+            costs=(1.0,) * len(points),
             collapsed_are_saddles=True,
             certificate=b"",
         )

@@ -42,7 +42,7 @@ PROVED, UNDECIDED = "PROVED", "UNDECIDED"
 MOST_CLASSES = 7
 # a few minutes; what a zero and a pair of zeros take in the same units
 MOST_WORK, A_ZERO, A_PAIR = 1e9, 4000, 80
-# how well costs are known that a statement lists, relative to them where they are large
+# how well costs are known that a statement lists: by the seventh digit, and the sixth decimal, that it prints
 COST_ROOM = 1e-6
 
 # a proved zero, and the chart that it lies in
@@ -169,7 +169,7 @@ def check_sizes(every: Sequence[Any], searches: list[Any], groups: list[Any], st
 def cost_at(equations: Any, zero: Zero) -> float:
     """The cost at a zero, if the place of the zero is known well enough for the digits that are printed."""
     cost = equations.cost(zero.box)
-    known = cost.r[0] <= COST_ROOM * (1 + abs(cost.m[0]))
+    known = cost.r[0] <= COST_ROOM * max(1.0, abs(cost.m[0]) / 10)
     require(known, f"the cost near {zero.point.tolist()} is not known to six digits")
     return float(cost.m[0])
 
@@ -190,9 +190,14 @@ def of_classes(p: Instance, orbits: Iterable[Orbit], outside: float = 0.0) -> Co
 def proved(sentence: str, orbits: Iterable[Orbit], **more: Any) -> CompleteResult:
     """What is proved, with the costs in words."""
     by_cost = tuple(sorted(orbits, key=lambda orbit: orbit.cost))
-    costs = ", ".join(f"{orbit.cost:.6f}" for orbit in by_cost[:40]) + ", ..." * (len(by_cost) > 40)
+    costs = ", ".join(digits(orbit.cost) for orbit in by_cost[:40]) + ", ..." * (len(by_cost) > 40)
     text = f"every critical point {sentence.format(len(by_cost))}, and all of them exist; costs: {costs}"
     return CompleteResult(status=PROVED, text=text, orbits=by_cost, **more)
+
+
+def digits(cost: float) -> str:
+    """A cost to as many digits as are known."""
+    return f"{cost:.6f}" if abs(cost) < 10 else f"{cost:.7g}"
 
 
 def check_complete_bytes(data: bytes) -> CompleteResult:

@@ -45,15 +45,14 @@ def no_balance(K: int, tau: Any, x: Any, c: Any, ends: Fraction, shared: Fractio
 
 
 def signed_sums(p: Instance) -> list[set[Fraction]]:
-    """For each class all sums ``sum +-omega_i``; no lists where they are more than 4096."""
-    sums = []
-    for k in range(p.classes):
-        reached = {Fraction(0)}
-        for w in p.weights_of(k):
-            reached = {s + sign * w for s in reached for sign in (1, -1)}
-            if len(reached) > 4096:
-                return []
-        sums.append(reached)
+    """For each class all sums ``sum +-omega_i``; no lists where they are too many."""
+    sums = [{Fraction(0)} for _ in range(p.classes)]
+    for (y, w), block in p.blocks.items():
+        if len(sums[y]) * len(block) > 1_000_000:
+            return []
+        sums[y] = {s + w * turned for s in sums[y] for turned in range(-len(block), len(block) + 1, 2)}
+        if len(sums[y]) > 4096:
+            return []
     return sums
 
 
