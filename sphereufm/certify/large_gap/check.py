@@ -153,8 +153,9 @@ def prove_large_gap(
     """
     target = Path(path)
     dual = target.with_suffix(".dual.npy")
-    names = {"classifier": classifier, "features": features, "labels": labels, "weights": weights}
-    names = {key: name for key, name in names.items() if name is not None}
+    names = {"classifier": classifier, "features": features, "labels": labels}
+    if weights is not None:
+        names["weights"] = weights
     taken = {target.name, dual.name} & {*names.values()}
     refuse_if(taken, f"path={str(path)!r} would write over {', '.join(taken)}; choose another name")
     rows = {key: HashedRows(target.parent, key, name, None) for key, name in names.items()}
