@@ -27,3 +27,10 @@ def prose(text):
 def test_prose_wraps(page):
     long = [number for number, line in prose(page.read_text(encoding="utf-8")) if len(line) > 120]
     assert long == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_term_of_a_definition_list_runs_into_its_definition(page):
+    """Wrapped as a paragraph it would be shown as one."""
+    lines = prose(page.read_text(encoding="utf-8"))
+    assert [number for number, line in lines if re.match(r"[a-zA-Z ]+ : \S", line)] == []
