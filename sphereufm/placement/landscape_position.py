@@ -70,9 +70,11 @@ class LandscapePosition:
         data["position_notes"] = list(data.pop("notes"))
         return data
 
-    def __str__(self) -> str:
+    @property
+    def facts(self) -> list[str]:
+        """The temperature, or why there is no position; what is known; what a reader must know."""
         if self.cost is None:
-            lines = [f"position on the landscape: none; {self.reason}"]
+            lines = [f"none; {self.reason}"]
         else:
             source = _SOURCES.get(self.tau_source or "", self.tau_source)
             here = "; features and classifier divided by their lengths here" if self.normalized else ""
@@ -82,10 +84,15 @@ class LandscapePosition:
             if self.relative_gradient_norm is not None:
                 steep += f" (relative {self.relative_gradient_norm:.3g})"
             lines = [
-                f"position on the landscape (tau = {self.tau:.6g}, {source}{here}):",
+                f"tau = {self.tau:.6g}, {source}{here}",
                 f"cost {self.cost:.6g}{unit}{steep}",
                 f"optimality gap at most {self.optimality_gap:.4g}{unit}{over} (numerical; method: {self.gap_method})",
             ]
         known = {name: value for name, value in asdict(self).items() if value is not None}
         lines += [text.format(**known) for name, text in _LINES.items() if name in known]
-        return "\n  ".join([*lines, *self.notes])
+        return [*lines, *self.notes]
+
+    def __str__(self) -> str:
+        first, *others = self.facts
+        head = f": {first}" if self.cost is None else f" ({first}):"
+        return "\n  ".join([f"position on the landscape{head}", *others])

@@ -48,7 +48,7 @@ def features_html(
         body=section_html("Reading", _reading(metrics))
         + figure_html(partial(features_figure, metrics), "features", _FIGURE)
         + section_html("Collapse", table_html("measures", _MEASURES, metrics.rows))
-        + section_html("Position on the landscape", list_html(map(str.strip, str(place).splitlines())))
+        + section_html("Position on the landscape", list_html(place.facts))
         + _unknown(data)
         + section_html("Classes", table_html("samples", _CLASSES, samples, marks=""))
         + _folded("Cosines of centred class means", "cosines", _COSINES, cosine_bins(metrics))
