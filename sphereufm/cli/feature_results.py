@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from sphereufm.cli.printing import bar, remark
 from sphereufm.errors import InvalidInputError, SphereUFMError
 from sphereufm.features import CollapseMetrics, FeatureSet, LabelRules, Reading, load_features, open_array
+from sphereufm.features.feature_set import LAST_LAYER
 from sphereufm.features.metrics import Streaming
 from sphereufm.features.metrics.collapse import Measuring, begin
-from sphereufm.features.metrics.outliers import Detection, make_detector
+from sphereufm.features.metrics.outliers import Detection, check_unknown, make_detector
 from sphereufm.features.metrics.result import read
 from sphereufm.features.readers.shards import is_data_name, natural
 from sphereufm.placement import LandscapePosition
@@ -84,17 +85,19 @@ class Run:
         if given["train"] is not None:
             train = load_features(given["train"], given["train_labels"], *rest)
             data = data.with_last_layer_of(train)
+        unknown = [(name, reading.shaped(open_array(name))) for name in given["ood"]]
+        if unknown:
+            check_unknown(data.features.shape[1], [source for _, source in unknown])
         metrics, place = self._measured(path, data, train)
         said = [*data.chosen, *data.notes]
         if train is not None:
-            said += [f"training {line}" for line in train.chosen if not line.startswith("classifier")]
+            said += [f"training {line}" for line in train.chosen if not line.startswith(LAST_LAYER)]
         if data.unused:
             said.append(f"not used: {', '.join(data.unused)}")
         outliers: tuple[Detection, ...] = ()
-        if given["ood"]:
+        if unknown:
             detector = make_detector((train or data).with_last_layer_of(data), given["normalize"])
             scores = detector.scores(data.features)
-            unknown = [(name, reading.shaped(open_array(name))) for name in given["ood"]]
             outliers = tuple(detector.detect(name, scores, source) for name, source in unknown)
         return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=outliers)
 

@@ -32,6 +32,9 @@ from sphereufm.features.readers.source import (
 from sphereufm.features.readers.views import kept_rows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
 
+LAST_LAYER = ("classifier", "bias")
+"""Roles whose arrays a training file may lend to held-out features."""
+
 Transposed: TypeAlias = Literal["features", "classifier"]
 
 _MOST_EMPTY = 65_536  # classes without samples, each of which takes as much memory as others
@@ -116,7 +119,7 @@ class FeatureSet:
 
     def __repr__(self) -> str:
         rows, dim = self.features.shape
-        parts = [name for name in ("classifier", "bias") if getattr(self, name) is not None]
+        parts = [name for name in LAST_LAYER if getattr(self, name) is not None]
         held = ", ".join(["", *parts])
         return f"<FeatureSet: {counted(rows, 'sample')} in R^{dim}, {counted(self.classes, 'class', 'classes')}{held}>"
 
@@ -124,7 +127,7 @@ class FeatureSet:
         """The same features with the training file's classifier, bias and classes, where they have no classifier."""
         if self.classifier is not None or other.classifier is None:
             return self
-        lines = [f"{line}, of the training file" for line in other.chosen if line.startswith("classifier")]
+        lines = [f"{line}, of the training file" for line in other.chosen if line.startswith(LAST_LAYER)]
         own: dict[str, Any] = {"classifier": other.classifier, "bias": other.bias, "classes": other.classes}
         return replace(self, chosen=(*self.chosen, *lines), **own)
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 from scipy.special import logsumexp
 
-from sphereufm.cli import main
+from sphereufm.cli import feature_results, main
 from sphereufm.errors import InvalidInputError
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.features.metrics.outliers import auroc, false_positive_rate, make_detector
@@ -240,7 +240,7 @@ def run(capsys, *words):
     return stop.value.code, out, err
 
 
-def test_the_command_takes_training_and_unknown_files(capsys, tmp_path):
+def test_the_command_takes_training_and_unknown_files(capsys, tmp_path, monkeypatch):
     (H, y, W, b), (T, z, _, _) = network(), network(2, samples=50)
     arrays = {"train_features": H, "train_labels": y, "test_features": T, "test_labels": z}
     np.savez(tmp_path / "s.npz", **arrays, **{"fc.weight": W, "fc.bias": b})
@@ -262,6 +262,8 @@ def test_the_command_takes_training_and_unknown_files(capsys, tmp_path):
     assert data["outliers"][0]["scores"]["vim"].keys() == {"auroc", "fpr95"}
     assert "held out" in data["position_reason"]
     assert any("training features: s.npz:train_features" in line for line in data["read"])
+    assert sum(line.startswith("bias: ") for line in data["read"]) == 1
+    assert not any("training bias" in line for line in data["read"])
     code, out, _ = run(capsys, *words, "--out", tmp_path / "out")
     assert code == 0
     assert "NC5" in out
@@ -269,6 +271,7 @@ def test_the_command_takes_training_and_unknown_files(capsys, tmp_path):
     assert run(capsys, path, "--epochs", "--train", path)[0] == 2
     assert run(capsys, f"{path}:test_features", "--train-labels", "train_labels")[0] == 2
     np.save(tmp_path / "narrow.npy", np.ones((5, 3)))
+    monkeypatch.setattr(feature_results, "measure", None)  # it is refused before any pass
     code, _, err = run(capsys, f"{path}:test_features", "--ood", tmp_path / "narrow.npy")
     assert code == 2
     assert "of the same layer" in err

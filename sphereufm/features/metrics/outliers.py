@@ -24,7 +24,7 @@ W. Liu, X. Wang, J. Owens, Y. Li, *Energy-based out-of-distribution detection*, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -114,12 +114,6 @@ class Detector:
 
     def rows(self, source: ArraySource) -> Iterator[Array]:
         """Blocks of features in double precision, of length one where that is wanted."""
-        d = self.origin.size
-        if source.shape[1:] != (d,):
-            raise InvalidInputError(
-                f"{source.name} has shape {source.shape}, but the others have d={d}; give those of the same layer with "
-                "--ood"
-            )
         for block in finite_blocks(source, _ROWS):
             H = block.astype(np.float64)
             measured_lengths(source.name, H, self.normalize)
@@ -127,6 +121,7 @@ class Detector:
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
+        check_unknown(self.origin.size, [unknown])
         found, means = self.scores(unknown), self.moments.base[self.moments.present]
         mean = sum((H.sum(axis=0) for H in self.rows(unknown)), np.zeros(self.origin.size)) / unknown.shape[0]
         units = np.vstack([means, mean])
@@ -140,18 +135,29 @@ class Detector:
         )
 
 
-def make_detector(train: FeatureSet, normalize: bool = False, streaming: Streaming | None = None) -> Detector:
+def check_unknown(d: int, unknown: Iterable[ArraySource]) -> None:
+    """Refuse, before any pass over a file, what cannot be scored by training features of that dimension."""
+    if d > _MOST_DIMENSIONS:
+        raise InvalidInputError(
+            f"the features have d={d}, but scores of unknown data take the covariance apart, up to "
+            f"d={_MOST_DIMENSIONS}; project the features first, or leave out --ood"
+        )
+    for source in unknown:
+        if source.shape[1:] != (d,):
+            raise InvalidInputError(
+                f"{source.name} has shape {source.shape}, but the others have d={d}; give those of the same layer with "
+                "--ood"
+            )
+
+
+def make_detector(train: FeatureSet, normalize: bool = False) -> Detector:
     """Statistics of training features, in three passes.
 
     ``normalize``: divide features by their lengths first, and classifier rows by theirs, and leave out the bias.
     """
     d = train.features.shape[1]
-    if d > _MOST_DIMENSIONS:
-        raise InvalidInputError(
-            f"{train.features.name} has d={d}, but scores of unknown data take the covariance apart, up to "
-            f"d={_MOST_DIMENSIONS}; project the features first, or leave out --ood"
-        )
-    passes = Passes(data=train, normalize=normalize, how=streaming or Streaming(), kept=Checkpoint())
+    check_unknown(d, ())
+    passes = Passes(data=train, normalize=normalize, how=Streaming(), kept=Checkpoint())
     moments = passes.moments()
     spread, _ = passes.scatter(class_frame(moments, None, None, True))
     covariance = spread.products / moments.counts.sum() + moments.weighted.T @ moments.weighted
