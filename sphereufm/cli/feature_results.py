@@ -147,7 +147,9 @@ def measure_files(run: Run, paths: Sequence[str], everything: bool) -> Outcome:
             found.append(run.measure(path))
     except KeyboardInterrupt:
         if not found:
-            remark("Nothing was measured to its end; with --checkpoint FILE the next run resumes this one.")
+            kept = run.options["checkpoint"] is not None
+            how = "the same command resumes it" if kept else "with --checkpoint FILE a run can be resumed"
+            remark(f"Nothing was measured to its end; {how}.")
             raise
     first, complete, several = found[0], len(found) == len(paths), len(paths) > 1
     files = [{"path": m.path, **m.to_json()} for m in found]
