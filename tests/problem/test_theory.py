@@ -1,5 +1,8 @@
 """Hypotheses, minimum and collapsed points of the theory, against mpmath and against definitions."""
 
+from fractions import Fraction
+from itertools import product
+
 import mpmath
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from sphereufm.errors import InvalidInputError
+from sphereufm.problem.theory import known_points
 from sphereufm.problem.theory.theorems import (
     collapsed_point,
     global_minimum,
@@ -208,3 +212,28 @@ def test_no_frame_below_its_dimension(K, d):
 def test_no_collapsed_point_below_its_dimension():
     with pytest.raises(InvalidInputError, match="dim=2 must be at least classes - 1 = 3"):
         collapsed_point(balanced(4, 2, 1.0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_signs_that_balance_weighted_classes_are_found_where_they_exist(seed):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 5, 2) if seed else (300, 200)
+    weights = [Fraction(int(w), 3) for w in rng.integers(1, 6, sum(sizes))]
+    problem = UFMProblem(class_sizes=tuple(sizes), dim=2, tau=1, weights=weights)
+    own = [[w for w, y in zip(weights, problem.labels, strict=True) if y == k] for k in range(2)]
+    sums = [
+        {sum(s * w for s, w in zip(signs, ws, strict=True)) for signs in product((1, -1), repeat=len(ws))}
+        for ws in own
+        if seed
+    ]
+    if seed and not set.intersection(*sums):
+        with pytest.raises(InvalidInputError, match="no signs"):
+            known_points.orthogonal_collapsed_point(problem)
+        return
+    signs = known_points.orthogonal_collapsed_point(problem)[1, 2:]
+    totals = [
+        sum(int(s) * w for s, w, y in zip(signs, weights, problem.labels, strict=True) if y == k)
+        for k in range(2)
+    ]
+    assert totals[0] == totals[1]
+    assert set(np.abs(signs)) == {1.0}

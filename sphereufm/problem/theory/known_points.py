@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 COLLAPSED_CLASSIFIERS = "collapsed-classifiers"
 LEAST_LOSS = "least-loss"
 
-# different signed sums of a class that are kept; equal weights have one more than the class has samples
-_MOST_SUMS = 4096
+# Signed sums that are kept for each sample of all, but some for each however many there are; equal weights have one
+# more than the class has samples.
+_MOST_SUMS, _LEAST_SUMS = 400_000, 64
 # A search stops this close to a member; classifiers of other critical points differ by far more.
 _SAME_CLASSIFIER = 1e-5
 # Where the family is singular the gradient falls with the square of the distance: points this close, whose cost is the
@@ -76,15 +77,19 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
 
 def _balancing_signs(problem: UFMProblem) -> Array:
     """Signs for which every class has the same weighted sum, the largest that is possible."""
-    weights = problem.exact_weights or (Fraction(1),) * problem.samples
+    exact = problem.exact_weights or (Fraction(1),) * problem.samples
+    # whole numbers: sums of fractions would be reduced each time
+    unit = math.lcm(*(w.denominator for w in exact))
+    weights = [int(w * unit) for w in exact]
+    most = max(_LEAST_SUMS, _MOST_SUMS // problem.samples)
     # signed sums of each class, with the last sample, its sign and the same of the sum before
-    reached: list[dict[Fraction, Any]] = []
+    reached: list[dict[int, Any]] = []
     for k in range(problem.classes):
-        sums: dict[Fraction, Any] = {Fraction(0): None}
+        sums: dict[int, Any] = {0: None}
         for i in np.flatnonzero(problem.labels == k).tolist():
             w = weights[i]
             longer = {s + sign * w: (i, sign, before) for s, before in sums.items() for sign in (-1, 1)}
-            sums = {s: longer[s] for s in sorted(longer, key=abs)[:_MOST_SUMS]}
+            sums = {s: longer[s] for s in sorted(longer, key=abs)[:most]}
         reached.append(sums)
     common = set(reached[0]).intersection(*reached)
     if not common:
