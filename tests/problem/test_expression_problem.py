@@ -87,6 +87,14 @@ def test_stacks_of_points_and_directions_agree_with_loops(name):
     np.testing.assert_allclose(across[2, 1], third.hessian_product(project(X[2, 0], U[0, 1, 0])), atol=1e-11)
 
 
+def test_empty_stacks_have_empty_answers():
+    problem = ExpressionProblem(instance=thomson(3))
+    for points, directions in (((0, 3, 3), (0, 3, 3)), ((2, 0, 3, 3), (2, 0, 3, 3)), ((3, 3), (0, 3, 3))):
+        point = problem.at(np.empty(points))
+        assert point.gradient.shape == point.X.shape
+        assert point.hessian_product(np.empty(directions)).shape == directions
+
+
 def test_symmetry_is_checked_and_known_by_form():
     assert ExpressionProblem(instance=thomson(3)).symmetry.orthogonal
     assert not ExpressionProblem(instance=fourth_powers(3)).symmetry.orthogonal

@@ -217,7 +217,7 @@ class ExpressionEvaluation:
         own = max((axis + 1 for axis, n in enumerate(points) if n > 1), default=0)
         if points[:own] != shape[:own]:
             return ExpressionEvaluation(self._problem, np.broadcast_to(self.X, shape)).hessian_product(U)
-        V = np.broadcast_to(U, shape).reshape(len(self._flat), -1, *shape[-2:])
+        V = np.broadcast_to(U, shape).reshape(len(self._flat), math.prod(shape[own:-2]), *shape[-2:])
         return self._products(V).reshape(shape)
 
     def normal_hessian(self) -> Array:
@@ -228,7 +228,7 @@ class ExpressionEvaluation:
     def _products(self, U: Array) -> Array:
         """Hessian products at all points, ``(B, k, d, M)``, in pieces that fit the cache."""
         out = np.empty(U.shape)
-        step = max(1, _CHUNK // (self._tape.length * U.shape[1]))
+        step = max(1, _CHUNK // max(1, self._tape.length * U.shape[1]))
         for first in range(0, len(U), step):
             part = slice(first, first + step)
             out[part] = self._some_products(part, U[part])
