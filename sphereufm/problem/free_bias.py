@@ -6,12 +6,13 @@ weighted curvature of sample ``i`` by its logits and ``B = sum_i C_i``, a change
 ``b' = -B^{-1} sum_i C_i D_i``.  So critical points, their index and their strict saddles are those of ``f(W, H, b)``.
 
 Newton's method with steps ``s -> log(1 + s)``, in the largest entry: these go down wherever third derivatives are
-bounded by second ones, as in sums of exponentials, however small the cost.
+bounded by second ones, as in sums of exponentials, however small the cost.  Large ``tau`` are reached by doubling.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +21,17 @@ from numpy.typing import NDArray
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem import kernels
-from sphereufm.problem.losses.interface import LossFacts
+from sphereufm.problem.losses.interface import LossFacts, magnitude
 
 if TYPE_CHECKING:
     from sphereufm.problem.evaluation import UFMEvaluation
 
 _MOST_STEPS = 300
 _TOLERANCE = 1e-14
+# of the sum of absolute terms: what rounding leaves of the gradient, and what is no longer a minimum
+_ROUNDING, _MINIMAL = 2e-16, 1e-6
+# A temperature whose minimiser is found at once; from one to the next, twice as high, a few rough steps follow it.
+_EASY, _ROUGHLY, _FEW_STEPS = 16.0, 0.5, 20
 # Where probabilities underflow B falls apart: shares of its diagonal, and of the gradient, that keep steps finite.
 _RIDGE = 1e-14
 _PULL = 1e-12
@@ -67,21 +72,43 @@ class FreeBias:
 
 
 def free_bias(point: UFMEvaluation) -> FreeBias:
-    """The minimiser over ``b`` at a point, or at each of a stack of points."""
+    """The minimiser over ``b`` at a point, or at each of a stack of points; NaN where it was not found."""
     problem = point.problem
-    K, loss, blocks = problem.classes, problem.loss, problem.blocks
-    b = np.zeros((*point.X.shape[:-2], K))
-    blind = loss.facts(K).shift_invariant
-    for _ in range(_MOST_STEPS):
-        r, B = np.zeros(b.shape), np.zeros((*b.shape, K))
+    before = np.zeros((*point.X.shape[:-2], problem.classes))
+    found = FreeBias(before, before, problem.loss.facts(problem.classes).shift_invariant)
+    halvings = max(0, math.ceil(math.log2(problem.tau) - math.log2(_EASY)))
+    for h in range(halvings, 0, -1):
+        found, _ = _minimised(point, found, 0.5**h, _ROUGHLY, _FEW_STEPS)
+        # the minimiser is nearly linear in tau
+        step = 2.0 * (found.value - before) if h < halvings else 0.0
+        before, found = found.value, replace(found, value=found.value + step)
+    found, is_minimal = _minimised(point, found, 1.0, 0.0, _MOST_STEPS)
+    return replace(found, value=np.where(is_minimal, found.value, np.nan))
+
+
+def _minimised(
+    point: UFMEvaluation, start: FreeBias, share: float, near: float, most: int
+) -> tuple[FreeBias, NDArray[np.bool_]]:
+    """Newton's method at a share of ``tau``, until steps are below ``near`` or rounding; and where it is at the end."""
+    loss, found, K = point.problem.loss, start, point.problem.classes
+    blocks = tuple(replace(b, tau=share * b.tau, scale=share * b.scale) for b in point.problem.blocks)
+    for _ in range(most):
+        b = found.value
+        r, size, B = np.zeros(b.shape), np.zeros(b.shape), np.zeros((*b.shape, K))
         for term in kernels.forward(loss, point.W, point.H, blocks, bias=b):
-            r += (term.G / term.block.temperatures).sum(axis=-1)
-            C = kernels.curvatures(loss, term, 1.0 / term.block.temperatures)
-            B += np.moveaxis(C.sum(axis=-1), 0, -1)
-        found = FreeBias(b, B + _PULL * np.abs(r)[..., :, None] * np.eye(K), blind)
+            tau = term.block.temperatures
+            r += (term.G / tau).sum(axis=-1)
+            size += (magnitude(loss, term, term.block) / tau).sum(axis=-1)
+            B += np.moveaxis(kernels.curvatures(loss, term, 1.0 / tau).sum(axis=-1), 0, -1)
+        pull = np.abs(r)
+        found = replace(found, curvature=B + _PULL * pull[..., :, None] * np.eye(K))
         step = found.solve(-r)
-        size = np.abs(step).max(axis=-1, keepdims=True)
-        if not (size > _TOLERANCE * (1.0 + np.abs(b).max(axis=-1, keepdims=True))).any():
+        length = np.abs(step).max(axis=-1, keepdims=True)
+        # logits are as large as this, and have its rounding
+        reach = 1.0 + share * point.problem.tau + np.abs(b).max(axis=-1, keepdims=True)
+        at_rounding = (pull <= _ROUNDING * reach * size).all(axis=-1, keepdims=True)
+        if not (~at_rounding & (length > np.maximum(near, _TOLERANCE * reach))).any():
             break
-        b = b + step * np.where(size > 0.0, np.log1p(size) / np.where(size > 0.0, size, 1.0), 1.0)
-    return found
+        safe = np.where(length > 0.0, length, 1.0)
+        found = replace(found, value=b + step * np.where(length > 0.0, np.log1p(length) / safe, 1.0))
+    return found, (pull <= _MINIMAL * size.max(axis=-1, keepdims=True)).all(axis=-1, keepdims=True)

@@ -4,10 +4,12 @@ import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 from test_every_loss import Auto, definition
 
 from sphereufm import UFMProblem, global_minimum, solve
 from sphereufm.errors import InvalidInputError
+from sphereufm.problem import free_bias, kernels
 from sphereufm.problem.free_bias import FreeBias
 from sphereufm.problem.theory.theorems import collapsed_point
 
@@ -18,6 +20,8 @@ LOSSES = (
     "squared-error",
     "logistic",
 )
+
+MARGIN = {"name": "cross-entropy", "margin": 0.25, "offsets": [0, 50, -50]}
 
 
 def problem_of(loss, tau=2, **changes):
@@ -118,3 +122,32 @@ def test_it_stands_in_files_and_in_the_title():
 def test_what_has_no_unique_minimiser_is_refused(changes, message):
     with pytest.raises(InvalidInputError, match=message):
         problem_of(**changes)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "label-smoothing", "squared-error", "logistic", MARGIN])
+@pytest.mark.parametrize("tau", [1e-200, 1, 30, 300, 1e4, 1e7])
+def test_the_bias_is_the_minimiser_at_every_temperature(loss, tau, monkeypatch):
+    passes, forward = [], kernels.forward
+    monkeypatch.setattr(kernels, "forward", lambda *a, **k: passes.append(1) or forward(*a, **k))
+    problem = UFMProblem(class_sizes=(9, 5, 3), dim=3, tau=tau, loss=loss, bias=True)
+    for X in problem.spheres.random_point(0, (4,)):
+        b = problem.at(X).bias
+        Z, Y = tau * X[:, :3].T @ X[:, 3:] + b[:, None], np.eye(3)[problem.labels].T
+        if isinstance(loss, dict):
+            Z = Z + np.array(loss["offsets"])[:, None] - tau * loss["margin"] * Y
+        if loss == "logistic":
+            slopes = expit(Z) - Y
+        elif loss == "squared-error":
+            slopes = Z - Y
+        else:
+            slopes = softmax(Z, axis=0) - (0.9 * Y + 0.1 / 3 if loss == "label-smoothing" else Y)
+        size = np.abs(slopes).sum(axis=1) + (np.abs(Z).sum() if loss == "squared-error" else 0.1)
+        assert (np.abs(slopes.sum(axis=1)) <= 1e-13 * (100 + tau) * size).all()
+    assert len(passes) < 4 * 80 * max(1.0, np.log10(tau))
+
+
+def test_a_bias_that_is_not_found_is_no_number(monkeypatch):
+    problem = UFMProblem(class_sizes=(9, 5, 3), dim=3, tau=10, bias=True)
+    X = problem.spheres.random_point(0, (2,))
+    monkeypatch.setattr(free_bias, "_MOST_STEPS", 2)
+    assert np.isnan(problem.at(X).cost).all()
