@@ -7,11 +7,13 @@ a page.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -61,7 +63,13 @@ _PLACES = (
     *((16, 4, "left"), (16, -12, "left"), (5, 18, "left"), (5, -26, "left")),
 )
 _NEAR = 4
+# what matplotlib calls an artist without a name
+_UNNAMED = re.compile(r"_child\d+|_nolegend_|")
 BELOW = ((0, -14, "center"), (0, -25, "center"))
+
+
+# of every figure: names of costs, units and solvers are a user's own, and a dollar in them begins no formula
+plain_texts = mpl.rc_context({"text.parse_math": False})
 
 
 def empty_axes(x: str, y: str, grid: bool = False) -> tuple[Figure, Axes]:
@@ -118,7 +126,9 @@ def legend(figure: Figure, handles: Iterable[Artist] | None = None, where: str =
     ``handles``: by default those of all axes; then the figure has a constrained layout, and ``where`` is outside.
     """
     if handles is None:
-        handles = [h for axes in figure.axes for h in axes.get_legend_handles_labels()[0]]
+        # matplotlib would leave out every name that begins with an underscore, not only its own
+        handles = [h for axes in figure.axes for h in (*axes.lines, *axes.collections)]
+        handles = [h for h in handles if not _UNNAMED.fullmatch(str(h.get_label()))]
     named: dict[str, Artist] = {}
     for handle in handles:
         named.setdefault(str(handle.get_label()), handle)

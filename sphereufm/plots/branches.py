@@ -12,7 +12,16 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from sphereufm.landscape.report.summary import cost_heading
-from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, scale, whole_numbers
+from sphereufm.plots.axes import (
+    FONT,
+    bare,
+    constrained,
+    legend,
+    plain_texts,
+    plain_ticks,
+    scale,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from sphereufm.branches.report import BranchReport
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 _MARKS = {"fold": "|", "bifurcation": "o", "rank": "^", "family": "s"}
 
 
+@plain_texts
 def branch_figure(report: BranchReport) -> Figure:
     """Draw a bifurcation diagram, not attached to any window; lines are thick where the Morse index is zero."""
     figure = constrained(7.6, 4.8)

@@ -20,11 +20,13 @@ from sphereufm.plots.axes import (
     constrained,
     legend,
     panels,
+    plain_texts,
     plain_ticks,
     row_marks,
 )
 
 
+@plain_texts
 def profiles_figure(comparison: Comparison) -> Figure:
     """Draw performance profile (seconds) and data profile (calls): a curve that ends below one failed on the rest."""
     figure = constrained(9.6, 4.8)
@@ -38,6 +40,7 @@ def profiles_figure(comparison: Comparison) -> Figure:
     return figure
 
 
+@plain_texts
 def convergence_figure(comparison: Comparison) -> Figure:
     """Draw the best relative gradient norm so far against seconds, from the first start of each instance.
 

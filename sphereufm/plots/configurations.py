@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.points import CriticalPoint
 from sphereufm.landscape.report.landscape_report import LandscapeReport
-from sphereufm.plots.axes import COLOURS, FONT, SIZE, row_marks
+from sphereufm.plots.axes import COLOURS, FONT, SIZE, plain_texts, row_marks
 from sphereufm.problem import capabilities
 
 _MOST = 8
@@ -36,6 +36,7 @@ def drawable_rows(report: LandscapeReport) -> list[tuple[int, CriticalPoint]]:
     return rows[:_MOST]
 
 
+@plain_texts
 def configurations_figure(report: LandscapeReport) -> Figure:
     """Draw :func:`drawable_rows`: rank two on the circle, rank three on the sphere, seen from one side.
 

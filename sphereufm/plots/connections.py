@@ -20,6 +20,7 @@ from sphereufm.plots.axes import (
     empty_axes,
     kind_legend,
     label_marks,
+    plain_texts,
     row_marks,
     scale,
     whole_numbers,
@@ -40,6 +41,7 @@ _HEAD = 16.0
 _Merge = tuple[int, float, list[int]]
 
 
+@plain_texts
 def connections_figure(report: LandscapeReport) -> Figure:
     """Draw the descents from saddles as arrows between the rows of a report: cost against Morse index.
 
@@ -91,6 +93,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
     return arrow
 
 
+@plain_texts
 def disconnectivity_figure(report: LandscapeReport) -> Figure:
     """Draw the basins of minimisers as a tree: branches meet at the cost of the lowest saddle known to join them.
 

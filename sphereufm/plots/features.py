@@ -11,7 +11,7 @@ import numpy as np
 from sphereufm.features.metrics import CollapseMetrics
 from sphereufm.geometry.spheres import Array
 from sphereufm.placement.trajectory import SERIES, Training
-from sphereufm.plots.axes import FONT, bare, constrained, legend, row_marks, scale, whole_numbers
+from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_texts, row_marks, scale, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +29,7 @@ _NARROWEST = 0.005
 _FAR = 10.0
 
 
+@plain_texts
 def features_figure(metrics: CollapseMetrics) -> Figure:
     """Gram matrix of the centred class means, their cosines, spectra within and between classes, and NC1 by class."""
     figure = constrained(9.6, 7.6)
@@ -111,6 +112,7 @@ def _draw_classes(axes: Axes, metrics: CollapseMetrics) -> None:
         other.spines["top"].set_visible(False)
 
 
+@plain_texts
 def trajectory_figure(trainings: Sequence[Training]) -> Figure:
     """NC1 to NC3 and the gap, and NC4 and accuracy, against the epoch; each training with its own kind of line."""
     figure = constrained(7.2, 6.4)

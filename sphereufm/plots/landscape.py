@@ -17,6 +17,7 @@ from sphereufm.plots.axes import (
     empty_axes,
     kind_legend,
     label_marks,
+    plain_texts,
     row_marks,
     scale,
     signed_logarithms,
@@ -31,6 +32,7 @@ _LEAST_MARK, _LARGEST_MARK = 20.0, 120.0
 _BEYOND = 0.15
 
 
+@plain_texts
 def landscape_figure(report: LandscapeReport) -> Figure:
     """Draw the fingerprint of a landscape: cost against Morse index, one mark an orbit.
 
@@ -71,6 +73,7 @@ def landscape_figure(report: LandscapeReport) -> Figure:
     return figure
 
 
+@plain_texts
 def spectra_figure(report: LandscapeReport) -> Figure:
     """Draw the Hessian eigenvalues of the lowest 60 orbits, one column for each; large marks are multiple.
 

@@ -19,6 +19,7 @@ from sphereufm.plots.axes import (
     empty_axes,
     legend,
     panels,
+    plain_texts,
     row_marks,
     whole_numbers,
 )
@@ -28,6 +29,7 @@ _MOST_NAMES = 12
 _MOST_PANELS = 6
 
 
+@plain_texts
 def coverage_figure(report: LandscapeReport) -> Figure:
     """Draw, for each stratum that was searched, the distinct orbits met against the searches that converged.
 
@@ -50,6 +52,7 @@ def coverage_figure(report: LandscapeReport) -> Figure:
     return figure
 
 
+@plain_texts
 def boxes_left_figure(report: LandscapeReport) -> Figure:
     """Draw shadows of ``completeness.left``: a panel for each two unknowns that follow each other, at most six."""
     left = (report.completeness and report.completeness.left) or {"names": ["-"], "low": [[0]], "high": [[0]]}

@@ -8,7 +8,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sphereufm.plots.axes import FONT, bare, constrained, legend, plain_ticks, row_marks, whole_numbers
+from sphereufm.plots.axes import (
+    FONT,
+    bare,
+    constrained,
+    legend,
+    plain_texts,
+    plain_ticks,
+    row_marks,
+    whole_numbers,
+)
 
 # colour-blind safe (Okabe and Ito, 2008), and a shape of its own for each answer
 _STYLE = {
@@ -23,6 +32,7 @@ _STYLE = {
 }
 
 
+@plain_texts
 def phase_diagram_figure(index: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the verdicts of a sweep, by its index, over temperature and dimension, one panel for each (n, K)."""
     columns = sorted({line["cell"]["classes"] for line in index})

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import importlib
+import pkgutil
 import re
 from xml.etree import ElementTree
 
@@ -11,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
-from sphereufm import UFMProblem, verify_landscape
+from sphereufm import UFMProblem, plots, verify_landscape
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.landscape.points import CriticalFamily
 from sphereufm.landscape.report.connections import Connection, Connections
@@ -138,6 +140,21 @@ def test_a_curve_for_each_stratum_that_ends_at_its_orbits(report):
         assert line.get_xdata()[-1] == coverage.converged
         assert line.get_ydata()[-1] == coverage.orbits
         assert (np.diff(line.get_ydata()) >= 0).all()
+
+
+def test_a_dollar_in_a_name_begins_no_formula(report, monkeypatch):
+    monkeypatch.setattr("sphereufm.problem.capabilities.title", lambda _: r"a $x^{$ $\frac")
+    monkeypatch.setattr("sphereufm.problem.capabilities.cost_unit", lambda _: r"$\bad$")
+    for draw in (landscape_figure, connections_figure, disconnectivity_figure):
+        assert r"$\bad$" in page_svg(functools.partial(draw, report), "one")
+    assert "$x^{$" in page_svg(functools.partial(landscape_figure, report), "one")
+    drawing = [
+        draw
+        for module in pkgutil.iter_modules(plots.__path__)
+        for name, draw in vars(importlib.import_module(f"sphereufm.plots.{module.name}")).items()
+        if name.endswith("_figure") and name != "save_figure"
+    ]
+    assert [draw for draw in drawing if not hasattr(draw, "__wrapped__")] == []
 
 
 @pytest.mark.parametrize("draw", [landscape_figure, spectra_figure, connections_figure, coverage_figure])

@@ -177,6 +177,16 @@ def test_ticks_are_plain_numbers_texts_do_not_collide_and_legends_lie_off_the_da
                 assert overlaps(shown) == []
 
 
+def test_legends_have_every_name_a_solver_may_have():
+    names = ["_mine", "$x^{$", "<b>"]
+    peers = dict.fromkeys(names, lambda problem, start, gauge: gauge.look(start))
+    rules = Rules(starts=1, repeats=1, limit=1.0)
+    runs = compare_solvers(SUITES["small"][:1], names, peers=peers, rules=rules, curves=True)
+    figure = profiles_figure(runs)
+    figure.savefig(BytesIO())
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+
+
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path, metrics):
     save_figure(features_figure(metrics), tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
