@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from sphereufm.features.readers.shards import is_data_name, natural
 from sphereufm.placement import LandscapePosition
 from sphereufm.placement.layer import Placing
 from sphereufm.placement.measurement import measure
-from sphereufm.placement.trajectory import Epoch, Training, epoch_number, in_order
+from sphereufm.placement.trajectory import Measured, Training, epoch_number, in_order
 from sphereufm.problem.losses.registry import find_loss
 
 if TYPE_CHECKING:
@@ -33,28 +33,6 @@ _HELD_OUT = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One file's results."""
-
-    path: str
-    chosen: tuple[str, ...]
-    metrics: CollapseMetrics
-    place: LandscapePosition
-    outliers: tuple[Detection, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """All numbers in one object."""
-        found = {"outliers": [found.to_json() for found in self.outliers]} if self.outliers else {}
-        return {**_numbers(self.metrics, self.place), "read": list(self.chosen), **found}
-
-    def text(self, titled: bool, everything: bool) -> str:
-        """What was read, a reading of the main numbers, and the position; or all that is known."""
-        head = [*([f"{self.path}:"] if titled else []), *self.chosen]
-        metrics = [str(self.metrics)] if everything else [*read(self.metrics), *self.metrics.notes]
-        return "\n".join([*head, *metrics, str(self.place), *map(str, self.outliers)])
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """What a command has to show."""
@@ -62,9 +40,8 @@ class Outcome:
     data: dict[str, Any]
     lines: list[str]
     draw: Callable[[], tuple[str, Figure]]  #: makes page and picture
+    files: Sequence[Measured]
     complete: bool  #: false if an interruption ended it early
-    measured: bool = True  #: whether there is anything to draw
-    failed: bool = False  #: whether a file could not be measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +76,7 @@ class Run:
             detector = make_detector((train or data).with_last_layer_of(data), given["normalize"])
             scores = detector.scores(data.features)
             outliers = tuple(detector.detect(name, scores, source) for name, source in unknown)
-        return Measured(path=path, chosen=tuple(said), metrics=metrics, place=place, outliers=outliers)
+        return Measured(path=path, read=tuple(said), metrics=metrics, place=place, outliers=outliers)
 
     def _measured(
         self, path: str, data: FeatureSet, train: FeatureSet | None
@@ -124,45 +101,44 @@ class Run:
             )
             return measure(data, what, place, streaming)
 
-    def training(self, name: str, files: Sequence[str]) -> tuple[Training, bool]:
-        """The measured training, and whether it got to the end; a file that cannot be measured is marked."""
-        epochs: list[Epoch] = []
+    def measure_all(self, paths: Sequence[str]) -> tuple[list[Measured], bool]:
+        """What is known of each file, those marked that cannot be measured; and whether no interruption ended it."""
+        found: list[Measured] = []
         with suppress(KeyboardInterrupt):
-            for path in files:
-                known: dict[str, Any]
+            for path in paths:
                 try:
-                    found = self.measure(path)
-                    known = {"metrics": found.metrics, "place": found.place}
+                    found.append(self.measure(path))
                 except SphereUFMError as error:
-                    known = {"error": str(error)}
-                epochs.append(Epoch(path=path, number=epoch_number(path), **known))
-        return Training(name=name, epochs=tuple(epochs)), len(epochs) == len(files)
+                    found.append(Measured(path=path, error=str(error)))
+        return found, len(found) == len(paths)
 
 
 def measure_files(run: Run, paths: Sequence[str], everything: bool) -> Outcome:
-    """Measure one file or several, each for itself."""
-    found: list[Measured] = []
+    """Measure one file, or several, each for itself."""
+    several = len(paths) > 1
     try:
-        for path in paths:
-            found.append(run.measure(path))
+        found, complete = run.measure_all(paths) if several else ([run.measure(paths[0])], True)
     except KeyboardInterrupt:
-        if not found:
-            kept = run.options["checkpoint"] is not None
-            how = "the same command resumes it" if kept else "with --checkpoint FILE a run can be resumed"
-            remark(f"Nothing was measured to its end; {how}.")
-            raise
-    first, complete, several = found[0], len(found) == len(paths), len(paths) > 1
-    files = [{"path": m.path, **m.to_json()} for m in found]
-    data = {"format": _FORMAT, "complete": complete, "files": files} if several else first.to_json()
+        found, complete = [], False
+    if not found:
+        kept = run.options["checkpoint"] is not None
+        how = "the same command resumes it" if kept else "with --checkpoint FILE a run can be resumed"
+        remark(f"Nothing was measured to its end; {how}.")
+        raise KeyboardInterrupt
+    files = [{"path": m.path, **_to_json(m)} for m in found]
+    data = {"format": _FORMAT, "complete": complete, "files": files} if several else _to_json(found[0])
 
     def draw() -> tuple[str, Figure]:
         from sphereufm.plots.features import features_figure
         from sphereufm.report.features import features_html
 
-        return features_html(first.path, first.metrics, first.place, data), features_figure(first.metrics)
+        (one,) = found
+        assert one.metrics is not None
+        assert one.place is not None
+        return features_html(one.path, one.metrics, one.place, data), features_figure(one.metrics)
 
-    lines = [m.text(several, everything) for m in found]
-    return Outcome(data=data, lines=lines, draw=draw, complete=complete)
+    lines = [line for m in found for line in ([f"{m.path}:"] if several else []) + _text(m, everything)]
+    return Outcome(data=data, lines=lines, draw=draw, files=found, complete=complete)
 
 
 def measure_trainings(run: Run, paths: Sequence[str]) -> Outcome:
@@ -176,9 +152,12 @@ def measure_trainings(run: Run, paths: Sequence[str]) -> Outcome:
     trainings, complete = [], True
     for name, files in given:
         if complete:
-            training, complete = run.training(name, in_order(files))
-            trainings.append(training)
-    runs = [{"path": t.name, "epochs": list(map(_epoch_json, t.epochs))} for t in trainings]
+            found, complete = run.measure_all(in_order(files))
+            trainings.append(Training(name=name, epochs=tuple(found)))
+    runs = [
+        {"path": t.name, "epochs": [{"path": e.path, "epoch": e.number, **_to_json(e)} for e in t.epochs]}
+        for t in trainings
+    ]
     held = {"epochs": runs[0]["epochs"]} if len(runs) == 1 else {"runs": runs}
     data, lines = {"format": _FORMAT, "complete": complete, **held}, []
     for training in trainings:
@@ -191,14 +170,25 @@ def measure_trainings(run: Run, paths: Sequence[str]) -> Outcome:
 
         return trajectory_html(trainings, data), trajectory_figure(trainings)
 
-    errors = [epoch.error for t in trainings for epoch in t.epochs]
-    outcome = Outcome(data=data, lines=lines, draw=draw, complete=complete)
-    return replace(outcome, measured=None in errors, failed=any(errors))
+    epochs = [epoch for training in trainings for epoch in training.epochs]
+    return Outcome(data=data, lines=lines, draw=draw, files=epochs, complete=complete)
 
 
-def _numbers(metrics: CollapseMetrics, place: LandscapePosition) -> dict[str, Any]:
-    """What is known of a file."""
-    return {"format": _FORMAT, **metrics.to_json(), **place.to_json()}
+def _to_json(found: Measured) -> dict[str, Any]:
+    """All numbers of a file in one object, or the reason why there are none."""
+    if found.metrics is None or found.place is None:
+        return {"format": _FORMAT, "error": found.error}
+    outliers = {"outliers": [each.to_json() for each in found.outliers]} if found.outliers else {}
+    numbers = {**found.metrics.to_json(), **found.place.to_json()}
+    return {"format": _FORMAT, **numbers, "read": list(found.read), **outliers}
+
+
+def _text(found: Measured, everything: bool) -> list[str]:
+    """What was read, a reading of the main numbers, and the position; or all that is known."""
+    if found.metrics is None:
+        return [f"not measured: {found.error}"]
+    metrics = [str(found.metrics)] if everything else [*read(found.metrics), *found.metrics.notes]
+    return [*found.read, *metrics, str(found.place), *map(str, found.outliers)]
 
 
 def _epoch_files(path: str) -> list[str]:
@@ -213,15 +203,7 @@ def _epoch_files(path: str) -> list[str]:
     return [str(p) for p in sorted(files, key=lambda p: natural(p.name))]
 
 
-def _epoch_json(epoch: Epoch) -> dict[str, Any]:
-    """One epoch: all numbers, or the reason why there are none."""
-    head = {"path": epoch.path, "epoch": epoch.number, "format": _FORMAT}
-    if epoch.metrics is None or epoch.place is None:
-        return {**head, "error": epoch.error}
-    return {**head, **_numbers(epoch.metrics, epoch.place), "read": []}
-
-
-def _line(epoch: Epoch) -> str:
+def _line(epoch: Measured) -> str:
     """The main numbers of an epoch in one line, or why there are none."""
     name = os.path.basename(epoch.path)
     if epoch.error is not None:

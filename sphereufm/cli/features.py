@@ -112,7 +112,8 @@ def features(
 
     run = Run(options=given, loss=loss, quick=epochs)
     found = measure_trainings(run, paths) if epochs else measure_files(run, paths, everything)
-    if not found.measured:
+    errors = [file.error for file in found.files]
+    if None not in errors:
         out = None
     if out is not None:
         from sphereufm.plots.saving import save_figure
@@ -126,4 +127,4 @@ def features(
         remark("Every number with its convention: --all.")
     if not found.complete:
         raise KeyboardInterrupt
-    return 2 if found.failed else 0
+    return 2 if any(errors) else 0

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sphereufm.features.metrics.outliers import Detection
 from sphereufm.features.metrics.result import CollapseMetrics
 from sphereufm.placement.landscape_position import LandscapePosition
 
@@ -32,14 +33,20 @@ _WORDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One file of a training."""
+class Measured:
+    """What is known of one file."""
 
     path: str
-    number: int | None  #: the epoch that the file's name says
     metrics: CollapseMetrics | None = None
     place: LandscapePosition | None = None
+    read: tuple[str, ...] = ()  #: which arrays were read for which role
+    outliers: tuple[Detection, ...] = ()
     error: str | None = None  #: why the file could not be measured
+
+    @property
+    def number(self) -> int | None:
+        """The epoch that the file's name says."""
+        return epoch_number(self.path)
 
     @property
     def values(self) -> dict[str, float | None]:
@@ -56,7 +63,7 @@ class Training:
     """Epochs in their order, with a name."""
 
     name: str
-    epochs: tuple[Epoch, ...]
+    epochs: tuple[Measured, ...]
 
     def at(self, k: int) -> int:
         """Where the ``k``-th of the list stands on an axis: its own number, or its place where names have none."""

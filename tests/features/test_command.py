@@ -270,6 +270,22 @@ def test_several_files_make_a_list(capsys, tmp_path):
     assert found[1]["nonnegative_gap"] < found[1]["optimality_gap"]
 
 
+def test_a_bad_file_among_several_loses_no_other(capsys, tmp_path):
+    names = [small(tmp_path / "f.npz"), tmp_path / "none.npz", small(tmp_path / "g.npz", features=np.eye(3))]
+    code, out, _ = run(capsys, *names, "--json")
+    found = json.loads(out)["files"]
+    assert code == 2
+    assert [file.get("nc1") is not None for file in found] == [True, False, False]
+    assert "none.npz" in found[1]["error"]
+    code, out, _ = run(capsys, *reversed(names))
+    assert code == 2
+    assert out.count("not measured: ") == 2
+    assert "NC1" in out
+    code, out, err = run(capsys, names[1])
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: ")
+
+
 def test_workers_and_checkpoint_change_nothing(capsys, tmp_path):
     plain = run(capsys, DATA / "digits_plain.npz", "--json")[1]
     words = ("--workers", "2", "--checkpoint", tmp_path / "state.npz", "--json")

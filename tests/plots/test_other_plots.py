@@ -12,7 +12,7 @@ from sphereufm.branches.report import BranchEvent
 from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition
-from sphereufm.placement.trajectory import Epoch, Training
+from sphereufm.placement.trajectory import Measured, Training
 from sphereufm.plots.branches import branch_figure
 from sphereufm.plots.comparison import convergence_figure, profiles_figure
 from sphereufm.plots.features import cosine_bins, features_figure, trajectory_figure
@@ -55,9 +55,9 @@ def test_a_trajectory_leaves_out_what_is_undefined(metrics):
     first = dataclasses.replace(metrics, nc1=1.0, nc2=0.5, nc3=None)
     second = dataclasses.replace(metrics, nc1=0.1, nc2=0.0, nc3=None)
     epochs = (
-        Epoch(path="3", number=3, metrics=first, place=LandscapePosition(cost=1.0, optimality_gap=0.3)),
-        Epoch(path="4", number=4, error="it is damaged"),
-        Epoch(path="9", number=9, metrics=second, place=LandscapePosition(reason="no classifier")),
+        Measured(path="3", metrics=first, place=LandscapePosition(cost=1.0, optimality_gap=0.3)),
+        Measured(path="4", error="it is damaged"),
+        Measured(path="9", metrics=second, place=LandscapePosition(reason="no classifier")),
     )
     axes, lower = trajectory_figure([Training(name="run", epochs=epochs)]).axes
     drawn = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}

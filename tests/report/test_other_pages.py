@@ -13,7 +13,7 @@ from sphereufm.comparison import SUITES, Rules, compare_solvers
 from sphereufm.descents.connect import connect_landscape
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition, position
-from sphereufm.placement.trajectory import Epoch, Training
+from sphereufm.placement.trajectory import Measured, Training
 from sphereufm.report import landscape_html, read_data
 from sphereufm.report.comparison import comparison_html
 from sphereufm.report.features import features_html, trajectory_html
@@ -43,9 +43,9 @@ def trajectory_page():
     unknown = dataclasses.replace(metrics, nc3=None), LandscapePosition(reason=HARMFUL)
     data = {"format": "sphereufm-features/1", "epochs": [{"path": HARMFUL}, {"path": "b"}]}
     epochs = (
-        Epoch(path=HARMFUL, number=1, metrics=metrics, place=place),
-        Epoch(path="bad", number=2, error=HARMFUL),
-        Epoch(path="b", number=None, metrics=unknown[0], place=unknown[1]),
+        Measured(path=HARMFUL, metrics=metrics, place=place),
+        Measured(path="bad", error=HARMFUL),
+        Measured(path="b", metrics=unknown[0], place=unknown[1]),
     )
     return trajectory_html([Training(name=HARMFUL, epochs=epochs)], data), data
 
