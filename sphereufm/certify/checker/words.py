@@ -104,44 +104,18 @@ def runs(values: list[Any]) -> str:
 
 def said(at: Any, claim: dict[str, Any], shown: list[Any]) -> str:
     """What a claim says that was proved; bounds are rounded so that the sentence is never stronger."""
-    B, p, kind = at.B, at.p, claim["type"]
-    up = {name: printed(x, True) for name, x in claim.items() if isinstance(x, Fraction)}
-    if kind == "critical":
-        eta, q = (printed(B.bound(x, True), True) for x in shown)
-        name = ", aligned with it" if p.invariant else ""
-        return (
-            f"an exact critical point of rank at most {at.point.rank} exists within {up['radius']} of the stored "
-            f"point, the only one within {printed(claim['unique_radius'], False)}{name} (eta = {eta}, q = {q})"
-        )
-    where = "in this space" if p.program else f"of this grouping, in the span of {at.point.rank} dimensions"
-    if kind == "strict_saddle":
-        return (
-            f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, has a "
-            f"Hessian eigenvalue below {up['curvature']}"
-        )
-    if kind == "well_classified":
-        return (
-            f"every critical point {where}, within {printed(claim['radius'], False)} of the stored point, classifies "
-            "well all samples of tau above (K - 2) / 2, so it is a global minimiser or a strict saddle "
-            "(Theorem F, formally proved: docs/formal, benign_F)"
-        )
-    if kind in ("spurious", "degenerate"):
-        here, there = printed(B.bound(shown[0], False), False), printed(B.bound(shown[1], True), True)
-        what = LOCAL if kind == "spurious" else FLAT
-        return f"{what} of cost at least {here}, and a point of cost at most {there}, lower by the margin"
-    if kind == "benign":
-        return (
-            f"BY_THEOREM {claim['theorem']} (formally proved: docs/formal, {claim['formal']}): "
-            f"{NEEDS[claim['formal']]}, so every "
-            "critical point of this instance is a global minimiser or a strict saddle; a theorem, not an enumeration"
-        )
-    if kind == "collapsed":
-        cost = ", its cost is log K" if p.loss == "cross-entropy" and not p.bias else ""
-        return (
-            f"an exact member of the collapsed family lies within {up['radius']} of the stored point; it is critical"
-            f"{cost}, and it is a strict saddle (Theorem S, case A)"
-        )
-    return SENTENCES[kind].format(**{**claim, **up})
+    p, kind, rank = at.p, claim["type"], at.point.rank
+    words = claim | {name: printed(x, True) for name, x in claim.items() if isinstance(x, Fraction)}
+    # up to where something holds of all points
+    words |= {f"all_{name}": printed(claim[name], False) for name in claim if name.endswith("radius")}
+    words |= {"rank": rank, "aligned": ", aligned with it" if p.invariant else ""}
+    words["space"] = "in this space" if p.program else f"of this grouping, in the span of {rank} dimensions"
+    words["cost"] = ", its cost is log K" if p.loss == "cross-entropy" and not p.bias else ""
+    words["needs"] = NEEDS.get(claim.get("formal", ""))
+    # eta and q; or of two costs the greater from below, the other from above
+    ups = [(x, i > 0 or kind == "critical") for i, x in enumerate(shown)]
+    words["shown"] = [printed(at.B.bound(x, up), up) for x, up in ups]
+    return SENTENCES[kind].format(**words)
 
 
 # hypotheses of theorems, by formal statement
@@ -154,21 +128,35 @@ NEEDS = {
     "benign_one_against_all": "the logistic loss, K >= 2 and d >= K + 1",
     "benign_squared": "squared error, K >= 2, d >= K + 1 and tau < target",
 }
-LOCAL = "a local minimiser"
-FLAT = (
-    "exactly critical with a positive semidefinite Hessian, no strict saddle, and no global minimiser: it is"
+NEAR, EVERY = (
+    "within {radius} of the stored point",
+    "every critical point {space}, within {all_radius} of the stored point,",
 )
+LOWER = "of cost at least {shown[0]}, and a point of cost at most {shown[1]}, lower by the margin"
+# by type of claim
 SENTENCES = {
+    "critical": "an exact critical point of rank at most {rank} exists within {radius} of the stored point, the only "
+    "one within {all_unique_radius}{aligned} (eta = {shown[0]}, q = {shown[1]})",
     "rank_one": "the point is exactly of rank one, and therefore critical in every dimension",
     "index": "its Morse index is {index}, and its kernel is exactly the orbit's tangent space",
+    "strict_saddle": f"{EVERY} has a Hessian eigenvalue below {{curvature}}",
     "global_minimum": "its multiplier matrix is positive semidefinite: a global minimiser in every dimension",
     "gap": "the cost lies at most {gap} above the global minimum",
-    "least_loss": "within {radius} of the stored point lies an exact point at which the loss of every sample is the "
-    "least for any logits: a global minimiser, at the floor of the cost",
-    "shared_loss": "within {radius} of the stored point lies an exact critical point: classes of one classifier share "
-    "one feature, and every sample's loss is the least for logits that are equal on such classes",
-    "frame": "within {radius} of the stored point lies an exact critical point, whose features are its classifiers "
-    "mirrored or turned round, and these a frame",
-    "equal_features": "within {radius} of the stored point lies an exact critical point of equal features, at the best "
-    "bias, which sees the class weights alone",
+    "spurious": f"a local minimiser {LOWER}",
+    "collapsed": "an exact member of the collapsed family lies within {radius} of the stored point; it is "
+    "critical{cost}, and it is a strict saddle (Theorem S, case A)",
+    "degenerate": "exactly critical with a positive semidefinite Hessian, no strict saddle, and no global minimiser: "
+    f"it is {LOWER}",
+    "well_classified": f"{EVERY} classifies well all samples of tau above (K - 2) / 2, so it is a global minimiser or "
+    "a strict saddle (Theorem F, formally proved: docs/formal, benign_F)",
+    "least_loss": f"{NEAR} lies an exact point at which the loss of every sample is the least for any logits: a global "
+    "minimiser, at the floor of the cost",
+    "shared_loss": f"{NEAR} lies an exact critical point: classes of one classifier share one feature, and every "
+    "sample's loss is the least for logits that are equal on such classes",
+    "equal_features": f"{NEAR} lies an exact critical point of equal features, at the best bias, which sees the class "
+    "weights alone",
+    "frame": f"{NEAR} lies an exact critical point, whose features are its classifiers mirrored or turned round, and "
+    "these a frame",
+    "benign": "BY_THEOREM {theorem} (formally proved: docs/formal, {formal}): {needs}, so every critical point of this "
+    "instance is a global minimiser or a strict saddle; a theorem, not an enumeration",
 }
