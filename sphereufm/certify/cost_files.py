@@ -23,7 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sphereufm.certify.expressions import Cost, Term, exp, log, sqrt
+from sphereufm.certify.expressions import Cost, Term, added, exp, log, sqrt
 from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.errors import InvalidInputError, UnreadableFileError, read_fraction
 
@@ -200,7 +200,7 @@ class _Reader:
         if name == "sum" and len(arguments) == 1 and isinstance(arguments[0], ast.GeneratorExp):
             loop = arguments[0]
             parts = [self.value(loop.elt, inner) for inner in self._loops(loop.generators, names)]
-            return _added(parts)
+            return added(parts)
         raise InvalidInputError(f"{name} with {len(arguments)} arguments is not of the language of costs")
 
     def _loops(self, loops: list[ast.comprehension], names: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -237,16 +237,6 @@ class _Reader:
         if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
             raise InvalidInputError(f"{ast.unparse(node)[:60]} must be a whole number >= 0")
         return int(value)
-
-
-def _added(parts: list[Any]) -> Any:
-    """One sum; terms in one instruction."""
-    terms = [part for part in parts if isinstance(part, Term)]
-    number = sum((part for part in parts if not isinstance(part, Term)), Fraction(0))
-    if not terms:
-        return number
-    whole = terms[0] if len(terms) == 1 else terms[0].cost.record("add", *[term.number for term in terms])
-    return whole + number if number else whole
 
 
 def _exact(name: str, value: Any) -> Any:

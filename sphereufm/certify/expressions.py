@@ -76,17 +76,7 @@ class Cost:
 
     def constant(self, value: Number) -> Term:
         """Return an exact rational; floats are refused since their digits are rarely meant."""
-        try:
-            if isinstance(value, bool) or not isinstance(value, Integral | Fraction | str):
-                raise ValueError
-            if isinstance(value, str):
-                value = read_fraction(value)
-            exact = Fraction(int(value) if isinstance(value, Integral) else value)
-        except (ValueError, ZeroDivisionError):
-            raise InvalidInputError(
-                f"constant={value!r} must be an integer, a Fraction or text such as '1/3'"
-            ) from None
-        return self.record("const", rational_text(exact))
+        return self.record("const", rational_text(_exact(value)))
 
     def record(self, *instruction: Any) -> Term:
         """Record an instruction, unless it is there, and return its value."""
@@ -178,6 +168,19 @@ def sqrt(term: Term) -> Term:
     return _function("sqrt", term)
 
 
+def _exact(value: Number) -> Fraction:
+    try:
+        if isinstance(value, bool) or not isinstance(value, Integral | Fraction | str):
+            raise ValueError
+        if isinstance(value, str):
+            value = read_fraction(value)
+        return Fraction(int(value) if isinstance(value, Integral) else value)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidInputError(
+            f"constant={value!r} must be an integer, a Fraction or text such as '1/3'"
+        ) from None
+
+
 def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance:
     """Return the rank-d relaxation of max-cut, ``sum_{i<j} A_ij <x_i, x_j>`` with exact weights ``A_ij``.
 
@@ -188,22 +191,25 @@ def max_cut(weights: Sequence[Sequence[Number]], dim: int) -> ExpressionInstance
     S. Burer, R. Monteiro, *A nonlinear programming algorithm for solving semidefinite programs via low-rank
     factorization*, 2003.
     """
-    cost = Cost(dim=dim, columns=len(weights))
-    edges = [(i, j) for i, j in combinations(range(len(weights)), 2) if Fraction(weights[i][j]) != 0]
-    return cost.instance(_sum([weights[i][j] * cost.gram(i, j) for i, j in edges]))
+    M = len(weights)
+    if {*map(len, weights)} - {M}:
+        raise InvalidInputError(f"weights must have {M} rows of {M} entries")
+    cost = Cost(dim=dim, columns=M)
+    edges = {(i, j): _exact(weights[i][j]) for i, j in combinations(range(M), 2)}
+    return cost.instance(added([weight * cost.gram(i, j) for (i, j), weight in edges.items() if weight]))
 
 
 def thomson(columns: int, dim: int = 3) -> ExpressionInstance:
     """Return the Thomson problem: ``sum_{i<j} 1 / |x_i - x_j|``, the energy of equal charges on a sphere."""
     cost = Cost(dim=dim, columns=columns)
     pairs = combinations(range(columns), 2)
-    return cost.instance(_sum([1 / sqrt(2 - 2 * cost.gram(i, j)) for i, j in pairs]))
+    return cost.instance(added([1 / sqrt(2 - 2 * cost.gram(i, j)) for i, j in pairs]))
 
 
 def fourth_powers(dim: int) -> ExpressionInstance:
     """Return ``-sum_i x_i^4`` of one unit vector: minimisers at the axes, ``3^d - 1`` critical points."""
     cost = Cost(dim=dim, columns=1)
-    return cost.instance(-_sum([cost.x(i, 0) ** 4 for i in range(dim)]))
+    return cost.instance(-added([cost.x(i, 0) ** 4 for i in range(dim)]))
 
 
 def _arity(instruction: tuple[Any, ...]) -> int:
@@ -217,10 +223,11 @@ def _moved(instruction: tuple[Any, ...], places: Mapping[int, int]) -> tuple[Any
     return (instruction[0], *[places[t] for t in instruction[1:end]], *instruction[end:])
 
 
-def _sum(terms: Sequence[Term]) -> Term:
-    """Return one sum of many terms."""
+def added(parts: Sequence[Any]) -> Any:
+    """Return one sum of terms and numbers, the terms in one instruction; numbers alone add up to a number."""
+    terms = [part for part in parts if isinstance(part, Term)]
+    number = sum((part for part in parts if not isinstance(part, Term)), Fraction(0))
     if not terms:
-        raise InvalidInputError("the cost has no term; at least one is needed")
-    if len(terms) == 1:
-        return terms[0]
-    return terms[0].cost.record("add", *[term.number for term in terms])
+        return number
+    whole = terms[0] if len(terms) == 1 else terms[0].cost.record("add", *[term.number for term in terms])
+    return whole + number if number else whole

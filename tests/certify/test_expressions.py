@@ -314,3 +314,20 @@ def test_columns_whose_pulls_cancel_are_scaled_by_the_pulls(n):
     for k in range(1, n):
         certificate = prove_point(ring, [[1] * k + [-1] * (n - k), [0] * n])
         assert certificate.find(CriticalClaim) is not None
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([[0, float("nan")], [0, 0]], "constant=nan must be"),
+        ([[0, 0.5], [0, 0]], "constant=0.5 must be"),
+        ([[0, "a"], [0, 0]], "constant='a' must be"),
+        ([[0, 1], [0]], "2 rows of 2"),
+        ([[0, 1]], "1 rows of 1"),
+        ([[0, 0], [0, 0]], "must be made of gram"),
+        ([], "columns=0 must be"),
+    ],
+)
+def test_weights_of_cuts_that_are_none_are_refused(weights, message):
+    with pytest.raises(InvalidInputError, match=message):
+        max_cut(weights, 2)
