@@ -334,3 +334,16 @@ def test_no_dense_matrix_is_made_of_what_a_checker_would_not_take(monkeypatch, s
     certificate = prove_point(instance_of(problem), problem.spheres.random_point(0))
     assert "entries are more than the 900" in certificate.reason
     assert len(certificate.claims) == found
+
+
+def test_lengths_of_columns_do_not_matter():
+    problem = UFMProblem(class_sizes=(2, 3), dim=3, tau=2)
+    X, rng = problem.spheres.random_point(0), np.random.default_rng(0)
+    plain = prove_gap(instance_of(problem), X).claims[0].gap
+    for _ in range(5):
+        scales = np.ldexp(1.0, rng.integers(-1000, 1000, X.shape[1]))
+        assert prove_gap(instance_of(problem), X * scales).claims[0].gap == plain
+        assert (
+            prove_point(instance_of(problem), X * scales).claims
+            == prove_point(instance_of(problem), X).claims
+        )

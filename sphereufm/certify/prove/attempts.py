@@ -14,7 +14,7 @@ from sphereufm.certify.certificate import ExactPoint, Groups
 from sphereufm.certify.checker.calculus import Evaluated
 from sphereufm.certify.checker.kernel import Arb, Undecided
 from sphereufm.certify.checker.place import Place
-from sphereufm.certify.checker.reading import Point
+from sphereufm.certify.checker.reading import Point, Problem
 from sphereufm.certify.instances import Instance
 
 Found = TypeVar("Found")
@@ -50,13 +50,17 @@ def place(
 ) -> Place:
     """Return a point in balls; the units of its columns, where they are not given, are those of its gradient."""
     p = instance.problem
-    ranges = groups or [((i, i + 1),) for i in range(len(p.labels))]
-    found = [(p.labels[g[0][0]], sum(b - a for a, b in g), g[0][0]) for g in ranges]
-    point = Point(len(columns[0]), [list(column) for column in columns], found, list(scales or ()))
+    point = Point(len(columns[0]), list(map(list, columns)), grouped(p, groups), list(scales or ()))
     at = Place(B, p, point, {})
     if scales is None:
         point.scales = units(at.around(0).unit, bool(p.program))
     return at
+
+
+def grouped(p: Problem, groups: Groups | None) -> list[tuple[int, int, int]]:
+    """Label, size and one sample of each group; None: every sample is one."""
+    ranges = groups or [((i, i + 1),) for i in range(len(p.labels))]
+    return [(p.labels[g[0][0]], sum(b - a for a, b in g), g[0][0]) for g in ranges]
 
 
 # exponent of two from which a number is too long to be written

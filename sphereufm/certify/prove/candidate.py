@@ -39,14 +39,10 @@ class Candidate:
 
 
 def as_candidate(instance: Instance, X: ArrayLike | ExactPoint, tolerance: float = SAME_FEATURE) -> Candidate:
-    """Return ``X`` with equal samples merged.
+    """Return ``X``, shape ``(r, K + N)``, normalised and with equal samples merged; an ExactPoint as it is.
 
-    * ``X``, shape ``(r, K + N)``, or ExactPoint: rows up to ``instance.dim``.  A point that is merged already
-      stays as it is.
-    * ``tolerance``: features of one class and weight that differ by less, in every entry, are merged into
-      their mean.
-
-    Raises InvalidInputError if the shape does not fit the instance, or a column is zero.
+    Features of one class and weight that differ by ``tolerance`` at most, in every entry, become their mean.  Raises
+    InvalidInputError if the shape does not fit the instance, or a column is zero.
     """
     if isinstance(X, ExactPoint):
         return Candidate(columns=X.array, groups=X.groups)
@@ -55,11 +51,13 @@ def as_candidate(instance: Instance, X: ArrayLike | ExactPoint, tolerance: float
     array = check_array("X", X, (p.dim if p.program else None, p.columns + K + len(p.labels)))
     if array.ndim != 2 or not 1 <= array.shape[0] <= p.dim:
         raise InvalidInputError(f"X has shape {array.shape}, but (r, M) with r <= {p.dim} is needed")
-    lengths = np.linalg.norm(array, axis=0)
-    if not lengths.min() > 0:
+    if not array.any(axis=0).all():
         raise InvalidInputError("X has a zero column; columns must be unit vectors")
+    # by powers of two first, so that no length overflows or vanishes
+    array = np.ldexp(array, -np.frexp(np.abs(array).max(axis=0))[1])
+    array /= np.linalg.norm(array, axis=0)
     if p.program:
-        return Candidate(columns=array / lengths, groups=None)
+        return Candidate(columns=array, groups=None)
     members = _equal_samples(instance, array[:, K:], tolerance)
     merged = [array[:, K + np.array(group)].mean(axis=1) for group in members]
     columns = np.column_stack([array[:, :K], *merged])
@@ -85,7 +83,12 @@ def own_space(columns: Array, rank: int) -> Array:
 
 def exact_columns(columns: Array) -> Columns:
     """Return float columns as exact numbers."""
-    return tuple(tuple(Fraction(float(value)) for value in column) for column in columns.T)
+    return tuple(tuple(map(Fraction, column)) for column in columns.T.tolist())
+
+
+def exact_point(columns: Array, groups: Groups | None) -> ExactPoint:
+    """A point of float columns, in units of one."""
+    return ExactPoint(columns=exact_columns(columns), groups=groups, scales=(0,) * columns.shape[1])
 
 
 def _equal_samples(instance: Instance, H: Array, tolerance: float) -> list[list[int]]:

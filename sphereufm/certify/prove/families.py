@@ -31,8 +31,8 @@ from sphereufm.certify.checker.families import Conditions, collapses, floors, fr
 from sphereufm.certify.checker.kernel import applied
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.instances import Instance
-from sphereufm.certify.prove.attempts import attempt, dyadic, place
-from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns, likely_ranks
+from sphereufm.certify.prove.attempts import attempt, dyadic, grouped, place
+from sphereufm.certify.prove.candidate import SADDLE_RADIUS, exact_columns, exact_point, likely_ranks
 from sphereufm.certify.prove.inertia import contraction, floats, witness_of
 from sphereufm.certify.witness import Witness
 
@@ -137,13 +137,8 @@ def prove_collapsed(B: Any, instance: Instance, columns: Array, groups: Groups |
                 target=target,
                 witness=tuple(w for _, _, w in done),
             )
-            return _point(np.hstack([W, H]), groups), claim
+            return exact_point(np.hstack([W, H]), groups), claim
     return None
-
-
-def _point(columns: Array, groups: Groups | None) -> ExactPoint:
-    """A point in units of one."""
-    return ExactPoint(columns=exact_columns(columns), groups=groups, scales=(0,) * columns.shape[1])
 
 
 def _rotated(w: Array, H: Array) -> Array:
@@ -170,13 +165,13 @@ def prove_equal_features(B: Any, instance: Instance, columns: Array, groups: Gro
         return None
     near /= np.linalg.norm(near[:, 0])
     H = np.eye(len(W), 1) @ np.ones((1, columns.shape[1] - K))
-    return _point(np.hstack([near, H]), groups), EqualFeaturesClaim(radius=SADDLE_RADIUS)
+    return exact_point(np.hstack([near, H]), groups), EqualFeaturesClaim(radius=SADDLE_RADIUS)
 
 
 def prove_frame(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
     """The settled frame, turned so that the mirror is diagonal; None where features are no mirrored classifiers."""
     p, K = instance.problem, instance.problem.classes
-    labels = [p.labels[group[0][0]] for group in groups] if groups else p.labels
+    labels = [y for y, _, _ in grouped(p, groups)]
     if p.loss != "squared-error" or sorted(labels) != list(range(K)):
         return None
     W, H = columns[:, :K], columns[:, K:][:, np.argsort(labels)]
@@ -202,7 +197,7 @@ def prove_frame(B: Any, instance: Instance, columns: Array, groups: Groups | Non
         return None
     W, _, witness = found
     claim = FrameClaim(radius=SADDLE_RADIUS, mirror=signs[0], sides=signs[1], witness=(witness,))
-    return _point(np.hstack([W, (sides * mirror[:, None] * W)[:, labels]]), groups), claim
+    return exact_point(np.hstack([W, (sides * mirror[:, None] * W)[:, labels]]), groups), claim
 
 
 def prove_least_loss(B: Any, instance: Instance, columns: Array, groups: Groups | None) -> Member:
@@ -219,8 +214,7 @@ def prove_least_loss(B: Any, instance: Instance, columns: Array, groups: Groups 
     apart = np.abs(X[:, :K, None] - X[:, None, :K]).max(axis=0)
     parts = np.argmax(apart < COINCIDENT, axis=1)
     X[:, :K] = X[:, parts]
-    starts = [group[0][0] for group in groups or [((i, i + 1),) for i in range(len(p.labels))]]
-    labels = np.array([p.labels[first] for first in starts])
+    labels = np.array([y for y, _, _ in grouped(p, groups)])
     if len(set(parts)) == 1:
         return None
     if len(set(parts)) < K:
@@ -236,7 +230,7 @@ def prove_least_loss(B: Any, instance: Instance, columns: Array, groups: Groups 
         H = np.hstack([np.zeros((len(near), 0)), *(one[0] for one in done if one)])
         if H.shape[1] == near.shape[1] - K and np.abs(H - near[:, K:]).max() <= reach:
             claim = kind(radius=SADDLE_RADIUS, witness=tuple(one[2] for one in done if one))
-            return _point(np.hstack([near[:, :K], H]), groups), claim
+            return exact_point(np.hstack([near[:, :K], H]), groups), claim
     return None
 
 

@@ -22,8 +22,8 @@ from sphereufm.certify.checker.kernel import Undecided
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.exact import round_dyadic
 from sphereufm.certify.instances import Instance
-from sphereufm.certify.prove.attempts import attempt, box_cost, dyadic
-from sphereufm.certify.prove.candidate import Candidate, exact_columns
+from sphereufm.certify.prove.attempts import attempt, box_cost, dyadic, grouped
+from sphereufm.certify.prove.candidate import Candidate, exact_point
 from sphereufm.certify.prove.gap import positive
 from sphereufm.certify.prove.inertia import inertia
 
@@ -103,13 +103,11 @@ def prove_degenerate(
     if np.abs(along).max() > NEAR:
         return None
     signs, sums = np.sign(across).astype(int), [Fraction(0)] * K
-    ranges = groups or [((i, i + 1),) for i in range(len(p.labels))]
-    for group, sign in zip(ranges, signs.tolist(), strict=True):
-        i, size = group[0][0], sum(b - a for a, b in group)
-        sums[p.labels[i]] += size * p.weights[i] * p.taus[i] * sign
+    for (y, size, i), sign in zip(grouped(p, groups), signs.tolist(), strict=True):
+        sums[y] += size * p.weights[i] * p.taus[i] * sign
     point = np.zeros_like(columns)
     point[0, :K], point[1, K:] = 1.0, signs
-    exact = ExactPoint(columns=exact_columns(point), groups=groups, scales=(0,) * len(point.T))
+    exact = exact_point(point, groups)
     costs = box_cost(B, instance, exact), box_cost(B, instance, lower)
     margin = _below(costs[0] - costs[1]) if len({*sums}) == 1 else 0
     return (exact, DegenerateClaim(lower_point=lower, margin=Fraction(margin))) if margin > 0 else None

@@ -35,6 +35,7 @@ from sphereufm.certify.prove.candidate import (
     Candidate,
     as_candidate,
     exact_columns,
+    exact_point,
     likely_ranks,
     own_space,
 )
@@ -153,7 +154,7 @@ def prove_gap(instance: Instance, X: ArrayLike | ExactPoint, *, max_precision: i
     True
     """
     candidate = as_candidate(instance, X, tolerance=0.0)
-    point = ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
+    point = exact_point(candidate.columns, candidate.groups)
     convex = is_convex(instance.problem)
     for bits, _ in [level for level in LEVELS if level[0] <= max_precision and convex]:
         with precision(bits) as B:
@@ -301,7 +302,7 @@ def _lower_point(instance: Instance, lower: ArrayLike | ExactPoint) -> ExactPoin
     if isinstance(lower, ExactPoint):
         return lower
     candidate = as_candidate(instance, lower)
-    return ExactPoint(columns=exact_columns(candidate.columns), groups=candidate.groups)
+    return exact_point(candidate.columns, candidate.groups)
 
 
 def _certificate(
