@@ -124,6 +124,10 @@ def verify(
                     workers=pool,
                 )
             if out is not None:
+                if no_proofs:
+                    from sphereufm.landscape.proofs import clear_certificates
+
+                    clear_certificates(out)
                 list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
     summary = summarise(report)
     give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def prove_landscape(
     >>> proved.verdict.name, proved.proofs.basis_status, proved.proofs.proved == proved.proofs.rows
     ('BENIGN', 'BY_THEOREM', True)
     """
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        clear_certificates(place)
     instance = capabilities.exact_instance(report.problem)
     missing = None
     if instance is None:
@@ -105,8 +109,7 @@ def prove_landscape(
         missing = "rotations that are seen in the form of the cost, in gram(i, j), and SO(d) was declared of entries"
     if missing:
         return replace(report, notes=(*report.notes, f"rows are numerical: proofs need {missing}"))
-    watched, place = until(progress, time_limit), None if folder is None else Path(folder)
-    _clear(place)
+    watched = until(progress, time_limit)
     prover = _Prover(instance, _lowest(report), place)
     notes, complete = list(report.notes), report.complete
     entries = list(report.critical)
@@ -250,14 +253,15 @@ class _Prover:
         return name
 
 
-def _clear(folder: Path | None) -> None:
-    """Remove the certificates of an earlier report, which this one does not name."""
-    if folder is None:
-        return
+def clear_certificates(folder: Path) -> None:
+    """Remove the certificates of an earlier report, which a new one does not name."""
     old = folder / CERTIFICATES
     for pattern in ("theorem.json", "complete.json", "[0-9]*.json", "[0-9]*/[0-9]*.json"):
         for path in old.glob(pattern):
             path.unlink()
+    for family in old.glob("[0-9]*"):
+        with suppress(OSError):  # what else lies there stays
+            family.rmdir()
 
 
 def _lowest(report: LandscapeReport) -> Array | None:

@@ -7,8 +7,9 @@ import sys
 import pytest
 from running import FAST, run
 
-from sphereufm import UFMProblem, solve
+from sphereufm import UFMProblem, prove_landscape, solve, verify_landscape
 from sphereufm.cli import cli
+from sphereufm.cli.options import problem_from_file
 from sphereufm.landscape.search.effort import Effort
 from sphereufm.solvers import DEFAULT_SOLVER
 
@@ -124,6 +125,33 @@ def test_results_are_replaced_only_by_force(capsys, tmp_path):
     assert (code, "--force" in err) == (2, True)
     assert (tmp_path / "landscape.json").read_bytes() == before
     assert run(capsys, *words, "--force")[0] == 0
+
+
+def test_no_certificate_of_an_earlier_run_lies_beside_a_report(capsys, tmp_path):
+    """Neither where none were asked for, nor where the cost has no ball formulas; what else is there stays."""
+    cost, old = tmp_path / "cost.toml", tmp_path / "certificates"
+    cost.write_text(
+        'dim = 2\ncolumns = 2\ncost = "x(0, 0) * x(1, 1) - x(1, 0) * x(0, 1)"\nsymmetry = "rotations"\n'
+    )
+    numerical = verify_landscape(problem_from_file(cost), starts=1)
+    words = [
+        "verify",
+        *FAST,
+        "--no-proofs",
+        "--starts",
+        "1",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path),
+        "--force",
+    ]
+    for again in (lambda: run(capsys, *words), lambda: prove_landscape(numerical, tmp_path)):
+        (old / "005").mkdir(parents=True, exist_ok=True)
+        for name in ("001.json", "005/001.json", "theorem.json", "complete.json", "mine.txt"):
+            (old / name).touch()
+        again()
+        assert [path.name for path in old.iterdir()] == ["mine.txt"]
 
 
 def test_a_folder_has_a_report_that_holds_the_landscape_with_its_descents(capsys, tmp_path):
