@@ -92,6 +92,9 @@ def test_hdf5_of_other_layouts(tmp_path, numbers, options):
     check(open_arrays(tmp_path / "x.h5")["features"], numbers)
 
 
+ENUMERATED = ("u1", "<i2", ">i4", ">u8")
+
+
 def test_hdf5(tmp_path, numbers):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.h5", "w") as file:
@@ -104,7 +107,8 @@ def test_hdf5(tmp_path, numbers):
         file["scalar"] = 2.5
         file["names"] = ["b", "a", "b"]
         file["short"] = np.array([b"b", b"a", b"b"])
-        file.create_dataset("enumerated", data=[1, 0, 1], dtype=h5py.enum_dtype({"a": 0, "b": 1}))
+        for kind in ENUMERATED:
+            file.create_dataset(kind, data=[1, 0, 1], dtype=h5py.enum_dtype({"a": 0, "b": 1}, basetype=kind))
     found = open_arrays(tmp_path / "x.h5")
     check(found["train/features"], numbers)
     check(found["train/labels"], np.arange(100) % 3)
@@ -113,7 +117,7 @@ def test_hdf5(tmp_path, numbers):
     assert found["scalar"].read() == 2.5
     for key in ("names", "short"):
         assert (found[key].read().tolist(), found[key].categories) == ([1, 0, 1], ("a", "b"))
-    assert found["enumerated"].read().tolist() == [1, 0, 1]
+    assert all(found[kind].read().tolist() == [1, 0, 1] for kind in ENUMERATED)
     assert load_features(tmp_path / "x.h5").classes == 3
 
 

@@ -56,7 +56,7 @@ class HDF5Reader:
                     yield limits.text_places(dataset.asstr("utf-8")[start:stop], array.categories)
                     continue
                 block = np.ascontiguousarray(dataset[start:stop])
-                yield deliver(block.view(array.dtype) if block.dtype.metadata else block)
+                yield deliver(block.view(block.dtype.str))  # enumerations are their numbers
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
