@@ -26,8 +26,8 @@ from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_l
 from sphereufm.features.readers.source import (
     ArraySource,
     MemorySource,
-    RefusedSource,
     finite_blocks,
+    usable,
 )
 from sphereufm.features.readers.views import kept_rows, pooled, stored_rounding, transposed
 from sphereufm.notebook import counted
@@ -57,9 +57,7 @@ class Reading:
 
     def shaped(self, source: ArraySource) -> ArraySource:
         """The features as a matrix of rows, real numbers."""
-        if isinstance(source, RefusedSource):
-            source.refuse()
-        if source.dtype.kind not in "fiu":
+        if usable(source).dtype.kind not in "fiu":
             fact = f"{source.name} has type {source.dtype}, but features must be real numbers"
             raise InvalidInputError(f"{fact}; name others as FILE:KEY")
         matrix = pooled(source, self.pool)
@@ -186,9 +184,6 @@ def assemble(
     ``named``: the caller named the labels' array; ``decoded``: labels that were read before.
     """
     truth, head, shift = (others[role] for role in ("labels", "classifier", "bias"))
-    for source in (truth, head, shift):
-        if isinstance(source, RefusedSource):
-            source.refuse()
     if head is not None and "classifier" in reading.transpose:
         head = transposed(head)
     weights = None if head is None else _small("classifier", head, (classes, features.shape[1]))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError, check_labels
 from sphereufm.features.readers.limits import printable
-from sphereufm.features.readers.source import ArraySource, RefusedSource
+from sphereufm.features.readers.source import ArraySource
 from sphereufm.notebook import counted
 
 _MOST_NAMES = 65_536
@@ -78,8 +78,6 @@ def check_decoded(name: str, found: Decoded, classes: int | None, named: bool) -
 
 def _vector(source: ArraySource, features: tuple[int, ...]) -> tuple[NDArray[Any], list[str]]:
     """One entry for each sample."""
-    if isinstance(source, RefusedSource):
-        source.refuse()
     shape, samples = source.shape, features[0]
     if shape in ((samples,), (samples, 1), (1, samples)):
         return np.asarray(source.read()).reshape(-1), []

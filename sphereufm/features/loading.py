@@ -30,7 +30,7 @@ from sphereufm.features.readers.keys import (
     names_something_else,
     role_and_stem,
 )
-from sphereufm.features.readers.source import ArraySource, RefusedSource
+from sphereufm.features.readers.source import ArraySource, RefusedSource, usable
 from sphereufm.features.readers.views import without
 
 Given: TypeAlias = "str | os.PathLike[str] | ArrayLike | None"
@@ -149,7 +149,7 @@ class _Shelf:
         if not isinstance(given, (str, os.PathLike)):
             return _Found(array=in_memory(role, given))
         if isinstance(given, str) and given in self.arrays:
-            return _Found(array=self.arrays[given], key=given, beside=bias_beside(self.arrays, given))
+            return _Found(array=usable(self.arrays[given]), key=given, beside=bias_beside(self.arrays, given))
         if given == _NONE and role != "bias":
             return _Found()
         place, key = split_spec(given)
@@ -158,7 +158,7 @@ class _Shelf:
             raise InvalidInputError(f"{fact}; give --{role} FILE or KEY")
         found = open_arrays(place)
         key = choose_key(found, role, search(found) if key is None else key)
-        return _Found(array=found[key], beside=bias_beside(found, key))
+        return _Found(array=usable(found[key]), beside=bias_beside(found, key))
 
     @property
     def held(self) -> str:

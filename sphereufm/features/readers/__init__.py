@@ -22,7 +22,7 @@ from sphereufm.features.readers.plain.safetensors_files import open_safetensors
 from sphereufm.features.readers.plain.text import looks_like_text, open_text
 from sphereufm.features.readers.plain.zips import read_zip_directory
 from sphereufm.features.readers.shards import is_data_name, is_pattern, open_shards
-from sphereufm.features.readers.source import ArraySource, RefusedSource
+from sphereufm.features.readers.source import ArraySource, usable
 from sphereufm.features.readers.stored import StoredFile
 from sphereufm.features.readers.views import matrix
 
@@ -61,10 +61,7 @@ def open_array(spec: str | os.PathLike[str], role: Role = "features") -> ArraySo
     """
     path, key = split_spec(spec)
     arrays = open_arrays(path)
-    array = arrays[choose_key(arrays, role, key)]
-    if isinstance(array, RefusedSource):
-        array.refuse()
-    return array
+    return usable(arrays[choose_key(arrays, role, key)])
 
 
 def split_spec(spec: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -89,7 +89,7 @@ def role_and_stem(key: str) -> KeyRole:
     return KeyRole(role=role, stem=stem, weak=at is not None and words[at] in _WEAK)
 
 
-def find_features(arrays: Mapping[str, ArraySource]) -> str | None:
+def _find_features(arrays: Mapping[str, ArraySource]) -> str | None:
     """The key that its name makes the features: whole names first, then those with a stem; None without one."""
     # a vector is no features; a refused entry has no shape
     said = {key: role_and_stem(key) for key, array in arrays.items() if len(array.shape) != 1}
@@ -161,7 +161,7 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
             raise InvalidInputError(_ask(arrays, role, f"there is no array {key!r}"))
         return key
     if role == "features":
-        found = find_features(arrays)
+        found = _find_features(arrays)
     elif role == "labels":
         found = find_labels(arrays, None, None)
     elif role == "bias":
@@ -171,13 +171,8 @@ def choose_key(arrays: Mapping[str, ArraySource], role: Role, key: str | None = 
         found = _one(arrays, role, [key for key, whole in named.items() if whole] or list(named), "fit")
     if found is not None:
         return found
-    fitting = [
-        k
-        for k, a in arrays.items()
-        if not isinstance(a, RefusedSource)
-        and len(a.shape) == _AXES[role]
-        and (role != "labels" or a.dtype.kind in "iub")
-    ]
+    kinds = "iub" if role == "labels" else "biufc"
+    fitting = [k for k, a in arrays.items() if len(a.shape) == _AXES[role] and a.dtype.kind in kinds]
     for few in (fitting, list(arrays)):
         if len(few) == 1:
             return few[0]

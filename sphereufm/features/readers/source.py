@@ -95,6 +95,13 @@ class RefusedSource:
     blocks = read = refuse
 
 
+def usable(source: ArraySource) -> ArraySource:
+    """The source itself, unless it is refused."""
+    if isinstance(source, RefusedSource):
+        source.refuse()
+    return source
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceView:
     """Other sources one after the other, block by block: shards and batches, kept rows, means over further axes."""
@@ -132,7 +139,7 @@ class SourceView:
         for block in (block for part in self.parts if stop for block in part.blocks(rows)):
             piece = block if self.keep is None else block[self.keep[at : at + len(block)]]
             if piece.ndim > len(self.shape):
-                piece = piece.reshape(*piece.shape[:2], -1)
+                piece = piece.reshape(len(piece), self.shape[1], -1)
                 with np.errstate(invalid="ignore", over="ignore"):  # of entries that are not finite
                     piece = piece[:, :, 0] if piece.shape[2] == 1 else piece.mean(axis=2, dtype=np.float64)
             yield piece

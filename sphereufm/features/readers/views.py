@@ -6,6 +6,7 @@ before.  Sources are plain values that pickle, so a worker gets its range, not i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -65,12 +66,11 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
     shape = source.shape
     if len(shape) <= 2 or 0 in shape:
         return source
-    if len(shape) == 3 and shape[1] == 1:  # one token of a sequence
-        return pooled(_turned(source, (0, 2, 1)), pool)
-    single = all(n == 1 for n in shape[2:])
+    width = shape[2] if len(shape) == 3 and shape[1] == 1 else shape[1]  # one token of a sequence
+    single = math.prod(shape[1:]) == width
     if single or (len(shape) == 4 and pool == "mean"):
         dtype = source.dtype if single else np.dtype(np.float64)
-        return SourceView(name=source.name, shape=shape[:2], dtype=dtype, parts=(source,))
+        return SourceView(name=source.name, shape=(shape[0], width), dtype=dtype, parts=(source,))
     if len(shape) == 4:
         fact = f"{source.name} has shape {shape}, channels by places"
         raise InvalidInputError(f"{fact}; average over the places with --pool mean")
@@ -78,10 +78,12 @@ def pooled(source: ArraySource, pool: str | None) -> ArraySource:
 
 
 def transposed(source: ArraySource) -> ArraySource:
-    """A matrix with rows and columns exchanged."""
+    """A matrix with rows and columns exchanged; by strides where the file has them, else in memory."""
     if len(source.shape) != 2:
         raise InvalidInputError(f"{source.name} has shape {source.shape}; only a matrix can be transposed")
-    return _turned(source, (1, 0))
+    if isinstance(source, StoredArray):
+        return replace(source, shape=source.shape[::-1], strides=source.strides[::-1])
+    return MemorySource(name=source.name, array=source.read().T)
 
 
 def matrix(name: str, columns: tuple[str, ...], arrays: Mapping[str, ArraySource]) -> ArraySource:
@@ -113,11 +115,3 @@ def stored_rounding(source: ArraySource) -> float:
     if isinstance(source, SourceView):
         return max(map(stored_rounding, source.parts), default=0.0)
     return unit_roundoff(getattr(source, "stored", source.dtype))
-
-
-def _turned(source: ArraySource, axes: tuple[int, ...]) -> ArraySource:
-    """Axes in another order; by strides where the file has them, else in memory."""
-    if isinstance(source, StoredArray):
-        shape, strides = (tuple(lengths[a] for a in axes) for lengths in (source.shape, source.strides))
-        return replace(source, shape=shape, strides=strides)
-    return MemorySource(name=source.name, array=source.read().transpose(axes))

@@ -64,6 +64,7 @@ class IsolatedArray:
         shape, dtype = limits.check_shape(name, described["shape"]), np.dtype(described["dtype"])
         if dtype.kind not in "biufc" or not dtype.isnative:
             raise limits.refused(name, f"its entries are of type {dtype}; save plain numbers")
+        limits.check_expansion(name, math.prod(shape) * dtype.itemsize, described["packed"])
         known: dict[str, Any] = {"key": key, "shape": shape, "dtype": dtype, "packed": described["packed"]}
         known |= {field: tuple(described.get(field, ())) for field in ("categories", "columns")}
         return cls(name=name, file=file, format=form, **known)
@@ -124,9 +125,8 @@ def listed(file: StoredFile, form: Format, described: Mapping[str, Described]) -
         if isinstance(item, str):
             found[key] = RefusedSource(name=title, reason=limits.printable(item))
             continue
-        array = found[key] = IsolatedArray.of(file, form, key, item)
         try:
-            limits.check_expansion(title, math.prod(array.shape) * array.dtype.itemsize, array.packed)
+            found[key] = IsolatedArray.of(file, form, key, item)
         except UnreadableFileError as error:
             found[key] = RefusedSource(name=title, reason=limits.why(error))
     return found
