@@ -29,31 +29,7 @@ Parameter: TypeAlias = Fraction | tuple[tuple[Fraction, ...], ...]
 class ExactInstance:
     """An instance of a problem of normalised features, without any rounding.
 
-    Attributes
-    ----------
-    classes, dim : int
-        K and d.
-    class_sizes : tuple of int or None
-        Samples per class, samples ordered by class; or None, and then
-    labels : tuple of int or None
-        the label of each sample.
-    tau : Fraction
-        The factor of the logits; the largest, where samples have factors of their own.
-    rates : tuple of Fraction or None
-        ``tau_i / tau`` of each sample then.
-    weights : tuple of Fraction or None
-        Relative sample weights, in sample order; None for equal ones.
-    loss : str
-        Its name in files, such as ``"cross-entropy"``.
-    parameters : tuple of (str, Fraction or tuple of tuple of Fraction)
-        Those of the loss, by name.
-    bias : bool
-        Whether a bias is added to the logits and minimised over.
-
-    Raises
-    ------
-    InvalidInputError
-        If a condition of ``docs/certificates.md``, section 3, is broken.
+    Raises InvalidInputError if a condition of ``docs/certificates.md``, section 3, is broken.
 
     Examples
     --------
@@ -62,16 +38,16 @@ class ExactInstance:
     (0, 1)
     """
 
-    classes: int
-    dim: int
-    class_sizes: tuple[int, ...] | None = None
-    labels: tuple[int, ...] | None = None
-    tau: Fraction
-    rates: tuple[Fraction, ...] | None = None
-    weights: tuple[Fraction, ...] | None = None
-    loss: str = "cross-entropy"
-    parameters: tuple[tuple[str, Parameter], ...] = ()
-    bias: bool = False
+    classes: int  #: K
+    dim: int  #: d
+    class_sizes: tuple[int, ...] | None = None  #: of samples ordered by class; or None, and then
+    labels: tuple[int, ...] | None = None  #: the label of each sample
+    tau: Fraction  #: the factor of the logits; the largest, where samples have factors of their own
+    rates: tuple[Fraction, ...] | None = None  #: ``tau_i / tau`` of each sample then
+    weights: tuple[Fraction, ...] | None = None  #: relative, in sample order; None for equal ones
+    loss: str = "cross-entropy"  #: its name in files
+    parameters: tuple[tuple[str, Parameter], ...] = ()  #: those of the loss, by name
+    bias: bool = False  #: whether one is added to the logits and minimised over
 
     def __post_init__(self) -> None:
         if self.class_sizes is not None and self.labels is not None:
@@ -116,18 +92,9 @@ class ExactInstance:
 
     @classmethod
     def from_problem(cls, problem: Any) -> ExactInstance:
-        """Return the exact instance of a problem.
+        """Return the exact instance of a problem of samples, such as a :class:`~sphereufm.UFMProblem`.
 
-        Parameters
-        ----------
-        problem : object
-            With ``classes``, ``dim``, ``labels``, ``exact_tau`` (Fraction), ``exact_rates`` and ``exact_weights``
-            (Fractions or None), ``bias`` and ``loss`` with a ``name`` and its parameters as attributes.
-
-        Raises
-        ------
-        InvalidInputError
-            If the loss has no proofs.
+        Raises InvalidInputError if the loss has no proofs.
         """
         labels = [int(y) for y in problem.labels]
         ordered = all(a <= b for a, b in pairwise(labels))

@@ -83,13 +83,13 @@ class _File:
 def _files(paths: tuple[Path, ...]) -> Iterator[_File]:
     """Files as given, which must be certificates; every .json file in folders."""
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             file = _opened(path)
             # what was named is checked, whatever it is: the checker says what is wrong with it
             yield replace(file, kind="certificate") if file.kind in ("other", "landscape") else file
             continue
         for inner in sorted(path.rglob("*.json")):
-            if not inner.is_dir():
+            if not os.path.isdir(inner):
                 yield _opened(inner)
 
 
@@ -213,10 +213,9 @@ def _large_gap(path: Path) -> dict[str, Any]:
     from sphereufm.certify.large_gap.check import check_large_gap
 
     result = check_large_gap(path)
-    claim = {"type": "gap", "status": result.status, "text": str(result)}
     row = "optimality gap, checked in floating point with error bounds"
     instance = {"instance": result.instance, "sha256": result.sha256}
-    return {"file": str(path), "status": result.status, "row": row, **instance, "claims": [claim]}
+    return _one_claim(path, result.status, row, "gap", str(result)) | instance
 
 
 def _complete(path: Path) -> dict[str, Any]:
@@ -225,9 +224,14 @@ def _complete(path: Path) -> dict[str, Any]:
     from sphereufm.certify.complete.check import check_complete_bytes
 
     result = check_complete_bytes(read_file(path))
-    claim = {"type": "complete", "status": result.status, "text": result.text}
     row = "complete list of critical points" if result.status == "PROVED" else "not every box is settled"
-    return {"file": str(path), "status": result.status, "row": row, "claims": [claim]}
+    return _one_claim(path, result.status, row, "complete", result.text)
+
+
+def _one_claim(path: Path, status: str, row: str, kind: str, text: str) -> dict[str, Any]:
+    """A report of one claim."""
+    claims = [{"type": kind, "status": status, "text": text}]
+    return {"file": str(path), "status": status, "row": row, "claims": claims}
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What a hostile reader found, each as a kind: printed bounds, skipped files, crashes, hangs, mixed-up instances."""
 
+import hashlib
 import json
 import os
 import random
@@ -20,8 +21,8 @@ from sphereufm.certify import prove_gap, prove_point
 from sphereufm.certify.checker import CheckError, check_bytes, face
 from sphereufm.certify.checker.claims import sentence
 from sphereufm.certify.checker.integers import Integers
-from sphereufm.certify.checker.reading import CLAIMS
-from sphereufm.certify.checker.words import printed
+from sphereufm.certify.checker.reading import CLAIMS, Problem
+from sphereufm.certify.checker.words import canonical, fingerprint, printed
 from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.large_gap.check import LargeGapResult, check_large_gap
 from sphereufm.landscape.points import LandscapeVerdict
@@ -256,6 +257,15 @@ def test_both_sides_give_an_instance_one_hash(labels, tau, weights):
     data["weights"] = None if weights is None else [str(3 * w) for w in weights]
     assert scaled is None or ExactInstance(classes=3, dim=2, labels=tuple(labels), tau=tau, weights=scaled)
     assert check_bytes(json.dumps(certificate(data, None)).encode()).sha256 == instance.sha256
+
+
+def test_numbers_of_very_many_digits_are_hashed_as_the_page_says():
+    tau = hashlib.sha256(f"{3 << 16000:x}/7".encode()).hexdigest()
+    form = {"kind": "ufm", "classes": 1, "dim": 2, "class_sizes": [1], "labels": None, "weights": None}
+    form |= {"loss": "cross-entropy", "tau": f"sha256:{tau}"}
+    expected = hashlib.sha256(json.dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    p = Problem(dim=2, classes=1, labels=[0], weights=[Fraction(5)], taus=[Fraction(3 << 16000, 7)])
+    assert fingerprint(canonical(p)) == expected
 
 
 def test_both_sides_give_an_expression_one_hash():

@@ -44,6 +44,12 @@ def test_what_files_say_of_themselves_is_one_printable_line(folder, capsys, name
     )
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "/x", ""])
+def test_names_that_no_file_has_are_unreadable(folder, capsys, name):
+    code, out, _ = run(capsys, "check", str(folder / "loop.json"), f"{folder}/good.json{name}")
+    assert (code, out.count("UNREADABLE")) == (2, 2 if name else 1)
+
+
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are bytes on Linux")
 def test_names_in_another_encoding_are_printed(folder):
     os.replace(folder / "good.json", os.fsencode(folder) + b"/\xe9.json")
