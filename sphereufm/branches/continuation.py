@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
 from sphereufm.landscape.points import embed
 from sphereufm.landscape.search.squared_gradient import find_critical_points
-from sphereufm.problem.interface import relative_gradient_norm
+from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.spectra.matrix import hessian_matrix
 from sphereufm.spectra.spectrum import HessianSpectrum, hessian_spectrum
 
@@ -45,10 +46,10 @@ _STRAYED = 0.5
 class BranchPoint:
     """One point of a branch."""
 
+    problem: SphereProblem  #: in ``R^d``, at this temperature
     X: Array  #: shape ``(r, M)``: in its own span
     log_tau: float
     cost: float
-    spectrum: HessianSpectrum  #: in ``R^d``
     #: Unit direction of the branch: of the point, and of ``log_tau``; the way it is being followed.
     tangent: tuple[Array, float]
     regularity: float  #: least singular value of ``[A b]`` over the largest: zero where branches cross
@@ -57,6 +58,11 @@ class BranchPoint:
     def tau(self) -> float:
         """Inverse temperature."""
         return math.exp(self.log_tau)
+
+    @cached_property
+    def spectrum(self) -> HessianSpectrum:
+        """In ``R^d``; most points on the way to a temperature are not asked for it."""
+        return hessian_spectrum(self.problem, embed(self.X, self.problem.spheres.shape[0]), min(self.X.shape))
 
     @property
     def index_in_span(self) -> int:
@@ -129,7 +135,6 @@ def advance(problem: Parametric, state: BranchPoint, step: float) -> BranchPoint
     U, sigma = state.tangent
     predicted = retract(state.X, step * U), state.log_tau + step * sigma
     if state.X.shape[0] == 1:
-        # critical at every temperature
         return _state(problem, state.X, predicted[1], state.tangent)
     found = corrected(problem, *predicted)
     if found is None:
@@ -164,6 +169,9 @@ def corrected(
 
 def at_tau(problem: Parametric, X: Array, log_tau: float) -> Array | None:
     """Correct a point near a branch at a fixed temperature; None where Newton's method does not converge."""
+    if X.shape[0] == 1:
+        # critical at every temperature
+        return X
     here = inner_at(problem, X, log_tau)
     search = find_critical_points(here, X[None], tolerance=1e-12, max_iterations=50)
     return search.X[0] if search.converged[0] else None
@@ -190,7 +198,7 @@ def along(problem: Parametric, state: BranchPoint, log_tau: float) -> Array | No
 
 def _state(problem: Parametric, X: Array, log_tau: float, way: tuple[Array, float]) -> BranchPoint:
     """Measure a critical point; its tangent is the unit kernel vector of ``[A b]``, turned to the given way."""
-    here, tangent, regularity = problem.with_tau(math.exp(log_tau)), way, 1.0
+    tangent, regularity = way, 1.0
     if X.shape[0] > 1:
         frame = frame_at(problem, X, log_tau)
         _, values, right = np.linalg.svd(frame.system)
@@ -201,10 +209,10 @@ def _state(problem: Parametric, X: Array, log_tau: float, way: tuple[Array, floa
         tangent = U / length, sigma / length
         regularity = float(values[-1] / values[0]) if values.size else 1.0
     return BranchPoint(
+        problem=problem.with_tau(math.exp(log_tau)),
         X=X,
         log_tau=log_tau,
         cost=float(inner_at(problem, X, log_tau).at(X).cost),
-        spectrum=hessian_spectrum(here, embed(X, here.spheres.shape[0]), X.shape[0]),
         tangent=tangent,
         regularity=regularity,
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from sphereufm.branches.bifurcation import Crossing, crossing_between, same_orbit, switch
 from sphereufm.branches.continuation import BranchPoint, advance, along, at_tau, start_state
-from sphereufm.branches.parametric import OwnFamily, Parametric
+from sphereufm.branches.parametric import OwnFamily, Parametric, inner_at
 from sphereufm.branches.report import Branch, BranchEvent, BranchReport
 from sphereufm.errors import InvalidInputError, check_integer, check_positive
 from sphereufm.geometry.spheres import Array, as_generator
@@ -35,6 +35,8 @@ _MOST_POINTS = 2000
 _SAME_TAU = 1e-4
 # the least singular value over the largest below which a branch meets one of lower rank
 _FLAT = 1e-3
+# costs between two points of a branch leave the range of theirs by less than its width and this share of them
+_COST_ROOM = 1e-2
 _CLOSED = "returns to itself modulo symmetry"
 # three points in a row whose linearisation is this close to singular are no crossing: see "quasi-collapsed" points
 _IRREGULAR = 1e-6
@@ -182,12 +184,16 @@ class _Diagram:
 
     def known(self, X: Array, log_tau: float) -> int | None:
         """Number of the branch that a point lies on, None if it lies on none that was followed."""
+        cost = float(inner_at(self.problem, X, log_tau).at(X).cost)
         for branch in self.branches:
             if branch.rank != X.shape[0]:
                 continue
             for before, after in pairwise(branch.points):
                 low, high = sorted((before.log_tau, after.log_tau))
-                if low - 1e-9 <= log_tau <= high + 1e-9:
+                between = sorted((before.cost, after.cost))
+                room = between[1] - between[0] + _COST_ROOM * max(map(abs, between))
+                near = between[0] - room <= cost <= between[1] + room
+                if near and low - 1e-9 <= log_tau <= high + 1e-9:
                     ways = (along(self.problem, point, log_tau) for point in (before, after))
                     if any(Y is not None and same_orbit(self.problem, X, Y, log_tau) for Y in ways):
                         return branch.number
@@ -222,8 +228,7 @@ class _Diagram:
         edge = min(max(last.log_tau, self.span[0]), self.span[1])
         if edge == last.log_tau:
             return points
-        # a point of rank one is critical everywhere
-        X = at_tau(self.problem, last.X, edge) if last.X.shape[0] > 1 else last.X
+        X = at_tau(self.problem, last.X, edge)
         if X is None:
             return points
         return [*points[:-1], start_state(self.problem, X, edge, last.tangent[1] > 0.0)]

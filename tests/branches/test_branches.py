@@ -88,6 +88,15 @@ def test_branches_of_one_rank_more_are_found():
     assert any(e.meets for e in rank)
 
 
+def test_points_of_rank_one_are_followed_to_where_floats_cannot_correct_them():
+    report = trace_branches(UFMProblem(class_sizes=(1, 1), dim=2, tau=1.0), 700.0, 1000.0, effort="quick")
+    assert report.complete
+    for branch in (b for b in report.branches if b.rank == 1):
+        first, last = branch.points[0], branch.points[-1]
+        assert (first.tau, last.tau) == pytest.approx((700.0, 1000.0))
+        np.testing.assert_array_equal(first.X, last.X)
+
+
 def test_two_runs_agree():
     problem = UFMProblem(class_sizes=(2, 1), dim=3, tau=1.0)
     reports = [trace_branches(problem, 0.5, 3.0, effort=Effort.QUICK, rng=4) for _ in range(2)]
