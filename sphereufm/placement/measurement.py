@@ -115,14 +115,10 @@ def measure(
 
 def _network(given: Given) -> UnitNetwork | OrdinaryNetwork | str:
     """What kind of network it is, or why it has no position."""
-    loss, tau, decay, common = (
-        given.place.loss,
-        given.place.tau,
-        given.place.weight_decay,
-        given.common_length,
-    )
+    tau, decay, loss = given.place.tau, given.place.weight_decay, given.place.loss
     if given.normalize and not given.moments.norms[0] > 0.0:
         return _NO_DIRECTION
+    common = given.common_length
     unit = given.normalize or (common is not None and abs(common - 1.0) <= given.tolerance)
     if not unit and not (common is not None and tau is None and decay is None):
         return _ordinary(given)

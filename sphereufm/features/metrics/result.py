@@ -36,45 +36,26 @@ _HELD_OUT = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CollapseMetrics:
-    """How collapsed features are, with the conventions of each number.
-
-    Attributes
-    ----------
-    nc1, nc2, nc3, nc4 : float or None
-        None where undefined; ``undefined`` says why.
-    class_counts : tuple of int
-        Samples of each class.
-    variants : dict of str to float or None
-        The same ideas by other conventions.
-    conventions, undefined : dict of str to str
-        Formula and convention of each number that needs one, and the reason for each None.
-    notes : tuple of str
-        What a reader must know: empty classes, zero features, a frame that cannot exist.
-    normalized : bool
-        Whether rows were divided by their lengths before anything was measured.
-    means, within_spectrum, between_spectrum : ndarray
-        Class means about the sample mean, in a basis of their span ``(K, r)``, and eigenvalues of the covariance within
-        and between classes, descending (the former on that span, unless the whole covariance was measured).
-    class_nc1, class_cosines : ndarray, shape (K,)
-        NC1 with the scatter of each class alone, and the cosine of each classifier row with the centred mean of its
-        class; NaN where there is none.
-    """
+    """How collapsed features are, with the conventions of each number; None where it is undefined."""
 
     nc1: float | None
     nc2: float | None
     nc3: float | None
     nc4: float | None
-    class_counts: tuple[int, ...]
-    variants: dict[str, float | None]
-    conventions: dict[str, str]
-    undefined: dict[str, str]
-    notes: tuple[str, ...]
-    normalized: bool
-    means: Array
+    class_counts: tuple[int, ...]  #: samples of each class
+    variants: dict[str, float | None]  #: the same ideas by other conventions
+    conventions: dict[str, str]  #: formula and convention of each number that needs one
+    undefined: dict[str, str]  #: the reason for each None
+    notes: tuple[
+        str, ...
+    ]  #: what a reader must know: empty classes, zero features, a frame that cannot exist
+    normalized: bool  #: whether rows were divided by their lengths before anything was measured
+    means: Array  #: class means about the sample mean, in a basis of their span, shape ``(K, r)``
+    #: Eigenvalues of the covariance within classes, descending: on that span, unless the whole one was measured.
     within_spectrum: Array
-    between_spectrum: Array
-    class_nc1: Array
-    class_cosines: Array
+    between_spectrum: Array  #: eigenvalues of the covariance between classes, descending
+    class_nc1: Array  #: shape ``(K,)``: NC1 with the scatter of each class alone; NaN where there is none
+    class_cosines: Array  #: shape ``(K,)``: of each classifier row with the centred mean of its class, or NaN
 
     @property
     def main(self) -> dict[str, float | None]:
