@@ -187,6 +187,8 @@ def test_unknown_data_of_any_length_are_quiet(scale):
         with pytest.raises(InvalidInputError, match="rescale"):
             detector.detect("o", known, unknown)
     else:
+        turned = feature_set_from_arrays(np.vstack([O, -O[::-1]]), np.arange(40) % 2).features
+        assert detector.detect("o", known, turned).nc5 is None  # a mean of zero, but for rounding
         same = detector.detect("o", known, feature_set_from_arrays(O, np.arange(20) % 2).features)
         assert detector.detect("o", known, unknown).nc5 == pytest.approx(same.nc5, rel=1e-12)
 

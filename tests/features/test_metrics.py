@@ -222,6 +222,37 @@ def test_coinciding_class_means_are_undefined_and_not_zero():
     assert found.to_json()["undefined"]["nc1"]
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_classes_of_the_same_samples_coincide_in_any_order(seed):
+    """Also where the means are zero, but for the rounding of sums."""
+    rng = np.random.default_rng(seed)
+    X = 10.0 ** rng.integers(-3, 4) * rng.standard_normal(
+        (int(rng.integers(2, 200)), int(rng.integers(1, 5)))
+    )
+    X = np.vstack([X, -X]) + (10.0 ** rng.integers(-12, 3) if seed % 2 else 0.0)
+    y = rng.permutation(np.repeat(np.arange(3), len(X)))
+    H = np.empty((y.size, X.shape[1]))
+    for k in range(3):
+        H[y == k] = rng.permutation(X)
+    found = collapse_metrics(feature_set_from_arrays(H, y), one_vs_rest=False)
+    assert found.undefined["nc1"] == "all class means coincide"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_zero_but_for_rounding_has_no_direction(seed):
+    """A class whose mean is that of all samples, and equal rows of a classifier."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((40, 3))
+    X = np.vstack([X, -X])
+    H = np.vstack([X + 1.0, rng.permutation(X), X - 1.0]) + (seed % 3) * rng.standard_normal(3)
+    W = np.tile(rng.standard_normal(3), (3, 1))
+    found = collapse_metrics(feature_set_from_arrays(H, np.repeat(np.arange(3), 80), W), one_vs_rest=False)
+    assert np.isnan(found.class_cosines).tolist() == [False, True, False]
+    assert found.variants["equiangularity_means"] is None
+    assert found.variants["nc2_classifier_centred"] is None
+    assert (found.variants["uncentred_cosine_mean"] is None) == (seed % 3 == 0)
+
+
 def test_empty_classes_and_single_samples_are_named_and_left_out():
     H, y, W, _ = sample(3, classes=4)
     one = np.flatnonzero(y == 3)

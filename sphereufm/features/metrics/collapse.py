@@ -22,7 +22,7 @@ from sphereufm.features.metrics.result import (
     conventions,
     why_undefined,
 )
-from sphereufm.features.metrics.statistics import Frame, Scatter
+from sphereufm.features.metrics.statistics import Frame, Scatter, rounding_of, row_lengths, without_rounding
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame, class_nc1, effective_rank, variability
 
@@ -114,9 +114,8 @@ class Begun:
         """Put what both passes found under the names of the literature."""
         frame, N, present = spread.frame, int(spread.counts.sum()), spread.frame.moments.present
         W, has_means = frame.classifier, frame.sizes.size > 0
-        # exact differences; coincident means are zero, not rounding noise
-        centred = (frame.moments.means - frame.moments.mean)[present] * has_means
-        base, own = frame.moments.base[present], None if W is None else W[present]
+        moments, own = frame.moments, None if W is None else W[present]
+        centred, base = moments.centred[present], without_rounding(moments.base, moments.rounding)[present]
         spreads, hits = variability(spread), spread.mean_hits if W is None else spread.agreements
         within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
         between = np.square(frame.sizes) / len(centred)
@@ -138,7 +137,7 @@ class Begun:
             values |= {
                 "ncc_mismatch": 1.0 - hits / N if has_means else np.nan,
                 **_vector_measures("classifier", W, self.hulls),
-                "nc2_classifier_centred": frames.simplex_distance(W - W.mean(axis=0)),
+                "nc2_classifier_centred": frames.simplex_distance(_about_mean(W)),
                 "nc3_centred": frames.duality_distance(own, centred),
                 "nc3_difference": frames.frame_difference(own, centred),
                 "nc3_rotated": frames.rotated_difference(own, centred),
@@ -206,6 +205,11 @@ def _vector_measures(of: str, A: Array, hulls: bool) -> dict[str, float]:
     distance, gap = hull_distance(A) if hulls else (np.nan, np.nan)
     values = {**frames.vector_measures(A), "one_vs_rest": distance, "one_vs_rest_gap": gap}
     return {f"{name}_{of}": value for name, value in values.items()}
+
+
+def _about_mean(W: Array) -> Array:
+    """Classifier rows about their mean."""
+    return without_rounding(W - W.mean(axis=0), rounding_of(float(row_lengths(W).max())))
 
 
 def _notes(frame: Frame, normalize: bool, held_out: bool) -> tuple[str, ...]:

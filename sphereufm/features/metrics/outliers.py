@@ -33,7 +33,14 @@ import numpy as np
 from sphereufm.errors import InvalidInputError
 from sphereufm.features.feature_set import FeatureSet
 from sphereufm.features.metrics.companion import Array
-from sphereufm.features.metrics.statistics import ClassMoments, make_unit, measured_lengths
+from sphereufm.features.metrics.statistics import (
+    ClassMoments,
+    make_unit,
+    measured_lengths,
+    rounding_of,
+    row_lengths,
+    without_rounding,
+)
 from sphereufm.features.metrics.streaming import Checkpoint, Passes, Streaming, last_layer
 from sphereufm.features.metrics.variability import class_frame
 from sphereufm.features.readers.source import ArraySource, finite_blocks
@@ -122,15 +129,23 @@ class Detector:
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
         check_unknown(self.origin.size, [unknown])
-        found, means = self.scores(unknown), self.moments.base[self.moments.present]
-        mean = sum((H.sum(axis=0) for H in self.rows(unknown)), np.zeros(self.origin.size)) / unknown.shape[0]
-        units = np.vstack([means, mean])
-        lengths = make_unit(units)
+        found, N, total, lengths = (
+            self.scores(unknown),
+            unknown.shape[0],
+            np.zeros((1, self.origin.size)),
+            0.0,
+        )
+        for H in self.rows(unknown):
+            total += H.sum(axis=0)
+            lengths += float(row_lengths(H).sum())
+        means = without_rounding(self.moments.base, self.moments.rounding)[self.moments.present]
+        units = np.vstack([means, without_rounding(total / N, rounding_of(lengths / N))])
+        directed = make_unit(units).all()
         pairs = ((score, known[score], values) for score, values in found.items())
         return Detection(
             name=name,
-            samples=unknown.shape[0],
-            nc5=float(np.abs(units[:-1] @ units[-1]).mean()) if lengths.all() else None,
+            samples=N,
+            nc5=float(np.abs(units[:-1] @ units[-1]).mean()) if directed else None,
             scores={s: {"auroc": auroc(k, u), "fpr95": false_positive_rate(k, u)} for s, k, u in pairs},
         )
 

@@ -11,6 +11,8 @@ whoever works on them: results do not depend on the number of workers, to the la
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +71,17 @@ class ClassMoments:
     def base(self) -> Array:
         """The class means themselves, ``(K, d)``."""
         return self.means + self.centre
+
+    @cached_property
+    def rounding(self) -> float:
+        """Length of what sums in another order leave: a few roundings of a feature's, however short class means are."""
+        typical = math.sqrt(self.squares / self.counts.sum())
+        return rounding_of(float(np.linalg.norm(self.centre) + row_lengths(self.means).max() + typical))
+
+    @cached_property
+    def centred(self) -> Array:
+        """The class means about the sample mean, ``(K, d)``."""
+        return without_rounding(self.means - self.mean, self.rounding)
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -189,6 +202,16 @@ def chunk_rows(dimension: int) -> int:
 def near_rows(dimension: int) -> int:
     """Rows that stay near the processor."""
     return max(16, min(BLOCK_ROWS, _NEAR_ENTRIES // dimension))
+
+
+def rounding_of(length: float) -> float:
+    """What may be rounding in means of vectors of such a length."""
+    return 16.0 * sys.float_info.epsilon * length
+
+
+def without_rounding(A: Array, rounding: float) -> Array:
+    """Rows, those that are no longer than rounding replaced by zero: they have no direction."""
+    return A * (row_lengths(A) > rounding)[:, None]
 
 
 def check_longest(name: str, length: float) -> None:

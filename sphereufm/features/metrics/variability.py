@@ -34,25 +34,21 @@ from sphereufm.features.metrics.companion import Array
 from sphereufm.features.metrics.statistics import ClassMoments, Frame, Scatter
 
 _EPS = sys.float_info.epsilon
-# means of equal classes, summed in different orders, differ by a few roundings of a feature's length
-_COINCIDENT = 16.0 * _EPS
 # relative width of what rounding leaves open of the variability collapse index
 _UNCERTAIN = 1e-3
 
 
 def class_frame(moments: ClassMoments, classifier: Array | None, bias: Array | None, full: bool) -> Frame:
     """Directions of the class means, none where all coincide to rounding, and all else that the second pass needs."""
-    means = moments.means - moments.mean
-    A = means[moments.present]
+    A = moments.centred[moments.present]
     _, s, Vt = np.linalg.svd(A, full_matrices=False)
-    size = float(np.linalg.norm(moments.centre) + np.linalg.norm(moments.means, axis=1).max())
-    least = max(max(A.shape) * _EPS * s[0], _COINCIDENT * size)
+    least = max(max(A.shape) * _EPS * s[0], moments.rounding)
     rank = min(int(np.count_nonzero(s > least)), len(A) - 1)
     basis = Vt[:rank].T
     return Frame(
         moments=moments,
         basis=basis,
-        places=means @ basis,
+        places=moments.centred @ basis,
         sizes=s[:rank],
         full=full,
         classifier=classifier,
