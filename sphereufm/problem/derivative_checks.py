@@ -45,7 +45,9 @@ class DerivativeCheck:
 
     #: The observed order is at least the expected one less 0.1, and the other errors are at most 1e-6.
     passed: bool
-    observed_order: float  #: infinite where the model is exact to rounding
+    observed_order: (
+        float  #: infinite where the model is exact to rounding, NaN where the cost is hardly a number
+    )
     expected_order: float
     steps: Array  #: ``t`` in radians
     errors: Array  #: of the model at each step
@@ -135,12 +137,13 @@ def _judged(
     points = exponential(np.broadcast_to(X, (len(_STEPS), *X.shape)), _STEPS[:, None, None] * U)
     before, after = float(problem.at(X).cost), problem.at(points).cost
     errors = np.abs(after - before - model)
-    rounding = float(np.finfo(np.float64).eps * np.abs([before, *after]).max())
-    change = float(np.abs([after - before, model]).max())
+    # beyond the domain of a cost there is nothing to see
+    seen = np.isfinite(errors)
+    rounding = float(np.finfo(np.float64).eps * np.abs([before, *after[seen]]).max())
+    change = float(np.abs([(after - before)[seen], model[seen]]).max(initial=0.0))
     expected = 3.0 if more else 2.0
     linearity, symmetry = more or (None, None)
-    # a cost that is nowhere a number agrees with nothing
-    order = _observed_order(errors, rounding) if np.isfinite(errors).any() else math.nan
+    order = _observed_order(_STEPS[seen], errors[seen], rounding)
     # the model fits to rounding only because the cost hardly changes beside it; no change at all is none
     hidden = np.isinf(order) and 0.0 < change < _OUT_OF_ROUNDING * rounding
     return DerivativeCheck(
@@ -156,13 +159,18 @@ def _judged(
     )
 
 
-def _observed_order(errors: Array, rounding: float) -> float:
-    """Slope over the smallest steps whose errors are all above rounding; infinite where there are none."""
+def _observed_order(steps: Array, errors: Array, rounding: float) -> float:
+    """Slope over the smallest steps whose errors are all above rounding; infinite where there are none.
+
+    NaN for too few steps: a cost that is hardly anywhere a number agrees with nothing.
+    """
+    if len(steps) < _STRETCH:
+        return math.nan
     usable = sliding_window_view(errors > _ROUNDINGS * rounding, _STRETCH).all(axis=-1)
     if not usable.any():
         return float("inf")
     stretch = usable.argmax() + np.arange(_STRETCH)
-    return float(np.polyfit(np.log(_STEPS[stretch]), np.log(errors[stretch]), 1)[0])
+    return float(np.polyfit(np.log(steps[stretch]), np.log(errors[stretch]), 1)[0])
 
 
 def _normal_part(X: Array, U: Array) -> float:

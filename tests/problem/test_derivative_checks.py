@@ -4,6 +4,7 @@ import autograd.numpy as anp
 import numpy as np
 import pymanopt
 import pytest
+from own_problems import numpy_problem
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.problem.derivative_checks import check_gradient, check_hessian
@@ -125,6 +126,28 @@ def own_cost(function):
 def test_a_cost_that_is_no_number_passes_nothing(check):
     # its derivatives are finite
     assert not check(own_cost(lambda x: anp.log(-1.0 - anp.sum(x**2)) + x[0])).passed
+
+
+@pytest.mark.parametrize("beyond", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("radius", [1e-4, 1e-2, 0.2])
+def test_beyond_a_costs_domain_nothing_is_believed_and_within_it_all_is_seen(beyond, radius):
+    here = np.array([0.6, 0.8, 0.0])
+
+    def within(x, value):
+        return value if np.abs(x - here).max() <= radius else beyond
+
+    def checks(slope, bend):
+        problem = numpy_problem(
+            pymanopt.manifolds.Sphere(3),
+            lambda x: within(x, (x**3).sum()),
+            lambda x: slope * 3.0 * x**2,
+            lambda x, u: bend * 6.0 * x * u,
+        )
+        return [check(problem, here[:, None], rng=1).passed for check in (check_gradient, check_hessian)]
+
+    assert checks(1.0, 1.0) == [True, True]
+    assert checks(1.01, 1.0) == [False, False]
+    assert checks(1.0, 1.01) == [True, False]
 
 
 @pytest.mark.parametrize("scale", [1e-280, 1e-170, 1e170, 1e300])
