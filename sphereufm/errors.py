@@ -85,6 +85,20 @@ def read_fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
+def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Return ``value`` as an array of whatever type, if it is one and has no masked entries."""
+    import numpy as np
+
+    hidden = int(np.ma.getmaskarray(value).sum()) if isinstance(value, np.ma.MaskedArray) else 0
+    if hidden:
+        fact = f"{name} has {hidden} masked entries, which would be read as if they were there"
+        raise InvalidInputError(f"{fact}; fill or drop them first")
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors that carry gradients
+        raise InvalidInputError(f"{name} is not a rectangular array of numbers: {error}") from error
+
+
 def check_array(
     name: str, value: ArrayLike, shape: Sequence[int | None] | None = None
 ) -> NDArray[np.float64]:
@@ -94,10 +108,7 @@ def check_array(
     """
     import numpy as np
 
-    try:
-        array: NDArray[Any] = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors that carry gradients
-        raise InvalidInputError(f"{name} is not a rectangular array of real numbers: {error}") from error
+    array = as_array(name, value)
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
     with np.errstate(over="ignore"):  # of longer floats; infinity is refused below
@@ -120,7 +131,7 @@ def check_labels(
     """Return ``value`` as a vector of class numbers ``0 .. classes - 1``; floats are accepted where all are whole."""
     import numpy as np
 
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise InvalidInputError(
             f"{name} has shape {array.shape} and type {array.dtype}, but a vector of whole numbers is needed"

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer
+from sphereufm.errors import InvalidInputError, as_array, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
 from sphereufm.features.readers.source import (
     ArraySource,
@@ -229,16 +229,9 @@ def assemble(
     )
 
 
-def in_memory(role: str, given: ArrayLike | None) -> MemorySource:
+def in_memory(role: str, given: ArrayLike) -> MemorySource:
     """Wrap numbers that the caller gave."""
-    hidden = int(np.ma.getmaskarray(given).sum()) if isinstance(given, np.ma.MaskedArray) else 0
-    if hidden:
-        fact = f"{role} has {hidden} masked entries, which would be read as if they were there"
-        raise InvalidInputError(f"{fact}; fill or drop them first")
-    try:
-        return MemorySource(name=role, array=np.asarray(given))
-    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors that carry gradients
-        raise InvalidInputError(f"{role} is not a rectangular array of numbers: {error}") from error
+    return MemorySource(name=role, array=as_array(role, given))
 
 
 def _line(role: str, source: ArraySource) -> str:
