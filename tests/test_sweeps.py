@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from sphereufm.errors import InvalidInputError, OutputError
+from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
 from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.sweeps import Cell, SweepFolder, SweepGrid, read_grid, run_sweep
 from sphereufm.sweeps.grid import distinct_cells
@@ -180,6 +180,21 @@ def test_a_finished_sweep_computes_nothing_again(whole, monkeypatch):
     monkeypatch.setattr("sphereufm.sweeps.run.verify_cell", lambda task: pytest.fail("computed again"))
     run_sweep(GRID, whole[0], QUICK)
     assert contents(whole[0]) == before
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "cells/K2-n1-d2-tau1.json", "cells/other.json"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"format": 1}', "\xff"])
+def test_a_damaged_file_of_a_sweep_is_named(tmp_path, name, text):
+    (tmp_path / "cells").mkdir()
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    with pytest.raises(UnreadableFileError, match=name):
+        run_sweep(SweepGrid(classes=2, per_class=[1], dim=2, tau=1), tmp_path, QUICK)
+
+
+@pytest.mark.parametrize("wrong", [{"effort": "no"}, {"starts": 0}, {"seed": -1}, {"loss": "hinge"}])
+def test_settings_that_no_cell_can_have_are_refused(wrong):
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        SweepSettings(**wrong)
 
 
 def test_two_workers_give_the_same_cells(whole, tmp_path):

@@ -63,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepGrid:
-    """A product of lists, as words (see the module).
+    """A product of lists, as words (see the module); numbers and lists of them become words.
 
     ``effort``: the name of an ``Effort``; None leaves it to the sweep.  ``starts``: exactly so many starts in each
     stratum; None leaves it to the sweep, or to the effort given here.
@@ -77,10 +77,8 @@ class SweepGrid:
     starts: int | None = None
 
     def __post_init__(self) -> None:
-        if self.effort is not None:  # as it is stored: a sweep is resumed by the same word
-            keep_checked(self, effort=Effort.named(self.effort).name.lower())
-        if self.starts is not None:
-            keep_checked(self, starts=check_integer("starts", self.starts, 1))
+        keep_checked(self, **{key: _word(getattr(self, key)) for key in sorted(_KEYS)})
+        check_search(self)
 
     def cells(self) -> Iterator[Cell]:
         """All cells, in a fixed order.
@@ -91,6 +89,14 @@ class SweepGrid:
         for K, n in product(_numbers("classes", self.classes, 2), _numbers("per_class", self.per_class, 1)):
             for dim, tau in product(_numbers("dim", self.dim, 1, K), taus):
                 yield Cell(classes=K, per_class=n, dim=dim, tau=tau)
+
+
+def check_search(record: Any) -> None:
+    """Check the ``effort`` and ``starts`` of a record, where it has them; an effort is kept as it is stored."""
+    if record.effort is not None:
+        keep_checked(record, effort=Effort.named(record.effort).name.lower())
+    if record.starts is not None:
+        keep_checked(record, starts=check_integer("starts", record.starts, 1))
 
 
 def distinct_cells(grids: Iterable[SweepGrid]) -> Iterator[tuple[Cell, SweepGrid]]:
@@ -125,14 +131,12 @@ def read_grid(path: str | os.PathLike[str]) -> tuple[SweepGrid, ...]:
             raise InvalidInputError(
                 f"{path} has the keys {sorted(table)}, but {sorted(_KEYS)} are needed, and {sorted(_CHOICES)} allowed"
             )
-    return tuple(SweepGrid(**{k: _word(k, v) for k, v in table.items()}) for table in blocks)
+    return tuple(SweepGrid(**table) for table in blocks)
 
 
-def _word(key: str, value: Any) -> Any:
-    """A list or number as it is written on the command line; choices stay as they are."""
-    if key in _CHOICES:
-        return value
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _word(value: Any) -> str:
+    """A list or number as it is written on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _numbers(name: str, text: str, least: int, classes: int | None = None) -> list[int]:

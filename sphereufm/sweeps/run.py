@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sphereufm.errors import SphereUFMError
+from sphereufm.errors import SphereUFMError, check_integer, keep_checked
 from sphereufm.files import write_json
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
 from sphereufm.parallel import Workers
+from sphereufm.problem.losses.registry import find_loss
 from sphereufm.problem.ufm import UFMProblem
 from sphereufm.progress import Progress, silent
-from sphereufm.sweeps.grid import Cell, SweepGrid, distinct_cells
+from sphereufm.sweeps.grid import Cell, SweepGrid, check_search, distinct_cells
 from sphereufm.sweeps.store import SweepFolder
 
 _STATUSES = ("PROVED", "NUMERICAL", "UNDECIDED")
@@ -37,6 +38,12 @@ class SweepSettings:
     seed: int = 0
     proofs: bool = True
     loss: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_search(self)
+        keep_checked(self, seed=check_integer("seed", self.seed, 0))
+        if self.loss is not None:
+            find_loss(self.loss)
 
     def of(self, grid: SweepGrid) -> SweepSettings:
         """Settings of one grid's cells: a number of starts that was meant for another effort is dropped."""
@@ -82,7 +89,7 @@ def run_sweep(
 
     Returns a line for each stored cell: the cell, its status (``"done"`` or ``"failed"``), verdict, basis,
     counts.  Raises OutputError if the folder cannot be written, is in use, or holds a sweep or a cell with
-    other settings.
+    other settings; UnreadableFileError if a file of it is damaged.
     """
     settings, folder = settings or SweepSettings(), SweepFolder(out)
     grids = [grid] if isinstance(grid, SweepGrid) else grid

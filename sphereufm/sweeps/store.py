@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sphereufm.errors import OutputError
+from sphereufm.errors import OutputError, UnreadableFileError
 from sphereufm.files import json_data, write_json
 from sphereufm.sweeps.grid import Cell
 
@@ -80,6 +80,14 @@ class SweepFolder:
         return lines
 
     @staticmethod
-    def read(place: Path) -> Any:
-        """One JSON file."""
-        return json.loads(place.read_text(encoding="utf-8"))
+    def read(place: Path) -> dict[str, Any]:
+        """One JSON file of a sweep; raises UnreadableFileError if it is none."""
+        try:
+            data = json.loads(place.read_text(encoding="utf-8"))
+            if not str(data["format"]).startswith("sphereufm-"):
+                raise ValueError(f"format={data['format']!r}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UnreadableFileError(
+                f"{place} is no file of a sweep ({type(error).__name__}: {error}); delete it, and run the sweep again"
+            ) from error
+        return dict(data)
