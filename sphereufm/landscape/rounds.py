@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.gathered import Gathered, gather
-from sphereufm.landscape.search.coverage import Coverage, coverage_of
+from sphereufm.landscape.search.coverage import Coverage, coverage_of, fewest_searches, share_of_error
 from sphereufm.landscape.search.effort import SearchSettings
 from sphereufm.landscape.search.stratum import Batch, Stratum, merges_samples, search_batch
 from sphereufm.parallel import Workers
@@ -46,6 +46,10 @@ class _State:
     done: bool = False
     known: Set[str] = frozenset()
     fresh: int | None = None
+    #: Rounds before this one, and those, with this one, that could end the search; its share of the error.
+    rounds: int = -1
+    chances: int = 0
+    share: float = 1.0
 
     def enter(self, labels: list[str | None], batches: int) -> Coverage:
         """Note the ends of so many batches; what its own basins are covered by."""
@@ -53,7 +57,9 @@ class _State:
         self.begun += batches
         if self.fresh is not None:
             self.fresh += len(labels)
-        return coverage_of(self.begun * self.batch, self.ends, known=self.known, fresh=self.fresh)
+        return coverage_of(
+            self.begun * self.batch, self.ends, known=self.known, fresh=self.fresh, share=self.share
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,6 +124,12 @@ class Rounds:
         state.known, state.fresh = known, 0 if state.begun else None
         begun = state.begun
         state.goal = min(self.settings.batches, max(2 * begun, _SECOND) if begun else 1)
+        bound = self.settings.effort.plan.unseen_bound
+        if bound and self.settings.batches > 1:
+            state.rounds += 1
+            enough = (state.goal - begun) * state.batch >= fewest_searches(bound)
+            state.chances += bool(state.chances or (begun and enough))
+            state.share = share_of_error(state.rounds, state.chances)
         together = max(1, _STARTS_A_TASK // state.batch)
         for number in range(begun, state.goal, together):
             yield Batch(

@@ -139,6 +139,6 @@ def _matrix_from_products(problem: SphereProblem, point: Evaluation) -> Array:
         x = X[first : first + stack, None]
         images = problem.at(x).hessian_product(from_coordinates(x, units))
         out[first : first + stack, used] = to_coordinates(x, images)
+    out *= 0.5  # first: sums of the largest would overflow
     out += np.swapaxes(out, -1, -2).copy()
-    out *= 0.5
     return out.reshape(*point.X.shape[:-2], M * e, M * e)

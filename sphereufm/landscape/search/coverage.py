@@ -6,7 +6,8 @@ Two figures for the *unseen mass*, the probability that one more search would en
 * an upper bound at a stated confidence, by hold-out: of ``m`` fresh searches ``k`` ended in orbits that were not known
   when they began, whatever had found those known.  The starts are independent, so ``k`` is binomial with the mass
   unseen so far, and the Clopper-Pearson bound for it bounds what is missing from the list afterwards.  In the first
-  round the second half of the searches is held out; later, the last round.
+  round the second half of the searches is held out; later, the last round.  A search that ends once its bound is
+  small enough would end on lucky rounds: they share the error, so that the bound it ends with holds, too.
 
 Both speak of the search's own distribution: a critical point that no start is attracted to is not counted.
 
@@ -23,6 +24,9 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+# Shares of the error: of all rounds before the first that can end a search, of that one, and of all after it.
+_BEFORE, _FIRST, _AFTER = 0.025, 0.75, 0.225
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,7 @@ def coverage_of(
     *,
     known: Collection[Hashable] = (),
     fresh: int | None = None,
+    share: float = 1.0,
 ) -> Coverage:
     """Coverage from the orbit in which each converged search ended, in the order of the (independent) starts.
 
@@ -64,6 +69,7 @@ def coverage_of(
     * ``confidence``: of the upper bound, between 0 and 1.
     * ``known``: labels that others had met before the searches held out.
     * ``fresh``: searches at the end that are held out; without, the second half, and the first half's labels are known.
+    * ``share``: of the error, that this bound may take: see :func:`share_of_error`.
     """
     labels = [end for end in ends if end is not None]
     hits = Counter(labels)
@@ -78,7 +84,7 @@ def coverage_of(
         orbits=len(hits),
         singletons=singletons,
         unseen_mass=singletons / n if n else None,
-        unseen_bound=_upper_bound([end not in seen for end in ends[begin:]], confidence)
+        unseen_bound=_upper_bound([end not in seen for end in ends[begin:]], share * (1.0 - confidence))
         if len(ends) > 1
         else None,
         confidence=confidence,
@@ -86,10 +92,26 @@ def coverage_of(
     )
 
 
-def _upper_bound(new: Sequence[bool], confidence: float) -> float:
+def share_of_error(rounds: int, chances: int) -> float:
+    """What one of many bounds may take of the probability that some is wrong; all shares add up to one.
+
+    * ``rounds``: bounds before this one.
+    * ``chances``: how many of all, this one included, had searches enough to end the search; the first takes most.
+    """
+    if chances < 2:
+        return _FIRST if chances else _BEFORE / 2.0 ** (rounds + 1)
+    return _AFTER * 2.0 / 3.0 ** (chances - 1)
+
+
+def fewest_searches(bound: float, confidence: float = 0.95) -> float:
+    """Searches held out from which on a bound can be met, at the first chance."""
+    return float(np.log(_FIRST * (1.0 - confidence)) / np.log1p(-bound))
+
+
+def _upper_bound(new: Sequence[bool], error: float) -> float:
     """Clopper-Pearson upper bound for a probability, from independent trials.
 
-    The root of ``P(Bin(m, p) <= k) = 1 - confidence`` by bisection: loading SciPy would take longer than a search.
+    The root of ``P(Bin(m, p) <= k) = error`` by bisection: loading SciPy would take longer than a search.
     """
     k, m = sum(new), len(new)
     if k == m:
@@ -101,5 +123,5 @@ def _upper_bound(new: Sequence[bool], confidence: float) -> float:
     while high - low > 1e-12:
         p = 0.5 * (low + high)
         below = np.exp(ways + i * np.log(p) + (m - i) * np.log1p(-p)).sum()
-        low, high = (p, high) if below > 1.0 - confidence else (low, p)
+        low, high = (p, high) if below > error else (low, p)
     return high
