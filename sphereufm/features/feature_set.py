@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sphereufm.errors import InvalidInputError, as_array, check_array, check_integer
 from sphereufm.features.labels import Decoded, LabelRules, check_decoded, read_labels
+from sphereufm.features.readers.limits import printable
 from sphereufm.features.readers.source import (
     ArraySource,
     MemorySource,
@@ -238,8 +239,8 @@ def _line(role: str, source: ArraySource) -> str:
     """What was read for a role, with the columns of a table and the stored type where they are not plain."""
     dtype, stored = source.dtype.name, getattr(source, "stored", source.dtype).name
     kind = dtype if stored == dtype else f"{dtype} (stored as {stored})"
-    columns: tuple[str, ...] = getattr(source, "columns", ())
-    few = columns if len(columns) <= 12 else (*columns[:5], "...", *columns[-5:])
+    columns = [printable(column, 80) for column in getattr(source, "columns", ())]
+    few = columns if len(columns) <= 12 else [*columns[:5], "...", *columns[-5:]]
     listed = f"; columns {', '.join(few)}" if columns else ""
     return f"{role}: {source.name} {source.shape} {kind}{listed}"
 

@@ -28,8 +28,10 @@ from sphereufm.features.readers.keys import (
     is_numbered,
     named_classifiers,
     names_something_else,
+    quoted,
     role_and_stem,
 )
+from sphereufm.features.readers.limits import printable
 from sphereufm.features.readers.source import ArraySource, RefusedSource, usable
 from sphereufm.features.readers.views import without
 
@@ -88,7 +90,7 @@ def load_features(
     key = choose_key(arrays, "features", named)
     features = how.shaped(arrays.pop(key))
     samples = features.shape[0]
-    shelf = _Shelf(file=Path(place).name, arrays=arrays)
+    shelf = _Shelf(file=printable(Path(place).name), arrays=arrays)
     # of a file of one array the name tells
     stem = key if key != "array" else os.path.splitext(shelf.file)[0]
     truth = shelf.find("labels", labels, lambda found: _labels(found, stem, samples))
@@ -191,7 +193,7 @@ def _classifier(arrays: Mapping[str, ArraySource], wanted: _Wanted, named: bool)
         return whole or (_only(key for key in arrays if rows[key] is not None) if named else None)
     best = [key for key in fitting if names[key]] or fitting
     if len(best) > 1:
-        fact = f"classifier: {', '.join(map(repr, best[:4]))} fit these features"
+        fact = f"classifier: {quoted(best)} fit these features"
         raise InvalidInputError(f"{fact}; name one with --classifier KEY, or say --classifier none")
     return best[0]
 
@@ -204,7 +206,7 @@ def _only(keys: Iterable[str]) -> str | None:
 
 def _unused(left: Mapping[str, ArraySource], samples: int, wanted: _Wanted) -> tuple[str, ...]:
     """Arrays that look like one of the four roles and were not taken."""
-    found = [f"{key!r} {a.shape}" for key, a in left.items() if _looks_used(key, a, samples, wanted)]
+    found = [f"{quoted([key])} {a.shape}" for key, a in left.items() if _looks_used(key, a, samples, wanted)]
     more = len(found) - _MOST_UNUSED
     return (*found[:_MOST_UNUSED], f"and {more} more") if more > 0 else tuple(found)
 

@@ -13,6 +13,7 @@ from hostile_torch import Raw, call, encode, name, pickled, storage, tensor, tor
 
 from sphereufm.errors import UnreadableFileError
 from sphereufm.features import feature_set_from_arrays, load_features, open_array, open_arrays
+from sphereufm.features.readers.keys import role_and_stem
 from sphereufm.features.readers.source import RefusedSource
 
 SIX = np.arange(6, dtype=np.float32)
@@ -343,3 +344,15 @@ def test_dictionaries_by_sample(tmp_path):
     found = opened(tmp_path, torch_zip(other))
     with pytest.raises(UnreadableFileError, match="not those of the dictionary before it"):
         found["labels"].read()
+
+
+def test_one_long_key_in_many_names_is_refused_in_time(tmp_path):
+    """Two megabytes that would be two gigabytes of names."""
+    shared = "ab" * 10**6
+    value = {str(number): {shared: [1, 2]} for number in range(1000)}
+    with pytest.raises(UnreadableFileError, match="more than 2000000 values"):
+        opened(tmp_path, torch_zip(raw(value)))
+
+
+def test_the_end_of_a_long_key_tells_its_role():
+    assert role_and_stem("a b " * 10**6 + "test_labels").role == "labels"

@@ -197,3 +197,33 @@ def test_what_a_network_predicts_or_keeps_beside_is_no_truth(tmp_path, key):
         load_features(saved(tmp_path / "f.npz", **arrays))
     assert np.array_equal(load_features(tmp_path / "f.npz", labels=key).labels, Y)
     assert np.array_equal(load_features(saved(tmp_path / "g.npz", **arrays, y_true=Y[::-1])).labels, Y[::-1])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("{}features", "{}2features", "labels"),
+        ("features", "{}labels", "2{}labels"),
+        ("features", "labels", "{}bias"),
+    ],
+)
+def test_keys_reach_the_terminal_escaped_and_short(tmp_path, keys):
+    odd = "\x1b[31m\n" + "z" * 5000 + "_"
+    arrays = {key.format(odd): H if "features" in key else Y for key in keys}
+    try:
+        found = load_features(saved(tmp_path / "f.npz", **arrays))
+        told = " ".join([*found.chosen, *found.unused])
+    except InvalidInputError as error:
+        told = str(error)
+    assert "x1b" in told
+    assert told.isprintable()
+    assert len(told) < 1000
+
+
+def test_names_of_columns_reach_the_terminal_escaped_and_short(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = {"\x1b[31m" + "z" * 5000: H[:, 0], "b\nc": H[:, 1], "label": Y}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "f.parquet")
+    (told, _) = load_features(tmp_path / "f.parquet").chosen
+    assert told.isprintable()
+    assert len(told) < 1000

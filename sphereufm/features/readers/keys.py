@@ -48,6 +48,7 @@ _LAST_LAYERS = (
 )
 
 _ROLES: dict[str, Role] = {word: role for role, words in _ROLE_WORDS.items() for word in words.split()}
+_LONG_FIRST = sorted(_ROLES, key=len, reverse=True)
 _SPLITS = {word: split for split, words in _SPLIT_WORDS.items() for word in (words or split).split()}
 _WEAK, _NOISE, _INDEX, _OUTPUTS, _ASIDE = (frozenset(words.split()) for words in _OTHER_WORDS.values())
 
@@ -55,6 +56,7 @@ _CLASSIFIERS = frozenset(_LAST_LAYERS.split())
 _WHOLE_ONLY = frozenset({"weight", "w"})
 _NUMBERED = re.compile(r"^(.*?)[^0-9A-Za-z]*(\d+)$")
 _LAYER_NUMBER = re.compile(r"\.?\d+(?=\.weight$)")  # of torch's Sequential, or of ``fc2``
+_LETTERS = 200  # of a key that are looked at: the last ones, whatever a file calls its arrays
 _AXES: dict[Role, int] = {"features": 2, "labels": 1, "classifier": 2, "bias": 1}
 
 
@@ -78,7 +80,7 @@ class KeyRole:
 
 def role_and_stem(key: str) -> KeyRole:
     """Role and stem of a key; the last word that tells a role counts (``feats_target``: of the target domain)."""
-    words = [part for word in _tokens(key) for part in _known_parts(word)]
+    words = [part for word in _tokens(key[-_LETTERS:]) for part in _known_parts(word)]
     telling = [i for i, word in enumerate(words) if word in _ROLES]
     sure = [i for i in telling if words[i] != "target" and words[i] not in _WEAK]
     if telling and words[telling[-1]] == "target":
@@ -112,7 +114,7 @@ def find_labels(arrays: Mapping[str, ArraySource], features: str | None, samples
     related = {key: d for key, d in distances.items() if d is not None}
     if named and not related:
         raise InvalidInputError(
-            f"labels: {', '.join(map(repr, list(named)[:4]))} and {features!r} name different splits of the data; "
+            f"labels: {quoted(named)} and {quoted([features or ''])} name different splits of the data; "
             "if they belong together say so with --labels KEY"
         )
     # one entry, or one row of a code, for each sample
@@ -210,10 +212,15 @@ def describe(arrays: Mapping[str, ArraySource], limit: int = 8) -> str:
     return f"{shown} and {len(kinds) - limit} more" if len(kinds) > limit else shown
 
 
+def quoted(keys: Iterable[str]) -> str:
+    """The first of some keys, escaped and shortened: they are the file's to choose."""
+    return ", ".join(f"{key[:80]!r}" for key in list(keys)[:4])
+
+
 def _one(arrays: Mapping[str, ArraySource], role: Role, fitting: list[str], fact: str) -> str | None:
     """The only key of those that fit, None without any; several are a question."""
     if len(fitting) > 1:
-        raise InvalidInputError(_ask(arrays, role, f"{', '.join(map(repr, fitting[:4]))} {fact}"))
+        raise InvalidInputError(_ask(arrays, role, f"{quoted(fitting)} {fact}"))
     return fitting[0] if fitting else None
 
 
@@ -227,7 +234,7 @@ def _known_parts(word: str) -> list[str]:
     """A word cut where it is a role and something else (``trainfeat``); digits at its end stay with it."""
     if word in _ROLES or word in _SPLITS or word in _NOISE:
         return [word]
-    for role in sorted(_ROLES, key=len, reverse=True):
+    for role in _LONG_FIRST:
         for rest in (word.removesuffix(role), word.removeprefix(role)):
             if rest != word and (len(role) > 2 or rest in _SPLITS):
                 return [rest, role]

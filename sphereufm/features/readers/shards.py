@@ -46,7 +46,7 @@ def open_shards(
     path: str, open_file: Callable[[StoredFile], dict[str, ArraySource]]
 ) -> dict[str, ArraySource]:
     """Return the arrays of all files of a directory, or of those that fit a pattern, joined by rows."""
-    title = os.path.basename(path.rstrip("/\\")) or path
+    title = printable(os.path.basename(path.rstrip("/\\")) or path)
     grouped: dict[str, list[tuple[str, ArraySource]]] = {}
     keyed: set[frozenset[str]] = set()
     for where in _files(path):
@@ -84,7 +84,7 @@ def _within(where: Path, path: str) -> StoredFile:
     """A file of the directory; a link that leads out of it is refused."""
     folder = Path(os.path.realpath(where.parent))
     if where.is_symlink() and folder not in Path(os.path.realpath(where)).parents:
-        place = f"{where.name} in {os.path.basename(path) or path}"
+        place = printable(f"{where.name} in {os.path.basename(path) or path}")
         raise refused(place, "it is a link to another folder; name that folder instead")
     return StoredFile.at(where)
 
@@ -107,7 +107,7 @@ def _check_complete(title: str, names: list[str]) -> None:
     stems = sorted({stem for stem, _, _ in shards})
     numbers = {number for _, number, _ in shards if number is not None}
     if stems[0].lower().endswith(_SERIES):
-        seem = f"its files look like epochs of one training ({names[0]}, ...), not like shards"
+        seem = f"its files look like epochs of one training ({printable(names[0])}, ...), not like shards"
         raise refused(title, f"{seem}; name one")
     if len(stems) > 1 or any(number is None for _, number, _ in shards):
         raise refused(title, f"it lies in files of different names {stems[:4]}; name one, or a pattern")

@@ -22,6 +22,7 @@ from sphereufm.features.readers.stored import StoredArray, StoredFile
 
 _MAX_VALUES = 2_000_000
 _MAX_DEPTH = 20
+_LETTERS = 64  # of a name, which count as a value
 _MOST_REFUSED = 1000
 
 _Path: TypeAlias = tuple[str, ...]
@@ -48,8 +49,8 @@ class _Walk:
         self.samples: list[Any] = []
 
     def visit(self, path: _Path, value: Any) -> None:
-        """Add the arrays below a value."""
-        self.tick()
+        """Add the arrays below a value; one long key can stand in many names."""
+        self.tick(1 + sum(map(len, path)) // _LETTERS)
         if len(path) > _MAX_DEPTH:
             raise refused(self.file.name, f"it nests deeper than {_MAX_DEPTH} levels")
         items: Iterable[tuple[Any, Any]] = ()
