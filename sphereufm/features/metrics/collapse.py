@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,7 @@ from sphereufm.features.metrics.variability import class_frame, class_nc1, effec
 
 __all__ = ["Measuring", "begin", "collapse_metrics"]
 
+_EPS = sys.float_info.epsilon
 # singular values of the class means this much smaller than the largest carry NC1 by themselves
 _SINGULAR = 1e-4
 
@@ -117,7 +119,9 @@ class Begun:
         moments, own = frame.moments, None if W is None else W[present]
         centred, base = moments.centred[present], without_rounding(moments.base, moments.rounding)[present]
         spreads, hits = variability(spread), spread.mean_hits if W is None else spread.agreements
-        within = np.array(np.linalg.eigvalsh(spread.products / N)[::-1], dtype=np.float64)
+        within = np.asarray(np.linalg.eigvalsh(spread.products / N)[::-1])
+        noise = max(within.size * _EPS * float(within.max(initial=0.0)), moments.rounding**2)
+        within = np.where(within > noise, within, 0.0)
         between = np.square(frame.sizes) / len(centred)
         pairs = frames.cosines(base)
         values = {
