@@ -88,7 +88,7 @@ def _show(index: list[dict[str, Any]], out: Path) -> None:
     from sphereufm.plots.sweeps import phase_diagram_figure
     from sphereufm.report.sweep import save_cell_pages, sweep_html
 
-    save_figure(phase_diagram_figure(index), out / _FILES[1], form="svg")
+    save_figure(phase_diagram_figure(index), out / _FILES[1])
     save_cell_pages(index, out)
     write_text(out / _FILES[2], sweep_html(index))
     counts = Counter(line["verdict"] if line["status"] == "done" else "failed" for line in index)

@@ -6,12 +6,15 @@ import os
 import re
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import matplotlib as mpl
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from sphereufm.errors import InvalidInputError
 from sphereufm.files import write_aside
 
 Drawing: TypeAlias = Callable[..., Figure]
@@ -29,8 +32,20 @@ _INKED = (
 )
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str], form: str = "png", dpi: int = 150) -> None:
-    """Write a figure aside, as PNG or SVG, then rename it; raises OutputError if the file cannot be written."""
+def save_figure(
+    figure: Figure, path: str | os.PathLike[str], form: str | None = None, dpi: int = 150
+) -> None:
+    """Write a figure aside, then rename it; raises OutputError if the file cannot be written.
+
+    ``form``: ``"png"``, ``"svg"`` or another that matplotlib has (InvalidInputError if it has none of this name), by
+    default that of the path's ending, PNG without one.
+    """
+    form = form or Path(path).suffix[1:].lower() or "png"
+    known = FigureCanvasBase.get_supported_filetypes()
+    if form not in known:
+        raise InvalidInputError(
+            f"path={str(path)!r}: form={form!r} must be one of {', '.join(sorted(known))}"
+        )
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
 

@@ -6,10 +6,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from sphereufm import UFMProblem, trace_branches
 from sphereufm.branches.report import BranchEvent
 from sphereufm.comparison import SUITES, Rules, compare_solvers
+from sphereufm.errors import InvalidInputError
 from sphereufm.features import collapse_metrics, feature_set_from_arrays
 from sphereufm.placement import LandscapePosition
 from sphereufm.placement.trajectory import Measured, Training
@@ -190,6 +192,14 @@ def test_legends_have_every_name_a_solver_may_have():
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path, metrics):
     save_figure(features_figure(metrics), tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="neither"):
-        save_figure(features_figure(metrics), tmp_path / "two.png", form="neither")
+    for name, form in (("two.png", "neither"), ("two.json", None)):
+        with pytest.raises(InvalidInputError, match="must be one of"):
+            save_figure(features_figure(metrics), tmp_path / name, form=form)
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+def test_a_figure_has_the_form_of_its_name(tmp_path):
+    starts = {"a.svg": b"<?xml", "b.PNG": b"\x89PNG", "c.pdf": b"%PDF", "d": b"\x89PNG"}
+    for name, start in starts.items():
+        save_figure(Figure(figsize=(1, 1)), tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(start)
