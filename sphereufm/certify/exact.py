@@ -35,7 +35,8 @@ def exact_text(value: Fraction) -> str:
         bottom = 1
     if abs(top) >= 10**200 or bottom >= 10**60 or abs(power) > MAX_EXPONENT:
         raise InvalidInputError(
-            "value has more digits than a certificate may hold; round it with round_dyadic"
+            "a number has more digits than a certificate may hold, 200, and 60 below a fraction's line; round it, or "
+            "multiply the cost"
         )
     return f"{top}@{power}" if power else f"{top}/{bottom}" if bottom > 1 else str(top)
 

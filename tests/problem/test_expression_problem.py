@@ -1,5 +1,7 @@
 """Expressions as problems: derivatives against differences and balls, stacks against loops."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,16 @@ def test_empty_stacks_have_empty_answers():
         point = problem.at(np.empty(points))
         assert point.gradient.shape == point.X.shape
         assert point.hessian_product(np.empty(directions)).shape == directions
+
+
+@pytest.mark.parametrize(
+    "scale", [10**59, 10**60, 10**250, Fraction(3, 2**400), -(2**1023), Fraction(1, 3**100)]
+)
+def test_a_constant_is_its_nearest_float_however_a_certificate_writes_it(scale):
+    cost = Cost(dim=2, columns=2)
+    problem = ExpressionProblem(instance=cost.instance(cost.gram(0, 1) * cost.constant(scale)))
+    X = np.array([[1.0, 1.0], [0.0, 0.0]])
+    assert problem.at(X).cost == float(scale)
 
 
 def test_symmetry_is_checked_and_known_by_form():

@@ -22,6 +22,7 @@ A. Griewank, A. Walther, *Evaluating Derivatives*, 2008, chapters 3 and 5.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,6 +66,16 @@ class _Group:
         return _RULES[self.name][1](*values, V[self.rows])
 
 
+def _nearest(text: str) -> float:
+    """The float nearest to a certificate's number, ``p``, ``p/q`` or ``m@e``; infinite beyond their range."""
+    number, _, power = text.partition("@")
+    value = Fraction(number) * Fraction(2) ** int(power or 0)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 class Tape:
     """The program of an :class:`~sphereufm.certify.instances.ExpressionInstance`, ready to be swept.
 
@@ -77,7 +88,7 @@ class Tape:
         self.gram = _places(program, names, "gram")
         self.x = _places(program, names, "x")
         self.constants = np.array([t for t, name in enumerate(names) if name == "const"], dtype=np.intp)
-        self._values = np.array([float(Fraction(program[t][1])) for t in self.constants])
+        self._values = np.array([_nearest(program[t][1]) for t in self.constants])
         self._groups = _grouped(program)
 
     def leaves_filled(self, leaves: Array) -> Array:
