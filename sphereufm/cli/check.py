@@ -17,12 +17,16 @@ from sphereufm.notebook import counted
 
 if TYPE_CHECKING:
     from sphereufm.certify.checker import CheckResult
+    from sphereufm.certify.instances import Instance
 
 _CODES = {"PROVED": 0, "REFUTED": 1, "UNDECIDED": 3}
 # over several files the worst wins
 _WORST_FIRST = (70, 2, 1, 3, 0)
 # a landscape of thousands of rows is larger than any certificate; beyond, parsing would take gigabytes
 _LARGEST_OTHER = 1 << 25
+_CONVERTED = " (converted from format 1)"
+# sentences of certificates that a landscape names by their place
+_BENIGN, _COMPLETE = "benign instance, BY_THEOREM", "complete list of critical points"
 _KINDS = ("large-gap", "complete", "landscape", "certificate")
 
 
@@ -43,8 +47,8 @@ def check(paths: tuple[Path, ...], backend: str, as_json: bool) -> int:
     """Re-check certificates: every claim in words, with the constants that were verified.
 
     In a folder every .json file is read; what is no certificate is named.  Where a landscape.json names the instance
-    and the certificates of its rows, both are compared.  Exit code 0: all PROVED, 1: one is REFUTED, 3: one is
-    UNDECIDED, 2: one cannot be read, is missing or is of another instance; of several the worst: 2, 1, 3, 0.
+    and what certificates prove of its rows, both are compared.  Exit code 0: all PROVED, 1: one is REFUTED, 3: one is
+    UNDECIDED, 2: one cannot be read, is missing, or is not what the landscape says; of several the worst: 2, 1, 3, 0.
     """
     files = list(_files(paths))
     reports = [_report(file, backend) for file in files if file.kind not in ("other", "landscape")]
@@ -144,7 +148,7 @@ def _checked(file: _File, backend: str) -> CheckResult:
     if file.format != FORMAT_1:
         return check_bytes(data, backend)
     result = check_bytes(certificate_to_json(convert(data)).encode(), backend)
-    return replace(result, row=f"{result.row} (converted from format 1)")
+    return replace(result, row=result.row + _CONVERTED)
 
 
 def _refused(path: Path, status: str, row: str) -> dict[str, Any]:
@@ -153,22 +157,26 @@ def _refused(path: Path, status: str, row: str) -> dict[str, Any]:
 
 
 def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Certificates that a landscape names and that are missing, or that are of another instance."""
-    folder = landscape.path.parent
-    expected, problem = _named_instance(landscape.data)
-    if expected is not None and problem not in (None, expected):
-        reason = f"the problem it states has the hash {problem}, but it names {expected}"
+    """Certificates that a landscape names and that are missing, of another instance, or prove another sentence."""
+    expected, stated = _named_instance(landscape.data)
+    if stated is not None and stated.sha256 != expected:
+        reason = f"the problem it states has the hash {stated.sha256}, but it names {expected}"
         yield _refused(landscape.path, "MISMATCH", reason)
     known = {_place(report["file"]): report for report in reports}
-    for name in _named_certificates(landscape.data):
-        path = folder / name
+    for name, sentence in _named_certificates(landscape.data):
+        path = landscape.path.parent / name
         if os.path.isdir(path):
             continue
         report = known.get(_place(path))
         if report is None:
-            yield _refused(folder / name[:300], "MISSING", f"named by {landscape.path}, but not there")
-        elif expected is not None and report.get("sha256") not in (None, expected):
+            yield _refused(
+                path.with_name(path.name[:300]), "MISSING", f"named by {landscape.path}, but not there"
+            )
+        elif expected is not None and not _is_of(report, expected, stated):
             reason = f"is of another instance than {landscape.path} names: {report['instance']}"
+            yield _refused(path, "MISMATCH", reason)
+        elif sentence and report["status"] == "PROVED" and report["row"].removesuffix(_CONVERTED) != sentence:
+            reason = f"proves another sentence than {landscape.path} says: {sentence[:100]}"
             yield _refused(path, "MISMATCH", reason)
 
 
@@ -180,32 +188,54 @@ def _place(path: str | Path) -> str | None:
         return None
 
 
-def _named_instance(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The hash that a landscape names, and the one of the problem that it states."""
-    from sphereufm.certify.instances import ExactInstance
+def _named_instance(data: dict[str, Any]) -> tuple[str | None, Instance | None]:
+    """The hash that a landscape names, and the exact problem that it states."""
     from sphereufm.landscape.report.landscape_json import problem_from_json
+    from sphereufm.problem.capabilities import exact_instance
 
     proofs = data.get("proofs")
     named = proofs.get("instance_sha256") if isinstance(proofs, dict) else None
     try:
-        problem = ExactInstance.from_problem(problem_from_json(data["problem"])).sha256
-    except Exception:  # a damaged or foreign problem has no hash; what it names is compared all the same
-        problem = None
-    return (named[:64] if isinstance(named, str) else problem), problem
+        stated: Instance | None = exact_instance(problem_from_json(data["problem"]))
+    except Exception:  # a damaged or foreign problem has no hash; what is named is compared all the same
+        stated = None
+    own = None if stated is None else stated.sha256
+    return (named[:64] if isinstance(named, str) else own), stated
 
 
-def _named_certificates(data: dict[str, Any]) -> Iterator[str]:
-    """Names of certificates in a landscape's rows."""
-    proofs, rows = data.get("proofs"), data.get("critical")
-    entries = [proofs.get("theorem_certificate")] if isinstance(proofs, dict) else []
-    rows = [*(rows if isinstance(rows, list) else []), data.get("complete")]
-    for row in rows:
+def _is_of(report: dict[str, Any], expected: str, stated: Instance | None) -> bool:
+    """Whether a certificate is of the instance with that hash; a cost of Gram entries may have fewer dimensions there.
+
+    (A point of rank r is proved in R^(r + 1), of which every further dimension repeats the last.)
+    """
+    from sphereufm.certify.checker.reading import read_problem
+    from sphereufm.certify.checker.words import canonical, fingerprint
+
+    if report.get("sha256", expected) == expected:
+        return True
+    if stated is None:
+        return False
+    try:
+        p = read_problem(json.loads(Path(report["file"]).read_bytes())["instance"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    fits = p.program and p.invariant and p.dim <= stated.dim
+    return bool(fits and fingerprint(canonical(replace(p, dim=stated.dim))) == expected)
+
+
+def _named_certificates(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names of certificates in a landscape, each with the sentence that it says they prove, or none."""
+    proofs, complete, rows = data.get("proofs"), data.get("complete"), data.get("critical")
+    entries: list[tuple[Any, str, Any]] = [(proofs, "theorem_certificate", _BENIGN)]
+    entries.append((complete, "certificate", _COMPLETE))
+    for row in rows if isinstance(rows, list) else []:
         members = row.get("members") if isinstance(row, dict) else None
         for entry in [row, *(members if isinstance(members, list) else [])]:
-            entries.append(entry.get("certificate") if isinstance(entry, dict) else None)
-    for name in entries:
+            entries.append((entry, "certificate", entry.get("sentence") if isinstance(entry, dict) else None))
+    for entry, key, sentence in entries:
+        name = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(name, str) and name:
-            yield name
+            yield name, sentence if isinstance(sentence, str) else ""
 
 
 def _large_gap(path: Path) -> dict[str, Any]:
@@ -221,11 +251,14 @@ def _large_gap(path: Path) -> dict[str, Any]:
 def _complete(path: Path) -> dict[str, Any]:
     """A complete list of critical points."""
     from sphereufm.certify.checker.face import read_file
+    from sphereufm.certify.checker.reading import read_json, read_problem
+    from sphereufm.certify.checker.words import named
     from sphereufm.certify.complete.check import check_complete_bytes
 
-    result = check_complete_bytes(read_file(path))
-    row = "complete list of critical points" if result.status == "PROVED" else "not every box is settled"
-    return _one_claim(path, result.status, row, "complete", result.text)
+    data = read_file(path)
+    result, instance = check_complete_bytes(data), read_json(data)["instance"]
+    row = _COMPLETE if result.status == "PROVED" else "not every box is settled"
+    return _one_claim(path, result.status, row, "complete", result.text) | named(read_problem(instance))
 
 
 def _one_claim(path: Path, status: str, row: str, kind: str, text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,8 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from running import run
 
+from sphereufm import UFMProblem
 from sphereufm.certify import ExactInstance, prove_benign
+from sphereufm.certify.expressions import thomson
 from sphereufm.certify.json_format import write_certificate
+from sphereufm.landscape.verify import verify_landscape
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
 
@@ -57,3 +61,60 @@ def test_names_in_another_encoding_are_printed(folder):
     done = subprocess.run(words, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"\udce9.json: PROVED" in done.stdout
+
+
+def edited(path, change):
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def named_sentences(landscape):
+    for row in landscape["critical"]:
+        yield from (entry for entry in [row, *(row.get("members") or [])] if entry["sentence"])
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Landscapes with certificates: one with a complete list, one of a cost of one's own."""
+    folder = tmp_path_factory.mktemp("lists")
+    problems = {"ufm": UFMProblem(class_sizes=(1, 1), dim=2, tau=1), "own": thomson(3, 5)}
+    for name, problem in problems.items():
+        report = verify_landscape(problem, starts=9, complete=name == "ufm", prove=folder / name)
+        report.save(folder / name / "landscape.json")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["ufm", "own"])
+def test_a_landscape_and_its_certificates_belong_together(lists, capsys, tmp_path, name):
+    folder = tmp_path / name
+    shutil.copytree(lists / name, folder)
+    code, out, _ = run(capsys, "check", str(folder))
+    assert (code, "MISMATCH" in out) == (0, False)
+    landscape = folder / "landscape.json"
+    whole, rows = landscape.read_text(), list(named_sentences(json.loads(landscape.read_text())))
+    for i in range(len(rows)):
+        edited(
+            landscape,
+            lambda data, i=i: list(named_sentences(data))[i].update(sentence="spurious local minimiser"),
+        )
+        code, out, _ = run(capsys, "check", str(folder))
+        # a family's own sentence is that of a member
+        members = os.path.isdir(folder / rows[i]["certificate"])
+        assert (code, "proves another sentence" in out) == ((0, False) if members else (2, True))
+        landscape.write_text(whole)
+    other = {"exact_tau": "7", "program": [["gram", 0, 1]]}
+    edited(
+        landscape,
+        lambda data: data["problem"].update({k: v for k, v in other.items() if k in data["problem"]}),
+    )
+    code, out, _ = run(capsys, "check", str(folder))
+    assert (code, "the problem it states has the hash" in out) == (2, True)
+
+
+def test_a_complete_list_of_another_instance_is_named(lists, capsys, tmp_path):
+    folder = tmp_path / "ufm"
+    shutil.copytree(lists / "ufm", folder)
+    edited(folder / "certificates/complete.json", lambda data: data["instance"].update(tau="2"))
+    code, out, _ = run(capsys, "check", str(folder))
+    assert (code, "complete.json: MISMATCH: is of another instance" in out) == (2, True)

@@ -17,7 +17,7 @@ from sphereufm.certify.checker.integers import Integers
 from sphereufm.certify.checker.kernel import Arb, CheckError
 from sphereufm.certify.checker.place import Place
 from sphereufm.certify.checker.reading import LARGEST_FILE, Point, read_certificate, refuse_if
-from sphereufm.certify.checker.words import canonical, fingerprint, in_words
+from sphereufm.certify.checker.words import named
 
 LEVELS = (128, 256, 512)
 BACKENDS: dict[str, Callable[..., Any]] = {"flint": Arb, "integers": Integers}
@@ -90,12 +90,7 @@ def check_bytes(data: bytes, backend: str = "flint") -> CheckResult:
             break
     status, row = sentence({kind: status for kind, (status, _) in found.items()}, claims)
     results = tuple(ClaimResult(type=kind, status=found[kind][0], text=found[kind][1]) for kind in claims)
-    instance = canonical(p)
-    shown = {
-        "reason": file.get("reason", ""),
-        "instance": in_words(instance),
-        "sha256": fingerprint(instance),
-    }
+    shown = {"reason": file.get("reason", ""), **named(p)}
     return CheckResult(status=status, row=row, claims=results, backend=backend, **shown)
 
 

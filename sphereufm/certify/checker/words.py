@@ -69,6 +69,12 @@ def fingerprint(data: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def named(p: Any) -> dict[str, str]:
+    """An instance in one line, and the hash of its canonical form."""
+    instance = canonical(p)
+    return {"instance": in_words(instance), "sha256": fingerprint(instance)}
+
+
 def in_words(data: dict[str, Any]) -> str:
     """The canonical form in one line."""
     if data["kind"] == "expression":
