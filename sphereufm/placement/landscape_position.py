@@ -41,7 +41,8 @@ class LandscapePosition:
     #: For entrywise nonnegative (ReLU) features and balanced classes: bound on the distance from the best cost that
     #: they can have, of unit length or, for an ordinary network, of these norms and with any bias.
     nonnegative_gap: float | None = None
-    #: Root mean square distance of a column (feature or classifier row) from the nearest collapsed point.
+    #: Root mean square distance of a column (feature or classifier row) from the nearest collapsed point; differences
+    #: of squares resolve it to about 1e-8.
     collapsed_distance: float | None = None
     #: The most negative curvature that a short search met; None, which shows nothing, where it met none or the point is
     #: too large for a search.

@@ -93,6 +93,7 @@ class Detector:
 
     def scores(self, source: ArraySource) -> dict[str, Array]:
         """Scores of all samples, by name."""
+        check_unknown(self.origin.size, [source])
         found = [self._scores(H) for H in self.rows(source)]
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
@@ -102,8 +103,8 @@ class Detector:
 
         centred = H - (self.moments.mean + self.moments.centre)
         lengths = np.linalg.norm(centred, axis=1)
-        neco = np.linalg.norm(centred @ self.principal, axis=1) / np.where(lengths > 0.0, lengths, 1.0)
-        neco = np.round(neco, _DIGITS)
+        shares = np.linalg.norm(centred @ self.principal, axis=1) / np.where(lengths > 0.0, lengths, 1.0)
+        neco = np.round(shares, _DIGITS)
         if self.classifier is None:
             return {"neco": neco}
         logits, residual = self.virtual(H, self.classifier)
@@ -113,11 +114,9 @@ class Detector:
     def virtual(self, H: Array, W: Array) -> tuple[Array, Array]:
         """Logits, and ``|R^T (h - c)|``."""
         away = H - self.origin
-        residual, least = (
-            np.linalg.norm(away @ self.rest, axis=1),
-            0.1**_DIGITS * np.linalg.norm(away, axis=1),
-        )
-        return H @ W.T + self.bias, np.where(residual > least, residual, 0.0)
+        residual = np.linalg.norm(away @ self.rest, axis=1)
+        residual[residual <= 0.1**_DIGITS * np.linalg.norm(away, axis=1)] = 0.0
+        return H @ W.T + self.bias, residual
 
     def rows(self, source: ArraySource) -> Iterator[Array]:
         """Blocks of features in double precision, of length one where that is wanted."""
@@ -128,18 +127,12 @@ class Detector:
 
     def detect(self, name: str, known: Mapping[str, Array], unknown: ArraySource) -> Detection:
         """Compare unknown data with the scores of known ones."""
-        check_unknown(self.origin.size, [unknown])
-        found, N, total, lengths = (
-            self.scores(unknown),
-            unknown.shape[0],
-            np.zeros((1, self.origin.size)),
-            0.0,
-        )
+        found, N, mean, length = self.scores(unknown), unknown.shape[0], np.zeros((1, self.origin.size)), 0.0
         for H in self.rows(unknown):
-            total += H.sum(axis=0)
-            lengths += float(row_lengths(H).sum())
+            mean += H.sum(axis=0) / N
+            length += float(row_lengths(H).sum()) / N
         means = without_rounding(self.moments.base, self.moments.rounding)[self.moments.present]
-        units = np.vstack([means, without_rounding(total / N, rounding_of(lengths / N))])
+        units = np.vstack([means, without_rounding(mean, rounding_of(length))])
         directed = make_unit(units).all()
         pairs = ((score, known[score], values) for score, values in found.items())
         return Detection(
