@@ -114,8 +114,9 @@ def _verdict(metrics: CollapseMetrics, place: LandscapePosition) -> str:
         where = "and the position on the landscape is unknown"
     else:
         unit = f" {place.cost_unit}" if place.cost_unit else ""
+        least = "the minimum" if place.least_cost_range is None else "the least of these norms and this bias"
         where = (
-            f"and the cost, {place.cost:.4g}{unit}, is at most {place.optimality_gap:.4g}{unit} above the minimum "
+            f"and the cost, {place.cost:.4g}{unit}, is at most {place.optimality_gap:.4g}{unit} above {least} "
             f"(numerical, {place.gap_method})"
         )
     return f"{', '.join(parts)}, {where}."
