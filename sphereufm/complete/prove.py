@@ -87,6 +87,8 @@ def prove_complete(
         return undecided(f"the instance has no certificate of a complete list: {error}")
 
 
+# as in the checker, balls may overflow
+@np.errstate(over="ignore", invalid="ignore")
 def _own_cost(instance: ExpressionInstance, most_boxes: int, advance: Progress) -> CompleteList:
     """Search for the critical points of an expression; four charges are told apart up to O(3) and permutations."""
     every = own_charts(read_program(instance.to_json()))

@@ -20,7 +20,7 @@ from sphereufm.certify.complete.check import check_complete_bytes
 from sphereufm.certify.complete.lemmas import collapsed_are_saddles, compared, signed_sums
 from sphereufm.certify.complete.reading import FORMAT, read_instance
 from sphereufm.certify.complete.symmetry import symmetries
-from sphereufm.certify.expressions import Cost, fourth_powers
+from sphereufm.certify.expressions import Cost, exp, fourth_powers
 from sphereufm.complete.prove import two_class_points
 from sphereufm.complete.searches import closed_neighbourhood, search_plane
 from sphereufm.errors import InvalidInputError
@@ -120,6 +120,16 @@ def test_a_statement_prints_the_digits_of_costs_that_are_known(scale):
     exact = scale * np.sqrt(10) / 3
     assert [float(words) for words in printed] == pytest.approx([-exact, exact], rel=1e-6)
     assert all(len(words.split("e")[0].strip("-").replace(".", "")) <= 7 for words in printed)
+
+
+@pytest.mark.parametrize("steepness", [600, 800])
+def test_costs_that_overflow_warn_of_nothing_and_print_no_negative_zero(steepness):
+    cost = Cost(dim=2, columns=1)
+    found = prove_complete(
+        cost.instance((exp(cost.x(0, 0) * steepness) + cost.x(1, 0)) * "1/100000000"), most_boxes=900
+    )
+    assert found.status.name == ("PROVED" if steepness < 700 else "UNDECIDED")
+    assert "-0.000000" not in found.statement
 
 
 def test_equal_samples_are_settled_from_the_temperature_of_a_birth_on():

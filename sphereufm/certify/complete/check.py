@@ -197,9 +197,11 @@ def proved(sentence: str, orbits: Iterable[Orbit], **more: Any) -> CompleteResul
 
 def digits(cost: float) -> str:
     """A cost to as many digits as are known."""
-    return f"{cost:.6f}" if abs(cost) < 10 else f"{cost:.7g}"
+    return f"{cost:z.6f}" if abs(cost) < 10 else f"{cost:.7g}"
 
 
+# of balls that overflow nothing follows
+@np.errstate(over="ignore", invalid="ignore")
 def check_complete_bytes(data: bytes) -> CompleteResult:
     """Check a certificate.
 
