@@ -84,7 +84,7 @@ def test_a_continuum_is_drawn_where_it_was_not_settled(report, tmp_path):
 
 
 def row(kind, status, x=1.0):
-    X = np.array([[x], [0.0], [0.0]])
+    X = np.array([[x], [np.sqrt(1 - x**2)], [0.0]])
     return CriticalPoint(
         X=X, cost=1.0, relative_gradient_norm=0.0, rank=1, spectrum=None, kind=kind, status=status
     )
