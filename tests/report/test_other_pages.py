@@ -120,11 +120,12 @@ def test_verdicts_of_features_have_the_main_numbers():
     metrics, place = measured()
     one, many = verdict(features_page()[0]), verdict(trajectory_page()[0])
     assert one.startswith(f"NC1 is {metrics.nc1:.4g}, NC2 is {metrics.nc2:.4g}")
-    assert f"at most {place.optimality_gap:.4g} nats above the minimum (numerical" in one
-    bounded = dataclasses.replace(place, least_cost_range=(0.0, place.cost))  # an ordinary network
+    assert (
+        f"at most {place.optimality_gap:.4g} nats above the least of these norms and this bias (numer" in one
+    )
+    on_spheres = dataclasses.replace(place, least_cost_range=None)
     data = {"format": "sphereufm-features/1", **metrics.to_json(), "read": []}
-    page = features_html("one.npz", metrics, bounded, data)
-    assert "nats above the least of these norms and this bias (numerical" in verdict(page)
+    assert "nats above the minimum (numerical" in verdict(features_html("one", metrics, on_spheres, data))
     assert "NC3 is undefined" in many
     assert "position on the landscape is unknown" in many
 
