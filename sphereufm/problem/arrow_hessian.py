@@ -65,7 +65,7 @@ class ArrowHessian:
         """
         e, p, batch = self.C.shape[-1], self.A.shape[-1], self.A.shape[:-2]
         shift = 1j * sigma[..., None, None]
-        inverse = np.linalg.inv(self.C + shift[..., None, :, :] * np.eye(e))
+        inverse = where_regular(np.linalg.inv, self.C + shift[..., None, :, :] * np.eye(e))
         g_W, g_H = g[..., : p // e, :].reshape(*batch, p), g[..., p // e :, :]
         BC = self.B @ inverse
         # sum over samples as one product: (p, N e) @ (N e, p)
@@ -73,7 +73,7 @@ class ArrowHessian:
         wide_B = self.B.swapaxes(-3, -2).reshape(*batch, p, -1)
         schur = self.A + shift * np.eye(p) - wide @ wide_B.mT
         right = g_W - (wide @ g_H.reshape(*batch, -1, 1))[..., 0]
-        s_W = np.linalg.solve(schur, right[..., None])
+        s_W = where_regular(np.linalg.solve, schur, right[..., None])
         coupled = g_H[..., None] - self.B.mT @ s_W[..., None, :, :]
         s_H = (inverse @ coupled)[..., 0]
         return -np.concatenate([s_W[..., 0].reshape(*batch, p // e, e), s_H], axis=-2).real
@@ -91,6 +91,16 @@ class ArrowHessian:
         for i in range(N):
             tail[..., i * e : (i + 1) * e, i * e : (i + 1) * e] = self.C[..., i, :, :]
         return full
+
+
+def where_regular(solve: Callable[..., Array], *stacks: Array) -> Array:
+    """What a function of matrices answers, NaN for those that are singular in floats: there no step can be told."""
+    try:
+        return solve(*stacks)
+    except np.linalg.LinAlgError:
+        if stacks[0].ndim == 2:
+            return np.full_like(stacks[-1], np.nan)
+        return np.array([where_regular(solve, *items) for items in zip(*stacks, strict=True)])
 
 
 def arrow_hessian(point: UFMEvaluation) -> ArrowHessian:

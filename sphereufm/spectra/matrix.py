@@ -16,6 +16,7 @@ from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.groups import numerical_rank
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates, vertical_coordinates
 from sphereufm.problem import capabilities
+from sphereufm.problem.arrow_hessian import where_regular
 from sphereufm.problem.capabilities import ShiftedHessian
 from sphereufm.problem.interface import Evaluation, SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
@@ -40,7 +41,7 @@ class DenseHessian:
         n = self.matrix.shape[-1]
         shift = 1j * sigma[..., None, None] * np.eye(n)
         flat = g.reshape(*g.shape[:-2], n, 1)
-        step = np.linalg.solve(self.matrix + shift, flat)
+        step = where_regular(np.linalg.solve, self.matrix + shift, flat)
         return np.asarray(-step.real.reshape(g.shape), dtype=np.float64)
 
     def dense(self) -> Array:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
-from sphereufm.problem.arrow_hessian import arrow_hessian, feature_blocks, mean_curvature
+from sphereufm.landscape.search.squared_gradient import find_critical_points
+from sphereufm.problem.arrow_hessian import arrow_hessian, feature_blocks, mean_curvature, where_regular
 from sphereufm.problem.ufm import UFMProblem
 
 PROBLEMS = [
@@ -88,3 +89,21 @@ def test_feature_blocks_are_those_of_the_arrow():
     problem = PROBLEMS[0]
     point = problem.at(problem.spheres.random_point(1, (2,)))
     np.testing.assert_array_equal(feature_blocks(point), arrow_hessian(point).C)
+
+
+def test_a_singular_matrix_has_no_step_and_spoils_no_other():
+    rng = np.random.default_rng(0)
+    A, b = rng.standard_normal((2, 3, 4, 4)), rng.standard_normal((2, 3, 4, 1))
+    A[1, 2] = 0.0
+    found = where_regular(np.linalg.solve, A, b)
+    assert np.isnan(found[1, 2]).all()
+    found[1, 2], A[1, 2], b[1, 2] = 0.0, np.eye(4), 0.0
+    np.testing.assert_allclose(found, np.linalg.solve(A, b), rtol=1e-12)
+
+
+@pytest.mark.parametrize("tau", [1e30, 1e40, 1e80, 1e140])
+def test_a_search_ends_at_any_tau(tau):
+    problem = UFMProblem(class_sizes=(1, 1, 1), dim=2, tau=tau)
+    with np.errstate(all="ignore"):
+        search = find_critical_points(problem, problem.spheres.random_point(0, (5,)))
+    assert np.isfinite(search.X).all()
