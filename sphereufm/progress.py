@@ -48,7 +48,7 @@ def silent(stage: str, done: int, total: int, detail: str = "") -> None:
 
 
 def until(progress: Progress | None, seconds: float | None) -> Progress:
-    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds.
+    """Report as before, and raise :class:`TimeLimitReached` from the first report after so many seconds but the last.
 
     Raises InvalidInputError if that is no finite positive number.
     """
@@ -59,7 +59,7 @@ def until(progress: Progress | None, seconds: float | None) -> Progress:
 
     def watched(stage: str, done: int, total: int, detail: str = "") -> None:
         report(stage, done, total, detail)
-        if time.monotonic() >= end:
+        if done < total and time.monotonic() >= end:
             raise TimeLimitReached
 
     return watched

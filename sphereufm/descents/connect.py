@@ -22,14 +22,14 @@ from sphereufm.geometry.spheres import Array, as_generator, column_angles, colum
 from sphereufm.geometry.tangent_spaces import from_coordinates
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.orbits.lower import cost_noise
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, Entry, embed
+from sphereufm.landscape.points import CriticalFamily, CriticalPoint, embed
 from sphereufm.landscape.report.connections import Connection, Connections
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.search.squared_gradient import find_critical_points
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
-from sphereufm.progress import STOPS, Progress, reason_of, silent, until
+from sphereufm.progress import STOPS, Progress, reason_of, until
 from sphereufm.spectra.matrix import eigenpairs, hessian_matrix, idle_coordinates
 from sphereufm.spectra.spectrum import normal_hessian
 from sphereufm.tolerances import ROUNDINGS, ZERO_TOLERANCE
@@ -108,7 +108,7 @@ def connect_landscape(
                     if target is not None:
                         edges[group[k][0], target] += 1
                 done += len(group)
-                (watched if done < len(starts) else progress or silent)("descents", done, len(starts))
+                watched("descents", done, len(starts))
     except STOPS as stop:
         complete = False
         notes = (*notes, f"{reason_of(stop)}: the descents did not begin at every saddle")
@@ -130,7 +130,7 @@ def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_St
     starts: list[_Start] = []
     sources = skipped = 0
     for row, entry in enumerate(report.critical):
-        unstable = [point for point in _points(entry) if point.morse_index > 0]
+        unstable = [point for point in entry.members if point.morse_index > 0]
         if not unstable:
             continue
         if len(starts) >= budget or unstable[0].X.size > _LARGEST:
@@ -140,11 +140,6 @@ def _starts(report: LandscapeReport, rng: np.random.Generator) -> tuple[list[_St
         for point in unstable[:: -(-len(unstable) // _MEMBERS)]:
             starts += [(row, X, U) for X, U in _ways_down(report.problem, point, rng)]
     return starts, sources, skipped
-
-
-def _points(entry: Entry) -> tuple[CriticalPoint, ...]:
-    """The point of a row, or the members of its family."""
-    return entry.members if isinstance(entry, CriticalFamily) else (entry,)
 
 
 def _ways_down(
@@ -219,7 +214,7 @@ class _Rows:
         self.problem, self.collection = report.problem, Collection(report.problem)
         self.rows: dict[str, int] = {}
         self.families = [(i, e) for i, e in enumerate(report.critical) if isinstance(e, CriticalFamily)]
-        listed = [(row, point.X) for row, entry in enumerate(report.critical) for point in _points(entry)]
+        listed = [(row, point.X) for row, entry in enumerate(report.critical) for point in entry.members]
         for r in sorted({len(X) for _, X in listed}):
             rows, points = zip(*((row, X) for row, X in listed if len(X) == r), strict=True)
             for label, row in zip(self.collection.enter(np.array(points)), rows, strict=True):

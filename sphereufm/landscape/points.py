@@ -74,6 +74,11 @@ class CriticalPoint:
         )
 
     @property
+    def members(self) -> tuple[CriticalPoint, ...]:
+        """The point alone: rows of either kind have members."""
+        return (self,)
+
+    @property
     def morse_index(self) -> int:
         """Negative Hessian eigenvalues in ``R^d``."""
         return self.spectrum.morse_index

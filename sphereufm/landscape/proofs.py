@@ -26,7 +26,7 @@ from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
 from sphereufm.notebook import counted
 from sphereufm.parallel import Workers
 from sphereufm.problem import capabilities
-from sphereufm.progress import STOPS, Progress, reason_of, silent, until
+from sphereufm.progress import STOPS, Progress, reason_of, until
 
 # Folder of the certificates, beside landscape.json.
 CERTIFICATES = "certificates"
@@ -123,7 +123,7 @@ def prove_landscape(
             for row, entry in zip(order, busy.map(_proved, tasks, prover), strict=True):
                 entries[row] = entry
                 number += 1
-                (watched if number < len(entries) else progress or silent)("prove", number, len(entries))
+                watched("prove", number, len(entries))
     except STOPS as stop:
         complete = False
         why = reason_of(stop)

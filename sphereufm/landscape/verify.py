@@ -21,7 +21,7 @@ from sphereufm.landscape.complete_list import completeness_of
 from sphereufm.landscape.explore import Exploration, seed_of
 from sphereufm.landscape.orbits.collection import Collection
 from sphereufm.landscape.plan import check_size, plan_landscape, strata
-from sphereufm.landscape.points import CriticalFamily, Entry
+from sphereufm.landscape.points import Entry
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.report.landscape_report import LandscapeReport
 from sphereufm.landscape.report.verdict import conclude
@@ -253,7 +253,7 @@ def _limits_of(collection: Collection) -> Iterator[str]:
 
 def _of_points(problem: SphereProblem, entries: Sequence[Entry]) -> Iterator[str]:
     """What Theorem F says of single points, where no theorem speaks of all."""
-    points = [p.X for e in entries for p in (e.members if isinstance(e, CriticalFamily) else [e])]
+    points = [p.X for e in entries for p in e.members]
     checks = [capabilities.point_theorem(problem, X) for X in points]
     count = sum(check is not None and check.applies for check in checks)
     if count:

@@ -104,7 +104,7 @@ def spectra_figure(report: LandscapeReport) -> Figure:
 def _eigenvalues(entry: CriticalPoint | CriticalFamily) -> Counter[float]:
     """Eigenvalues to ten digits, with their multiplicities; of all members of a family."""
     counts: Counter[float] = Counter()
-    for point in entry.members if isinstance(entry, CriticalFamily) else (entry,):
+    for point in entry.members:
         for value in point.spectrum.eigenvalues:
             counts[float(f"{value:.10g}")] += 1
         for value in point.spectrum.normal_eigenvalues if point.spectrum.normal_copies else ():

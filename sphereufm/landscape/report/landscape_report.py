@@ -13,7 +13,7 @@ import numpy as np
 
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.files import json_data, write_json
-from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, Entry, LandscapeVerdict, embed
+from sphereufm.landscape.points import CriticalPointKind, Entry, LandscapeVerdict, embed
 from sphereufm.landscape.report.connections import BasinMerge, Connections, basin_merges
 from sphereufm.landscape.report.landscape_json import (
     connections_from_json,
@@ -261,7 +261,7 @@ def load_report(path: str | os.PathLike[str], *, problem: Any = None) -> Landsca
 def _refuse_other_costs(problem: SphereProblem, entries: tuple[Entry, ...]) -> None:
     """Raise InvalidInputError unless the problem has the costs of the report, in the unit of its curvatures."""
     for entry in entries:
-        point = entry.members[0] if isinstance(entry, CriticalFamily) else entry
+        point = entry.members[0]
         cost = float(problem.at(embed(point.X, problem.spheres.shape[0])).cost)
         spectrum = point.spectrum
         unit = max(map(abs, (point.cost, *spectrum.eigenvalues, *spectrum.normal_eigenvalues)))
