@@ -16,6 +16,14 @@ from typing import Any
 from sphereufm.errors import OutputError
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where there is none; OutputError if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"path={str(path)!r} cannot be made: {error.strerror}") from error
+
+
 def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name, and rename it to ``path``.
 

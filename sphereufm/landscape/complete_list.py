@@ -11,7 +11,7 @@ import numpy as np
 from sphereufm.certify.certificate import ProofStatus
 from sphereufm.certify.instances import ExpressionInstance
 from sphereufm.complete.outcome import CompleteList
-from sphereufm.errors import OutputError
+from sphereufm.files import make_folder, write_aside
 from sphereufm.geometry.spheres import Array
 from sphereufm.geometry.symmetry.alignment import align
 from sphereufm.geometry.symmetry.groups import SymmetryGroup
@@ -133,12 +133,9 @@ def keep_certificate(
     """
     if completeness is None or completeness.evidence is None or folder is None:
         return completeness
-    path = folder / name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(completeness.evidence)
-    except OSError as error:
-        raise OutputError(f"path={str(path)!r} cannot be written: {error.strerror}") from error
+    path, evidence = folder / name, completeness.evidence
+    make_folder(path.parent)
+    write_aside(path, lambda aside: aside.write_bytes(evidence))
     return replace(completeness, certificate=name)
 
 

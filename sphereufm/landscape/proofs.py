@@ -7,6 +7,7 @@ Proofs override floats: the kind of a proved row is read off the sentence that t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sphereufm.certify.instances import ExactInstance, ExpressionInstance
 from sphereufm.certify.json_format import certificate_to_json, write_certificate
 from sphereufm.certify.prove import prove_benign, prove_point
 from sphereufm.errors import OutputError
+from sphereufm.files import make_folder
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import is_benign, keep_certificate
 from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, Status, embed
@@ -30,6 +32,8 @@ from sphereufm.progress import STOPS, Progress, reason_of, until
 
 # Folder of the certificates, beside landscape.json.
 CERTIFICATES = "certificates"
+# Names that certificates have there.
+_OURS = re.compile(r"(theorem|complete|(\d{3,}/)?\d{3,})\.json")
 # What each sentence of the checker makes of a row; other sentences say too little of an existing point.
 KINDS = {
     "global minimiser": CriticalPointKind.GLOBAL_MINIMUM,
@@ -245,23 +249,27 @@ class _Prover:
         if self.folder is None:
             return None
         path = self.folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"path={str(path.parent)!r} cannot be made: {error.strerror}") from error
+        make_folder(path.parent)
         write_certificate(path, certificate)
         return name
 
 
 def clear_certificates(folder: Path) -> None:
-    """Remove the certificates of an earlier report, which a new one does not name."""
+    """Remove the certificates of an earlier report, which a new one does not name.
+
+    What has other names stays.  Raises OutputError if one cannot be removed.
+    """
     old = folder / CERTIFICATES
-    for pattern in ("theorem.json", "complete.json", "[0-9]*.json", "[0-9]*/[0-9]*.json"):
-        for path in old.glob(pattern):
-            path.unlink()
-    for family in old.glob("[0-9]*"):
-        with suppress(OSError):  # what else lies there stays
-            family.rmdir()
+    try:
+        for path in [*old.glob("*"), *old.glob("*/*")]:
+            if _OURS.fullmatch(path.relative_to(old).as_posix()):
+                path.unlink()
+    except OSError as error:
+        raise OutputError(f"path={str(old)!r} cannot be cleared: {error}") from error
+    for family in old.glob("*"):
+        if family.name.isdigit():
+            with suppress(OSError):  # what else lies there stays
+                family.rmdir()
 
 
 def _lowest(report: LandscapeReport) -> Array | None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sphereufm.files import write_text
+from sphereufm.files import make_folder, write_text
 from sphereufm.landscape.report.landscape_report import report_from_json
 from sphereufm.notebook import counted
 from sphereufm.plots.sweeps import phase_diagram_figure
@@ -61,7 +61,7 @@ def save_cell_pages(index: Sequence[Mapping[str, Any]], folder: Path) -> None:
         page = folder / "cells" / name / _PAGE
         if line["status"] == "done" and not page.exists():
             data = json.loads((folder / "cells" / f"{name}.json").read_text(encoding="utf-8"))
-            page.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(page.parent)
             write_text(page, landscape_html(report_from_json(data["landscape"]), figures=False))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sphereufm.errors import SphereUFMError, check_integer, keep_checked
-from sphereufm.files import write_json
+from sphereufm.files import make_folder, write_json
 from sphereufm.landscape.proofs import prove_landscape
 from sphereufm.landscape.search.effort import Effort
 from sphereufm.landscape.verify import verify_landscape
@@ -132,7 +132,7 @@ def verify_cell(task: _Task) -> dict[str, Any]:
         )
         if settings.proofs and report.complete:
             place = task.folder / cell.name
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(place)
             report = prove_landscape(report, place)
     except SphereUFMError as error:
         return task.file("failed", reason=str(error))

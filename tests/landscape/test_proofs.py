@@ -10,9 +10,10 @@ import pytest
 
 from sphereufm import UFMProblem
 from sphereufm.certify import Certificate, ExactInstance, StrictSaddleClaim, prove_point, read_certificate
+from sphereufm.errors import OutputError
 from sphereufm.landscape import proofs
 from sphereufm.landscape.points import CriticalFamily, CriticalPointKind, LandscapeVerdict, Status
-from sphereufm.landscape.proofs import KINDS, accepted, prove_landscape
+from sphereufm.landscape.proofs import CERTIFICATES, KINDS, accepted, prove_landscape
 from sphereufm.landscape.report.landscape_report import load_report
 from sphereufm.landscape.report.verdict import ContradictionError, conclude
 from sphereufm.landscape.verify import verify_landscape
@@ -130,6 +131,33 @@ def test_certificates_of_an_earlier_report_are_removed(benign, tmp_path):
     assert not (folder / "999.json").exists()
     assert not (folder / "777" / "001.json").exists()
     assert (folder / "mine.json").exists()
+
+
+def test_what_a_user_keeps_beside_certificates_stays(benign, tmp_path):
+    names = ("1x.json", "2024-notes.json", "12.json", "note.json", "001/mine.json", "2024/001.txt", "099")
+    for name in names:
+        path = tmp_path / CERTIFICATES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    old = [tmp_path / CERTIFICATES / name for name in ("098.json", "001/099.json", "complete.json")]
+    for path in old:
+        path.write_text("old")
+    prove_landscape(benign, tmp_path)
+    assert {(tmp_path / CERTIFICATES / name).read_text() for name in names} == {"mine"}
+    assert not any(path.exists() for path in old)
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file", "too long"])
+def test_a_place_without_room_for_certificates_is_refused(benign, tmp_path, kind):
+    place = tmp_path / ("x" * 300 if kind == "too long" else "out")
+    if kind != "too long":
+        place.mkdir()
+    if kind == "a folder":
+        (place / CERTIFICATES / "001.json").mkdir(parents=True)
+    if kind == "a file":
+        (place / CERTIFICATES).write_text("mine")
+    with pytest.raises(OutputError, match="path="):
+        prove_landscape(benign, place)
 
 
 def test_report_with_proofs_is_written_and_read_back(benign, tmp_path):
