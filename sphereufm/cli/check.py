@@ -163,7 +163,7 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
         reason = f"the problem it states has the hash {stated.sha256}, but it names {expected}"
         yield _refused(landscape.path, "MISMATCH", reason)
     known = {_place(report["file"]): report for report in reports}
-    for name, sentence in _named_certificates(landscape.data):
+    for name, sentences in _named_certificates(landscape.data):
         path = landscape.path.parent / name
         if os.path.isdir(path):
             continue
@@ -175,9 +175,8 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
         elif expected is not None and not _is_of(report, expected, stated):
             reason = f"is of another instance than {landscape.path} names: {report['instance']}"
             yield _refused(path, "MISMATCH", reason)
-        elif sentence and report["status"] == "PROVED" and report["row"].removesuffix(_CONVERTED) != sentence:
-            reason = f"proves another sentence than {landscape.path} says: {sentence[:100]}"
-            yield _refused(path, "MISMATCH", reason)
+        elif report["status"] == "PROVED" and report["row"].removesuffix(_CONVERTED) not in sentences:
+            yield _refused(path, "MISMATCH", f"does not prove what {landscape.path} says of it")
 
 
 def _place(path: str | Path) -> str | None:
@@ -223,19 +222,31 @@ def _is_of(report: dict[str, Any], expected: str, stated: Instance | None) -> bo
     return bool(fits and fingerprint(canonical(replace(p, dim=stated.dim))) == expected)
 
 
-def _named_certificates(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names of certificates in a landscape, each with the sentence that it says they prove, or none."""
+def _named_certificates(data: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
+    """Names of certificates in a landscape, each with the sentences that fit what the landscape says of it."""
     proofs, complete, rows = data.get("proofs"), data.get("complete"), data.get("critical")
-    entries: list[tuple[Any, str, Any]] = [(proofs, "theorem_certificate", _BENIGN)]
-    entries.append((complete, "certificate", _COMPLETE))
+    entries: list[tuple[Any, str, set[str]]] = [(proofs, "theorem_certificate", {_BENIGN})]
+    entries.append((complete, "certificate", {_COMPLETE}))
     for row in rows if isinstance(rows, list) else []:
         members = row.get("members") if isinstance(row, dict) else None
         for entry in [row, *(members if isinstance(members, list) else [])]:
-            entries.append((entry, "certificate", entry.get("sentence") if isinstance(entry, dict) else None))
-    for entry, key, sentence in entries:
+            entries.append((entry, "certificate", _fitting(entry)))
+    for entry, key, sentences in entries:
         name = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(name, str) and name:
-            yield name, sentence if isinstance(sentence, str) else ""
+            yield name, sentences
+
+
+def _fitting(entry: Any) -> set[str]:
+    """Sentences that prove a row to be of the kind that it says; of those, the one that it says."""
+    from sphereufm.landscape.proofs import CRITICAL, KINDS
+
+    if not isinstance(entry, dict):
+        return set()
+    sentences = {sentence for sentence, kind in KINDS.items() if kind.name == entry.get("kind")}
+    if entry.get("kind") == "LOCAL_MINIMUM":
+        sentences.add(CRITICAL)  # of a finite set
+    return {said for said in sentences if entry.get("sentence") in (said, None, "")}
 
 
 def _large_gap(path: Path) -> dict[str, Any]:

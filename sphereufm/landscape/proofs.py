@@ -49,7 +49,7 @@ _RELEVANCE = {
     **dict.fromkeys((*COUNTEREXAMPLES, CriticalPointKind.LOCAL_MINIMUM), 1),
 }
 # What the checker says of a pattern of signs of which nothing else is claimed.
-_CRITICAL = "critical point of rank one"
+CRITICAL = "critical point of rank one"
 # What floats may say of a proved local minimiser without a proof of it.
 _STRONGER = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
 # Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
@@ -186,7 +186,7 @@ class _Prover:
         certificate = self._candidate(point.X)
         sentence = accepted(certificate)
         kind = KINDS.get(sentence or "")
-        if kind is None and sentence == _CRITICAL and self.instance.dim == 1:
+        if kind is None and sentence == CRITICAL and self.instance.dim == 1:
             kind = CriticalPointKind.LOCAL_MINIMUM  # as every point of a finite set
         if sentence is None or kind is None:
             return replace(point, reason=certificate.reason or "the checker did not accept the certificate")
