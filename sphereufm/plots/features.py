@@ -63,6 +63,9 @@ def cosine_bins(metrics: CollapseMetrics) -> list[tuple[float, float, int]]:
     """Return the bars of the histogram: from which cosine to which, and how many pairs of classes."""
     cosines = _cosines(metrics)
     pairs = cosines[np.triu_indices(len(cosines), 1)]
+    pairs = pairs[np.isfinite(pairs)]
+    if not pairs.size:
+        return []
     middle = 0.5 * float(pairs.min() + pairs.max())
     # at collapse all cosines are equal to rounding, between which there is no room for bars
     span = (min(middle - _NARROWEST, pairs.min()), max(middle + _NARROWEST, pairs.max()))
@@ -72,10 +75,11 @@ def cosine_bins(metrics: CollapseMetrics) -> list[tuple[float, float, int]]:
 
 
 def _cosines(metrics: CollapseMetrics) -> Array:
-    """Cosines of the centred class means, ``(K, K)``."""
-    lengths = np.linalg.norm(metrics.means, axis=1, keepdims=True)
-    units = metrics.means / np.where(lengths > 0.0, lengths, 1.0)
-    return np.asarray(units @ units.T)
+    """Cosines of the centred class means, ``(K, K)``; NaN where one is zero."""
+    lengths = np.linalg.norm(metrics.means, axis=1)
+    known = lengths > 0.0
+    units = metrics.means / np.where(known, lengths, 1.0)[:, None]
+    return np.where(np.outer(known, known), units @ units.T, np.nan)
 
 
 def _draw_spectra(axes: Axes, metrics: CollapseMetrics) -> None:

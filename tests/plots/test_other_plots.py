@@ -40,6 +40,15 @@ def test_every_pair_of_classes_is_in_a_bar_however_collapsed(classes, noise):
     assert sum(count for *_, count in cosine_bins(found)) == classes * (classes - 1) // 2
 
 
+@pytest.mark.parametrize("middle", [0.0, 1.0])
+def test_a_class_without_direction_is_in_no_bar(middle, tmp_path):
+    """Of classes at -1, 0 and 1 the middle one is the mean of all; of equal classes none has a direction."""
+    H = np.outer([1.0, 0.0, -1.0], [middle, 0.0]).repeat(2, axis=0)
+    found = collapse_metrics(feature_set_from_arrays(H, np.repeat(np.arange(3), 2)))
+    assert sum(count for *_, count in cosine_bins(found)) == middle
+    save_figure(features_figure(found), tmp_path / "drawn.png")
+
+
 def test_features_have_their_cosines_and_spectra(metrics):
     gram, histogram, spectrum, by_class, _ = features_figure(metrics).axes
     units = metrics.means / np.linalg.norm(metrics.means, axis=1, keepdims=True)

@@ -44,7 +44,7 @@ from sphereufm.parallel import Workers
 from sphereufm.progress import Progress, silent
 
 _SECONDS_BETWEEN = 5.0  # checkpoints
-_LAYOUT = b"2"  # of checkpoints
+_LAYOUT = b"3"  # of checkpoints
 _STAGES = {"moments": "pass 1 of 2", "scatter": "pass 2 of 2", "more": "one more pass"}
 
 
