@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from sphereufm.errors import read_fraction
 from sphereufm.plots.axes import (
     FONT,
     bare,
@@ -62,7 +62,7 @@ def _draw_panel(axes: Any, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> No
     for answer, (colour, marker, label) in _STYLE.items():
         chosen = [(row, line["cell"]) for row, line in lines if _answer(line) == answer]
         if chosen:
-            taus = [float(Fraction(cell["tau"])) for _, cell in chosen]
+            taus = [float(read_fraction(cell["tau"])) for _, cell in chosen]
             dims = [cell["dim"] for _, cell in chosen]
             marks = row_marks(row for row, _ in chosen)
             axes.scatter(taus, dims, c=colour, marker=marker, s=30, label=label, linewidths=0.8, gid=marks)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sphereufm.errors import read_fraction
 from sphereufm.files import make_folder, write_text
 from sphereufm.landscape.report.landscape_report import report_from_json
 from sphereufm.notebook import counted
@@ -84,7 +84,7 @@ def _row(line: Mapping[str, Any]) -> list[Cell]:
     """One cell; the reason stands for the verdict of one that failed."""
     cell = GridCell(**line["cell"])
     place = Link("file", f"cells/{cell.name}.json")
-    head: list[Cell] = [cell.classes, cell.per_class, cell.dim, float(Fraction(cell.tau))]
+    head: list[Cell] = [cell.classes, cell.per_class, cell.dim, float(read_fraction(cell.tau))]
     if line["status"] != "done":
         return [*head, f"failed: {line['reason']}", *[None] * len(_RESULTS), place, None]
     page = Link("page", f"cells/{cell.name}/{_PAGE}")
