@@ -31,7 +31,9 @@ _TOLERANCE = 1e-14
 # of the sum of absolute terms: what rounding leaves of the gradient, and what is no longer a minimum
 _ROUNDING, _MINIMAL = 2e-16, 1e-6
 # A temperature whose minimiser is found at once; from one to the next, twice as high, a few rough steps follow it.
-_EASY, _ROUGHLY, _FEW_STEPS = 16.0, 0.5, 20
+_EASY, _ROUGHLY, _FEW_STEPS = 64.0, 0.5, 20
+# Passes for classes that pull at next to nothing, once the others are at their minimum; some never come to rest.
+_SETTLING = 40
 # Where probabilities underflow B falls apart: shares of its diagonal, and of the gradient, that keep steps finite.
 _RIDGE = 1e-14
 _PULL = 1e-12
@@ -90,7 +92,7 @@ def _minimised(
     point: UFMEvaluation, start: FreeBias, share: float, near: float, most: int
 ) -> tuple[FreeBias, NDArray[np.bool_]]:
     """Newton's method at a share of ``tau``, until steps are below ``near`` or rounding; and where it is at the end."""
-    loss, found, K = point.problem.loss, start, point.problem.classes
+    loss, found, K, settled = point.problem.loss, start, point.problem.classes, 0
     blocks = tuple(replace(b, tau=share * b.tau, scale=share * b.scale) for b in point.problem.blocks)
     for _ in range(most):
         b = found.value
@@ -101,14 +103,16 @@ def _minimised(
             size += (magnitude(loss, term, term.block) / tau).sum(axis=-1)
             B += np.moveaxis(kernels.curvatures(loss, term, 1.0 / tau).sum(axis=-1), 0, -1)
         pull = np.abs(r)
-        found = replace(found, curvature=B + _PULL * pull[..., :, None] * np.eye(K))
+        found = FreeBias(b, B + _PULL * pull[..., :, None] * np.eye(K), start.blind)
         step = found.solve(-r)
         length = np.abs(step).max(axis=-1, keepdims=True)
         # logits are as large as this, and have its rounding
         reach = 1.0 + share * point.problem.tau + np.abs(b).max(axis=-1, keepdims=True)
         at_rounding = (pull <= _ROUNDING * reach * size).all(axis=-1, keepdims=True)
-        if not (~at_rounding & (length > np.maximum(near, _TOLERANCE * reach))).any():
+        is_minimal = (pull <= _MINIMAL * size.max(axis=-1, keepdims=True)).all(axis=-1, keepdims=True)
+        settled += bool(is_minimal.all())
+        if settled > _SETTLING or not (~at_rounding & (length > np.maximum(near, _TOLERANCE * reach))).any():
             break
         safe = np.where(length > 0.0, length, 1.0)
         found = replace(found, value=b + step * np.where(length > 0.0, np.log1p(length) / safe, 1.0))
-    return found, (pull <= _MINIMAL * size.max(axis=-1, keepdims=True)).all(axis=-1, keepdims=True)
+    return found, is_minimal
