@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,6 +73,15 @@ def keep_checked(record: object, **checked: object) -> None:
     """Write what checks returned into the fields of a frozen dataclass while it is made."""
     for name, value in checked.items():
         object.__setattr__(record, name, value)
+
+
+def one_of(value: object, known: Iterable[str]) -> str:
+    """The names that are allowed, and the one that was perhaps meant: ``"one of a, b, c; did you mean b?"``."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = get_close_matches(str(value)[:100], names, n=1)
+    return f"one of {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def read_fraction(text: str) -> Fraction:

@@ -25,7 +25,7 @@ from typing import Any
 
 from sphereufm.certify.expressions import Cost, Term, added, exp, log, sqrt
 from sphereufm.certify.instances import ExpressionInstance
-from sphereufm.errors import InvalidInputError, UnreadableFileError, read_fraction
+from sphereufm.errors import InvalidInputError, UnreadableFileError, one_of, read_fraction
 
 _KEYS = {"dim", "columns", "cost", "symmetry", "name", "unit", "constants"}
 _SYMMETRIES = ("none", "columns", "rotations", "rotations and columns")
@@ -82,7 +82,7 @@ def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostF
         )
     symmetry = data.get("symmetry", "none")
     if symmetry not in _SYMMETRIES:
-        raise InvalidInputError(f"symmetry={symmetry!r} must be one of {', '.join(_SYMMETRIES)}")
+        raise InvalidInputError(f"symmetry={symmetry!r} must be {one_of(symmetry, _SYMMETRIES)}")
     cost = Cost(dim=data["dim"], columns=data["columns"])
     known = data.get("constants", {})
     if not isinstance(known, dict):

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import reduce
 from itertools import chain
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError, one_of
 
 # a weight on the command line; a slash makes a fraction of it, not a path
 _NUMBER = re.compile(r"[-+0-9.eE]+(/[0-9]+)?")
@@ -68,9 +67,7 @@ def named(flag: str, names: Callable[[], Iterable[str]], **words: Any) -> Decora
     def check(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
         if value is None or value in (known := list(names())):
             return value
-        near = get_close_matches(value, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise click.BadParameter(f"{value!r} must be one of {', '.join(known)}{hint}", context, option)
+        raise click.BadParameter(f"{value!r} must be {one_of(value, known)}", context, option)
 
     def complete(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
         return [name for name in names() if name.startswith(begun)]

@@ -17,7 +17,7 @@ from sphereufm.comparison.measure import Measurement, Rules, Task, measure, not_
 from sphereufm.comparison.peers import Peer
 from sphereufm.comparison.profiles import geometric_mean_seconds, speed_ratios
 from sphereufm.comparison.suites import Instance
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, one_of
 from sphereufm.files import json_data, write_json
 from sphereufm.notebook import counted, html_table
 from sphereufm.parallel import Workers
@@ -192,7 +192,7 @@ def _check_names(solvers: Sequence[str], peers: Mapping[str, Peer]) -> None:
     for name in solvers:
         if name not in known:
             raise InvalidInputError(
-                f"solver {name!r} is unknown: it must be one of {', '.join(known)}; others come from a file of peers"
+                f"solver {name!r} is unknown: give a file of peers that has it, or {one_of(name, known)}"
             )
     if len(set(solvers)) < len(solvers):
         raise InvalidInputError(f"solvers={','.join(solvers)} names one twice; give each once")

@@ -17,7 +17,7 @@ import numpy as np
 
 from sphereufm.comparison.peers import CLOCKS, Curve, Gauge, Peer, Stopped
 from sphereufm.comparison.suites import Instance
-from sphereufm.errors import InvalidInputError, check_integer, check_positive, keep_checked
+from sphereufm.errors import InvalidInputError, check_integer, check_positive, keep_checked, one_of
 from sphereufm.geometry.spheres import Array
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers import SOLVERS, Progress, Settings, SolverResult, StopReason, solve
@@ -54,7 +54,7 @@ class Rules:
             },
         )
         if self.clock not in CLOCKS:
-            raise InvalidInputError(f"clock={self.clock!r} must be one of {', '.join(CLOCKS)}")
+            raise InvalidInputError(f"clock={self.clock!r} must be {one_of(self.clock, CLOCKS)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, one_of
 from sphereufm.files import write_aside
 
 Drawing: TypeAlias = Callable[..., Figure]
@@ -43,9 +43,7 @@ def save_figure(
     form = form or Path(path).suffix[1:].lower() or "png"
     known = FigureCanvasBase.get_supported_filetypes()
     if form not in known:
-        raise InvalidInputError(
-            f"path={str(path)!r}: form={form!r} must be one of {', '.join(sorted(known))}"
-        )
+        raise InvalidInputError(f"path={str(path)!r}: form={form!r} must be {one_of(form, sorted(known))}")
     write_aside(path, lambda aside: figure.savefig(aside, format=form, dpi=dpi))
 
 

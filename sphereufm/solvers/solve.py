@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sphereufm.errors import InvalidInputError, check_integer
+from sphereufm.errors import InvalidInputError, check_integer, one_of
 from sphereufm.geometry.spheres import Array, as_generator
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
@@ -141,7 +141,7 @@ def _run(
     if isinstance(solver, str) and solver in SOLVERS:
         solver = SOLVERS[solver]()
     if isinstance(solver, (str, type)) or not hasattr(solver, "start"):
-        raise InvalidInputError(f"solver={solver!r} must be one of {', '.join(SOLVERS)}, or an instance")
+        raise InvalidInputError(f"solver={solver!r} must be an instance, or {one_of(solver, SOLVERS)}")
     # a trial may lie where the cost is not finite, or products overflow: that ends a step, and is no warning
     with np.errstate(all="ignore"):
         return Batch(problem, starts, solver, settings, rng, watch).run()

@@ -121,6 +121,7 @@ def test_the_example_of_the_help_is_understood(command):
         (["sweep", "--shceduler", "x"], "--scheduler"),
         (["solve", *FAST, "--solver", "lbgfs"], "did you mean lbfgs?"),
         (["solve", *FAST, "--loss", "crossentropy"], "did you mean cross-entropy?"),
+        (["compare", *FAST, "--solvers", "lbgfs"], "did you mean lbfgs?"),
     ],
 )
 def test_a_mistyped_word_is_answered_with_the_nearest(capsys, words, hint):

@@ -377,8 +377,8 @@ def test_costs_fall_monotonically_with_monotone_solvers():
     ("change", "words"),
     [
         ({"solver": "simplex"}, "solver='simplex'"),
-        ({"solver": None}, "solver=None must be one of"),
-        ({"solver": NewtonPolish}, "or an instance"),
+        ({"solver": None}, "solver=None must be an instance, or one of"),
+        ({"solver": NewtonPolish}, "must be an instance"),
         ({"settings": {"tolerance": 1e-3}}, "must be Settings"),
         ({"start": [[1.0], [0.0, 1.0]]}, "start is not a rectangular array"),
         ({"start": np.ones((4, 12))}, "start has a column of norm"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Effort(Enum):
             return effort
         names = [each.name.lower() for each in cls]
         if str(effort).lower() not in names:
-            raise InvalidInputError(f"effort={effort!r} must be one of {', '.join(names)}")
+            raise InvalidInputError(f"effort={effort!r} must be {one_of(effort, names)}")
         return cls[effort.upper()]
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, one_of
 from sphereufm.problem.losses.arcface import ArcFace
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
 from sphereufm.problem.losses.focal import Focal
@@ -74,7 +74,7 @@ def find_loss(loss: str | Mapping[str, Any] | Loss) -> Loss:
     given = dict(loss) if isinstance(loss, Mapping) else {"name": loss}
     name = given.pop("name", None)
     if not isinstance(name, str) or name not in LOSSES:
-        raise InvalidInputError(f"loss={name!r} must be one of {', '.join(LOSSES)}")
+        raise InvalidInputError(f"loss={name!r} must be {one_of(name, LOSSES)}")
     kind = LOSSES[name]
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for key in given:
