@@ -81,3 +81,19 @@ def test_a_pymanopt_problem_is_taken_as_it_is_and_what_is_no_problem_refused(nam
     assert function(problem) is not None
     with pytest.raises(InvalidInputError, match="no problem"):
         function(None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"max_iterations": -1}, {"max_iterations": "many"}],
+)
+def test_limits_of_searches_are_numbers(words):
+    for function, given in ((sphereufm.find_critical_points, X[None]), (sphereufm.hessian_extreme, X)):
+        with pytest.raises(InvalidInputError, match=next(iter(words))):
+            function(PROBLEM, given, **words)
+
+
+@pytest.mark.parametrize("rank", [0, 4, 1.5, "two"])
+def test_a_rank_is_one_that_a_point_can_have(rank):
+    with pytest.raises(InvalidInputError, match="rank"):
+        sphereufm.hessian_spectrum(PROBLEM, X, rank)

@@ -117,7 +117,7 @@ def hessian_extreme(
         count=count,
         largest=largest,
         tolerance=tolerance,
-        max_iterations=max_iterations,
+        max_iterations=check_integer("max_iterations", max_iterations, 0),
         rng=as_generator(rng),
     )
     parts = None if whole.is_small(search) else capabilities.equal_samples(problem, X, whole.rank)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from sphereufm.geometry.spheres import Array
@@ -15,7 +15,7 @@ from sphereufm.landscape.orbits.classify import classify, name_spurious
 from sphereufm.landscape.orbits.found import Found
 from sphereufm.landscape.orbits.gathered import Gathered, Members, gather, is_trusted, join
 from sphereufm.landscape.orbits.nonisolated import family_of, gather_families
-from sphereufm.landscape.orbits.register import SAME_POINT, Entry, OrbitRegister
+from sphereufm.landscape.orbits.register import SAME_POINT, OrbitRegister
 from sphereufm.landscape.orbits.settled_points import OwnCosts
 from sphereufm.landscape.points import CriticalPoint
 from sphereufm.landscape.points import Entry as Row
@@ -61,18 +61,14 @@ class Collection:
             for found in (found for known in ranks.values() for found in known):
                 join(self._members, name, found)
         self.register.undecided += gathered.undecided
-        numbers = self._numbers(gathered.entries)
+        # own costs are settled first, others known well enough to trust them
+        sorting = self.register if is_trusted(self.problem) else self.own
+        numbers = map(sorting.number, gathered.entries)
         names = [None if number is None else str(number) for number in numbers]
         labels = [names[label] if isinstance(label, int) else label for label in gathered.labels]
         if searched:
             self._hits.update(label for label in labels if label is not None)
         return labels
-
-    def _numbers(self, entries: Sequence[Entry]) -> Sequence[int | None]:
-        """Numbers of the points' orbits; own costs are settled first, others known well enough to trust them."""
-        if is_trusted(self.problem):
-            return [self.register.number(entry) for entry in entries]
-        return self.own.numbers(entries)
 
     @property
     def entries(self) -> int:

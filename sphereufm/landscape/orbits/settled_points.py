@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,11 +30,8 @@ class OwnCosts:
     #: Directions of undecided curvature at orbits that lie on a family.
     _flat: dict[int, int] = field(default_factory=dict)
 
-    def numbers(self, entries: Sequence[Entry]) -> list[int | None]:
-        """Numbers of the points' orbits or families, new ones if need be; None where no critical point is claimed."""
-        return [self._number(entry) for entry in entries]
-
-    def _number(self, entry: Entry) -> int | None:
+    def number(self, entry: Entry) -> int | None:
+        """Number of the point's orbit or family, a new one if need be; None where no critical point is claimed."""
         found = entry.found
         inner, settled = capabilities.in_span(self.problem, found.rank), None
         if np.isfinite(found.cost):

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sphereufm.errors import check_integer, check_positive
 from sphereufm.geometry.spheres import Array, column_lengths, column_norms, retract
 from sphereufm.geometry.tangent_spaces import from_coordinates, to_coordinates
 from sphereufm.problem.capabilities import ShiftedHessian
@@ -85,7 +86,7 @@ def find_critical_points(
     Raises
     ------
     InvalidInputError
-        If the starts are no stack of points.
+        If the starts are no stack of points, the tolerance is not positive, or ``max_iterations`` below zero.
 
     Examples
     --------
@@ -95,7 +96,8 @@ def find_critical_points(
     >>> bool(search.converged.all())
     True
     """
-    problem = as_problem(problem)
+    problem, tolerance = as_problem(problem), check_positive("tolerance", tolerance)
+    max_iterations = check_integer("max_iterations", max_iterations, 0)
     X = problem.spheres.check_points(starts, "starts", 3).copy()
     sigma = np.full(len(X), _FIRST_DAMPING)
     stuck = np.zeros(len(X), dtype=np.intp)
