@@ -69,6 +69,17 @@ class UnitLayer:
     base: Array  #: shape ``(K, d)``: the points ``m_k`` that residuals are about
     samples: int
 
+    @classmethod
+    def of(cls, given: Given) -> UnitLayer:
+        """The unit vectors of a network."""
+        rows = column_norms(given.W)
+        return cls(
+            W=np.ascontiguousarray(given.W / rows),
+            row_lengths=np.ones(rows.size) if given.normalize else rows,
+            base=given.moments.base,
+            samples=given.features.labels.size,
+        )
+
     def cosines(self, view: View) -> tuple[Array, Array]:
         """``<w_k, h_i>`` of unit vectors, shape ``(K, n)``, C-contiguous, and ``1 / l_i``, shape ``(n,)``."""
         inverse = np.ones(len(view.labels)) if view.lengths is None else 1.0 / view.lengths

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from sphereufm.errors import InvalidInputError, check_array
 from sphereufm.features.feature_set import FeatureSet
@@ -16,10 +16,13 @@ from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import UNIT_TOLERANCE, Given, Placing
 from sphereufm.placement.ordinary import OrdinaryNetwork
 from sphereufm.placement.sphere import UnitNetwork
+from sphereufm.placement.temperature import FittedNetwork
 from sphereufm.problem.arguments import Number, exact_temperature
 from sphereufm.problem.losses.cross_entropy import PLAIN, CrossEntropy
 from sphereufm.problem.losses.interface import Loss
 from sphereufm.problem.losses.registry import find_loss, loss_in_words
+
+Network: TypeAlias = FittedNetwork | UnitNetwork | OrdinaryNetwork
 
 _NO_CLASSIFIER = "no classifier was given; use --classifier FILE or KEY"
 # squares of what it multiplies stay finite
@@ -102,7 +105,7 @@ def measure(
         _check_decay(place.weight_decay)
     begun = begin(features, replace(what, identity=repr(place)), streaming)
     if features.classifier is None:
-        network: UnitNetwork | OrdinaryNetwork | str = _NO_CLASSIFIER
+        network: Network | str = _NO_CLASSIFIER
     else:
         network = _network(Given(features, features.classifier.T, begun.frame.moments, place, what.normalize))
     if isinstance(network, str):
@@ -113,27 +116,27 @@ def measure(
     return metrics, replace(position, normalized=what.normalize, notes=notes)
 
 
-def _network(given: Given) -> UnitNetwork | OrdinaryNetwork | str:
+def _network(given: Given) -> Network | str:
     """What kind of network it is, or why it has no position."""
     tau, decay, loss = given.place.tau, given.place.weight_decay, given.place.loss
     if given.normalize and not given.moments.norms[0] > 0.0:
         return _NO_DIRECTION
     common = given.common_length
     unit = given.normalize or (common is not None and abs(common - 1.0) <= given.tolerance)
-    if not unit and not (common is not None and tau is None and decay is None):
+    if not unit and common is not None and tau is None and decay is None:  # tau is folded into the features
+        return UnitNetwork(given=given, tau=common, tau_source="feature-length")
+    if not unit:
         return _ordinary(given)
     if decay is not None:
         raise InvalidInputError(
             f"weight_decay={decay} is for networks that normalise nothing, but these features and classifiers have "
             "unit length; leave it out"
         )
-    if not unit:  # tau is folded into the features
-        return UnitNetwork(given=given, tau=common, tau_source="feature-length")
     if tau not in (None, "fit"):
         return UnitNetwork(given=given, tau=tau, tau_source="given")
     if not isinstance(loss, CrossEntropy) or loss.offsets is not None:
         return f"tau is fitted for cross-entropy without offsets alone; give --tau for {loss.name}"
-    return UnitNetwork(given=given, tau=None, tau_source="fitted")
+    return FittedNetwork(given=given)
 
 
 def _ordinary(given: Given) -> OrdinaryNetwork | str:

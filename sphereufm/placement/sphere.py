@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,6 @@ from sphereufm.features.readers.source import finite_blocks
 from sphereufm.geometry.spheres import Array, column_norms, normalize
 from sphereufm.placement.landscape_position import LandscapePosition
 from sphereufm.placement.layer import Given, UnitLayer
-from sphereufm.placement.temperature import Margins, fit_temperature, own_margin
 from sphereufm.problem.arguments import Number
 from sphereufm.problem.losses.interface import BlockTerms, Loss, block_from_labels, magnitude
 from sphereufm.problem.theory.gap import least_sum, optimality_gap
@@ -49,72 +48,25 @@ _WELL_CLASSIFIED = (
 )
 # curvature above minus this share of the Hessian's scale is rounding
 _FLAT = 1e-9
-_UNBOUNDED = (
-    "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
-    "and the features do not tell which tau was used; give --tau with the value used in training"
-)
-_NO_BETTER_THAN_CHANCE = (
-    "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
-    "and classifier belong together, or give --tau"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UnitNetwork:
-    """Unit features and classifiers: a point on the landscape, once ``tau`` is known."""
+    """Unit features and classifiers: a point on the landscape."""
 
     given: Given
-    tau: Number | None  #: None, where it is to be fitted
+    tau: Number
     tau_source: str
 
     @cached_property
-    def layer(self) -> UnitLayer:
-        """The unit vectors."""
-        given, rows = self.given, column_norms(self.given.W)
-        return UnitLayer(
-            W=np.ascontiguousarray(given.W / rows),
-            row_lengths=np.ones(rows.size) if given.normalize else rows,
-            base=given.moments.base,
-            samples=given.features.labels.size,
-        )
-
-    @cached_property
-    def companion(self) -> Margins | SphereSums:
-        """What the second pass gathers: sums of the position, or margins where ``tau`` is not known."""
-        if self.tau is None:
-            return Margins(layer=self.layer, margin=own_margin(self.given.place.loss))
-        return SphereSums(layer=self.layer, tau=self._problem.tau, loss=self.given.place.loss)
+    def companion(self) -> SphereSums:
+        """What the second pass gathers."""
+        return SphereSums(layer=UnitLayer.of(self.given), tau=self._problem.tau, loss=self.given.place.loss)
 
     def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
-        """Where it stands by what was gathered; ``more`` makes one more pass for a companion."""
-        if isinstance(self.companion, SphereSums):
-            return self._at_known(self.companion, found)
-        tau, present = fit_temperature(found), int(self.given.moments.present.sum())
-        margins: dict[str, Any] = {
-            "least_margin": -found.largest["minus_margin"],
-            "largest_margin": present / (present - 1) - self.companion.margin,
-        }
-        if tau is None or math.isinf(tau):
-            return LandscapePosition(
-                tau_source=None if tau is None else "unbounded",
-                collapsed_distance=self.layer.distance(found),
-                reason=_NO_BETTER_THAN_CHANCE if tau is None else _UNBOUNDED,
-                **margins,
-            )
-        fitted = replace(self, tau=tau, tau_source="fitted")
-        return replace(fitted.position(more(fitted.companion), more), **margins)
-
-    @cached_property
-    def _problem(self) -> UFMProblem:
-        """The landscape."""
-        given, (d, K) = self.given, self.given.W.shape
-        assert self.tau is not None
-        return UFMProblem(labels=given.features.labels, classes=K, dim=d, tau=self.tau, loss=given.place.loss)
-
-    def _at_known(self, sums: SphereSums, found: Gathered) -> LandscapePosition:
-        """The position where ``tau`` is known."""
+        """Where it stands by what was gathered; no further pass is needed."""
         problem, (d, K), loss = self._problem, self.given.W.shape, self.given.place.loss
-        values = sums.result(problem, found)
+        values = self.companion.result(problem, found)
         if d * (K + problem.samples) <= IN_MEMORY:
             values |= self._whole()
         bound = nonnegative_minimum(problem) if self.given.is_nonnegative else None
@@ -124,11 +76,17 @@ class UnitNetwork:
             tau=problem.tau, tau_source=self.tau_source, cost_unit=loss.facts(K).unit, **values
         )
 
+    @cached_property
+    def _problem(self) -> UFMProblem:
+        """The landscape."""
+        given, (d, K) = self.given, self.given.W.shape
+        return UFMProblem(labels=given.features.labels, classes=K, dim=d, tau=self.tau, loss=given.place.loss)
+
     def _whole(self) -> dict[str, Any]:
         """What is asked of a point in memory."""
         problem, source = self._problem, self.given.features.features
         H = np.concatenate([block.astype(np.float64) for block in finite_blocks(source, 1 << 12)])
-        X = normalize(np.concatenate([self.layer.W, H.T], axis=1))
+        X = normalize(np.concatenate([self.companion.layer.W, H.T], axis=1))
         gap = optimality_gap(problem, X)
         return {
             "optimality_gap": gap.value,

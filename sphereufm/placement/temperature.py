@@ -10,21 +10,33 @@ What remains is the least margin ``min_i min_j <w_{y_i} - w_j, h_i>``, ``j != y_
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from sphereufm.features.metrics.companion import Gathered, View
-from sphereufm.placement.layer import UnitLayer
+from sphereufm.features.metrics.companion import Companion, Gathered, View
+from sphereufm.placement.landscape_position import LandscapePosition
+from sphereufm.placement.layer import Given, UnitLayer
+from sphereufm.placement.sphere import UnitNetwork
 from sphereufm.problem.losses.cross_entropy import CrossEntropy
-from sphereufm.problem.losses.interface import Loss
 
 _LOW, _HIGH = 1e-4, 1e6
 # kept in memory, in single precision: 128 MB
 _MOST_MARGINS = 1 << 25
 _COLUMNS = 1 << 12
+_UNBOUNDED = (
+    "the fitted tau is unbounded: every sample is classified right, so the cost falls for ever as tau grows, "
+    "and the features do not tell which tau was used; give --tau with the value used in training"
+)
+_NO_BETTER_THAN_CHANCE = (
+    "the cost is least at tau = 0: the classifier is no better than chance on these labels; check that labels "
+    "and classifier belong together, or give --tau"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,9 +70,35 @@ class Margins:
         self.layer.add(found, view, inverse)
 
 
-def own_margin(loss: Loss) -> float:
-    """What a loss takes off the own cosine."""
-    return float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedNetwork:
+    """Unit features and classifiers, whose ``tau`` is to be fitted."""
+
+    given: Given
+
+    @cached_property
+    def companion(self) -> Margins:
+        """What the second pass gathers."""
+        loss = self.given.place.loss
+        margin = float(loss.margin) if isinstance(loss, CrossEntropy) else 0.0
+        return Margins(layer=UnitLayer.of(self.given), margin=margin)
+
+    def position(self, found: Gathered, more: Callable[[Companion], Gathered]) -> LandscapePosition:
+        """Where it stands at the fitted ``tau``, for which ``more`` makes one more pass."""
+        tau, present = fit_temperature(found), int(self.given.moments.present.sum())
+        margins: dict[str, Any] = {
+            "least_margin": -found.largest["minus_margin"],
+            "largest_margin": present / (present - 1) - self.companion.margin,
+        }
+        if tau is None or math.isinf(tau):
+            return LandscapePosition(
+                tau_source=None if tau is None else "unbounded",
+                collapsed_distance=self.companion.layer.distance(found),
+                reason=_NO_BETTER_THAN_CHANCE if tau is None else _UNBOUNDED,
+                **margins,
+            )
+        network = UnitNetwork(given=self.given, tau=tau, tau_source="fitted")
+        return replace(network.position(more(network.companion), more), **margins)
 
 
 def fit_temperature(found: Gathered) -> float | None:
