@@ -129,6 +129,11 @@ def temperatures(
         )
     if len(each) == K:
         each = [each[k] for k in y.tolist()]
+    return relative_temperatures(each)
+
+
+def relative_temperatures(each: Sequence[Fraction]) -> tuple[Fraction, tuple[Fraction, ...] | None]:
+    """The largest of the samples' temperatures, and their ratios to it where they differ."""
     top = max(each)
     return top, None if len(set(each)) == 1 else tuple(t / top for t in each)
 

@@ -31,6 +31,7 @@ from sphereufm.problem.arguments import (
     classes_and_labels,
     exact_positive,
     exact_temperature,
+    relative_temperatures,
     sample_weights,
     temperatures,
 )
@@ -59,8 +60,9 @@ class UFMProblem:
     dim : int
         Feature dimension ``d``.
     tau : float, int, str or Fraction, or a sequence of them
-        Inverse temperature that multiplies the logits: one, or one a class (``K``) or one a sample (``N``).  Text such
-        as ``"0.1"`` or ``"1/3"`` is kept as that exact rational; a float is kept as the dyadic number it is.
+        Inverse temperature that multiplies the logits: one, or one a class (``K``) or one a sample (``N``; where both
+        are the same number, one a class).  Text such as ``"0.1"`` or ``"1/3"`` is kept as that exact rational; a float
+        is kept as the dyadic number it is.
     class_sizes : sequence of int, optional
         Samples of each class; classes may be empty.  Sample columns are then in the order of classes.
     labels : array_like of int, shape (N,), optional
@@ -143,7 +145,11 @@ class UFMProblem:
             bias=bool(bias),
             memory_budget=check_integer("memory_budget", memory_budget, 0),
         )
-        if not (self.temperatures * omega).min() > 0.0:
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        """Refuse samples that cost nothing in floats."""
+        if not (self.temperatures * self.weights).min() > 0.0:
             raise InvalidInputError(
                 "weights and tau: some sample's weight times its tau is zero in double precision beside the others'; "
                 "leave such samples out"
@@ -274,17 +280,27 @@ class UFMProblem:
         """A copy with some fields changed, which are right as they are."""
         return _rebuild(self._values() | changes)
 
+    def _with_temperatures(self, each: Sequence[Fraction]) -> UFMProblem:
+        """A copy with one temperature a sample, also where there are as many samples as classes."""
+        tau, rates = relative_temperatures(each)
+        found = self._with(exact_tau=tau, exact_rates=rates)
+        found._check_scales()
+        return found
+
     def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
         """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""
-        rates = self.exact_rates
-        return UFMProblem(
+        found = UFMProblem(
             labels=self.labels[samples],
             weights=weights,
             dim=dim,
             classes=self.classes,
-            tau=self.exact_tau if rates is None else [self.exact_tau * rates[i] for i in samples],
+            tau=self.exact_tau,
             loss=self.loss,
             bias=self.bias,
+        )
+        rates = self.exact_rates
+        return (
+            found if rates is None else found._with_temperatures([self.exact_tau * rates[i] for i in samples])
         )
 
     to_pymanopt = to_pymanopt
@@ -365,13 +381,20 @@ class UFMProblem:
     def from_json(data: Mapping[str, Any]) -> UFMProblem:
         """Inverse of :meth:`to_json`; reads older files, which name the loss only."""
         tau, rates = exact_temperature(data["exact_tau"]), data.get("rates")
-        return UFMProblem(
+        problem = UFMProblem(
             **{key: data[key] for key in ("class_sizes", "labels", "dim", "weights")},
-            tau=tau
-            if rates is None
-            else [tau * exact_positive("rate", r, "rates are relative") for r in rates],
+            tau=tau,
             loss=data.get("loss") or "cross-entropy",
             bias=data.get("bias", False),
+        )
+        if rates is None:
+            return problem
+        if len(rates) != problem.samples:
+            raise InvalidInputError(
+                f"rates has {len(rates)} entries, but there are {problem.samples} samples"
+            )
+        return problem._with_temperatures(
+            [tau * exact_positive("rate", r, "rates are relative") for r in rates]
         )
 
 

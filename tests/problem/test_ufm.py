@@ -191,6 +191,18 @@ def test_other_dimension_and_temperature_leave_the_rest_alone():
         problem.with_tau(-1)
 
 
+def test_temperatures_stay_with_their_samples():
+    problem = UFMProblem(labels=[1, 0], dim=3, tau=[1, 2])
+    assert problem.temperatures.tolist() == [2.0, 1.0]
+    assert UFMProblem.from_json(problem.to_json()).temperatures.tolist() == [2.0, 1.0]
+    more = UFMProblem(labels=[0, 0, 1, 1], classes=3, dim=3, tau=[1, 2, 3, 4])
+    few = more.with_samples(np.array([0, 1, 3]), np.ones(3), 3)
+    assert few.temperatures.tolist() == [1.0, 2.0, 4.0]
+    assert UFMProblem.from_json(few.to_json()).temperatures.tolist() == [1.0, 2.0, 4.0]
+    with pytest.raises(InvalidInputError, match="rates has 2 entries, but there are 3 samples"):
+        UFMProblem.from_json(few.to_json() | {"rates": ["1", "1/2"]})
+
+
 def test_problems_cannot_be_changed():
     labels = np.array([0, 1, 1])
     problem = UFMProblem(labels=labels, dim=2, tau=1)
