@@ -136,6 +136,8 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
     if len(kinds) > _MOST_NAMES:
         fact = f"{len(kinds)} different labels, more than {_MOST_NAMES}"
         raise InvalidInputError(f"{name} has {fact}; name others with --labels")
+    if values.dtype.kind == "U" and not kinds[0]:
+        raise InvalidInputError(f"{name} has samples without a label; leave them out with --ignore-label ''")
     shown: list[Any] = [int(k) if isinstance(k, float) else k for k in kinds.tolist()]
     # texts that are all whole numbers have an order of their own
     if not remap and all(text.removeprefix("-").isdecimal() and len(text) < 16 for text in shown):

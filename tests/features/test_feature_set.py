@@ -128,6 +128,7 @@ def bad(words, **changes):
         bad("bias must be \\(3,\\)", bias=np.ones(2)),
         bad("classes=1 must be an integer >= 2", classes=1, classifier=None, bias=None),
         bad("classifier must be \\(5, 4\\)", classes=5),
+        bad("samples without a label; .*--ignore-label ''", labels=np.array(["a", "b", "", "a", "b", ""])),
         bad("classes without samples", classes=10**12, classifier=None, bias=None),
         bad("give classes=K", labels=np.array([0, 1, 2, 0, 1, 10**9]), classifier=None, bias=None),
     ],

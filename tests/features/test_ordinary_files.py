@@ -356,3 +356,11 @@ def test_one_long_key_in_many_names_is_refused_in_time(tmp_path):
 
 def test_the_end_of_a_long_key_tells_its_role():
     assert role_and_stem("a b " * 10**6 + "test_labels").role == "labels"
+
+
+@pytest.mark.parametrize("twice", [{"a.b": [1, 2], "a": {"b": [3, 4]}}, {1: [1, 2], "1": [3, 4], "x": {}}])
+def test_two_arrays_of_one_name_are_refused_alone(tmp_path, twice):
+    found = opened(tmp_path, torch_zip(raw({"features": [[1.0, 2.0], [3.0, 4.0]], **twice})))
+    assert found["features"].read().tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(UnreadableFileError, match="two of the file's arrays have this name"):
+        found["a.b" if "a" in twice else "1"].read()

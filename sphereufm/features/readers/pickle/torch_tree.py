@@ -164,7 +164,7 @@ class _Walk:
         """Keep an array under its joined name."""
         key = ".".join(path) or "array"
         if key in self.found:
-            raise refused(self.file.name, f"two of its arrays are called {key[:80]!r}")
+            source = RefusedSource(name=self.title(path), reason="two of the file's arrays have this name")
         self.found[key] = source
 
     def refuse(self, path: _Path, reason: str) -> None:
