@@ -65,10 +65,14 @@ class Training:
     name: str
     epochs: tuple[Measured, ...]
 
-    def at(self, k: int) -> int:
-        """Where the ``k``-th of the list stands on an axis: its own number, or its place where names have none."""
-        number = self.epochs[k].number
-        return k + 1 if number is None else number
+    @property
+    def places(self) -> list[int]:
+        """Where each epoch stands on an axis: at its number, or behind the one before where its name has none."""
+        places: list[int] = []
+        for epoch in self.epochs:
+            behind = places[-1] + 1 if places else 1
+            places.append(behind if epoch.number is None else epoch.number)
+        return places
 
 
 def epoch_number(path: str) -> int | None:

@@ -123,6 +123,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 3))
     before = 0
     for training, dashes in zip(trainings, itertools.cycle(_LINES), strict=False):
+        places = training.places
         for copy, (name, colour) in enumerate(_COLOURS.items()):
             axes = lower if name in _BELOW else upper
             values = [epoch.values[name] for epoch in training.epochs]
@@ -130,7 +131,7 @@ def trajectory_figure(trainings: Sequence[Training]) -> Figure:
             if known:
                 marks = row_marks((before + k for k in known), copy=copy)
                 style: dict[str, Any] = {"marker": ".", "color": colour, "label": SERIES[name], "gid": marks}
-                axes.plot([*map(training.at, known)], [values[k] for k in known], dashes, **style)
+                axes.plot([places[k] for k in known], [values[k] for k in known], dashes, **style)
         before += len(training.epochs)
     scale(upper, [y for line in upper.lines for y in np.asarray(line.get_ydata())], _FAR)
     lower.set_xlabel("epoch")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sphereufm.cli import main
-from sphereufm.placement.trajectory import epoch_number
+from sphereufm.placement.trajectory import Measured, Training, epoch_number
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 KEYS = {"nc1", "nc2", "nc3", "nc4", "class_counts", "cost", "gradient_norm", "optimality_gap"}
@@ -202,6 +202,14 @@ def test_epochs_are_those_of_the_names(capsys, tmp_path):
     code, out, _ = run(capsys, runs, "--epochs")
     assert [line.split()[0] for line in out.splitlines()] == ["epoch_1.npz", "epoch_2.npz", "epoch_10.npz"]
     assert "accuracy" in out
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [(("a", "b"), [1, 2]), (("e10", "e20", "best", "final"), [10, 20, 21, 22]), (("best", "e20"), [1, 20])],
+)
+def test_an_epoch_without_number_stands_behind_the_one_before(names, places):
+    assert Training(name="run", epochs=tuple(Measured(path=name) for name in names)).places == places
 
 
 @pytest.mark.parametrize(
