@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from sphereufm.certify.checker.kernel import Undecided
+from sphereufm.certify.checker.kernel import Undecided, dot
 
 
 class Interval:
@@ -99,9 +99,6 @@ class Interval:
         if tops[0] != tops[1]:
             return (tops[0] < tops[1]) == (a > 0)
         return a << max(e - f, 0) < b << max(f - e, 0)
-
-    def __gt__(self, other: Any) -> bool:
-        return self.of(other) < self
 
     def end(self, up: bool) -> Interval:
         """One end."""
@@ -230,16 +227,11 @@ class Table:
         return Table([[x + y for x, y in zip(a, b, strict=True)] for a, b in pairs])
 
     def __sub__(self, other: Table) -> Table:
-        pairs = zip(self.rows, other.rows, strict=True)
-        return Table([[x - y for x, y in zip(a, b, strict=True)] for a, b in pairs])
+        return self + Table([[-x for x in row] for row in other.rows])
 
-    def __mul__(self, other: Any) -> Table:
-        if isinstance(other, Table):
-            columns = other.transpose().rows
-            return Table(
-                [[sum(x * y for x, y in zip(a, b, strict=True)) for b in columns] for a in self.rows]
-            )
-        return Table([[x * other for x in row] for row in self.rows])
+    def __mul__(self, other: Table) -> Table:
+        columns = other.transpose().rows
+        return Table([[dot(row, column) for column in columns] for row in self.rows])
 
 
 class Integers:

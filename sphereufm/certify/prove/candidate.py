@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,13 +25,8 @@ SAME_FEATURE = 1e-6
 RANK_THRESHOLDS = (1e-6, 1e-3, 1e-10)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Candidate:
-    """Columns in floats, one feature per group.
-
-    ``columns``, shape ``(rows, K + g)``.  ``groups``: samples of each feature; None when every sample has its
-    own.
-    """
+class Candidate(NamedTuple):
+    """Columns in floats, shape ``(rows, K + g)``, one feature for each group; None when every sample is one."""
 
     columns: Array
     groups: Groups | None

@@ -12,7 +12,9 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
+from sphereufm.certify.checker import kernel
 from sphereufm.certify.checker.kernel import Arb, applied
+from sphereufm.certify.prove.attempts import attempt
 from sphereufm.certify.witness import Witness, diagonalised
 
 # where floats are much finer than what the inverse amplifies, they serve for the test as well
@@ -84,9 +86,9 @@ def contraction(
         # a checker multiplies by T^T and then by T, and radii grow with each
         defect = np.abs(np.eye(n) - Y @ floats(A)) + np.abs(T) @ (np.abs(T).T @ wide)
         return float((defect @ u / u).max())
-    rest = arb_mat(n, n, [int(i == j) for i in range(n) for j in range(n)]) - applied(B, witness.exactly, A)
-    defect = np.array([float(abs(x).upper()) for x in rest.entries()]).reshape(n, n)
-    return float((defect @ u / u).max()) if np.isfinite(defect).all() else np.inf
+    rows = applied(B, witness.exactly, A).tolist()
+    q = attempt(kernel.contraction, B, rows, list(map(B.number, u.tolist())))
+    return np.inf if q is None else B.real(q)
 
 
 def inertia(B: Arb, A: Any) -> Witness | None:
