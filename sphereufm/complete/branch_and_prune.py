@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.certify.complete.boxes import BATCH, CUT, UNIQUE, Equations, Pass, contract, trimmed
+from sphereufm.certify.complete.reading import Tree
 from sphereufm.complete.zeros import Zeros
 from sphereufm.geometry.spheres import Array
 
@@ -27,14 +28,12 @@ _Batch: TypeAlias = tuple[Index, Array, Array]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """Outcome of one search: the tree, level by level as the checker reads it, or where it was stopped.
+    """Outcome of one search: the tree as the checker reads it, or where it was stopped.
 
     ``low, high`` bound the boxes that were left, shape ``(left, variables)``; none are left where the tree is whole.
     """
 
-    codes: NDArray[np.uint8]
-    cuts: NDArray[np.uint32]
-    inside: NDArray[np.uint16]
+    tree: Tree
     zeros: Zeros
     boxes: int
     low: Array
@@ -63,7 +62,7 @@ def branch_and_prune(equations: Equations, most_boxes: int, progress: Callable[[
     none = np.zeros((0, equations.variables))
     rest = {"low": [none, *(batch[1] for batch in waiting)], "high": [none, *(batch[2] for batch in waiting)]}
     ends = {name: np.concatenate(parts) for name, parts in rest.items()}
-    return Search(**nodes.levels(), zeros=zeros, boxes=boxes, **ends)
+    return Search(tree=nodes.levels(), zeros=zeros, boxes=boxes, **ends)
 
 
 def _take(waiting: list[_Batch]) -> _Batch:
@@ -121,7 +120,7 @@ class _Nodes:
 
     def __init__(self, equations: Equations) -> None:
         self.origin, self.span, self.unit = equations.low, equations.high - equations.low, equations.unit
-        kinds = [("code", "u1"), ("passes", "u1"), ("cut", "u4"), ("first", "i8"), ("zero", "u2")]
+        kinds = [("code", "u1"), ("passes", "u1"), ("cut", "<u4"), ("first", "i8"), ("zero", "<u2")]
         self.used, self.of = 1, np.zeros(1024, dtype=kinds)
 
     def close(self, number: Index, zero: Index) -> None:
@@ -149,7 +148,7 @@ class _Nodes:
         below[k, axis] = above[k, axis] = cut
         return np.append(first, first + 1), np.concatenate([low, above]), np.concatenate([below, high])
 
-    def levels(self) -> dict[str, Any]:
+    def levels(self) -> Tree:
         """The tree so far, level by level."""
         level: Index = np.zeros(1, dtype=np.int64)
         parts = []
@@ -158,6 +157,4 @@ class _Nodes:
             cut, inside = nodes[nodes["code"] >= CUT], nodes[nodes["code"] == UNIQUE]
             parts.append((nodes["code"], cut["cut"], inside["zero"]))
             level = np.ravel(cut["first"][:, None] + np.arange(2))
-        return dict(
-            zip(("codes", "cuts", "inside"), map(np.concatenate, zip(*parts, strict=True)), strict=True)
-        )
+        return Tree(*map(np.concatenate, zip(*parts, strict=True)))

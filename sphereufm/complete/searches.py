@@ -85,11 +85,10 @@ def _lists(searches: Sequence[Search]) -> list[dict[str, Any]]:
     listed = []
     for search in searches:
         zeros = zip(search.zeros.points, search.zeros.radii, strict=True)
-        codes, cuts, inside = search.codes, search.cuts.astype("<u4"), search.inside.astype("<u2")
-        tree = {"nodes": codes, "cuts": cuts, "inside": inside}
+        tree = search.tree._asdict().items()
         entry = {
             "zeros": [{"point": [float(v).hex() for v in x], "radius": float(r).hex()} for x, r in zeros],
-            "tree": {k: base64.b64encode(zlib.compress(v.tobytes(), 9)).decode() for k, v in tree.items()},
+            "tree": {k: base64.b64encode(zlib.compress(v.tobytes(), 9)).decode() for k, v in tree},
         }
         equations = search.zeros.equations
         listed.append({"order": equations.order, **entry} if isinstance(equations, Planar) else entry)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.certify.complete.arithmetic import Balls, Mask, point
-from sphereufm.certify.complete.boxes import REGULAR, Equations, near_inverse, within
+from sphereufm.certify.complete.boxes import REGULAR, Equations, deviation, near_inverse, within
 from sphereufm.geometry.spheres import Array
 
 _RADII = 0.5 * 0.75 ** np.arange(70)
@@ -62,8 +62,7 @@ class Zeros:
         n, centre = self.equations.variables, x[None]
         Y, _ = near_inverse(self.equations.evaluate(point(centre))[1].m[:, -n:], np.ones_like(centre))
         cubes = Balls(np.repeat(centre, len(_RADII), 0), np.repeat(_RADII[:, None], n, 1))
-        off = point(Y) @ self.equations.evaluate(cubes)[1][:, -n:] - np.eye(n)
-        fits = (np.abs(off.m) + off.r).sum(2).max(1) < REGULAR
+        fits = deviation(Y, self.equations.evaluate(cubes)[1][:, -n:]).sum(2).max(1) < REGULAR
         return float(_RADII[fits].max()) if fits.any() else None
 
 

@@ -91,7 +91,7 @@ def contract(equations: Equations, low: Array, high: Array) -> Pass:
     Y, sound = near_inverse(square.m, reach)
     YJ, YF = point(Y) @ square, (point(Y) @ at_centre[:, -n:, None])[:, :, 0]
     empty, below, above = linear_bounds(joined(1, at_centre, YF), joined(1, J, YJ), reach)
-    deviation = (np.abs(YJ.m - np.eye(n)) + YJ.r) @ reach[:, :, None]
+    off = (np.abs(YJ.m - np.eye(n)) + YJ.r) @ reach[:, :, None]
     size = (np.abs(J.m) + J.r) * reach[:, None, :]
     least = NARROWEST * (equations.high - equations.low)
     dead = (np.abs(F.m) > outward(F.r, F.m)).any(1) | empty | (below > above + 2 * least).any(1)
@@ -99,9 +99,15 @@ def contract(equations: Equations, low: Array, high: Array) -> Pass:
         dead=dead,
         low=np.maximum(box.m + below - least, low),
         high=np.minimum(box.m + above + least, high),
-        regular=known & sound & (deviation[:, :, 0] < REGULAR * reach).all(1),
+        regular=known & sound & (off[:, :, 0] < REGULAR * reach).all(1),
         sway=(size / np.maximum(size.sum(2, keepdims=True), 1e-290)).sum(1),
     )
+
+
+def deviation(Y: Array, J: Balls) -> Array:
+    """Bounds on the entries of ``|I - Y J|``."""
+    off = point(Y) @ J - np.eye(J.m.shape[-1])
+    return np.asarray(np.abs(off.m) + off.r)
 
 
 def near_inverse(A: Array, r: Array) -> tuple[Array, Mask]:
@@ -160,8 +166,7 @@ def prove_zero(equations: Equations, centre: Array, radius: float) -> Zero:
     J = equations.evaluate(Balls(x, np.full_like(x, radius)))[1][:, -n:]
     F = equations.evaluate(point(x), False)[0][:, -n:]
     Y, _ = near_inverse(J.m, np.ones_like(x))
-    off = point(Y) @ J - np.eye(n)
-    q = float((np.abs(off.m) + off.r).sum(2).max()) * (1 + n * FINE)
+    q = float(deviation(Y, J).sum(2).max()) * (1 + n * FINE)
     move = point(Y) @ F[:, :, None]
     step = float((np.abs(move.m) + move.r).max()) * GROW
     require(q < 1, f"the zero near {centre.tolist()} is not proved to be the only one within {radius}")

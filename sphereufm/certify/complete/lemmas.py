@@ -18,7 +18,8 @@ def lemma_closed(p: Instance, closed: float) -> bool:
         return False
     (x, c), tau = (arb(closed) / 2).sin_cos(), exact(p.tau)
     sums = signed_sums(p)
-    weights = [sum(p.weights_of(k), Fraction(0)) for k in range(p.classes)]
+    # all signs positive
+    weights = [max(each) for each in sums]
     for a, b in combinations(range(len(sums)), 2) if closed else ():
         differ, shared = compared(sums[a], sums[b])
         if differ is not None and not (tau * x).tanh() + 1 - c + 2 * x < exact(differ):

@@ -55,14 +55,12 @@ class Instance:
             found.setdefault(key, []).append(i)
         return found
 
-    def weights_of(self, k: int) -> list[Fraction]:
-        """Weights of a class, sorted."""
-        return sorted(w for (y, w), block in self.blocks.items() if y == k for _ in block)
-
     @cached_property
     def kinds(self) -> list[int]:
         """For each class the first one that carries the same weights."""
-        carried = [self.weights_of(k) for k in range(self.classes)]
+        carried: list[set[tuple[Fraction, int]]] = [set() for _ in range(self.classes)]
+        for (y, w), block in self.blocks.items():
+            carried[y].add((w, len(block)))
         return [carried.index(weights) for weights in carried]
 
 
