@@ -215,7 +215,11 @@ class Workers:
     def _begun(self, function: Any, words: tuple[Any, ...], here: bool) -> Future[Any]:
         """A call that is under way, or was made here."""
         if not self._is_done_here(here) and (executor := self._started()) is not None:
-            return executor.submit(function, *words)
+            with suppress(BrokenExecutor):
+                return executor.submit(function, *words)
+            # processes may die while they have nothing to do
+            self._stop()
+            return self._begun(function, words, here)
         future, begin = Future[Any](), time.monotonic()
         try:
             future.set_result(function(*words))
@@ -248,9 +252,13 @@ class Workers:
             starting, self._starting = self._starting, None
             try:
                 self._executor = starting.result() if starting else _processes(self.count, self._modules)
-            except (OSError, EOFError, NotImplementedError) as error:  # forbidden, or killed while they load
+            except (OSError, EOFError, NotImplementedError, BrokenExecutor) as error:
+                # forbidden, killed while they load, or a script that cannot be loaded again
                 warnings.warn(
-                    f"no processes can be started ({error}): one works alone", RuntimeWarning, stacklevel=2
+                    f"no processes can be started, so that one works alone: {error}; a script that asks for several "
+                    'is a file, with its work under if __name__ == "__main__"',
+                    RuntimeWarning,
+                    stacklevel=2,
                 )
                 self.count = 1
         return self._executor
@@ -291,8 +299,8 @@ def _processes(count: int, modules: Sequence[str]) -> ProcessPoolExecutor:
     with _inherited():
         context = get_context("forkserver" if _FORKS else "spawn")
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(modules,))
-        for _ in range(count):
-            pool.submit(int)
+        begun = [pool.submit(int) for _ in range(count)]
+    begun[0].result()
     return pool
 
 

@@ -77,7 +77,7 @@ def test_where_no_process_can_be_started_one_works_alone(monkeypatch, error, pat
 
     monkeypatch.setattr(parallel, "_processes", refused)
     with Workers(2, patience=patience) as workers:
-        with pytest.warns(RuntimeWarning, match="no processes"):
+        with pytest.warns(RuntimeWarning, match="no processes can be started"):
             pids = set(workers.map(process_slowly, range(10)))
         assert pids == {os.getpid()}
         assert list(workers.map(half, [4, 2])) == [2, 1]
@@ -200,3 +200,35 @@ def test_processes_that_cannot_be_started_spoil_no_work_done_here(monkeypatch):
         workers.start()
         workers._patience = 60.0
         assert next(workers.map(half, [4])) == 2
+
+
+def test_processes_that_died_between_two_maps_are_replaced():
+    with Workers(2) as workers:
+        for _ in range(2):
+            pids = set(workers.map(process, range(4)))
+            assert os.getpid() not in pids
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.2)
+        assert list(workers.map(half, [4, 2])) == [2, 1]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_script_that_cannot_be_loaded_again_is_done_by_one(tmp_path, guarded):
+    """From standard input, or without a guard: what it asks for is done, with a warning."""
+    lines = [
+        "from sphereufm.parallel import Workers",
+        "with Workers(2) as w:",
+        "    print(list(w.map(abs, [-2, 3])))",
+    ]
+    if guarded:
+        lines = ['if __name__ == "__main__":', *(f"    {line}" for line in lines)]
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(lines))
+    words = [sys.executable, "-" if guarded else str(script)]
+    done = subprocess.run(
+        words, input=script.read_text(), capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout == "[2, 3]\n"
+    assert "no processes can be started" in done.stderr
+    assert done.returncode == 0
