@@ -12,7 +12,6 @@ check: they enumerate a permutation group.  (Derivatives are compared with diffe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, product
 from itertools import permutations as orderings
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.symmetry.alignment import Alignment
 from sphereufm.geometry.symmetry.groups import ColumnPermutations, SymmetryGroup
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.ufm import UFMProblem
@@ -126,15 +126,6 @@ def group_elements(draw: st.DrawFn, symmetry: SymmetryGroup, d: int) -> tuple[Ar
     return Q, symmetry.permutations.random(np.random.default_rng(draw(_seeds)))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BruteForceAlignment:
-    """The best of all permutations of a group: ``Q X[:, permutation]`` against ``Y``."""
-
-    Q: Array  #: shape ``(d, d)``
-    permutation: NDArray[np.intp]  #: shape ``(M,)``
-    distance: float  #: largest angle in a column, in radians
-
-
 def group_permutations(permutations: ColumnPermutations) -> Iterator[NDArray[np.intp]]:
     """Generate all permutations of a group, one by one.
 
@@ -161,7 +152,7 @@ def group_permutations(permutations: ColumnPermutations) -> Iterator[NDArray[np.
             yield s
 
 
-def brute_force_align(X: Array, Y: Array, symmetry: SymmetryGroup) -> BruteForceAlignment:
+def brute_force_align(X: Array, Y: Array, symmetry: SymmetryGroup) -> Alignment:
     """Try every permutation of a small group, each with its best rotation in the sense of least squares.
 
     Examples
@@ -186,7 +177,7 @@ def brute_force_isotropy_order(X: Array, symmetry: SymmetryGroup, tolerance: flo
     return sum(found.distance <= tolerance for found in tried)
 
 
-def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGroup) -> BruteForceAlignment:
+def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGroup) -> Alignment:
     """Procrustes rotation of ``X[:, s]`` to ``Y``, or the identity."""
     Q = np.eye(len(X))
     if symmetry.has_rotations:
@@ -195,7 +186,7 @@ def _best_rotation(X: Array, Y: Array, s: NDArray[np.intp], symmetry: SymmetryGr
         Q = left @ np.diag(np.where((np.arange(len(X)) == len(X) - 1) & mirrored, -1.0, 1.0)) @ right
     chords = np.linalg.norm(Q @ X[:, s] - Y, axis=0)
     angle = 2.0 * np.arcsin(np.minimum(chords.max() / 2.0, 1.0))
-    return BruteForceAlignment(Q=Q, permutation=s, distance=float(angle))
+    return Alignment(Q=Q, permutation=s, distance=float(angle))
 
 
 def _haar(rng: np.random.Generator, d: int) -> Array:

@@ -49,6 +49,12 @@ def column_lengths(U: Array) -> Array:
     return np.asarray(unit * column_norms(U / unit[..., None, :]))
 
 
+def frobenius_norm(U: Array) -> float:
+    """Norm of a whole array, also where squares would leave the range of floats; infinite where it is not finite."""
+    norm = float(column_lengths(U.reshape(-1, 1))[0])
+    return norm if np.isfinite(norm) else np.inf
+
+
 def normalize(X: Array) -> Array:
     """Divide each column by its norm.
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sphereufm.geometry.spheres import Array, as_generator, column_lengths, exponential, project
+from sphereufm.geometry.spheres import Array, as_generator, exponential, frobenius_norm, project
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.problem.own_costs.as_problem import as_problem
 
@@ -116,7 +116,7 @@ def check_hessian(
     model = _STEPS * slope + 0.5 * _STEPS**2 * curvature
     linearity = _relative(HW - 0.7 * HU + 1.3 * HV, HW)
     across = abs(float((HU * V).sum()) - float((HV * U).sum()))
-    symmetry = across / max(_size(HU), _size(HV), _TINY)
+    symmetry = across / max(frobenius_norm(HU), frobenius_norm(HV), _TINY)
     return _judged(problem, X, U, model, _normal_part(X, HU), linearity, symmetry)
 
 
@@ -147,7 +147,9 @@ def _judged(
     # the model fits to rounding only because the cost hardly changes beside it; no change at all is none
     hidden = np.isinf(order) and 0.0 < change < _OUT_OF_ROUNDING * rounding
     return DerivativeCheck(
-        passed=not hidden and order >= expected - _ORDER_SLACK and max((tangency, *more)) <= _RELATIVE,
+        passed=not hidden
+        and order >= expected - _ORDER_SLACK
+        and all(error <= _RELATIVE for error in (tangency, *more)),
         inconclusive=bool(hidden),
         observed_order=order,
         expected_order=expected,
@@ -180,9 +182,4 @@ def _normal_part(X: Array, U: Array) -> float:
 
 def _relative(part: Array, whole: Array) -> float:
     """Norm of a part relative to the whole."""
-    return _size(part) / max(_size(whole), _TINY)
-
-
-def _size(U: Array) -> float:
-    """Frobenius norm, also where squares would leave the range of floats."""
-    return float(column_lengths(U.reshape(-1, 1))[0])
+    return frobenius_norm(part) / max(frobenius_norm(whole), _TINY)

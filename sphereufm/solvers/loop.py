@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sphereufm.errors import InvalidInputError
-from sphereufm.geometry.spheres import Array
+from sphereufm.geometry.spheres import Array, frobenius_norm
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem, relative_gradient_norm
 from sphereufm.solvers import batch
 from sphereufm.solvers.escape import negative_curvature, newton_length, slide
 from sphereufm.solvers.oracle import LEAST_SCALE, Oracle
-from sphereufm.solvers.record import Clock, Watch, frobenius, gap_at
+from sphereufm.solvers.record import Clock, Watch, gap_at
 from sphereufm.solvers.result import Calls, Settings, SolverResult, StopReason
 from sphereufm.solvers.strategies import Solver, Step
 
@@ -40,7 +40,7 @@ _REASONS = list(StopReason)
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """What is known of each running item, shape (B,) each."""
+    """What is remembered of each running item, shape (B,) each."""
 
     #: ``best_cost``, ``best_norm`` and ``gained_at``: least cost and relative gradient norm that were marked, and the
     #: cost calls at the last gain.
@@ -52,11 +52,6 @@ class _Running:
     high_cost: Array
     lowered_at: NDArray[np.intp]
     tolerances: Array  #: relative gradient norm to reach
-    #: ``settled``, ``stuck`` and ``interrupted``: whether the tolerance is met, nothing is gained any more, and a
-    #: callback asked to stop.
-    settled: NDArray[np.bool_]
-    stuck: NDArray[np.bool_]
-    interrupted: NDArray[np.bool_]
     escaped: NDArray[np.intp]  #: how many saddles were left
 
     @classmethod
@@ -64,9 +59,7 @@ class _Running:
         """Nothing is known yet."""
         best, high, norm = np.full((3, size), np.inf)
         gained, lowered, escaped = np.zeros((3, size), dtype=np.intp)
-        settled, stuck, interrupted = np.zeros((3, size), dtype=bool)
-        tolerances = np.full(size, tolerance)
-        return cls(best, norm, gained, high, lowered, tolerances, settled, stuck, interrupted, escaped)
+        return cls(best, norm, gained, high, lowered, np.full(size, tolerance), escaped)
 
 
 @dataclass(eq=False)
@@ -93,8 +86,10 @@ class Batch:
             )
         self.strategy: Any = strategy
         self.running = _Running.begin(len(starts), settings.tolerance)
-        # outcome of the last iteration: none yet
-        self.step = Step(self.points, self.running.stuck, self.running.stuck)
+        # outcome of the last iteration, none yet: whether items meet the tolerance, gain nothing any more, and were
+        # asked to stop by a callback
+        self.settled, self.stuck, self.interrupted = np.zeros((3, len(starts)), dtype=bool)
+        self.step = Step(self.points, self.stuck, self.stuck)
         self.iteration = 0
         # whether no item has settled or lingers
         self.moving = True
@@ -109,18 +104,18 @@ class Batch:
                 self.leave_saddles()
                 if self.some_may_stop():
                     self.retire(self.verdicts())
-                if not self.running.settled.size:
+                if not self.oracle.items.size:
                     break
                 self.advance()
         except KeyboardInterrupt:
             if not self.watch.keeps_interrupted:
                 raise
-            self.retire(np.full(self.running.settled.size, _REASONS.index(StopReason.INTERRUPTED)))
+            self.retire(np.full(self.oracle.items.size, _REASONS.index(StopReason.INTERRUPTED)))
         return self.results()
 
     def observe(self) -> None:
         """Show the points to callback and recorder."""
-        self.running.interrupted = self.watch.observe(self.oracle, self.points, self.iteration, self.clock)
+        self.interrupted = self.watch.observe(self.oracle, self.points, self.iteration, self.clock)
 
     def advance(self) -> None:
         """Make one iteration."""
@@ -162,17 +157,17 @@ class Batch:
         settled yet: such an item goes on towards a smaller gradient.
         """
         running = self.running
-        running.settled = self.points.finite & (self.points.relative_norm <= running.tolerances)
-        lingering = running.stuck = self.step.stalled
+        self.settled = self.points.finite & (self.points.relative_norm <= running.tolerances)
+        lingering = self.stuck = self.step.stalled
         if self.iteration % _MARK_EVERY == 0:
-            running.stuck = running.stuck | (self._evaluations() - running.gained_at >= _PATIENCE)
-            lingering = running.stuck | (self._evaluations() - running.lowered_at >= _LOOK)
-        self.moving = not (np.count_nonzero(running.settled) or np.count_nonzero(lingering))
+            self.stuck = self.stuck | (self._evaluations() - running.gained_at >= _PATIENCE)
+            lingering = self.stuck | (self._evaluations() - running.lowered_at >= _LOOK)
+        self.moving = not (np.count_nonzero(self.settled) or np.count_nonzero(lingering))
         if self.moving or not self.settings.escape_saddles:
             return
         self._start_watch(lingering)
         rows = np.flatnonzero(
-            (running.settled | (lingering & ~self.step.non_finite))
+            (self.settled | (lingering & ~self.step.non_finite))
             & (self.points.least_scale > LEAST_SCALE)
             & (running.escaped < _MOST_ESCAPES)
             & self.oracle.affordable(1)
@@ -180,14 +175,14 @@ class Batch:
         if not rows.size:
             return
         self.oracle.charge("cost", rows)
-        alone = self.points.evaluation if running.settled.size == 1 else None
+        alone = self.points.evaluation if self.settled.size == 1 else None
         point = self.problem.at(self.points.X[rows]) if alone is None else alone
         for row in rows[~capabilities.global_minima(point).reshape(-1)].tolist():
             X = self._lower_point(row)
             if X is not None:
                 self._move(row, X)
-            elif running.settled[row] and self._may_be_far(row):
-                running.settled[row] = False
+            elif self.settled[row] and self._may_be_far(row):
+                self.settled[row] = False
                 running.tolerances[row] *= _TIGHTER
 
     def _charge(self, row: int, kind: str) -> bool:
@@ -218,9 +213,9 @@ class Batch:
         """Put an item somewhere else; the new point is tested after a step."""
         rows, running = np.array([row]), self.running
         moved = self.oracle.at(X[None], rows)
-        self.points = moved if running.settled.size == 1 else self.points.replace(rows, moved)
-        here = np.arange(running.settled.size) == row
-        running.settled, running.stuck = running.settled & ~here, running.stuck & ~here
+        self.points = moved if self.settled.size == 1 else self.points.replace(rows, moved)
+        here = np.arange(self.settled.size) == row
+        self.settled, self.stuck = self.settled & ~here, self.stuck & ~here
         running.gained_at[row] = running.lowered_at[row] = self._evaluations()[row]
         running.escaped[row] += 1
         batch.clear(self.strategy, here)
@@ -230,7 +225,7 @@ class Batch:
         return (
             self.iteration == 0
             or not self.moving
-            or (self.watch.callback is not None and bool(self.running.interrupted.any()))
+            or (self.watch.callback is not None and bool(self.interrupted.any()))
             or self.settings.gap_tolerance is not None
             or self.settings.max_calls is not None
             or self.iteration >= self.settings.max_iterations
@@ -239,24 +234,24 @@ class Batch:
 
     def verdicts(self) -> NDArray[np.intp]:
         """Number of each running item's stop reason, or -1; the first that applies."""
-        points, running, settings = self.points, self.running, self.settings
-        verdict = np.full(running.settled.size, -1)
+        points, settings = self.points, self.settings
+        verdict = np.full(self.settled.size, -1)
 
         def mark(where: NDArray[np.bool_] | bool, reason: StopReason) -> None:
             verdict[(verdict < 0) & where] = _REASONS.index(reason)
 
         mark(~points.finite, StopReason.NON_FINITE)
-        mark(running.settled & (points.least_scale <= LEAST_SCALE), StopReason.UNDERFLOW)
-        mark(running.settled, StopReason.GRADIENT_TOLERANCE)
+        mark(self.settled & (points.least_scale <= LEAST_SCALE), StopReason.UNDERFLOW)
+        mark(self.settled, StopReason.GRADIENT_TOLERANCE)
         if settings.gap_tolerance is not None and self.iteration % _GAP_EVERY == 0:
             gaps = np.array([gap_at(self.problem, X) for X in points.X])
             mark(gaps <= settings.gap_tolerance, StopReason.GAP_TOLERANCE)
-        mark(running.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
-        mark(running.stuck & self.step.non_finite, StopReason.NON_FINITE)
+        mark(self.interrupted, StopReason.INTERRUPTED_BY_CALLBACK)
+        mark(self.stuck & self.step.non_finite, StopReason.NON_FINITE)
         mark(~self.oracle.affordable(2), StopReason.CALL_LIMIT)
         mark(self.clock.expired(), StopReason.TIME_LIMIT)
         mark(self.iteration >= settings.max_iterations, StopReason.ITERATION_LIMIT)
-        mark(running.stuck, StopReason.NO_PROGRESS)
+        mark(self.stuck, StopReason.NO_PROGRESS)
         return verdict
 
     def retire(self, verdict: NDArray[np.intp]) -> None:
@@ -291,7 +286,7 @@ class Batch:
             SolverResult(
                 X=X.copy(),
                 cost=float(cost) if np.isfinite(cost) else np.inf,
-                gradient_norm=frobenius(gradient),
+                gradient_norm=frobenius_norm(gradient),
                 relative_gradient_norm=float(norm) if np.isfinite(norm) else np.inf,
                 solver=self.solver.name,
                 unit=unit,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sphereufm.geometry.spheres import Array, column_lengths
+from sphereufm.geometry.spheres import Array, frobenius_norm
 from sphereufm.problem import capabilities
 from sphereufm.problem.interface import SphereProblem
 from sphereufm.solvers.oracle import Oracle, Points
@@ -38,12 +38,6 @@ class Clock:
     def uncharged(self, since: float) -> None:
         """Do not charge the time since ``seconds()`` was ``since``."""
         self._start += self.seconds() - since
-
-
-def frobenius(U: Array) -> float:
-    """Frobenius norm that does not underflow in its squares."""
-    norm = float(column_lengths(U.reshape(-1, 1))[0])
-    return norm if np.isfinite(norm) else np.inf
 
 
 def gap_at(problem: SphereProblem, X: Array) -> float:
@@ -103,7 +97,7 @@ def _progress(oracle: Oracle, points: Points, row: int, iteration: int, seconds:
         iteration=iteration,
         X=X,
         cost=float(points.cost[row]) * unit,
-        gradient_norm=frobenius(points.gradient[row] * oracle.factors) * unit,
+        gradient_norm=frobenius_norm(points.gradient[row] * oracle.factors) * unit,
         relative_gradient_norm=float(points.relative_norm[row]),
         seconds=seconds,
         calls=Calls(*oracle.counts[:, row].tolist()),

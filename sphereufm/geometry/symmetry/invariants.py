@@ -81,14 +81,8 @@ def canonical_key(X: Array, symmetry: SymmetryGroup, decimals: int = 6) -> tuple
     ``10**-decimals``.  The steps are shifted by an irrational part of a step, so that values such as 0, 1/2
     and 1 lie inside one.  Equivalent points have different keys only where a number falls within rounding of
     an edge; different points can share a key.  Equality proper is decided by
-    :func:`~sphereufm.geometry.symmetry.alignment.align`.
-
-    Parameters
-    ----------
-    X : ndarray, shape (d, M)
-    symmetry : SymmetryGroup
-    decimals : int
-        Between 1 and 12.
+    :func:`~sphereufm.geometry.symmetry.alignment.align`.  ``X``, shape ``(d, M)``; ``decimals``: at least 1, and those
+    beyond 12 say no more.
 
     Examples
     --------
