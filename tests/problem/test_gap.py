@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from sphereufm.errors import InvalidInputError
 from sphereufm.geometry.spheres import retract
+from sphereufm.problem.losses.registry import CrossEntropy
 from sphereufm.problem.theory.gap import optimality_gap
 from sphereufm.problem.theory.theorems import collapsed_point, global_minimum
 from sphereufm.problem.ufm import UFMProblem
@@ -225,6 +226,17 @@ def test_a_gap_is_a_number_at_every_temperature(loss):
             gap = optimality_gap(problem, problem.spheres.random_point(0))
         assert gap.value > 0.0
         assert (gap.value == np.inf) == (gap.method == "none")
+
+
+@pytest.mark.parametrize("margin", ["-3", "0", "1.4", "1.9", "2"])
+def test_margins_of_every_size_have_a_minimum_and_a_gap(margin):
+    for tau in ("1", "700", "1e17", "1e170", "1e300"):
+        problem = UFMProblem(class_sizes=(2, 2, 2), dim=4, tau=tau, loss=CrossEntropy(margin=margin))
+        with np.errstate(all="ignore"), mpmath.workdps(400):
+            X = collapsed_point(problem)
+            wanted = mpmath.log1p(2 * mpmath.exp(mpmath.mpf(tau) * (mpmath.mpf(margin) - mpmath.mpf(3) / 2)))
+            assert global_minimum(problem) == pytest.approx(float(wanted), rel=1e-12, abs=1e-300)
+            assert optimality_gap(problem, X).value >= 0.0
 
 
 def test_a_gap_is_the_cost_where_sums_of_gradients_overflow():

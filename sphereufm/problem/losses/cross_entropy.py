@@ -118,11 +118,13 @@ class CrossEntropy:
         """``log(1 + (K - 1) exp(tau m - K tau / (K - 1)))``, for ``d >= K - 1`` and no offsets."""
         if dim < classes - 1 or self.offsets is not None:
             return None
-        # how far the own logit leads at a collapsed simplex frame; its rounding is put back to first order
+        # how far the own logit leads at a collapsed simplex frame; its rounding, which the exponential of a lead feels,
+        # is put back to first order
         lead = tau * Fraction(classes, classes - 1) - tau * Fraction(self.margin)
         lead = min(max(lead, -_LARGEST_FLOAT), _LARGEST_FLOAT)
         rounded = float(lead)
-        return log1p_exp((classes - 1) * (1.0 - float(lead - Fraction(rounded))), -rounded)
+        rest = float(lead - Fraction(rounded)) if rounded > 0.0 else 0.0
+        return log1p_exp((classes - 1) * (1.0 - rest), -rounded)
 
     def _margins(self, Z: Array, block: SampleBlock) -> Array:
         """``E`` in place of ``Z``."""

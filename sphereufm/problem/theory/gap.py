@@ -103,7 +103,8 @@ def _closed_form_gap(point: UFMEvaluation, least: float) -> float:
     q = -math.expm1(-least)
     gap = max(_small_difference(problem.at(normalize(point.X)), q), 0.0)
     rho = 4.0 * _EPS * (1.0 + problem.tau) * math.sqrt(problem.classes + problem.dim)
-    return (math.sqrt(gap) + math.sqrt(q) * rho) ** 2
+    off = math.sqrt(gap) + math.sqrt(q) * rho
+    return off * off
 
 
 def _small_difference(point: UFMEvaluation, q: float) -> float:
