@@ -330,6 +330,21 @@ def test_every_declared_swap_is_tried(constant):
         from_pymanopt(problem, SymmetryGroup(False, ColumnPermutations.all_columns(5)))
 
 
+@pytest.mark.parametrize("logarithms", [1, 2])
+def test_a_cost_that_is_defined_on_a_part_of_the_spheres_hides_no_wrong_symmetry(logarithms):
+    manifold = Oblique(3, 4)
+
+    @pymanopt.function.autograd(manifold)
+    def cost(X):
+        return anp.sum(anp.log(X[0, :logarithms])) + X[1, 2]
+
+    with pytest.raises(InvalidInputError, match="symmetry changes the cost from"):
+        from_pymanopt(pymanopt.Problem(manifold, cost), SymmetryGroup.full(4))
+    kept = ColumnPermutations((((0, 1),), ((2,),), ((3,),)), ("a", "b", "c"))
+    if logarithms == 2:
+        from_pymanopt(pymanopt.Problem(manifold, cost), SymmetryGroup(False, kept))
+
+
 def test_symmetries_of_another_size_are_refused():
     with pytest.raises(InvalidInputError, match="symmetry='full' must be a SymmetryGroup"):
         from_pymanopt(rayleigh(Oblique(3, 2)), symmetry="full")
