@@ -83,7 +83,7 @@ def _loss_names() -> Iterable[str]:
 
 
 loss = together(
-    named("--loss", _loss_names, show_default="cross-entropy", help="Loss of the logits."),
+    named("--loss", _loss_names, metavar="NAME", help="Loss of the logits.  [default: cross-entropy]"),
     click.option("--margin", metavar="m", help="Margin of cross-entropy (of cosines) or arcface (radians)."),
     click.option("--smoothing", metavar="e", help="Part of label smoothing that all classes share."),
     click.option("--focusing", metavar="g", help="Exponent of the focal loss."),
