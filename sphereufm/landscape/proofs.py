@@ -108,7 +108,9 @@ def prove_landscape(
     instance = capabilities.exact_instance(report.problem)
     missing = None
     if instance is None:
-        missing = "ball formulas, which this problem does not offer"
+        # section 2 of docs/certificates.md
+        digits = "numbers of at most 200 digits, 60 below a fraction's line"
+        missing = f"ball formulas, and {digits}; this problem does not offer both"
     elif report.problem.symmetry.is_proper:
         missing = "rotations that are seen in the form of the cost, in gram(i, j), and SO(d) was declared of entries"
     if missing:

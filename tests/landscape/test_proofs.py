@@ -195,6 +195,10 @@ def test_problems_without_ball_formulas_come_back_with_a_note(benign):
     assert again.proofs is None
     assert again.critical == benign.critical
     assert "ball formulas" in again.notes[-1]
+    long = verify_landscape(
+        UFMProblem(class_sizes=(1, 1), dim=2, tau=f"1/{10**70 + 1}"), starts=3, prove=True
+    )
+    assert any("at most 200 digits" in note for note in long.notes)
 
 
 def test_a_degenerate_point_without_a_lower_one_decides_nothing(plane):
