@@ -35,7 +35,8 @@ _MOST_POINTS = 2000
 _SAME_TAU = 1e-4
 # the least singular value over the largest below which a branch meets one of lower rank
 _FLAT = 1e-3
-# costs between two points of a branch leave the range of theirs by less than its width and this share of them
+# costs between two points of a branch leave the range of theirs by less than its width and this share of them, or of
+# the gradient's parts where costs pass zero
 _COST_ROOM = 1e-2
 _CLOSED = "returns to itself modulo symmetry"
 # three points in a row whose linearisation is this close to singular are no crossing: see "quasi-collapsed" points
@@ -184,14 +185,15 @@ class _Diagram:
 
     def known(self, X: Array, log_tau: float) -> int | None:
         """Number of the branch that a point lies on, None if it lies on none that was followed."""
-        cost = float(inner_at(self.problem, X, log_tau).at(X).cost)
+        here = inner_at(self.problem, X, log_tau).at(X)
+        cost, unit = float(here.cost), float(here.gradient_scale.sum())
         for branch in self.branches:
             if branch.rank != X.shape[0]:
                 continue
             for before, after in pairwise(branch.points):
                 low, high = sorted((before.log_tau, after.log_tau))
                 between = sorted((before.cost, after.cost))
-                room = between[1] - between[0] + _COST_ROOM * max(map(abs, between))
+                room = between[1] - between[0] + _COST_ROOM * max(unit, *map(abs, between))
                 near = between[0] - room <= cost <= between[1] + room
                 if near and low - 1e-9 <= log_tau <= high + 1e-9:
                     ways = (along(self.problem, point, log_tau) for point in (before, after))

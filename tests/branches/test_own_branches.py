@@ -107,6 +107,15 @@ def test_a_file_is_followed_along_a_constant(tmp_path, capsys):
     assert code_of(words) == 2
 
 
+@pytest.mark.parametrize("level", [0, 1, "1/1000000"])
+def test_branches_on_which_the_cost_stays_zero_are_followed_once(level):
+    def squares(t):
+        cost = Cost(dim=2, columns=1)
+        return cost.instance(Fraction(t) * cost.x(0, 0) ** 2 + level * cost.x(1, 0) ** 2)
+
+    assert len(trace_branches(squares, 3.0, 4.0, effort="quick").branches) == 4
+
+
 def test_a_problem_without_a_parameter_is_refused():
     cost = Cost(dim=2, columns=2)
     for problem in (cost.instance(cost.gram(0, 1)), 3):
