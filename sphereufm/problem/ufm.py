@@ -277,15 +277,15 @@ class UFMProblem:
         return self._with(exact_tau=exact_temperature(tau))
 
     def _with(self, **changes: Any) -> UFMProblem:
-        """A copy with some fields changed, which are right as they are."""
-        return _rebuild(self._values() | changes)
+        """A copy with some fields changed, each of which is right by itself."""
+        changed = _rebuild(self._values() | changes)
+        changed._check_scales()
+        return changed
 
     def _with_temperatures(self, each: Sequence[Fraction]) -> UFMProblem:
         """A copy with one temperature a sample, also where there are as many samples as classes."""
         tau, rates = relative_temperatures(each)
-        found = self._with(exact_tau=tau, exact_rates=rates)
-        found._check_scales()
-        return found
+        return self._with(exact_tau=tau, exact_rates=rates)
 
     def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
         """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""

@@ -203,6 +203,12 @@ def test_temperatures_stay_with_their_samples():
         UFMProblem.from_json(few.to_json() | {"rates": ["1", "1/2"]})
 
 
+def test_no_other_temperature_makes_a_sample_vanish():
+    problem = UFMProblem(class_sizes=(1, 1), dim=3, tau=1, weights=[1, "1e-20"])
+    with pytest.raises(InvalidInputError, match="weight times its tau is zero"):
+        problem.with_tau("1e-310")
+
+
 def test_problems_cannot_be_changed():
     labels = np.array([0, 1, 1])
     problem = UFMProblem(labels=labels, dim=2, tau=1)
