@@ -140,7 +140,7 @@ def _run(
         )
     if isinstance(solver, str) and solver in SOLVERS:
         solver = SOLVERS[solver]()
-    if isinstance(solver, (str, type)) or not hasattr(solver, "start"):
+    if isinstance(solver, type) or not (hasattr(solver, "start") and hasattr(solver, "name")):
         raise InvalidInputError(f"solver={solver!r} must be an instance, or {one_of(solver, SOLVERS)}")
     # a trial may lie where the cost is not finite, or products overflow: that ends a step, and is no warning
     with np.errstate(all="ignore"):

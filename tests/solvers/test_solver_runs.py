@@ -1,5 +1,7 @@
 """How runs go: saddles, limits, seeds, batches, recording, callbacks, broken costs, bad input."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from closed_form_points import invertible_branch, random_collapsed_point, rank_one_point
@@ -405,6 +407,11 @@ def test_bad_settings():
             Settings(**bad)
     with pytest.raises(InvalidInputError, match="gap_tolerance"):
         solve(odd_cycle(5), settings=Settings(gap_tolerance=1e-3))
+    nameless = SimpleNamespace(start=NewtonPolish().start)
+    with pytest.raises(InvalidInputError, match="must be an instance"):
+        solve(PROBLEM, solver=nameless)
+    with pytest.raises(InvalidInputError, match="is no problem"):
+        solve(UFMProblem)
     with pytest.raises(InvalidInputError, match="starts=0"):
         solve_batch(PROBLEM, 0)
     with pytest.raises(InvalidInputError, match="at least one point"):

@@ -19,7 +19,7 @@ def as_problem(given: Any) -> SphereProblem:
 
     No symmetry is declared but that which an expression's form shows.
     """
-    if hasattr(given, "spheres") and hasattr(given, "at"):
+    if hasattr(given, "spheres") and hasattr(given, "at") and not isinstance(given, type):
         return given
     if hasattr(given, "number") and hasattr(given, "cost"):
         given = given.cost.instance(given)
