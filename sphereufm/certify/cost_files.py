@@ -95,7 +95,7 @@ def read_cost(path: Path, constants: Mapping[str, float] | None = None) -> CostF
     return CostFile(
         instance=cost.instance(term),
         symmetry=symmetry,
-        name=str(data.get("name", path.stem)),
+        name=str(data.get("name", path.stem.encode(errors="replace").decode())),
         unit=str(data.get("unit", "")),
     )
 

@@ -1,5 +1,6 @@
 """Costs in TOML files: what they say is what Python says; everything else gets one sentence, and no code runs."""
 
+import os
 from fractions import Fraction
 
 import pytest
@@ -111,3 +112,12 @@ def test_files_that_are_no_toml_are_refused(tmp_path):
     path.write_text("dim = ")
     with pytest.raises(UnreadableFileError, match="cannot be read as TOML"):
         read_cost(path)
+
+
+def test_a_name_from_a_file_can_be_written_whatever_its_bytes(tmp_path):
+    path = tmp_path / os.fsdecode(b"a\xff.toml")
+    try:
+        path.write_text('dim = 2\ncolumns = 2\ncost = "gram(0, 1)"\n')
+    except OSError:
+        pytest.skip("names of files are Unicode here")
+    assert read_cost(path).name.encode() == b"a?"
