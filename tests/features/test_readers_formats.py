@@ -280,6 +280,9 @@ def test_comments_stand_in_front_of_a_table(tmp_path):
     (tmp_path / "t.csv").write_text("# made by hand\n#\nu,v\n1,2\n#,3\n")
     assert open_array(f"{tmp_path}/t.csv:v").read().tolist() == [2, 3]
     assert open_array(f"{tmp_path}/t.csv:u").categories == ("#", "1")
+    (tmp_path / "t.csv").write_text("# nothing\n# else\n")
+    with pytest.raises(UnreadableFileError, match="without rows of values"):
+        open_arrays(tmp_path / "t.csv")
 
 
 def test_places_behind_two_gigabytes_are_no_shapes(tmp_path):

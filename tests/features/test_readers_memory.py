@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import hostile_torch
 import numpy as np
 import pytest
+
+from sphereufm.features import open_arrays
 
 if not sys.platform.startswith("linux"):
     pytest.skip("peak memory is read as Linux reports it", allow_module_level=True)
@@ -93,3 +96,14 @@ def test_libraries_cost_one_block_and_themselves(tmp_path, numbers, write):
     assert rows == ROWS
     assert grown < SIZE / 8
     assert child < 200_000_000
+
+
+def test_a_text_takes_memory_in_proportion(tmp_path):
+    """Rows of one short value, of which each was a list once, took a hundred times the file."""
+    path = tmp_path / "y.csv"
+    path.write_text("1\n0\n" * 2**16)
+    tracemalloc.start()
+    assert open_arrays(path)["array"].shape == (2**17,)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * path.stat().st_size

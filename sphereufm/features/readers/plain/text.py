@@ -41,49 +41,53 @@ def open_text(file: StoredFile) -> dict[str, ArraySource]:
     name = file.name
     if file.size > _MOST_BYTES:
         raise refused(name, f"it is a text of {file.size} bytes; save numbers with numpy.save")
-    rows = _rows(name, file.read_at(0, file.size))
-    header = _header(rows)
-    body = rows[1:] if header else rows
-    if len(body) < 2:
+    width, cells = _cells(name, file.read_at(0, file.size))
+    header = _header(cells[:width], cells[width : 2 * width])
+    begin = width if header else 0
+    if len(cells) < begin + 2 * max(width, 1):
         raise refused(name, "it is a text without rows of values; give a table with rows")
-    keys = header or [str(i) for i in range(len(rows[0]))]
-    if len(set(keys)) != len(keys):
+    keys = header or [str(i) for i in range(width)]
+    if len(set(keys)) != width:
         raise refused(name, "it has two columns of one name; rename one")
-    keys = keys if len(keys) > 1 else ["array"]
-    columns = zip(keys, zip(*body, strict=True), strict=True)
-    return {key: _column(f"{name}:{printable(key)}", cells) for key, cells in columns}
+    keys = keys if width > 1 else ["array"]
+    columns = (cells[begin + i :: width] for i in range(width))
+    return {
+        key: _column(f"{name}:{printable(key)}", column) for key, column in zip(keys, columns, strict=True)
+    }
 
 
-def _rows(name: str, content: bytes) -> list[list[str]]:
-    """The cells of all rows that are not empty."""
+def _cells(name: str, content: bytes) -> tuple[int, list[str]]:
+    """Number of columns, and the cells of all rows that are not empty: in one list, since rows take much memory."""
+    width, cells = 0, []
     try:
         text = content.decode("utf-8").removeprefix(_MARK)
-        first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+        first = next(
+            (line for line in io.StringIO(text, newline=None) if line.strip() and line[0] != "#"), ""
+        )
         separator = max(_SEPARATORS, key=lambda s: (first.count(s), -_SEPARATORS.index(s)))
-        cells = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        rows = [[cell.strip() for cell in row] for row in cells]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        filled = filter(any, ([cell.strip() for cell in line] for line in lines))
+        for row in itertools.dropwhile(lambda row: row[0].startswith("#"), filled):
+            width = width or len(row)
+            if len(row) != width or width > MAX_ENTRIES:
+                raise refused(name, "it is a text whose rows have different numbers of values, or too many")
+            cells += row
     except UnicodeDecodeError as error:
         raise refused(name, "it is a text that is not in UTF-8") from error
     except csv.Error as error:
         raise refused(name, f"it is no table of text: {error}") from error
-    filled = filter(any, rows)
-    rows = list(itertools.dropwhile(lambda row: row[0].startswith("#"), filled))
-    if not rows or len({len(row) for row in rows}) > 1 or len(rows[0]) > MAX_ENTRIES:
-        raise refused(name, "it is a text whose rows have different numbers of values, or none")
-    return rows
+    return width, cells
 
 
-def _header(rows: list[list[str]]) -> list[str] | None:
+def _header(first: list[str], second: list[str]) -> list[str] | None:
     """The first row, where it names columns of numbers or a role."""
-    if len(rows) < 2:
-        return None
-    named = [not _is_number(top) and _is_number(below) for top, below in zip(rows[0], rows[1], strict=True)]
-    lone = len(rows[0]) == 1 and rows[0][0].lower() not in ("label", "labels")
-    all_words = not lone and not any(map(_is_number, rows[0]))
-    return rows[0] if any(named) or all_words else None
+    named = [not _is_number(top) and _is_number(below) for top, below in zip(first, second, strict=False)]
+    lone = len(first) == 1 and first[0].lower() not in ("label", "labels")
+    all_words = not lone and not any(map(_is_number, first))
+    return first if any(named) or all_words else None
 
 
-def _column(name: str, cells: tuple[str, ...]) -> ArraySource:
+def _column(name: str, cells: list[str]) -> ArraySource:
     """Numbers where all cells that are not empty are numbers, else texts."""
     filled = [cell for cell in cells if cell]
     if not filled or not all(map(_is_number, filled)):
