@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -228,7 +228,7 @@ def _member(B: Any, instance: Instance, found: Member) -> Iterator[Certificate]:
     alone = isinstance(claim, LeastLossClaim | CollapsedClaim | DegenerateClaim)
     saddle = None if alone else attempt(prove_strict_saddle, at, SADDLE_RADIUS)
     if alone or saddle is not None:
-        yield _certificate(B, instance, point, (claim, *([saddle] if saddle else [])), _cost(at))
+        yield _certificate(at, instance, point, [claim, saddle])
 
 
 def _claims_of_rank(
@@ -266,10 +266,9 @@ def _claims_at(
         spurious = prove_spurious(at, radius, instance, lower)
     # a global minimiser at the edge has the shorter proof, too
     well = prove_well_classified(at, radius) if minimum is not None else None
-    parts = (existence, index, saddle, minimum, spurious, well)
-    claims = tuple(claim for claim in parts if claim is not None)
+    claims = (existence, index, saddle, minimum, spurious, well)
     reason = "" if index or saddle or minimum else "a critical point is proved, but not its index"
-    return _certificate(at.B, instance, _written(at, groups), claims, _cost(at), reason)
+    return _certificate(at, instance, _written(at, groups), claims, reason)
 
 
 def _saddle_only(B: Any, instance: Instance, candidate: Candidate) -> Certificate:
@@ -278,17 +277,11 @@ def _saddle_only(B: Any, instance: Instance, candidate: Candidate) -> Certificat
     columns = exact_columns(own_space(candidate.columns, rank))
     at = place(B, instance, columns, candidate.groups)
     saddle = attempt(prove_strict_saddle, at, SADDLE_RADIUS)
-    claims = () if saddle is None else (saddle,)
     why = "Newton's method or Krawczyk's test failed (a degenerate point, or none)"
     if at.point.rank * len(columns) > LARGEST:
         why = f"its {at.point.rank * len(columns)} entries are more than the {LARGEST} for which it is tried"
     reason = f"no critical point is proved here: {why}"
-    return _certificate(B, instance, _written(at, candidate.groups), claims, _cost(at), reason)
-
-
-def _cost(at: Place) -> float:
-    """The cost at the normalised columns, in floats."""
-    return float(at.around(0).unit.cost)
+    return _certificate(at, instance, _written(at, candidate.groups), [saddle], reason)
 
 
 def _written(at: Place, groups: Groups | None) -> ExactPoint:
@@ -306,15 +299,16 @@ def _lower_point(instance: Instance, lower: ArrayLike | ExactPoint) -> ExactPoin
 
 
 def _certificate(
-    B: Any, instance: Instance, point: ExactPoint, claims: tuple[Claim, ...], cost: float, reason: str = ""
+    at: Place, instance: Instance, point: ExactPoint, claims: Iterable[Claim | None], reason: str = ""
 ) -> Certificate:
-    """Fill in what every certificate carries."""
+    """Fill in what every certificate carries; claims that were not proved are left out."""
+    cost = float(at.around(0).unit.cost)
     return Certificate(
         instance=instance,
         point=point,
-        claims=claims,
-        precision=B.bits,
-        cost=float(cost) if np.isfinite(cost) else None,
+        claims=tuple(claim for claim in claims if claim is not None),
+        precision=at.B.bits,
+        cost=cost if np.isfinite(cost) else None,
         reason=reason,
         producer=PRODUCER,
     )
