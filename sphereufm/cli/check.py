@@ -132,9 +132,9 @@ def _report(file: _File, backend: str) -> dict[str, Any]:
         del found["reason"]
         return {"file": str(file.path), **found}
     except (CheckError, InvalidInputError) as error:
-        return _refused(file.path, "UNREADABLE", str(error))
+        return _told(file.path, "UNREADABLE", str(error))
     except Exception as defect:
-        return _refused(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
+        return _told(file.path, "ERROR", f"internal error: {type(defect).__name__}: {str(defect)[:200]}")
 
 
 def _checked(file: _File, backend: str) -> CheckResult:
@@ -151,9 +151,9 @@ def _checked(file: _File, backend: str) -> CheckResult:
     return replace(result, row=result.row + _CONVERTED)
 
 
-def _refused(path: Path, status: str, row: str) -> dict[str, Any]:
-    """A report without claims."""
-    return {"file": str(path), "status": status, "row": row, "claims": []}
+def _told(path: Path, status: str, row: str, *claims: dict[str, str]) -> dict[str, Any]:
+    """A report; of what is refused, without claims."""
+    return {"file": str(path), "status": status, "row": row, "claims": [*claims]}
 
 
 def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -161,7 +161,7 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
     expected, stated = _named_instance(landscape.data)
     if stated is not None and stated.sha256 != expected:
         reason = f"the problem it states has the hash {stated.sha256}, but it names {expected}"
-        yield _refused(landscape.path, "MISMATCH", reason)
+        yield _told(landscape.path, "MISMATCH", reason)
     known = {_place(report["file"]): report for report in reports}
     for name, sentences in _named_certificates(landscape.data):
         path = landscape.path.parent / name
@@ -169,14 +169,14 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
             continue
         report = known.get(_place(path))
         if report is None:
-            yield _refused(
+            yield _told(
                 path.with_name(path.name[:300]), "MISSING", f"named by {landscape.path}, but not there"
             )
         elif expected is not None and not _is_of(report, expected, stated):
             reason = f"is of another instance than {landscape.path} names: {report['instance']}"
-            yield _refused(path, "MISMATCH", reason)
+            yield _told(path, "MISMATCH", reason)
         elif report["status"] == "PROVED" and report["row"].removesuffix(_CONVERTED) not in sentences:
-            yield _refused(path, "MISMATCH", f"does not prove what {landscape.path} says of it")
+            yield _told(path, "MISMATCH", f"does not prove what {landscape.path} says of it")
 
 
 def _place(path: str | Path) -> str | None:
@@ -256,7 +256,8 @@ def _large_gap(path: Path) -> dict[str, Any]:
     result = check_large_gap(path)
     row = "optimality gap, checked in floating point with error bounds"
     instance = {"instance": result.instance, "sha256": result.sha256}
-    return _one_claim(path, result.status, row, "gap", str(result)) | instance
+    claim = {"type": "gap", "status": result.status, "text": str(result)}
+    return _told(path, result.status, row, claim) | instance
 
 
 def _complete(path: Path) -> dict[str, Any]:
@@ -269,13 +270,8 @@ def _complete(path: Path) -> dict[str, Any]:
     data = read_file(path)
     result, instance = check_complete_bytes(data), read_json(data)["instance"]
     row = _COMPLETE if result.status == "PROVED" else "not every box is settled"
-    return _one_claim(path, result.status, row, "complete", result.text) | named(read_problem(instance))
-
-
-def _one_claim(path: Path, status: str, row: str, kind: str, text: str) -> dict[str, Any]:
-    """A report of one claim."""
-    claims = [{"type": kind, "status": status, "text": text}]
-    return {"file": str(path), "status": status, "row": row, "claims": claims}
+    claim = {"type": "complete", "status": result.status, "text": result.text}
+    return _told(path, result.status, row, claim) | named(read_problem(instance))
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:
