@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sphereufm.errors import InvalidInputError, OutputError, UnreadableFileError
+from sphereufm.plots.saving import save_figure
 from sphereufm.plots.sweeps import phase_diagram_figure
 from sphereufm.sweeps import Cell, SweepFolder, SweepGrid, read_grid, run_sweep
 from sphereufm.sweeps.grid import distinct_cells
@@ -59,6 +60,8 @@ def test_ranges_of_temperatures_are_short_decimals():
         ("tau", "0"),
         ("tau", "1/0"),
         ("tau", "1.5/2"),
+        ("tau", "1e151"),
+        ("tau", "1e-151"),
         ("tau", "\u0663"),
         ("tau", "1:2:lin:0"),
         ("tau", "1:inf:lin:3"),
@@ -248,6 +251,14 @@ def killed_sweeps(folder, kills):
             time.sleep(1.0 + 2.0 * i / kills)
             process.kill()
     subprocess.run(command(folder, "--workers", "2"), check=True, timeout=120)
+
+
+def test_a_phase_diagram_reaches_as_far_as_grids_do(tmp_path):
+    lines = [
+        {"cell": {"classes": 2, "per_class": 1, "dim": 2, "tau": tau}, "status": "failed", "reason": ""}
+        for tau in ("1e-150", "1e150")
+    ]
+    save_figure(phase_diagram_figure(lines), tmp_path / "phases.svg", form="svg")
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])

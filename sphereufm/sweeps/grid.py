@@ -36,6 +36,8 @@ from sphereufm.problem.arguments import exact_temperature
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?[0-9]{1,9})?")
 # as it stands in names of files
 _TAU = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[0-9]+/[0-9]+")
+# the square of what lies beyond is no float, nor are the ends of an axis that shows it
+_LARGEST = 10**150
 # beyond this no sweep ends
 _MOST_CELLS = 1_000_000
 _KEYS = {"classes", "per_class", "dim", "tau"}
@@ -171,7 +173,10 @@ def _temperatures(text: str) -> list[str]:
     for word in words:
         if not _TAU.fullmatch(word):
             raise InvalidInputError(f"tau has {word!r}, but positive numbers such as 0.1 or 1/3 are needed")
-        found.setdefault(exact_temperature(word), word)
+        tau = exact_temperature(word)
+        if not 1 <= tau * _LARGEST <= _LARGEST**2:
+            raise InvalidInputError(f"tau has {word!r}, but a sweep reaches from 1e-150 to 1e150")
+        found.setdefault(tau, word)
     return list(found.values())
 
 
