@@ -123,7 +123,7 @@ def listed(file: StoredFile, form: Format, described: Mapping[str, Described]) -
     for key, item in described.items():
         title = f"{file.name}:{limits.printable(key)}"
         if isinstance(item, str):
-            found[key] = RefusedSource(name=title, reason=limits.printable(item))
+            found[key] = RefusedSource(name=title, reason=limits.printable(item, 300))
             continue
         try:
             found[key] = IsolatedArray.of(file, form, key, item)
