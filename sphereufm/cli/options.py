@@ -252,11 +252,17 @@ def _numbers_from_file(option: str, path: str) -> list[Any]:
     if not os.path.exists(path):
         raise UnreadableFileError(f"--{option}={path!r}: there is no such file")
     if path.endswith((".npy", ".npz")):
-        from sphereufm.features.readers import open_array
+        from sphereufm.features.readers import open_arrays
 
-        return list(open_array(path, "labels").read().tolist())
+        arrays = open_arrays(path)
+        if len(arrays) > 1 and option not in arrays:
+            raise InvalidInputError(
+                f"--{option}={path!r} holds {', '.join(arrays)}; save one array, or call it {option}"
+            )
+        found = arrays.get(option, next(iter(arrays.values()))).read().tolist()
+        return found if isinstance(found, list) else [found]
     try:
-        lines = Path(path).read_text(encoding="utf-8").replace(",", " ").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"--{option}={path!r} cannot be read as text: {error}") from error
     rows = [line.split() for line in lines if line.split()]

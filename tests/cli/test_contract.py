@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from running import FAST, run
 
@@ -78,6 +79,22 @@ def test_a_solution_is_a_point_to_go_on_from(capsys, tmp_path):
     assert (again.iterations, again.cost) == (0, pytest.approx(data["cost"], rel=2e-13))
     assert run(capsys, *words)[0] == 2
     assert run(capsys, *words, "--force")[0] == 0
+
+
+def test_weights_of_a_file_are_those_that_it_calls_so(capsys, tmp_path):
+    labels, weights = np.array([0, 0, 1, 1]), np.array([1.0, 2.0, 3.0, 4.0])
+    np.savez(tmp_path / "both.npz", labels=labels, weights=weights)
+    np.savez(tmp_path / "one.npz", w=weights.astype(">f4"))
+    (tmp_path / "mark.txt").write_bytes(b"\xef\xbb\xbf1\r\n2\r\n3\r\n4\r\n")
+    np.savez(tmp_path / "many.npz", a=labels, b=weights)
+    np.save(tmp_path / "number.npy", 3.0)
+    solve = ["solve", "--classes", "2", "--per-class", "2", "--dim", "3", "--tau", "1", "--json", "--weights"]
+    for name in ("both.npz", "one.npz", "mark.txt"):
+        code, out, _ = run(capsys, *solve, str(tmp_path / name))
+        assert (code, [float(w) for w in json.loads(out)["problem"]["weights"]]) == (0, weights.tolist())
+    for name, message in (("many.npz", "holds a, b; save one array"), ("number.npy", "weights has length 1")):
+        code, _, err = run(capsys, *solve, str(tmp_path / name))
+        assert (code, message in err) == (2, True), err
 
 
 def test_a_name_that_cannot_be_replaced_is_refused_before_any_work(capsys, tmp_path):
