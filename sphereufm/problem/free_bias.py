@@ -93,7 +93,9 @@ def _minimised(
 ) -> tuple[FreeBias, NDArray[np.bool_]]:
     """Newton's method at a share of ``tau``, until steps are below ``near`` or rounding; and where it is at the end."""
     loss, found, K, settled = point.problem.loss, start, point.problem.classes, 0
-    blocks = tuple(replace(b, tau=share * b.tau, scale=share * b.scale) for b in point.problem.blocks)
+    blocks = point.problem.blocks
+    if share < 1.0:
+        blocks = tuple(replace(b, tau=share * b.tau, scale=share * b.scale) for b in blocks)
     for _ in range(most):
         b = found.value
         r, size, B = np.zeros(b.shape), np.zeros(b.shape), np.zeros((*b.shape, K))
@@ -108,10 +110,12 @@ def _minimised(
         length = np.abs(step).max(axis=-1, keepdims=True)
         # logits are as large as this, and have its rounding
         reach = 1.0 + share * point.problem.tau + np.abs(b).max(axis=-1, keepdims=True)
-        at_rounding = (pull <= _ROUNDING * reach * size).all(axis=-1, keepdims=True)
+        moves = length > np.maximum(near, _TOLERANCE * reach)
         is_minimal = (pull <= _MINIMAL * size.max(axis=-1, keepdims=True)).all(axis=-1, keepdims=True)
-        settled += bool(is_minimal.all())
-        if settled > _SETTLING or not (~at_rounding & (length > np.maximum(near, _TOLERANCE * reach))).any():
+        if is_minimal.all():
+            settled += 1
+            moves &= (pull > _ROUNDING * reach * size).any(axis=-1, keepdims=True)
+        if settled > _SETTLING or not moves.any():
             break
         safe = np.where(length > 0.0, length, 1.0)
         found = replace(found, value=b + step * np.where(length > 0.0, np.log1p(length) / safe, 1.0))
