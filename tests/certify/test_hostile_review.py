@@ -173,6 +173,8 @@ def test_a_defect_of_the_checker_is_no_refutation(monkeypatch, tmp_path):
     path.write_text("{}")
     monkeypatch.setattr(face, "check_file", lambda *_: 1 / 0)
     assert face.main([str(path)]) == 70
+    for words in ([], ["a", "b"], ["--backend"], [str(path), "--backend"], ["--backend", "flint"]):
+        assert face.main(words) == 2
 
 
 # --- budgets

@@ -127,7 +127,7 @@ def main(words: list[str]) -> int:
     """Check one file and print what was found."""
     backend = words[words.index("--backend") + 1] if "--backend" in words[:-1] else "flint"
     files = [w for i, w in enumerate(words) if w != "--backend" and (i == 0 or words[i - 1] != "--backend")]
-    if len(files) != 1:
+    if len(files) != 1 or words[-1] == "--backend":
         print("usage: python checker.py FILE [--backend flint|integers]", file=sys.stderr)
         return 2
     try:
