@@ -200,7 +200,8 @@ def _searched(
         exploration.search(wanted, parts.of(_SEARCH))
     except STOPS as stop:
         finished = False
-        notes.append(_cut(stop, [s.name for s in wanted if s.name not in exploration.finished]))
+        left = [s.name for s in wanted if s.name not in exploration.finished]
+        notes.append(_cut(stop, ["the complete list"] * (complete and proved is None) + left))
     notes += _limits_of(collection)
     hard = [name for name, found in exploration.coverage.items() if found.is_hardly_resolved]
     if hard:

@@ -119,6 +119,15 @@ def test_a_complete_list_is_benign_where_all_but_the_least_are_proved_saddles(ro
     assert not is_benign(line(), rows, None)
 
 
+def test_a_complete_list_that_was_not_reached_is_named(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sphereufm.landscape.verify.prove_complete", interrupted)
+    report = verify_landscape(UFMProblem(class_sizes=(1, 1), dim=2, tau=1), complete=True, starts=3)
+    assert any("not searched, or not to the end: the complete list" in note for note in report.notes)
+
+
 def test_a_row_stands_for_one_proved_orbit_only():
     # a saddle and a minimiser closer than floats tell rows apart
     close = np.array([[1.0, np.cos(4e-7), -1.0], [0.0, np.sin(4e-7), 0.0], [0.0] * 3])
