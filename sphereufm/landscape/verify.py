@@ -101,8 +101,8 @@ def verify_landscape(
     Raises
     ------
     InvalidInputError
-        If ``starts`` is below one, there is no such ``effort``, an initial point is none of the problem, or the problem
-        has more than 4000 unknowns in one rank.
+        If ``starts`` is below one, there is no such ``effort``, ``prove`` is neither bool nor path, an initial point is
+        none of the problem, or the problem has more than 4000 unknowns in one rank.
 
     Examples
     --------
@@ -116,6 +116,8 @@ def verify_landscape(
     time_limit = None if time_limit is None else check_positive("time_limit", time_limit)
     if starts is not None:
         starts = check_integer("starts", starts, 1)
+    if not isinstance(prove, bool | str | os.PathLike) or prove == "":
+        raise InvalidInputError(f"prove={prove!r} must be True, False or the path of a folder")
     problem, settings = as_problem(problem), SearchSettings(effort=Effort.named(effort), starts=starts)
     check_size(problem)
     begun = time.monotonic()

@@ -398,6 +398,12 @@ def test_a_time_limit_is_a_positive_number_everywhere(limit):
             run(time_limit=limit)
 
 
+@pytest.mark.parametrize("prove", [0, None, "", np.False_, 1.0])
+def test_certificates_are_asked_for_by_a_word_or_a_folder(prove):
+    with pytest.raises(InvalidInputError, match="prove="):
+        verify_landscape(UFMProblem(class_sizes=(1, 1), dim=3, tau=1.0), starts=1, prove=prove)
+
+
 def test_what_is_too_large_to_search_has_no_plan():
     problem = UFMProblem(class_sizes=(5000, 1), dim=3, tau=1.0)
     for run in (plan_landscape, verify_landscape):
