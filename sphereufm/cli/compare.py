@@ -45,8 +45,10 @@ _FILES = ("comparison.json", "convergence.png", "profiles.png", "report.html")
     metavar="FILE.py",
     help="Python file with other people's solvers; it is run.",
 )
-@click.option("--starts", default=3, metavar="B", help="Starts of each instance.")
-@click.option("--repeats", default=3, metavar="r", help="Runs of which the quickest counts.")
+@click.option("--starts", type=options.COUNT, default=3, metavar="B", help="Starts of each instance.")
+@click.option(
+    "--repeats", type=options.COUNT, default=3, metavar="r", help="Runs of which the quickest counts."
+)
 @click.option("--time-limit", "limit", default=60.0, metavar="s", help="Seconds for each run.")
 @click.option(
     "--clock",

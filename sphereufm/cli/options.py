@@ -25,7 +25,8 @@ LOSS_PARAMETERS = ("margin", "smoothing", "focusing", "target", "own_weight", "o
 
 Decorator: TypeAlias = Callable[[Any], Any]
 
-COUNT = click.IntRange(min=1)
+# more processes or starts than any machine has or makes
+COUNT = click.IntRange(min=1, max=10**6)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to standard output and nothing else."
 )
