@@ -157,21 +157,22 @@ def _told(path: Path, status: str, row: str, *claims: dict[str, str]) -> dict[st
 
 
 def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Certificates that a landscape names and that are missing, of another instance, or prove another sentence."""
+    """What a landscape says unproved, and certificates that are missing, of another instance, or prove no such row."""
     expected, stated = _named_instance(landscape.data)
     if stated is not None and stated.sha256 != expected:
         reason = f"the problem it states has the hash {stated.sha256}, but it names {expected}"
         yield _told(landscape.path, "MISMATCH", reason)
     known = {_place(report["file"]): report for report in reports}
-    for name, sentences in _named_certificates(landscape.data):
+    named = list(_named_certificates(landscape.data, finite=stated is not None and stated.dim == 1))
+    if named:  # else proofs were not kept
+        for reason in _unfounded(landscape.data):
+            yield _told(landscape.path, "MISMATCH", reason)
+    for name, sentences in named:
         path = landscape.path.parent / name
-        if os.path.isdir(path):
-            continue
         report = known.get(_place(path))
         if report is None:
-            yield _told(
-                path.with_name(path.name[:300]), "MISSING", f"named by {landscape.path}, but not there"
-            )
+            shown = path.with_name(path.name[:300]) if path.name else path
+            yield _told(shown, "MISSING", f"named by {landscape.path}, but not there")
         elif expected is not None and not _is_of(report, expected, stated):
             reason = f"is of another instance than {landscape.path} names: {report['instance']}"
             yield _told(path, "MISMATCH", reason)
@@ -222,30 +223,54 @@ def _is_of(report: dict[str, Any], expected: str, stated: Instance | None) -> bo
     return bool(fits and fingerprint(canonical(replace(p, dim=stated.dim))) == expected)
 
 
-def _named_certificates(data: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """Names of certificates in a landscape, each with the sentences that fit what the landscape says of it."""
-    proofs, complete, rows = data.get("proofs"), data.get("complete"), data.get("critical")
-    entries: list[tuple[Any, str, set[str]]] = [(proofs, "theorem_certificate", {_BENIGN})]
-    entries.append((complete, "certificate", {_COMPLETE}))
+def _rows(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """Rows of a landscape, each with the points that it lists: members of a family, or the row alone."""
+    rows = data.get("critical")
     for row in rows if isinstance(rows, list) else []:
-        members = row.get("members") if isinstance(row, dict) else None
-        for entry in [row, *(members if isinstance(members, list) else [])]:
-            entries.append((entry, "certificate", _fitting(entry)))
-    for entry, key, sentences in entries:
-        name = entry.get(key) if isinstance(entry, dict) else None
-        if isinstance(name, str) and name:
+        if isinstance(row, dict):
+            members = row.get("members")
+            yield row, members if isinstance(members, list) else [row]
+
+
+def _certificate_of(entry: Any, key: str = "certificate") -> str | None:
+    """The certificate that an entry names, if it names one."""
+    name = entry.get(key) if isinstance(entry, dict) else None
+    return name if isinstance(name, str) and name else None
+
+
+def _named_certificates(data: dict[str, Any], *, finite: bool) -> Iterator[tuple[str, set[str]]]:
+    """Names of certificates in a landscape, each with the sentences that fit what the landscape says of it."""
+    entries = [(_certificate_of(data.get("proofs"), "theorem_certificate"), {_BENIGN})]
+    entries.append((_certificate_of(data.get("complete")), {_COMPLETE}))
+    entries += [(_certificate_of(p), _fitting(p, finite=finite)) for _, points in _rows(data) for p in points]
+    for name, sentences in entries:
+        if name is not None:
             yield name, sentences
 
 
-def _fitting(entry: Any) -> set[str]:
+def _unfounded(data: dict[str, Any]) -> Iterator[str]:
+    """Which rows are said to be PROVED though they name no certificate, or are not what their members are."""
+    for number, (row, points) in enumerate(_rows(data), 1):
+        proved = [e for e in (row, *points) if isinstance(e, dict) and e.get("status") == "PROVED"]
+        if any(_certificate_of(entry) is None for entry in proved):
+            yield f"row {number} says PROVED and names no certificate"
+        elif row in proved and points != [row]:
+            alike = [p for p in points if _certificate_of(p) and p.get("kind") == row.get("kind")]
+            enough = alike if row.get("kind") == "DEGENERATE" else len(alike) == len(points)
+            told = row.get("sentence") in (None, "", *(p.get("sentence") for p in alike))
+            if not (alike and enough and told):
+                yield f"row {number} is said to be PROVED, but is not what its members are"
+
+
+def _fitting(entry: Any, *, finite: bool) -> set[str]:
     """Sentences that prove a row to be of the kind that it says; of those, the one that it says."""
     from sphereufm.landscape.proofs import CRITICAL, KINDS
 
     if not isinstance(entry, dict):
         return set()
     sentences = {sentence for sentence, kind in KINDS.items() if kind.name == entry.get("kind")}
-    if entry.get("kind") == "LOCAL_MINIMUM":
-        sentences.add(CRITICAL)  # of a finite set
+    if finite and entry.get("kind") == "LOCAL_MINIMUM":
+        sentences.add(CRITICAL)  # as every point of a finite set
     return {said for said in sentences if entry.get("sentence") in (said, None, "")}
 
 

@@ -76,16 +76,17 @@ def proved_points(landscape):
 
 @pytest.fixture(scope="module")
 def lists(tmp_path_factory):
-    """Landscapes with certificates: one with a complete list, one of a cost of one's own."""
+    """Landscapes with certificates: one with a complete list, one of a cost of one's own, one of a finite set."""
     folder = tmp_path_factory.mktemp("lists")
     problems = {"ufm": UFMProblem(class_sizes=(1, 1), dim=2, tau=1), "own": thomson(3, 5)}
+    problems["finite"] = UFMProblem(class_sizes=(1, 1), dim=1, tau=1)
     for name, problem in problems.items():
         report = verify_landscape(problem, starts=9, complete=name == "ufm", prove=folder / name)
         report.save(folder / name / "landscape.json")
     return folder
 
 
-@pytest.mark.parametrize("name", ["ufm", "own"])
+@pytest.mark.parametrize("name", ["ufm", "own", "finite"])
 def test_a_landscape_and_its_certificates_belong_together(lists, capsys, tmp_path, name):
     folder = tmp_path / name
     shutil.copytree(lists / name, folder)
@@ -122,3 +123,46 @@ def test_a_complete_list_of_another_instance_is_named(lists, capsys, tmp_path):
     edited(folder / "certificates/complete.json", lambda data: data["instance"].update(tau="2"))
     code, out, _ = run(capsys, "check", str(folder))
     assert (code, "complete.json: MISMATCH: is of another instance" in out) == (2, True)
+
+
+def family(landscape):
+    return next(row for row in landscape["critical"] if row.get("members"))
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        (lambda data: family(data).update(kind="GLOBAL_MINIMUM"), 1),
+        (lambda data: family(data).update(kind="STRICT_SADDLE", sentence="strict saddle"), 1),
+        (lambda data: family(data).update(sentence="global minimiser"), 1),
+        (lambda data: family(data).update(sentence=[{}]), 1),
+        (lambda data: family(data).update(members=[]), 1),
+        (lambda data: family(data).update(certificate=None), 1),
+        # a row that says nothing of proofs need name none
+        (lambda data: family(data).update(kind="GLOBAL_MINIMUM", status="NUMERICAL"), 0),
+        (lambda data: family(data).update(certificate=None, status="NUMERICAL"), 0),
+        (lambda data: [point.update(certificate=None) for point in proved_points(data)], 4),
+        (lambda data: family(data)["members"][0].update(certificate=None, kind="GLOBAL_MINIMUM"), 1),
+        (lambda data: next(proved_points(data)).update(certificate="certificates"), 1),
+        (lambda data: next(proved_points(data)).update(certificate="/"), 1),
+    ],
+)
+def test_what_is_called_proved_is_proved(lists, capsys, tmp_path, change, count):
+    folder = tmp_path / "ufm"
+    shutil.copytree(lists / "ufm", folder)
+    edited(folder / "landscape.json", change)
+    code, out, _ = run(capsys, "check", str(folder))
+    assert (code, out.count("MISMATCH") + out.count("MISSING")) == (2 if count else 0, count)
+
+
+def test_a_critical_point_is_a_local_minimum_of_finite_sets_alone(lists, capsys, tmp_path):
+    for name, code in (("ufm", 2), ("finite", 0)):
+        folder = tmp_path / name
+        shutil.copytree(lists / name, folder)
+        point = next(proved_points(json.loads((folder / "landscape.json").read_text())))
+        weak = {"kind": "LOCAL_MINIMUM", "sentence": "critical point of rank one"}
+        edited(folder / "landscape.json", lambda data, weak=weak: next(proved_points(data)).update(weak))
+        ones = {"rank": 1, "columns": [["1"]] * 4, "groups": None, "scales": [0] * 4}
+        claims = {"point": ones, "claims": [{"type": "rank_one"}]}
+        edited(folder / point["certificate"], lambda data, claims=claims: data.update(claims))
+        assert run(capsys, "check", str(folder))[0] == code
