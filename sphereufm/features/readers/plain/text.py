@@ -1,8 +1,8 @@
 """Texts of numbers and names: CSV, TSV, and one value a line.
 
 The first row is a header if one of its cells is no number while the cell below it is.  A column is of numbers if every
-cell is one; an empty cell among numbers is a missing one, NaN.  Lines with ``#`` in front of the table are comments.
-Files above 16 MiB are refused: text of that size is better saved as numbers.
+cell is one; an empty cell among numbers is a missing one, NaN.  Lines with ``#`` are comments in front of a table, and
+in it where they are no rows.  Files above 16 MiB are refused: text of that size is better saved as numbers.
 
 References
 ----------
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 
 import numpy as np
 
@@ -58,7 +57,7 @@ def open_text(file: StoredFile) -> dict[str, ArraySource]:
 
 def _cells(name: str, content: bytes) -> tuple[int, list[str]]:
     """Number of columns, and the cells of all rows that are not empty: in one list, since rows take much memory."""
-    width, cells = 0, []
+    width, cells = 0, list[str]()
     try:
         text = content.decode("utf-8").removeprefix(_MARK)
         first = next(
@@ -67,7 +66,9 @@ def _cells(name: str, content: bytes) -> tuple[int, list[str]]:
         separator = max(_SEPARATORS, key=lambda s: (first.count(s), -_SEPARATORS.index(s)))
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         filled = filter(any, ([cell.strip() for cell in line] for line in lines))
-        for row in itertools.dropwhile(lambda row: row[0].startswith("#"), filled):
+        for row in filled:
+            if row[0].startswith("#") and _is_comment(row, cells, width):
+                continue
             width = width or len(row)
             if len(row) != width or width > MAX_ENTRIES:
                 raise refused(name, "it is a text whose rows have different numbers of values, or too many")
@@ -77,6 +78,11 @@ def _cells(name: str, content: bytes) -> tuple[int, list[str]]:
     except csv.Error as error:
         raise refused(name, f"it is no table of text: {error}") from error
     return width, cells
+
+
+def _is_comment(row: list[str], before: list[str], width: int) -> bool:
+    """Whether a line with ``#`` is no row of the table before it: of another width, or words behind a lone number."""
+    return not before or len(row) != width or (width == 1 and _is_number(before[-1]))
 
 
 def _header(first: list[str], second: list[str]) -> list[str] | None:
