@@ -109,14 +109,17 @@ def _kept(
     """The samples whose labels are not ignored, None for all."""
     if not ignore:
         return None, ()
+    texts = [str(v) for v in ignore]
+    missing = np.isnan(values) if values.dtype.kind == "f" and "" in texts else False
     try:
-        unwanted = [str(v) if values.dtype.kind == "U" else int(str(v)) for v in ignore]
+        # whole numbers may be floats, as labels may; nothing is a missing one
+        unwanted = texts if values.dtype.kind == "U" else [int(t.removesuffix(".0")) for t in texts if t]
     except ValueError as error:
         raise InvalidInputError(
             f"--ignore-label {', '.join(map(str, ignore))} is no whole number, but these labels are numbers; give "
             "--ignore-label NUMBER"
         ) from error
-    keep = ~np.isin(values, np.array(unwanted))
+    keep = ~(np.isin(values, np.array(unwanted)) | missing)
     if not keep.any():
         raise InvalidInputError(f"{name} has no other labels than {ignore}; ignore fewer with --ignore-label")
     left = counted(int(np.count_nonzero(~keep)), "sample is", "samples are")
@@ -127,6 +130,8 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
     """Numbers from 0, and names where they are not the file's own numbers."""
     if values.dtype.kind == "b":
         return values.astype(np.intp), None
+    if (values.dtype.kind == "f" and np.isnan(values).any()) or (values.dtype.kind == "U" and "" in values):
+        raise InvalidInputError(f"{name} has samples without a label; leave them out with --ignore-label ''")
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
         fact = f"{name} has entries that are not whole numbers, which are no labels"
         raise InvalidInputError(f"{fact}; name others with --labels")
@@ -136,8 +141,6 @@ def _numbered(name: str, values: NDArray[Any], remap: bool) -> tuple[NDArray[Any
     if len(kinds) > _MOST_NAMES:
         fact = f"{len(kinds)} different labels, more than {_MOST_NAMES}"
         raise InvalidInputError(f"{name} has {fact}; name others with --labels")
-    if values.dtype.kind == "U" and not kinds[0]:
-        raise InvalidInputError(f"{name} has samples without a label; leave them out with --ignore-label ''")
     shown: list[Any] = [int(k) if isinstance(k, float) else k for k in kinds.tolist()]
     # texts that are all whole numbers have an order of their own
     if not remap and all(text.removeprefix("-").isdecimal() and len(text) < 16 for text in shown):

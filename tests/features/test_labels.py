@@ -76,6 +76,28 @@ def test_ignored_labels_leave_their_samples_out(missing):
     assert collapse_metrics(found).to_json() == collapse_metrics(wanted).to_json()
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float16, np.int64])
+@pytest.mark.parametrize("given", [255, 255.0, np.float32(255), "255", "255.0"])
+def test_a_whole_number_is_ignored_in_whatever_form(kind, given):
+    odd = np.where(Y == 1, 255, Y // 2).astype(kind)
+    found = feature_set_from_arrays(H, odd, reading=Reading(labels=LabelRules(ignore=(given,))))
+    assert np.array_equal(found.labels, Y[Y != 1] // 2)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_samples_without_a_label_are_left_out_where_that_is_said(tmp_path, names):
+    labels = (NAMES[Y] if names else Y.astype(str)).tolist()
+    labels[3] = ""
+    rows = [f"{label},{','.join(map(str, row))}" for label, row in zip(labels, H, strict=True)]
+    path = tmp_path / "f.csv"
+    path.write_text("\n".join(["label," + ",".join(f"f{i}" for i in range(H.shape[1])), *rows]))
+    with pytest.raises(InvalidInputError, match="without a label; leave them out with --ignore-label ''"):
+        load_features(path)
+    found = load_features(path, reading=Reading(labels=LabelRules(ignore=("",))))
+    assert np.array_equal(found.labels, np.delete(Y, 3))
+    assert np.array_equal(found.features.read(), np.delete(H, 3, axis=0))
+
+
 def test_remapped_labels_are_numbered_in_order():
     found = feature_set_from_arrays(H, 10 * Y + 5, reading=Reading(labels=LabelRules(remap=True)))
     assert np.array_equal(found.labels, Y)
