@@ -25,7 +25,7 @@ SERIES = {
 
 # words for an epoch, the surest first: "epoch=4-step=100-val_loss=0.32"
 _WORDS = (
-    r"(?:epochs?|(?<![a-z0-9])ep?)[-_. =]*",
+    r"(?:epochs?|(?<![a-z0-9])ep?(?!\d+[a-z]))[-_. =]*",  # not ``e2e``
     r"(?:steps?|iter(?:ation)?s?)[-_. =]*",
     r"(?:checkpoint|ckpt)[-_. =]*",
     "",

@@ -223,6 +223,7 @@ def test_an_epoch_without_number_stands_behind_the_one_before(names, places):
         ("deep3_ckpt-0001", 1),
         ("vit16_e12", 12),
         ("run2_10", 10),
+        ("e2e_model_7", 7),
         ("final", None),
     ],
 )
