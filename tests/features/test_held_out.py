@@ -174,6 +174,9 @@ def test_directions_that_leave_nothing_out_rank_nothing(seed):
     flat = make_detector(feature_set_from_arrays(H @ Q, y, W @ Q))
     scores = flat.scores(feature_set_from_arrays(O @ Q, np.arange(30) % 2).features)
     assert scores["vim"] == pytest.approx(logsumexp(O @ W.T, axis=1), rel=1e-9)
+    away = rng.standard_normal((30, 4 * dim))  # in directions that no known sample has
+    found = flat.detect("away", scores, feature_set_from_arrays(away, np.arange(30) % 2).features)
+    assert found.scores["vim"] == {"auroc": 1.0, "fpr95": 0.0}
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])

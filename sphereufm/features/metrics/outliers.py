@@ -9,7 +9,7 @@ high for samples like the training's.
 * energy ``log sum_k exp(z_k)``, ``z = W h + b``;
 * ViM ``log sum_k exp(z_k) - alpha |R^T (h - c)|`` with ``c = -pinv(W) b``, R all but the leading D eigenvectors of the
   second moment about c (D = 1000 for ``d >= 2048``, 512 for ``d >= 768``, else ``d / 2``), and ``alpha`` the training's
-  mean of ``max_k z_k`` over its mean of ``|R^T (h - c)|``.
+  mean of ``max_k z_k`` over its mean of ``|R^T (h - c)|``, or over what is rounding of ``|h - c|`` where that is zero.
 
 AUROC is the probability that a known sample scores higher than an unknown one (ties count half); FPR95 the share of
 unknown samples above the threshold that keeps 95 % of the known ones.
@@ -186,9 +186,11 @@ def make_detector(train: FeatureSet, normalize: bool = False) -> Detector:
     if W is None:
         return detector
     largest = residuals = 0.0
-    for logits, residual in (detector.virtual(H, W) for H in detector.rows(train.features)):
+    for H in detector.rows(train.features):
+        logits, residual = detector.virtual(H, W)
         largest += float(logits.max(axis=1).sum())
-        residuals += float(residual.sum())
+        # where the training leaves these directions out, whoever has them is unknown
+        residuals += max(float(residual.sum()), 0.1**_DIGITS * float(row_lengths(H - origin).sum()))
     return replace(detector, alpha=largest / residuals if residuals > 0.0 else 0.0)
 
 
