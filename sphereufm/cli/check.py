@@ -264,7 +264,7 @@ def _unfounded(data: dict[str, Any]) -> Iterator[str]:
 
 def _fitting(entry: Any, *, finite: bool) -> set[str]:
     """Sentences that prove a row to be of the kind that it says; of those, the one that it says."""
-    from sphereufm.landscape.proofs import CRITICAL, KINDS
+    from sphereufm.landscape.points import CRITICAL, KINDS
 
     if not isinstance(entry, dict):
         return set()

@@ -23,6 +23,19 @@ class CriticalPointKind(Enum):
     DEGENERATE = "no negative eigenvalue, but zero eigenvalues beyond the orbit: second order does not decide"
 
 
+# What each sentence of the checker makes of a row; other sentences say too little of an existing point.
+KINDS = {
+    "global minimiser": CriticalPointKind.GLOBAL_MINIMUM,
+    "spurious local minimiser": CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
+    "local minimiser": CriticalPointKind.LOCAL_MINIMUM,
+    "strict saddle": CriticalPointKind.STRICT_SADDLE,
+    "member of the collapsed family, a strict saddle": CriticalPointKind.STRICT_SADDLE,
+    "degenerate critical point, neither a strict saddle nor a global minimiser": CriticalPointKind.DEGENERATE,
+}
+# What the checker says of a pattern of signs of which nothing else is claimed.
+CRITICAL = "critical point of rank one"
+
+
 class Status(Enum):
     """How far a statement about a point can be trusted."""
 

@@ -22,7 +22,16 @@ from sphereufm.errors import OutputError
 from sphereufm.files import make_folder
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.complete_list import is_benign, keep_certificate
-from sphereufm.landscape.points import CriticalFamily, CriticalPoint, CriticalPointKind, Entry, Status, embed
+from sphereufm.landscape.points import (
+    CRITICAL,
+    KINDS,
+    CriticalFamily,
+    CriticalPoint,
+    CriticalPointKind,
+    Entry,
+    Status,
+    embed,
+)
 from sphereufm.landscape.report.landscape_report import LandscapeReport, ProofSummary
 from sphereufm.landscape.report.verdict import COUNTEREXAMPLES, conclude
 from sphereufm.notebook import counted
@@ -34,22 +43,11 @@ from sphereufm.progress import STOPS, Progress, reason_of, until
 CERTIFICATES = "certificates"
 # Names that certificates have there.
 _OURS = re.compile(r"(theorem|complete|(\d{3,}/)?\d{3,})\.json")
-# What each sentence of the checker makes of a row; other sentences say too little of an existing point.
-KINDS = {
-    "global minimiser": CriticalPointKind.GLOBAL_MINIMUM,
-    "spurious local minimiser": CriticalPointKind.SPURIOUS_LOCAL_MINIMUM,
-    "local minimiser": CriticalPointKind.LOCAL_MINIMUM,
-    "strict saddle": CriticalPointKind.STRICT_SADDLE,
-    "member of the collapsed family, a strict saddle": CriticalPointKind.STRICT_SADDLE,
-    "degenerate critical point, neither a strict saddle nor a global minimiser": CriticalPointKind.DEGENERATE,
-}
 # What a verdict may rest on is proved before the rest: minima, then all that is no saddle, then saddles.
 _RELEVANCE = {
     CriticalPointKind.GLOBAL_MINIMUM: 0,
     **dict.fromkeys((*COUNTEREXAMPLES, CriticalPointKind.LOCAL_MINIMUM), 1),
 }
-# What the checker says of a pattern of signs of which nothing else is claimed.
-CRITICAL = "critical point of rank one"
 # What floats may say of a proved local minimiser without a proof of it.
 _STRONGER = (CriticalPointKind.GLOBAL_MINIMUM, CriticalPointKind.SPURIOUS_LOCAL_MINIMUM)
 # Entries of a point, rows times distinct columns, up to which its certificate is a matter of seconds.
