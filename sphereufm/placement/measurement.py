@@ -102,7 +102,7 @@ def measure(
     if place.tau is not None and place.tau != "fit":
         _as_float(place.tau)
     if place.weight_decay is not None:
-        _check_decay(place.weight_decay)
+        place = replace(place, weight_decay=_two_positive(place.weight_decay))
     begun = begin(features, replace(what, identity=repr(place)), streaming)
     if features.classifier is None:
         network: Network | str = _NO_CLASSIFIER
@@ -168,13 +168,14 @@ def _notes(given: Given) -> tuple[str, ...]:
     return notes
 
 
-def _check_decay(decay: tuple[float, float]) -> None:
-    """Refuse what is not two positive numbers."""
+def _two_positive(decay: tuple[float, float]) -> tuple[float, float]:
+    """Weights of decay in double precision, if they are two positive numbers."""
     pair = check_array("weight_decay", decay)
     if pair.shape != (2,) or not (pair > 0.0).all():
         raise InvalidInputError(
             f"weight_decay={decay} must be two positive numbers; give --weight-decay MU_W MU_H"
         )
+    return float(pair[0]), float(pair[1])
 
 
 def _as_float(tau: Number) -> float:

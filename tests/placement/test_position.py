@@ -404,6 +404,14 @@ def test_weight_decay_is_two_positive_numbers(decay):
         position(feature_set_from_arrays(1e10 * H, y, W), weight_decay=decay)
 
 
+@pytest.mark.parametrize("kind", [list, np.array, np.float32])
+def test_weight_decay_of_any_type_is_in_double_precision(kind):
+    H, y, W = network(0)
+    data, decay = feature_set_from_arrays(H, y, 3 * W), (0.25, 0.125)
+    found = position(data, weight_decay=kind(decay)).regularised_gap
+    assert (found, type(found)) == (position(data, weight_decay=decay).regularised_gap, float)
+
+
 def test_weight_decay_has_no_meaning_on_spheres():
     H, y, W = network(0)
     with pytest.raises(InvalidInputError, match="leave it out"):
