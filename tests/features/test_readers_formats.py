@@ -277,10 +277,15 @@ def test_a_column_of_text_is_numbers_where_all_that_is_there_is(tmp_path, seed):
 
 
 def test_comments_are_no_rows_of_a_table(tmp_path):
-    (tmp_path / "t.csv").write_text("# made by hand\n#\nu,v\n1,2\n#,3\n")
+    (tmp_path / "t.csv").write_text("# made by hand\n#\nu,v\na,2\n#,3\n")
     assert open_array(f"{tmp_path}/t.csv:v").read().tolist() == [2, 3]
-    assert open_array(f"{tmp_path}/t.csv:u").categories == ("#", "1")
-    for table in ("# u,v\nu,v\n1,2\n# half, of, it\n3,4\n# end\n", "#\n1\n2\n#mid\n3\n#4\n"):
+    assert open_array(f"{tmp_path}/t.csv:u").categories == ("#", "a")
+    tables = (
+        "# u,v\nu,v\n1,2\n# half, of, it\n3,4\n#5,6\n",
+        "1 2\n# end\n3 4\n#5 6",
+        "#\n1\n2\n#mid\n3\n#4\n",
+    )
+    for table in tables:
         (tmp_path / "t.csv").write_text(table)
         found = [source.read().tolist() for source in open_arrays(tmp_path / "t.csv").values()]
         assert found in ([[1, 3], [2, 4]], [[1, 2, 3]])

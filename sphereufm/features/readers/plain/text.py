@@ -2,7 +2,8 @@
 
 The first row is a header if one of its cells is no number while the cell below it is.  A column is of numbers if every
 cell is one; an empty cell among numbers is a missing one, NaN.  Lines with ``#`` are comments in front of a table, and
-in it where they are no rows.  Files above 16 MiB are refused: text of that size is better saved as numbers.
+in it where they have another width or stand below a number; below names they are names.  Files above 16 MiB are
+refused: text of that size is better saved as numbers.
 
 References
 ----------
@@ -81,8 +82,8 @@ def _cells(name: str, content: bytes) -> tuple[int, list[str]]:
 
 
 def _is_comment(row: list[str], before: list[str], width: int) -> bool:
-    """Whether a line with ``#`` is no row of the table before it: of another width, or words behind a lone number."""
-    return not before or len(row) != width or (width == 1 and _is_number(before[-1]))
+    """Whether a line with ``#`` is no row of the table before it: of another width, or below a number."""
+    return not before or len(row) != width or _is_number(before[-width])
 
 
 def _header(first: list[str], second: list[str]) -> list[str] | None:
