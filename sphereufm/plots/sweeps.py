@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -30,6 +32,8 @@ _STYLE = {
     "finite": ("#56B4E9", "^", "d = 1: a finite set, listed"),
     "failed": ("#000000", "x", "failed"),
 }
+# a logarithmic axis of more has no ends, or no ticks: they are no floats
+_FARTHEST = Fraction(10**150)
 
 
 @plain_texts
@@ -62,13 +66,19 @@ def _draw_panel(axes: Any, lines: Sequence[tuple[int, Mapping[str, Any]]]) -> No
     for answer, (colour, marker, label) in _STYLE.items():
         chosen = [(row, line["cell"]) for row, line in lines if _answer(line) == answer]
         if chosen:
-            taus = [float(read_fraction(cell["tau"])) for _, cell in chosen]
+            taus = [_place(cell["tau"]) for _, cell in chosen]
             dims = [cell["dim"] for _, cell in chosen]
             marks = row_marks(row for row, _ in chosen)
             axes.scatter(taus, dims, c=colour, marker=marker, s=30, label=label, linewidths=0.8, gid=marks)
     whole_numbers(axes.yaxis)
     axes.margins(y=0.2)
     bare(axes)
+
+
+def _place(tau: str) -> float:
+    """Where a temperature stands on the axis, at its end where it lies beyond; zero stands nowhere."""
+    exact = read_fraction(tau)
+    return float(min(max(exact, 1 / _FARTHEST), _FARTHEST)) if exact > 0 else math.nan
 
 
 def _answer(line: Mapping[str, Any]) -> str:

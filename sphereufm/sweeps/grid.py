@@ -36,8 +36,6 @@ from sphereufm.problem.arguments import exact_temperature
 _BOUND = re.compile(r"(?P<K>K)?(?P<offset>[+-]?[0-9]{1,9})?")
 # as it stands in names of files
 _TAU = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[0-9]+/[0-9]+")
-# the square of what lies beyond is no float, nor are the ends of an axis that shows it
-_LARGEST = 10**150
 # beyond this no sweep ends
 _MOST_CELLS = 1_000_000
 _KEYS = {"classes", "per_class", "dim", "tau"}
@@ -173,10 +171,7 @@ def _temperatures(text: str) -> list[str]:
     for word in words:
         if not _TAU.fullmatch(word):
             raise InvalidInputError(f"tau has {word!r}, but positive numbers such as 0.1 or 1/3 are needed")
-        tau = exact_temperature(word)
-        if not 1 <= tau * _LARGEST <= _LARGEST**2:
-            raise InvalidInputError(f"tau has {word!r}, but a sweep reaches from 1e-150 to 1e150")
-        found.setdefault(tau, word)
+        found.setdefault(exact_temperature(word), word)
     return list(found.values())
 
 
@@ -185,10 +180,11 @@ def _spaced(text: str) -> list[str]:
     try:
         first, last, scale, count = text.split(":")
         spaced: Any = {"log": np.geomspace, "lin": np.linspace}[scale]
-        ends = [check_positive("tau", float(end)) for end in (first, last)]
-        number = check_integer("count", int(count), 1)
-        if number > _MOST_CELLS:
-            raise ValueError
+        ends, number = (float(first), float(last)), int(count)
     except (KeyError, ValueError):
         raise InvalidInputError(f"tau={text!r} must be t1,t2,... or first:last:log|lin:count") from None
+    for name, end in zip(("first", "last"), ends, strict=True):
+        check_positive(f"tau={text!r}: {name}", end)
+    if not 1 <= number <= _MOST_CELLS:
+        raise InvalidInputError(f"tau={text!r} has {number} values; 1 to {_MOST_CELLS} are allowed")
     return [f"{value:.6g}" for value in spaced(*ends, number)]
