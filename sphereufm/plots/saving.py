@@ -40,7 +40,7 @@ def save_figure(
     ``form``: ``"png"``, ``"svg"`` or another that matplotlib has (InvalidInputError if it has none of this name), by
     default that of the path's ending, PNG without one.
     """
-    form = form or Path(path).suffix[1:].lower() or "png"
+    form = (form or Path(path).suffix[1:] or "png").lower()
     known = FigureCanvasBase.get_supported_filetypes()
     if form not in known:
         raise InvalidInputError(f"path={str(path)!r}: form={form!r} must be {one_of(form, sorted(known))}")
