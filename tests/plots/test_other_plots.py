@@ -212,3 +212,5 @@ def test_a_figure_has_the_form_of_its_name(tmp_path):
     for name, start in starts.items():
         save_figure(Figure(figsize=(1, 1)), tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
+    save_figure(Figure(figsize=(1, 1)), tmp_path / "e.dat", form="SVG")
+    assert (tmp_path / "e.dat").read_bytes().startswith(b"<?xml")
