@@ -169,8 +169,10 @@ def _mismatches(landscape: _File, reports: list[dict[str, Any]]) -> Iterator[dic
             yield _told(landscape.path, "MISMATCH", reason)
     for name, sentences in named:
         path = landscape.path.parent / name
+        if sentences is None and os.path.isdir(path):
+            continue
         report = known.get(_place(path))
-        if report is None:
+        if report is None or sentences is None:
             shown = path.with_name(path.name[:300]) if path.name else path
             yield _told(shown, "MISSING", f"named by {landscape.path}, but not there")
         elif expected is not None and not _is_of(report, expected, stated):
@@ -238,18 +240,31 @@ def _certificate_of(entry: Any, key: str = "certificate") -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _named_certificates(data: dict[str, Any], *, finite: bool) -> Iterator[tuple[str, set[str]]]:
-    """Names of certificates in a landscape, each with the sentences that fit what the landscape says of it."""
-    entries = [(_certificate_of(data.get("proofs"), "theorem_certificate"), {_BENIGN})]
+def _named_certificates(data: dict[str, Any], *, finite: bool) -> Iterator[tuple[str, set[str] | None]]:
+    """Names of certificates in a landscape, each with the sentences that fit what the landscape says of it.
+
+    Of the folder of a family, None.
+    """
+    entries: list[tuple[str | None, set[str] | None]] = []
+    entries.append((_certificate_of(data.get("proofs"), "theorem_certificate"), {_BENIGN}))
     entries.append((_certificate_of(data.get("complete")), {_COMPLETE}))
-    entries += [(_certificate_of(p), _fitting(p, finite=finite)) for _, points in _rows(data) for p in points]
+    for row, points in _rows(data):
+        entries += [(_certificate_of(point), _fitting(point, finite=finite)) for point in points]
+        if points != [row]:
+            entries.append((_certificate_of(row), None))
     for name, sentences in entries:
         if name is not None:
             yield name, sentences
 
 
 def _unfounded(data: dict[str, Any]) -> Iterator[str]:
-    """Which rows are said to be PROVED though they name no certificate, or are not what their members are."""
+    """What is said to be PROVED and names no certificate, and families that are not what their members are."""
+    complete, proofs = data.get("complete"), data.get("proofs")
+    if isinstance(complete, dict) and complete.get("status") == "PROVED" and not _certificate_of(complete):
+        yield "the list is said to be PROVED complete, and names no certificate"
+    by_theorem = isinstance(proofs, dict) and proofs.get("basis_status") == "BY_THEOREM"
+    if by_theorem and not _certificate_of(proofs, "theorem_certificate"):
+        yield "the verdict is said to be BY_THEOREM, and names no certificate"
     for number, (row, points) in enumerate(_rows(data), 1):
         proved = [e for e in (row, *points) if isinstance(e, dict) and e.get("status") == "PROVED"]
         if any(_certificate_of(entry) is None for entry in proved):

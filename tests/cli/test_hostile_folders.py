@@ -145,6 +145,10 @@ def family(landscape):
         (lambda data: family(data)["members"][0].update(certificate=None, kind="GLOBAL_MINIMUM"), 1),
         (lambda data: next(proved_points(data)).update(certificate="certificates"), 1),
         (lambda data: next(proved_points(data)).update(certificate="/"), 1),
+        (lambda data: family(data).update(certificate="certificates/098"), 1),
+        (lambda data: family(data).update(certificate="certificates/001.json"), 1),
+        (lambda data: data["complete"].update(certificate=None), 1),
+        (lambda data: data["proofs"].update(basis_status="BY_THEOREM"), 1),
     ],
 )
 def test_what_is_called_proved_is_proved(lists, capsys, tmp_path, change, count):
