@@ -174,7 +174,7 @@ def _exact(value: Number) -> Fraction:
             raise ValueError
         if isinstance(value, str):
             value = read_fraction(value)
-        return Fraction(int(value) if isinstance(value, Integral) else value)
+        return Fraction(int(value.numerator), int(value.denominator))
     except (ValueError, ZeroDivisionError):
         raise InvalidInputError(
             f"constant={value!r} must be an integer, a Fraction or text such as '1/3'"

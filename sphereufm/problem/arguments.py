@@ -72,7 +72,10 @@ def _rational(value: Number) -> Fraction | None:
     try:
         if isinstance(value, str | Decimal):
             return read_fraction(str(value))
-        return Fraction(value if isinstance(value, Rational) else float(value))
+        if isinstance(value, Rational):
+            # NumPy's integers would stay inside a fraction, and wrap around
+            return Fraction(int(value.numerator), int(value.denominator))
+        return Fraction(float(value))
     except InvalidInputError:
         raise
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):

@@ -316,6 +316,17 @@ def test_columns_whose_pulls_cancel_are_scaled_by_the_pulls(n):
         assert certificate.find(CriticalClaim) is not None
 
 
+@pytest.mark.parametrize("kind", ["i1", "u2", "i8", "u8"])
+def test_constants_made_of_numpys_integers_do_not_wrap_around(kind):
+    most = np.iinfo(kind).max
+
+    def program(number):
+        cost = Cost(dim=2, columns=2)
+        return cost.instance((cost.gram(0, 1) * Fraction(number, 3) + number) * Fraction(number, 7)).program
+
+    assert program(np.iinfo(kind).dtype.type(most)) == program(int(most))
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

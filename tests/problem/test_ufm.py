@@ -129,6 +129,25 @@ def test_tau_is_kept_exactly(tau, exact):
     assert problem.tau == float(exact)
 
 
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u4", "i8", "u8"])
+def test_integers_of_numpy_do_not_wrap_around(kind):
+    most = np.iinfo(kind).max
+    given = np.array([most, most - 1, 1, 2, 3, most - 2], dtype=kind)
+    known = {
+        "tau": given[:2],
+        "weights": given,
+        "loss": {"name": "cross-entropy", "offsets": [given[0], Fraction(given[1])]},
+    }
+    plain = {
+        "tau": given[:2].tolist(),
+        "weights": given.tolist(),
+        "loss": {"name": "cross-entropy", "offsets": given[:2].tolist()},
+    }
+    one, other = (UFMProblem(class_sizes=(3, 3), dim=2, **each) for each in (known, plain))
+    assert one.to_json() == other.to_json()
+    np.testing.assert_array_equal(one.weights, other.weights)
+
+
 def test_weights_are_relative_and_kept_exactly():
     problem = UFMProblem(class_sizes=(1, 2), dim=2, tau=1, weights=["0.1", Fraction(1, 5), 1])
     assert problem.exact_weights == (Fraction(1, 10), Fraction(1, 5), Fraction(1))
