@@ -146,6 +146,24 @@ def test_the_bias_is_the_minimiser_at_every_temperature(loss, tau, monkeypatch):
     assert len(passes) < 4 * 80 * max(1.0, np.log10(tau))
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "label-smoothing", "squared-error", "logistic", MARGIN])
+@pytest.mark.parametrize("tau", [1000, 1e4])
+def test_a_stack_has_the_biases_of_its_points(loss, tau):
+    problem = UFMProblem(class_sizes=(2, 1, 3), dim=4, tau=tau, loss=loss, bias=True)
+    X = problem.spheres.random_point(1, (60,))
+    together = problem.cost(X)
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together[:5], [problem.cost(x) for x in X[:5]], rtol=1e-9)
+
+
+def test_a_singular_curvature_has_no_solution():
+    B = np.array([[[1.0, -1.0 - 1e-14], [-1.0 - 1e-14, 1.0]], np.eye(2)])
+    x = FreeBias(np.zeros((2, 2)), B, blind=False).solve(np.ones((2, 2)))
+    assert np.isnan(x[0]).all()
+    assert np.isfinite(x[1]).all()
+    assert FreeBias(np.zeros(2), B[0], blind=False).solve(np.ones(2)).shape == (2,)
+
+
 def test_a_bias_that_is_not_found_is_no_number(monkeypatch):
     problem = UFMProblem(class_sizes=(9, 5, 3), dim=3, tau=10, bias=True)
     X = problem.spheres.random_point(0, (2,))
