@@ -1,5 +1,7 @@
 """Points that a user hands to a public function: the same kinds are taken and refused everywhere."""
 
+import re
+
 import numpy as np
 import pymanopt
 import pytest
@@ -45,6 +47,14 @@ BAD = {
 def test_what_is_no_point_is_refused_everywhere(name, kind):
     with pytest.raises(InvalidInputError):
         TAKES[name](PROBLEM, BAD[kind])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 5), (2, 3, 5), (4, 5), (0, 5)])
+def test_an_initial_point_of_another_shape_is_told_its_own_and_what_is_needed(shape):
+    with pytest.raises(
+        InvalidInputError, match=re.escape(f"{shape}, but one point (r, 5), 1 <= r <= 3, is needed")
+    ):
+        sphereufm.verify_landscape(PROBLEM, starts=1, initial_points=[np.ones(shape)])
 
 
 @pytest.mark.parametrize("name", [name for name in TAKES if not name.startswith("check")])

@@ -156,9 +156,12 @@ def _checked(problem: SphereProblem, given: Iterable[ArrayLike]) -> Iterator[Arr
     d, M = problem.spheres.shape
     for number, X in enumerate(given):
         name = f"initial_points[{number}]"
-        rows = len(check_array(name, X, (None, M)))
-        if not 1 <= rows <= d:
-            raise InvalidInputError(f"{name} has {rows} rows, but 1 to {d} are needed")
+        shape = check_array(name, X, (None, M)).shape
+        rows = shape[0]
+        if len(shape) > 2 or not 1 <= rows <= d:
+            raise InvalidInputError(
+                f"{name} has shape {shape}, but one point (r, {M}), 1 <= r <= {d}, is needed"
+            )
         yield capabilities.in_span(problem, rows).spheres.check_points(X, name)
 
 
