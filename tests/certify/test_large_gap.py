@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -255,6 +256,26 @@ def test_a_certificate_is_not_written_over_its_arrays(tmp_path, path, features):
     with pytest.raises(CheckError, match="write over"):
         prove_large_gap(tmp_path / path, tau=1, **{**names, "features": features})
     assert (tmp_path / features).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"labels": Path("labels.npy")}, "plain name"),
+        ({"labels": ["labels.npy"]}, "plain name"),
+        ({"labels": None}, "plain name"),
+        ({"path": ""}, "name of a file"),
+        ({"refinements": True}, "integer"),
+        ({"refinements": -1}, "integer"),
+    ],
+)
+def test_arguments_that_are_none_are_refused_in_words(tmp_path, monkeypatch, wrong, said):
+    problem = UFMProblem(class_sizes=(1, 1), dim=2, tau=1)
+    names = save(tmp_path, problem.spheres.random_point(0), problem)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckError, match=said):
+        prove_large_gap(**{"path": "gap.json", "tau": 1, **names, **wrong})
+    assert prove_large_gap("gap.json", tau=1, **names, refinements=np.int64(1)).status == "PROVED"
 
 
 def test_temperatures_are_exact(tmp_path):

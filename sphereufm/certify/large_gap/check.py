@@ -152,13 +152,16 @@ def prove_large_gap(
     out of range.
     """
     target = Path(path)
+    refuse_if(not target.name, f"path={str(path)!r} must be the name of a file")
     dual = target.with_suffix(".dual.npy")
     names = {"classifier": classifier, "features": features, "labels": labels}
     if weights is not None:
         names["weights"] = weights
+    rows = {key: HashedRows(target.parent, key, name, None) for key, name in names.items()}
     taken = {target.name, dual.name} & {*names.values()}
     refuse_if(taken, f"path={str(path)!r} would write over {', '.join(taken)}; choose another name")
-    rows = {key: HashedRows(target.parent, key, name, None) for key, name in names.items()}
+    if isinstance(refinements, np.integer):
+        refinements = int(refinements)
     case = _Case(tau=read_tau(str(tau), "tau"), rows=rows)
     bound, V = case.bound(integer(0)(refinements, "refinements"))
     # other machines add in another order: their bound may be larger by a rounding or many

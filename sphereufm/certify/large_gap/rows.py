@@ -46,10 +46,11 @@ class HashedRows:
     digest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        plain = self.name.isprintable() and len(self.name) < 256 and Path(self.name).name == self.name
+        name = self.name if isinstance(self.name, str) else ""
+        plain = name.isprintable() and len(name) < 256 and Path(name).name == name
         refuse_if(
-            not self.name or not plain or self.name.startswith("."),
-            f"{self.key}: file={self.name[:80]!r} must be the plain name of a file beside the certificate",
+            not name or not plain or name.startswith("."),
+            f"{self.key}: file={str(self.name)[:80]!r} must be the plain name of a file beside the certificate",
         )
         with regular_file(self.folder / self.name, f"{self.name} ") as file:
             self.shape, self.dtype = _npy_header(file, self.key)
