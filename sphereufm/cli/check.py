@@ -208,9 +208,12 @@ def _named_instance(data: dict[str, Any]) -> tuple[str | None, Instance | None]:
 def _is_of(report: dict[str, Any], expected: str, stated: Instance | None) -> bool:
     """Whether a certificate is of the instance with that hash; a cost of Gram entries may have fewer dimensions there.
 
-    (A point of rank r is proved in R^(r + 1), of which every further dimension repeats the last.)
+    (A point of rank r is proved in R^(r + 1), of which every further dimension repeats the last, where all columns
+    are zero: the exact point, the only one near by, is its own mirror image, too.  One that fills its space may be of
+    another kind in more dimensions.)
     """
-    from sphereufm.certify.checker.reading import read_problem
+    from sphereufm.certify.checker.face import read_file
+    from sphereufm.certify.checker.reading import read_certificate
     from sphereufm.certify.checker.words import canonical, fingerprint
 
     if report.get("sha256", expected) == expected:
@@ -218,10 +221,11 @@ def _is_of(report: dict[str, Any], expected: str, stated: Instance | None) -> bo
     if stated is None:
         return False
     try:
-        p = read_problem(json.loads(Path(report["file"]).read_bytes())["instance"])
-    except (OSError, ValueError, LookupError, TypeError):
+        _, p, point, _ = read_certificate(read_file(report["file"]))
+    except ValueError:
         return False
-    fits = p.program and p.invariant and p.dim <= stated.dim
+    flat = point is not None and not any(column[-1] for column in point.columns)
+    fits = flat and p.program and p.invariant and p.dim <= stated.dim
     return bool(fits and fingerprint(canonical(replace(p, dim=stated.dim))) == expected)
 
 

@@ -6,15 +6,18 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from running import run
 
 from sphereufm import UFMProblem
-from sphereufm.certify import ExactInstance, prove_benign
+from sphereufm.certify import ExactInstance, prove_benign, prove_point
+from sphereufm.certify.checker import check_file
 from sphereufm.certify.expressions import thomson
 from sphereufm.certify.json_format import write_certificate
+from sphereufm.landscape.points import KINDS, embed
 from sphereufm.landscape.verify import verify_landscape
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
@@ -170,3 +173,19 @@ def test_a_critical_point_is_a_local_minimum_of_finite_sets_alone(lists, capsys,
         claims = {"point": ones, "claims": [{"type": "rank_one"}]}
         edited(folder / point["certificate"], lambda data, claims=claims: data.update(claims))
         assert run(capsys, "check", str(folder))[0] == code
+
+
+def test_a_minimum_of_fewer_dimensions_is_none_of_more(lists, capsys, tmp_path):
+    shutil.copytree(lists / "own", tmp_path / "own")
+    turn = 2 * np.pi / 3 * np.arange(3)
+    for dim, code in ((2, 2), (3, 0)):
+        # three charges fill the plane: what is proved there says nothing of a third direction
+        path = tmp_path / "own/certificates/001.json"
+        write_certificate(
+            path, prove_point(thomson(3, dim), embed(np.array([np.cos(turn), np.sin(turn)]), dim))
+        )
+        sentence = check_file(path).row
+        change = {"kind": KINDS[sentence].name, "sentence": sentence, "certificate": "certificates/001.json"}
+        edited(tmp_path / "own/landscape.json", lambda data, row=change: data["critical"][0].update(row))
+        found, out, _ = run(capsys, "check", str(tmp_path / "own"))
+        assert (found, "of another instance" in out) == (code, code == 2)
