@@ -247,7 +247,7 @@ def _line(role: str, source: ArraySource) -> str:
 
 def _small(role: str, source: ArraySource, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Read and check the classifier or its bias; the shape is checked before anything is read."""
-    held = source.shape
+    held = usable(source).shape
     while len(held) > len(shape) and held[-1] == 1:  # a convolution of one place is a linear layer
         held = held[:-1]
     fits = len(held) == len(shape) and all(w is None or w == got for w, got in zip(shape, held, strict=True))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sphereufm.errors import InvalidInputError
+from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.features import collapse_metrics, load_features
 from sphereufm.features.readers.keys import role_and_stem
 
@@ -182,6 +182,12 @@ def test_a_path_with_a_colon_is_whole(tmp_path):
     assert load_features(f"{path}:features").classes == 3
     with pytest.raises(OSError, match=r"run:1/missing\.npz"):
         load_features(f"{folder}/missing.npz")
+
+
+def test_a_bias_that_cannot_be_read_is_refused_for_its_reason(tmp_path):
+    arrays = {"fc.weight": np.ones((3, 4)), "fc.bias": np.array([H, None], dtype=object)}
+    with pytest.raises(UnreadableFileError, match=r"fc\.bias is refused: it holds pickled"):
+        load_features(saved(tmp_path / "f.npz", features=H, labels=Y, **arrays))
 
 
 def test_a_bias_without_a_classifier_is_refused(tmp_path):
