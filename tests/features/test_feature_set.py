@@ -108,7 +108,7 @@ def bad(words, **changes):
         bad("labels must be \\(6,\\)", labels=np.zeros((6, 2), int)[:5]),
         bad("is not one-hot", labels=np.ones((6, 3), int)),
         bad("not whole numbers", labels=np.array([0, 1, 2, 0, 1, 0.5])),
-        bad("not whole numbers", labels=np.array([0, 1, 2, 0, 1, np.nan])),
+        bad("samples without a label", labels=np.array([0, 1, 2, 0, 1, np.nan])),
         bad("vector of whole numbers", labels=np.full(6, 1j)),
         bad("4 different labels, but there are 3 classes", labels=np.array(list("abcabd"))),
         bad("--ignore-label -1", labels=np.array([0, 1, 2, 0, 1, -1])),
