@@ -197,7 +197,7 @@ def assemble(
         check_integer("classes", count, 2, "collapse compares classes, so two are needed")
         if weights is None and count > features.shape[0] + _MOST_EMPTY:
             fact = f"classes={count} leaves more than {_MOST_EMPTY} classes without samples"
-            raise InvalidInputError(f"{fact}; give the number of classes")
+            raise InvalidInputError(f"{fact}; give fewer, or number the labels anew with --remap-labels")
     name = "the classifier's choice" if truth is None else truth.name
     if truth is None:
         if reading.labels != LabelRules():
