@@ -50,7 +50,7 @@ def check_integer(name: str, value: object, minimum: int, remedy: str = "") -> i
     """
     try:
         number = int(value)  # type: ignore[call-overload]
-        exact = not isinstance(value, (bool, str)) and number == value
+        exact = not _is_flag_or_text(value) and number == value
     except (TypeError, ValueError, OverflowError):
         exact = False
     if not exact or number < minimum:
@@ -64,9 +64,14 @@ def check_positive(name: str, value: object, remedy: str = "") -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not (math.isfinite(number) and number > 0.0) or isinstance(value, (bool, str)):
+    if not (math.isfinite(number) and number > 0.0) or _is_flag_or_text(value):
         raise InvalidInputError(_message(f"{name}={value!r} must be a finite positive number", remedy))
     return number
+
+
+def _is_flag_or_text(value: object) -> bool:
+    """Whether this is a boolean, of NumPy too, or a text, which Python would turn into numbers."""
+    return isinstance(value, (bool, str, bytes)) or getattr(value, "dtype", None) == "bool"
 
 
 def keep_checked(record: object, **checked: object) -> None:
@@ -120,8 +125,9 @@ def check_array(
     array = as_array(name, value)
     if array.dtype.kind not in "biuf":
         raise InvalidInputError(f"{name} has type {array.dtype}, but real numbers are needed")
-    with np.errstate(over="ignore"):  # of longer floats; infinity is refused below
-        array = array.astype(np.float64, copy=False)
+    if array.dtype != np.float64:
+        with np.errstate(over="ignore"):  # of longer floats; infinity is refused below
+            array = array.astype(np.float64)
     if shape is not None:
         tail = array.shape[max(array.ndim - len(shape), 0) :]
         fits = array.ndim >= len(shape) and all(s is None or s == t for s, t in zip(shape, tail, strict=True))

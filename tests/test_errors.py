@@ -52,9 +52,24 @@ def test_checked_numbers_are_plain_numbers():
     for value in (3, 3.0, np.int8(3), np.float32(3.0), Fraction(3), np.array(3)):
         assert type(check_integer("n", value, 1)) is int
         assert type(check_positive("t", value)) is float
-    for value in (True, "3", 3.5, None, [3], np.nan, np.inf, 3 + 0j, 0, -1):
+    for value in (True, np.True_, np.array(True), "3", b"3", 3.5, None, [3], np.nan, np.inf, 3 + 0j, 0, -1):
         with pytest.raises(InvalidInputError, match=r"^n="):
             check_integer("n", value, 1)
-    for value in (True, "3", None, [3], np.nan, np.inf, 1j, 0.0, -1, Decimal("1e-400"), 10**400):
+    for value in (
+        True,
+        np.True_,
+        np.array(True),
+        "3",
+        b"3",
+        None,
+        [3],
+        np.nan,
+        np.inf,
+        1j,
+        0.0,
+        -1,
+        Decimal("1e-400"),
+        10**400,
+    ):
         with pytest.raises(InvalidInputError, match=r"^t="):
             check_positive("t", value)

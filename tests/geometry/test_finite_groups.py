@@ -1,5 +1,6 @@
 """Finite groups by generators: orders, images, automorphisms, and rows of landscapes merged by them."""
 
+from fractions import Fraction
 from itertools import permutations, product
 from math import factorial
 
@@ -75,7 +76,7 @@ def test_graphs_are_taken_as_generators(edges, directed, expected):
     assert SymmetryGroup.generated(Graph(), dim=2, columns=3).finite.order == len(expected)
 
 
-@pytest.mark.parametrize("weight", [None, "heavy", np.nan, np.inf, 1j])
+@pytest.mark.parametrize("weight", [None, "heavy", np.nan, np.inf, 1j, 10**400, Fraction(-(10**400), 3)])
 def test_weights_of_edges_are_finite_numbers(weight):
     class Graph:
         nodes = "ab"
@@ -92,7 +93,8 @@ def test_weights_of_edges_are_finite_numbers(weight):
 
 def test_what_generates_nothing_known_is_refused():
     swapped = ([1, 0, 2], np.eye(2))
-    for bad in ([0, 0, 1], [[1.0], [0.0, 1.0]], swapped, [[np.nan, 0.0], [0.0, 1.0]], "abc", None):
+    others = ([None, 0, 1], [[None, 0.0], [0.0, 1.0]], [["a", "b"], ["c", "d"]], [{}, 0, 1])
+    for bad in ([0, 0, 1], [[1.0], [0.0, 1.0]], swapped, [[np.nan, 0.0], [0.0, 1.0]], "abc", None, *others):
         with pytest.raises(
             InvalidInputError, match="must be a permutation of 3 columns or an orthogonal matrix"
         ):

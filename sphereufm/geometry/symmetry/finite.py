@@ -6,6 +6,7 @@ the other is exhibited.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
@@ -81,13 +82,13 @@ def automorphisms(graph: Any) -> list[list[int]]:
     place = {node: i for i, node in enumerate(graph.nodes)}
     A = np.zeros((len(place), len(place)))
     for u, v, given in graph.edges(data="weight", default=1.0):
-        if not (isinstance(given, Real) and np.isfinite(weight := float(given))):
+        if not (isinstance(given, Real) and abs(given) <= sys.float_info.max):  # type: ignore[operator]
             raise InvalidInputError(
                 f"edge ({u!r}, {v!r}) has weight={given!r}, which must be a finite number"
             )
-        A[place[u], place[v]] += weight
+        A[place[u], place[v]] += float(given)
         if u != v and not graph.is_directed():
-            A[place[v], place[u]] += weight
+            A[place[v], place[u]] += float(given)
     return weight_automorphisms(A)
 
 
@@ -122,11 +123,16 @@ def _element(given: Any, dim: int, columns: int) -> Element:
         return Q, s
     try:
         array = np.asarray(given)
-    except ValueError:  # ragged
+        array = array.astype(np.float64) if array.dtype == object else array
+    except (TypeError, ValueError):  # ragged, or of no numbers
         array = np.empty(0)
     if array.ndim == 1 and sorted(array.tolist()) == list(range(columns)):
         return np.eye(dim), array.astype(np.intp)
-    if array.shape == (dim, dim) and np.abs(array @ array.T - np.eye(dim)).max() <= _ORTHOGONAL:
+    if (
+        array.shape == (dim, dim)
+        and array.dtype.kind in "biuf"
+        and np.abs(array @ array.T - np.eye(dim)).max() <= _ORTHOGONAL
+    ):
         return array.astype(np.float64), np.arange(columns)
     raise InvalidInputError(
         f"generator={str(given)[:60]} must be a permutation of {columns} columns or an orthogonal matrix of shape "
