@@ -5,6 +5,7 @@ What was there before stays whole until the new file is; an error or an interrup
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -36,6 +37,8 @@ def write_aside(path: str | os.PathLike[str], write: Callable[[Path], object]) -
             write(target)
             return
         whole = Path(os.path.realpath(target))
+        if whole.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         aside = whole.with_name(f".{whole.name}.{os.getpid()}.tmp")
         try:
             write(aside)

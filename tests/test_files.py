@@ -48,6 +48,18 @@ def test_links_stay_and_what_they_name_is_replaced(tmp_path):
         assert (tmp_path / name).read_text() == "new"
 
 
+def test_links_that_name_no_place_are_left_alone(tmp_path):
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    (tmp_path / "far").symlink_to(tmp_path / "no folder" / "a.txt")
+    names = {path.name for path in tmp_path.iterdir()}
+    for name in names:
+        with pytest.raises(OutputError, match=f"{name} cannot be written"):
+            write_text(tmp_path / name, "text")
+    assert {path.name for path in tmp_path.iterdir() if path.is_symlink()} == names
+
+
 def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
