@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +76,11 @@ class Comparison:
                 solved = [m.calls for m in runs if m.reached]
                 calls = round(sum(solved) / len(solved)) if solved else None
                 seconds, ratio = geometric_mean_seconds(runs, solver), ratios.get(solver)
-                over = (None,) * 4 if ratio is None else astuple(ratio)[:4]
+                over = (
+                    (None,) * 4
+                    if ratio is None
+                    else (ratio.geometric_mean, ratio.least, ratio.most, ratio.where_reached)
+                )
                 yield (solver, f"{len(solved)} of {len(runs)}", seconds, calls, *over)
 
     def texts(self) -> Iterator[tuple[str, ...]]:

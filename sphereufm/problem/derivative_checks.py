@@ -45,9 +45,8 @@ class DerivativeCheck:
 
     #: The observed order is at least the expected one less 0.1, and the other errors are at most 1e-6.
     passed: bool
-    observed_order: (
-        float  #: infinite where the model is exact to rounding, NaN where the cost is hardly a number
-    )
+    #: Infinite where the model is exact to rounding, NaN where the cost is hardly a number.
+    observed_order: float
     expected_order: float
     steps: Array  #: ``t`` in radians
     errors: Array  #: of the model at each step

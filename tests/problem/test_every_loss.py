@@ -21,6 +21,7 @@ from sphereufm.problem.losses.focal import Focal
 from sphereufm.problem.losses.interface import block_from_labels
 from sphereufm.problem.losses.label_smoothing import LabelSmoothing
 from sphereufm.problem.losses.logistic import Logistic
+from sphereufm.problem.losses.logits import log1p_exp
 from sphereufm.problem.losses.registry import find_loss, loss_to_json
 from sphereufm.problem.losses.squared_error import SquaredError
 from sphereufm.problem.theory import theorems
@@ -356,6 +357,13 @@ def test_minima_of_large_margins_agree_with_mpmath(margin):
     ):
         exact = mp.log1p(2 * mp.exp(30 * (mp.mpf(int(margin)) - lead)))
         assert abs(minimum(problem) - exact) <= 1e-13 * exact
+
+
+@pytest.mark.parametrize("count", [1, 10**4, 10**9])
+@pytest.mark.parametrize("x", [-800.0, 0.0, 599.9, 600.1, 699.9, 710.0])
+def test_logarithms_of_many_exponentials_do_not_overflow(count, x):
+    exact = mp.log1p(count * mp.exp(x))
+    assert abs(log1p_exp(count, x) - exact) <= 1e-14 * exact + 1e-320
 
 
 def test_symmetry_knows_what_a_loss_and_temperatures_tell_apart():

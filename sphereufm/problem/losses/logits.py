@@ -13,8 +13,8 @@ from sphereufm.geometry.spheres import Array
 # below this e^x is under half an ulp of one, and log(1 + e^x) is e^x
 _LOG1P_IS_LINEAR = -36.0
 _SERIES_LIMIT = 0.02
-# beyond this e^x overflows, and one is nothing beside it
-_EXP_OVERFLOWS = 700.0
+# beyond this one is nothing beside e^x, of which a count of 1e9 would overflow soon after
+_EXP_IS_LARGE = 600.0
 
 
 def get_own(Z: Array, flat: NDArray[np.intp]) -> Array:
@@ -86,7 +86,7 @@ def log_softplus(x: Array) -> Array:
 
 def log1p_exp(count: float, x: float) -> float:
     """``log(1 + count e^x)`` for every finite ``x``."""
-    return math.log(count) + x if x > _EXP_OVERFLOWS else math.log1p(count * math.exp(x))
+    return math.log(count) + x if x > _EXP_IS_LARGE else math.log1p(count * math.exp(x))
 
 
 def exp_remainder(x: Array) -> Array:

@@ -73,11 +73,11 @@ def optimality_gap(problem: UFMProblem, X: Array) -> OptimalityGap:
     """Bound ``f(X) - min f`` from above at any one point, shape ``(d, K + N)``, critical or not; in floats.
 
     Infinite, by the method ``"none"``, for a loss that is not convex and has no known lower bound, or beyond the range
-    of floats.  The closed form for
-    cross-entropy carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding, with ``rho = 4 eps (1 + tau)
-    sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below the rounding error ``eps f``
-    of the cost.  The multiplier bound cannot resolve less than about ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost
-    underflows, the smallest normal number is returned and not zero, and the multiplier bound is left out.
+    of floats.  The closed form for cross-entropy carries an allowance of ``2 sqrt(gap q) rho + q rho^2`` for rounding,
+    with ``rho = 4 eps (1 + tau) sqrt(K + d)``: near a minimiser it resolves gaps down to about ``q rho^2``, far below
+    the rounding error ``eps f`` of the cost.  The multiplier bound cannot resolve less than about
+    ``1e-15 (K + sqrt(N)) sum(|G|)``.  Where the cost underflows, the smallest normal number is returned and not zero,
+    and the multiplier bound is left out.
     """
     point = problem.at(problem.spheres.check_points(X))
     facts, least = problem.loss.facts(problem.classes), global_minimum(problem)

@@ -76,7 +76,7 @@ def orthogonal_collapsed_point(problem: UFMProblem) -> Array:
 
 
 def _balancing_signs(problem: UFMProblem) -> Array:
-    """Signs for which every class has the same weighted sum, the largest that is possible."""
+    """Signs for which every class has the same weighted sum, the largest that is found."""
     exact = problem.exact_weights or (Fraction(1),) * problem.samples
     # whole numbers: sums of fractions would be reduced each time
     unit = math.lcm(*(w.denominator for w in exact))
