@@ -25,7 +25,8 @@ _LEAST_SCALE = 1e-300
 def fall(problem: SphereProblem, starts: Array, *, tolerance: float = 1e-5, iterations: int = 1500) -> Array:
     """Follow the cost down from each start, ``(B, d, M)``, in at most so many steps.
 
-    A descent ends where the relative gradient norm is at most ``tolerance``, or where no step lowers the cost.
+    A descent ends where the relative gradient norm is at most ``tolerance`` or not finite, or where no step lowers the
+    cost.
     """
     X = starts.copy()
     active, step = np.arange(len(X)), np.ones(len(X))
@@ -33,6 +34,8 @@ def fall(problem: SphereProblem, starts: Array, *, tolerance: float = 1e-5, iter
         point = problem.at(X[active])
         scale = np.maximum(point.gradient_scale, _LEAST_SCALE)
         V = -point.gradient / scale[..., None, :]
+        # where the gradient is not finite no way down can be told
+        V[~np.isfinite(V).all(axis=(-1, -2))] = 0.0
         lengths = column_norms(V)
         longest = lengths.max(axis=-1)
         slope = (scale * np.square(lengths)).sum(axis=-1)

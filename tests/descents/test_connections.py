@@ -6,10 +6,11 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pymanopt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from own_problems import fourth_powers
+from own_problems import fourth_powers, numpy_problem
 from scipy.integrate import solve_ivp
 
 from sphereufm import UFMProblem, load_report, verify_landscape
@@ -224,3 +225,22 @@ def test_coverage_rises_to_the_orbits_met(benign):
         assert coverage.discoveries[0] == 1
         assert coverage.discoveries[-1] <= coverage.converged
     assert isinstance(benign.connections, Connections)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_descent_ends_where_the_gradient_is_not_finite(bad):
+    weights = np.array([1.0, 2.0, 3.0])
+    problem = numpy_problem(
+        pymanopt.manifolds.Sphere(3),
+        lambda x: weights @ x**2,
+        lambda x: 2.0 * weights * x if x[0] > -0.5 else np.full(3, bad),
+        lambda x, u: 2.0 * weights * u,
+    )
+    starts = problem.spheres.random_point(0, (20,))
+    ends = fall(problem, starts)
+    left = starts[:, 0, 0] <= -0.5
+    assert left.any()
+    np.testing.assert_array_equal(ends[left], starts[left])
+    assert (problem.at(ends[~left]).cost < problem.at(starts[~left]).cost).all()
+    connections = connect_landscape(verify_landscape(problem, effort="quick", workers=1)).connections
+    assert 0 < connections.unfinished < connections.descents
