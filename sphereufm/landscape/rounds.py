@@ -125,6 +125,7 @@ class Rounds:
         begun = state.begun
         state.goal = min(self.settings.batches, max(2 * begun, _SECOND) if begun else 1)
         bound = self.settings.effort.plan.unseen_bound
+        # where no bound can end a search its last round was not chosen for its luck
         if bound and self.settings.batches > 1:
             state.rounds += 1
             enough = (state.goal - begun) * state.batch >= fewest_searches(bound)
