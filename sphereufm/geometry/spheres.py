@@ -26,7 +26,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sphereufm.errors import InvalidInputError, check_array, check_integer, keep_checked
+from sphereufm.errors import InvalidInputError, as_array, check_array, check_integer, keep_checked
 from sphereufm.tolerances import OFF_SPHERE
 
 Array: TypeAlias = NDArray[np.float64]
@@ -188,31 +188,35 @@ class ProductOfSpheres:
 
     def check_point(self, X: ArrayLike, name: str = "X", off_sphere: float = OFF_SPHERE) -> Array:
         """``X`` as float64, if its columns have length one to ``off_sphere``; else InvalidInputError."""
-        point = check_array(name, X, self.shape)
-        if (point[..., ~self.mask] != 0.0).any():
-            raise InvalidInputError(
-                f"{name} has nonzero entries in rows that a column does not use; set them to zero"
-            )
-        off = float(np.abs(column_lengths(point) - 1.0).max(initial=0.0))
-        if off > off_sphere:
-            raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
-        return point
+        return self._measured(X, name, off_sphere)[0]
 
     def check_points(self, X: ArrayLike, name: str = "X", axes: int = 2) -> Array:
         """The same for arrays of so many axes with one point at least, columns normalised to rounding.
 
         Lengths in single precision may be off one by 1e-3.
         """
-        points, given = check_array(name, X, self.shape), np.asarray(X).dtype
-        single = given.kind == "f" and given.itemsize < 8
-        self.check_point(points, name, _OFF_SPHERE_SINGLE if single else OFF_SPHERE)
+        given = as_array(name, X)
+        single = given.dtype.kind == "f" and given.dtype.itemsize < 8
+        points, lengths = self._measured(given, name, _OFF_SPHERE_SINGLE if single else OFF_SPHERE)
         if points.ndim != axes:
             wanted = "one point (d, M)" if axes == 2 else "a stack of points (B, d, M)"
             raise InvalidInputError(f"{name} has shape {points.shape}, but {wanted} is needed")
         if not points.size:
             raise InvalidInputError(f"{name} has shape {points.shape}; give at least one point")
-        lengths = column_lengths(points)
         return points if np.abs(lengths - 1.0).max() <= _UNIT else points / lengths[..., None, :]
+
+    def _measured(self, X: ArrayLike, name: str, off_sphere: float) -> tuple[Array, Array]:
+        """A point that passed :meth:`check_point`, and the lengths of its columns."""
+        point = check_array(name, X, self.shape)
+        if not self.is_oblique and (point[..., ~self.mask] != 0.0).any():
+            raise InvalidInputError(
+                f"{name} has nonzero entries in rows that a column does not use; set them to zero"
+            )
+        lengths = column_lengths(point)
+        off = float(np.abs(lengths - 1.0).max(initial=0.0))
+        if off > off_sphere:
+            raise InvalidInputError(f"{name} has a column of norm off one by {off:.1e}; normalise it first")
+        return point, lengths
 
     def random_point(self, rng: int | np.random.Generator, batch: tuple[int, ...] = ()) -> Array:
         """Draw uniform points, shape ``batch + (d, M)``."""

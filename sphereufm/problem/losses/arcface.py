@@ -81,6 +81,6 @@ class ArcFace:
         """The own logit with its margin, its slope by ``z``, and ``tau`` times the second derivative."""
         m, delta, tau = float(self.margin), float(self.rounding), block.temperatures
         x = z / tau
-        root = np.hypot(np.sqrt(np.maximum((1.0 - x) * (1.0 + x), 0.0)), delta)
+        root = np.sqrt(np.maximum((1.0 - x) * (1.0 + x), 0.0) + delta**2)
         c, s = math.cos(m), math.sin(m)
-        return z * c - s * tau * root, c + s * x / root, s * (1.0 + delta**2) / root**3
+        return z * c - s * tau * root, c + s * x / root, s * (1.0 + delta**2) / (root * root * root)
