@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +60,8 @@ def branches(
         )
     problem: Any = (
         options.problem_from_options(tau="1", **sizes)
-        if parameter is None
-        else lambda value: options.problem_from_options(
-            cost_file=cost_file, constants={parameter: value}, **sizes
-        )
+        if cost_file is None or parameter is None
+        else _along(parameter, cost_file, (tau_from, tau_to), sizes)
     )
     options.prepare_output(out, _FILES, force)
     with bar() as progress:
@@ -85,6 +84,21 @@ def branches(
     if report.interrupted:
         raise KeyboardInterrupt
     return 0 if report.complete else 3
+
+
+def _along(
+    parameter: str, cost_file: Path, ends: tuple[float, float], sizes: dict[str, Any]
+) -> Callable[[float], Any]:
+    """What makes a file's cost of a value of its constant."""
+
+    def at(value: float) -> Any:
+        constants = {parameter: value}
+        if value in ends:
+            return options.problem_from_options(cost_file=cost_file, constants=constants, **sizes)
+        # slopes are taken a little beyond the ends, where the cost need not be defined
+        return options.problem_from_file(cost_file, constants)
+
+    return at
 
 
 def _table(report: BranchReport) -> Table:

@@ -144,7 +144,7 @@ def problem_from_options(
     if cost_file is not None:
         if given:
             raise InvalidInputError(f"{cost_file} says all of the problem; leave the options of a loss out")
-        return problem_from_file(cost_file, constants)
+        return _defined(problem_from_file(cost_file, constants), cost_file)
     for name in ("dim", "tau"):
         if name not in given:
             raise InvalidInputError(f"--{name} is missing; describe a problem by options, or {instead}")
@@ -173,7 +173,11 @@ def problem_from_file(path: Path, constants: Mapping[str, float] | None = None) 
         permuted(instance.columns),
         special_orthogonal="rotations" in declared,
     )
-    problem = ExpressionProblem(instance=instance, symmetry=symmetry, name=read.name, unit=read.unit)
+    return ExpressionProblem(instance=instance, symmetry=symmetry, name=read.name, unit=read.unit)
+
+
+def _defined(problem: Any, path: Path) -> Any:
+    """The problem of a file, refused where its cost is no number at any of some random points."""
     points = (problem.spheres.random_point(seed) for seed in range(_TRIED))
     if not any(math.isfinite(problem.at(X).cost) for X in points):
         raise InvalidInputError(

@@ -116,6 +116,16 @@ def test_branches_on_which_the_cost_stays_zero_are_followed_once(level):
     assert len(trace_branches(squares, 3.0, 4.0, effort="quick").branches) == 4
 
 
+def test_a_file_is_defined_at_the_ends_of_its_range_and_need_not_be_beyond(tmp_path, capsys):
+    (tmp_path / "log.toml").write_text(
+        'dim = 2\ncolumns = 1\ncost = "log(t - 1) + t * x(0,0)"\n[constants]\nt = 2\n'
+    )
+    for begin, code in (("1.000001", 0), ("1", 2)):
+        words = ["branches", str(tmp_path / "log.toml"), "--parameter", "t", "--tau-from", begin]
+        assert code_of([*words, "--tau-to", "1.2", "--effort", "quick"]) == code
+    assert "no finite number" in capsys.readouterr().err
+
+
 def test_a_problem_without_a_parameter_is_refused():
     cost = Cost(dim=2, columns=2)
     for problem in (cost.instance(cost.gram(0, 1)), 3):

@@ -8,7 +8,7 @@ import pytest
 from sphereufm.certify.cost_files import read_cost
 from sphereufm.certify.exact import rational_text
 from sphereufm.certify.expressions import fourth_powers, max_cut, thomson
-from sphereufm.cli.options import problem_from_file
+from sphereufm.cli.options import problem_from_options
 from sphereufm.errors import InvalidInputError, UnreadableFileError
 from sphereufm.problem.expressions.expression_problem import ExpressionProblem
 
@@ -87,8 +87,8 @@ def test_what_is_no_cost_is_refused(tmp_path, cost, message):
 )
 def test_costs_that_are_defined_nowhere_are_refused_before_a_search(tmp_path, cost):
     with pytest.raises(InvalidInputError, match="no finite number at any of 64 random points"):
-        problem_from_file(written(tmp_path, cost))
-    assert problem_from_file(written(tmp_path, "log(gram(0, 1)) / gram(0, 2)"))
+        problem_from_options(cost_file=written(tmp_path, cost))
+    assert problem_from_options(cost_file=written(tmp_path, "log(gram(0, 1)) / gram(0, 2)"))
 
 
 @pytest.mark.parametrize(
