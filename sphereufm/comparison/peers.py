@@ -149,4 +149,8 @@ def load_peers(path: Path) -> Mapping[str, Peer]:
         raise InvalidInputError(
             f"--peers={path} must define PEERS, a dict of names to run(problem, start, gauge)"
         )
-    return {name: peer for name, peer in peers.items() if wanted is None or name in wanted}
+    wanted = list(peers) if wanted is None else wanted
+    for name in wanted:
+        if name not in list(peers):  # a list takes what cannot be hashed
+            raise InvalidInputError(f"--peers={path}: available_peers() names {name!r}, which PEERS has not")
+    return {name: peers[name] for name in wanted}

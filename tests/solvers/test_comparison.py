@@ -269,7 +269,13 @@ def test_files_of_peers(tmp_path):
     with pytest.raises(UnreadableFileError, match="no such file"):
         load_peers(path)
     asked = "PEERS = {'a': print}\ndef available_peers():\n    "
-    ends = ("raise SystemError", "raise SystemExit(0)", f"{asked}return 3", f"{asked}exit()")
+    ends = (
+        "raise SystemError",
+        "raise SystemExit(0)",
+        f"{asked}return 3",
+        f"{asked}exit()",
+        f"{asked}return ['A']",
+    )
     for text in ("1 / 0", "PEERS = 3", "PEERS = {1: print}", "x = 1", *ends):
         path.write_text(text)
         with pytest.raises(InvalidInputError, match=r"peers\.py"):
