@@ -151,8 +151,7 @@ class UFMProblem:
         """Refuse samples that cost nothing in floats."""
         if not (self.temperatures * self.weights).min() > 0.0:
             raise InvalidInputError(
-                "weights and tau: some sample's weight times its tau is zero in double precision beside the others'; "
-                "leave such samples out"
+                "a sample's weight times its tau is zero in double precision beside the others'; leave it out"
             )
 
     def _fill(self, **values: Any) -> None:
@@ -282,10 +281,12 @@ class UFMProblem:
         changed._check_scales()
         return changed
 
-    def _with_temperatures(self, each: Sequence[Fraction]) -> UFMProblem:
-        """A copy with one temperature a sample, also where there are as many samples as classes."""
-        tau, rates = relative_temperatures(each)
-        return self._with(exact_tau=tau, exact_rates=rates)
+    def _with_rates(self, rates: Sequence[Fraction] | None) -> UFMProblem:
+        """A copy with temperatures ``tau rate_i`` of the samples, also where there are as many samples as classes."""
+        if rates is None:
+            return self
+        tau, relative = relative_temperatures([self.exact_tau * rate for rate in rates])
+        return self._with(exact_tau=tau, exact_rates=relative)
 
     def with_samples(self, samples: NDArray[np.intp], weights: NDArray[np.number], dim: int) -> UFMProblem:
         """The same classes and loss with a few of the samples, at other weights, in ``R^dim``."""
@@ -299,9 +300,7 @@ class UFMProblem:
             bias=self.bias,
         )
         rates = self.exact_rates
-        return (
-            found if rates is None else found._with_temperatures([self.exact_tau * rates[i] for i in samples])
-        )
+        return found._with_rates(None if rates is None else [rates[i] for i in samples])
 
     to_pymanopt = to_pymanopt
 
@@ -380,22 +379,18 @@ class UFMProblem:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> UFMProblem:
         """Inverse of :meth:`to_json`; reads older files, which name the loss only."""
-        tau, rates = exact_temperature(data["exact_tau"]), data.get("rates")
+        rates = data.get("rates")
         problem = UFMProblem(
             **{key: data[key] for key in ("class_sizes", "labels", "dim", "weights")},
-            tau=tau,
+            tau=exact_temperature(data["exact_tau"]),
             loss=data.get("loss") or "cross-entropy",
             bias=data.get("bias", False),
         )
-        if rates is None:
-            return problem
-        if len(rates) != problem.samples:
+        if rates is not None and len(rates) != problem.samples:
             raise InvalidInputError(
                 f"rates has {len(rates)} entries, but there are {problem.samples} samples"
             )
-        return problem._with_temperatures(
-            [tau * exact_positive("rate", r, "rates are relative") for r in rates]
-        )
+        return problem._with_rates(rates and [exact_positive("rate", r, "rates are relative") for r in rates])
 
 
 def _rebuild(values: dict[str, Any]) -> UFMProblem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sphereufm.geometry.spheres import Array
 from sphereufm.landscape.orbits.found import Found, reduced
@@ -18,8 +19,8 @@ from sphereufm.problem.interface import SphereProblem
 # Members of a family that are kept for each rank; more take time, and add next to nothing to the ranges.
 _MEMBERS_A_RANK = 4
 
-Members = dict[str, dict[int, list[Found]]]
-"""Of each named family a few members of each rank."""
+# of each named family a few members of each rank
+Members: TypeAlias = dict[str, dict[int, list[Found]]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
