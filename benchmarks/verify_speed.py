@@ -33,7 +33,7 @@ if proofs:
     landscape_html(report)
 seconds = time.process_time() - begin
 rows = [
-    f"family {p.name}" if hasattr(p, "members") else f"{p.cost:.9g} rank {p.rank} index {p.morse_index} {p.kind.name}"
+    f"family {p.name}" if hasattr(p, "name") else f"{p.cost:.9g} rank {p.rank} index {p.morse_index} {p.kind.name}"
     for p in report.critical
 ]
 starts = sum(c.starts for c in report.coverage.values())

@@ -103,7 +103,10 @@ def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
     """Return ``value`` as an array of whatever type, if it is one and has no masked entries."""
     import numpy as np
 
-    hidden = int(np.ma.getmaskarray(value).sum()) if isinstance(value, np.ma.MaskedArray) else 0
+    # numpy.ma is not asked: to load it takes longer than a small search has
+    hidden = (
+        int(np.count_nonzero(value.mask)) if isinstance(value, np.ndarray) and hasattr(value, "mask") else 0
+    )
     if hidden:
         fact = f"{name} has {hidden} masked entries, which would be read as if they were there"
         raise InvalidInputError(f"{fact}; fill or drop them first")

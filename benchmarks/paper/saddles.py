@@ -48,7 +48,7 @@ class Escape:
 def strict_saddles(problem: UFMProblem) -> list[Array]:
     """Return exact strict saddles in ``R^d``, the lowest in cost first."""
     entries = verify_landscape(problem, rng=0).critical
-    points = [e for e in entries if e.kind is CriticalPointKind.STRICT_SADDLE and not hasattr(e, "members")]
+    points = [e for e in entries if e.kind is CriticalPointKind.STRICT_SADDLE and not hasattr(e, "name")]
     return [embed(e.X, problem.dim) for e in points[:_SADDLES]]
 
 
