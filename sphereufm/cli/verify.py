@@ -13,10 +13,14 @@ import sphereufm.cli.options as options
 from sphereufm.cli.printing import bar, give, is_quiet, remark, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
     from sphereufm.landscape.report.landscape_report import LandscapeReport
     from sphereufm.landscape.report.summary import Summary
+    from sphereufm.parallel import Workers
+    from sphereufm.problem.interface import SphereProblem
 
 _CODES = {"BENIGN": 0, "NOT_BENIGN": 1, "UNDECIDED": 3, "FINITE": 0}
 _LONGEST_TABLE = 60
@@ -89,51 +93,60 @@ def verify(
 
     problem = options.problem_from_options(**problem_words)
     options.prepare_output(out, _FILES, force)
+    words = {"effort": effort, "starts": starts, "rng": seed, "complete": complete}
     modules = _MODULES if out else _MODULES[:-1]
     with Workers(workers or processors(), scheduler, patience=PATIENCE, modules=modules) as pool:
         if problem.spheres.dimension > _SMALL:
             pool.start()
         # loaded while the processes load the same
-        from sphereufm.descents.connect import connect_landscape
         from sphereufm.landscape.plan import plan_landscape
         from sphereufm.landscape.report.summary import summarise
-        from sphereufm.landscape.verify import is_interrupted, verify_landscape
-        from sphereufm.progress import Parts
+        from sphereufm.landscape.verify import is_interrupted
 
         if not (as_json or is_quiet()):
             remark(str(plan_landscape(problem, effort=effort, starts=starts)))
-        with bar() as progress:
-            parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
-            report = verify_landscape(
-                problem,
-                effort=effort,
-                starts=starts,
-                rng=seed,
-                complete=complete,
-                prove=not no_proofs and (out or True),
-                progress=parts.of("landscape"),
-                time_limit=seconds_until(_SHARES["landscape"] if out else 1.0),
-                workers=pool,
-            )
-            if out is not None and not is_interrupted(report):
-                report = connect_landscape(
-                    report,
-                    rng=seed,
-                    progress=parts.of("descents"),
-                    time_limit=seconds_until(1.0 - _PAGES),
-                    workers=pool,
-                )
-            if out is not None:
-                if no_proofs:
-                    from sphereufm.landscape.proofs import clear_certificates
-
-                    clear_certificates(out)
-                list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
+        report = _found(problem, pool, seconds_until, out, not no_proofs, words)
     summary = summarise(report)
     give(as_json, report.to_json(), [_table(summary), _lines(summary)], out, _written(report))
     if is_interrupted(report):
         raise KeyboardInterrupt
     return _CODES[report.verdict.name]
+
+
+def _found(
+    problem: SphereProblem,
+    pool: Workers,
+    seconds_until: Callable[[float], float | None],
+    out: Path | None,
+    prove: bool,
+    words: dict[str, Any],
+) -> LandscapeReport:
+    """Search and prove; with a folder descend from saddles, too, and write what was found."""
+    from sphereufm.descents.connect import connect_landscape
+    from sphereufm.landscape.proofs import clear_certificates
+    from sphereufm.landscape.verify import is_interrupted, verify_landscape
+    from sphereufm.progress import Parts
+
+    with bar() as progress:
+        parts = Parts(progress, _SHARES if out else {"landscape": 1.0})
+        report = verify_landscape(
+            problem,
+            **words,
+            prove=prove and (out or True),
+            progress=parts.of("landscape"),
+            time_limit=seconds_until(_SHARES["landscape"] if out else 1.0),
+            workers=pool,
+        )
+        if out is not None and not is_interrupted(report):
+            limit, descents = seconds_until(1.0 - _PAGES), parts.of("descents")
+            report = connect_landscape(
+                report, rng=words["rng"], progress=descents, time_limit=limit, workers=pool
+            )
+        if out is not None:
+            if not prove:
+                clear_certificates(out)
+            list(pool.map(_save, reversed(_FILES[:-1]), report, out))  # the page takes longest
+    return report
 
 
 def _save(name: str, report: LandscapeReport, out: Path) -> None:
