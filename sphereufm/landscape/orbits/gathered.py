@@ -29,9 +29,8 @@ class Gathered:
 
     #: Of each point the number of its entry, or its family's name; None where its rank is above the dimension.
     labels: Sequence[int | str | None]
-    entries: Sequence[
-        Entry
-    ]  #: one of each orbit; of costs that are settled first (:mod:`.settle`) one of each point
+    #: One of each orbit; of costs that are settled first (:mod:`.settle`) one of each point.
+    entries: Sequence[Entry]
     members: Members
     undecided: int  #: alignments that ran out of work
 
